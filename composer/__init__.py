@@ -1,0 +1,70 @@
+"""composer: write which backbone and where which attention goes in YAML, get a plain PyTorch module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from composer.errors import (
+    ComposerError,
+    Diagnostic,
+    GraphError,
+    InputError,
+    PluginError,
+    SpecError,
+    UnavailableError,
+    WeightsError,
+)
+from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt, Probability
+from composer.registry import layer, mechanism
+
+if TYPE_CHECKING:
+    from composer.api import build, graph, list_backbones, list_mechanisms, load
+    from composer.compile.module import ComposedModule
+    from composer.weights import load_weights
+
+__version__ = "0.1.0"
+
+# Torch takes seconds to import, so what needs it is imported when it is first asked for.
+_LAZY = {
+    "build": "composer.api",
+    "graph": "composer.api",
+    "list_backbones": "composer.api",
+    "list_mechanisms": "composer.api",
+    "load": "composer.api",
+    "load_weights": "composer.weights",
+    "ComposedModule": "composer.compile.module",
+}
+
+__all__ = [
+    "ComposedModule",
+    "ComposerError",
+    "Diagnostic",
+    "GraphError",
+    "InputError",
+    "NonNegativeInt",
+    "OddInt",
+    "PluginError",
+    "PositiveFloat",
+    "PositiveInt",
+    "Probability",
+    "SpecError",
+    "UnavailableError",
+    "WeightsError",
+    "build",
+    "graph",
+    "layer",
+    "list_backbones",
+    "list_mechanisms",
+    "load",
+    "load_weights",
+    "mechanism",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module `composer` has no attribute `{name}`")
+    import importlib
+
+    value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
+    return value

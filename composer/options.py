@@ -1,0 +1,120 @@
+"""Typed options: what a spec may set, read off a signature. The hints are the schema; nothing else is declared."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"must be odd, not {value}")
+    return value
+
+
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+OddInt = Annotated[int, Field(gt=0, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_odd)]
+
+# Strict: a bool is not an int, "3" is not 3, and an option that does not exist is an error.
+STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True, protected_namespaces=())
+
+
+class SignatureProblem(ValueError):
+    """A signature that cannot become options; the message says which parameter and why."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A callable's parameters, split at the `*`: what comes before is given, what comes after may be set."""
+
+    given: Mapping[str, Any]
+    variadic: bool
+    options: type[BaseModel]
+
+
+def read_signature(target: Callable[..., Any], name: str, *, needs_hints_before_star: bool) -> Signature:
+    """Split the signature of a class's `__init__` or of a function.
+
+    `given` maps each parameter before `*` to its default (`inspect.Parameter.empty` without one).
+    Raises SignatureProblem for `**kwargs`, a missing hint, or a hint that YAML cannot write.
+    """
+    function = target.__init__ if isinstance(target, type) else target
+    parameters = list(inspect.signature(function).parameters.values())
+    if isinstance(target, type):
+        parameters = parameters[1:]
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except Exception as error:
+        raise SignatureProblem(f"a type hint cannot be read: {error}") from error
+
+    given: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
+    variadic = False
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            raise SignatureProblem(f"`**{parameter.name}` would swallow misspelt options; name each option instead")
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            variadic = True
+            continue
+        keyword = parameter.kind is parameter.KEYWORD_ONLY
+        if parameter.name not in hints and (keyword or needs_hints_before_star):
+            raise SignatureProblem(f"parameter `{parameter.name}` has no type hint")
+        if keyword:
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[parameter.name] = (hints[parameter.name], default)
+        else:
+            given[parameter.name] = parameter.default
+    return Signature(given, variadic, options_model(name, fields))
+
+
+def options_model(name: str, fields: Mapping[str, Any]) -> type[BaseModel]:
+    """A frozen, strict model of the fields `{name: (hint, default)}`; SignatureProblem where a hint does not fit."""
+    try:
+        return create_model(name, __config__=STRICT, **fields)
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
+        raise SignatureProblem(f"an option has a type that YAML cannot write: {str(error).splitlines()[0]}") from error
+    except NameError as error:
+        raise SignatureProblem(f"an option's name cannot be used: {error}") from error
+
+
+def validate_options(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as Python values, defaults filled in. Raises pydantic.ValidationError.
+
+    Validation goes through JSON because only there a list may become a tuple while a string never becomes a number.
+    """
+    checked = model.model_validate_json(json.dumps(values))
+    return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+
+def describe_problem(error: Mapping[str, Any]) -> str:
+    """One of pydantic's error records in a few words: what was expected and what was found."""
+    found = error.get("input")
+    text = str(error["msg"]).removeprefix("Value error, ")
+    text = text.removeprefix("Input should be ").removeprefix("a valid ")
+    return f"expected {text}, found {found!r}" if not isinstance(found, dict | list) else f"expected {text}"
+
+
+__all__ = [
+    "STRICT",
+    "NonNegativeInt",
+    "OddInt",
+    "PositiveFloat",
+    "PositiveInt",
+    "Probability",
+    "Signature",
+    "SignatureProblem",
+    "ValidationError",
+    "describe_problem",
+    "options_model",
+    "read_signature",
+    "validate_options",
+]
