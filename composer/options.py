@@ -37,6 +37,7 @@ class Signature:
     """A callable's parameters, split at the `*`: what comes before is given, what comes after may be set."""
 
     given: Mapping[str, Any]
+    hints: Mapping[str, Any]
     variadic: bool
     options: type[BaseModel]
 
@@ -73,7 +74,8 @@ def read_signature(target: Callable[..., Any], name: str, *, needs_hints_before_
             fields[parameter.name] = (hints[parameter.name], default)
         else:
             given[parameter.name] = parameter.default
-    return Signature(given, variadic, options_model(name, fields))
+    given_hints = {parameter: hints.get(parameter, Any) for parameter in given}
+    return Signature(given, given_hints, variadic, options_model(name, fields))
 
 
 def options_model(name: str, fields: Mapping[str, Any]) -> type[BaseModel]:

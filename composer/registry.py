@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from composer.errors import Diagnostic, Location, PluginError, Source, one_of, suggest
-from composer.options import SignatureProblem, read_signature
+from composer.options import SignatureProblem, options_model, read_signature
 
 MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token")
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "token", "parameter", "other")
@@ -54,6 +54,7 @@ class Entry:
 
     form      `module` (an nn.Module class), `function` (of tensors) or `parameter` (a function that makes one)
     facts     parameters before `*` of a module: filled in from the place; name -> default or inspect.Parameter.empty
+    settings  model of those facts that only a convolution knows: elsewhere a spec writes them like options
     options   model of the parameters after `*`: what a spec may set
     inputs    fewest and most tensors it takes; most is None for any number
     layout    mechanisms: the layout they work in; layers: see `layer`
@@ -66,6 +67,7 @@ class Entry:
     form: Form
     factory: Callable[..., Any]
     facts: Mapping[str, Any]
+    settings: type[BaseModel]
     options: type[BaseModel]
     inputs: tuple[int, int | None]
     layout: LayoutRule
@@ -177,6 +179,11 @@ def _add(
     for option in signature.options.model_fields:
         if option in RESERVED_OPTIONS:
             raise _misuse(where, name, f"option `{option}` is a word of the spec language", "another name")
+    settings = {
+        fact: (signature.hints[fact], ... if default is inspect.Parameter.empty else default)
+        for fact, default in facts.items()
+        if fact in CONV_FACTS and fact != "in_channels"
+    }
     plugin = _loading.get() or _plugin_of(factory)
     entry = Entry(
         name=name,
@@ -185,6 +192,7 @@ def _add(
         form=form,
         factory=factory,
         facts=facts,
+        settings=options_model(f"{name} settings", settings),
         options=signature.options,
         inputs=inputs,
         layout=layout,

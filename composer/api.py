@@ -1,0 +1,94 @@
+"""What Python users call. Torch is imported only by what needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from composer import registry
+from composer.errors import Diagnostic, UnavailableError
+from composer.spec import zoo
+from composer.spec.load import Spec, load
+
+if TYPE_CHECKING:
+    import torch
+
+    from composer.compile.module import ComposedModule
+    from composer.dag.graph import Graph
+
+Source = str | Path | Mapping[str, Any] | Spec
+
+
+def graph(
+    source: Source,
+    *,
+    vars: Mapping[str, Any] | None = None,
+    max_nodes: int | None = None,
+    max_parameters: int | None = None,
+) -> Graph:
+    """Compose a network and check it without allocating anything.
+
+    source  a path, a zoo name (`resnet50`), a mapping or a Spec
+    vars    values for the spec's vars
+    Raises SpecError or GraphError with every problem of the stage that failed.
+    """
+    from composer.dag.elaborate import MAX_NODES, MAX_PARAMETERS, Limits
+    from composer.dag.graph import compose
+
+    limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
+    return compose(load(source, vars=vars), limits)
+
+
+def build(
+    source: Source,
+    *,
+    vars: Mapping[str, Any] | None = None,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    seed: int = 0,
+    max_nodes: int | None = None,
+    max_parameters: int | None = None,
+) -> ComposedModule:
+    """Compose a network and build it: a plain nn.Module in training mode.
+
+    Weights depend on the seed and each node's path alone, on any device: they are drawn on the CPU, then moved.
+    Raises SpecError, GraphError, or UnavailableError for a device that is not there.
+    """
+    from composer.compile.module import compile_graph
+
+    target = check_device(device)
+    model = compile_graph(graph(source, vars=vars, max_nodes=max_nodes, max_parameters=max_parameters), seed)
+    return model if target is None and dtype is None else model.to(device=target, dtype=dtype)
+
+
+def check_device(device: str | torch.device | None) -> torch.device | None:
+    """The device of a name; `auto` is CUDA where there is one. Raises UnavailableError."""
+    import torch
+
+    if device is None:
+        return None
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        problem = Diagnostic("device", f"unknown device `{device}`", label="`auto`, `cpu` or `cuda`")
+        raise UnavailableError(problem) from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        problem = Diagnostic("device", "this machine has no CUDA device", help=("use `--device cpu`",))
+        raise UnavailableError(problem)
+    return found
+
+
+def list_mechanisms(pattern: str = "*") -> list[str]:
+    """Names of the registered mechanisms that are like the pattern, sorted."""
+    return [entry.name for entry in registry.entries("mechanism", pattern)]
+
+
+def list_backbones(pattern: str = "*") -> list[str]:
+    """Names of the zoo's backbones that are like the pattern, sorted."""
+    return zoo.backbones(pattern)
+
+
+__all__ = ["build", "check_device", "graph", "list_backbones", "list_mechanisms", "load"]

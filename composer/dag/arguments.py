@@ -1,0 +1,81 @@
+"""What an entry is called with: facts of the place, and options of the spec checked against the type hints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from composer.dag.infer import missing
+from composer.dag.scope import TensorSpec
+from composer.errors import Diagnostic, did_you_mean, one_of
+from composer.options import ValidationError, describe_problem, validate_options
+from composer.registry import TENSOR_FACTS, Entry
+from composer.spec.model import NODE_KEYS
+from composer.spec.origin import Origin
+
+
+class ArgumentProblem(Exception):
+    """Options or facts that an entry cannot be called with."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__(diagnostics[0].message)
+        self.diagnostics = diagnostics
+
+
+def arguments_of_node(
+    entry: Entry, written: Mapping[str, Any], inputs: Sequence[TensorSpec], origin: Origin, path: str
+) -> dict[str, Any]:
+    """Arguments of an entry used as an operation: a convolution's settings are written like options.
+
+    Raises ArgumentProblem, pointing at each option that is unknown, missing or of the wrong type.
+    """
+    return complete(entry, written, tensor_facts(entry, inputs[0] if inputs else None, origin, path), origin, path)
+
+
+def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: str) -> dict[str, Any]:
+    """The facts that the arriving tensor gives. Raises ArgumentProblem for one that it does not have."""
+    known: dict[str, Any] = dict(tensor.facts) if tensor else {}
+    if "channels" in known:
+        known["in_channels"] = known["channels"]
+    facts = {name: known[name] for name in entry.facts if name in known}
+    for name, default in entry.facts.items():
+        if name in (*TENSOR_FACTS, "in_channels") and name not in facts and missing(default):
+            message = f"`{entry.name}` needs {name}, which {tensor} ({tensor.layout if tensor else 'nothing'}) has not"
+            raise ArgumentProblem([origin.problem("misfit", message, key=True, path=path)])
+    return facts
+
+
+def complete(
+    entry: Entry, written: Mapping[str, Any], facts: Mapping[str, Any], origin: Origin, path: str
+) -> dict[str, Any]:
+    """Facts and validated options together. `written` may also override a convolution's settings."""
+    settings = entry.settings.model_fields
+    given = {name: value for name, value in facts.items() if name in settings}
+    given.update((name, value) for name, value in written.items() if name in settings)
+    options = {name: value for name, value in written.items() if name not in settings}
+    problems: list[Diagnostic] = []
+    arguments = {name: value for name, value in facts.items() if name not in settings}
+    for model, values in ((entry.settings, given), (entry.options, options)):
+        try:
+            arguments.update(validate_options(model, values))
+        except ValidationError as error:
+            problems += [_translate(entry, record, origin, path) for record in error.errors()]
+        except (TypeError, ValueError) as error:
+            problems.append(origin.problem("option", f"options of `{entry.name}`: {error}", path=path))
+    if problems:
+        raise ArgumentProblem(problems)
+    return arguments
+
+
+def _translate(entry: Entry, record: Any, origin: Origin, path: str) -> Diagnostic:
+    name = str(record["loc"][0]) if record["loc"] else entry.name
+    known = [*entry.settings.model_fields, *entry.options.model_fields]
+    here = origin / name
+    if record["type"] == "extra_forbidden":
+        hint = did_you_mean(name, [*known, *NODE_KEYS], f"`{entry.name}` has {one_of(known)}")
+        message = f"`{entry.name}` has no option `{name}`"
+        return here.problem("unknown-option", message, "not an option", hint, key=True, path=path)
+    if record["type"] == "missing":
+        return origin.problem("missing-option", f"`{entry.name}` needs `{name}`", f"`{name}: …`", key=True, path=path)
+    message = f"`{name}` of `{entry.name}`: {describe_problem(record)}"
+    return here.problem("option-type", message, path=path)

@@ -1,0 +1,167 @@
+"""The composed graph as people use it: whole, countable, printable, and as one flat networkx.DiGraph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from composer.dag.elaborate import Limits, elaborate
+from composer.dag.infer import Inference, build
+from composer.dag.place import place
+from composer.dag.places import Place, places
+from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
+from composer.errors import Diagnostic, GraphError
+from composer.spec.load import Spec
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network as a tree of scopes, every shape known. Immutable."""
+
+    spec: Spec
+    root: Scope
+    limits: Limits = field(default_factory=Limits)
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.spec.name}: {len(self.operations)} operations, {self.num_parameters:,} parameters>"
+
+    @cached_property
+    def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
+        """Every operation with the tensors it takes, in the order they run."""
+        return list(_operations(self.root))
+
+    @property
+    def num_parameters(self) -> int:
+        """Learnable numbers of the network."""
+        return self.root.num_parameters
+
+    @cached_property
+    def macs(self) -> Mapping[str, int]:
+        """Multiply-accumulates of one input, by path of the operation."""
+        known: dict[Any, int] = {}
+        return {node.path: _macs(node, inputs, known) for node, inputs in self.operations}
+
+    @property
+    def num_macs(self) -> int:
+        """Multiply-accumulates of one input."""
+        return sum(self.macs.values())
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """Where attention can go."""
+        return places(self.root)
+
+    @cached_property
+    def inserted(self) -> Mapping[str, int]:
+        """Paths of the operations that rules put in, with the number of the rule."""
+        return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
+
+    def networkx(self) -> nx.DiGraph:
+        """One flat networkx.DiGraph of the operations. Each node has op, options, shape, layout, parameters, macs,
+        rule and line; each edge the `index` of the inputs it feeds."""
+        flat = nx.DiGraph(name=self.spec.name)
+        for name, tensor in self.root.inputs.items():
+            flat.add_node(name, op="input", options={}, shape=tensor.shape[1:], layout=tensor.layout)
+        _flatten(self.root, {name: name for name in self.root.inputs}, flat)
+        for path, macs in self.macs.items():
+            flat.nodes[path]["macs"] = macs
+        return flat
+
+    def to_json(self) -> dict[str, Any]:
+        """The flat graph as plain JSON values."""
+        flat = self.networkx()
+        return {
+            "name": self.spec.name,
+            "parameters": self.num_parameters,
+            "macs": self.num_macs,
+            "nodes": [{"id": name, **data} for name, data in flat.nodes(data=True)],
+            "edges": [{"from": a, "to": b, **data} for a, b, data in flat.edges(data=True)],
+        }
+
+
+def compose(spec: Spec, limits: Limits | None = None) -> Graph:
+    """A spec's network with its attention in place and checked, nothing allocated. Raises GraphError."""
+    limits, inference = limits or Limits(), Inference()
+    root = place(elaborate(spec, limits, inference), spec, inference)
+    graph = Graph(spec, root, limits)
+    if graph.num_parameters > limits.parameters or len(graph.operations) > limits.nodes:
+        text = f"with its attention the network has {graph.num_parameters:,} parameters, {len(graph.operations):,} nodes"
+        help = ("larger limits are given with --max-parameters and --max-nodes",)
+        raise GraphError(spec.origin.problem("budget", text, help=help))
+    if problem := _classes_problem(spec, root):
+        raise GraphError(problem)
+    return graph
+
+
+def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
+    """Class names that a file gives with its own network must be as many as its outputs."""
+    if spec.classes is None or spec.files[0].content.classes is None or len(root.outputs) != 1:
+        return None
+    tensor = root.tensor(next(iter(root.outputs.values())))
+    if tensor.layout != "b c" or tensor.channels == len(spec.classes) or spec.overrides:
+        return None
+    text = f"`classes` has {len(spec.classes)} names, the network {tensor.channels} outputs"
+    return (spec.origin / "classes").problem("classes", text, f"{tensor.channels} names")
+
+
+def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
+    for node in scope.nodes.values():
+        if isinstance(node.content, Scope):
+            yield from _operations(node.content)
+        elif node.content is not None:
+            yield node, tuple(scope.tensor(reference) for reference in node.inputs)
+
+
+def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Any, int]) -> int:
+    operation = node.content
+    assert isinstance(operation, Operation)
+    if operation.entry.form != "module":
+        return 0
+    key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
+    if key not in known:
+        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            build(operation.entry, operation.arguments)(*(torch.empty(tensor.shape) for tensor in inputs))
+        # The counter counts a multiply and an add as two, for the whole batch.
+        known[key] = counter.get_total_flops() // (2 * BATCH)
+    return known[key]
+
+
+def _flatten(scope: Scope, names: dict[str, str], flat: nx.DiGraph) -> dict[str, str]:
+    """Adds a scope's operations; `names` maps its inputs to flat nodes. Returns the same for its outputs."""
+    names = dict(names)
+    for node in scope.nodes.values():
+        sources = [names[reference] for reference in node.inputs]
+        if node.content is None:
+            names[node.name] = sources[0]
+        elif isinstance(node.content, Scope):
+            inner = _flatten(node.content, dict(zip(node.content.inputs, sources, strict=True)), flat)
+            names[node.name] = next(iter(inner.values()))
+            names.update({f"{node.name}.{key}": value for key, value in inner.items()})
+        else:
+            names[node.name] = node.path
+            flat.add_node(node.path, **_attributes(node, node.content))
+            for index, source in enumerate(sources):
+                feeds = flat.edges[source, node.path]["index"] if flat.has_edge(source, node.path) else []
+                flat.add_edge(source, node.path, index=[*feeds, index])
+    return {key: names[reference] for key, reference in scope.outputs.items()}
+
+
+def _attributes(node: Node, operation: Operation) -> dict[str, Any]:
+    location = node.origin.location()
+    return {
+        "op": operation.entry.name,
+        "options": operation.options,
+        "shape": node.tensor.shape[1:],
+        "layout": node.tensor.layout,
+        "parameters": operation.num_parameters,
+        "macs": 0,
+        "rule": node.rule,
+        "sites": list(node.sites),
+        "line": str(location) if location else None,
+    }

@@ -1,0 +1,278 @@
+"""Attention rules applied to a tree of scopes: nodes put before, after, in place of or beside the backbone's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from composer import registry
+from composer.dag.arguments import ArgumentProblem, complete, tensor_facts
+from composer.dag.draft import Draft
+from composer.dag.infer import RESERVED, Inference, Misfit
+from composer.dag.places import Place, conv_settings, places, select, sites
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
+from composer.registry import CONV_FACTS, Entry
+from composer.spec.load import Spec
+from composer.spec.model import Rule
+from composer.spec.origin import EvaluationError, Origin, evaluate, evaluate_condition
+
+
+def place(root: Scope, spec: Spec, inference: Inference) -> Scope:
+    """The network with every rule applied, in order. Raises GraphError with the problems of all rules."""
+    problems: list[Diagnostic] = []
+    for number, (rule, origin) in enumerate(spec.rules):
+        try:
+            root = _Placement(rule, origin, number, spec.vars, inference).apply(root)
+        except GraphError as error:
+            problems += error.diagnostics
+    if problems:
+        raise GraphError(problems)
+    return root
+
+
+@dataclass
+class _Placement:
+    """One rule at work."""
+
+    rule: Rule
+    origin: Origin
+    number: int
+    vars: Mapping[str, Any]
+    infer: Inference
+    problems: list[Diagnostic] = field(default_factory=list)
+
+    def apply(self, root: Scope) -> Scope:
+        entry = self.entry()
+        found = places(root)
+        matched = self.matches(found)
+        by_scope: dict[str, list[tuple[Place, dict[str, Any]]]] = {}
+        for one, facts in matched:
+            by_scope.setdefault(one.scope.path, []).append((one, facts))
+        result = self.rebuild(root, by_scope, entry)
+        if self.problems:
+            raise GraphError(self.problems)
+        return result
+
+    def entry(self) -> Entry | None:
+        if self.rule.position == "remove":
+            return None
+        entry = registry.get(self.rule.use or "")
+        if entry is None or entry.category != "mechanism":
+            known = [one.name for one in registry.entries("mechanism")]
+            hint = did_you_mean(self.rule.use, known, f"`composer list mechanisms` shows all {len(known)}")
+            label = "not in the registry" if entry is None else f"a {entry.category}, not a mechanism"
+            here = self.origin / "use"
+            problem = here.problem("unknown-mechanism", f"unknown mechanism `{self.rule.use}`", label, hint)
+            raise GraphError([problem, *registry.failures()])
+        return entry
+
+    def matches(self, found: Sequence[Place]) -> list[tuple[Place, dict[str, Any]]]:
+        """The places this rule is about, with what is known of each. Raises GraphError for none, or not `expect`."""
+        rule, selected = self.rule, select(found, self.rule.selector)
+        matched = []
+        for index, one in enumerate(selected):
+            facts = {**self.vars, **one.facts(rule.position, last=index == len(selected) - 1)}
+            try:
+                if rule.where is None or rule.where is True:
+                    matched.append((one, facts))
+                elif rule.where and evaluate_condition(str(rule.where), facts, self.origin / "where"):
+                    matched.append((one, facts))
+            except EvaluationError as error:
+                raise GraphError(error.diagnostic) from error
+        if not matched:
+            raise GraphError(self.no_match(found, len(selected)))
+        if rule.expect is not None and rule.expect != len(matched):
+            paths = ", ".join(one.node.path for one, _ in matched[:8]) + (", …" if len(matched) > 8 else "")
+            text = f"the rule matches {len(matched)} places, not {rule.expect}"
+            raise GraphError((self.origin / "expect").problem("expect", text, help=(f"it matches {paths}",)))
+        return matched
+
+    def no_match(self, found: Sequence[Place], selected: int) -> Diagnostic:
+        rule, known = self.rule, sites(found)
+        here = self.origin / rule.position
+        if selected:
+            text = f"`{rule.selector}` has {selected} places, and `where` leaves none of them"
+            return (self.origin / "where").problem("no-match", text, "a condition that some place meets")
+        listed = ", ".join(f"{name} ({count})" for name, count in known.items()) or "none"
+        hint = did_you_mean(rule.selector, known, f"the sites here are {listed}")
+        help = (*hint, "`composer sites` lists every place with its path")
+        return here.problem("no-match", f"no place is called `{rule.selector}`", "a site, or a glob over paths", help)
+
+    def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: Entry | None) -> Scope:
+        """The scope with the matched places in it, and below it, edited."""
+        nodes = dict(scope.nodes)
+        for name, node in scope.nodes.items():
+            inside = f"{node.path}."
+            if isinstance(node.content, Scope) and any(p == node.path or p.startswith(inside) for p in edits):
+                nodes[name] = replace(node, content=self.rebuild(node.content, edits, entry))
+        draft = Draft(scope, nodes)
+        for one, facts in edits.get(scope.path, ()):
+            try:
+                self.edit(draft, draft.nodes[one.node.name], facts, entry)
+            except ArgumentProblem as problem:
+                self.problems += problem.diagnostics
+            except EvaluationError as error:
+                self.problems.append(error.diagnostic)
+            except Misfit as misfit:
+                here = self.origin / ("use" if entry else "remove")
+                self.problems.append(here.problem("misfit", str(misfit), path=one.node.path))
+            if self.problems:
+                # The other places of the rule would say the same.
+                raise GraphError(self.problems)
+        return draft.scope()
+
+    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: Entry | None) -> None:
+        position = self.rule.position
+        if position != "after" and not host.inputs:
+            raise Misfit(f"`{host.path}` takes no input; only `after` it can something be put")
+        if not isinstance(host.output, TensorSpec):
+            raise Misfit(f"`{host.path}` has several outputs; name a node inside it")
+        if entry is None:
+            self.remove(draft, host)
+            return
+        source = (host.tail or host.name) if position == "after" else host.inputs[0]
+        name = draft.fresh(self.rule.name or entry.name)
+        if name in RESERVED:
+            here = self.origin / "name"
+            raise ArgumentProblem([here.problem("name", f"`{name}` cannot name a node", "another name")])
+        replaced = position == "replace" and self.rule.start is None
+        arguments = self.arguments(entry, host, draft.tensor(source), facts)
+        made = self.mechanism(draft, entry, arguments, source, host.name if replaced else name, host)
+        if position == "replace":
+            self.put_in_place(draft, host, made, entry, name)
+            return
+        result, base = made[-1], source
+        self.keep_shape(result.tensor, host.tensor if position == "beside" else draft.tensor(source), host)
+        if position == "beside":
+            base = host.tail or host.name
+            made.append(self.helper(draft, "add", f"{name}_add", (base, result.name), host))
+        if self.rule.start is not None:
+            made += self.start(draft, base, made[-1].name, name, host)
+        if position == "before":
+            draft.put_before(host.name, made)
+        else:
+            draft.put_after(host.name, made)
+
+    def remove(self, draft: Draft, host: Node) -> None:
+        source = draft.tensor(host.inputs[0])
+        if source != host.output:
+            raise Misfit(f"`{host.path}` turns {source} into {host.output}; only what keeps the shape can be removed")
+        draft.drop(host.name, host.inputs[0])
+
+    def put_in_place(self, draft: Draft, host: Node, made: list[Node], entry: Entry, name: str) -> None:
+        swallowed = draft.norm_and_activation(host.name) if entry.replaces == "conv-norm-act" else []
+        end = draft.nodes[swallowed[-1]] if swallowed else host
+        self.keep_shape(made[-1].tensor, end.tensor, host)
+        if self.rule.start is not None:
+            tail = end.tail or end.name
+            made += self.start(draft, tail, made[-1].name, name, host)
+            draft.put_after(end.name, made)
+            return
+        kept = [site for one in [host, *(draft.nodes[other] for other in swallowed)] for site in one.sites]
+        draft.put_in_place(host.name, swallowed, made, tuple(dict.fromkeys(kept)))
+
+    def keep_shape(self, found: TensorSpec, wanted: TensorSpec, host: Node) -> None:
+        if found != wanted:
+            verb = "the place has" if self.rule.position in ("before", "after") else f"`{host.path}` gives"
+            raise Misfit(f"`{self.rule.use}` returns {found} ({found.layout}), {verb} {wanted} ({wanted.layout})")
+
+    def arguments(self, entry: Entry, host: Node, tensor: TensorSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
+        here = self.origin / "with"
+        written = evaluate(self.rule.options, facts, here)
+        known: dict[str, Any] = {}
+        if entry.replaces is not None and self.rule.position in ("replace", "beside"):
+            if not isinstance(host.content, Operation) or host.content.entry.kind != "conv":
+                raise Misfit(f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`")
+            known = conv_settings(host, {k: v for k, v in entry.facts.items() if k in CONV_FACTS}, written)
+        adapted = self.adapted(entry, tensor)
+        return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
+
+    def adapted(self, entry: Entry, tensor: TensorSpec) -> TensorSpec:
+        """The tensor as the mechanism will see it."""
+        for op, options in self.adapters(entry, tensor)[0]:
+            adapter = registry.get(op)
+            assert adapter is not None
+            tensor = self.infer(adapter, options, [tensor]).output
+        return tensor
+
+    def adapters(
+        self, entry: Entry, tensor: TensorSpec
+    ) -> tuple[list[tuple[str, dict[str, Any]]], list[tuple[str, dict[str, Any]]]]:
+        """Operations before and after the mechanism that turn the place's layout into its own and back."""
+        into: list[tuple[str, dict[str, Any]]] = []
+        back: list[tuple[str, dict[str, Any]]] = []
+        layout = tensor.layout
+        if layout == "b h w c" and entry.layout != layout:
+            into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
+        if layout == "b c h w" and entry.layout == "b n c":
+            axis = {"axis": self.rule.tokens or "pixels"}
+            return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
+        if self.rule.tokens is not None:
+            raise Misfit(f"`tokens` turns a feature map into tokens for a token mechanism; here is `{tensor.layout}`")
+        if layout != entry.layout:
+            raise Misfit(f"`{entry.name}` works on `{entry.layout}`, the place has `{tensor.layout}` ({tensor})")
+        return into, back
+
+    def mechanism(
+        self, draft: Draft, entry: Entry, arguments: Mapping[str, Any], source: str, name: str, host: Node
+    ) -> list[Node]:
+        into, back = self.adapters(entry, draft.tensor(source))
+        made: list[Node] = []
+        current, maps = source, []
+        for op, options in into:
+            maps.append(current)
+            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), host, options, made))
+            current = made[-1].name
+        tensor = draft.tensor(current, made)
+        inferred = self.infer(entry, arguments, [tensor])
+        content = Operation(entry, arguments, inferred.num_parameters)
+        made.append(self.made(name, host, (current,), content, inferred.output))
+        for op, options in back:
+            inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
+            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, host, options, made))
+        return made
+
+    def start(self, draft: Draft, host: str, changed: str, name: str, at: Node) -> list[Node]:
+        """y = host + γ·(changed − host), γ = 0: the network computes what it did before, until training moves γ."""
+        gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
+        extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
+        entry = registry.get("blend")
+        assert entry is not None
+        inferred = self.infer(entry, {}, list(extra.values()))
+        content = Operation(entry, {}, 0)
+        return [gamma, self.made(f"{name}_start", at, (host, changed, gamma.name), content, inferred.output)]
+
+    def helper(
+        self,
+        draft: Draft,
+        op: str,
+        name: str,
+        inputs: tuple[str, ...],
+        host: Node,
+        options: Mapping[str, Any] | None = None,
+        made: Sequence[Node] = (),
+    ) -> Node:
+        entry = registry.get(op)
+        assert entry is not None, f"composer's own `{op}` is not registered"
+        arguments = complete(entry, options or {}, {}, self.origin, host.path)
+        tensors = [host.tensor if one not in draft and one not in {m.name for m in made} else draft.tensor(one, made)
+                   for one in inputs]
+        inferred = self.infer(entry, arguments, tensors)
+        return self.made(draft.fresh(name), host, inputs, Operation(entry, arguments, inferred.num_parameters), inferred.output)
+
+    def made(self, name: str, host: Node, inputs: tuple[str, ...], content: Operation, output: TensorSpec) -> Node:
+        prefix = host.path.rpartition(".")[0]
+        path = f"{prefix}.{name}" if prefix else name
+        return Node(name, path, self.origin, inputs, content, output, rule=self.number)
+
+
+_SHORT = {
+    "map_to_tokens": "tokens",
+    "tokens_to_map": "map",
+    "channels_first": "channels_first",
+    "channels_last": "channels_last",
+}
+
+__all__ = ["one_of", "place"]

@@ -1,0 +1,140 @@
+"""The graph's values: tensors with named axes, nodes, and scopes that hold nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+
+from composer.registry import Entry
+from composer.spec.origin import Origin
+
+BATCH = 2  # BatchNorm refuses a batch of 1 on a 1x1 map in training
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor on the graph: its shape at batch 2, and the einops names of its axes where they are known."""
+
+    shape: tuple[int, ...]
+    layout: str | None = None
+
+    def axis(self, name: str) -> int | None:
+        """Length of the axis with this name; None without such an axis."""
+        axes = (self.layout or "").split()
+        return self.shape[axes.index(name)] if name in axes else None
+
+    @property
+    def channels(self) -> int | None:
+        """Length of `c`."""
+        return self.axis("c")
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """What expressions may read of it: channels, height, width, tokens, where it has them."""
+        found = {"channels": self.axis("c"), "height": self.axis("h"), "width": self.axis("w"), "tokens": self.axis("n")}
+        return {name: length for name, length in found.items() if length is not None}
+
+    def __str__(self) -> str:
+        axes = (self.layout or "").split()
+        if "b" not in axes:
+            return "×".join(map(str, self.shape)) or "scalar"
+        return "×".join("b" if axis == "b" else str(length) for axis, length in zip(axes, self.shape, strict=True))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One entry of the registry with everything it is called with."""
+
+    entry: Entry
+    arguments: Mapping[str, Any]
+    num_parameters: int = 0
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """The arguments that differ from the entry's defaults, facts left out: what a person would write."""
+        fields = self.entry.options.model_fields
+        return {k: v for k, v in self.arguments.items() if k in fields and v != fields[k].default}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A step of a scope: an operation, a scope of its own, or (content None) its first input passed on.
+
+    inputs   names of nodes or inputs of the scope, in order; `name.output` for one of several outputs
+    output   the tensor it gives; a mapping for a scope with several outputs
+    rule     number of the attention rule that put it here, counted from 0; None for the backbone's own
+    tail     name of the node that stands for this one's output now: rules put nodes behind it
+    """
+
+    name: str
+    path: str
+    origin: Origin
+    inputs: tuple[str, ...]
+    content: Operation | Scope | None
+    output: TensorSpec | Mapping[str, TensorSpec]
+    sites: tuple[str, ...] = ()
+    rule: int | None = None
+    tail: str | None = None
+
+    @property
+    def op(self) -> str:
+        """Name of the operation or block."""
+        if self.content is None:
+            return "pass"
+        return self.content.entry.name if isinstance(self.content, Operation) else self.content.block
+
+    @property
+    def tensor(self) -> TensorSpec:
+        """The one tensor it gives."""
+        assert isinstance(self.output, TensorSpec), f"{self.path} has several outputs"
+        return self.output
+
+
+@dataclass(frozen=True)
+class Scope:
+    """An instance of a block (or a repeat, or the whole network): nodes in the order they run."""
+
+    block: str
+    path: str
+    inputs: Mapping[str, TensorSpec]
+    nodes: Mapping[str, Node] = field(repr=False)
+    outputs: Mapping[str, str]
+
+    @cached_property
+    def graph(self) -> nx.DiGraph:
+        """The scope as a frozen networkx.DiGraph: nodes carry `node`, edges the position of the input they feed."""
+        graph = nx.DiGraph()
+        graph.add_nodes_from(self.inputs)
+        graph.add_nodes_from((name, {"node": node}) for name, node in self.nodes.items())
+        for name, node in self.nodes.items():
+            graph.add_edges_from((reference.partition(".")[0], name) for reference in node.inputs)
+        return nx.freeze(graph)
+
+    def tensor(self, reference: str) -> TensorSpec:
+        """The tensor that a reference (`node`, `node.output` or an input) stands for."""
+        name, _, output = reference.partition(".")
+        if name in self.inputs:
+            return self.inputs[name]
+        found = self.nodes[name].output
+        return found if isinstance(found, TensorSpec) else found[output]
+
+    def walk(self) -> Iterator[Node]:
+        """Every node below, scopes before what they hold, in the order they run."""
+        for node in self.nodes.values():
+            yield node
+            if isinstance(node.content, Scope):
+                yield from node.content.walk()
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """Learnable numbers in it."""
+        return sum(num_parameters(node) for node in self.nodes.values())
+
+
+def num_parameters(node: Node) -> int:
+    """Learnable numbers in a node."""
+    return 0 if node.content is None else node.content.num_parameters

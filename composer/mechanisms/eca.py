@@ -1,0 +1,57 @@
+"""ECA: efficient channel attention. Wang et al., ECA-Net, CVPR 2020."""
+
+from __future__ import annotations
+
+import math
+
+from einops import rearrange
+from torch import Tensor, nn
+
+from composer.options import OddInt, PositiveFloat
+from composer.registry import mechanism
+
+
+@mechanism("eca", kind="channel")
+class ECA(nn.Module):
+    """Rescale each channel by a gate computed from the pooled values of its neighbours in channel order.
+
+    Shape:   b c h w -> b c h w
+    Math:    y = x * sigmoid(conv_k(mean_hw(x)))        one k-tap kernel slides over the c pooled values, zero padded
+             k = the odd number nearest to (log2(c) + beta) / gamma, ties up
+    Params:  k
+    Source:  Wang et al., ECA-Net: Efficient Channel Attention for Deep CNNs, CVPR 2020, eq. 9 and 12. arXiv:1910.03151
+    Departs: nothing.
+
+    >>> sum(p.numel() for p in ECA(256).parameters())
+    5
+    """
+
+    def __init__(
+        self, channels: int, *, kernel_size: OddInt | None = None, gamma: PositiveFloat = 2.0, beta: float = 1.0
+    ):
+        super().__init__()
+        if kernel_size is None:
+            kernel_size = adaptive_kernel_size(channels, gamma, beta)
+        if kernel_size % 2 == 0:
+            raise ValueError(
+                f"eca: kernel_size={kernel_size} is even; use an odd number, so that every channel has a gate"
+            )
+        self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c 1 1, in (0, 1)."""
+        z = rearrange(x.mean((2, 3)), "b c -> b 1 c")
+        return rearrange(self.conv(z).sigmoid(), "b 1 c -> b c 1 1")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.attention(x)
+
+
+def adaptive_kernel_size(channels: int, gamma: float = 2.0, beta: float = 1.0) -> int:
+    """How many neighbouring channels a gate looks at.
+
+    >>> [adaptive_kernel_size(c) for c in (4, 64, 128, 512, 2048)]
+    [1, 3, 5, 5, 7]
+    """
+    k = int(abs((math.log2(channels) + beta) / gamma))
+    return k if k % 2 else k + 1

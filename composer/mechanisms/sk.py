@@ -1,0 +1,97 @@
+"""SK: selective kernels. Li et al., Selective Kernel Networks, CVPR 2019."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from einops import rearrange
+from torch import Tensor, nn
+
+from composer.options import PositiveInt
+from composer.registry import mechanism
+
+
+@mechanism("sk", kind="branch", replaces="conv-norm-act")
+class SelectiveKernel(nn.Module):
+    """Convolve in branches with growing dilation and let each channel choose softly among them.
+
+    Shape:   b c h w -> b o h/stride w/stride
+    Math:    U_l = relu(BN(conv_l(x)))        l = 1..m, dilation l
+             a = softmax_l(W_l relu(BN(W mean_hw(sum_l U_l))))        W: o -> d,  W_l: d -> o,  d = max(o // r, floor)
+             y = sum_l a_l * U_l
+    Params:  m (k² o c / g + 2o) + o d + 2d + m o d
+    Source:  Li et al., Selective Kernel Networks, CVPR 2019, eq. 1-6. arXiv:1903.06586
+    Departs: a single branch is gated by sigmoid, since softmax over one is always 1.
+
+    Norm and activation are inside and nothing follows the sum. Strides, groups and the host's own dilation apply to
+    every branch; zero padding keeps the size. In training mode the batch norm of the pooled features needs a batch of
+    at least 2: over one value it raises ValueError.
+
+    >>> sum(p.numel() for p in SelectiveKernel(64, 64, groups=32).parameters())
+    8768
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int] = 3,
+        stride: int | tuple[int, int] = 1,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        *,
+        branches: PositiveInt = 2,
+        reduction: PositiveInt = 16,
+        floor: PositiveInt = 32,
+    ):
+        super().__init__()
+        kernel, side = _pair(kernel_size)
+        if kernel != side or kernel % 2 == 0:
+            raise ValueError(
+                f"sk: the convolution's kernel is {kernel}x{side}; replace one whose kernel is square and odd, such as 3x3"
+            )
+        self.branches = nn.ModuleList()
+        for branch in range(1, branches + 1):
+            rows, columns = (branch * step for step in _pair(dilation))
+            conv = nn.Conv2d(
+                in_channels,
+                out_channels,
+                kernel,
+                stride,
+                padding=(rows * (kernel // 2), columns * (kernel // 2)),
+                dilation=(rows, columns),
+                groups=groups,
+                bias=False,
+            )
+            self.branches.append(nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU()))
+        hidden = max(out_channels // reduction, floor)
+        self.fc1 = nn.Conv2d(out_channels, hidden, 1, bias=False)
+        self.bn = nn.BatchNorm2d(hidden)
+        self.act = nn.ReLU()
+        self.fc2 = nn.Conv2d(hidden, branches * out_channels, 1, bias=False)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+
+    def _split(self, x: Tensor) -> list[Tensor]:
+        return [branch(x) for branch in self.branches]
+
+    def _select(self, features: Sequence[Tensor]) -> Tensor:
+        s = sum(features[1:], features[0]).mean((2, 3), keepdim=True)
+        logits = self.fc2(self.act(self.bn(self.fc1(s))))
+        logits = rearrange(logits, "b (m o) 1 1 -> b m o 1 1", m=len(features))
+        return logits.softmax(1) if len(features) > 1 else logits.sigmoid()
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The share of each branch, b m o 1 1; sums to 1 over m (one branch: in (0, 1))."""
+        return self._select(self._split(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self._split(x)
+        weights = self._select(features).unbind(1)
+        first, *rest = (a * u for a, u in zip(weights, features, strict=True))
+        return sum(rest, first)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value

@@ -1,0 +1,1 @@
+"""From text to a validated, frozen Spec. Nothing here imports torch or networkx."""

@@ -1,0 +1,138 @@
+"""What a spec file may contain: frozen models, unknown keys refused, nothing coerced."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+POSITIONS = ("before", "after", "replace", "beside", "remove")
+
+_FROZEN = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_as_list)]
+Template = str
+
+
+class InputSpec(BaseModel):
+    """One input of the network: its shape without the batch, and how an image becomes it.
+
+    `shape` follows `layout` without its `b` axis. `mean` and `std` are per channel, for values in 0..1; `crop` is
+    the share of the resized shorter side that the centre crop keeps.
+    """
+
+    model_config = _FROZEN
+
+    shape: list[int | Template]
+    layout: str = "b c h w"
+    mean: list[float] | None = None
+    std: list[float] | None = None
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"shape": value} if isinstance(value, list) else value
+
+    def over(self, base: InputSpec) -> InputSpec:
+        """The base with what is set here changed."""
+        return base.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
+
+
+class NodeSpec(BaseModel):
+    """One node: an operation or a block, where its inputs come from, and the operation's options as further keys."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    op: Template | None = None
+    block: Template | None = None
+    sources: Names | None = Field(None, alias="from")
+    when: bool | Template | None = None
+    site: Names = []
+    repeat: int | Template | None = None
+    child_name: Template | None = Field(None, alias="as")
+    args: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"op": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that are not the language's own."""
+        return dict(self.model_extra or {})
+
+
+NODE_KEYS = tuple(field.alias or name for name, field in NodeSpec.model_fields.items())
+
+
+class BlockSpec(BaseModel):
+    """A scope that nodes can instantiate: arguments (null = required), derived vars, named inputs and nodes."""
+
+    model_config = _FROZEN
+
+    site: Names = []
+    inputs: Names = ["input"]
+    args: dict[str, Any] = {}
+    vars: dict[str, Any] = {}
+    nodes: Annotated[dict[str, NodeSpec], Field(min_length=1)]
+    outputs: dict[str, str] | None = None
+
+
+class Rule(BaseModel):
+    """Where one attention goes: a mechanism and exactly one position, or a bare `remove`."""
+
+    model_config = _FROZEN
+
+    use: str | None = None
+    before: str | None = None
+    after: str | None = None
+    replace: str | None = None
+    beside: str | None = None
+    remove: str | None = None
+    where: str | bool | None = None
+    options: dict[str, Any] = Field({}, alias="with")
+    expect: int | None = None
+    name: str | None = None
+    start: Literal["identity"] | None = None
+    tokens: Literal["pixels", "channels"] | None = None
+
+    @property
+    def positions(self) -> list[str]:
+        """The positions that are written; a valid rule has one."""
+        return [position for position in POSITIONS if getattr(self, position) is not None]
+
+    @property
+    def position(self) -> str:
+        """The one position of a valid rule."""
+        return self.positions[0]
+
+    @property
+    def selector(self) -> str:
+        """The site or glob of a valid rule."""
+        return str(getattr(self, self.position))
+
+
+class SpecFile(BaseModel):
+    """One file: its own nodes, or another spec to start from; and rules."""
+
+    model_config = _FROZEN
+
+    name: str | None = None
+    backbone: str | None = None
+    input: InputSpec | None = None
+    inputs: dict[str, InputSpec] | None = None
+    vars: dict[str, Any] = {}
+    blocks: dict[str, BlockSpec] = {}
+    nodes: dict[str, NodeSpec] | None = None
+    outputs: dict[str, str] | None = None
+    attention: list[Rule] = []
+    classes: str | list[str] | None = None
+    lock: dict[str, Any] | None = None

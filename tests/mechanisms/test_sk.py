@@ -1,0 +1,92 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from composer.mechanisms.sk import SelectiveKernel
+
+PLACES = [
+    {},
+    {"stride": 2},
+    {"groups": 2},
+    {"dilation": 2, "stride": 2, "groups": 4},
+    {"kernel_size": 5},
+    {"kernel_size": 1},
+]
+
+
+@pytest.mark.parametrize("branches", [1, 2, 3])
+@pytest.mark.parametrize("place", PLACES, ids=str)
+def test_equals_the_equations(place, branches, slow, randomise, image):
+    module, w = randomise(SelectiveKernel(4, 8, **place, branches=branches, reduction=2, floor=3))
+    k, dilation = place.get("kernel_size", 3), place.get("dilation", 1)
+    x = image(2, 4, 5, 6)
+    maps, shares = [], []
+    for sample in x.numpy():
+        features = []
+        for branch in range(branches):
+            step = dilation * (branch + 1)
+            u = slow.conv2d(
+                sample,
+                w[f"branches.{branch}.0.weight"],
+                stride=place.get("stride", 1),
+                padding=step * (k - 1) // 2,
+                dilation=step,
+                groups=place.get("groups", 1),
+            )
+            features.append(np.maximum(slow.batch_norm(u, w, f"branches.{branch}.1"), 0))
+        s = np.array([np.mean([v for u in features for v in u[c].flat]) * branches for c in range(8)])
+        z = np.maximum(slow.batch_norm(slow.linear(w["fc1.weight"], None, s), w, "bn"), 0)
+        rows = w["fc2.weight"].reshape(branches, 8, -1)
+        share = np.empty((branches, 8))
+        for c in range(8):
+            logits = [sum(rows[m, c] * z) for m in range(branches)]
+            share[:, c] = slow.softmax(logits) if branches > 1 else slow.sigmoid(logits[0])
+        maps.append([sum(share[m, c] * features[m][c] for m in range(branches)) for c in range(8)])
+        shares.append(share)
+    np.testing.assert_allclose(module(x).detach().numpy(), np.array(maps), rtol=0, atol=1e-9)
+    attention = module.attention(x).detach().numpy()
+    np.testing.assert_allclose(attention[..., 0, 0], np.array(shares), rtol=0, atol=1e-9)
+
+
+def test_by_hand():
+    """Branches give 1 and 3; z = 4/4; logits 0 and ln 3; shares 1/4 and 3/4; 1/4 + 9/4 = 5/2."""
+    module = SelectiveKernel(1, 1, floor=1).double().eval()
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.running_var.fill_(1 - layer.eps)
+        for branch, tap in zip(module.branches, (1, 3), strict=True):
+            branch[0].weight.zero_()[0, 0, 1, 1] = tap
+        module.fc1.weight.fill_(0.25)
+        module.fc2.weight.copy_(torch.tensor([0, math.log(3)], dtype=torch.float64).reshape(2, 1, 1, 1))
+    x = torch.ones(1, 1, 3, 3, dtype=torch.float64)
+    torch.testing.assert_close(module(x), torch.full_like(x, 2.5), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("o", "groups", "branches"), [(64, 32, 2), (64, 1, 3), (1024, 32, 2), (64, 64, 1)])
+def test_parameters(o, groups, branches):
+    c, d = 64, max(o // 16, 32)
+    expected = branches * (9 * o * c // groups + 2 * o) + o * d + 2 * d + branches * o * d
+    module = SelectiveKernel(c, o, groups=groups, branches=branches)
+    assert sum(p.numel() for p in module.parameters()) == expected
+
+
+def test_every_weight_of_a_single_branch_learns():
+    module = SelectiveKernel(8, 8, branches=1, floor=4).eval()
+    module(torch.randn(2, 8, 5, 5)).square().sum().backward()
+    assert module.fc2.weight.grad.abs().sum() > 0
+
+
+def test_takes_pairs():
+    module = SelectiveKernel(8, 8, (3, 3), (2, 1), (1, 2)).eval()
+    assert module(torch.randn(1, 8, 8, 9)).shape == (1, 8, 4, 9)
+
+
+@pytest.mark.parametrize(("kernel", "found"), [(2, "2x2"), ((1, 7), "1x7")])
+def test_refuses_other_kernels(kernel, found):
+    with pytest.raises(
+        ValueError, match=f"sk: the convolution's kernel is {found}; replace one whose kernel is square"
+    ):
+        SelectiveKernel(8, 8, kernel)
