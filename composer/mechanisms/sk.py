@@ -48,7 +48,7 @@ class SelectiveKernel(nn.Module):
         kernel, side = _pair(kernel_size)
         if kernel != side or kernel % 2 == 0:
             raise ValueError(
-                f"sk: the convolution's kernel is {kernel}x{side}; replace one whose kernel is square and odd, such as 3x3"
+                f"sk: the convolution's kernel is {kernel}x{side}; replace one that is square and odd, such as 3x3"
             )
         self.branches = nn.ModuleList()
         for branch in range(1, branches + 1):

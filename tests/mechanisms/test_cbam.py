@@ -59,7 +59,7 @@ def test_halves_stand_alone(slow, randomise, image):
 
 
 def test_by_hand():
-    """Mean 2 and maximum 4 give 6 ln3/6 and the gate 3/4 (two means would give 4 ln3/6); then 3 ln3/3 gives 3/4 again."""
+    """Mean 2 and maximum 4: 6 ln3/6, gate 3/4 (two means would give 4 ln3/6). Then 3 ln3/3, gate 3/4 again."""
     module = CBAM(1, kernel_size=1, bias=False).double()
     with torch.no_grad():
         module.channel.fc1.weight.fill_(1)

@@ -87,6 +87,6 @@ def test_takes_pairs():
 @pytest.mark.parametrize(("kernel", "found"), [(2, "2x2"), ((1, 7), "1x7")])
 def test_refuses_other_kernels(kernel, found):
     with pytest.raises(
-        ValueError, match=f"sk: the convolution's kernel is {found}; replace one whose kernel is square"
+        ValueError, match=f"sk: the convolution's kernel is {found}; replace one that is square and odd"
     ):
         SelectiveKernel(8, 8, kernel)

@@ -1,0 +1,90 @@
+"""Element-wise activations, and the layers that change nothing or switch elements off. Any shape -> the same shape."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+from composer.options import PositiveFloat, Probability
+from composer.registry import layer
+
+
+@layer("relu", kind="activation")
+class ReLU(nn.ReLU):
+    """max(0, x)"""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@layer("relu6", kind="activation")
+class ReLU6(nn.ReLU6):
+    """min(max(0, x), 6)"""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@layer("leaky_relu", kind="activation")
+class LeakyReLU(nn.LeakyReLU):
+    """x where it is positive, negative_slope * x elsewhere"""
+
+    def __init__(self, *, negative_slope: PositiveFloat = 0.01):
+        super().__init__(negative_slope)
+
+
+@layer("silu", kind="activation")
+class SiLU(nn.SiLU):
+    """x * sigmoid(x)"""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@layer("gelu", kind="activation")
+class GELU(nn.GELU):
+    """x * Phi(x), Phi the cumulative distribution of N(0, 1); `approximate: tanh` is the cheaper formula"""
+
+    def __init__(self, *, approximate: Literal["none", "tanh"] = "none"):
+        super().__init__(approximate)
+
+
+@layer("hard_swish", kind="activation")
+class HardSwish(nn.Hardswish):
+    """x * min(max(0, x + 3), 6) / 6"""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@layer("hard_sigmoid", kind="activation")
+class HardSigmoid(nn.Hardsigmoid):
+    """min(max(0, x + 3), 6) / 6"""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@layer("sigmoid", kind="activation")
+class Sigmoid(nn.Sigmoid):
+    """1 / (1 + exp(-x))"""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@layer("identity", kind="other")
+class Identity(nn.Identity):
+    """x"""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@layer("dropout", kind="other")
+class Dropout(nn.Dropout):
+    """In training, 0 with probability p and x / (1 - p) otherwise; in evaluation, x"""
+
+    def __init__(self, *, p: Probability = 0.5):
+        super().__init__(p)

@@ -1,0 +1,122 @@
+"""Several tensors into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.registry import layer
+
+# A function sees tensors, not layouts: of each rank it knows one.
+_LAYOUTS = {2: "b c", 3: "b n c", 4: "b c h w"}
+
+
+def _elementwise(name: str) -> Callable[..., str | None]:
+    def layout(inputs: Sequence[Any], *, broadcast: bool = False) -> str | None:
+        _at_least_two(name, inputs)
+        return _broadcast_layout(name, inputs) if broadcast else _same_layout(name, inputs)
+
+    return layout
+
+
+def _at_least_two(name: str, inputs: Sequence[Any]) -> None:
+    if len(inputs) < 2:
+        raise ValueError(f"`{name}` takes at least 2 inputs, found {len(inputs)}; write `from: [one, other]`")
+
+
+def _same_layout(name: str, inputs: Sequence[Any]) -> str | None:
+    host = max(inputs, key=lambda tensor: len(tensor.shape))
+    for other in inputs:
+        scale = other.layout is None and tuple(other.shape) == tuple(host.shape[-1:])
+        if not scale and tuple(other.shape) != tuple(host.shape):
+            raise ValueError(
+                f"`{name}` takes inputs of one shape, found {_listed(inputs)}; "
+                "make the shapes equal, or write `broadcast: true`"
+            )
+        if other.layout and host.layout and other.layout != host.layout:
+            raise ValueError(
+                f"`{name}` takes inputs of one layout, found `{host.layout}` and `{other.layout}`; rearrange one of them"
+            )
+    return next((tensor.layout for tensor in inputs if tensor.layout and len(tensor.shape) == len(host.shape)), None)
+
+
+def _broadcast_layout(name: str, inputs: Sequence[Any]) -> str | None:
+    try:
+        shape = torch.broadcast_shapes(*(tuple(tensor.shape) for tensor in inputs))
+    except RuntimeError:
+        raise ValueError(
+            f"`{name}` cannot broadcast {_listed(inputs)}; aligned at the last axis, lengths must be equal or 1"
+        ) from None
+    return next((tensor.layout for tensor in inputs if tensor.layout and len(tensor.shape) == len(shape)), None)
+
+
+def _listed(inputs: Sequence[Any]) -> str:
+    return " and ".join(map(str, inputs))
+
+
+@layer("add", kind="merge", layout=_elementwise("add"))
+def add(*inputs: Tensor, broadcast: bool = False) -> Tensor:
+    """The sum of two or more tensors.
+
+    Shape:   ..., ... -> ...        shapes equal, or one tensor per last axis, such as a parameter of shape [c];
+             with broadcast, whatever PyTorch broadcasts
+    """
+    first, *rest = inputs
+    for other in rest:
+        first = first + other
+    return first
+
+
+@layer("mul", kind="merge", layout=_elementwise("mul"))
+def mul(*inputs: Tensor, broadcast: bool = False) -> Tensor:
+    """The product of two or more tensors, element by element.
+
+    Shape:   ..., ... -> ...        shapes equal, or one tensor per last axis, such as a parameter of shape [c];
+             with broadcast, whatever PyTorch broadcasts
+    """
+    first, *rest = inputs
+    for other in rest:
+        first = first * other
+    return first
+
+
+def _concat_layout(inputs: Sequence[Any], *, axis: str = "c") -> str:
+    _at_least_two("concat", inputs)
+    first = inputs[0]
+    layout = _LAYOUTS.get(len(first.shape))
+    known = " or ".join(f"`{one}`" for one in _LAYOUTS.values())
+    for tensor in inputs:
+        if tensor.layout is None or tensor.layout not in _LAYOUTS.values():
+            raise ValueError(f"`concat` works on {known}, found {_named(tensor)}; rearrange it")
+        if tensor.layout != layout:
+            raise ValueError(
+                f"`concat` takes inputs of one layout, found `{layout}` and `{tensor.layout}`; rearrange one of them"
+            )
+    assert layout is not None
+    axes = layout.split()
+    if axis not in axes[1:]:
+        raise ValueError(f"`concat` along `{axis}`, which `{layout}` has not; set axis to one of {', '.join(axes[1:])}")
+    for name, *lengths in zip(axes, *(tensor.shape for tensor in inputs), strict=True):
+        if name != axis and len(set(lengths)) > 1:
+            found = " and ".join(map(str, lengths))
+            raise ValueError(
+                f"`concat` along `{axis}` takes inputs that are equal in all other axes, "
+                f"found {_listed(inputs)}: `{name}` is {found}"
+            )
+    return layout
+
+
+def _named(tensor: Any) -> str:
+    return f"`{tensor.layout}`" if tensor.layout else f"{tensor} without a layout"
+
+
+@layer("concat", kind="merge", layout=_concat_layout)
+def concat(*inputs: Tensor, axis: str = "c") -> Tensor:
+    """The tensors one after the other along a named axis.
+
+    Shape:   b c1 h w, b c2 h w -> b (c1 + c2) h w;  the same for b n c and b c
+    """
+    return torch.cat(inputs, _LAYOUTS[inputs[0].ndim].split().index(axis))

@@ -1,0 +1,35 @@
+"""Nodes that are learnable tensors themselves, such as ViT's `cls_token` and ConvNeXt's `gamma`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from composer.options import PositiveFloat, PositiveInt
+from composer.registry import layer
+
+
+@layer("parameter", kind="parameter")
+def parameter(
+    *,
+    shape: list[PositiveInt],
+    init: float | Literal["zeros", "ones", "normal", "trunc_normal"] = "zeros",
+    std: PositiveFloat = 0.02,
+) -> nn.Parameter:
+    """A learnable tensor: filled with the number `init`, or drawn around 0 with the standard deviation `std`.
+
+    >>> parameter(shape=[3], init=0.5).tolist()
+    [0.5, 0.5, 0.5]
+    """
+    tensor = torch.empty(shape)
+    if init == "normal":
+        nn.init.normal_(tensor, std=std)
+    elif init == "trunc_normal":
+        nn.init.trunc_normal_(tensor, std=std)
+    elif isinstance(init, str):
+        tensor.fill_({"zeros": 0.0, "ones": 1.0}[init])
+    else:
+        tensor.fill_(init)
+    return nn.Parameter(tensor)

@@ -1,0 +1,87 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from composer.options import NonNegativeInt, PositiveInt
+from composer.registry import layer
+
+
+@layer("max_pool", kind="pool", layout="b c h w -> b c h w")
+class MaxPool2d(nn.MaxPool2d):
+    """The maximum over windows; stride is the kernel's size and padding (kernel_size - 1) // 2 unless set.
+
+    Shape:   b c h w -> b c h' w'        h' = (h + 2 padding - kernel_size) // stride + 1
+    """
+
+    def __init__(
+        self,
+        *,
+        kernel_size: PositiveInt,
+        stride: PositiveInt | None = None,
+        padding: NonNegativeInt | None = None,
+        ceil_mode: bool = False,
+    ):
+        padding = _checked_padding(kernel_size, padding)
+        super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)
+
+
+@layer("avg_pool", kind="pool", layout="b c h w -> b c h w")
+class AvgPool2d(nn.AvgPool2d):
+    """The mean over windows; stride is the kernel's size and padding (kernel_size - 1) // 2 unless set.
+
+    Shape:   b c h w -> b c h' w'        h' = (h + 2 padding - kernel_size) // stride + 1
+
+    `count_include_pad: false` leaves the padded zeros out of the mean.
+    """
+
+    def __init__(
+        self,
+        *,
+        kernel_size: PositiveInt,
+        stride: PositiveInt | None = None,
+        padding: NonNegativeInt | None = None,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ):
+        padding = _checked_padding(kernel_size, padding)
+        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def _checked_padding(kernel_size: int, padding: int | None) -> int:
+    if padding is None:
+        return (kernel_size - 1) // 2
+    if padding > kernel_size // 2:
+        raise ValueError(
+            f"padding {padding} is more than half of kernel_size {kernel_size}; set padding to {kernel_size // 2} or less"
+        )
+    return padding
+
+
+def _pooled_layout(inputs: Sequence[Any], *, keepdim: bool = False) -> str:
+    found = inputs[0].layout
+    if found != "b c h w":
+        raise ValueError(f"`global_avg_pool` works on `b c h w`, found `{found}`; use mean_tokens for `b n c`")
+    return "b c h w" if keepdim else "b c"
+
+
+@layer("global_avg_pool", kind="pool", layout=_pooled_layout)
+class GlobalAvgPool2d(nn.Module):
+    """The mean of each channel over all positions.
+
+    Shape:   b c h w -> b c;  b c h w -> b c 1 1 with keepdim
+    """
+
+    def __init__(self, *, keepdim: bool = False):
+        super().__init__()
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=self.keepdim)
+
+    def extra_repr(self) -> str:
+        return f"keepdim={self.keepdim}"

@@ -1,0 +1,131 @@
+"""The same numbers in another shape or order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import einops
+from torch import Tensor
+
+from composer.options import NonNegativeInt, PositiveInt
+from composer.registry import layer
+
+
+def _rearranged_layout(inputs: Sequence[Any], *, pattern: str) -> str:
+    left, right = _sides(pattern)
+    found = inputs[0].layout
+    if found is not None and " ".join(left) != found:
+        raise ValueError(
+            f"`rearrange` is told `{' '.join(left)}` comes in, found `{found}`; start the pattern with `{found} ->`"
+        )
+    if len(left) != len(inputs[0].shape):
+        raise ValueError(
+            f"`rearrange` is told of {len(left)} axes (`{' '.join(left)}`), "
+            f"found {inputs[0]} with {len(inputs[0].shape)}; name each axis once"
+        )
+    return " ".join(_axis_name(axis) for axis in right)
+
+
+def _sides(pattern: str) -> tuple[list[str], list[list[str]]]:
+    """The axes that come in, and those that go out, each as the list of what it is made of. Raises ValueError."""
+    start, arrow, end = pattern.partition("->")
+    name = r"[a-z_][a-z0-9_]*"
+    if (
+        not arrow
+        or not re.fullmatch(rf"(\s*{name}\s*)+", start)
+        or not re.fullmatch(rf"(\s|{name}|\((\s*{name})+\s*\))+", end)
+    ):
+        raise ValueError(
+            f"`rearrange` cannot read the pattern `{pattern}`; "
+            "write axis names, `->` and the same names in their new order, with parentheses around axes to merge"
+        )
+    left = start.split()
+    right = [part.strip("()").split() for part in re.findall(rf"\([^)]*\)|{name}", end)]
+    merged = [axis for axes in right for axis in axes]
+    if sorted(left) != sorted(merged) or len(set(left)) != len(left):
+        raise ValueError(f"`rearrange` pattern `{pattern}` must name the same axes on both sides, each once")
+    return left, right
+
+
+def _axis_name(axes: list[str]) -> str:
+    if len(axes) == 1:
+        return axes[0]
+    if set(axes) == {"h", "w"}:
+        return "n"
+    # A merged batch is no batch any more, and channels merged with positions are still features.
+    return "_" if "b" in axes or "c" not in axes else "c"
+
+
+@layer("rearrange", kind="shape", layout=_rearranged_layout)
+def rearrange(x: Tensor, *, pattern: str) -> Tensor:
+    """Reorder axes and merge those in parentheses, as in einops.
+
+    The layout becomes the right side of the pattern; `(h w)` becomes `n`, the tokens, and a merge with `c` becomes `c`.
+
+    >>> import torch
+    >>> rearrange(torch.zeros(2, 3, 4, 5), pattern="b c h w -> b (h w) c").shape
+    torch.Size([2, 20, 3])
+    """
+    return einops.rearrange(x, pattern)
+
+
+@layer("channels_first", kind="shape", layout="b h w c -> b c h w")
+def channels_first(x: Tensor) -> Tensor:
+    """b h w c -> b c h w"""
+    return x.permute(0, 3, 1, 2)
+
+
+@layer("channels_last", kind="shape", layout="b c h w -> b h w c")
+def channels_last(x: Tensor) -> Tensor:
+    """b c h w -> b h w c"""
+    return x.permute(0, 2, 3, 1)
+
+
+@layer("flatten", kind="shape", layout="b c h w -> b c")
+def flatten(x: Tensor) -> Tensor:
+    """b c h w -> b (c h w)"""
+    return x.flatten(1)
+
+
+def _sliced_layout(inputs: Sequence[Any], *, start: int, end: int) -> str:
+    found, channels = inputs[0].layout, inputs[0].channels
+    if found not in ("b c h w", "b c"):
+        raise ValueError(f"`channels` works on `b c h w` or `b c`, found `{found}`; rearrange it")
+    if not start < end <= channels:
+        raise ValueError(
+            f"`channels` cannot take {start} to {end} of {channels} channels; set 0 <= start < end <= {channels}"
+        )
+    return str(found)
+
+
+@layer("channels", kind="shape", layout=_sliced_layout)
+def channels(x: Tensor, *, start: NonNegativeInt, end: PositiveInt) -> Tensor:
+    """Some channels: from `start`, counted from 0, up to `end`, which is left out.
+
+    Shape:   b c h w -> b (end - start) h w;  the same for b c
+    """
+    return x[:, start:end]
+
+
+def _shuffled_layout(inputs: Sequence[Any], *, groups: int) -> str:
+    found, channels = inputs[0].layout, inputs[0].channels
+    if found != "b c h w":
+        raise ValueError(f"`channel_shuffle` works on `b c h w`, found `{found}`; rearrange it")
+    if channels % groups:
+        raise ValueError(
+            f"`channel_shuffle` cannot put {channels} channels into {groups} groups; "
+            f"set groups to a divisor of {channels}"
+        )
+    return str(found)
+
+
+@layer("channel_shuffle", kind="shape", layout=_shuffled_layout)
+def channel_shuffle(x: Tensor, *, groups: PositiveInt) -> Tensor:
+    """Deal the channels of `groups` groups out in turn, so that the next grouped convolution mixes them.
+
+    Shape:   b (g c) h w -> b (c g) h w
+    Source:  Zhang et al., ShuffleNet, CVPR 2018, sec. 3.1. arXiv:1707.01083
+    """
+    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)

@@ -1,0 +1,106 @@
+"""Sequences of tokens, and feature maps as sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from composer.options import NonNegativeInt
+from composer.registry import layer
+
+
+def _tokens(name: str, tensor: Any) -> int:
+    if tensor.layout != "b n c":
+        raise ValueError(f"`{name}` works on `b n c`, found `{tensor.layout}`; rearrange it, or use map_to_tokens")
+    return int(tensor.shape[1])
+
+
+def _prepended_layout(inputs: Sequence[Any], **options: Any) -> str:
+    token, x = inputs
+    _tokens("prepend_token", x)
+    if tuple(token.shape) != (1, 1, x.shape[2]):
+        found = "×".join(map(str, token.shape))
+        raise ValueError(
+            f"`prepend_token` takes a token of shape 1×1×{x.shape[2]} and then the sequence, found a token of {found}; "
+            f"write `shape: [1, 1, {x.shape[2]}]` at the parameter"
+        )
+    return "b n c"
+
+
+@layer("prepend_token", kind="token", layout=_prepended_layout)
+def prepend_token(token: Tensor, x: Tensor) -> Tensor:
+    """The same learnable token in front of every sequence.
+
+    Shape:   1 1 c, b n c -> b (1 + n) c
+    """
+    return torch.cat([token.expand(x.shape[0], -1, -1), x], 1)
+
+
+def _taken_layout(inputs: Sequence[Any], *, index: int = 0) -> str:
+    count = _tokens("take_token", inputs[0])
+    if not -count <= index < count:
+        raise ValueError(f"`take_token` cannot take token {index} of {count}; set index from 0 to {count - 1}")
+    return "b c"
+
+
+@layer("take_token", kind="token", layout=_taken_layout)
+def take_token(x: Tensor, *, index: int = 0) -> Tensor:
+    """One token of each sequence; -1 is the last.
+
+    Shape:   b n c -> b c
+    """
+    return x[:, index]
+
+
+def _averaged_layout(inputs: Sequence[Any], *, skip: int = 0) -> str:
+    count = _tokens("mean_tokens", inputs[0])
+    if skip >= count:
+        raise ValueError(f"`mean_tokens` skips {skip} of {count} tokens; set skip to {count - 1} or less")
+    return "b c"
+
+
+@layer("mean_tokens", kind="token", layout=_averaged_layout)
+def mean_tokens(x: Tensor, *, skip: NonNegativeInt = 0) -> Tensor:
+    """The mean of the tokens of each sequence, the first `skip` (such as a class token) left out.
+
+    Shape:   b n c -> b c
+    """
+    return x[:, skip:].mean(1)
+
+
+@layer("map_to_tokens", kind="token", layout="b c h w -> b n c")
+def map_to_tokens(x: Tensor, *, axis: Literal["pixels", "channels"] = "pixels") -> Tensor:
+    """A feature map as a sequence: a token per position, or a token per channel.
+
+    Shape:   pixels: b c h w -> b (h w) c;  channels: b c h w -> b c (h w)
+    """
+    tokens = x.flatten(2)
+    return tokens.transpose(1, 2) if axis == "pixels" else tokens
+
+
+def _mapped_layout(inputs: Sequence[Any], *, axis: str = "pixels") -> str:
+    tokens, like = inputs
+    _tokens("tokens_to_map", tokens)
+    if like.layout != "b c h w":
+        raise ValueError(f"`tokens_to_map` takes tokens and then a map `b c h w` to be like, found `{like.layout}`")
+    height, width = like.shape[2:]
+    positions = tokens.shape[1 if axis == "pixels" else 2]
+    if positions != height * width:
+        raise ValueError(
+            f"`tokens_to_map` cannot lay {positions} positions out as {height}×{width}; "
+            f"give it {height * width}, or a map of another size to be like"
+        )
+    return "b c h w"
+
+
+@layer("tokens_to_map", kind="token", layout=_mapped_layout)
+def tokens_to_map(tokens: Tensor, like: Tensor, *, axis: Literal["pixels", "channels"] = "pixels") -> Tensor:
+    """A sequence as a feature map again, as high and wide as another one: undoes map_to_tokens.
+
+    Shape:   pixels: b (h w) c, b _ h w -> b c h w;  channels: b c (h w), b _ h w -> b c h w
+    """
+    flat = tokens.transpose(1, 2) if axis == "pixels" else tokens
+    return flat.unflatten(2, like.shape[2:])

@@ -1,0 +1,113 @@
+"""Rules: every position, stacking, names, expectations, replacements and identity starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import composer
+
+
+def graph(*rules: dict[str, Any], backbone: str = "resnet18") -> Any:
+    return composer.graph({"backbone": backbone, "attention": list(rules)})
+
+
+def paths(found: Any) -> list[str]:
+    return list(found.inserted)
+
+
+def fails(*rules: dict[str, Any], backbone: str = "resnet18") -> str:
+    with pytest.raises(composer.GraphError) as caught:
+        graph(*rules, backbone=backbone)
+    return str(caught.value)
+
+
+def test_after_a_site_takes_the_consumers_over() -> None:
+    found = graph({"use": "se", "after": "branch", "expect": 8})
+    block = found.root.nodes["layer1"].content.nodes["0"].content
+    assert block.nodes["se"].inputs == ("bn2",)
+    assert block.nodes["add"].inputs == ("se", "downsample")
+
+
+def test_two_rules_at_one_place_stack_in_order() -> None:
+    found = graph({"use": "se", "after": "branch"}, {"use": "eca", "after": "branch"}, {"use": "se", "after": "branch"})
+    nodes = found.root.nodes["layer1"].content.nodes["0"].content.nodes
+    assert [nodes[name].inputs for name in ("se", "eca", "se_2", "add")] == [
+        ("bn2",),
+        ("se",),
+        ("eca",),
+        ("se_2", "downsample"),
+    ]
+
+
+def test_before_and_beside() -> None:
+    found = graph({"use": "se", "before": "head"}, backbone="vit_base_patch16_224") if False else graph(
+        {"use": "se", "before": "layer1.0.conv2"}, {"use": "eca", "beside": "layer1.0.conv2"}
+    )
+    nodes = found.root.nodes["layer1"].content.nodes["0"].content.nodes
+    assert nodes["conv2"].inputs == ("se",)
+    assert nodes["eca"].inputs == ("se",)
+    assert nodes["eca_add"].inputs == ("conv2", "eca")
+    assert nodes["bn2"].inputs == ("eca_add",)
+
+
+def test_sk_takes_norm_and_activation_with_it() -> None:
+    found = graph({"use": "sk", "replace": "spatial_conv", "expect": 16}, backbone="resnext50_32x4d")
+    nodes = found.root.nodes["layer2"].content.nodes["0"].content.nodes
+    assert "bn2" not in nodes
+    assert "act2" not in nodes
+    assert nodes["conv2"].op == "sk"
+    assert nodes["conv2"].content.arguments["groups"] == 32
+    assert nodes["conv2"].content.arguments["stride"] == 2
+    assert nodes["conv3"].inputs == ("conv2",)
+
+
+def test_identity_start_computes_what_the_backbone_did() -> None:
+    plain = composer.build({"backbone": "resnet18"}).eval()
+    x = torch.randn(1, 3, 64, 64)
+    for rule in (
+        {"use": "cbam", "after": "branch"},
+        {"use": "sk", "replace": "spatial_conv"},
+        {"use": "mhsa", "after": "stage", "where": "stage > 2"},
+        {"use": "eca", "beside": "layer2.1.conv1"},
+        {"use": "bam", "before": "global_pool"},
+    ):
+        changed = composer.build({"backbone": "resnet18", "attention": [{**rule, "start": "identity"}]}).eval()
+        assert set(plain.state_dict()) < set(changed.state_dict())
+        with torch.no_grad():
+            assert torch.equal(plain(x), changed(x)), rule
+
+
+def test_mhsa_on_a_feature_map_gets_its_adapters() -> None:
+    found = composer.build(
+        {"backbone": "resnet18", "attention": [{"use": "mhsa", "after": "layer4", "tokens": "pixels"}]}
+    ).eval()
+    assert found(torch.randn(1, 3, 96, 64)).shape == (1, 1000)
+
+
+def test_remove_takes_what_keeps_the_shape() -> None:
+    assert "act1" not in graph({"remove": "act1"}).root.nodes
+    assert "only what keeps the shape" in fails({"remove": "layer2.0.conv1"})
+
+
+def test_where_knows_stage_block_and_last() -> None:
+    assert len(paths(graph({"use": "se", "after": "branch", "where": "stage >= 3 and block == 1"}))) == 2
+    assert len(paths(graph({"use": "bam", "after": "stage", "where": "not last"}))) == 3
+    assert len(paths(graph({"use": "se", "after": "branch", "where": "stage in [1, 4] and channels > 64"}))) == 2
+
+
+def test_globs_stay_within_a_name_unless_doubled() -> None:
+    assert len(paths(graph({"use": "se", "after": "layer[2-3].*.bn2"}))) == 4
+    assert len(paths(graph({"use": "se", "after": "**.bn2"}))) == 8
+    assert "no place is called" in fails({"use": "se", "after": "*.bn2"})
+
+
+def test_messages_say_what_to_do() -> None:
+    assert "did you mean `cbam`?" in fails({"use": "cbma", "after": "branch"})
+    assert "branch (8)" in fails({"use": "se", "after": "brunch"})
+    assert "matches 8 places, not 9" in fails({"use": "se", "after": "branch", "expect": 9})
+    assert "has no option `reductoin`" in fails({"use": "se", "after": "branch", "with": {"reductoin": 8}})
+    assert "stands in for a convolution" in fails({"use": "sk", "replace": "layer1.0.bn1"})
+    assert "`mhsa` returns" in fails({"use": "mhsa", "replace": "layer2.0.conv1"})

@@ -1,0 +1,59 @@
+"""Weights depend on seed and path alone."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+
+import torch
+
+import composer
+
+BACKBONE = {"backbone": "resnet18", "vars": {"num_classes": 7}}
+WITH_SE = {**BACKBONE, "attention": [{"use": "se", "after": "branch"}]}
+
+
+def test_adding_attention_leaves_every_other_weight_bit_equal() -> None:
+    plain, gated = composer.build(BACKBONE).state_dict(), composer.build(WITH_SE).state_dict()
+    assert set(plain) < set(gated)
+    assert all(torch.equal(plain[name], gated[name]) for name in plain)
+    assert all(".se." in name for name in set(gated) - set(plain))
+
+
+def test_same_on_another_thread_while_this_one_draws() -> None:
+    here = composer.build(WITH_SE).state_dict()
+    found: dict[str, torch.Tensor] = {}
+    thread = threading.Thread(target=lambda: found.update(composer.build(WITH_SE).state_dict()))
+    thread.start()
+    while thread.is_alive():
+        torch.rand(1000)
+    assert all(torch.equal(here[name], found[name]) for name in here)
+
+
+def test_building_does_not_touch_the_global_generator() -> None:
+    before = torch.get_rng_state()
+    composer.build(BACKBONE)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_another_seed_gives_other_weights() -> None:
+    first, second = composer.build(BACKBONE, seed=1), composer.build(BACKBONE, seed=2)
+    assert not torch.equal(first.state_dict()["fc.weight"], second.state_dict()["fc.weight"])
+
+
+def test_pickle_and_deepcopy_keep_weights_modes_and_frozen_parameters() -> None:
+    model = composer.build(WITH_SE).eval()
+    model.get_parameter("fc.weight").requires_grad_(False)
+    x = torch.randn(2, 3, 64, 64)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(twin(x), model(x))
+        assert not twin.get_parameter("fc.weight").requires_grad
+        assert not twin.training
+        assert twin.graph.num_parameters == model.graph.num_parameters
+
+
+def test_a_step_of_training_moves_every_weight() -> None:
+    model = composer.build(WITH_SE)
+    model(torch.randn(2, 3, 64, 64)).square().mean().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
