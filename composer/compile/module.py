@@ -48,11 +48,9 @@ class ComposedModule(nn.Module):
         if "tensors" not in state:
             super().__setstate__(state)
             return
-        parameters = dict(self.named_parameters())
-        for name, tensor in state["tensors"].items():
-            if name in parameters:
-                state["tensors"][name] = nn.Parameter(tensor, name not in state["frozen"])
         self.load_state_dict(state["tensors"], assign=True)
+        for name in state["frozen"]:
+            self.get_parameter(name).requires_grad_(False)
         for name, module in self.named_modules():
             module.training = state["training"].get(name, module.training)
 

@@ -166,7 +166,8 @@ class _Elaboration:
         if spec.repeat is not None:
             return self.repeated(spec, name, references, tensors, names, origin, path, depth)
         arriving = tensors[0].facts if tensors else {}
-        names = {**names, **arriving}
+        # A block's own `width` is not the width of what arrives.
+        names = {**arriving, **names}
         sites = tuple(spec.site)
         if spec.when is not None:
             when = self.evaluate(spec.when, names, origin / "when", path)
@@ -235,7 +236,7 @@ class _Elaboration:
         depth: int,
     ) -> Node:
         arriving = tensors[0].facts if tensors else {}
-        count = self.evaluate(spec.repeat, {**names, **arriving}, origin / "repeat", path)
+        count = self.evaluate(spec.repeat, {**arriving, **names}, origin / "repeat", path)
         if not isinstance(count, int) or isinstance(count, bool) or count < 0 or not tensors:
             label = "a whole number, 0 or more" if tensors else "an input to repeat over"
             raise self.note((origin / "repeat").problem("repeat", f"`repeat` is {count!r}", label, path=path))

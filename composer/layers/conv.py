@@ -17,7 +17,7 @@ class Conv2d(nn.Conv2d):
     Shape:   b c h w -> b o h' w'        h' = (h + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1
     Params:  k² c o / groups, and o with bias
 
-    `init: he` draws weights from N(0, 2 / (k² o)) (He et al., ICCV 2015) and sets the bias to 0; `torch` is PyTorch's own.
+    `init: he` draws weights from N(0, 2 / (k² o)) (He et al., ICCV 2015), bias 0; `torch` is PyTorch's own.
     Raises ValueError where groups divides one of the channel numbers with a remainder.
 
     >>> sum(p.numel() for p in Conv2d(8, out_channels=16, kernel_size=3).parameters())
@@ -40,7 +40,8 @@ class Conv2d(nn.Conv2d):
         for what, channels in (("input", in_channels), ("output", out_channels)):
             if channels % groups:
                 raise ValueError(
-                    f"{channels} {what} channels do not divide into {groups} groups; set groups to a divisor of {channels}"
+                    f"{channels} {what} channels do not divide into {groups} groups; "
+                    f"set groups to a divisor of {channels}"
                 )
         # nn.Conv2d calls reset_parameters while it is being built.
         self.init = init

@@ -38,14 +38,15 @@ def _same_layout(name: str, inputs: Sequence[Any]) -> str | None:
             )
         if other.layout and host.layout and other.layout != host.layout:
             raise ValueError(
-                f"`{name}` takes inputs of one layout, found `{host.layout}` and `{other.layout}`; rearrange one of them"
+                f"`{name}` takes inputs of one layout, found `{host.layout}` and `{other.layout}`; "
+                "rearrange one of them"
             )
     return next((tensor.layout for tensor in inputs if tensor.layout and len(tensor.shape) == len(host.shape)), None)
 
 
 def _broadcast_layout(name: str, inputs: Sequence[Any]) -> str | None:
     try:
-        shape = torch.broadcast_shapes(*(tuple(tensor.shape) for tensor in inputs))
+        shape = torch.broadcast_shapes(*(tuple(tensor.shape) for tensor in inputs))  # type: ignore[no-untyped-call]
     except RuntimeError:
         raise ValueError(
             f"`{name}` cannot broadcast {_listed(inputs)}; aligned at the last axis, lengths must be equal or 1"

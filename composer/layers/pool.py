@@ -57,7 +57,8 @@ def _checked_padding(kernel_size: int, padding: int | None) -> int:
         return (kernel_size - 1) // 2
     if padding > kernel_size // 2:
         raise ValueError(
-            f"padding {padding} is more than half of kernel_size {kernel_size}; set padding to {kernel_size // 2} or less"
+            f"padding {padding} is more than half of kernel_size {kernel_size}; "
+            f"set padding to {kernel_size // 2} or less"
         )
     return padding
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import einops
+import torch
 from torch import Tensor
 
 from composer.options import NonNegativeInt, PositiveInt
@@ -128,4 +129,4 @@ def channel_shuffle(x: Tensor, *, groups: PositiveInt) -> Tensor:
     Shape:   b (g c) h w -> b (c g) h w
     Source:  Zhang et al., ShuffleNet, CVPR 2018, sec. 3.1. arXiv:1707.01083
     """
-    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+    return torch.unflatten(x, 1, (groups, -1)).transpose(1, 2).flatten(1, 2)

@@ -103,4 +103,4 @@ def tokens_to_map(tokens: Tensor, like: Tensor, *, axis: Literal["pixels", "chan
     Shape:   pixels: b (h w) c, b _ h w -> b c h w;  channels: b c (h w), b _ h w -> b c h w
     """
     flat = tokens.transpose(1, 2) if axis == "pixels" else tokens
-    return flat.unflatten(2, like.shape[2:])
+    return torch.unflatten(flat, 2, like.shape[2:])
