@@ -210,9 +210,7 @@ def _add(
         _state.plugins.setdefault(plugin.name, plugin)
 
 
-def _arity(
-    factory: Callable[..., Any], given: Mapping[str, Any], variadic: bool, form: Form
-) -> tuple[int, int | None]:
+def _arity(factory: Callable[..., Any], given: Mapping[str, Any], variadic: bool, form: Form) -> tuple[int, int | None]:
     if form == "parameter":
         return 0, 0
     if form == "module":

@@ -21,7 +21,15 @@ ALLOWED = {
     "spec": {"pydantic", "yaml", "composer.errors", "composer.options", "composer.spec"},
     "layers": {"torch", "einops", "composer.registry", "composer.options", "composer.layers"},
     "mechanisms": {"torch", "einops", "composer.registry", "composer.options", "composer.mechanisms"},
-    "dag": {"torch", "networkx", "composer.errors", "composer.options", "composer.registry", "composer.spec", "composer.dag"},
+    "dag": {
+        "torch",
+        "networkx",
+        "composer.errors",
+        "composer.options",
+        "composer.registry",
+        "composer.spec",
+        "composer.dag",
+    },
     "compile": {"torch", "composer.dag", "composer.compile", "composer.spec"},
 }
 

@@ -73,7 +73,9 @@ class Draft:
         end = swallowed[-1] if swallowed else name
         tail = self.nodes[end].tail
         # What earlier rules put behind the host stays behind its replacement.
-        own = [replace(node, sites=sites, tail=tail or _tail(node, made)) if node.name == name else node for node in made]
+        own = [
+            replace(node, sites=sites, tail=tail or _tail(node, made)) if node.name == name else node for node in made
+        ]
         self._redirect(end, made[-1].name)
         before = list(self.nodes)
         position = before.index(name)

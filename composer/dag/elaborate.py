@@ -194,7 +194,9 @@ class _Elaboration:
         if block is None:
             hint = did_you_mean(name, self.spec.blocks, f"the blocks are {one_of(self.spec.blocks)}")
             here = origin / "block"
-            raise self.note(here.problem("unknown-block", f"unknown block `{name}`", "a block of this spec", hint, path=path))
+            raise self.note(
+                here.problem("unknown-block", f"unknown block `{name}`", "a block of this spec", hint, path=path)
+            )
         return str(name), block
 
     def instance(
@@ -211,7 +213,9 @@ class _Elaboration:
         for problem in check_arguments(name, block, spec.args, origin):
             raise self.note(problem)
         if len(tensors) != len(block.inputs):
-            message = f"block `{name}` takes {len(block.inputs)} inputs ({', '.join(block.inputs)}), found {len(tensors)}"
+            message = (
+                f"block `{name}` takes {len(block.inputs)} inputs ({', '.join(block.inputs)}), found {len(tensors)}"
+            )
             raise self.note(origin.problem("arity", message, key=True, path=path))
         inputs = dict(zip(block.inputs, tensors, strict=True))
         given = self.evaluate(spec.args, names, origin / "args", path)
@@ -253,9 +257,13 @@ class _Elaboration:
             if child in nodes or child in inputs:
                 raise self.note((origin / "as").problem("name", f"two children are called `{child}`", path=path))
             arriving_now = [scope.tensor(reference) for reference in (current, *others)]
-            node = self.node(child_spec, child, (current, *others), arriving_now, inner, origin, f"{path}.{child}", depth + 1)
+            node = self.node(
+                child_spec, child, (current, *others), arriving_now, inner, origin, f"{path}.{child}", depth + 1
+            )
             if not isinstance(node.output, TensorSpec):
-                raise self.note((origin / "repeat").problem("repeat", "a block with several outputs cannot repeat", path=path))
+                raise self.note(
+                    (origin / "repeat").problem("repeat", "a block with several outputs cannot repeat", path=path)
+                )
             nodes[child] = node
             current = child
         outputs["output"] = current
@@ -278,11 +286,15 @@ class _Elaboration:
             known = [one.name for one in registry.entries()]
             hint = did_you_mean(op, known, "`composer list` shows all")
             here = origin / "op"
-            raise self.note(here.problem("unknown-op", f"unknown operation `{op}`", "not in the registry", hint, path=path))
+            raise self.note(
+                here.problem("unknown-op", f"unknown operation `{op}`", "not in the registry", hint, path=path)
+            )
         self.num_nodes += 1
         if self.num_nodes > self.limits.nodes:
             help = ("a larger network is built with --max-nodes",)
-            raise self.stop(origin.problem("budget", f"the network has more than {self.limits.nodes:,} nodes", help=help))
+            raise self.stop(
+                origin.problem("budget", f"the network has more than {self.limits.nodes:,} nodes", help=help)
+            )
         inputs = tensors if entry.inputs != (0, 0) else ()
         options = self.evaluate(spec.options, names, origin, path)
         try:

@@ -91,7 +91,9 @@ def compose(spec: Spec, limits: Limits | None = None) -> Graph:
     root = place(elaborate(spec, limits, inference), spec, inference)
     graph = Graph(spec, root, limits)
     if graph.num_parameters > limits.parameters or len(graph.operations) > limits.nodes:
-        text = f"with its attention the network has {graph.num_parameters:,} parameters, {len(graph.operations):,} nodes"
+        text = (
+            f"with its attention the network has {graph.num_parameters:,} parameters, {len(graph.operations):,} nodes"
+        )
         help = ("larger limits are given with --max-parameters and --max-nodes",)
         raise GraphError(spec.origin.problem("budget", text, help=help))
     if problem := _classes_problem(spec, root):

@@ -12,7 +12,7 @@ from composer.dag.draft import Draft
 from composer.dag.infer import RESERVED, Inference, Misfit
 from composer.dag.places import Place, conv_settings, places, select, sites
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
-from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
+from composer.errors import Diagnostic, GraphError, did_you_mean
 from composer.registry import CONV_FACTS, Entry
 from composer.spec.load import Spec
 from composer.spec.model import Rule
@@ -71,16 +71,11 @@ class _Placement:
     def matches(self, found: Sequence[Place]) -> list[tuple[Place, dict[str, Any]]]:
         """The places this rule is about, with what is known of each. Raises GraphError for none, or not `expect`."""
         rule, selected = self.rule, select(found, self.rule.selector)
-        matched = []
-        for index, one in enumerate(selected):
-            facts = {**self.vars, **one.facts(rule.position, last=index == len(selected) - 1)}
-            try:
-                if rule.where is None or rule.where is True:
-                    matched.append((one, facts))
-                elif rule.where and evaluate_condition(str(rule.where), facts, self.origin / "where"):
-                    matched.append((one, facts))
-            except EvaluationError as error:
-                raise GraphError(error.diagnostic) from error
+        candidates = [
+            (one, {**self.vars, **one.facts(rule.position, last=index == len(selected) - 1)})
+            for index, one in enumerate(selected)
+        ]
+        matched = [(one, facts) for one, facts in candidates if self.holds(facts)]
         if not matched:
             raise GraphError(self.no_match(found, len(selected)))
         if rule.expect is not None and rule.expect != len(matched):
@@ -88,6 +83,15 @@ class _Placement:
             text = f"the rule matches {len(matched)} places, not {rule.expect}"
             raise GraphError((self.origin / "expect").problem("expect", text, help=(f"it matches {paths}",)))
         return matched
+
+    def holds(self, facts: Mapping[str, Any]) -> bool:
+        where = self.rule.where
+        if where is None or isinstance(where, bool):
+            return where is not False
+        try:
+            return evaluate_condition(where, facts, self.origin / "where")
+        except EvaluationError as error:
+            raise GraphError(error.diagnostic) from error
 
     def no_match(self, found: Sequence[Place], selected: int) -> Diagnostic:
         rule, known = self.rule, sites(found)
@@ -257,10 +261,14 @@ class _Placement:
         entry = registry.get(op)
         assert entry is not None, f"composer's own `{op}` is not registered"
         arguments = complete(entry, options or {}, {}, self.origin, host.path)
-        tensors = [host.tensor if one not in draft and one not in {m.name for m in made} else draft.tensor(one, made)
-                   for one in inputs]
+        tensors = [
+            host.tensor if one not in draft and one not in {m.name for m in made} else draft.tensor(one, made)
+            for one in inputs
+        ]
         inferred = self.infer(entry, arguments, tensors)
-        return self.made(draft.fresh(name), host, inputs, Operation(entry, arguments, inferred.num_parameters), inferred.output)
+        return self.made(
+            draft.fresh(name), host, inputs, Operation(entry, arguments, inferred.num_parameters), inferred.output
+        )
 
     def made(self, name: str, host: Node, inputs: tuple[str, ...], content: Operation, output: TensorSpec) -> Node:
         prefix = host.path.rpartition(".")[0]
@@ -274,5 +282,3 @@ _SHORT = {
     "channels_first": "channels_first",
     "channels_last": "channels_last",
 }
-
-__all__ = ["one_of", "place"]

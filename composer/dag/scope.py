@@ -35,7 +35,12 @@ class TensorSpec:
     @property
     def facts(self) -> dict[str, int]:
         """What expressions may read of it: channels, height, width, tokens, where it has them."""
-        found = {"channels": self.axis("c"), "height": self.axis("h"), "width": self.axis("w"), "tokens": self.axis("n")}
+        found = {
+            "channels": self.axis("c"),
+            "height": self.axis("h"),
+            "width": self.axis("w"),
+            "tokens": self.axis("n"),
+        }
         return {name: length for name, length in found.items() if length is not None}
 
     def __str__(self) -> str:

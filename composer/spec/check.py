@@ -60,10 +60,15 @@ def _parts(file: SpecFile, origin: Origin) -> Problems:
     if file.nodes is not None and not file.nodes:
         yield (origin / "nodes").problem("empty", "`nodes` is empty", "at least one node")
     if file.backbone is not None and file.blocks:
-        yield (origin / "blocks").problem("unused", "`blocks` belong to a spec with `nodes`", "no blocks here", key=True)
+        yield (origin / "blocks").problem(
+            "unused", "`blocks` belong to a spec with `nodes`", "no blocks here", key=True
+        )
     if file.input is not None and file.inputs is not None:
         yield (origin / "inputs").problem("both", "a spec has `input` or `inputs`, not both", key=True)
-    for scope, nodes in [(origin, file.nodes or {}), *((origin / "blocks" / n, b.nodes) for n, b in file.blocks.items())]:
+    for scope, nodes in [
+        (origin, file.nodes or {}),
+        *((origin / "blocks" / n, b.nodes) for n, b in file.blocks.items()),
+    ]:
         for name, node in nodes.items():
             yield from _name(name, scope / "nodes" / name)
             yield from _form(node, scope / "nodes" / name)
@@ -99,7 +104,9 @@ def _rules(file: SpecFile, origin: Origin) -> Problems:
             continue
         if rule.position == "remove":
             for name in ("use", "with", "name", "start", "tokens"):
-                if name in {field.alias or key for key, field in Rule.model_fields.items() if key in rule.model_fields_set}:
+                if name in {
+                    field.alias or key for key, field in Rule.model_fields.items() if key in rule.model_fields_set
+                }:
                     yield (here / name).problem("rule-remove", f"`remove` stands alone, without `{name}`", key=True)
         elif rule.use is None:
             yield here.problem("missing-key", "the rule does not say what to `use`", "`use: <mechanism>`")
@@ -151,7 +158,9 @@ def _instance(spec: Spec, node: NodeSpec, origin: Origin) -> Problems:
     block = spec.blocks.get(node.block or "")
     if block is None:
         hint = did_you_mean(node.block, spec.blocks, f"the blocks are {one_of(spec.blocks)}")
-        yield (origin / "block").problem("unknown-block", f"unknown block `{node.block}`", "not a block of this spec", hint)
+        yield (origin / "block").problem(
+            "unknown-block", f"unknown block `{node.block}`", "not a block of this spec", hint
+        )
         return
     yield from check_arguments(node.block or "", block, node.args, origin)
 
@@ -162,7 +171,9 @@ def check_arguments(name: str, block: BlockSpec, args: Mapping[str, Any], origin
         if arg not in block.args:
             hint = did_you_mean(arg, block.args, f"`{name}` takes {one_of(block.args)}")
             here = origin / "args" / arg
-            yield here.problem("unknown-arg", f"block `{name}` has no argument `{arg}`", "not an argument", hint, key=True)
+            yield here.problem(
+                "unknown-arg", f"block `{name}` has no argument `{arg}`", "not an argument", hint, key=True
+            )
     missing = [arg for arg, default in block.args.items() if default is None and args.get(arg) is None]
     if missing:
         label = f"`args: {{{missing[0]}: …}}`"
@@ -189,7 +200,9 @@ def _outputs(outputs: Mapping[str, str] | None, nodes: Iterable[str], origin: Or
     for name, reference in (outputs or {}).items():
         if reference.partition(".")[0] not in set(nodes):
             hint = did_you_mean(reference, nodes)
-            yield (origin / name).problem("unknown-node", f"there is no node `{reference}`", "a node of this scope", hint)
+            yield (origin / name).problem(
+                "unknown-node", f"there is no node `{reference}`", "a node of this scope", hint
+            )
 
 
 def _recursion(spec: Spec) -> Problems:

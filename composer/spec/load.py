@@ -141,10 +141,14 @@ def _open(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path | None
         return Document.from_mapping(source), None
     if not isinstance(source, str | Path):
         found = type(source).__name__
-        raise SpecError(Diagnostic("source", f"a spec cannot be a {found}", label="a path, a name, a mapping or a Spec"))
+        raise SpecError(
+            Diagnostic("source", f"a spec cannot be a {found}", label="a path, a name, a mapping or a Spec")
+        )
     text = str(source)
     if "\n" in text or "\0" in text:
-        raise SpecError(Diagnostic("source", "a spec is given by path or name, not as text", help=("write it to a file",)))
+        raise SpecError(
+            Diagnostic("source", "a spec is given by path or name, not as text", help=("write it to a file",))
+        )
     path = zoo.find(text) if isinstance(source, str) else None
     if path is None:
         path = Path(text)
@@ -203,7 +207,11 @@ def _translate(record: Any, origin: Origin) -> Diagnostic:
     if record["type"] == "extra_forbidden":
         known = SpecFile.model_fields if len(path) == 1 else _KEYS.get(str(path[0]), ())
         return here.problem(
-            "unknown-key", f"unknown key `{path[-1]}`", "not a key of this place", did_you_mean(path[-1], known), key=True
+            "unknown-key",
+            f"unknown key `{path[-1]}`",
+            "not a key of this place",
+            did_you_mean(path[-1], known),
+            key=True,
         )
     if record["type"] == "missing":
         return replace(origin, path=path[:-1]).problem("missing-key", f"`{path[-1]}` is missing", f"`{path[-1]}:`")
@@ -231,7 +239,9 @@ def _resolve(reference: str, file: LoadedFile, origin: Origin) -> tuple[Path, Pa
         path = zoo.find(reference)
         if path is None:
             hint = did_you_mean(reference, zoo.backbones(), "`composer list backbones` shows all")
-            raise SpecError(origin.problem("unknown-backbone", f"unknown backbone `{reference}`", "not in the zoo", hint))
+            raise SpecError(
+                origin.problem("unknown-backbone", f"unknown backbone `{reference}`", "not in the zoo", hint)
+            )
         return path, zoo.folder()
     folder = file.path.parent if file.path else file.root
     path = (folder / reference).resolve()

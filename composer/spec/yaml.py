@@ -26,14 +26,18 @@ _PARSER: Any = getattr(yaml, "CLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: dict[str, Any] = {word: value for words, value in [
-    (("", "~", "null", "Null", "NULL"), None),
-    (("true", "True", "TRUE"), True),
-    (("false", "False", "FALSE"), False),
-    ((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
-    (("-.inf", "-.Inf", "-.INF"), float("-inf")),
-    ((".nan", ".NaN", ".NAN"), float("nan")),
-] for word in words}
+_WORDS: dict[str, Any] = {
+    word: value
+    for words, value in [
+        (("", "~", "null", "Null", "NULL"), None),
+        (("true", "True", "TRUE"), True),
+        (("false", "False", "FALSE"), False),
+        ((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+        (("-.inf", "-.Inf", "-.INF"), float("-inf")),
+        ((".nan", ".NaN", ".NAN"), float("nan")),
+    ]
+    for word in words
+}
 _FORBIDDEN = re.compile("[^\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -139,7 +143,9 @@ def _set(value: Value, path: tuple[str, ...], new: Value, whole: str) -> Value:
     if value.data is None:
         value = replace(value, data={})
     if not isinstance(value.data, dict):
-        raise SpecError(Diagnostic("set", f"cannot set `{whole}`: there is no mapping before `{step}`", value.location, whole))
+        raise SpecError(
+            Diagnostic("set", f"cannot set `{whole}`: there is no mapping before `{step}`", value.location, whole)
+        )
     child = value.data.get(step, Value(None, value.location))
     return replace(value, data={**value.data, step: _set(child, tuple(rest), new, whole)})
 
@@ -148,7 +154,11 @@ def _from_python(data: Any, path: Path, count: list[int]) -> Value:
     count[0] += 1
     where = ".".join(map(str, path))
     if len(path) > MAX_DEPTH or count[0] > MAX_VALUES:
-        raise SpecError(Diagnostic("yaml-budget", f"nested deeper than {MAX_DEPTH} or more than {MAX_VALUES:,} values", path=where[:200]))
+        raise SpecError(
+            Diagnostic(
+                "yaml-budget", f"nested deeper than {MAX_DEPTH} or more than {MAX_VALUES:,} values", path=where[:200]
+            )
+        )
     if isinstance(data, Mapping):
         for key in data:
             if not isinstance(key, str):
@@ -158,7 +168,11 @@ def _from_python(data: Any, path: Path, count: list[int]) -> Value:
         return Value([_from_python(value, (*path, index), count) for index, value in enumerate(data)])
     if data is None or type(data) in (bool, int, float, str):
         return Value(data)
-    raise SpecError(Diagnostic("yaml-type", f"a {type(data).__name__} cannot stand in a spec", path=where, label="what YAML can spell"))
+    raise SpecError(
+        Diagnostic(
+            "yaml-type", f"a {type(data).__name__} cannot stand in a spec", path=where, label="what YAML can spell"
+        )
+    )
 
 
 class _Reader:
@@ -180,15 +194,26 @@ class _Reader:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if event.version or event.tags:
-                        raise self.problem("directive", "directives (`%YAML`, `%TAG`) are not part of a spec", event, "remove it")
+                        raise self.problem(
+                            "directive", "directives (`%YAML`, `%TAG`) are not part of a spec", event, "remove it"
+                        )
                     if documents > 1:
-                        raise self.problem("documents", "a spec is one document", event, "remove `---` and what follows")
+                        raise self.problem(
+                            "documents", "a spec is one document", event, "remove `---` and what follows"
+                        )
                 else:
                     self.take(event)
         except yaml.YAMLError as error:
             raise self.syntax(error) from error
         if self.root is None:
-            raise SpecError(Diagnostic("yaml-empty", f"`{self.source.name}` is empty", label="a mapping", help=("`composer new` writes a spec to start from",)))
+            raise SpecError(
+                Diagnostic(
+                    "yaml-empty",
+                    f"`{self.source.name}` is empty",
+                    label="a mapping",
+                    help=("`composer new` writes a spec to start from",),
+                )
+            )
         return self.root
 
     def characters(self) -> None:
@@ -200,14 +225,23 @@ class _Reader:
         tab = match.group() == "\t"
         text = "tabs are not allowed" if tab else f"the control character U+{ord(match.group()):04X} is not allowed"
         help = "write spaces, or `\\t` inside double quotes" if tab else "remove it"
-        raise SpecError(Diagnostic("yaml-tab" if tab else "yaml-character", text, Location(self.source, line, column, column + 1), help=(help,)))
+        raise SpecError(
+            Diagnostic(
+                "yaml-tab" if tab else "yaml-character",
+                text,
+                Location(self.source, line, column, column + 1),
+                help=(help,),
+            )
+        )
 
     def take(self, event: Any) -> None:
         if isinstance(event, yaml.AliasEvent):
             self.alias(event)
-        elif isinstance(event, yaml.NodeEvent):
+        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             implicit = event.implicit if isinstance(event.implicit, bool) else True
-            if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == "!" and implicit is True and event.style):
+            if event.tag is not None and not (
+                isinstance(event, yaml.ScalarEvent) and event.tag == "!" and implicit is True and event.style
+            ):
                 raise self.problem("tag", f"tags (`{event.tag}`) are not part of a spec", event, "remove it")
             self.num_values += 1
             self.budget(event)
@@ -232,14 +266,18 @@ class _Reader:
 
     def budget(self, event: Any) -> None:
         if self.num_values > MAX_VALUES:
-            raise self.problem("budget", f"more than {MAX_VALUES:,} values", event, "aliases count as what they stand for")
+            raise self.problem(
+                "budget", f"more than {MAX_VALUES:,} values", event, "aliases count as what they stand for"
+            )
 
     def alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:
             raise self.problem("alias", f"there is no anchor `&{event.anchor}` before this", event, "define it first")
         known = self.anchors[event.anchor]
         if known is None:
-            raise self.problem("alias", f"`*{event.anchor}` stands inside its own anchor", event, "a value cannot hold itself")
+            raise self.problem(
+                "alias", f"`*{event.anchor}` stands inside its own anchor", event, "a value cannot hold itself"
+            )
         value, size = known
         self.num_values += size
         self.budget(event)
@@ -270,7 +308,12 @@ class _Reader:
         name = value.data if isinstance(value.data, str) else str(text)
         if name in data:
             first = data[name].key_location
-            raise self.problem("duplicate-key", f"the key `{name}` is written twice", event, f"the first is on line {first.line if first else '?'}; keep one")
+            raise self.problem(
+                "duplicate-key",
+                f"the key `{name}` is written twice",
+                event,
+                f"the first is on line {first.line if first else '?'}; keep one",
+            )
         return name
 
     def scalar(self, event: Any) -> Any:
@@ -281,7 +324,9 @@ class _Reader:
             return _WORDS[text]
         if _INT.fullmatch(text) or _BASED.fullmatch(text):
             if len(text) > MAX_DIGITS:
-                raise self.problem("number", f"a number of {len(text)} digits", event, "write a smaller one, or a string in quotes")
+                raise self.problem(
+                    "number", f"a number of {len(text)} digits", event, "write a smaller one, or a string in quotes"
+                )
             return int(text) if _INT.fullmatch(text) else int(text, 0)
         return float(text) if _FLOAT.fullmatch(text) else text
 
@@ -301,4 +346,6 @@ class _Reader:
         text = getattr(error, "problem", None) or str(error).splitlines()[0]
         context = getattr(error, "context", None)
         location = Location(self.source, mark.line + 1, mark.column + 1, mark.column + 2) if mark else None
-        return SpecError(Diagnostic("yaml-syntax", f"not YAML: {text}" + (f" ({context})" if context else ""), location))
+        return SpecError(
+            Diagnostic("yaml-syntax", f"not YAML: {text}" + (f" ({context})" if context else ""), location)
+        )
