@@ -33,7 +33,7 @@ class _Draws(TorchDispatchMode):
     """Gives every operation that draws random numbers the one generator. A mode belongs to its thread alone."""
 
     def __init__(self, generator: torch.Generator) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.generator = generator
 
     def __torch_dispatch__(

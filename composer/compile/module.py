@@ -46,7 +46,7 @@ class ComposedModule(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "tensors" not in state:
-            super().__setstate__(state)
+            super().__setstate__(state)  # type: ignore[no-untyped-call]
             return
         self.load_state_dict(state["tensors"], assign=True)
         for name in state["frozen"]:

@@ -62,10 +62,10 @@ class Graph:
         """Paths of the operations that rules put in, with the number of the rule."""
         return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
 
-    def networkx(self) -> nx.DiGraph:
+    def networkx(self) -> nx.DiGraph[str]:
         """One flat networkx.DiGraph of the operations. Each node has op, options, shape, layout, parameters, macs,
         rule and line; each edge the `index` of the inputs it feeds."""
-        flat = nx.DiGraph(name=self.spec.name)
+        flat: nx.DiGraph[str] = nx.DiGraph(name=self.spec.name)
         for name, tensor in self.root.inputs.items():
             flat.add_node(name, op="input", options={}, shape=tensor.shape[1:], layout=tensor.layout)
         _flatten(self.root, {name: name for name in self.root.inputs}, flat)
@@ -134,7 +134,7 @@ def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Any, int]) -> 
     return known[key]
 
 
-def _flatten(scope: Scope, names: dict[str, str], flat: nx.DiGraph) -> dict[str, str]:
+def _flatten(scope: Scope, names: dict[str, str], flat: nx.DiGraph[str]) -> dict[str, str]:
     """Adds a scope's operations; `names` maps its inputs to flat nodes. Returns the same for its outputs."""
     names = dict(names)
     for node in scope.nodes.values():

@@ -110,9 +110,9 @@ class Scope:
     outputs: Mapping[str, str]
 
     @cached_property
-    def graph(self) -> nx.DiGraph:
+    def graph(self) -> nx.DiGraph[str]:
         """The scope as a frozen networkx.DiGraph: nodes carry `node`, edges the position of the input they feed."""
-        graph = nx.DiGraph()
+        graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.inputs)
         graph.add_nodes_from((name, {"node": node}) for name, node in self.nodes.items())
         for name, node in self.nodes.items():
