@@ -48,7 +48,7 @@ def read_signature(target: Callable[..., Any], name: str, *, needs_hints_before_
     `given` maps each parameter before `*` to its default (`inspect.Parameter.empty` without one).
     Raises SignatureProblem for `**kwargs`, a missing hint, or a hint that YAML cannot write.
     """
-    function: Callable[..., Any] = vars(target).get("__init__", target.__init__) if isinstance(target, type) else target
+    function: Callable[..., Any] = vars(target).get("__init__", target.__init__) if isinstance(target, type) else target  # type: ignore[misc]
     parameters = list(inspect.signature(function).parameters.values())
     if isinstance(target, type):
         parameters = parameters[1:]

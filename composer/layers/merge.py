@@ -46,7 +46,7 @@ def _same_layout(name: str, inputs: Sequence[Any]) -> str | None:
 
 def _broadcast_layout(name: str, inputs: Sequence[Any]) -> str | None:
     try:
-        shape = torch.broadcast_shapes(*(tuple(tensor.shape) for tensor in inputs))  # type: ignore[no-untyped-call]
+        shape = torch.broadcast_shapes(*(tuple(tensor.shape) for tensor in inputs))
     except RuntimeError:
         raise ValueError(
             f"`{name}` cannot broadcast {_listed(inputs)}; aligned at the last axis, lengths must be equal or 1"
