@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,17 @@ from composer.dag.places import Place, places
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError
 from composer.spec.load import Spec
+from composer.spec.model import Rule
+
+
+@dataclass(frozen=True)
+class Added:
+    """What one attention rule did: the paths of its mechanisms, and what the network's totals grew by."""
+
+    rule: Rule
+    places: tuple[str, ...]
+    parameters: int
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,16 @@ class Graph:
     def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
         """Every operation with the tensors it takes, in the order they run."""
         return list(_operations(self.root))
+
+    @property
+    def outputs(self) -> Mapping[str, TensorSpec]:
+        """What the network gives, by name."""
+        return {name: self.root.tensor(reference) for name, reference in self.root.outputs.items()}
+
+    @cached_property
+    def plain(self) -> Graph:
+        """The same network without its attention rules."""
+        return compose(replace(self.spec, rules=()), self.limits) if self.spec.rules else self
 
     @property
     def num_parameters(self) -> int:
@@ -56,6 +77,11 @@ class Graph:
     def places(self) -> list[Place]:
         """Where attention can go."""
         return places(self.root)
+
+    @cached_property
+    def added(self) -> tuple[Added, ...]:
+        """What each attention rule did, in the order they apply."""
+        return tuple(_added(self, number) for number in range(len(self.spec.rules)))
 
     @cached_property
     def inserted(self) -> Mapping[str, int]:
@@ -83,6 +109,29 @@ class Graph:
             "nodes": [{"id": name, **data} for name, data in flat.nodes(data=True)],
             "edges": [{"from": a, "to": b, **data} for a, b, data in flat.edges(data=True)],
         }
+
+
+def _added(graph: Graph, number: int) -> Added:
+    rule, _ = graph.spec.rules[number]
+    before, after = _up_to(graph, number), _up_to(graph, number + 1)
+    mine = [node for node, _ in graph.operations if node.rule == number and _is_mechanism(node)]
+    return Added(
+        rule,
+        tuple(node.path for node in mine),
+        after.num_parameters - before.num_parameters,
+        after.num_macs - before.num_macs,
+    )
+
+
+def _up_to(graph: Graph, count: int) -> Graph:
+    """The graph with only the first rules."""
+    if count == len(graph.spec.rules):
+        return graph
+    return compose(replace(graph.spec, rules=graph.spec.rules[:count]), graph.limits) if count else graph.plain
+
+
+def _is_mechanism(node: Node) -> bool:
+    return isinstance(node.content, Operation) and node.content.entry.category == "mechanism"
 
 
 def compose(spec: Spec, limits: Limits | None = None) -> Graph:
