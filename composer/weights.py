@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 import zipfile
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -123,7 +124,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
         text = f"cannot tell what `{path}` is"
         raise WeightsError(Diagnostic("weights-file", text, label="a name that ends in .safetensors, .pt or .pth"))
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # It warns of pickle protocols it may not know, and then either reads the file or raises.
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         text = f"`{path}` holds more than tensors, and loading it could run code"
         help = ("save the state_dict alone: torch.save(model.state_dict(), …)",)
@@ -165,7 +169,7 @@ def _by_order(checkpoint: Checkpoint, own: Mapping[str, Tensor], name: str) -> d
     if not checkpoint.ordered:
         text = f"{name} does not keep its tensors in the order they were saved; safetensors sorts them"
         raise WeightsError(Diagnostic("weights-order", text, help=("load by name, or from a .pt file",)))
-    if not any(key.endswith(_COUNTER) for key in found):
+    if len(found) != len(own):
         own = {key: tensor for key, tensor in own.items() if not key.endswith(_COUNTER)}
     if len(found) != len(own):
         text = f"{name} has {len(found)} tensors, the network {len(own)} that no rule put in"
