@@ -169,12 +169,12 @@ def _by_order(checkpoint: Checkpoint, own: Mapping[str, Tensor], name: str) -> d
     if not checkpoint.ordered:
         text = f"{name} does not keep its tensors in the order they were saved; safetensors sorts them"
         raise WeightsError(Diagnostic("weights-order", text, help=("load by name, or from a .pt file",)))
-    if len(found) != len(own):
-        own = {key: tensor for key, tensor in own.items() if not key.endswith(_COUNTER)}
-    if len(found) != len(own):
+    learned = {key: tensor for key, tensor in own.items() if not key.endswith(_COUNTER)}
+    if len(found) not in (len(own), len(learned)):
         text = f"{name} has {len(found)} tensors, the network {len(own)} that no rule put in"
         help = ("load by name, or the weights of the same backbone",)
         raise WeightsError(Diagnostic("weights-order", text, help=help))
+    own = own if len(found) == len(own) else learned
     return dict(zip(own, found.values(), strict=True))
 
 
