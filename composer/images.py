@@ -47,7 +47,7 @@ def read_image(path: Path, channels: int = 3) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                return ImageOps.exif_transpose(image).convert(_MODES[channels])
+                return _shallow(ImageOps.exif_transpose(image)).convert(_MODES[channels])
     except FileNotFoundError as error:
         raise InputError(Diagnostic("image", f"there is no image `{path}`")) from error
     except UnidentifiedImageError as error:
@@ -55,6 +55,11 @@ def read_image(path: Path, channels: int = 3) -> Image.Image:
         raise InputError(Diagnostic("image", text, label="PNG, JPEG, WebP …")) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(Diagnostic("image", f"cannot read the image `{path}`: {error}")) from error
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    """Of 16 bits a pixel, the upper 8: Pillow's own conversion would clip at 255."""
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if image.mode.startswith("I") else image
 
 
 def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor:

