@@ -21,9 +21,8 @@ def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (256, 256), (97, 401), (31, 17)])
 @pytest.mark.parametrize(("interpolation", "crop"), [("bicubic", 0.9), ("bilinear", 0.875), ("nearest", 1.0)])
 def test_equals_torchvisions_transforms(size, interpolation, crop):
-    spec = InputSpec(
-        shape=[3, 64, 64], mean=[0.4, 0.5, 0.6], std=[0.2, 0.3, 0.4], interpolation=interpolation, crop=crop
-    )
+    mean, std = [0.4, 0.5, 0.6], [0.2, 0.3, 0.4]
+    spec = InputSpec(shape=[3, 64, 64], mean=mean, std=std, interpolation=interpolation, crop=crop)
     image = noise(*size)
     peer = v2.Compose(
         [
