@@ -19,6 +19,7 @@ class ECA(nn.Module):
     Math:    y = x * sigmoid(conv_k(mean_hw(x)))        one k-tap kernel slides over the c pooled values, zero padded
              k = the odd number nearest to (log2(c) + beta) / gamma, ties up
     Params:  k
+    MACs:    k c
     Source:  Wang et al., ECA-Net: Efficient Channel Attention for Deep CNNs, CVPR 2020, eq. 9 and 12. arXiv:1910.03151
     Departs: nothing.
 

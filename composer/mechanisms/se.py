@@ -20,6 +20,7 @@ class SqueezeExcitation(nn.Module):
     Shape:   b c h w -> b c h w
     Math:    y = x * sigmoid(W2 relu(W1 mean_hw(x)))        W1: c -> d,  W2: d -> c,  d = max(1, c // r)
     Params:  2cd + c + d;  2cd without bias
+    MACs:    2cd
     Source:  Hu et al., Squeeze-and-Excitation Networks, CVPR 2018, eq. 2-4. arXiv:1709.01507
     Departs: biases are on, as in the authors' code; the equations have none.
 

@@ -30,9 +30,9 @@ def _linear(weight, bias, z):
 def _conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
     """One image c h w, convolved tap by tap with zeros around it."""
     channels, height, width = x.shape
-    outputs, per_group, k, _ = weight.shape
+    outputs, per_group, k, side = weight.shape
     rows = (height + 2 * padding - dilation * (k - 1) - 1) // stride + 1
-    columns = (width + 2 * padding - dilation * (k - 1) - 1) // stride + 1
+    columns = (width + 2 * padding - dilation * (side - 1) - 1) // stride + 1
     y = np.zeros((outputs, rows, columns))
     for o in range(outputs):
         first = o // (outputs // groups) * (channels // groups)
@@ -41,7 +41,7 @@ def _conv2d(x, weight, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
                 total = 0.0 if bias is None else bias[o]
                 for c in range(per_group):
                     for di in range(k):
-                        for dj in range(k):
+                        for dj in range(side):
                             r, s = i * stride - padding + di * dilation, j * stride - padding + dj * dilation
                             if 0 <= r < height and 0 <= s < width:
                                 total += weight[o, c, di, dj] * x[first + c, r, s]

@@ -67,3 +67,28 @@ def test_dilated_layers_are_distinct():
 def test_refuses_an_unknown_fuse():
     with pytest.raises(ValueError, match="bam: unknown fuse 'mul'; use multiply or add"):
         BAM(64, fuse="mul")
+
+
+def test_halves_gate_alone(randomise, image):
+    """With the other half at 0, sigmoid(p + 0) is the half's own gate."""
+    whole, w = randomise(BAM(8, reduction=4, fuse="add"))
+    x = image(2, 8, 6, 7)
+    for half, other in (("channel", "spatial"), ("spatial", "channel")):
+        alone, blind = getattr(whole, half), getattr(whole, other)
+        last = blind.fc2 if other == "channel" else blind.conv4
+        with torch.no_grad():
+            last.weight.zero_()
+            last.bias.zero_()
+        torch.testing.assert_close(whole(x), alone(x), rtol=0, atol=1e-12)
+        whole.load_state_dict({name: torch.from_numpy(value) for name, value in w.items()})
+
+
+@pytest.mark.parametrize("norm", ["layer", "none"])
+def test_other_norms_train_on_one_image(norm):
+    module = BAM(16, reduction=4, norm=norm).train()
+    assert module(torch.randn(1, 16, 5, 5)).shape == (1, 16, 5, 5)
+
+
+def test_a_layer_norm_of_one_number_would_forget_it():
+    with pytest.raises(ValueError, match="use `norm: none`, or a smaller reduction"):
+        BAM(16, norm="layer")

@@ -5,7 +5,9 @@ import pytest
 import torch
 from timm.layers import create_attn
 
-from composer.mechanisms.cbam import CBAM, ChannelAttention, SpatialAttention
+from composer.mechanisms.cbam import CBAM
+from composer.mechanisms.cbam_channel import ChannelAttention
+from composer.mechanisms.cbam_spatial import SpatialAttention
 
 
 def channel_gate(slow, w, sample, prefix=""):
@@ -100,5 +102,5 @@ def test_keys():
 
 
 def test_refuses_an_even_kernel():
-    with pytest.raises(ValueError, match="cbam: kernel_size=6 is even; use an odd number"):
+    with pytest.raises(ValueError, match="cbam_spatial: kernel_size=6 is even; use an odd number"):
         CBAM(64, kernel_size=6)

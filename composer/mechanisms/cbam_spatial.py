@@ -1,0 +1,44 @@
+"""The spatial half of CBAM. Woo et al., CBAM, ECCV 2018."""
+
+from __future__ import annotations
+
+import torch
+from einops import reduce
+from torch import Tensor, nn
+
+from composer.options import OddInt
+from composer.registry import mechanism
+
+
+@mechanism("cbam_spatial", kind="spatial")
+class SpatialAttention(nn.Module):
+    """Rescale each position by a gate computed from the mean and the maximum over channels around it.
+
+    Shape:   b c h w -> b c h w
+    Math:    y = x * sigmoid(conv_k([mean_c(x); max_c(x)]))        conv_k: 2 -> 1, zero padded
+    Params:  2k² + 1;  2k² without bias, 2k² + 2 with norm
+    MACs:    2k² h w
+    Source:  Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018, eq. 3. arXiv:1807.06521
+    Departs: mean before max and a bias, as in the equation; `norm` follows the authors' code, which has a batch norm.
+
+    >>> sum(p.numel() for p in SpatialAttention().parameters())
+    99
+    """
+
+    def __init__(self, *, kernel_size: OddInt = 7, bias: bool = True, norm: bool = False):
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(
+                f"cbam_spatial: kernel_size={kernel_size} is even; use an odd number, so that the map keeps its size"
+            )
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=bias and not norm)
+        self.bn = nn.BatchNorm2d(1) if norm else nn.Identity()
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b 1 h w, in (0, 1)."""
+        mean = reduce(x, "b c h w -> b 1 h w", "mean")
+        peak = reduce(x, "b c h w -> b 1 h w", "max")
+        return self.bn(self.conv(torch.cat([mean, peak], 1))).sigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.attention(x)

@@ -1,0 +1,43 @@
+"""eSE, also SE-Var-3: squeeze-and-excitation without the bottleneck. Lee & Park, CenterMask, CVPR 2020."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from composer.registry import mechanism
+
+_GATES = {"sigmoid": nn.Sigmoid, "hard_sigmoid": nn.Hardsigmoid}
+
+
+@mechanism("se_var3", kind="channel")
+@mechanism("ese", kind="channel")
+class EffectiveSE(nn.Module):
+    """Rescale each channel by a gate computed from the means of all channels, with one full matrix.
+
+    Shape:   b c h w -> b c h w
+    Math:    y = x * sigmoid(W mean_hw(x))        W: c -> c
+    Params:  c² + c;  c² without bias
+    MACs:    c²
+    Source:  Lee & Park, CenterMask, CVPR 2020, eq. 3 (eSE). arXiv:1911.06667
+             Wang et al., ECA-Net, CVPR 2020, table 2 (SE-Var-3). arXiv:1910.03151
+    Departs: the bias is on, as in the authors' code; `gate: hard_sigmoid` is CenterMask's code.
+
+    >>> sum(p.numel() for p in EffectiveSE(64).parameters())
+    4160
+    """
+
+    def __init__(self, channels: int, *, bias: bool = True, gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"):
+        super().__init__()
+        if gate not in _GATES:
+            raise ValueError(f"ese: unknown gate {gate!r}; use one of {', '.join(_GATES)}")
+        self.fc = nn.Conv2d(channels, channels, 1, bias=bias)
+        self.gate = _GATES[gate]()
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c 1 1, in (0, 1); hard_sigmoid reaches both ends."""
+        return self.gate(self.fc(x.mean((2, 3), keepdim=True)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.attention(x)

@@ -1,0 +1,84 @@
+"""GE-θ: gather-excite with learnt gathering. Hu et al., Gather-Excite, NeurIPS 2018."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
+from composer.options import NonNegativeInt
+from composer.registry import mechanism
+
+
+class Gather(nn.Sequential):
+    """Each channel summed up by convolutions of its own: b c h w -> b c h/e w/e, or b c 1 1 where e = 0.
+
+    Raises ValueError for an extent that is no power of two, and in forward for a map of another size where e = 0.
+    """
+
+    def __init__(self, name: str, channels: int, height: int, width: int, extent: int, norm: PooledNorm):
+        if extent == 1 or extent & (extent - 1):
+            below = 1 << (extent.bit_length() - 1)
+            nearest = "2" if extent == 1 else f"{below} or {2 * below}"
+            raise ValueError(f"{name}: extent={extent} is no power of two; use {nearest}, or 0 for the whole map")
+        super().__init__()
+        self.name, self.extent, self.size = name, extent, (height, width)
+        steps = extent.bit_length() - 1 if extent else 1
+        for step in range(steps):
+            kernel: dict[str, object] = {"kernel_size": 3, "stride": 2, "padding": 1}
+            if extent == 0:
+                kernel = {"kernel_size": (height, width)}
+            conv = nn.Conv2d(channels, channels, groups=channels, bias=False, **kernel)  # type: ignore[arg-type]
+            self.add_module(f"conv{step + 1}", conv)
+            self.add_module(f"bn{step + 1}", pooled_norm(norm, channels))
+            # A relu before the sigmoid would keep every gate above 1/2.
+            if step < steps - 1:
+                self.add_module(f"act{step + 1}", nn.ReLU())
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.extent == 0 and tuple(input.shape[2:]) != self.size:
+            height, width = input.shape[2:]
+            raise ValueError(
+                f"{self.name}: extent=0 was built for maps of {self.size[0]}×{self.size[1]}, found {height}×{width}; "
+                "build it for that size, or set an extent"
+            )
+        return super().forward(input)
+
+
+@mechanism("ge", kind="spatial")
+class GatherExcite(nn.Module):
+    """Rescale each element by a gate that learnt convolutions gather from its channel around it.
+
+    Shape:   b c h w -> b c h w
+    Math:    y = x * up(sigmoid(z))        z = BN(conv_hw(x))        e = 0: one depthwise kernel as large as the map
+             e > 0: log2(e) times z = BN(conv3x3(z)), depthwise, stride 2, with relu between them
+    Params:  c (h w + 2);  11c log2(e) with an extent
+    MACs:    c h w;  9c sum_i ceil(h/2^i) ceil(w/2^i) with an extent, i from 1 to log2(e)
+    Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
+    Departs: nothing. up is the nearest neighbour.
+
+    With extent 0 it fits maps of one size only, and refuses others. In training mode it needs a batch of at least 2
+    where it gathers to a single position, since a batch norm over one value raises ValueError; `norm: layer` and
+    `norm: none` do not.
+
+    >>> sum(p.numel() for p in GatherExcite(64, 7, 7, extent=8).parameters())
+    2112
+    """
+
+    def __init__(
+        self, channels: int, height: int, width: int, *, extent: NonNegativeInt = 0, norm: PooledNorm = "batch"
+    ):
+        super().__init__()
+        self.gather = Gather("ge", channels, height, width, extent, norm)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c h w (b c 1 1 where it gathers the whole map), in (0, 1)."""
+        return spread(self.gather(x).sigmoid(), x, self.gather.extent)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.attention(x)
+
+
+def spread(gate: Tensor, x: Tensor, extent: int) -> Tensor:
+    """A coarse gate as large as the map; that of the whole map stays b c 1 1 and broadcasts."""
+    return F.interpolate(gate, size=x.shape[2:]) if extent else gate

@@ -1,0 +1,42 @@
+"""GE-θ⁻: gather-excite without parameters. Hu et al., Gather-Excite, NeurIPS 2018."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from composer.options import NonNegativeInt
+from composer.registry import mechanism
+
+
+@mechanism("ge_minus", kind="spatial")
+class GatherExciteMinus(nn.Module):
+    """Rescale each element by the mean of its channel around it, squashed.
+
+    Shape:   b c h w -> b c h w
+    Math:    y = x * up(sigmoid(mean(x)))        the mean over windows of 2e - 1, e apart;  e = 0: over the whole map
+    Params:  0
+    MACs:    0
+    Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
+    Departs: nothing. Positions outside the map do not count; up is the nearest neighbour.
+
+    >>> sum(p.numel() for p in GatherExciteMinus(extent=4).parameters())
+    0
+    """
+
+    def __init__(self, *, extent: NonNegativeInt = 0):
+        super().__init__()
+        if extent == 1:
+            raise ValueError("ge_minus: extent=1 gathers nothing; use 2 or more, or 0 for the whole map")
+        self.extent = extent
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c h w (b c 1 1 for the whole map), in (0, 1)."""
+        e = self.extent
+        if e == 0:
+            return x.mean((2, 3), keepdim=True).sigmoid()
+        z = F.avg_pool2d(x, 2 * e - 1, e, e - 1, count_include_pad=False)
+        return F.interpolate(z.sigmoid(), size=x.shape[2:])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.attention(x)

@@ -1,0 +1,35 @@
+"""SE-Var-2: squeeze-and-excitation with one weight a channel. Wang et al., ECA-Net, CVPR 2020."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from composer.registry import mechanism
+
+
+@mechanism("se_var2", kind="channel")
+class SEVar2(nn.Module):
+    """Rescale each channel by a gate computed from its own mean and a weight of its own.
+
+    Shape:   b c h w -> b c h w
+    Math:    y = x * sigmoid(u * mean_hw(x) + v)        u, v: a number per channel
+    Params:  2c;  c without bias
+    MACs:    c
+    Source:  Wang et al., ECA-Net: Efficient Channel Attention for Deep CNNs, CVPR 2020, eq. 4. arXiv:1910.03151
+    Departs: the bias v is on; the equation has none.
+
+    >>> sum(p.numel() for p in SEVar2(64, bias=False).parameters())
+    64
+    """
+
+    def __init__(self, channels: int, *, bias: bool = True):
+        super().__init__()
+        # One group a channel: a product, element by element, with timm's and PyTorch's shape of weights.
+        self.fc = nn.Conv2d(channels, channels, 1, groups=channels, bias=bias)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c 1 1, in (0, 1)."""
+        return self.fc(x.mean((2, 3), keepdim=True)).sigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.attention(x)
