@@ -42,7 +42,9 @@ class Gather(nn.Sequential):
                 f"{self.name}: extent=0 was built for maps of {self.size[0]}×{self.size[1]}, found {height}×{width}; "
                 "build it for that size, or set an extent"
             )
-        return super().forward(input)
+        for layer in self:
+            input = layer(input)
+        return input
 
 
 @mechanism("ge", kind="spatial")

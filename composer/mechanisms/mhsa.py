@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -18,26 +20,29 @@ class MultiHeadSelfAttention(nn.Module):
     Shape:   b n c -> b n c
     Math:    y = W_o [A_1 V_1; ...; A_H V_H]        A_i = softmax_keys(Q_i K_iᵀ / sqrt(p)),  Q_i, K_i, V_i: c -> p
     Params:  4cHp + 3Hp + c;  4cHp without bias;  p = c / H unless `head_dim` sets it
+    MACs:    4ncHp + 2n²Hp
     Source:  Vaswani et al., Attention Is All You Need, NeurIPS 2017, sec. 3.2. arXiv:1706.03762
     Departs: biases are on, as in ViT; the equations have none. No dropout.
+
+    `mode: hard` gives each token the value of its best key alone, with the gradient of the soft mixture.
 
     >>> sum(p.numel() for p in MultiHeadSelfAttention(64).parameters())
     16640
     """
 
     def __init__(
-        self, channels: int, *, num_heads: PositiveInt = 8, head_dim: PositiveInt | None = None, bias: bool = True
+        self,
+        channels: int,
+        *,
+        num_heads: PositiveInt = 8,
+        head_dim: PositiveInt | None = None,
+        bias: bool = True,
+        mode: Literal["soft", "hard"] = "soft",
     ):
         super().__init__()
         if head_dim is None:
-            if channels % num_heads:
-                raise ValueError(
-                    f"mhsa: {channels} channels do not divide into {num_heads} heads; "
-                    "set num_heads to a divisor, or set head_dim"
-                )
-            head_dim = channels // num_heads
-        self.num_heads = num_heads
-        self.head_dim = head_dim
+            head_dim = dim_of_heads("mhsa", channels, num_heads)
+        self.num_heads, self.head_dim, self.mode = num_heads, head_dim, mode
         self.qkv = nn.Linear(channels, 3 * num_heads * head_dim, bias=bias)
         self.proj = nn.Linear(num_heads * head_dim, channels, bias=bias)
         for layer in (self.qkv, self.proj):
@@ -49,14 +54,44 @@ class MultiHeadSelfAttention(nn.Module):
         qkv = rearrange(self.qkv(x), "b n (three h p) -> three b h n p", three=3, h=self.num_heads)
         return qkv.unbind(0)
 
+    def _weights(self, q: Tensor, k: Tensor) -> Tensor:
+        soft = softmax_of_keys(q, k, self.head_dim**-0.5)
+        return straight_through(soft) if self.mode == "hard" else soft
+
     def attention(self, x: Tensor) -> Tensor:
-        """Who looks at whom, b heads n n, at least float32; rows sum to 1. Recomputed: forward never holds it."""
+        """Who looks at whom, b heads n n, at least float32; rows sum to 1. A soft forward never holds it."""
         q, k, _ = self._heads(x)
-        precise = torch.promote_types(q.dtype, torch.float32)
-        logits = torch.einsum("bhip,bhjp->bhij", q.to(precise) * self.head_dim**-0.5, k.to(precise))
-        return logits.softmax(-1)
+        return self._weights(q, k)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self._heads(x)
-        y = F.scaled_dot_product_attention(q, k, v)
+        hard = self.mode == "hard"
+        y = self._weights(q, k).to(v.dtype) @ v if hard else F.scaled_dot_product_attention(q, k, v)
         return self.proj(rearrange(y, "b h n p -> b n (h p)"))
+
+
+def dim_of_heads(name: str, channels: int, num_heads: int) -> int:
+    """Channels of each head. Raises ValueError, with the nearest numbers of heads, where they do not divide."""
+    if channels % num_heads == 0:
+        return channels // num_heads
+    divisors = [heads for heads in range(1, channels + 1) if channels % heads == 0]
+    nearest = sorted(sorted(divisors, key=lambda heads: abs(heads - num_heads))[:2])
+    raise ValueError(
+        f"{name}: {channels} channels do not divide into {num_heads} heads; "
+        f"set num_heads to {' or '.join(map(str, nearest))}, or set head_dim"
+    )
+
+
+def softmax_of_keys(q: Tensor, k: Tensor, scale: float) -> Tensor:
+    """softmax(scale q kᵀ) over keys: b h n p, b h m p -> b h n m, in float32 or better."""
+    precise = torch.promote_types(q.dtype, torch.float32)
+    # Autocast would take the product back to half precision.
+    with torch.autocast(q.device.type, enabled=False):
+        logits = torch.einsum("bhip,bhjp->bhij", q.to(precise) * scale, k.to(precise))
+    return logits.softmax(-1)
+
+
+def straight_through(soft: Tensor) -> Tensor:
+    """1 at the largest weight of each row and 0 elsewhere, with the gradient of the weights themselves."""
+    hard = torch.zeros_like(soft).scatter(-1, soft.argmax(-1, keepdim=True), 1.0)
+    return hard + (soft - soft.detach())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from einops import rearrange
 from torch import Tensor, nn
 
+from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -20,12 +21,13 @@ class SelectiveKernel(nn.Module):
              a = softmax_l(W_l relu(BN(W mean_hw(sum_l U_l))))        W: o -> d,  W_l: d -> o,  d = max(o // r, floor)
              y = sum_l a_l * U_l
     Params:  m (k² o c / g + 2o) + o d + 2d + m o d
+    MACs:    m k² o c h w / g + o d + m o d
     Source:  Li et al., Selective Kernel Networks, CVPR 2019, eq. 1-6. arXiv:1903.06586
     Departs: a single branch is gated by sigmoid, since softmax over one is always 1.
 
     Norm and activation are inside and nothing follows the sum. Strides, groups and the host's own dilation apply to
-    every branch; zero padding keeps the size. In training mode the batch norm of the pooled features needs a batch of
-    at least 2: over one value it raises ValueError.
+    every branch; zero padding keeps the size. In training mode it needs a batch of at least 2, since the batch norm of
+    the pooled features raises ValueError over one value; `norm: layer` and `norm: none` do not.
 
     >>> sum(p.numel() for p in SelectiveKernel(64, 64, groups=32).parameters())
     8768
@@ -43,6 +45,7 @@ class SelectiveKernel(nn.Module):
         branches: PositiveInt = 2,
         reduction: PositiveInt = 16,
         floor: PositiveInt = 32,
+        norm: PooledNorm = "batch",
     ):
         super().__init__()
         kernel, side = _pair(kernel_size)
@@ -66,7 +69,7 @@ class SelectiveKernel(nn.Module):
             self.branches.append(nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU()))
         hidden = max(out_channels // reduction, floor)
         self.fc1 = nn.Conv2d(out_channels, hidden, 1, bias=False)
-        self.bn = nn.BatchNorm2d(hidden)
+        self.bn = pooled_norm(norm, hidden)
         self.act = nn.ReLU()
         self.fc2 = nn.Conv2d(hidden, branches * out_channels, 1, bias=False)
         for layer in self.modules():

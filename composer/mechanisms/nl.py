@@ -1,0 +1,68 @@
+"""NL: the non-local block. Wang et al., Non-local Neural Networks, CVPR 2018."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from composer.mechanisms.mhsa import softmax_of_keys
+from composer.options import PositiveInt
+from composer.registry import mechanism
+
+
+@mechanism("nl", kind="token", layout="b c h w")
+class NonLocal(nn.Module):
+    """Add to each position a mixture of all positions, weighted by how well its query matches their keys.
+
+    Shape:   b c h w -> b c h w
+    Math:    y = x + BN(W (A g(x)))        A = softmax_keys(theta(x)ᵀ phi(x)),  theta, phi, g: c -> d,  W: d -> c
+             d = max(1, c // r)
+    Params:  4cd + 3d + 3c
+    MACs:    4cd h w + 2d (h w)²
+    Source:  Wang et al., Non-local Neural Networks, CVPR 2018, eq. 4 and 6, embedded Gaussian. arXiv:1711.07971
+    Departs: nothing. The scale of the batch norm starts at 0, so that the block starts as the identity.
+
+    `sub_sample` takes keys and values from the map pooled by 2 × 2 maxima; `scale` divides the logits by sqrt(d), as
+    in Vaswani et al.
+
+    >>> sum(p.numel() for p in NonLocal(64, 7, 7).parameters())
+    8480
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        *,
+        reduction: PositiveInt = 2,
+        sub_sample: bool = False,
+        scale: bool = False,
+    ):
+        super().__init__()
+        if sub_sample and min(height, width) < 2:
+            raise ValueError(f"nl: sub_sample pools 2×2, the map is {height}×{width}; set `sub_sample: false`")
+        hidden = max(1, channels // reduction)
+        self.scale = hidden**-0.5 if scale else 1.0
+        self.theta = nn.Conv2d(channels, hidden, 1)
+        self.phi = nn.Conv2d(channels, hidden, 1)
+        self.g = nn.Conv2d(channels, hidden, 1)
+        self.pool = nn.MaxPool2d(2) if sub_sample else nn.Identity()
+        self.proj = nn.Conv2d(hidden, channels, 1)
+        self.bn = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.bn.weight)
+
+    def _tokens(self, x: Tensor) -> Tensor:
+        return rearrange(x, "b d h w -> b 1 (h w) d")
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Who looks at whom, b 1 n m, at least float32; rows sum to 1. Recomputed: forward never holds it."""
+        return softmax_of_keys(self._tokens(self.theta(x)), self._tokens(self.pool(self.phi(x))), self.scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self._tokens(self.theta(x))
+        k, v = self._tokens(self.pool(self.phi(x))), self._tokens(self.pool(self.g(x)))
+        y = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
+        y = y.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:])
+        return x + self.bn(self.proj(y))

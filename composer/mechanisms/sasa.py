@@ -1,0 +1,89 @@
+"""SASA: stand-alone self-attention. Ramachandran et al., Stand-Alone Self-Attention in Vision Models, NeurIPS 2019."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from composer.mechanisms.mhsa import dim_of_heads
+from composer.options import OddInt, PositiveInt
+from composer.registry import mechanism
+
+
+@mechanism("sasa", kind="token", layout="b c h w", replaces="conv")
+class StandAloneSelfAttention(nn.Module):
+    """Replace each position by a mixture of those around it, weighted by content and by relative row and column.
+
+    Shape:   b c h w -> b o h/s w/s
+    Math:    y_ij = sum_ab A_ab v_ab        over the k × k window around ij, in each head
+             A = softmax_ab(q_ijᵀ (k_ab + [row[a - i]; column[b - j]]))
+    Params:  3co + ko
+    MACs:    3co h w + ko h w
+    Source:  Ramachandran et al., Stand-Alone Self-Attention in Vision Models, NeurIPS 2019, eq. 3. arXiv:1906.05909
+    Departs: queries, keys and values see all channels; the paper's see those of their head. Outside the map keys and
+             values are 0 and take part, as in the padding of a convolution.
+
+    At stride 2 the result is averaged over 2 × 2, as in the paper. One half of a head's offset is of the row, the other
+    of the column. `MACs` counts the matrix products; the window costs 2 k² o h w more, element by element.
+
+    >>> sum(p.numel() for p in StandAloneSelfAttention(64, 64, 7, 7).parameters())
+    12736
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        height: int,
+        width: int,
+        stride: int | tuple[int, int] = 1,
+        *,
+        window: OddInt = 7,
+        num_heads: PositiveInt = 8,
+    ):
+        super().__init__()
+        head_dim = dim_of_heads("sasa", out_channels, num_heads)
+        if head_dim % 2:
+            raise ValueError(f"sasa: heads of {head_dim} channels have no halves; set num_heads so that they are even")
+        smallest = min(height, width)
+        if window > smallest:
+            fits = smallest if smallest % 2 else smallest - 1
+            raise ValueError(f"sasa: window={window} is larger than the map {height}×{width}; use {fits} or less")
+        self.num_heads, self.head_dim, self.window = num_heads, head_dim, window
+        self.qkv = nn.Conv2d(in_channels, 3 * out_channels, 1, bias=False)
+        self.row = nn.Parameter(torch.randn(window, num_heads, head_dim // 2))
+        self.column = nn.Parameter(torch.randn(window, num_heads, head_dim // 2))
+        self.pool = nn.AvgPool2d(stride, stride, ceil_mode=True) if stride not in (1, (1, 1)) else nn.Identity()
+        nn.init.kaiming_normal_(self.qkv.weight, mode="fan_out", nonlinearity="relu")
+
+    def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.qkv(x).unflatten(1, (3, self.num_heads, self.head_dim)).unbind(1)
+
+    def _windows(self, x: Tensor) -> list[Tensor]:
+        """The map b m p h w moved to each place of the window: k² views of one padded copy."""
+        reach = self.window // 2
+        height, width = x.shape[3:]
+        padded = F.pad(x, (reach, reach, reach, reach))
+        shifts = [(a, b) for a in range(self.window) for b in range(self.window)]
+        return [padded[..., a : a + height, b : b + width] for a, b in shifts]
+
+    def _weights(self, q: Tensor, k: Tensor) -> Tensor:
+        precise = torch.promote_types(q.dtype, torch.float32)
+        content = torch.stack([(q * near).sum(2, dtype=precise) for near in self._windows(k)], -1)
+        upper, lower = q.chunk(2, 2)
+        rows = torch.einsum("bmphw,amp->bmhwa", upper, self.row)
+        columns = torch.einsum("bmphw,amp->bmhwa", lower, self.column)
+        place = rows.unsqueeze(-1) + columns.unsqueeze(-2)
+        return (content + place.flatten(-2)).softmax(-1)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """What each position takes from its window, b heads h w k², at least float32; sums to 1 over the last."""
+        q, k, _ = self._heads(x)
+        return self._weights(q, k)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self._heads(x)
+        weights = self._weights(q, k).to(v.dtype).unsqueeze(2).unbind(-1)
+        first, *rest = (a * near for a, near in zip(weights, self._windows(v), strict=True))
+        return self.pool(sum(rest, first).flatten(1, 2))
