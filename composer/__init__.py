@@ -18,6 +18,7 @@ from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt,
 from composer.registry import layer, mechanism
 
 if TYPE_CHECKING:
+    from composer.anneal import anneal
     from composer.api import build, graph, list_backbones, list_mechanisms, load
     from composer.compile.module import ComposedModule
     from composer.weights import load_weights
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 # Torch takes seconds to import, so what needs it is imported when it is first asked for.
 _LAZY = {
+    "anneal": "composer.anneal",
     "build": "composer.api",
     "graph": "composer.api",
     "list_backbones": "composer.api",
@@ -50,6 +52,7 @@ __all__ = [
     "SpecError",
     "UnavailableError",
     "WeightsError",
+    "anneal",
     "build",
     "graph",
     "layer",

@@ -18,7 +18,7 @@ class BottleneckSelfAttention(nn.Module):
 
     Shape:   b c h w -> b o h/s w/s
     Math:    y = A V        A = softmax_keys(q (k + r)ᵀ / sqrt(p)),  r = row[i' - i] + column[j' - j],  in each head
-    Params:  3co + (2h - 1 + 2w - 1) p        p = o / H
+    Params:  3co + (2h - 1 + 2w - 1) p;  p = o / H
     MACs:    3co h w + 2o (h w)² + o h w (h + w)
     Source:  Srinivas et al., Bottleneck Transformers for Visual Recognition, CVPR 2021, fig. 4. arXiv:2101.11605
     Departs: nothing. There is no output projection; at stride 2 the result is averaged over 2 × 2, as in the paper.

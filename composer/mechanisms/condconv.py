@@ -44,18 +44,18 @@ class ExpertConv2d(nn.Module):
         for expert in self.weight.detach():
             nn.init.kaiming_normal_(expert.view(self.shape), mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+    def convolve(self, x: Tensor, mix: Tensor) -> Tensor:
         """b c h w and b experts -> b o h' w'"""
         if x.shape[0] == 0:
             # No groups to fold the batch into; the first expert gives the shape.
-            return self._convolve(x, self.weight[0], None, 1)
+            return self._apply_kernels(x, self.weight[0], None, 1)
         kernels = mix.to(self.weight.dtype) @ self.weight
         bias = None if self.bias is None else (mix.to(self.bias.dtype) @ self.bias).flatten()
         # The whole batch as one image, its samples as groups.
-        y = self._convolve(x.reshape(1, -1, *x.shape[2:]), kernels, bias, x.shape[0])
+        y = self._apply_kernels(x.reshape(1, -1, *x.shape[2:]), kernels, bias, x.shape[0])
         return y.reshape(x.shape[0], self.shape[0], *y.shape[2:])
 
-    def _convolve(self, x: Tensor, kernels: Tensor, bias: Tensor | None, samples: int) -> Tensor:
+    def _apply_kernels(self, x: Tensor, kernels: Tensor, bias: Tensor | None, samples: int) -> Tensor:
         kernels = kernels.reshape(-1, *self.shape[1:])
         return F.conv2d(x, kernels, bias, self.stride, self.padding, self.dilation, samples * self.groups)
 
@@ -104,4 +104,4 @@ class CondConv(ExpertConv2d):
         return self.router(x.mean((2, 3))).sigmoid()
 
     def forward(self, x: Tensor, gates: Tensor | None = None) -> Tensor:
-        return super().forward(x, self.attention(x, gates))
+        return self.convolve(x, self.attention(x, gates))

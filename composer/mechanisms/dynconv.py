@@ -70,4 +70,4 @@ class DynamicConv(ExpertConv2d):
         return (logits.to(precise) / self.temperature).softmax(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x, self.attention(x))
+        return self.convolve(x, self.attention(x))

@@ -32,7 +32,7 @@ class SplitAttention(nn.Module):
     `norm: none` do not.
 
     >>> sum(p.numel() for p in SplitAttention(64, 64).parameters())
-    43520
+    43488
     """
 
     def __init__(

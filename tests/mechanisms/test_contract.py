@@ -33,8 +33,18 @@ ATTENTION = {
     "ge": ("b c 1 1", (0, 1)),
     "ge_plus": ("b c 1 1", (0, 1)),
     "sk": ("b 2 c 1 1", 1),
+    "splat": ("b 2 c 1 1", 1),
+    "condconv": ("b 8", (0, 1)),
+    "dynconv": ("b 4", 1),
     "mhsa": ("b 8 n n", -1),
+    "sa": ("b 1 n n", -1),
+    "nl": ("b 1 n n", -1),
+    "bot": ("b 4 n n", -1),
+    "sasa": ("b 8 h w 25", -1),
 }
+
+# Options with which 8 channels on 4 × 4 positions are enough.
+SMALL = {"sasa": {"window": 3, "num_heads": 2}, "splat": {"cardinality": 2, "floor": 4}}
 
 ENTRIES = [entry for entry in registry.entries("mechanism") if entry.plugin.name == "composer"]
 
@@ -50,8 +60,8 @@ def case(request):
     return request.param
 
 
-def build(case, height=7, width=7, channels=64):
-    """The mechanism at a place of this size, its options untouched."""
+def build(case, height=7, width=7, channels=64, **options):
+    """The mechanism at a place of this size, its options untouched unless given."""
     entry, groups = case
     place = {
         "channels": channels,
@@ -68,7 +78,7 @@ def build(case, height=7, width=7, channels=64):
         "bias": False,
     }
     torch.manual_seed(0)
-    return entry.factory(**{fact: place[fact] for fact in entry.facts})
+    return entry.factory(**{fact: place[fact] for fact in entry.facts}, **options)
 
 
 def sample(case, batch=2, height=7, width=7, channels=64, **settings):
@@ -80,7 +90,14 @@ def sample(case, batch=2, height=7, width=7, channels=64, **settings):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_keeps_the_shape(case, batch, height, width):
     x = sample(case, batch, height, width)
-    y = build(case, height, width).eval()(x)
+    try:
+        module = build(case, height, width)
+    except ValueError as refusal:
+        # Known when the spec is checked; anything else is a failure.
+        if "is larger than the map" not in str(refusal):
+            raise
+        pytest.skip(f"refused for this size: {refusal}")
+    y = module.eval()(x)
     assert y.shape == x.shape
     assert y.dtype == x.dtype
     assert y.isfinite().all()
@@ -106,6 +123,9 @@ def test_batch_of_one_trains_or_says_why_not(case):
 def test_every_parameter_gets_a_gradient(case):
     # In eval mode: training a batch norm makes the gradient of a bias before it zero.
     module = build(case).eval()
+    # What starts at 0 on purpose would hide what stands before it.
+    for parameter in module.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
     x = sample(case, 8).requires_grad_()
     module(x).square().sum().backward()
     without = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
@@ -213,7 +233,7 @@ def test_exports(case):
 
 
 def test_gradients_are_right(case):
-    module = build(case, 4, 4, channels=8).double().eval()
+    module = build(case, 4, 4, channels=8, **SMALL.get(case[0].name, {})).double().eval()
     names, values = zip(*module.named_parameters(), strict=True) if any(True for _ in module.parameters()) else ((), ())
 
     def run(x, *parameters):
@@ -234,7 +254,8 @@ def test_attention_map(case):
     assert entry.name in ATTENTION, f"write the shape and the rule of {entry.name}'s map into ATTENTION"
     shape, rule = ATTENTION[entry.name]
     height, width = 5, 7
-    module, x = build(case, height, width).eval(), sample(case, 3, height, width)
+    options = {"window": 5} if entry.name == "sasa" else {}
+    module, x = build(case, height, width, **options).eval(), sample(case, 3, height, width)
     attention = module.attention(x)
     sizes = {"b": 3, "c": 64, "h": height, "w": width, "n": height * width}
     assert attention.shape == tuple(sizes.get(axis) or int(axis) for axis in shape.split())
@@ -250,7 +271,7 @@ def test_attention_map(case):
 def test_attention_is_what_forward_uses(case):
     """A gate times the input is the output, wherever the map is a gate."""
     entry, _ = case
-    if not isinstance(ATTENTION.get(entry.name, (None, None))[1], tuple):
+    if entry.kind == "kernel" or not isinstance(ATTENTION.get(entry.name, (None, None))[1], tuple):
         pytest.skip("its map is not a gate on the input")
     module, x = build(case).eval(), sample(case)
     torch.testing.assert_close(module(x), x * module.attention(x))

@@ -1,0 +1,115 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from timm.layers import CondConv2d
+
+import composer
+from composer.mechanisms.condconv import CondConv
+from composer.mechanisms.dynconv import DynamicConv
+
+
+def mixed(slow, w, module, sample, mix, stride, padding, groups):
+    kernel = sum(a * expert for a, expert in zip(mix, w["weight"], strict=True)).reshape(module.shape)
+    bias = sum(a * expert for a, expert in zip(mix, w["bias"], strict=True)) if "bias" in w else None
+    return slow.conv2d(sample, kernel, bias, stride=stride, padding=padding, groups=groups)
+
+
+@pytest.mark.parametrize(("kernel", "groups", "stride"), [(1, 1, 1), (3, 1, 2), (3, 4, 1), (5, 2, 1)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_condconv_equals_the_equations(kernel, groups, stride, bias, slow, randomise, image):
+    module, w = randomise(CondConv(4, 8, kernel, stride, groups=groups, bias=bias, num_experts=3))
+    x = image(2, 4, 6, 5)
+    expected = []
+    for sample in x.numpy():
+        gates = slow.sigmoid(slow.linear(w["router.weight"][:, :, None, None], w["router.bias"], sample.mean((1, 2))))
+        expected.append(mixed(slow, w, module, sample, gates, stride, kernel // 2, groups))
+    np.testing.assert_allclose(module(x).detach().numpy(), np.stack(expected), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("temperature", [30.0, 1.0])
+@pytest.mark.parametrize("bias", [True, False])
+def test_dynamic_convolution_equals_the_equations(temperature, bias, slow, randomise, image):
+    module, w = randomise(DynamicConv(4, 6, 3, 2, groups=2, bias=bias, num_experts=3, reduction=2))
+    module.temperature.fill_(temperature)
+    x = image(2, 4, 6, 5)
+    expected = []
+    for sample in x.numpy():
+        hidden = np.maximum(slow.linear(w["fc1.weight"], w["fc1.bias"], sample.mean((1, 2))), 0)
+        mix = slow.softmax(slow.linear(w["fc2.weight"], w["fc2.bias"], hidden) / temperature)
+        expected.append(mixed(slow, w, module, sample, mix, 2, 1, 2))
+    np.testing.assert_allclose(module(x).detach().numpy(), np.stack(expected), rtol=0, atol=1e-9)
+
+
+def test_by_hand():
+    """Experts 1 and 3 with gates 3/4 and 1/2 make 2.25; with softmax of ln 3 and 0 they make 1.5."""
+    gated = CondConv(1, 1, 1, num_experts=2).double()
+    chosen = DynamicConv(1, 1, 1, num_experts=2, temperature=1.0).double()
+    with torch.no_grad():
+        for module in (gated, chosen):
+            module.weight.copy_(torch.tensor([[1.0], [3.0]]))
+        gated.router.weight.zero_()
+        gated.router.bias.copy_(torch.tensor([math.log(3), 0]))
+        chosen.fc2.weight.zero_()
+        chosen.fc2.bias.copy_(torch.tensor([math.log(3), 0]))
+    one = torch.ones(1, 1, 1, 1, dtype=torch.float64)
+    assert gated(one).item() == pytest.approx(2.25, abs=1e-7)
+    assert chosen(one).item() == pytest.approx(1.5, abs=1e-7)
+
+
+@pytest.mark.parametrize(("kernel", "groups"), [(1, 1), (3, 1), (3, 8)])
+def test_equals_timm_with_its_gates(kernel, groups, randomise):
+    options = {"groups": groups, "bias": True, "num_experts": 4}
+    theirs, _ = randomise(CondConv2d(8, 16, kernel, stride=2, padding=kernel // 2, **options))
+    ours = CondConv(8, 16, kernel, 2, router="given", **options).double()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(3, 8, 7, 9, dtype=torch.float64)
+    gates = torch.rand(3, 4, dtype=torch.float64)
+    torch.testing.assert_close(ours(x, gates), theirs(x, gates), rtol=0, atol=1e-11)
+
+
+def test_one_router_for_the_convolutions_of_a_block():
+    given = {"op": "condconv", "out_channels": 8, "router": "given", "num_experts": 3}
+    spec = {
+        "input": [4, 6, 6],
+        "nodes": {
+            "router": {"op": "condconv_router", "num_experts": 3},
+            "one": {**given, "from": ["input", "router"]},
+            "two": {**given, "from": ["one", "router"]},
+        },
+    }
+    model = composer.build(spec)
+    assert not [name for name in model.state_dict() if "router" in name.split(".")[1:-1]]
+    model(torch.randn(2, 4, 6, 6)).sum().backward()
+    assert model.get_parameter("router.weight").grad.any()
+    with pytest.raises(composer.GraphError, match="takes the gates as a second input"):
+        composer.graph({"input": [4, 6, 6], "nodes": {"one": {**spec["nodes"]["one"], "from": "input"}}})
+
+
+@pytest.mark.parametrize("kind", [CondConv, DynamicConv])
+def test_output_spread_is_that_of_a_plain_convolution(kind):
+    """Each expert starts like a convolution of its own, so the scale stays within a factor of 2 or so."""
+    torch.manual_seed(0)
+    x = torch.randn(4, 64, 14, 14)
+    plain = torch.nn.Conv2d(64, 64, 3, padding=1, bias=False)
+    torch.nn.init.kaiming_normal_(plain.weight, mode="fan_out", nonlinearity="relu")
+    ratio = (kind(64, 64)(x).std() / plain(x).std()).item()
+    assert 0.4 < ratio < 2
+
+
+@pytest.mark.parametrize("kind", [CondConv, DynamicConv])
+def test_padding_keeps_the_size_unless_given(kind):
+    x = torch.randn(1, 4, 9, 9)
+    for kernel, dilation in ((1, 1), (3, 1), (3, 2), (5, 1)):
+        assert kind(4, 4, kernel, dilation=dilation)(x).shape == x.shape
+    assert kind(4, 4, 3, padding=0)(x).shape == (1, 4, 7, 7)
+    expected = F.conv2d(x, torch.zeros(4, 4, 3, 5), padding=(1, 2)).shape
+    assert kind(4, 4, (3, 5))(x).shape == expected
+
+
+def test_parameters():
+    count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
+    assert count(CondConv(16, 32, 3, bias=True)) == 8 * (32 * 16 * 9 + 32) + 8 * 17
+    assert count(DynamicConv(16, 32, 3, groups=4)) == 4 * 32 * 4 * 9 + 16 * 4 + 4 + 4 * 4 + 4
