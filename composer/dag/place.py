@@ -50,6 +50,11 @@ class _Placement:
         by_scope: dict[str, list[tuple[Place, dict[str, Any]]]] = {}
         for one, facts in matched:
             by_scope.setdefault(one.scope.path, []).append((one, facts))
+        for path in list(by_scope):
+            # The scopes around an edited one are made anew as well.
+            while path:
+                path = path.rpartition(".")[0]
+                by_scope.setdefault(path, [])
         result = self.rebuild(root, by_scope, entry)
         if self.problems:
             raise GraphError(self.problems)
@@ -108,13 +113,12 @@ class _Placement:
         """The scope with the matched places in it, and below it, edited."""
         nodes = dict(scope.nodes)
         for name, node in scope.nodes.items():
-            inside = f"{node.path}."
-            if isinstance(node.content, Scope) and any(p == node.path or p.startswith(inside) for p in edits):
+            if isinstance(node.content, Scope) and node.path in edits:
                 nodes[name] = replace(node, content=self.rebuild(node.content, edits, entry))
         draft = Draft(scope, nodes)
         for one, facts in edits.get(scope.path, ()):
             try:
-                self.edit(draft, draft.nodes[one.node.name], facts, entry)
+                self.edit(draft, draft.nodes.get(one.node.name, one.node), facts, entry)
             except ArgumentProblem as problem:
                 self.problems += problem.diagnostics
             except EvaluationError as error:
@@ -261,10 +265,7 @@ class _Placement:
         entry = registry.get(op)
         assert entry is not None, f"composer's own `{op}` is not registered"
         arguments = complete(entry, options or {}, {}, self.origin, host.path)
-        tensors = [
-            host.tensor if one not in draft and one not in {m.name for m in made} else draft.tensor(one, made)
-            for one in inputs
-        ]
+        tensors = [draft.tensor(one, made) for one in inputs]
         inferred = self.infer(entry, arguments, tensors)
         return self.made(
             draft.fresh(name), host, inputs, Operation(entry, arguments, inferred.num_parameters), inferred.output
