@@ -11,8 +11,9 @@ import networkx as nx
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.dag.elaborate import Limits, elaborate
+from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, build
+from composer.dag.limits import Limits
 from composer.dag.place import place
 from composer.dag.places import Place, places
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
@@ -88,17 +89,10 @@ class Graph:
 def compose(spec: Spec, limits: Limits | None = None) -> Graph:
     """A spec's network with its attention in place and checked, nothing allocated. Raises GraphError."""
     limits, inference = limits or Limits(), Inference()
-    root = place(elaborate(spec, limits, inference), spec, inference)
-    graph = Graph(spec, root, limits)
-    if graph.num_parameters > limits.parameters or len(graph.operations) > limits.nodes:
-        text = (
-            f"with its attention the network has {graph.num_parameters:,} parameters, {len(graph.operations):,} nodes"
-        )
-        help = ("larger limits are given with --max-parameters and --max-nodes",)
-        raise GraphError(spec.origin.problem("budget", text, help=help))
+    root = place(elaborate(spec, limits, inference), spec, limits, inference)
     if problem := _classes_problem(spec, root):
         raise GraphError(problem)
-    return graph
+    return Graph(spec, root, limits)
 
 
 def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:

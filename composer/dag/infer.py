@@ -8,16 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.fx
 from torch import Tensor, nn
 
 from composer.dag.scope import TensorSpec
 from composer.registry import Entry
 
 Key = tuple[Any, ...]
-
-# Node names become attributes of modules.
-RESERVED = frozenset({*dir(nn.Module()), *dir(torch.fx.GraphModule), *dir(nn.Sequential), "spec", "graph", "seed"})
 
 
 class Misfit(Exception):

@@ -9,7 +9,9 @@ from typing import Any
 from composer import registry
 from composer.dag.arguments import ArgumentProblem, complete, tensor_facts
 from composer.dag.draft import Draft
-from composer.dag.infer import RESERVED, Inference, Misfit
+from composer.dag.infer import Inference, Misfit
+from composer.dag.limits import Limits
+from composer.dag.names import RESERVED
 from composer.dag.places import Place, conv_settings, places, select, sites
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError, did_you_mean
@@ -19,7 +21,7 @@ from composer.spec.model import Rule
 from composer.spec.origin import EvaluationError, Origin, evaluate, evaluate_condition
 
 
-def place(root: Scope, spec: Spec, inference: Inference) -> Scope:
+def place(root: Scope, spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network with every rule applied, in order. Raises GraphError with the problems of all rules."""
     problems: list[Diagnostic] = []
     for number, (rule, origin) in enumerate(spec.rules):
@@ -27,6 +29,8 @@ def place(root: Scope, spec: Spec, inference: Inference) -> Scope:
             root = _Placement(rule, origin, number, spec.vars, inference).apply(root)
         except GraphError as error:
             problems += error.diagnostics
+        if problem := limits.problem(sum(1 for _ in root.walk()), root.num_parameters, origin):
+            raise GraphError(problem)
     if problems:
         raise GraphError(problems)
     return root
@@ -155,7 +159,7 @@ class _Placement:
         self.keep_shape(result.tensor, host.tensor if position == "beside" else draft.tensor(source), host)
         if position == "beside":
             base = host.tail or host.name
-            made.append(self.helper(draft, "add", f"{name}_add", (base, result.name), host))
+            made.append(self.helper(draft, "add", f"{name}_add", (base, result.name), host, made=made))
         if self.rule.start is not None:
             made += self.start(draft, base, made[-1].name, name, host)
         if position == "before":
