@@ -16,9 +16,27 @@ from composer.dag.infer import Inference, build
 from composer.dag.limits import Limits
 from composer.dag.place import place
 from composer.dag.places import Place, places
-from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
+from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec, num_parameters
 from composer.errors import Diagnostic, GraphError
 from composer.spec.load import Spec
+
+
+@dataclass(frozen=True)
+class Added:
+    """What one rule put in.
+
+    rule        its number among all rules of the spec, counted from 0
+    mechanism   the mechanism it uses
+    places      how many times the mechanism stands in the network
+    parameters  learnable numbers of everything it put in, adapters and gammas too
+    macs        multiply-accumulates of the same
+    """
+
+    rule: int
+    mechanism: str
+    places: int
+    parameters: int
+    macs: int
 
 
 @dataclass(frozen=True)
@@ -63,13 +81,27 @@ class Graph:
         """Paths of the operations that rules put in, with the number of the rule."""
         return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
 
+    @cached_property
+    def added(self) -> tuple[Added, ...]:
+        """What each rule put in, in the order of the rules; a `remove` puts nothing in."""
+        return tuple(
+            self._added(number, rule.use) for number, (rule, _) in enumerate(self.spec.rules) if rule.use is not None
+        )
+
+    def _added(self, number: int, mechanism: str) -> Added:
+        nodes = [node for node, _ in self.operations if node.rule == number]
+        places = sum(node.op == mechanism for node in nodes)
+        macs = sum(self.macs[node.path] for node in nodes)
+        return Added(number, mechanism, places, sum(num_parameters(node) for node in nodes), macs)
+
     def networkx(self) -> nx.DiGraph[str]:
-        """One flat networkx.DiGraph of the operations. Each node has op, options, shape, layout, parameters, macs,
-        rule and line; each edge the `index` of the inputs it feeds."""
+        """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,
+        macs, rule, sites and line; each edge `index`, the list of inputs it feeds. The graph's own attribute `outputs`
+        says which node gives which output."""
         flat: nx.DiGraph[str] = nx.DiGraph(name=self.spec.name)
         for name, tensor in self.root.inputs.items():
-            flat.add_node(name, op="input", options={}, shape=tensor.shape[1:], layout=tensor.layout)
-        _flatten(self.root, {name: name for name in self.root.inputs}, flat)
+            flat.add_node(name, **_attributes("input", tensor))
+        flat.graph["outputs"] = _flatten(self.root, {name: name for name in self.root.inputs}, flat)
         for path, macs in self.macs.items():
             flat.nodes[path]["macs"] = macs
         return flat
@@ -81,6 +113,7 @@ class Graph:
             "name": self.spec.name,
             "parameters": self.num_parameters,
             "macs": self.num_macs,
+            "outputs": flat.graph["outputs"],
             "nodes": [{"id": name, **data} for name, data in flat.nodes(data=True)],
             "edges": [{"from": a, "to": b, **data} for a, b, data in flat.edges(data=True)],
         }
@@ -117,7 +150,7 @@ def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
 def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Any, int]) -> int:
     operation = node.content
     assert isinstance(operation, Operation)
-    if operation.entry.form != "module":
+    if operation.entry.form == "parameter":
         return 0
     key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
     if key not in known:
@@ -141,23 +174,24 @@ def _flatten(scope: Scope, names: dict[str, str], flat: nx.DiGraph[str]) -> dict
             names.update({f"{node.name}.{key}": value for key, value in inner.items()})
         else:
             names[node.name] = node.path
-            flat.add_node(node.path, **_attributes(node, node.content))
+            flat.add_node(node.path, **_attributes(node.op, node.tensor, node))
             for index, source in enumerate(sources):
                 feeds = flat.edges[source, node.path]["index"] if flat.has_edge(source, node.path) else []
                 flat.add_edge(source, node.path, index=[*feeds, index])
     return {key: names[reference] for key, reference in scope.outputs.items()}
 
 
-def _attributes(node: Node, operation: Operation) -> dict[str, Any]:
-    location = node.origin.location()
+def _attributes(op: str, tensor: TensorSpec, node: Node | None = None) -> dict[str, Any]:
+    content = node.content if node else None
+    location = node.origin.location() if node else None
     return {
-        "op": operation.entry.name,
-        "options": operation.options,
-        "shape": node.tensor.shape[1:],
-        "layout": node.tensor.layout,
-        "parameters": operation.num_parameters,
+        "op": op,
+        "options": content.options if isinstance(content, Operation) else {},
+        "shape": tensor.without_batch,
+        "layout": tensor.layout,
+        "parameters": num_parameters(node) if node else 0,
         "macs": 0,
-        "rule": node.rule,
-        "sites": list(node.sites),
+        "rule": node.rule if node else None,
+        "sites": list(node.sites) if node else [],
         "line": str(location) if location else None,
     }

@@ -8,7 +8,9 @@ import re
 import torch.fx
 from torch import nn
 
-RESERVED = frozenset({*dir(nn.Module()), *dir(torch.fx.GraphModule), *dir(nn.Sequential), "spec", "graph", "seed"})
+# `self` would be overwritten by a variable of the generated forward.
+OWN = ("spec", "graph", "seed", "self")
+RESERVED = frozenset({*dir(nn.Module()), *dir(torch.fx.GraphModule), *dir(nn.Sequential), *OWN})
 
 
 def can_name_node(name: str) -> bool:
