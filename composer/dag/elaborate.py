@@ -69,10 +69,6 @@ class _Body:
     outputs_origin: Origin
     depth: int
 
-    def problem(self, code: str, message: str, step: str = "", label: str = "") -> Diagnostic:
-        origin = self.origin / "nodes" / step if step else self.origin
-        return origin.problem(code, message, label, key=True, path=self.path)
-
 
 @dataclass
 class _Elaboration:
@@ -129,14 +125,17 @@ class _Elaboration:
     def scope(self, body: _Body) -> Scope:
         """One instance of a block's nodes. A node that fails takes only those with it that need it."""
         if body.depth > MAX_DEPTH:
-            raise self.note(body.problem("depth", f"blocks nest deeper than {MAX_DEPTH}"))
+            text = f"blocks nest deeper than {MAX_DEPTH}; `{body.block}` probably contains itself"
+            raise self.note(body.origin.problem("depth", text, key=True, path=f"{body.path[:60]}…"))
         written = written_inputs(body.specs, next(iter(body.inputs)))
         try:
             order = running_order(written)
         except Cycle as cycle:
             trail = " -> ".join([*cycle.nodes, cycle.nodes[0]])
             text = f"nodes feed one another in a circle: {trail}"
-            raise self.note(body.problem("cycle", text, cycle.nodes[0], "it takes what depends on it")) from None
+            where = body.origin / "nodes" / cycle.nodes[0]
+            label = f"takes `{cycle.nodes[-1]}`, which depends on it"
+            raise self.note(where.problem("cycle", text, label, key=True, path=body.path)) from None
         scope = Scope(body.block, body.path, body.inputs, nodes := {}, body.outputs)
         failed: set[str] = set()
         for name in order:

@@ -16,6 +16,7 @@ import torch
 
 import composer
 
+
 def paired(ours: Callable[[], Any], theirs: Callable[[], Any], runs: int) -> tuple[float, float, float]:
     """Median seconds of each, run in turn, and the median of the ratios of neighbouring runs."""
     ours(), theirs()
