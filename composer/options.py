@@ -42,18 +42,18 @@ class Signature:
     options: type[BaseModel]
 
 
-def read_signature(target: Callable[..., Any], name: str, *, needs_hints_before_star: bool) -> Signature:
+def read_signature(target: Callable[..., Any], name: str) -> Signature:
     """Split the signature of a class's `__init__` or of a function.
 
     `given` maps each parameter before `*` to its default (`inspect.Parameter.empty` without one).
     Raises SignatureProblem for `**kwargs`, a missing hint, or a hint that YAML cannot write.
     """
-    function: Callable[..., Any] = vars(target).get("__init__", target.__init__) if isinstance(target, type) else target  # type: ignore[misc]
-    parameters = list(inspect.signature(function).parameters.values())
+    function = _initialiser(target) if isinstance(target, type) else target
+    parameters = list(inspect.signature(function).parameters.values()) if function is not None else []
     if isinstance(target, type):
         parameters = parameters[1:]
     try:
-        hints = get_type_hints(function, include_extras=True)
+        hints = get_type_hints(function, include_extras=True) if function is not None else {}
     except Exception as error:
         raise SignatureProblem(f"a type hint cannot be read: {error}") from error
 
@@ -67,15 +67,34 @@ def read_signature(target: Callable[..., Any], name: str, *, needs_hints_before_
             variadic = True
             continue
         keyword = parameter.kind is parameter.KEYWORD_ONLY
-        if parameter.name not in hints and (keyword or needs_hints_before_star):
+        if parameter.name not in hints and keyword:
             raise SignatureProblem(f"parameter `{parameter.name}` has no type hint")
         if keyword:
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (hints[parameter.name], default)
         else:
             given[parameter.name] = parameter.default
+    for option, hinted in fields.items():
+        _check_default(option, hinted)
     given_hints = {parameter: hints.get(parameter, Any) for parameter in given}
     return Signature(given, given_hints, variadic, options_model(name, fields))
+
+
+def _initialiser(target: type) -> Callable[..., Any] | None:
+    """The `__init__` that a class writes or inherits; None for nn.Module's own, which takes nothing of use."""
+    owner = next(one for one in target.__mro__ if "__init__" in vars(one))
+    # Torch is not imported for the comparison.
+    bare = owner is object or (owner.__module__, owner.__name__) == ("torch.nn.modules.module", "Module")
+    return None if bare else vars(owner)["__init__"]
+
+
+def _check_default(name: str, hinted: tuple[Any, Any]) -> None:
+    if hinted[1] is ...:
+        return
+    try:
+        validate_options(options_model(name, {name: hinted}), {})
+    except ValidationError as error:
+        raise SignatureProblem(f"the default of `{name}`: {describe_problem(error.errors()[0])}") from error
 
 
 def options_model(name: str, fields: Mapping[str, Any]) -> type[BaseModel]:

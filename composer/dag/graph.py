@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,22 +19,15 @@ from composer.dag.places import Place, places
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec, num_parameters
 from composer.errors import Diagnostic, GraphError
 from composer.spec.load import Spec
+from composer.spec.model import Rule
 
 
 @dataclass(frozen=True)
 class Added:
-    """What one rule put in.
+    """What one attention rule did: the paths of its mechanisms, and what the network's totals grew by."""
 
-    rule        its number among all rules of the spec, counted from 0
-    mechanism   the mechanism it uses
-    places      how many times the mechanism stands in the network
-    parameters  learnable numbers of everything it put in, adapters and gammas too
-    macs        multiply-accumulates of the same
-    """
-
-    rule: int
-    mechanism: str
-    places: int
+    rule: Rule
+    places: tuple[str, ...]
     parameters: int
     macs: int
 
@@ -54,6 +47,16 @@ class Graph:
     def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
         """Every operation with the tensors it takes, in the order they run."""
         return list(_operations(self.root))
+
+    @property
+    def outputs(self) -> Mapping[str, TensorSpec]:
+        """What the network gives, by name."""
+        return {name: self.root.tensor(reference) for name, reference in self.root.outputs.items()}
+
+    @cached_property
+    def plain(self) -> Graph:
+        """The same network without its attention rules."""
+        return compose(replace(self.spec, rules=()), self.limits) if self.spec.rules else self
 
     @property
     def num_parameters(self) -> int:
@@ -77,22 +80,16 @@ class Graph:
         return places(self.root)
 
     @cached_property
+    def added(self) -> tuple[Added, ...]:
+        """What each attention rule did, in the order they apply."""
+        rules = [rule for rule, _ in self.spec.rules]
+        steps = [_up_to(self, count) for count in range(len(rules) + 1)]
+        return tuple(_added(self, number, rule, steps[number], steps[number + 1]) for number, rule in enumerate(rules))
+
+    @cached_property
     def inserted(self) -> Mapping[str, int]:
         """Paths of the operations that rules put in, with the number of the rule."""
         return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
-
-    @cached_property
-    def added(self) -> tuple[Added, ...]:
-        """What each rule put in, in the order of the rules; a `remove` puts nothing in."""
-        return tuple(
-            self._added(number, rule.use) for number, (rule, _) in enumerate(self.spec.rules) if rule.use is not None
-        )
-
-    def _added(self, number: int, mechanism: str) -> Added:
-        nodes = [node for node, _ in self.operations if node.rule == number]
-        places = sum(node.op == mechanism for node in nodes)
-        macs = sum(self.macs[node.path] for node in nodes)
-        return Added(number, mechanism, places, sum(num_parameters(node) for node in nodes), macs)
 
     def networkx(self) -> nx.DiGraph[str]:
         """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,
@@ -117,6 +114,23 @@ class Graph:
             "nodes": [{"id": name, **data} for name, data in flat.nodes(data=True)],
             "edges": [{"from": a, "to": b, **data} for a, b, data in flat.edges(data=True)],
         }
+
+
+def _added(graph: Graph, number: int, rule: Rule, before: Graph, after: Graph) -> Added:
+    mine = [node.path for node, _ in graph.operations if node.rule == number and _is_mechanism(node)]
+    parameters, macs = after.num_parameters - before.num_parameters, after.num_macs - before.num_macs
+    return Added(rule, tuple(mine), parameters, macs)
+
+
+def _up_to(graph: Graph, count: int) -> Graph:
+    """The graph with only the first rules."""
+    if count == len(graph.spec.rules):
+        return graph
+    return compose(replace(graph.spec, rules=graph.spec.rules[:count]), graph.limits) if count else graph.plain
+
+
+def _is_mechanism(node: Node) -> bool:
+    return isinstance(node.content, Operation) and node.content.entry.category == "mechanism"
 
 
 def compose(spec: Spec, limits: Limits | None = None) -> Graph:

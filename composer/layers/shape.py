@@ -32,22 +32,35 @@ def _rearranged_layout(inputs: Sequence[Any], *, pattern: str) -> str:
 def _sides(pattern: str) -> tuple[list[str], list[list[str]]]:
     """The axes that come in, and those that go out, each as the list of what it is made of. Raises ValueError."""
     start, arrow, end = pattern.partition("->")
-    name = r"[a-z_][a-z0-9_]*"
-    if (
-        not arrow
-        or not re.fullmatch(rf"(\s*{name}\s*)+", start)
-        or not re.fullmatch(rf"(\s|{name}|\((\s*{name})+\s*\))+", end)
-    ):
+    left, right = _axes(start), _axes(end)
+    if not arrow or not left or not right or any(len(axes) != 1 for axes in left):
         raise ValueError(
             f"`rearrange` cannot read the pattern `{pattern}`; "
             "write axis names, `->` and the same names in their new order, with parentheses around axes to merge"
         )
-    left = start.split()
-    right = [part.strip("()").split() for part in re.findall(rf"\([^)]*\)|{name}", end)]
-    merged = [axis for axes in right for axis in axes]
-    if sorted(left) != sorted(merged) or len(set(left)) != len(left):
+    names = [axis for axes in left for axis in axes]
+    if sorted(names) != sorted(axis for axes in right for axis in axes) or len(set(names)) != len(names):
         raise ValueError(f"`rearrange` pattern `{pattern}` must name the same axes on both sides, each once")
-    return left, right
+    return names, right
+
+
+def _axes(text: str) -> list[list[str]]:
+    """`b (h w) c` as [[b], [h, w], [c]]; empty for what is not such a list."""
+    found: list[list[str]] = []
+    merged = False
+    for token in re.findall(r"[a-z_][a-z0-9_]*|\S", text):
+        if token == "(" and not merged:
+            found.append([])
+            merged = True
+        elif token == ")" and merged and found[-1]:
+            merged = False
+        elif not token.isidentifier():
+            return []
+        elif merged:
+            found[-1].append(token)
+        else:
+            found.append([token])
+    return [] if merged else found
 
 
 def _axis_name(axes: list[str]) -> str:

@@ -1,0 +1,125 @@
+"""A network on images or tensors, and what its logits say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from composer.errors import Diagnostic, InputError
+from composer.files import staged
+from composer.images import find_images, prepare, read_image
+
+if TYPE_CHECKING:
+    from composer.compile.module import ComposedModule
+
+BATCH_SIZE = 16
+
+
+@dataclass
+class Guess:
+    """One class of the answer, with its probability in 0..1."""
+
+    index: int
+    name: str | None
+    probability: float
+    logit: float
+
+
+def inputs(model: ComposedModule, images: Sequence[Path], tensor: Path | None) -> tuple[list[str], Iterator[Tensor]]:
+    """Names of the inputs, and batches b c h w of them. Raises InputError for what the network cannot take."""
+    wanted = model.graph.root.inputs
+    if len(wanted) != 1:
+        text = f"`{model.spec.name}` takes {len(wanted)} inputs ({', '.join(wanted)})"
+        raise InputError(Diagnostic("input", text, help=("run it from Python, which can give it several",)))
+    shape = next(iter(wanted.values())).shape[1:]
+    if tensor is not None:
+        batch = read_tensor(tensor)
+        if batch.ndim == len(shape):
+            batch = batch[None]
+        if tuple(batch.shape[1:]) != tuple(shape):
+            found, asked = ("×".join(map(str, one)) for one in (batch.shape, ("b", *shape)))
+            raise InputError(Diagnostic("input", f"`{tensor}` is {found}", label=asked))
+        return [f"{tensor}[{index}]" for index in range(len(batch))], iter(batch.split(BATCH_SIZE))
+    if len(shape) != 3:
+        raise InputError(Diagnostic("input", "an image is no input of this network", label="--tensor FILE"))
+    paths = find_images(images)
+    # All are opened before the network runs: the twentieth broken photograph should not cost nineteen runs.
+    for path in paths:
+        read_image(path, shape[0])
+    spec = next(iter(model.spec.inputs.values()))
+    chunks = (paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE))
+    batches = (torch.stack([prepare(read_image(path, shape[0]), spec, shape) for path in chunk]) for chunk in chunks)
+    return [str(path) for path in paths], batches
+
+
+def read_tensor(path: Path) -> Tensor:
+    """The one tensor of a file, in float32. Raises InputError."""
+    try:
+        if path.suffix == ".npy":
+            found = torch.from_numpy(np.load(path, allow_pickle=False))
+        elif path.suffix == ".safetensors":
+            (found,) = load_file(path).values()
+        elif path.suffix in (".pt", ".pth"):
+            found = torch.load(path, map_location="cpu", weights_only=True)
+        else:
+            raise InputError(Diagnostic("tensor", f"cannot tell what `{path}` is", label=".npy, .pt or .safetensors"))
+    except (OSError, ValueError, TypeError, RuntimeError, EOFError, SafetensorError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(Diagnostic("tensor", f"cannot read the tensor `{path}`: {reason}")) from error
+    if not isinstance(found, Tensor) or found.ndim == 0:
+        raise InputError(Diagnostic("tensor", f"`{path}` does not hold one tensor"))
+    return found.float()
+
+
+def run(model: ComposedModule, batches: Iterable[Tensor]) -> dict[str, Tensor]:
+    """The network's outputs in eval mode for all batches, on the CPU in float32, by name."""
+    first = next(model.parameters(), torch.empty(0))
+    found: dict[str, list[Tensor]] = {}
+    with torch.inference_mode():
+        for batch in batches:
+            result = model.eval()(batch.to(first.device, first.dtype))
+            named = result if isinstance(result, dict) else {next(iter(model.graph.root.outputs)): result}
+            for name, value in named.items():
+                found.setdefault(name, []).append(value.float().cpu())
+    return {name: torch.cat(values) for name, values in found.items()}
+
+
+def guesses(outputs: dict[str, Tensor], classes: Sequence[str] | None, top: int) -> list[list[Guess]] | None:
+    """The likeliest classes for each input; None for a network that does not end in one vector of logits."""
+    if len(outputs) != 1 or (logits := next(iter(outputs.values()))).ndim != 2:
+        return None
+    named = classes if classes is not None and len(classes) == logits.shape[1] else None
+    values, indices = logits.softmax(1).topk(min(top, logits.shape[1]))
+    return [
+        [
+            Guess(index, named[index] if named else None, value, float(logits[row, index]))
+            for value, index in zip(values[row].tolist(), indices[row].tolist(), strict=True)
+        ]
+        for row in range(len(logits))
+    ]
+
+
+def describe(value: Tensor) -> str:
+    """A tensor's spread in a few words."""
+    return f"mean {value.mean():.4g}, from {value.min():.4g} to {value.max():.4g}" if value.numel() else "empty"
+
+
+def save(outputs: dict[str, Tensor], path: Path, *, force: bool = False) -> None:
+    """Write outputs as .safetensors, or the only one as .npy. Raises InputError."""
+    if path.suffix not in (".safetensors", ".npy") or (path.suffix == ".npy" and len(outputs) > 1):
+        label = "a name that ends in .safetensors" + (" or .npy" if len(outputs) == 1 else "")
+        raise InputError(Diagnostic("output", f"cannot write {len(outputs)} outputs to `{path}`", label=label))
+    with staged([path], force=force) as (file,):
+        if path.suffix == ".npy":
+            with file.open("wb") as stream:
+                np.save(stream, next(iter(outputs.values())).numpy())
+        else:
+            save_file({name: value.contiguous() for name, value in outputs.items()}, file)

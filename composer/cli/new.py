@@ -1,0 +1,86 @@
+"""`composer new`: a spec to start from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from composer.cli.options import Force, Plugins, Quiet, Verbose, say
+from composer.errors import Diagnostic, GraphError, InputError, did_you_mean
+from composer.spec import zoo
+
+SCHEMA = "composer.schema.json"
+
+_STARTER = """\
+# yaml-language-server: $schema={schema}
+# Check it: composer validate {file}        Build it: composer build {file}
+name: {name}
+backbone: {backbone}    # `composer list backbones` shows all; or the path of a .yaml file
+# vars: {{num_classes: 10}}    # what the backbone lets you change: `composer show {backbone}`
+
+attention:
+  - use: {mechanism}    # `composer list mechanisms` shows all, `composer show {mechanism}` its options
+    {position}    # before | after | replace | beside a site; `composer sites {backbone}` shows all
+    with: {options}
+    # where: depth >= 0.5 and not last    # only at some of the places
+    # expect: {places}    # fail unless so many places match
+    # start: identity    # start as the plain backbone, so that its pretrained weights still work
+"""
+# The first that fits: feature maps take CBAM, token networks another token mixer.
+_RULES = (("cbam", "after: branch", "{reduction: 16}"), ("mhsa", "replace: mixer", "{num_heads: 4}"))
+
+
+def command(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="`-` is stdout.")] = Path("-"),
+    backbone: Annotated[str, typer.Option(help="The backbone to start from.")] = "resnet50",
+    force: Force = False,
+    plugin: Plugins = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write a commented spec, and beside it the schema with which editors complete and check it."""
+    if zoo.find(backbone) is None:
+        hint = did_you_mean(backbone, zoo.backbones(), "`composer list backbones` shows all")
+        raise InputError(Diagnostic("unknown-backbone", f"unknown backbone `{backbone}`", help=hint))
+    to_stdout = str(output) == "-"
+    stem = "my_net" if to_stdout else output.stem
+    text = _starter(stem, backbone)
+    if to_stdout:
+        print(text, end="")
+        return
+    from composer.files import staged, write_text
+
+    with staged([output], force=force) as (path,):
+        path.write_text(text, encoding="utf-8")
+        from composer.schema import schema
+
+        # The schema is ours alone and follows the installed plugins, so a newer one may replace it.
+        write_text(output.parent / SCHEMA, json.dumps(schema(), indent=1) + "\n", force=True)
+    say(context, f"wrote {output} and {output.parent / SCHEMA}")
+
+
+def _starter(stem: str, backbone: str) -> str:
+    from composer.api import graph
+
+    for mechanism, position, options in _RULES:
+        where, _, site = position.partition(": ")
+        try:
+            found = graph({"backbone": backbone, "attention": [{"use": mechanism, where: site}]})
+        except GraphError:
+            continue
+        return _STARTER.format(
+            schema=SCHEMA,
+            file=f"{stem}.yaml",
+            name=json.dumps(stem) if not stem.isidentifier() else stem,
+            backbone=backbone,
+            mechanism=mechanism,
+            position=position,
+            options=options,
+            places=len(found.added[0].places),
+        )
+    text = f"`{backbone}` takes none of the mechanisms that a new spec starts with"
+    raise InputError(Diagnostic("unknown-backbone", text, help=("start from another with --backbone",)))

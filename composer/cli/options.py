@@ -1,0 +1,132 @@
+"""Options that several verbs share, each with one name and one meaning."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from composer import registry
+from composer.errors import Diagnostic, InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from composer.dag.graph import Graph
+    from composer.spec.load import Spec
+
+
+@dataclass
+class Invocation:
+    """What one run of the command line needs to know when it fails."""
+
+    debug: bool = False
+    format: str = "text"
+    verbosity: int = 0
+
+
+class Format(enum.StrEnum):
+    """How data is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def _note_format(context: typer.Context, value: Format) -> Format:
+    context.find_root().obj.format = value.value
+    return value
+
+
+def _load_plugins(values: list[Path] | None) -> list[Path] | None:
+    for path in values or []:
+        registry.load_plugin_file(path)
+    return values
+
+
+def _note_quiet(context: typer.Context, value: bool) -> bool:
+    context.find_root().obj.verbosity -= value
+    return value
+
+
+def _note_verbose(context: typer.Context, value: bool) -> bool:
+    context.find_root().obj.verbosity += value
+    return value
+
+
+SpecName = Annotated[str, typer.Argument(metavar="SPEC", help="A .yaml file, or a name such as `resnet50`.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change the spec, e.g. vars.num_classes=10. Repeatable."),
+]
+Root = Annotated[Path | None, typer.Option(help="The folder that `backbone:` paths may not leave.")]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="A Python file with mechanisms. Repeatable.", callback=_load_plugins),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print.", callback=_note_format)]
+Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
+Seed = Annotated[int, typer.Option(help="Weights depend on it and on nothing else.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+DType = Annotated[str, typer.Option("--dtype", help="float32, bfloat16, float16 or float64.")]
+MaxNodes = Annotated[int | None, typer.Option(min=1, help="Refuse larger networks (default 10,000).")]
+MaxParameters = Annotated[int | None, typer.Option(min=1, help="Refuse larger networks (default 5e9).")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors.", callback=_note_quiet)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.", callback=_note_verbose)]
+
+
+def load_spec(source: str, sets: list[str] | None, root: Path | None) -> Spec:
+    """The spec that a verb was asked for. Raises SpecError."""
+    from composer.spec.load import load
+
+    return load(source, sets=sets or (), root=root)
+
+
+def compose_graph(
+    source: str,
+    sets: list[str] | None,
+    root: Path | None,
+    max_nodes: int | None = None,
+    max_parameters: int | None = None,
+) -> Graph:
+    """The graph that a verb was asked for. Raises SpecError before torch is imported, or GraphError."""
+    spec = load_spec(source, sets, root)
+    from composer.api import graph
+
+    return graph(spec, max_nodes=max_nodes, max_parameters=max_parameters)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of a name. Raises UnavailableError."""
+    from composer.api import check_device
+
+    device = check_device(name)
+    assert device is not None
+    return device
+
+
+def find_dtype(name: str) -> torch.dtype:
+    """The dtype of a name. Raises InputError."""
+    from composer.compile.module import dtype_of
+
+    dtype = dtype_of(name)
+    if dtype is None:
+        text = f"unknown dtype `{name}`"
+        raise InputError(Diagnostic("dtype", text, label="float32, bfloat16, float16 or float64"))
+    return dtype
+
+
+def say(context: typer.Context, text: str, level: int = 0) -> None:
+    """Words for the person who waits: on stderr, unless --quiet."""
+    if context.find_root().obj.verbosity >= level:
+        print(text, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Data as JSON on stdout."""
+    import json
+
+    print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,31 @@
+"""`composer schema`: the spec language for editors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from composer.cli.options import Force, Plugins, Quiet, Verbose, say
+
+
+def command(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="`-` is stdout.")] = Path("-"),
+    force: Force = False,
+    plugin: Plugins = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print the JSON Schema (draft-07) of specs, with the options of every registered mechanism and layer."""
+    from composer.files import write_text
+    from composer.schema import schema
+
+    text = json.dumps(schema(), indent=1) + "\n"
+    if str(output) == "-":
+        print(text, end="")
+    else:
+        write_text(output, text, force=force)
+        say(context, f"wrote {output}")

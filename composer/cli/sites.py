@@ -1,0 +1,69 @@
+"""`composer sites`: where attention can go."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from composer.cli.options import (
+    Format,
+    FormatOption,
+    Plugins,
+    Quiet,
+    Root,
+    Sets,
+    SpecName,
+    Verbose,
+    compose_graph,
+    print_json,
+    say,
+)
+from composer.cli.tables import print_table
+
+
+def command(
+    context: typer.Context,
+    spec: SpecName,
+    site: Annotated[str | None, typer.Argument(help="A site or glob: list every place it means.")] = None,
+    sets: Sets = None,
+    root: Root = None,
+    plugin: Plugins = None,
+    format: FormatOption = Format.TEXT,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List a network's sites with their places; of one site or glob, each place with its path and shape."""
+    graph = compose_graph(spec, sets, root)
+    from composer.dag.places import Place, select, sites
+
+    def row(place: Place) -> dict[str, Any]:
+        facts = place.facts("after", last=False)
+        shown = {name: facts[name] for name in ("stage", "block", "op")}
+        return {"path": place.node.path, **shown, "shape": str(place.node.output), "sites": list(place.node.sites)}
+
+    if site is not None:
+        rows = [row(place) for place in select(graph.places, site)]
+        if format is Format.JSON:
+            print_json(rows)
+        else:
+            print_table([*rows[0]] if rows else [], [[_text(value) for value in one.values()] for one in rows])
+            say(context, f"{len(rows)} places")
+        return
+    found = {name: [row(place) for place in select(graph.places, name)] for name in sites(graph.places)}
+    if format is Format.JSON:
+        print_json(found)
+        return
+    heads = ("site", "places", "first", "last", "shapes")
+    print_table(heads, [_summary(name, rows) for name, rows in found.items()], ("places",))
+    say(context, "\nevery place of one: composer sites SPEC SITE; any node's path or a glob is a place too")
+
+
+def _summary(name: str, rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    shapes = list(dict.fromkeys(row["shape"] for row in rows))
+    shown = ", ".join(shapes if len(shapes) <= 4 else [*shapes[:2], "…", shapes[-1]])
+    return name, str(len(rows)), rows[0]["path"], rows[-1]["path"], shown
+
+
+def _text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)

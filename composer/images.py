@@ -1,0 +1,83 @@
+"""Photographs -> the tensor that a spec's `input` declares."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from composer.errors import Diagnostic, InputError
+from composer.spec.model import InputSpec
+
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+def find_images(paths: Iterable[Path]) -> list[Path]:
+    """Files as given; of a folder, the images in it, sorted by name. Raises InputError for one that has none."""
+    known = Image.registered_extensions()
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in known and file.is_file())
+        if not inside:
+            raise InputError(Diagnostic("image", f"there is no image in the folder `{path}`", label="PNG, JPEG …"))
+        found += inside
+    return found
+
+
+def read_image(path: Path, channels: int = 3) -> Image.Image:
+    """One image, upright, in grey, RGB or RGBA. Raises InputError for what is not a whole image."""
+    if channels not in _MODES:
+        text = f"an image cannot fill {channels} input channels"
+        help = ("run the network with --tensor instead",)
+        raise InputError(Diagnostic("image", text, label="1, 3 or 4 channels", help=help))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return _shallow(ImageOps.exif_transpose(image)).convert(_MODES[channels])
+    except FileNotFoundError as error:
+        raise InputError(Diagnostic("image", f"there is no image `{path}`")) from error
+    except UnidentifiedImageError as error:
+        text = f"`{path}` is not an image"
+        raise InputError(Diagnostic("image", text, label="PNG, JPEG, WebP …")) from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(Diagnostic("image", f"cannot read the image `{path}`: {error}")) from error
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    """Of 16 bits a pixel, the upper 8: Pillow's own conversion would clip at 255."""
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if image.mode.startswith("I") else image
+
+
+def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor:
+    """Resize, crop the centre and normalise as the input asks.
+
+    shape  (c, h, w) of the network's input
+    The image is scaled until it covers (h, w) / crop, then the central h×w is kept; values are 0..1 before
+    (x - mean) / std. Returns c h w.
+    """
+    channels, height, width = shape
+    scale = max(int(height / spec.crop) / image.height, int(width / spec.crop) / image.width)
+    size = (max(width, int(image.width * scale + 1e-6)), max(height, int(image.height * scale + 1e-6)))
+    image = image.resize(size, _FILTERS[spec.interpolation])
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    image = image.crop((left, top, left + width, top + height))
+    pixels = np.array(image, dtype=np.float32).reshape(height, width, channels) / np.float32(255)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    for values, operation in ((spec.mean, torch.sub), (spec.std, torch.div)):
+        if values is not None:
+            tensor = operation(tensor, torch.tensor(values).view(-1, 1, 1))
+    return tensor

@@ -1,0 +1,134 @@
+"""The spec language as JSON Schema (draft-07), with the options of every registered mechanism and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from composer import registry
+from composer.registry import Entry
+from composer.spec import zoo
+from composer.spec.model import NODE_KEYS, SpecFile
+
+# An option may be computed: any string with a dollar.
+_EXPRESSION = {"type": "string", "pattern": r"\$"}
+
+
+def schema() -> dict[str, Any]:
+    """The schema that editors such as those on yaml-language-server check and complete specs with."""
+    whole: dict[str, Any] = _draft7(SpecFile.model_json_schema())
+    parts = whole["$defs"]
+    parts["NodeSpec"] = _node(parts["NodeSpec"])
+    parts["Rule"] = _rule(parts["Rule"])
+    short = {"type": "array", "items": _or_expression({"type": "integer"})}
+    parts["InputSpec"] = {"anyOf": [short, parts["InputSpec"]]}
+    names = {"enum": zoo.backbones()}
+    whole["properties"]["backbone"] = {"anyOf": [names, {"type": "string", "pattern": r"\.ya?ml$"}]}
+    whole["definitions"] = parts
+    del whole["$defs"]
+    whole["oneOf"] = [{"required": ["nodes"]}, {"required": ["backbone"]}]
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "title": "composer spec"}
+
+
+def _node(written: Mapping[str, Any]) -> dict[str, Any]:
+    entries = registry.entries()
+    keys = {**written["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
+    by_op = [_when("op", entry.name, _options(entry), NODE_KEYS) for entry in entries]
+    node = {"type": "object", "properties": keys, "oneOf": [{"required": ["op"]}, {"required": ["block"]}]}
+    return {"anyOf": [{"enum": [entry.name for entry in entries]}, {**node, "allOf": by_op}]}
+
+
+def _rule(written: Mapping[str, Any]) -> dict[str, Any]:
+    entries = registry.entries("mechanism")
+    keys = {**written["properties"], "use": {"enum": [entry.name for entry in entries]}}
+    by_use = [_when("use", entry.name, {"with": _closed(_options(entry))}, ()) for entry in entries]
+    positions = [{"required": ["use", name]} for name in ("before", "after", "replace", "beside")]
+    return {**written, "properties": keys, "allOf": by_use, "oneOf": [*positions, {"required": ["remove"]}]}
+
+
+def _when(key: str, name: str, properties: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Any]:
+    """If `key` is `name`, these properties; and no further ones where `others` says what else there may be."""
+    then: dict[str, Any] = {"properties": dict(properties)}
+    if others:
+        then["propertyNames"] = {"enum": [*others, *properties]}
+    return {"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": then}
+
+
+def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": dict(properties), "additionalProperties": False}
+
+
+def _options(entry: Entry) -> dict[str, Any]:
+    return {name: part for model in (entry.settings, entry.options) for name, part in _properties(model).items()}
+
+
+def _properties(model: type[BaseModel]) -> dict[str, Any]:
+    found = _draft7(model.model_json_schema())
+    # Definitions would have to move to the top and might share names; no option has needed one.
+    assert "$defs" not in found, f"options of {model.__name__} need definitions"
+    return {name: _or_expression(part) for name, part in found.get("properties", {}).items()}
+
+
+def _or_expression(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A value, or an expression in its place or inside it."""
+    described = {key: part[key] for key in ("default", "description") if key in part}
+    bare = {key: value for key, value in part.items() if key not in (*described, "title")}
+    if "anyOf" in bare:
+        return {**described, "anyOf": [*map(_inside, bare["anyOf"]), _EXPRESSION]}
+    return {**described, "anyOf": [_inside(bare), _EXPRESSION]}
+
+
+def _inside(part: Mapping[str, Any]) -> dict[str, Any]:
+    items = part.get("items")
+    if isinstance(items, list):
+        return {**part, "items": [_or_expression(item) for item in items]}
+    return {**part, "items": _or_expression(items)} if isinstance(items, dict) else dict(part)
+
+
+def _draft7(part: Any) -> Any:
+    """Pydantic writes draft 2020-12; the few words that differ, in those of draft-07."""
+    if isinstance(part, list):
+        return [_draft7(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    changed = {key: _draft7(value) for key, value in part.items()}
+    if "prefixItems" in changed:
+        changed["items"] = changed.pop("prefixItems")
+    if isinstance(changed.get("$ref"), str):
+        changed["$ref"] = changed["$ref"].replace("#/$defs/", "#/definitions/")
+    return changed
+
+
+_COMPARISONS = {
+    "minimum": "≥ {}",
+    "exclusiveMinimum": "> {}",
+    "maximum": "≤ {}",
+    "exclusiveMaximum": "< {}",
+    "multipleOf": "a multiple of {}",
+    "minItems": "at least {} of them",
+    "maxItems": "at most {} of them",
+}
+
+
+def describe(part: Mapping[str, Any]) -> str:
+    """A JSON Schema of one option in a few words.
+
+    >>> describe({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "null"}]})
+    'integer > 0 | null'
+    """
+    if "anyOf" in part:
+        return " | ".join(describe(one) for one in part["anyOf"])
+    if "enum" in part or "const" in part:
+        return " | ".join(str(value) for value in part.get("enum", [part.get("const")]))
+    words = [part.get("type", "anything")]
+    if isinstance(part.get("items"), dict):
+        words.append(f"of {describe(part['items'])}")
+    elif "prefixItems" in part:
+        words.append(f"of {', '.join(map(describe, part['prefixItems']))}")
+    else:
+        words += [text.format(part[key]) for key, text in _COMPARISONS.items() if key in part]
+    if part.get("not") == {"multipleOf": 2}:
+        words.append("odd")
+    return " ".join(words)

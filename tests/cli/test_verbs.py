@@ -1,0 +1,136 @@
+"""The verbs that explain: validate, list, show, sites, schema, new; and that none of them needs more than it says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+import composer
+from composer.spec.load import read_file
+
+
+def test_validate_reports_every_file(run, small, tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("backbone: resnet18\nattenton: []\n")
+    result = run("validate", small, bad, "resnet18")
+    assert result.code == 1
+    assert result.out.splitlines() == [f"{small}: fine, 310 parameters", "resnet18: fine, 11,689,512 parameters"]
+    assert "did you mean `attention`?" in result.err
+    assert f"{bad}:2:1" in result.err
+    found = run("validate", small, bad, "--format", "json")
+    assert [one["ok"] for one in found.json] == [True, False]
+    assert found.code == 1
+
+
+def test_list(run):
+    assert {"se", "cbam"} <= {row["name"] for row in run("list", "mechanisms", "--format", "json").json}
+    assert [row["name"] for row in run("list", "backbones", "resnet[15]*", "--format", "json").json] == [
+        "resnet101",
+        "resnet152",
+        "resnet18",
+        "resnet50",
+    ]
+    assert {"mechanisms", "layers", "backbones", "papers"} == set(run("list", "--format", "json").json)
+    everything = run("list")
+    assert all(line == line.rstrip() for line in everything.out.splitlines())
+    assert "nothing is called" in run("list", "layers", "zzz*").err
+    assert run("list", "nonsense").code == 2
+
+
+@pytest.mark.parametrize("entry", composer.registry.entries(), ids=lambda entry: entry.name)
+def test_show_explains_every_entry(run, entry):
+    result = run("show", entry.name)
+    assert result.code == 0
+    assert entry.summary in result.out
+    assert all(name in result.out for name in entry.options.model_fields)
+
+
+def test_show_a_backbone_and_an_unknown_name(run):
+    assert "depths: [3, 4, 6, 3]" in run("show", "resnet50").out
+    assert "use: cbam" in run("show", "papers/cbam/resnet50").out
+    result = run("show", "cbma")
+    assert result.code == 1
+    assert "did you mean `cbam`?" in result.err
+
+
+def test_sites(run):
+    found = run("sites", "resnet18", "--format", "json").json
+    assert {name: len(rows) for name, rows in found.items()} == {
+        "stem": 1,
+        "stage": 4,
+        "block": 8,
+        "spatial_conv": 16,
+        "branch": 8,
+        "shortcut": 3,
+        "head": 1,
+    }
+    rows = run("sites", "resnet18", "layer[12].*.bn2", "--format", "json").json
+    assert [row["path"] for row in rows] == [f"layer{a}.{b}.bn2" for a in (1, 2) for b in (0, 1)]
+    assert "layer4.1.bn2" in run("sites", "resnet18", "branch").out
+    assert run("sites", "resnet18", "nothing").err == "0 places\n"
+
+
+def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
+    schema = run("schema").json
+    jsonschema.Draft7Validator.check_schema(schema)
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+    validator = jsonschema.Draft7Validator(schema)
+    from composer.spec import zoo
+
+    for path in sorted(zoo.folder().rglob("*.yaml")):
+        assert not list(validator.iter_errors(read_file(path).plain())), path
+    for wrong in (
+        {"backbone": "resnet51"},
+        {"backbone": "resnet50", "nodes": {"a": "relu"}},
+        {"backbone": "resnet50", "atention": []},
+        {"backbone": "resnet50", "attention": [{"use": "cbma", "after": "branch"}]},
+        {"backbone": "resnet50", "attention": [{"use": "cbam", "after": "branch", "before": "stem"}]},
+        {"backbone": "resnet50", "attention": [{"use": "cbam", "after": "branch", "with": {"reductoin": 8}}]},
+        {"backbone": "resnet50", "attention": [{"use": "cbam", "after": "branch", "with": {"reduction": "8"}}]},
+        {"backbone": "resnet50", "attention": [{"use": "cbam", "after": "branch", "with": {"kernel_size": 4}}]},
+        {"input": [3, 8, 8], "nodes": {"a": {"op": "conv2d", "kernel_sise": 3}}},
+        {"input": [3, 8, 8], "nodes": {"a": "conv3d"}},
+    ):
+        assert list(validator.iter_errors(wrong)), wrong
+    assert run("schema", "-o", tmp_path / "s.json").code == 0
+    assert json.loads((tmp_path / "s.json").read_text()) == schema
+    assert run("schema", "-o", tmp_path / "s.json").code == 1
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", "vit_base_patch16_224", "mobilenetv2_100"])
+def test_new_writes_a_spec_that_builds_and_fits_its_schema(run, tmp_path, backbone):
+    path = tmp_path / "sub" / "my_net.yaml"
+    assert run("new", "-o", path, "--backbone", backbone).code == 0
+    assert path.read_text().startswith("# yaml-language-server: $schema=composer.schema.json\n")
+    assert run("validate", path).code == 0
+    schema = json.loads((path.parent / "composer.schema.json").read_text())
+    jsonschema.Draft7Validator(schema).validate(read_file(path).plain())
+    result = run("new", "-o", path)
+    assert result.code == 1
+    assert "--force" in result.err
+
+
+def test_new_on_stdout_and_with_an_unknown_backbone(run):
+    assert "backbone: resnet18" in run("new", "--backbone", "resnet18").out
+    assert "did you mean `resnet18`?" in run("new", "--backbone", "resnet1").err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["build", "bad.yaml"], ["list", "backbones"]])
+def test_light_commands_do_not_import_torch(words, tmp_path):
+    (tmp_path / "bad.yaml").write_text("backbone: resnet50\nattention:\n  - {use: se, afer: branch}\n")
+    code = f"""
+import sys
+sys.argv = ["composer", *{words!r}]
+from composer.cli.app import main
+try:
+    main()
+finally:
+    assert not {{"torch", "networkx", "numpy", "einops"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert "AssertionError" not in done.stderr
+    assert done.returncode == (1 if "bad.yaml" in words else 0)

@@ -1,0 +1,73 @@
+"""Photographs become what `input` declares, as torchvision and timm prepare them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from composer.errors import InputError
+from composer.images import find_images, prepare, read_image
+from composer.spec.model import InputSpec
+
+
+def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    shape = (height, width, len(mode)) if len(mode) > 1 else (height, width)
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), mode)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (256, 256), (97, 401), (31, 17)])
+@pytest.mark.parametrize(("interpolation", "crop"), [("bicubic", 0.9), ("bilinear", 0.875), ("nearest", 1.0)])
+def test_equals_torchvisions_transforms(size, interpolation, crop):
+    mean, std = [0.4, 0.5, 0.6], [0.2, 0.3, 0.4]
+    spec = InputSpec(shape=[3, 64, 64], mean=mean, std=std, interpolation=interpolation, crop=crop)
+    image = noise(*size)
+    peer = v2.Compose(
+        [
+            v2.Resize(int(64 / crop), interpolation=getattr(v2.InterpolationMode, interpolation.upper())),
+            v2.CenterCrop(64),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
+    assert torch.allclose(prepare(image, spec, (3, 64, 64)), peer(image), atol=1e-6)
+
+
+def test_a_high_input_is_covered(tmp_path):
+    spec = InputSpec(shape=[1, 40, 20])
+    noise(30, 30, "L").save(tmp_path / "grey.png")
+    found = prepare(read_image(tmp_path / "grey.png", 1), spec, (1, 40, 20))
+    assert found.shape == (1, 40, 20)
+    assert 0 <= found.min() < found.max() <= 1
+
+
+def test_palettes_transparency_sixteen_bits_and_rotation(tmp_path):
+    red = Image.new("RGBA", (8, 4), (255, 0, 0, 0))
+    red.save(tmp_path / "clear.png")
+    Image.new("RGB", (8, 4), (255, 0, 0)).quantize(4).save(tmp_path / "palette.png")
+    for name in ("clear.png", "palette.png"):
+        assert read_image(tmp_path / name).getpixel((0, 0)) == (255, 0, 0)
+    Image.fromarray(np.full((4, 8), 51 * 257, dtype=np.uint16)).save(tmp_path / "deep.png")
+    assert read_image(tmp_path / "deep.png").getpixel((0, 0)) == (51, 51, 51)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    Image.new("RGB", (8, 4)).save(tmp_path / "turned.jpg", exif=exif)
+    assert read_image(tmp_path / "turned.jpg").size == (4, 8)
+
+
+def test_what_cannot_be_read(tmp_path, monkeypatch):
+    noise(50, 50).save(tmp_path / "big.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
+    with pytest.raises(InputError, match="cannot read the image"):
+        read_image(tmp_path / "big.png")
+    with pytest.raises(InputError, match="7 input channels"):
+        read_image(tmp_path / "big.png", 7)
+    with pytest.raises(InputError, match="cannot read the image"):
+        read_image(tmp_path)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match="no image in the folder"):
+        find_images([empty])

@@ -1,0 +1,87 @@
+"""The README does what it says: its commands run, its snippets work."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+import composer
+from composer import registry
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def fence(section: str, language: str, index: int = 0) -> str:
+    text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[index]
+
+
+def test_the_commands_of_the_tour(run, tmp_path, monkeypatch, weights, cat):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(cat, "cat.png")
+    shutil.copy(weights, "mobilenet_v2.pth")
+    for line in fence("Five minutes", "sh").splitlines():
+        program, *words = shlex.split(line, comments=True)
+        assert program == "composer"
+        result = run(*words)
+        assert result.code == 0, (line, result.err)
+        assert result.out or "wrote" in result.err, line
+    assert "Egyptian cat" in result.out
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "my_net.graph.json",
+        "my_net.lock.yaml",
+        "my_net.safetensors",
+    ]
+
+
+def test_the_main_job_prints_the_figures_of_the_picture(run, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    command = fence("Two commands", "sh").strip().partition(" && ")[2]
+    result = run(*shlex.split(command)[1:])
+    assert result.code == 0
+    _, _, places, parameters, _ = re.split(r"\s{2,}", result.out.splitlines()[-1])
+    assert f"{places} places, {parameters} parameters" in README
+
+
+def test_the_python_of_the_tour(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    plain = composer.build("resnet50", vars={"num_classes": 10})
+    save_file(plain.state_dict(), "resnet50_10.safetensors")
+    names: dict[str, object] = {}
+    exec(fence("Five minutes", "python"), names)
+    assert "self.layer1" in capsys.readouterr().out
+    assert not names["report"].missing
+    assert all(".cbam." in name for name in names["report"].inserted)
+
+
+def test_the_spec_of_the_language_page(tmp_path):
+    path = tmp_path / "my_net.yaml"
+    path.write_text(fence("The spec language", "yaml"))
+    graph = composer.graph(path)
+    assert len(graph.added[0].places) == 12
+    assert all(name.endswith(".gate") for name in graph.added[0].places)
+
+
+@pytest.mark.parametrize("word", sorted(registry.TENSOR_FACTS + registry.CONV_FACTS))
+def test_every_fact_is_on_the_plugin_page(word):
+    assert re.search(rf"\b{word}\b", README.split("\n## Writing a plugin\n")[1])
+
+
+def test_the_plugin_of_the_plugin_page(run, tmp_path, own_registry):
+    path = tmp_path / "pixel_gate.py"
+    path.write_text(fence("Writing a plugin", "python"))
+    spec = tmp_path / "net.yaml"
+    spec.write_text("backbone: resnet18\nattention:\n  - {use: pixel_gate, after: branch, with: {kernel_size: 3}}\n")
+    result = run("build", spec, "--plugin", path, "--format", "json")
+    assert result.code == 0, result.err
+    assert result.json["rules"][0]["places"] == 8
+    spec.write_text(spec.read_text().replace("kernel_size: 3", "kernel_size: 4"))
+    result = run("build", spec, "--plugin", path)
+    assert result.code == 1
+    assert "must be odd" in result.err

@@ -1,0 +1,175 @@
+"""The plugin contract: what a signature may be, and what every misuse is told."""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal
+
+import pytest
+from torch import Tensor, nn
+
+import composer
+from composer import OddInt, PositiveInt, registry
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+
+class Gate(nn.Module):
+    """Does nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def refused(register, target) -> str:
+    with pytest.raises(composer.PluginError) as caught:
+        register(target)
+    (problem,) = caught.value.diagnostics
+    assert problem.location is not None
+    assert problem.location.source.name == __file__
+    assert problem.location.line > 1
+    return problem.message
+
+
+def gate(init):
+    """A module class with this `__init__`."""
+    return type("Written", (Gate,), {"__init__": init, "__doc__": "A gate.", "__module__": __name__})
+
+
+def test_facts_before_the_star_and_options_after_it():
+    @composer.mechanism("test_gate", kind="channel")
+    class TestGate(Gate):
+        """One line.
+
+        And more.
+        """
+
+        def __init__(self, channels: int, *, kernel_size: OddInt = 7, act: Literal["relu", "silu"] = "relu") -> None:
+            super().__init__()
+
+    entry = registry.get("test_gate")
+    assert entry is not None
+    assert entry.factory is TestGate
+    assert list(entry.facts) == ["channels"]
+    assert set(entry.options.model_fields) == {"kernel_size", "act"}
+    assert (entry.kind, entry.layout, entry.replaces, entry.inputs) == ("channel", "b c h w", None, (1, 1))
+    assert entry.summary == "One line."
+    assert entry.file == __file__
+    assert "test_gate" in composer.list_mechanisms("test_*")
+
+
+def test_a_token_mechanism_works_on_tokens():
+    composer.mechanism("test_token", kind="token")(Gate)
+    entry = registry.get("test_token")
+    assert entry is not None
+    assert entry.layout == "b n c"
+
+
+def test_settings_of_a_convolution_are_written_like_options_elsewhere():
+    def init(self, in_channels: int, out_channels: int, kernel_size: int = 3, *, reduction: PositiveInt = 4):
+        super(Gate, self).__init__()
+
+    composer.mechanism("test_conv", kind="kernel", replaces="conv")(gate(init))
+    entry = registry.get("test_conv")
+    assert entry is not None
+    assert set(entry.settings.model_fields) == {"out_channels", "kernel_size"}
+    assert entry.settings.model_fields["out_channels"].is_required()
+
+
+MISUSES = {
+    "swallow misspelt options": lambda self, channels, **kwargs: None,
+    "`*args`": lambda self, *args: None,
+    "parameter `reduction` has no type hint": lambda self, channels, *, reduction=4: None,
+    "`chanels` stands before `*` but is not a fact of a place; did you mean `channels`?": lambda self, chanels: None,
+}
+
+
+@pytest.mark.parametrize("said", MISUSES)
+def test_signatures_that_are_refused(said):
+    assert said in refused(composer.mechanism("test_bad", kind="channel"), gate(MISUSES[said]))
+    assert registry.get("test_bad") is None
+
+
+def unwritable(self, *, other: nn.Module): ...
+
+
+def unknown(self, *, other: Nowhere): ...  # noqa: F821
+
+
+def misfitting(self, *, kernel_size: OddInt = 4): ...
+
+
+def reserved(self, *, site: str = "x"): ...
+
+
+@pytest.mark.parametrize(
+    ("init", "said"),
+    [
+        (unwritable, "a type that YAML cannot write"),
+        (unknown, "a type hint cannot be read: name 'Nowhere' is not defined"),
+        (misfitting, "the default of `kernel_size`"),
+        (reserved, "option `site` is a word of the spec language"),
+    ],
+)
+def test_options_that_are_refused(init, said):
+    assert said in refused(composer.mechanism("test_bad", kind="channel"), gate(init))
+
+
+def test_what_is_not_a_mechanism():
+    def function(x: Tensor) -> Tensor:
+        return x
+
+    class NoForward:
+        def __init__(self, channels: int) -> None: ...
+
+    assert "must be an nn.Module class" in refused(composer.mechanism("test_bad", kind="channel"), function)
+    assert "no `forward`" in refused(composer.mechanism("test_bad", kind="channel"), NoForward)
+    assert "unknown kind `chanel`" in refused(composer.mechanism("test_bad", kind="chanel"), Gate)
+    assert "unknown kind `conf`" in refused(composer.layer("test_bad", kind="conf"), Gate)
+    assert "unknown replaces" in refused(composer.mechanism("test_bad", kind="kernel", replaces="all"), Gate)
+    assert "lower-case" in refused(composer.mechanism("Test Bad", kind="channel"), Gate)
+
+
+def test_a_name_that_is_taken_says_by_whom():
+    message = refused(composer.mechanism("cbam", kind="channel"), Gate)
+    assert "the name is taken by" in message
+    assert "mechanisms/cbam.py:" in message
+    assert registry.get("cbam").plugin.name == "composer"
+
+
+def test_a_notebook_cell_run_twice_replaces_its_own_definition():
+    def define(factor: int):
+        class Twice(Gate):
+            pass
+
+        Twice.factor = factor
+        return composer.mechanism("test_twice", kind="channel")(Twice)
+
+    define(1)
+    second = define(2)
+    assert registry.get("test_twice").factory is second
+
+
+def test_a_function_is_a_layer_and_its_tensors_are_counted():
+    @composer.layer("test_both", kind="merge")
+    def both(a: Tensor, b: Tensor, *, scale: float = 1.0) -> Tensor:
+        """Two."""
+        return a + scale * b
+
+    entry = registry.get("test_both")
+    assert entry is not None
+    assert (entry.form, entry.inputs) == ("function", (2, 2))
+    nodes = {"a": "relu", "b": {"op": "test_both", "from": ["a", "input"], "scale": 0.5}}
+    assert composer.build({"input": [3, 4, 4], "nodes": nodes}) is not None
+
+
+def test_many_threads_register_at_once():
+    def register(index: int) -> None:
+        composer.mechanism(f"test_thread_{index}", kind="channel")(type(f"Thread{index}", (Gate,), {}))
+
+    threads = [threading.Thread(target=register, args=(index,)) for index in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(composer.list_mechanisms("test_thread_*")) == 20
