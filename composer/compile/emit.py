@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import keyword
 import operator
 from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch.fx
 from torch import nn
 
 from composer.compile.init import seeded
+from composer.compile.inplace import overwriting
 from composer.dag.scope import Node, Operation, Scope
 
 
 def emit(scope: Scope, seed: int) -> nn.Module:
     """The module of a scope, its weights drawn by path."""
-    if _is_chain(scope):
-        children = ((name, _module(node, seed)) for name, node in scope.nodes.items() if node.content is not None)
-        return nn.Sequential(OrderedDict(children))
-    return emit_graph(scope, seed)
+    if not _is_chain(scope):
+        return emit_graph(scope, seed)
+    children = OrderedDict(
+        (name, _module(node, seed)) for name, node in scope.nodes.items() if node.content is not None
+    )
+    _overwrite(scope, children)
+    return nn.Sequential(children)
 
 
 def emit_graph(scope: Scope, seed: int) -> torch.fx.GraphModule:
@@ -26,15 +32,15 @@ def emit_graph(scope: Scope, seed: int) -> torch.fx.GraphModule:
     graph = torch.fx.Graph()
     attributes: dict[str, Any] = {}
     values: dict[str, Any] = {}
-    for name in scope.inputs:
-        # `input` is a builtin that fx would rename.
-        values[name] = graph.placeholder("x" if name == "input" else name)
+    for name, argument in zip(scope.inputs, _arguments(scope.inputs), strict=True):
+        values[name] = graph.placeholder(argument)
     for name, node in scope.nodes.items():
         inputs = tuple(_value(graph, values, reference) for reference in node.inputs)
         values[name] = _emit_node(graph, attributes, node, inputs, seed)
+    _overwrite(scope, attributes)
     outputs = {name: _value(graph, values, reference) for name, reference in scope.outputs.items()}
     graph.output(next(iter(outputs.values())) if len(outputs) == 1 else outputs)
-    return torch.fx.GraphModule(attributes, graph, class_name=_class_name(scope.block))
+    return torch.fx.GraphModule(attributes, graph, class_name=_identifier(scope.block))
 
 
 def _emit_node(
@@ -61,6 +67,12 @@ def _module(node: Node, seed: int) -> nn.Module:
     return module
 
 
+def _overwrite(scope: Scope, modules: Mapping[str, Any]) -> None:
+    for name in overwriting(scope):
+        if hasattr(modules[name], "inplace"):
+            modules[name].inplace = True
+
+
 def _leaf(operation: Operation, path: str, seed: int) -> Any:
     return seeded(seed, path, lambda: operation.entry.factory(**operation.arguments))
 
@@ -81,5 +93,19 @@ def _is_chain(scope: Scope) -> bool:
     return len(scope.inputs) == 1 and list(scope.outputs.values()) == [current]
 
 
-def _class_name(block: str) -> str:
-    return block if block.isidentifier() else "".join(c if c.isalnum() else "_" for c in f"_{block}")
+def _arguments(inputs: Iterable[str]) -> list[str]:
+    """Names for the arguments of a forward, each once."""
+    found: list[str] = []
+    for name in inputs:
+        # `input` is a builtin that fx would rename.
+        word = "x" if name == "input" else _identifier(name)
+        while word in ("self", *found):
+            word = f"{word}_"
+        found.append(word)
+    return found
+
+
+def _identifier(text: str) -> str:
+    """The text as a Python name."""
+    word = "".join(character if f"_{character}".isidentifier() else "_" for character in text)
+    return word if word.isidentifier() and not keyword.iskeyword(word) else f"_{word}"

@@ -87,13 +87,17 @@ def evaluate(value: Any, names: Mapping[str, Any], origin: Origin, path: str | N
     return value
 
 
-def evaluate_condition(text: str, names: Mapping[str, Any], origin: Origin) -> bool:
+def condition_text(text: str) -> str:
+    """A bare expression, also where it was written as `${expression}`."""
+    return text[2:-1] if text.startswith("${") and text.endswith("}") else text
+
+
+def evaluate_condition(text: str, names: Mapping[str, Any], origin: Origin, path: str | None = None) -> bool:
     """A bare expression (a rule's `where`) that must come out true or false. Raises EvaluationError."""
-    expression = text[2:-1] if text.startswith("${") and text.endswith("}") else text
-    result = _run(lambda: parse(expression).evaluate(names), origin, None)
+    result = _run(lambda: parse(condition_text(text)).evaluate(names), origin, path)
     if not isinstance(result, bool) and result is not None:
-        label = "true or false"
-        raise EvaluationError(origin.problem("expression", f"`{text}` is {result!r}, not a condition", label))
+        message = f"`{text}` is {result!r}, not a condition"
+        raise EvaluationError(origin.problem("expression", message, "true or false", path=path))
     return bool(result)
 
 
