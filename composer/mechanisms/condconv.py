@@ -49,11 +49,23 @@ class ExpertConv2d(nn.Module):
         if x.shape[0] == 0:
             # No groups to fold the batch into; the first expert gives the shape.
             return self._apply_kernels(x, self.weight[0], None, 1)
+        if torch.onnx.is_in_onnx_export():
+            return self._mix_outputs(x, mix)
         kernels = mix.to(self.weight.dtype) @ self.weight
         bias = None if self.bias is None else (mix.to(self.bias.dtype) @ self.bias).flatten()
         # The whole batch as one image, its samples as groups.
         y = self._apply_kernels(x.reshape(1, -1, *x.shape[2:]), kernels, bias, x.shape[0])
         return y.reshape(x.shape[0], self.shape[0], *y.shape[2:])
+
+    def _mix_outputs(self, x: Tensor, mix: Tensor) -> Tensor:
+        """The same by mixing each expert's output: ONNX has no convolution with as many groups as samples."""
+        experts, outputs = len(self.weight), self.shape[0]
+        kernels = self.weight.reshape(experts, self.groups, -1, *self.shape[1:]).transpose(0, 1)
+        kernels = kernels.reshape(experts * outputs, *self.shape[1:])
+        y = F.conv2d(x, kernels, None, self.stride, self.padding, self.dilation, self.groups)
+        y = y.unflatten(1, (self.groups, experts, outputs // self.groups))
+        y = (y * mix.to(y.dtype)[:, None, :, None, None, None]).sum(2).flatten(1, 2)
+        return y if self.bias is None else y + (mix.to(self.bias.dtype) @ self.bias)[:, :, None, None]
 
     def _apply_kernels(self, x: Tensor, kernels: Tensor, bias: Tensor | None, samples: int) -> Tensor:
         kernels = kernels.reshape(-1, *self.shape[1:])

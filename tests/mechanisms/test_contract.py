@@ -1,22 +1,53 @@
-"""One battery over every mechanism of the registry, with its defaults."""
+"""The battery over every mechanism of the registry, with its defaults and with options that change its computation."""
 
-import copy
+from __future__ import annotations
+
 import inspect
-import pickle
 
 import pytest
 import torch
-from torch.func import functional_call
+from torch import nn
 
-from composer import registry
+import composer
+from composer import contract, registry
+from composer.contract import Subject
 
-pytestmark = pytest.mark.filterwarnings("error")
+# Besides the defaults, which are always checked.
+OPTIONS = {
+    "se": [{"act": "silu", "gate": "hard_sigmoid", "bias": False}],
+    "ese": [{"gate": "hard_sigmoid"}],
+    "cbam": [{"norm": True}],
+    "bam": [{"fuse": "add", "norm": "none"}],
+    "ge_minus": [{"extent": 2}],
+    "ge": [{"extent": 4}, {"norm": "none"}],
+    "ge_plus": [{"extent": 2, "norm": "layer"}],
+    "sk": [{"branches": 1}, {"branches": 3, "norm": "layer"}],
+    "splat": [{"radix": 0}, {"radix": 1}, {"radix": 4, "norm": "layer"}],
+    "dynconv": [{"temperature": 1.0, "num_experts": 2}],
+    "mhsa": [{"num_heads": 3, "head_dim": 10, "bias": False}, {"mode": "hard"}],
+    "nl": [{"scale": True}],
+    "sasa": [{"window": 5, "num_heads": 4}],
+}
+BATCH_OF_TWO = "in training it needs a batch of at least 2"
+POOLED_NORMS = ("bam", "bam_channel", "ge", "ge_plus", "sk", "splat")
+LARGER = "sasa: window=7 is larger than the map"
+# (mechanism, its options, check) -> how its refusal starts. Anything else must be ok.
+REFUSALS = {
+    **{
+        (name, "", "trains on one image"): BATCH_OF_TWO
+        for name in ("bam", "bam_channel", "ge", "ge_plus", "sk", "splat")
+    },
+    ("sk", "branches=1", "trains on one image"): BATCH_OF_TWO,
+    ("splat", "radix=1", "trains on one image"): BATCH_OF_TWO,
+    ("sasa", "", "keeps the shape"): LARGER,
+    ("sasa", "window=5 num_heads=4", "keeps the shape"): "sasa: window=5 is larger than the map",
+}
+# What hard attention gives is a step: its gradient is the soft one's on purpose.
+EXCEPTIONS = {("mhsa", "mode=hard", "gradients are right"), ("splat", "radix=0", "attention values")}
 
-SECTIONS = ("Shape:", "Math:", "Params:", "MACs:", "Source:", "Departs:")
-
-# name -> (shape of the map, rule). Symbols: b batch, c channels, h w height and width, n tokens, 8 heads, 2 branches.
+# name -> (shape of the map, rule). Symbols: b batch, c channels, h w height and width, n tokens.
 # Rule: a pair is an open interval; a number is the axis that sums to 1.
-ATTENTION = {
+MAPS = {
     "se": ("b c 1 1", (0, 1)),
     "se_var1": ("b c 1 1", (0, 1)),
     "se_var2": ("b c 1 1", (0, 1)),
@@ -43,219 +74,37 @@ ATTENTION = {
     "sasa": ("b 8 h w 25", -1),
 }
 
-# Options with which 8 channels on 4 × 4 positions are enough.
-SMALL = {"sasa": {"window": 3, "num_heads": 2}, "splat": {"cardinality": 2, "floor": 4}}
-
 ENTRIES = [entry for entry in registry.entries("mechanism") if entry.plugin.name == "composer"]
 
 
-def cases():
+def subjects():
     for entry in ENTRIES:
-        for groups in (1, 32) if entry.replaces else (1,):
-            yield pytest.param((entry, groups), id=f"{entry.name}-g{groups}" if entry.replaces else entry.name)
+        for options in [{}, *OPTIONS.get(entry.name, [])]:
+            words = " ".join(f"{name}={value}" for name, value in options.items())
+            yield pytest.param(Subject(entry, options), words, id=f"{entry.name} {words}".strip())
+        if entry.replaces:
+            yield pytest.param(Subject(entry, {}, groups=16), "", id=f"{entry.name} groups=16")
 
 
-@pytest.fixture(params=cases())
-def case(request):
-    return request.param
-
-
-def build(case, height=7, width=7, channels=64, **options):
-    """The mechanism at a place of this size, its options untouched unless given."""
-    entry, groups = case
-    place = {
-        "channels": channels,
-        "height": height,
-        "width": width,
-        "tokens": height * width,
-        "in_channels": channels,
-        "out_channels": channels,
-        "kernel_size": 3,
-        "stride": 1,
-        "padding": 1,
-        "dilation": 1,
-        "groups": min(groups, channels),
-        "bias": False,
-    }
-    torch.manual_seed(0)
-    return entry.factory(**{fact: place[fact] for fact in entry.facts}, **options)
-
-
-def sample(case, batch=2, height=7, width=7, channels=64, **settings):
-    shape = (batch, height * width, channels) if case[0].layout == "b n c" else (batch, channels, height, width)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(1), **settings)
-
-
-@pytest.mark.parametrize(("height", "width"), [(7, 7), (13, 17), (1, 1), (32, 2)])
-@pytest.mark.parametrize("batch", [1, 2])
-def test_keeps_the_shape(case, batch, height, width):
-    x = sample(case, batch, height, width)
-    try:
-        module = build(case, height, width)
-    except ValueError as refusal:
-        # Known when the spec is checked; anything else is a failure.
-        if "is larger than the map" not in str(refusal):
-            raise
-        pytest.skip(f"refused for this size: {refusal}")
-    y = module.eval()(x)
-    assert y.shape == x.shape
-    assert y.dtype == x.dtype
-    assert y.isfinite().all()
-
-
-def test_trains_on_a_batch(case):
-    module, x = build(case).train(), sample(case).requires_grad_()
-    module(x).square().sum().backward()
-    assert x.grad.isfinite().all()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
-
-
-def test_batch_of_one_trains_or_says_why_not(case):
-    module, x = build(case).train(), sample(case, 1)
-    needs_two = "needs a batch of at least 2" in " ".join(case[0].doc.split())
-    if needs_two:
-        with pytest.raises(ValueError, match="more than 1 value per channel"):
-            module(x)
+@pytest.mark.parametrize("check", contract.CHECKS)
+@pytest.mark.parametrize(("subject", "words"), list(subjects()))
+def test_contract(subject, words, check):
+    found = contract.verdict(subject, check, contract.CHECKS[check])
+    key = (subject.entry.name, words, check)
+    if key in EXCEPTIONS:
+        assert found.status == "failed"
+    elif key in REFUSALS:
+        assert (found.status, found.detail[: len(REFUSALS[key])]) == ("refused", REFUSALS[key])
     else:
-        assert module(x).shape == x.shape
+        assert found.status == "ok", found.detail
 
 
-def test_every_parameter_gets_a_gradient(case):
-    # In eval mode: training a batch norm makes the gradient of a bias before it zero.
-    module = build(case).eval()
-    # What starts at 0 on purpose would hide what stands before it.
-    for parameter in module.parameters():
-        parameter.data += 0.1 * torch.randn_like(parameter)
-    x = sample(case, 8).requires_grad_()
-    module(x).square().sum().backward()
-    without = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
-    assert without == []
-    assert x.grad.any()
-
-
-def test_eval_is_deterministic_and_keeps_no_state(case):
-    module, x = build(case).eval(), sample(case)
-    before = copy.deepcopy(module.state_dict())
-    first = module(x)
-    assert torch.equal(first, module(x))
-    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_leaves_its_input_alone(case, training):
-    x = sample(case)
-    before = x.clone()
-    build(case).train(training)(x)
-    assert torch.equal(x, before)
-
-
-def test_samples_do_not_mix(case):
-    module, x = build(case).eval(), sample(case, 3)
-    alone = torch.cat([module(one) for one in x.split(1)])
-    torch.testing.assert_close(module(x), alone)
-
-
-def test_empty_batch(case):
-    module, x = build(case).eval(), sample(case, 0)
-    assert module(x).shape == x.shape
-    if hasattr(module, "attention"):
-        assert module.attention(x).shape[0] == 0
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_bf16(case, training):
-    module = build(case).to(torch.bfloat16).train(training)
-    x = sample(case, dtype=torch.bfloat16).requires_grad_()
-    y = module(x)
-    assert y.dtype == torch.bfloat16
-    y.sum().backward()
-    assert y.isfinite().all()
-    assert all(p.grad.isfinite().all() for p in module.parameters())
-
-
-def test_bf16_statistics_are_exact_enough(case):
-    """A sum kept in bf16 stops growing at 256; a mean over 40 x 40 shows it."""
-    if not hasattr(case[0].factory, "attention"):
-        pytest.skip("has no attention map")
-    module = build(case, 40, 40).to(torch.bfloat16).eval()
-    x = sample(case, 2, 40, 40, dtype=torch.float32).add(1).to(torch.bfloat16)
-    coarse = module.attention(x).float()
-    fine = module.float().attention(x.float())
-    # On average: one logit of 30 may be off by 0.2 from rounding alone.
-    assert (coarse - fine).abs().mean() < 0.01
-
-
-def test_autocast(case):
-    x = sample(case)
-    with torch.autocast("cpu", torch.bfloat16):
-        y = build(case).eval()(x)
-    assert y.isfinite().all()
-
-
-def test_deepcopy_and_pickle(case):
-    module, x = build(case).eval(), sample(case)
-    expected = module(x)
-    assert torch.equal(copy.deepcopy(module)(x), expected)
-    assert torch.equal(pickle.loads(pickle.dumps(module))(x), expected)
-
-
-def test_state_dict_round_trip(case):
-    module, x = build(case).eval(), sample(case)
-    with torch.no_grad():
-        for tensor in module.state_dict().values():
-            if tensor.is_floating_point():
-                tensor.copy_(torch.rand_like(tensor) + 0.1)
-    other = build(case).eval()
-    other.load_state_dict(module.state_dict(), strict=True)
-    assert torch.equal(other(x), module(x))
-
-
-def test_meta_device(case):
-    with torch.device("meta"):
-        module = build(case)
-    x = sample(case, 2).to("meta")
-    assert {tensor.device.type for tensor in module.state_dict().values()} <= {"meta"}
-    assert module(x).shape == x.shape
-
-
-def test_compiles_without_a_break(case):
-    torch.compiler.reset()
-    module, x = build(case).eval(), sample(case)
-    compiled = torch.compile(module, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(x), module(x))
-
-
-def test_exports(case):
-    module, x = build(case).eval(), sample(case)
-    program = torch.export.export(module, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    other = sample(case, 5)
-    torch.testing.assert_close(program.module()(other), module(other))
-
-
-def test_gradients_are_right(case):
-    module = build(case, 4, 4, channels=8, **SMALL.get(case[0].name, {})).double().eval()
-    names, values = zip(*module.named_parameters(), strict=True) if any(True for _ in module.parameters()) else ((), ())
-
-    def run(x, *parameters):
-        return functional_call(module, dict(zip(names, parameters, strict=True)), (x,))
-
-    x = sample(case, 2, 4, 4, channels=8, dtype=torch.float64).requires_grad_()
-    # Fresh biases are zero, and behind a dead relu the next one would sit exactly on its kink.
-    generator = torch.Generator().manual_seed(3)
-    noise = (torch.randn(value.shape, generator=generator, dtype=torch.float64) for value in values)
-    values = tuple((value.detach() + 0.3 * step).requires_grad_() for value, step in zip(values, noise, strict=True))
-    assert torch.autograd.gradcheck(run, (x, *values), fast_mode=True)
-
-
-def test_attention_map(case):
-    entry, _ = case
-    if not hasattr(entry.factory, "attention"):
-        pytest.skip("has no attention map")
-    assert entry.name in ATTENTION, f"write the shape and the rule of {entry.name}'s map into ATTENTION"
-    shape, rule = ATTENTION[entry.name]
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_attention_values(entry):
+    shape, rule = MAPS[entry.name]
     height, width = 5, 7
-    options = {"window": 5} if entry.name == "sasa" else {}
-    module, x = build(case, height, width, **options).eval(), sample(case, 3, height, width)
+    subject = Subject(entry, {"window": 5} if entry.name == "sasa" else {})
+    module, x = subject.build(height, width).eval(), subject.sample(3, height, width)
     attention = module.attention(x)
     sizes = {"b": 3, "c": 64, "h": height, "w": width, "n": height * width}
     assert attention.shape == tuple(sizes.get(axis) or int(axis) for axis in shape.split())
@@ -266,24 +115,21 @@ def test_attention_map(case):
         total = attention.sum(rule)
         torch.testing.assert_close(total, torch.ones_like(total))
     assert attention.std() > 0
-
-
-def test_attention_is_what_forward_uses(case):
-    """A gate times the input is the output, wherever the map is a gate."""
-    entry, _ = case
-    if entry.kind == "kernel" or not isinstance(ATTENTION.get(entry.name, (None, None))[1], tuple):
-        pytest.skip("its map is not a gate on the input")
-    module, x = build(case).eval(), sample(case)
-    torch.testing.assert_close(module(x), x * module.attention(x))
+    if isinstance(rule, tuple) and entry.kind != "kernel":
+        # A gate times the input is the output.
+        torch.testing.assert_close(module(x), x * attention)
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_docstring_has_its_parts_in_order(entry):
-    positions = [entry.doc.find(section) for section in SECTIONS]
-    assert -1 not in positions
-    assert positions == sorted(positions)
-    assert ">>> sum(p.numel()" in entry.doc
-    assert entry.summary.endswith(".")
+def test_statistics_in_bfloat16_are_exact_enough(entry):
+    """A sum kept in bf16 stops growing at 256; a mean over 40 × 40 shows it."""
+    subject = Subject(entry)
+    module = subject.build(40, 40).to(torch.bfloat16).eval()
+    x = subject.sample(2, 40, 40).add(1).to(torch.bfloat16)
+    coarse = module.attention(x).float()
+    fine = module.float().attention(x.float())
+    # On average: one logit of 30 may be off by 0.2 from rounding alone.
+    assert (coarse - fine).abs().mean() < 0.01
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -294,3 +140,65 @@ def test_file_is_named_after_the_mechanism(entry):
     # `se_var3` is another name of `ese`.
     assert registry.get(file).factory is entry.factory
     assert module.__doc__
+    assert entry.summary.endswith(".")
+
+
+class Wrong(nn.Module):
+    """Wrong in a way.
+
+    Shape:   b c h w -> b c h w
+    """
+
+    def __init__(self, channels: int, *, way: str = ""):
+        super().__init__()
+        self.way, self.calls = way, 0
+        self.conv = nn.Conv2d(channels, channels, 1)
+        self.unused = nn.Parameter(torch.zeros(1))
+        self.register_buffer("seen", torch.zeros(1))
+
+    def attention(self, x):
+        return x.flatten(1).sum(0)
+
+    def forward(self, x):
+        self.seen += 1
+        y = self.conv(x)
+        if self.way == "shape":
+            return y[:, :1]
+        if self.way == "input":
+            return x.mul_(2)
+        if self.way == "batch":
+            return y + y.mean(0, keepdim=True)
+        if self.way == "random":
+            return y + torch.rand_like(y)
+        if self.way == "precision":
+            return y.float()
+        if self.way == "gradient":
+            return y * y.detach()
+        if self.way == "break":
+            return y * float(y.detach().mean().item() > 1e9) + y
+        return y
+
+
+@pytest.mark.parametrize(
+    ("way", "check", "said"),
+    [
+        ("", "documented", "lacks Math:, Params:, MACs:, Source:, Departs:"),
+        ("", "every parameter learns", "no gradient reaches unused"),
+        ("", "deterministic", "changes its state"),
+        ("", "attention values", "for a batch of 2"),
+        ("shape", "keeps the shape", "becomes (1, 1, 1, 1)"),
+        ("input", "leaves its input", "changes its input"),
+        ("batch", "samples do not mix", "depends on its batch"),
+        ("random", "deterministic", "two runs in eval mode differ"),
+        ("random", "copies", "deep copy"),
+        ("precision", "half precision", "bfloat16 becomes torch.float32"),
+        ("gradient", "gradients are right", "Error"),
+        ("break", "torch.compile", "Unsupported"),
+    ],
+)
+def test_every_check_can_fail(way, check, said, own_registry):
+    composer.mechanism("test_wrong", kind="channel")(Wrong)
+    subject = Subject(registry.get("test_wrong"), {"way": way})
+    found = contract.verdict(subject, check, contract.CHECKS[check])
+    assert found.status == "failed"
+    assert said in found.detail

@@ -113,3 +113,12 @@ def test_parameters():
     count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
     assert count(CondConv(16, 32, 3, bias=True)) == 8 * (32 * 16 * 9 + 32) + 8 * 17
     assert count(DynamicConv(16, 32, 3, groups=4)) == 4 * 32 * 4 * 9 + 16 * 4 + 4 + 4 * 4 + 4
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+@pytest.mark.parametrize("kind", [CondConv, DynamicConv])
+def test_mixing_outputs_is_mixing_kernels(kind, groups, randomise, image):
+    module, _ = randomise(kind(8, 12, 3, 2, groups=groups, bias=True))
+    x = image(3, 8, 6, 5)
+    mix = module.attention(x)
+    torch.testing.assert_close(module._mix_outputs(x, mix), module.convolve(x, mix), rtol=0, atol=1e-10)
