@@ -67,7 +67,7 @@ class _Elaboration:
 
     def input_tensor(self, name: str) -> TensorSpec:
         spec = self.spec.inputs[name]
-        origin = self.spec.body / ("input" if name == "input" else "inputs")
+        origin = self.spec.input_origins[name]
         shape = self.evaluate(spec.shape, self.spec.vars, origin, "input")
         if not all(isinstance(length, int) and not isinstance(length, bool) and 0 < length < 2**31 for length in shape):
             raise self.note(origin.problem("input", f"the input's shape is {shape}", "positive integers"))
