@@ -7,9 +7,10 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from composer.errors import Diagnostic, did_you_mean, one_of
-from composer.spec.expression import ExpressionError, Read, is_dynamic, parse_condition, parse_template
+from composer.spec.expression import Read, is_dynamic, parse_condition, parse_template
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, walk_strings
+from composer.spec.tokens import ExpressionError
 
 if TYPE_CHECKING:
     from composer.spec.load import Spec
@@ -63,7 +64,7 @@ def _scope(
     names = names.new_child(dict.fromkeys(inputs, ARRIVING))
     arriving = names.new_child(dict.fromkeys(ARRIVING))
     repeated = arriving.new_child(dict.fromkeys(REPEATED))
-    known = ChainMap(dict(nodes), dict.fromkeys(inputs))
+    known = {**dict.fromkeys(nodes), **dict.fromkeys(inputs)}
     for name, node in nodes.items():
         here = origin / "nodes" / name
         if name in inputs:
@@ -83,7 +84,9 @@ def _sources(node: NodeSpec, origin: Origin, known: Mapping[str, Any]) -> Proble
         if source.partition(".")[0] not in known:
             hint = did_you_mean(source, known, f"the nodes here are {one_of(known)}")
             where = origin / "from" / index
-            yield where.written.problem("unknown-node", f"there is no node `{source}` here", "a node of this scope", hint)
+            yield where.written.problem(
+                "unknown-node", f"there is no node `{source}` here", "a node of this scope", hint
+            )
 
 
 def _instance(spec: Spec, node: NodeSpec, origin: Origin) -> Problems:
@@ -147,7 +150,7 @@ def _outputs(outputs: Mapping[str, str] | None, nodes: Mapping[str, NodeSpec], o
 def _recursion(spec: Spec) -> Problems:
     """Blocks that contain themselves; what an expression chooses is bounded when it is elaborated."""
     uses = {
-        name: {node.block: node_name for node_name, node in block.nodes.items() if node.block in spec.blocks}
+        name: {str(node.block): key for key, node in block.nodes.items() if node.block in spec.blocks}
         for name, block in spec.blocks.items()
     }
     done: set[str] = set()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import operator
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from composer.errors import one_of, suggest
@@ -142,8 +143,8 @@ def evaluate(tree: Tree, names: Mapping[str, Any]) -> Any:
         case "list":
             return _bounded(values, tree.word)
         case "compare":
-            pairs = zip(values, values[1:], strict=False)
-            return all(_compare(word, *pair) for word, pair in zip(tree.words, pairs, strict=True))
+            steps = zip(tree.words, pairwise(values), strict=True)
+            return all(_compare(word, left, right) for word, (left, right) in steps)
         case "sign":
             return _sign(tree, values[0])
         case "call":
@@ -270,7 +271,8 @@ def _count(function: Function) -> str:
 def _bounded(value: Any, word: Token) -> Any:
     if _is_number(value) and not abs(value) <= MAX_NUMBER:
         raise _beyond(word)
-    if isinstance(value, str) and len(value) > MAX_LIST or isinstance(value, list) and size(value, MAX_LIST) > MAX_LIST:
+    held = len(value) if isinstance(value, str) else size(value, MAX_LIST)
+    if held > MAX_LIST:
         raise ExpressionError(f"the result holds more than {MAX_LIST:,} values", word.offset, word.length)
     return value
 

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from composer.errors import Diagnostic, did_you_mean, one_of
-from composer.spec.expression import ExpressionError, parse_condition
+from composer.spec.expression import parse_condition
 from composer.spec.model import NODE_KEYS, POSITIONS, BlockSpec, NodeSpec, Rule, SpecFile
 from composer.spec.origin import Origin
+from composer.spec.tokens import ExpressionError
 
 Problems = Iterator[Diagnostic]
 

@@ -32,7 +32,7 @@ def _read_setting(text: str) -> Setting:
     steps = tuple(step.strip() for step in key.split("."))
     if not equals or not all(steps) or len(steps) > MAX_DEPTH:
         help = ("for example `vars.num_classes=10`",)
-        raise SpecError(Diagnostic("set", "this is not a setting", whole, label="`path=value`", help=help))
+        raise SpecError(Diagnostic("set", f"cannot read the setting `{text}`", whole, label="`path=value`", help=help))
     return Setting(steps, replace(read_value(source, len(key) + 1), key_location=whole))
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from composer.errors import Diagnostic, SpecError, did_you_mean, one_of
 from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
-from composer.spec.expression import ExpressionError, is_dynamic, parse_template
+from composer.spec.expression import is_dynamic, parse_template
 from composer.spec.model import InputSpec, NodeSpec
 from composer.spec.origin import EvaluationError, Origin, evaluate, walk_strings
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting, is_var
+from composer.spec.tokens import ExpressionError
 
 
 def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> dict[str, Any]:

@@ -94,8 +94,8 @@ def _wrong_type(here: Origin, expected: str) -> Diagnostic:
     if value is None:
         help = ("write a value, or remove the key",)
         return here.problem("wrong-type", f"`{name}` has no value", expected, help, key=True)
-    help = ("without the quotes it is a number",) if _is_quoted_number(value, expected) else ()
-    return here.problem("wrong-type", f"`{name}` is {_found(value)}", expected, help)
+    advice = "without the quotes it is a number" if _is_quoted_number(value, expected) else ""
+    return here.problem("wrong-type", f"`{name}` is {_found(value)}", expected, (advice,) if advice else ())
 
 
 def _is_quoted_number(value: Any, expected: str) -> bool:
@@ -111,5 +111,3 @@ def _found(value: Any) -> str:
     if isinstance(value, int | float):
         return f"the number {show(value)}"
     return "a list" if isinstance(value, list) else "a mapping"
-
-

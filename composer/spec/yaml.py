@@ -196,8 +196,8 @@ class _Reader:
             raise self.problem("merge", "merge keys (`<<`) are not part of a spec", event, "write the keys out")
         whole = isinstance(value.data, int) and not isinstance(value.data, bool)
         if not isinstance(value.data, str) and not (whole and text is not None):
-            collection = {dict: "a mapping", list: "a list"}.get(type(value.data))
-            found = collection or (f"`{text}`" if text else "empty")
+            collection = "a mapping" if isinstance(value.data, dict) else "a list"
+            found = collection if text is None else f"`{text}`" if text else "empty"
             raise self.problem("key", f"a key is {found}, not a string", event, "write a name, in quotes if need be")
         name = value.data if isinstance(value.data, str) else str(text)
         if name in data:
