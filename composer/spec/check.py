@@ -70,11 +70,11 @@ def _scope(
         if name in inputs:
             yield here.problem("name", f"`{name}` already names an input of this scope", "another name", key=True)
         yield from _sources(node, here, known)
-        yield from _expressions(node.repeat, here / "repeat", arriving)
         visible = arriving if node.repeat is None else repeated
         parts = {"op": node.op, "block": node.block, "as": node.child_name, "when": node.when, "args": node.args}
-        for key, value in {**parts, **node.options}.items():
-            yield from _expressions(value, here / key, visible)
+        for key, value in {"repeat": node.repeat, **parts, **node.options}.items():
+            if value:
+                yield from _expressions(value, here / key, arriving if key == "repeat" else visible)
         if node.block is not None and not is_dynamic(node.block):
             yield from _instance(spec, node, here)
 

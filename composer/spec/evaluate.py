@@ -7,10 +7,11 @@ import operator
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from composer.errors import one_of, suggest
+from composer.spec.document import MAX_DEPTH
 from composer.spec.tokens import ExpressionError, Token
 
 MAX_NUMBER = 10**15
@@ -105,18 +106,18 @@ def show(value: Any) -> str:
 
 
 def size(value: Any, limit: int) -> int:
-    """How many values a value holds, itself included; no more than one beyond the limit is counted.
+    """How many values a value holds, itself included; one more than the limit where it is beyond it, or too deep.
 
     Lists that stand in one another many times take no room until someone writes them out.
     """
-    count, waiting = 0, [value]
+    count, waiting = 0, [(value, 1)]
     while waiting and count <= limit:
+        one, depth = waiting.pop()
         count += 1
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting += one[: limit + 1]
-        elif isinstance(one, dict):
-            waiting += one.values()
+        children = one if isinstance(one, list) else one.values() if isinstance(one, dict) else ()
+        if children and depth > MAX_DEPTH:
+            return limit + 1
+        waiting += [(child, depth + 1) for child in islice(children, limit)]
     return count
 
 
@@ -273,7 +274,9 @@ def _bounded(value: Any, word: Token) -> Any:
         raise _beyond(word)
     held = len(value) if isinstance(value, str) else size(value, MAX_LIST)
     if held > MAX_LIST:
-        raise ExpressionError(f"the result holds more than {MAX_LIST:,} values", word.offset, word.length)
+        raise ExpressionError(
+            f"the result holds more than {MAX_LIST:,} values, or lists nested too deep", word.offset, word.length
+        )
     return value
 
 

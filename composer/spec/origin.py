@@ -107,7 +107,8 @@ def evaluate(value: Any, names: Mapping[str, Any], origin: Origin, path: str | N
         return value
     result = _replaced(value, names, origin, path)
     if size(result, MAX_LIST) > MAX_LIST:
-        raise EvaluationError(origin.problem("expression", f"this holds more than {MAX_LIST:,} values", path=path))
+        text = f"this holds more than {MAX_LIST:,} values, or lists nested too deep"
+        raise EvaluationError(origin.problem("expression", text, path=path))
     return result
 
 

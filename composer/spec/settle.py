@@ -68,12 +68,14 @@ def _evaluate(written: Mapping[str, Origin], result: dict[str, Any]) -> Iterator
     failed: set[str] = set()
     for name, origin in written.items():
         value = origin.document.nearest(origin.path).plain()
+        # What reads a var that failed has no problem of its own.
+        if failed and not failed.isdisjoint(_names(value, origin)):
+            failed.add(name)
+            continue
         try:
             result[name] = evaluate(value, result, origin)
         except EvaluationError as error:
-            # Those that read it have no problem of their own.
-            if failed.isdisjoint(_names(value, origin)):
-                yield error.diagnostic
+            yield error.diagnostic
             failed.add(name)
             continue
         budget -= size(result[name], budget)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from composer.errors import Diagnostic, SpecError, did_you_mean, one_of
-from composer.spec.document import Document
+from composer.spec.document import Document, Path
 from composer.spec.evaluate import show
 from composer.spec.form import check_file
 from composer.spec.model import BlockSpec, InputSpec, Rule, SpecFile
@@ -59,7 +59,7 @@ def validate(document: Document) -> SpecFile:
 
 def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
     # The members of a union each have a record of their own.
-    wrong: dict[Origin, list[str]] = {}
+    wrong: dict[Path, list[str]] = {}
     for record in error.errors(include_url=False):
         # Pydantic's places also name the members of unions.
         here = Origin(origin.document, record["loc"]).written
@@ -69,9 +69,9 @@ def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
             name = str(record["loc"][-1])
             yield here.problem("missing-key", f"`{name}` is missing", f"`{name}: …`", key=True)
         else:
-            wrong.setdefault(here, []).append(_expected(record))
-    for here, expected in wrong.items():
-        yield _wrong_type(here, " or ".join(dict.fromkeys(expected)))
+            wrong.setdefault(here.path, []).append(_expected(record))
+    for path, expected in wrong.items():
+        yield _wrong_type(Origin(origin.document, path), " or ".join(dict.fromkeys(expected)))
 
 
 def _unknown_key(here: Origin) -> Diagnostic:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -187,7 +187,7 @@ class _Reader:
             top.key = (self.key(value, event, top.data), self.location(event))
         else:
             name, location = top.key
-            top.data[name] = replace(value, key_location=location)
+            top.data[name] = Value(value.data, value.location, location)
             top.key = None
 
     def key(self, value: Value, event: Any, data: dict[str, Value]) -> str:
@@ -235,11 +235,18 @@ class _Reader:
     def problem(self, code: str, message: str, event: Any, help: str) -> SpecError:
         return SpecError(Diagnostic(f"yaml-{code}", message, self.location(event), help=(help,)))
 
+    def before(self, line: int, column: int) -> Location:
+        """This place, or the end of the last line before it that is not empty: nobody looks behind the end."""
+        while line > 1 and not self.source.line(line):
+            line -= 1
+            column = len(self.source.line(line)) + 1
+        return Location(self.source, line, column, column + 1)
+
     def syntax(self, error: Exception) -> SpecError:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         text = str(getattr(error, "problem", None) or error)
         context = getattr(error, "context", None)
-        location = Location(self.source, mark.line + 1, mark.column + 1, mark.column + 2) if mark else None
+        location = self.before(mark.line + 1, mark.column + 1) if mark else None
         message = f"not YAML: {text}" + (f" ({context})" if context else "")
         help = tuple(help for known, help in _ADVICE if known in message)[:1]
         return SpecError(Diagnostic("yaml-syntax", message, location, help=help))
