@@ -33,8 +33,8 @@ def graph(
     vars    values for the spec's vars
     Raises SpecError or GraphError with every problem of the stage that failed.
     """
-    from composer.dag.elaborate import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.dag.graph import compose
+    from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
 
     limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
     return compose(load(source, vars=vars), limits)

@@ -16,6 +16,10 @@ from composer import registry
 from composer.cli.app import main
 
 
+def pytest_addoption(parser):
+    parser.addoption("--renew", action="store_true", help="rewrite golden files")
+
+
 @dataclass
 class Result:
     code: int

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import keyword
 import operator
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Any
 
 import torch.fx
@@ -26,15 +28,14 @@ def emit_graph(scope: Scope, seed: int) -> torch.fx.GraphModule:
     graph = torch.fx.Graph()
     attributes: dict[str, Any] = {}
     values: dict[str, Any] = {}
-    for name in scope.inputs:
-        # `input` is a builtin that fx would rename.
-        values[name] = graph.placeholder("x" if name == "input" else name)
+    for name, argument in zip(scope.inputs, _arguments(scope.inputs), strict=True):
+        values[name] = graph.placeholder(argument)
     for name, node in scope.nodes.items():
         inputs = tuple(_value(graph, values, reference) for reference in node.inputs)
         values[name] = _emit_node(graph, attributes, node, inputs, seed)
     outputs = {name: _value(graph, values, reference) for name, reference in scope.outputs.items()}
     graph.output(next(iter(outputs.values())) if len(outputs) == 1 else outputs)
-    return torch.fx.GraphModule(attributes, graph, class_name=_class_name(scope.block))
+    return torch.fx.GraphModule(attributes, graph, class_name=_identifier(scope.block))
 
 
 def _emit_node(
@@ -81,5 +82,19 @@ def _is_chain(scope: Scope) -> bool:
     return len(scope.inputs) == 1 and list(scope.outputs.values()) == [current]
 
 
-def _class_name(block: str) -> str:
-    return block if block.isidentifier() else "".join(c if c.isalnum() else "_" for c in f"_{block}")
+def _arguments(inputs: Iterable[str]) -> list[str]:
+    """Names for the arguments of a forward, each once."""
+    found: list[str] = []
+    for name in inputs:
+        # `input` is a builtin that fx would rename.
+        word = "x" if name == "input" else _identifier(name)
+        while word in ("self", *found):
+            word = f"{word}_"
+        found.append(word)
+    return found
+
+
+def _identifier(text: str) -> str:
+    """The text as a Python name."""
+    word = "".join(character if f"_{character}".isidentifier() else "_" for character in text)
+    return word if word.isidentifier() and not keyword.iskeyword(word) else f"_{word}"

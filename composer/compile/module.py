@@ -19,16 +19,15 @@ class ComposedModule(nn.Module):
     """A network built from a spec. `forward` is the generated code of its root scope; see `code`.
 
     Shape:  what the spec's inputs and outputs say, e.g. b c h w -> b classes; a dict when it names several outputs.
+
+    It pickles as its spec and the tensors and modes of the modules that the spec asks for: a module put in by hand
+    does not survive that (nor would its spec be true any more); `state_dict` and `copy.deepcopy` keep it.
     """
 
     spec: Spec
     graph: Graph
     seed: int
     code: str
-
-    def extra_repr(self) -> str:
-        """Nothing: the children say it all."""
-        return ""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ComposedModule:
         twin = type(self).__new__(type(self))
@@ -39,20 +38,24 @@ class ComposedModule(nn.Module):
         return twin
 
     def __reduce__(self) -> tuple[Any, ...]:
-        frozen = [name for name, parameter in self.named_parameters() if not parameter.requires_grad]
-        modes = {name: module.training for name, module in self.named_modules()}
-        state = {"tensors": dict(self.state_dict(keep_vars=False)), "frozen": frozen, "training": modes}
+        tensors = dict(self.state_dict())
+        state = {
+            "tensors": tensors,
+            "loose_buffers": {name: buffer for name, buffer in self.named_buffers() if name not in tensors},
+            "frozen": [name for name, parameter in self.named_parameters() if not parameter.requires_grad],
+            "training": {name: module.training for name, module in self.named_modules()},
+        }
         return _rebuild, (self.graph.spec, self.graph.limits, self.seed), state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "tensors" not in state:
-            super().__setstate__(state)  # type: ignore[no-untyped-call]
-            return
         self.load_state_dict(state["tensors"], assign=True)
+        for name, buffer in state["loose_buffers"].items():
+            owner, _, own_name = name.rpartition(".")
+            setattr(self.get_submodule(owner), own_name, buffer)
         for name in state["frozen"]:
             self.get_parameter(name).requires_grad_(False)
         for name, module in self.named_modules():
-            module.training = state["training"].get(name, module.training)
+            module.training = state["training"][name]
 
 
 def _rebuild(spec: Spec, limits: Any, seed: int) -> ComposedModule:

@@ -1,46 +1,58 @@
-"""A scope while rules edit it."""
+"""A scope while one rule edits it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 
 
 class Draft:
-    """A scope's nodes, open for changes; `scope()` closes it. Names keep the order in which nodes run."""
+    """A scope's nodes, open for changes; `scope()` closes it. An edit costs the same in a scope of any size."""
 
     def __init__(self, original: Scope, nodes: Mapping[str, Node]) -> None:
         self.original = original
         self.nodes = dict(nodes)
         self.outputs = dict(original.outputs)
+        self.open = replace(original, nodes=self.nodes)
+        # Who takes a node's output or has it as its tail.
+        self.users: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        # What runs right before, instead of and right after a node of the original scope.
+        self.before: defaultdict[str, list[str]] = defaultdict(list)
+        self.instead: dict[str, list[str]] = {}
+        self.after: defaultdict[str, list[str]] = defaultdict(list)
+        for node in nodes.values():
+            self._note_uses(node)
 
     def scope(self) -> Scope:
-        """The scope as it is now."""
-        return replace(self.original, nodes=self.nodes, outputs=self.outputs)
+        """The scope as it is now, its nodes in the order they run."""
+        order = (one for name in self.original.nodes for one in self._at(name))
+        nodes = {name: self.nodes[name] for name in order if name in self.nodes}
+        return replace(self.original, nodes=nodes, outputs=self.outputs)
 
-    def __contains__(self, reference: str) -> bool:
-        return reference.partition(".")[0] in {**self.nodes, **self.original.inputs}
+    def _at(self, name: str) -> Iterable[str]:
+        return [*self.before[name], *self.instead.get(name, [name]), *self.after[name]]
 
     def tensor(self, reference: str, made: Sequence[Node] = ()) -> TensorSpec:
         """The tensor a reference stands for, among the nodes being made too."""
         for node in made:
             if node.name == reference:
                 return node.tensor
-        return self.scope().tensor(reference)
+        return self.open.tensor(reference)
 
     def fresh(self, name: str) -> str:
         """The name, or `name_2`, `name_3` … where it is taken."""
         candidate, number = name, 1
-        while candidate in self:
+        while candidate in self.nodes or candidate in self.original.inputs:
             number += 1
             candidate = f"{name}_{number}"
         return candidate
 
     def consumers(self, name: str) -> list[str]:
         """Nodes that take what this one gives."""
-        return [one.name for one in self.nodes.values() if name in one.inputs]
+        return [user for user in self.users[name] if name in self.nodes[user].inputs]
 
     def norm_and_activation(self, name: str) -> list[str]:
         """The norm that is all that follows, and the activation that is all that follows that."""
@@ -59,53 +71,63 @@ class Draft:
         """New nodes behind a node and behind what earlier rules put there; its consumers take the last of them."""
         tail = self.nodes[name].tail or name
         self._redirect(tail, made[-1].name)
-        self._insert(made, after=tail)
-        self.nodes[name] = replace(self.nodes[name], tail=made[-1].name)
+        self._change(replace(self.nodes[name], tail=made[-1].name))
+        self._add(made)
+        self.after[tail][:0] = [node.name for node in made]
 
     def put_before(self, name: str, made: Sequence[Node]) -> None:
         """New nodes in front of a node; its first input is the last of them."""
         host = self.nodes[name]
-        self.nodes[name] = replace(host, inputs=(made[-1].name, *host.inputs[1:]))
-        self._insert(made, before=name)
+        self._change(replace(host, inputs=(made[-1].name, *host.inputs[1:])))
+        self._add(made)
+        self.before[name] += [node.name for node in made]
 
     def put_in_place(self, name: str, swallowed: Sequence[str], made: Sequence[Node], sites: tuple[str, ...]) -> None:
         """New nodes instead of a node and of those swallowed with it; one of them has its name, and gets the sites."""
         end = swallowed[-1] if swallowed else name
-        tail = self.nodes[end].tail
         # What earlier rules put behind the host stays behind its replacement.
-        own = [
-            replace(node, sites=sites, tail=tail or _tail(node, made)) if node.name == name else node for node in made
-        ]
+        tail = self.nodes[end].tail or made[-1].name
         self._redirect(end, made[-1].name)
-        before = list(self.nodes)
-        position = before.index(name)
-        kept = {one: node for one, node in self.nodes.items() if one not in {name, *swallowed}}
-        order = [one for one in before[:position] if one in kept]
-        rest = [one for one in before[position:] if one in kept]
-        fresh = {node.name: node for node in own}
-        self.nodes = {**{one: kept[one] for one in order}, **fresh, **{one: kept[one] for one in rest}}
+        for one in (name, *swallowed):
+            self._forget(one)
+        own = [_with_tail(replace(node, sites=sites), tail) if node.name == name else node for node in made]
+        self._add(own)
+        self.instead[name] = [node.name for node in own]
 
     def drop(self, name: str, source: str) -> None:
         """Without the node: its consumers take its source."""
         self._redirect(name, source)
-        del self.nodes[name]
+        self._forget(name)
 
     def _redirect(self, old: str, new: str) -> None:
-        for one, node in self.nodes.items():
-            if old in node.inputs:
-                self.nodes[one] = replace(node, inputs=tuple(new if ref == old else ref for ref in node.inputs))
-        self.outputs = {key: new if ref == old else ref for key, ref in self.outputs.items()}
+        """Whoever took the old node's output, or had it as its tail, has the new one."""
+        for user in list(self.users[old]):
+            node = self.nodes[user]
+            inputs = tuple(new if reference == old else reference for reference in node.inputs)
+            self._change(_with_tail(replace(node, inputs=inputs), new if node.tail == old else node.tail))
+        self.outputs = {key: new if reference == old else reference for key, reference in self.outputs.items()}
 
-    def _insert(self, made: Sequence[Node], after: str = "", before: str = "") -> None:
-        result: dict[str, Node] = {}
-        for name, node in self.nodes.items():
-            if name == before:
-                result.update((one.name, one) for one in made)
-            result[name] = node
-            if name == after:
-                result.update((one.name, one) for one in made)
-        self.nodes = result
+    def _add(self, made: Iterable[Node]) -> None:
+        for node in made:
+            self.nodes[node.name] = node
+            self._note_uses(node)
+
+    def _change(self, node: Node) -> None:
+        self._forget(node.name)
+        self._add([node])
+
+    def _forget(self, name: str) -> None:
+        for reference in _uses(self.nodes.pop(name)):
+            self.users[reference].pop(name, None)
+
+    def _note_uses(self, node: Node) -> None:
+        for reference in _uses(node):
+            self.users[reference][node.name] = None
 
 
-def _tail(node: Node, made: Sequence[Node]) -> str | None:
-    return made[-1].name if made[-1].name != node.name else None
+def _with_tail(node: Node, tail: str | None) -> Node:
+    return replace(node, tail=None if tail == node.name else tail)
+
+
+def _uses(node: Node) -> Iterable[str]:
+    return (*node.inputs, node.tail) if node.tail else node.inputs

@@ -11,11 +11,12 @@ import networkx as nx
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.dag.elaborate import Limits, elaborate
+from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, build
+from composer.dag.limits import Limits
 from composer.dag.place import place
 from composer.dag.places import Place, places
-from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
+from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec, num_parameters
 from composer.errors import Diagnostic, GraphError
 from composer.spec.load import Spec
 from composer.spec.model import Rule
@@ -81,7 +82,9 @@ class Graph:
     @cached_property
     def added(self) -> tuple[Added, ...]:
         """What each attention rule did, in the order they apply."""
-        return tuple(_added(self, number) for number in range(len(self.spec.rules)))
+        rules = [rule for rule, _ in self.spec.rules]
+        steps = [_up_to(self, count) for count in range(len(rules) + 1)]
+        return tuple(_added(self, number, rule, steps[number], steps[number + 1]) for number, rule in enumerate(rules))
 
     @cached_property
     def inserted(self) -> Mapping[str, int]:
@@ -89,12 +92,13 @@ class Graph:
         return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
 
     def networkx(self) -> nx.DiGraph[str]:
-        """One flat networkx.DiGraph of the operations. Each node has op, options, shape, layout, parameters, macs,
-        rule and line; each edge the `index` of the inputs it feeds."""
+        """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,
+        macs, rule, sites and line; each edge `index`, the list of inputs it feeds. The graph's own attribute `outputs`
+        says which node gives which output."""
         flat: nx.DiGraph[str] = nx.DiGraph(name=self.spec.name)
         for name, tensor in self.root.inputs.items():
-            flat.add_node(name, op="input", options={}, shape=tensor.shape[1:], layout=tensor.layout)
-        _flatten(self.root, {name: name for name in self.root.inputs}, flat)
+            flat.add_node(name, **_attributes("input", tensor))
+        flat.graph["outputs"] = _flatten(self.root, {name: name for name in self.root.inputs}, flat)
         for path, macs in self.macs.items():
             flat.nodes[path]["macs"] = macs
         return flat
@@ -106,21 +110,16 @@ class Graph:
             "name": self.spec.name,
             "parameters": self.num_parameters,
             "macs": self.num_macs,
+            "outputs": flat.graph["outputs"],
             "nodes": [{"id": name, **data} for name, data in flat.nodes(data=True)],
             "edges": [{"from": a, "to": b, **data} for a, b, data in flat.edges(data=True)],
         }
 
 
-def _added(graph: Graph, number: int) -> Added:
-    rule, _ = graph.spec.rules[number]
-    before, after = _up_to(graph, number), _up_to(graph, number + 1)
-    mine = [node for node, _ in graph.operations if node.rule == number and _is_mechanism(node)]
-    return Added(
-        rule,
-        tuple(node.path for node in mine),
-        after.num_parameters - before.num_parameters,
-        after.num_macs - before.num_macs,
-    )
+def _added(graph: Graph, number: int, rule: Rule, before: Graph, after: Graph) -> Added:
+    mine = [node.path for node, _ in graph.operations if node.rule == number and _is_mechanism(node)]
+    parameters, macs = after.num_parameters - before.num_parameters, after.num_macs - before.num_macs
+    return Added(rule, tuple(mine), parameters, macs)
 
 
 def _up_to(graph: Graph, count: int) -> Graph:
@@ -137,17 +136,10 @@ def _is_mechanism(node: Node) -> bool:
 def compose(spec: Spec, limits: Limits | None = None) -> Graph:
     """A spec's network with its attention in place and checked, nothing allocated. Raises GraphError."""
     limits, inference = limits or Limits(), Inference()
-    root = place(elaborate(spec, limits, inference), spec, inference)
-    graph = Graph(spec, root, limits)
-    if graph.num_parameters > limits.parameters or len(graph.operations) > limits.nodes:
-        text = (
-            f"with its attention the network has {graph.num_parameters:,} parameters, {len(graph.operations):,} nodes"
-        )
-        help = ("larger limits are given with --max-parameters and --max-nodes",)
-        raise GraphError(spec.origin.problem("budget", text, help=help))
+    root = place(elaborate(spec, limits, inference), spec, limits, inference)
     if problem := _classes_problem(spec, root):
         raise GraphError(problem)
-    return graph
+    return Graph(spec, root, limits)
 
 
 def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
@@ -172,7 +164,7 @@ def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
 def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Any, int]) -> int:
     operation = node.content
     assert isinstance(operation, Operation)
-    if operation.entry.form != "module":
+    if operation.entry.form == "parameter":
         return 0
     key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
     if key not in known:
@@ -196,23 +188,24 @@ def _flatten(scope: Scope, names: dict[str, str], flat: nx.DiGraph[str]) -> dict
             names.update({f"{node.name}.{key}": value for key, value in inner.items()})
         else:
             names[node.name] = node.path
-            flat.add_node(node.path, **_attributes(node, node.content))
+            flat.add_node(node.path, **_attributes(node.op, node.tensor, node))
             for index, source in enumerate(sources):
                 feeds = flat.edges[source, node.path]["index"] if flat.has_edge(source, node.path) else []
                 flat.add_edge(source, node.path, index=[*feeds, index])
     return {key: names[reference] for key, reference in scope.outputs.items()}
 
 
-def _attributes(node: Node, operation: Operation) -> dict[str, Any]:
-    location = node.origin.location()
+def _attributes(op: str, tensor: TensorSpec, node: Node | None = None) -> dict[str, Any]:
+    content = node.content if node else None
+    location = node.origin.location() if node else None
     return {
-        "op": operation.entry.name,
-        "options": operation.options,
-        "shape": node.tensor.shape[1:],
-        "layout": node.tensor.layout,
-        "parameters": operation.num_parameters,
+        "op": op,
+        "options": content.options if isinstance(content, Operation) else {},
+        "shape": tensor.without_batch,
+        "layout": tensor.layout,
+        "parameters": num_parameters(node) if node else 0,
         "macs": 0,
-        "rule": node.rule,
-        "sites": list(node.sites),
+        "rule": node.rule if node else None,
+        "sites": list(node.sites) if node else [],
         "line": str(location) if location else None,
     }

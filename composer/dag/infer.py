@@ -8,16 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.fx
 from torch import Tensor, nn
 
 from composer.dag.scope import TensorSpec
 from composer.registry import Entry
 
 Key = tuple[Any, ...]
-
-# Node names become attributes of modules.
-RESERVED = frozenset({*dir(nn.Module()), *dir(torch.fx.GraphModule), *dir(nn.Sequential), "spec", "graph", "seed"})
 
 
 class Misfit(Exception):
@@ -57,7 +53,7 @@ def infer(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpe
             result = built if entry.form == "parameter" else built(*tensors)
     except Exception as error:
         found = " and ".join(map(str, inputs)) or "no input"
-        raise Misfit(f"`{entry.name}` does not fit {found}: {_first_words(error)}") from error
+        raise Misfit(f"`{entry.name}` does not fit {found}: {_first_words(error, entry.name)}") from error
     if not isinstance(result, Tensor):
         raise Misfit(f"`{entry.name}` returns {type(result).__name__}, not one tensor")
     if layout is not None and len(layout.split()) != result.ndim:
@@ -103,8 +99,9 @@ def _check_arity(entry: Entry, found: int) -> None:
         raise Misfit(f"`{entry.name}` takes {wanted} input{'s' * (wanted != '1')}, found {found}")
 
 
-def _first_words(error: Exception) -> str:
+def _first_words(error: Exception, name: str) -> str:
     text = next(iter(str(error).splitlines()), "") or type(error).__name__
+    text = text.removeprefix(f"{name}: ")
     return text if isinstance(error, ValueError | RuntimeError) else f"{type(error).__name__}: {text}"
 
 

@@ -9,17 +9,20 @@ from typing import Any
 from composer import registry
 from composer.dag.arguments import ArgumentProblem, complete, tensor_facts
 from composer.dag.draft import Draft
-from composer.dag.infer import RESERVED, Inference, Misfit
-from composer.dag.places import Place, conv_settings, places, select, sites
+from composer.dag.infer import Inference, Misfit, missing
+from composer.dag.limits import Limits
+from composer.dag.match import match
+from composer.dag.names import RESERVED
+from composer.dag.places import Place, conv_settings, places
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
-from composer.errors import Diagnostic, GraphError, did_you_mean
+from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
 from composer.registry import CONV_FACTS, Entry
 from composer.spec.load import Spec
 from composer.spec.model import Rule
-from composer.spec.origin import EvaluationError, Origin, evaluate, evaluate_condition
+from composer.spec.origin import EvaluationError, Origin, evaluate
 
 
-def place(root: Scope, spec: Spec, inference: Inference) -> Scope:
+def place(root: Scope, spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network with every rule applied, in order. Raises GraphError with the problems of all rules."""
     problems: list[Diagnostic] = []
     for number, (rule, origin) in enumerate(spec.rules):
@@ -27,9 +30,19 @@ def place(root: Scope, spec: Spec, inference: Inference) -> Scope:
             root = _Placement(rule, origin, number, spec.vars, inference).apply(root)
         except GraphError as error:
             problems += error.diagnostics
+        if problem := limits.problem(sum(1 for _ in root.walk()), root.num_parameters, origin):
+            raise GraphError(problem)
     if problems:
         raise GraphError(problems)
     return root
+
+
+class WrongPlace(Exception):
+    """A place cannot have what a rule asks for. The caret goes under the place, or under another `key` of the rule."""
+
+    def __init__(self, message: str, label: str = "", help: tuple[str, ...] = (), key: str | None = None) -> None:
+        super().__init__(message)
+        self.label, self.help, self.key = label, help, key
 
 
 @dataclass
@@ -45,11 +58,15 @@ class _Placement:
 
     def apply(self, root: Scope) -> Scope:
         entry = self.entry()
-        found = places(root)
-        matched = self.matches(found)
+        matched = match(self.rule, self.origin, places(root), self.vars)
         by_scope: dict[str, list[tuple[Place, dict[str, Any]]]] = {}
         for one, facts in matched:
             by_scope.setdefault(one.scope.path, []).append((one, facts))
+        for path in list(by_scope):
+            # The scopes around an edited one are made anew as well.
+            while path:
+                path = path.rpartition(".")[0]
+                by_scope.setdefault(path, [])
         result = self.rebuild(root, by_scope, entry)
         if self.problems:
             raise GraphError(self.problems)
@@ -61,66 +78,32 @@ class _Placement:
         entry = registry.get(self.rule.use or "")
         if entry is None or entry.category != "mechanism":
             known = [one.name for one in registry.entries("mechanism")]
-            hint = did_you_mean(self.rule.use, known, f"`composer list mechanisms` shows all {len(known)}")
+            hint = did_you_mean(self.rule.use, known, "`composer list mechanisms` shows all")
             label = "not in the registry" if entry is None else f"a {entry.category}, not a mechanism"
             here = self.origin / "use"
             problem = here.problem("unknown-mechanism", f"unknown mechanism `{self.rule.use}`", label, hint)
             raise GraphError([problem, *registry.failures()])
         return entry
 
-    def matches(self, found: Sequence[Place]) -> list[tuple[Place, dict[str, Any]]]:
-        """The places this rule is about, with what is known of each. Raises GraphError for none, or not `expect`."""
-        rule, selected = self.rule, select(found, self.rule.selector)
-        candidates = [
-            (one, {**self.vars, **one.facts(rule.position, last=index == len(selected) - 1)})
-            for index, one in enumerate(selected)
-        ]
-        matched = [(one, facts) for one, facts in candidates if self.holds(facts)]
-        if not matched:
-            raise GraphError(self.no_match(found, len(selected)))
-        if rule.expect is not None and rule.expect != len(matched):
-            paths = ", ".join(one.node.path for one, _ in matched[:8]) + (", …" if len(matched) > 8 else "")
-            text = f"the rule matches {len(matched)} places, not {rule.expect}"
-            raise GraphError((self.origin / "expect").problem("expect", text, help=(f"it matches {paths}",)))
-        return matched
-
-    def holds(self, facts: Mapping[str, Any]) -> bool:
-        where = self.rule.where
-        if where is None or isinstance(where, bool):
-            return where is not False
-        try:
-            return evaluate_condition(where, facts, self.origin / "where")
-        except EvaluationError as error:
-            raise GraphError(error.diagnostic) from error
-
-    def no_match(self, found: Sequence[Place], selected: int) -> Diagnostic:
-        rule, known = self.rule, sites(found)
-        here = self.origin / rule.position
-        if selected:
-            text = f"`{rule.selector}` has {selected} places, and `where` leaves none of them"
-            return (self.origin / "where").problem("no-match", text, "a condition that some place meets")
-        listed = ", ".join(f"{name} ({count})" for name, count in known.items()) or "none"
-        hint = did_you_mean(rule.selector, known, f"the sites here are {listed}")
-        help = (*hint, "`composer sites` lists every place with its path")
-        return here.problem("no-match", f"no place is called `{rule.selector}`", "a site, or a glob over paths", help)
-
     def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: Entry | None) -> Scope:
         """The scope with the matched places in it, and below it, edited."""
         nodes = dict(scope.nodes)
         for name, node in scope.nodes.items():
-            inside = f"{node.path}."
-            if isinstance(node.content, Scope) and any(p == node.path or p.startswith(inside) for p in edits):
+            if isinstance(node.content, Scope) and node.path in edits:
                 nodes[name] = replace(node, content=self.rebuild(node.content, edits, entry))
         draft = Draft(scope, nodes)
         for one, facts in edits.get(scope.path, ()):
             try:
-                self.edit(draft, draft.nodes[one.node.name], facts, entry)
+                self.edit(draft, draft.nodes.get(one.node.name, one.node), facts, entry)
             except ArgumentProblem as problem:
                 self.problems += problem.diagnostics
             except EvaluationError as error:
                 self.problems.append(error.diagnostic)
+            except WrongPlace as problem:
+                here, path = self.origin / (problem.key or self.rule.position), one.node.path
+                self.problems.append(here.problem("place", str(problem), problem.label, problem.help, path=path))
             except Misfit as misfit:
-                here = self.origin / ("use" if entry else "remove")
+                here = self.origin / "use"
                 self.problems.append(here.problem("misfit", str(misfit), path=one.node.path))
             if self.problems:
                 # The other places of the rule would say the same.
@@ -130,9 +113,11 @@ class _Placement:
     def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: Entry | None) -> None:
         position = self.rule.position
         if position != "after" and not host.inputs:
-            raise Misfit(f"`{host.path}` takes no input; only `after` it can something be put")
+            raise WrongPlace(
+                f"`{host.path}` takes no input that could be changed", "a place that takes one, or `after`"
+            )
         if not isinstance(host.output, TensorSpec):
-            raise Misfit(f"`{host.path}` has several outputs; name a node inside it")
+            raise WrongPlace(f"`{host.path}` has several outputs", "a node inside it that has one")
         if entry is None:
             self.remove(draft, host)
             return
@@ -151,7 +136,7 @@ class _Placement:
         self.keep_shape(result.tensor, host.tensor if position == "beside" else draft.tensor(source), host)
         if position == "beside":
             base = host.tail or host.name
-            made.append(self.helper(draft, "add", f"{name}_add", (base, result.name), host))
+            made.append(self.helper(draft, "add", f"{name}_add", (base, result.name), host, made=made))
         if self.rule.start is not None:
             made += self.start(draft, base, made[-1].name, name, host)
         if position == "before":
@@ -162,7 +147,8 @@ class _Placement:
     def remove(self, draft: Draft, host: Node) -> None:
         source = draft.tensor(host.inputs[0])
         if source != host.output:
-            raise Misfit(f"`{host.path}` turns {source} into {host.output}; only what keeps the shape can be removed")
+            text = f"`{host.path}` turns {source} into {host.output}"
+            raise WrongPlace(text, "only what keeps the shape can be removed")
         draft.drop(host.name, host.inputs[0])
 
     def put_in_place(self, draft: Draft, host: Node, made: list[Node], entry: Entry, name: str) -> None:
@@ -178,18 +164,30 @@ class _Placement:
         draft.put_in_place(host.name, swallowed, made, tuple(dict.fromkeys(kept)))
 
     def keep_shape(self, found: TensorSpec, wanted: TensorSpec, host: Node) -> None:
-        if found != wanted:
-            verb = "the place has" if self.rule.position in ("before", "after") else f"`{host.path}` gives"
-            raise Misfit(f"`{self.rule.use}` returns {found} ({found.layout}), {verb} {wanted} ({wanted.layout})")
+        if found == wanted:
+            return
+        layouts = f" (`{found.layout}`, not `{wanted.layout}`)" if found.layout != wanted.layout else ""
+        if self.rule.position in ("before", "after"):
+            text = f"`{self.rule.use}` turns {wanted} into {found}{layouts}"
+            raise WrongPlace(text, "what is inserted must keep the shape", key="use")
+        text = f"`{host.path}` gives {wanted}, in its place `{self.rule.use}` gives {found}{layouts}"
+        help = ("what stands in for a convolution may change the shape: see `replaces` in `composer list mechanisms`",)
+        raise WrongPlace(text, "a place that keeps its shape", help if _is_conv(host) else ())
 
     def arguments(self, entry: Entry, host: Node, tensor: TensorSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
         here = self.origin / "with"
-        written = evaluate(self.rule.options, facts, here)
+        written = evaluate(self.rule.options, facts, here, host.path)
         known: dict[str, Any] = {}
         if entry.replaces is not None and self.rule.position in ("replace", "beside"):
-            if not isinstance(host.content, Operation) or host.content.entry.kind != "conv":
-                raise Misfit(f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`")
+            if not _is_conv(host):
+                text = f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`"
+                raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
             known = conv_settings(host, {k: v for k, v in entry.facts.items() if k in CONV_FACTS}, written)
+        elif lacking := [
+            one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
+        ]:
+            text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
+            raise WrongPlace(text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
         adapted = self.adapted(entry, tensor)
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
@@ -214,9 +212,13 @@ class _Placement:
             axis = {"axis": self.rule.tokens or "pixels"}
             return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
         if self.rule.tokens is not None:
-            raise Misfit(f"`tokens` turns a feature map into tokens for a token mechanism; here is `{tensor.layout}`")
+            found = f"`{entry.name}` works on `{entry.layout}`" if entry.layout != "b n c" else f"here is `{layout}`"
+            text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
+            raise WrongPlace(text, "remove it", key="tokens")
         if layout != entry.layout:
-            raise Misfit(f"`{entry.name}` works on `{entry.layout}`, the place has `{tensor.layout}` ({tensor})")
+            text = f"`{entry.name}` works on `{entry.layout}`, the place has `{tensor.layout}` ({tensor})"
+            help = ("`composer list mechanisms` shows what each works on",)
+            raise WrongPlace(text, f"a place with `{entry.layout}`", help)
         return into, back
 
     def mechanism(
@@ -261,10 +263,7 @@ class _Placement:
         entry = registry.get(op)
         assert entry is not None, f"composer's own `{op}` is not registered"
         arguments = complete(entry, options or {}, {}, self.origin, host.path)
-        tensors = [
-            host.tensor if one not in draft and one not in {m.name for m in made} else draft.tensor(one, made)
-            for one in inputs
-        ]
+        tensors = [draft.tensor(one, made) for one in inputs]
         inferred = self.infer(entry, arguments, tensors)
         return self.made(
             draft.fresh(name), host, inputs, Operation(entry, arguments, inferred.num_parameters), inferred.output
@@ -274,6 +273,10 @@ class _Placement:
         prefix = host.path.rpartition(".")[0]
         path = f"{prefix}.{name}" if prefix else name
         return Node(name, path, self.origin, inputs, content, output, rule=self.number)
+
+
+def _is_conv(node: Node) -> bool:
+    return isinstance(node.content, Operation) and node.content.entry.kind == "conv"
 
 
 _SHORT = {

@@ -33,6 +33,12 @@ class TensorSpec:
         return self.axis("c")
 
     @property
+    def without_batch(self) -> tuple[int, ...]:
+        """The shape of one example; a tensor without a batch axis (a parameter) has its whole shape."""
+        axes = (self.layout or "").split()
+        return tuple(n for i, n in enumerate(self.shape) if axes[i : i + 1] != ["b"])
+
+    @property
     def facts(self) -> dict[str, int]:
         """What expressions may read of it: channels, height, width, tokens, where it has them."""
         found = {
@@ -46,7 +52,7 @@ class TensorSpec:
     def __str__(self) -> str:
         axes = (self.layout or "").split()
         if "b" not in axes:
-            return "×".join(map(str, self.shape)) or "scalar"
+            return "×".join(map(str, self.shape)) or "a scalar"
         return "×".join("b" if axis == "b" else str(length) for axis, length in zip(axes, self.shape, strict=True))
 
 

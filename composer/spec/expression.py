@@ -23,6 +23,11 @@ class Expression:
     tree: Tree
     reads: tuple[Read, ...]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names it reads, without the facts behind their dots."""
+        return frozenset(name.partition(".")[0] for name, _ in self.reads)
+
     def evaluate(self, names: Mapping[str, Any]) -> Any:
         """Its value where these names are known. Raises ExpressionError."""
         return evaluate(self.tree, names)

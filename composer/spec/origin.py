@@ -120,12 +120,12 @@ def _replaced(value: Any, names: Mapping[str, Any], origin: Origin, path: str | 
     return evaluate(value, names, origin, path)
 
 
-def evaluate_condition(text: str, names: Mapping[str, Any], origin: Origin) -> bool:
+def evaluate_condition(text: str, names: Mapping[str, Any], origin: Origin, path: str | None = None) -> bool:
     """A bare expression (a rule's `where`) that must come out true or false. Raises EvaluationError."""
-    result = _run(lambda: _condition(text, names), origin, None)
+    result = _run(lambda: _condition(text, names), origin, path)
     if not isinstance(result, bool) and result is not None:
-        label = "true or false"
-        raise EvaluationError(origin.problem("expression", f"`{text}` is {show(result)}, not a condition", label))
+        message = f"`{text}` is {show(result)}, not a condition"
+        raise EvaluationError(origin.problem("expression", message, "true or false", path=path))
     return bool(result)
 
 

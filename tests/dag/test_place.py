@@ -108,4 +108,4 @@ def test_messages_say_what_to_do() -> None:
     assert "matches 8 places, not 9" in fails({"use": "se", "after": "branch", "expect": 9})
     assert "has no option `reductoin`" in fails({"use": "se", "after": "branch", "with": {"reductoin": 8}})
     assert "stands in for a convolution" in fails({"use": "sk", "replace": "layer1.0.bn1"})
-    assert "`mhsa` returns" in fails({"use": "mhsa", "replace": "layer2.0.conv1"})
+    assert "`mhsa` gives" in fails({"use": "mhsa", "replace": "layer2.0.conv1"})

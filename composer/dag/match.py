@@ -1,0 +1,73 @@
+"""Which places a rule is about, and what to say when there are none or not as many as expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from composer.dag.places import Place, select, sites
+from composer.errors import Diagnostic, GraphError, did_you_mean
+from composer.spec.expression import parse_condition
+from composer.spec.model import Rule
+from composer.spec.origin import EvaluationError, Origin, evaluate_condition
+
+Match = tuple[Place, dict[str, Any]]
+
+
+def match(rule: Rule, origin: Origin, found: Sequence[Place], vars: Mapping[str, Any]) -> list[Match]:
+    """The places of a rule, each with what its expressions may read. Raises GraphError for none, or not `expect`."""
+    selected = select(found, rule.selector)
+    if not selected:
+        raise GraphError(_unknown(rule, origin, found))
+    candidates = [
+        (place, {**vars, **place.facts(rule.position, last=index == len(selected) - 1)})
+        for index, place in enumerate(selected)
+    ]
+    matched = [one for one in candidates if _holds(rule, origin, one)]
+    if not matched:
+        raise GraphError(_none_left(rule, origin, candidates))
+    if rule.expect is not None and rule.expect != len(matched):
+        paths = ", ".join(place.node.path for place, _ in matched[:8]) + (", …" if len(matched) > 8 else "")
+        text = f"the rule matches {_places(len(matched))}, not {rule.expect}"
+        raise GraphError((origin / "expect").problem("expect", text, help=(f"it matches {paths}",)))
+    return matched
+
+
+def _holds(rule: Rule, origin: Origin, candidate: Match) -> bool:
+    if rule.where is None or isinstance(rule.where, bool):
+        return rule.where is not False
+    place, facts = candidate
+    try:
+        return evaluate_condition(rule.where, facts, origin / "where", place.node.path)
+    except EvaluationError as error:
+        raise GraphError(error.diagnostic) from error
+
+
+def _unknown(rule: Rule, origin: Origin, found: Sequence[Place]) -> Diagnostic:
+    known = sites(found)
+    listed = ", ".join(f"{name} ({count})" for name, count in known.items()) or "none"
+    help = [*did_you_mean(rule.selector, [*known, *(place.node.path for place in found)])]
+    wider = re.sub(r"\*+", "**", rule.selector)
+    if reached := len(select(found, wider)):
+        help = [f"`*` stays within one name: `{wider}` has {_places(reached)}"]
+    help += [f"the sites here are {listed}", "`composer sites` lists every place with its path"]
+    text = f"no place is called `{rule.selector}`"
+    return (origin / rule.position).problem("no-match", text, "a site, or a glob over paths", tuple(help))
+
+
+def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Match]) -> Diagnostic:
+    text = f"`{rule.selector}` has {_places(len(candidates))}, and `where` leaves none of them"
+    known = candidates[0][1]
+    read = parse_condition(rule.where)[1].names if isinstance(rule.where, str) else ()
+    help = [f"`{name}` is {_values(name, candidates)} there" for name in sorted(read) if name in known]
+    return (origin / "where").problem("no-match", text, "a condition that some place meets", tuple(help))
+
+
+def _values(name: str, candidates: Sequence[Match]) -> str:
+    values = list(dict.fromkeys(str(facts[name]) for _, facts in candidates))
+    return ", ".join(values[:8]) + (", …" if len(values) > 8 else "")
+
+
+def _places(count: int) -> str:
+    return f"{count} place{'s' * (count != 1)}"

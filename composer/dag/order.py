@@ -1,0 +1,73 @@
+"""The nodes of one scope among themselves: what each takes, in which order they run, and whether each is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import networkx as nx
+
+from composer.dag.scope import Scope
+from composer.errors import Diagnostic, one_of
+from composer.spec.model import NodeSpec
+from composer.spec.origin import Origin
+
+
+class Cycle(Exception):
+    """Nodes that feed one another in a circle, in order."""
+
+    def __init__(self, nodes: list[str]) -> None:
+        super().__init__(" -> ".join(nodes))
+        self.nodes = nodes
+
+
+def written_inputs(specs: Mapping[str, NodeSpec], first: str) -> dict[str, tuple[str, ...]]:
+    """The references each node takes: those written, or the node before it; the first node takes `first`."""
+    previous = [first, *specs]
+    return {
+        name: tuple(spec.sources) if spec.sources is not None else (previous[index],)
+        for index, (name, spec) in enumerate(specs.items())
+    }
+
+
+def running_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Declaration order, changed only where a node takes one that is declared after it. Raises Cycle."""
+    position = {name: index for index, name in enumerate(inputs)}
+    edges = [(node_of(reference), name) for name, references in inputs.items() for reference in references]
+    edges = [(source, name) for source, name in edges if source in position]
+    if all(position[source] < position[name] for source, name in edges):
+        return list(inputs)
+    graph = nx.DiGraph(edges)
+    graph.add_nodes_from(inputs)
+    try:
+        return list(nx.lexicographical_topological_sort(graph, key=position.__getitem__))
+    except nx.NetworkXUnfeasible:
+        cycle = [source for source, _ in nx.find_cycle(graph)]
+        start = cycle.index(min(cycle, key=position.__getitem__))
+        raise Cycle([*cycle[start:], *cycle[:start]]) from None
+
+
+def node_of(reference: str) -> str:
+    """The node (or input) of a reference such as `node` or `node.output`."""
+    return reference.partition(".")[0]
+
+
+def check_use(scope: Scope, written: Mapping[str, tuple[str, ...]], origin: Origin) -> Iterator[Diagnostic]:
+    """Every node must lead to an output, and an output must depend on an input."""
+    ends = {node_of(reference) for reference in scope.outputs.values()}
+    used = ends.union(*(nx.ancestors(scope.graph, end) for end in ends))
+    for name, node in scope.nodes.items():
+        followers = [scope.nodes[one] for one in scope.graph.successors(name)]
+        # What is left out costs nothing, and of an unused chain the end says enough.
+        if name in used or node.content is None or any(one.content is not None for one in followers):
+            continue
+        idle = [one for one, references in written.items() if name in map(node_of, references)]
+        idle = [one for one in idle if scope.nodes[one].content is None]
+        help = "name it in another node's `from`, or in `outputs`, or remove it"
+        if idle:
+            help = f"{one_of(idle)} would use it but is left out here by its `when`; give `{name}` the same `when`"
+        where = origin / "nodes" / name
+        yield where.problem("unused", f"nothing uses node `{name}`", help=(help,), key=True, path=node.path)
+    if not used & set(scope.inputs):
+        help = f"begin a chain of nodes with `from: {next(iter(scope.inputs))}`"
+        text = f"the output of `{scope.block}` does not depend on its input"
+        yield (origin / "nodes").problem("unreachable", text, help=(help,), key=True, path=scope.path)
