@@ -128,7 +128,10 @@ def _expressions(value: Any, origin: Origin, names: Names) -> Problems:
 def _unknown_names(reads: Iterable[Read], origin: Origin, names: Names) -> Problems:
     for read, offset in reads:
         name, _, fact = read.partition(".")
-        if name not in names:
+        if name not in names and name in REPEATED:
+            help = (f"`{name}` is known only in a node with `repeat`",)
+            yield origin.within("unknown-name", f"unknown name `{name}`", offset, len(name), "not known here", help)
+        elif name not in names:
             hint = did_you_mean(name, names, f"known here: {one_of(sorted(names), 24)}")
             yield origin.within("unknown-name", f"unknown name `{name}`", offset, len(name), "not known here", hint)
         elif fact and (known := names[name]) is not None and fact not in known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import parse_condition
@@ -21,7 +21,8 @@ _INDEX = re.compile(r"[0-9]{1,9}")
 def check_file(file: SpecFile, origin: Origin) -> Problems:
     """What is wrong with one file by itself."""
     yield from _sections(file, origin)
-    yield from _names(file.inputs or {}, origin / "inputs", "an input")
+    for name in file.inputs or {}:
+        yield from _name(name, origin / "inputs" / name, "an input")
     yield from _nodes(file.nodes or {}, origin / "nodes")
     for name, block in file.blocks.items():
         yield from _block(name, block, origin / "blocks" / name)
@@ -46,22 +47,17 @@ def _sections(file: SpecFile, origin: Origin) -> Problems:
         yield (origin / "inputs").problem("both", "a spec has `input` or `inputs`, not both", label, key=True)
 
 
-def _names(names: Iterable[str], origin: Origin, what: str) -> Problems:
-    for name in names:
-        if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-            yield _bad_name(name, origin / name, what)
-
-
-def _bad_name(name: str, origin: Origin, what: str) -> Diagnostic:
-    label = "letters, digits and `_`, not a digit first"
-    help = (f"`{name}` is a word of Python",) if keyword.iskeyword(name) else ()
-    return origin.problem("name", f"`{name}` cannot name {what}", label, help, key=True)
+def _name(name: str, origin: Origin, what: str, *, key: bool = True) -> Problems:
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        label = "letters, digits and `_`, not a digit first"
+        help = (f"`{name}` is a word of Python",) if keyword.iskeyword(name) else ()
+        yield origin.problem("name", f"`{name}` cannot name {what}", label, help, key=key)
 
 
 def _block(name: str, block: BlockSpec, origin: Origin) -> Problems:
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        yield _bad_name(name, origin, "a block")
-    yield from _names(block.inputs, origin / "inputs", "an input")
+    yield from _name(name, origin, "a block")
+    for index, given in enumerate(block.inputs):
+        yield from _name(given, (origin / "inputs" / index).written, "an input", key=False)
     if not block.inputs:
         yield (origin / "inputs").problem("empty", f"block `{name}` takes nothing in", "at least one name")
     if len(set(block.inputs)) < len(block.inputs):
@@ -72,8 +68,8 @@ def _block(name: str, block: BlockSpec, origin: Origin) -> Problems:
 def _nodes(nodes: dict[str, NodeSpec], origin: Origin) -> Problems:
     for name, node in nodes.items():
         here = origin / name
-        if not _INDEX.fullmatch(name) and (not _NAME.fullmatch(name) or keyword.iskeyword(name)):
-            yield _bad_name(name, here, "a node")
+        if not _INDEX.fullmatch(name):
+            yield from _name(name, here, "a node")
         yield from _form(node, here)
 
 
@@ -103,8 +99,8 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
         yield from _remove(rule, origin)
     elif rule.use is None:
         yield origin.problem("missing-key", "the rule does not say what to `use`", "`use: <mechanism>`")
-    if rule.name is not None and (not _NAME.fullmatch(rule.name) or keyword.iskeyword(rule.name)):
-        yield _bad_name(rule.name, origin / "name", "a mechanism")
+    if rule.name is not None:
+        yield from _name(rule.name, origin / "name", "a mechanism", key=False)
     if isinstance(rule.where, str):
         try:
             parse_condition(rule.where)

@@ -65,7 +65,8 @@ class _Parser:
         start = self.token
         self.nesting += 1
         if self.nesting > MAX_NESTING:
-            raise ExpressionError(f"nested deeper than {MAX_NESTING}", start.offset)
+            text = f"the expression nests deeper than {MAX_NESTING}"
+            raise ExpressionError(text, start.offset, 1, "compute parts of it in `vars`")
         *parts, last = [self.either()]
         while self.take("if"):
             condition = self.either()

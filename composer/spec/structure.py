@@ -28,11 +28,11 @@ _EXPECTED = {
     "bool_type": "true or false",
     "list_type": "a list",
     "dict_type": "a mapping",
-    "greater_than": "a number above {gt}",
-    "greater_than_equal": "a number from {ge} on",
-    "less_than_equal": "a number up to {le}",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number from {ge:g} on",
+    "less_than_equal": "a number up to {le:g}",
     "literal_error": "{expected}",
-    "too_short": "at least {min_length} of them",
+    "too_short": "at least one",
 }
 _MODELS = {
     "NodeSpec": "the name of an operation, or a mapping with `op` or `block`",
@@ -70,8 +70,12 @@ def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
             yield here.problem("missing-key", f"`{name}` is missing", f"`{name}: …`", key=True)
         else:
             wrong.setdefault(here.path, []).append(_expected(record))
+    # Where a member fits but for a part of it, the part is what is wrong.
+    around = {path[:length] for path in wrong for length in range(len(path))}
     for path, expected in wrong.items():
-        yield _wrong_type(Origin(origin.document, path), " or ".join(dict.fromkeys(expected)))
+        if path in around:
+            continue
+        yield _wrong_type(Origin(origin.document, path), _either(expected))
 
 
 def _unknown_key(here: Origin) -> Diagnostic:
@@ -88,18 +92,31 @@ def _expected(record: Any) -> str:
     return text.format(**context).replace("'", "`") if text else str(record["msg"])
 
 
+def _either(expected: list[str]) -> str:
+    several = list(dict.fromkeys(expected))
+    if len(several) > 1 and "a list" not in several:
+        several = ["an expression" if one == "a string" else one for one in several]
+    return " or ".join(several)
+
+
 def _wrong_type(here: Origin, expected: str) -> Diagnostic:
     value = here.document.nearest(here.path).plain()
     name = here.dotted if isinstance(here.path[-1], int) else here.path[-1]
     if value is None:
         help = ("write a value, or remove the key",)
         return here.problem("wrong-type", f"`{name}` has no value", expected, help, key=True)
-    advice = "without the quotes it is a number" if _is_quoted_number(value, expected) else ""
+    if not value and isinstance(value, dict):
+        return here.problem("wrong-type", f"`{name}` is empty", expected)
+    if expected == "a list" and name in ("from", "site", "inputs"):
+        expected = "a name or a list of names"
+    advice = _advice(value, expected)
     return here.problem("wrong-type", f"`{name}` is {_found(value)}", expected, (advice,) if advice else ())
 
 
-def _is_quoted_number(value: Any, expected: str) -> bool:
-    return isinstance(value, str) and "number" in expected and value.replace(".", "", 1).isdecimal()
+def _advice(value: Any, expected: str) -> str:
+    if isinstance(value, str) and "number" in expected and value.replace(".", "", 1).isdecimal():
+        return "without the quotes it is a number"
+    return "start each item with `- `" if isinstance(value, dict) and expected == "a list" else ""
 
 
 def _found(value: Any) -> str:
