@@ -100,7 +100,7 @@ class _Reader:
         try:
             for event in yaml.parse(text, Loader=_PARSER):
                 self.take(event)
-        except (yaml.YAMLError, ValueError) as error:
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise self.syntax(error) from error
         return self.root
 
