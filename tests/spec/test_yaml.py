@@ -120,7 +120,6 @@ def test_collections(text: str, value: Any) -> None:
         ("%YAML 1.2\n---\na: 1", "yaml-directive"),
         ("%TAG ! x\n---\na: 1", "yaml-directive"),
         ("a: 1\n...\nb: 1", "yaml-syntax"),
-        ("a: 1\n...\nb: 1", "yaml-syntax"),
         ("a: \0", "yaml-character"),
         ("a: \x7f", "yaml-character"),
         ("a: \x85b", "yaml-character"),
