@@ -28,7 +28,7 @@ def read_settings(vars: Mapping[str, Any], sets: Iterable[str]) -> tuple[Setting
 def _read_setting(text: str) -> Setting:
     source = Source("--set", text)
     key, equals, _ = text.partition("=")
-    whole = Location(source, 1, 1, len(key) + 1)
+    whole = Location(source, 1, 1, max(1, len(key)) + 1)
     steps = tuple(step.strip() for step in key.split("."))
     if not equals or not all(steps) or len(steps) > MAX_DEPTH:
         help = ("for example `vars.num_classes=10`",)
