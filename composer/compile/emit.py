@@ -5,22 +5,26 @@ from __future__ import annotations
 import keyword
 import operator
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch.fx
 from torch import nn
 
 from composer.compile.init import seeded
+from composer.compile.inplace import overwriting
 from composer.dag.scope import Node, Operation, Scope
 
 
 def emit(scope: Scope, seed: int) -> nn.Module:
     """The module of a scope, its weights drawn by path."""
-    if _is_chain(scope):
-        children = ((name, _module(node, seed)) for name, node in scope.nodes.items() if node.content is not None)
-        return nn.Sequential(OrderedDict(children))
-    return emit_graph(scope, seed)
+    if not _is_chain(scope):
+        return emit_graph(scope, seed)
+    children = OrderedDict(
+        (name, _module(node, seed)) for name, node in scope.nodes.items() if node.content is not None
+    )
+    _overwrite(scope, children)
+    return nn.Sequential(children)
 
 
 def emit_graph(scope: Scope, seed: int) -> torch.fx.GraphModule:
@@ -33,6 +37,7 @@ def emit_graph(scope: Scope, seed: int) -> torch.fx.GraphModule:
     for name, node in scope.nodes.items():
         inputs = tuple(_value(graph, values, reference) for reference in node.inputs)
         values[name] = _emit_node(graph, attributes, node, inputs, seed)
+    _overwrite(scope, attributes)
     outputs = {name: _value(graph, values, reference) for name, reference in scope.outputs.items()}
     graph.output(next(iter(outputs.values())) if len(outputs) == 1 else outputs)
     return torch.fx.GraphModule(attributes, graph, class_name=_identifier(scope.block))
@@ -60,6 +65,12 @@ def _module(node: Node, seed: int) -> nn.Module:
     module = _leaf(node.content, node.path, seed)
     assert isinstance(module, nn.Module)
     return module
+
+
+def _overwrite(scope: Scope, modules: Mapping[str, Any]) -> None:
+    for name in overwriting(scope):
+        if hasattr(modules[name], "inplace"):
+            modules[name].inplace = True
 
 
 def _leaf(operation: Operation, path: str, seed: int) -> Any:
