@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from composer.spec.evaluate import MAX_LIST, Tree, evaluate, show
+from composer.spec.evaluate import Tree, evaluate, show
+from composer.spec.functions import MAX_LIST
 from composer.spec.parser import parse_tree
 from composer.spec.tokens import ExpressionError
 

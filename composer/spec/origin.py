@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from composer.errors import Diagnostic, Location
 from composer.spec.document import Document, Path
-from composer.spec.evaluate import MAX_LIST, show, size
+from composer.spec.evaluate import show, size
 from composer.spec.expression import is_dynamic, parse_condition, parse_template
+from composer.spec.functions import MAX_LIST
 from composer.spec.scalar import locate
 from composer.spec.tokens import ExpressionError
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from composer.errors import one_of, suggest
-from composer.spec.evaluate import COMPARISONS, FUNCTIONS, MAX_NUMBER, Tree
+from composer.spec.evaluate import COMPARISONS, MAX_NUMBER, Tree
+from composer.spec.functions import FUNCTIONS
 from composer.spec.tokens import ExpressionError, Token, tokens
 
 MAX_NESTING = 16

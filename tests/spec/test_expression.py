@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composer.spec.evaluate import FUNCTIONS, MAX_LIST, MAX_NUMBER, make_divisible, show, size
+from composer.spec.evaluate import MAX_NUMBER, show, size
 from composer.spec.expression import escape, is_dynamic, parse, parse_condition, parse_template
+from composer.spec.functions import FUNCTIONS, MAX_LIST, make_divisible
 from composer.spec.parser import MAX_NESTING
 from composer.spec.tokens import MAX_TEXT, ExpressionError
 

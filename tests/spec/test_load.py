@@ -362,6 +362,13 @@ def test_a_mapping_of_what_was_changed(write: Write) -> None:
     assert load(loaded, vars={"width": 5}).vars["twice"] == 10
 
 
+def test_vars_hold_no_more_than_a_file_could(write: Write) -> None:
+    lists = "".join(f"  v{number}: '${{[v]}}'\n" for number in range(30))
+    assert (
+        code(write("net.yaml", f"input: [3]\nnodes: {{a: relu}}\nvars:\n  v: [{'1, ' * 9_000}]\n{lists}")) == "budget"
+    )
+
+
 def test_digests_are_of_what_was_read(write: Write) -> None:
     net = write("net.yaml")
     first = load(net).digests()
