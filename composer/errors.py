@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import heapq
+import re
+import unicodedata
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import islice
 from typing import Any, Literal
 
 MAX_SHOWN = 20
+# A stage stops looking here: each problem costs a search for what was meant.
+MAX_FOUND = 100
+MAX_MESSAGE = 600
 
 
 @dataclass(frozen=True)
@@ -17,10 +27,25 @@ class Source:
     name: str
     text: str = field(default="", repr=False)
 
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *(end.end() for end in re.finditer(r"\r\n|\r|\n", self.text))]
+
     def line(self, number: int) -> str:
         """The text of one line, counted from 1; empty past the end."""
-        lines = self.text.split("\n", number)
-        return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else ""
+        if not 0 < number <= len(self._starts):
+            return ""
+        end = self._starts[number] if number < len(self._starts) else len(self.text)
+        return self.text[self._starts[number - 1] : end].rstrip("\r\n")
+
+    def index(self, line: int, column: int) -> int:
+        """How many characters of the text stand before a line and column."""
+        return self._starts[line - 1] + column - 1 if line <= len(self._starts) else len(self.text)
+
+    def position(self, index: int) -> tuple[int, int]:
+        """Line and column of a character of the text."""
+        line = bisect_right(self._starts, index)
+        return line, index - self._starts[line - 1] + 1
 
 
 @dataclass(frozen=True)
@@ -56,7 +81,7 @@ class Diagnostic:
     severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join(_visible(_cut(line)) for line in self._lines())
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.severity}: {self.message}"
@@ -64,8 +89,9 @@ class Diagnostic:
         if self.location is not None:
             margin = " " * len(str(self.location.line))
             yield f"{margin}--> {self.location}"
-            yield from self._excerpt(self.location, margin)
-        elif self.label:
+        excerpt = list(self._excerpt(self.location, margin)) if self.location is not None else []
+        yield from excerpt
+        if self.label and not excerpt:
             yield f"{margin} = expected: {self.label}"
         if self.path:
             yield f"{margin} = at: {self.path}"
@@ -75,16 +101,14 @@ class Diagnostic:
             yield from (f"{margin}         {line}" for line in rest)
 
     def _excerpt(self, location: Location, margin: str) -> Iterator[str]:
-        text = location.source.line(location.line)
+        text, column, end = location.source.line(location.line), location.column, location.end_column
         if not text:
-            if self.label:
-                yield f"{margin} = expected: {self.label}"
             return
-        text, column = _window(text, location.column)
-        width = max(1, min(location.end_column - location.column, len(text) - column + 1))
+        text, column, end = _window(text, column, end)
+        before, marked = text[: column - 1], text[column - 1 : end - 1]
         yield f"{margin} |"
-        yield f"{location.line} | {_visible(text)}"
-        yield f"{margin} | {' ' * (column - 1)}{'^' * width} {self.label}".rstrip()
+        yield f"{location.line} | {text}"
+        yield f"{margin} | {' ' * _columns(before)}{'^' * max(1, _columns(marked))} {self.label}".rstrip()
         yield f"{margin} |"
 
     def to_json(self) -> dict[str, Any]:
@@ -93,14 +117,14 @@ class Diagnostic:
         return {
             "severity": self.severity,
             "code": self.code,
-            "message": self.message,
-            "file": location.source.name if location else None,
+            "message": _writable(self.message),
+            "file": _writable(location.source.name) if location else None,
             "line": location.line if location else None,
             "column": location.column if location else None,
             "end_column": location.end_column if location else None,
-            "path": self.path,
-            "expected": self.label,
-            "help": list(self.help),
+            "path": _writable(self.path),
+            "expected": _writable(self.label),
+            "help": [_writable(text) for text in self.help],
         }
 
     @property
@@ -111,22 +135,41 @@ class Diagnostic:
         return (self.location.source.name, self.location.line, self.location.column, self.path)
 
 
-def _window(text: str, column: int, width: int = 120) -> tuple[str, int]:
-    """A readable part of an over-long line around the column, and the column within it."""
+def _window(text: str, column: int, end: int, width: int = 120) -> tuple[str, int, int]:
+    """A readable part of an over-long line around the columns, and the columns within it."""
     if len(text) <= width:
-        return text, column
-    start = max(0, min(column - 1 - width // 2, len(text) - width))
-    return text[start : start + width], column - start
+        return text, column, end
+    start = max(0, min(column - 1 - width // 3, len(text) - width))
+    left, right = "…" * (start > 0), "…" * (start + width < len(text))
+    shown = left + text[start + len(left) : start + width - len(right)] + right
+    return shown, column - start, min(end - start, width + 1)
+
+
+def _cut(text: str) -> str:
+    """A line without its middle, where it would fill the screen."""
+    return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 100]} … {text[-100:]}"
 
 
 def _visible(text: str) -> str:
-    """Text that cannot move a terminal's cursor or hide: one column a character."""
+    """Text that cannot move a terminal's cursor or hide."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes: East Asian characters two, combining marks none."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.category(character) in ("Mn", "Me") for character in text)
+
+
+def _writable(text: str) -> str:
+    """Text without lone surrogates, which no encoding can write; names of files may hold some."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 class ComposerError(Exception):
     """The base of every error composer raises on purpose. `diagnostics` holds the problems, sorted, at most 20.
 
+    `omitted` counts the others, as far as anyone looked.
     Subclasses say which kind of input was at fault; `exit_code` is what the command line exits with.
     """
 
@@ -138,14 +181,22 @@ class ComposerError(Exception):
         found = sorted(dict.fromkeys(found), key=lambda problem: problem.order)
         self.diagnostics: tuple[Diagnostic, ...] = tuple(found[:MAX_SHOWN])
         self.omitted = len(found) - len(self.diagnostics)
-        super().__init__(found)
+        super().__init__(self.diagnostics)
 
     def __str__(self) -> str:
         text = "\n\n".join(map(str, self.diagnostics))
-        return f"{text}\n\n… and {self.omitted} more" if self.omitted else text
+        least = "at least " if len(self.diagnostics) + self.omitted >= MAX_FOUND else ""
+        return f"{text}\n\n… and {least}{self.omitted} more" if self.omitted else text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (list(self.diagnostics),)
+        return type(self), (self.diagnostics,), {"omitted": self.omitted}
+
+    @classmethod
+    def check(cls, problems: Iterable[Diagnostic]) -> None:
+        """Raise this error if there are problems."""
+        found = list(islice(problems, MAX_FOUND))
+        if found:
+            raise cls(found)
 
 
 class SpecError(ComposerError):
@@ -176,10 +227,16 @@ class UnavailableError(ComposerError):
 
 def suggest(word: object, candidates: Iterable[str]) -> str | None:
     """The candidate that `word` was probably meant to be."""
-    close = difflib.get_close_matches(str(word)[:80].lower(), known := sorted(candidates), n=1, cutoff=0.6)
-    if not close:
-        close = [name for name in known if name.lower() == str(word).lower()]
-    return close[0] if close else None
+    text = str(word)[:80].lower()
+    known = {name[:80].lower(): name for name in islice(candidates, 1000)}
+    # Comparing sequences takes long, so only those with much the same letters are compared.
+    likely = heapq.nlargest(10, sorted(known), key=lambda name: _shared_letters(text, name))
+    close = difflib.get_close_matches(text, likely, n=1, cutoff=0.6)
+    return known[close[0]] if close else None
+
+
+def _shared_letters(one: str, other: str) -> float:
+    return (Counter(one) & Counter(other)).total() / (len(one) + len(other) or 1)
 
 
 def did_you_mean(word: object, candidates: Iterable[str], otherwise: str = "") -> tuple[str, ...]:

@@ -229,8 +229,10 @@ def _definition(factory: Callable[..., Any]) -> Location:
     """Where a class or function is written."""
     target = inspect.unwrap(factory)
     try:
-        file = inspect.getsourcefile(target) or "<unknown>"
-        line = inspect.getsourcelines(target)[1]
+        # Reading sources goes through a cache that is not safe for threads.
+        with _state.lock:
+            file = inspect.getsourcefile(target) or "<unknown>"
+            line = inspect.getsourcelines(target)[1]
     except (OSError, TypeError):
         code = getattr(getattr(target, "__init__", target), "__code__", None)
         file, line = (code.co_filename, code.co_firstlineno) if code else ("<unknown>", 1)

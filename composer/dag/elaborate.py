@@ -102,8 +102,7 @@ class _Elaboration:
 
     def input_tensor(self, name: str) -> TensorSpec:
         spec = self.spec.inputs[name]
-        writer = next(file for file in reversed(self.spec.files) if file.content.input or file.content.inputs)
-        origin = writer.origin / "input" if writer.content.input else writer.origin / "inputs" / name
+        origin = self.spec.input_origins[name]
         shape = self.evaluate(spec.shape, self.spec.vars, origin, name)
         if not all(isinstance(length, int) and not isinstance(length, bool) and 0 < length < 2**31 for length in shape):
             raise self.note(origin.problem("input", f"the shape of `{name}` is {shape}", "positive whole numbers"))

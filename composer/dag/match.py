@@ -8,9 +8,9 @@ from typing import Any
 
 from composer.dag.places import Place, select, sites
 from composer.errors import Diagnostic, GraphError, did_you_mean
-from composer.spec.expression import parse
+from composer.spec.expression import parse_condition
 from composer.spec.model import Rule
-from composer.spec.origin import EvaluationError, Origin, condition_text, evaluate_condition
+from composer.spec.origin import EvaluationError, Origin, evaluate_condition
 
 Match = tuple[Place, dict[str, Any]]
 
@@ -59,7 +59,7 @@ def _unknown(rule: Rule, origin: Origin, found: Sequence[Place]) -> Diagnostic:
 def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Match]) -> Diagnostic:
     text = f"`{rule.selector}` has {_places(len(candidates))}, and `where` leaves none of them"
     known = candidates[0][1]
-    read = parse(condition_text(rule.where)).names if isinstance(rule.where, str) else ()
+    read = parse_condition(rule.where)[1].names if isinstance(rule.where, str) else ()
     help = [f"`{name}` is {_values(name, candidates)} there" for name in sorted(read) if name in known]
     return (origin / "where").problem("no-match", text, "a condition that some place meets", tuple(help))
 

@@ -18,7 +18,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    safe = text.isidentifier() and parse_value(text, "").data == text
+    safe = text.isidentifier() and parse_value(text) == text
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if safe else '"')
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from composer.options import PositiveFloat, PositiveInt
+
 POSITIONS = ("before", "after", "replace", "beside", "remove")
 
 _FROZEN = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
@@ -30,8 +32,8 @@ class InputSpec(BaseModel):
 
     shape: list[int | Template]
     layout: str = "b c h w"
-    mean: list[float] | None = None
-    std: list[float] | None = None
+    mean: list[Annotated[float, Field(allow_inf_nan=False)]] | None = None
+    std: list[PositiveFloat] | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
 
@@ -99,7 +101,7 @@ class Rule(BaseModel):
     remove: str | None = None
     where: str | bool | None = None
     options: dict[str, Any] = Field({}, alias="with")
-    expect: int | None = None
+    expect: PositiveInt | None = None
     name: str | None = None
     start: Literal["identity"] | None = None
     tokens: Literal["pixels", "channels"] | None = None

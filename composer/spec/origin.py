@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from composer.errors import Diagnostic, Location
-from composer.spec.expression import ExpressionError, is_dynamic, parse, parse_template
-from composer.spec.yaml import Document
+from composer.spec.document import Document, Path
+from composer.spec.evaluate import show, size
+from composer.spec.expression import is_dynamic, parse_condition, parse_template
+from composer.spec.functions import MAX_LIST
+from composer.spec.scalar import locate
+from composer.spec.tokens import ExpressionError
 
-Path = tuple[str | int, ...]
 T = TypeVar("T")
 
 
@@ -22,12 +25,23 @@ class Origin:
     path: Path = ()
 
     def __truediv__(self, step: str | int) -> Origin:
-        return replace(self, path=(*self.path, step))
+        return Origin(self.document, (*self.path, step))
 
     @property
     def dotted(self) -> str:
         """The path as people write it."""
         return ".".join(map(str, self.path))
+
+    @property
+    def written(self) -> Origin:
+        """This place without the steps that the text does not spell out: a short form leaves some away."""
+        value, path = self.document.root, list[str | int]()
+        for step in self.path:
+            child = value.child(step)
+            if child is not None:
+                value = child
+                path.append(step)
+        return Origin(self.document, tuple(path))
 
     def location(self, key: bool = False) -> Location | None:
         """Where the value (or its key) stands, or the nearest enclosing value that is known."""
@@ -46,26 +60,36 @@ class Origin:
         """A diagnostic that points here."""
         return Diagnostic(code, message, self.location(key), self.dotted if path is None else path, label, help)
 
+    def within(
+        self,
+        code: str,
+        message: str,
+        offset: int,
+        length: int,
+        label: str = "",
+        help: tuple[str, ...] = (),
+        path: str | None = None,
+    ) -> Diagnostic:
+        """A diagnostic that points at a part of the string that is written here."""
+        value = self.document.nearest(self.path)
+        location = value.location
+        if location is not None and isinstance(value.data, str):
+            location = locate(location, value.data, offset, length)
+        return Diagnostic(code, message, location, self.dotted if path is None else path, label, help)
+
     def expression_problem(self, error: ExpressionError, path: str | None = None) -> Diagnostic:
         """A diagnostic that points into an expression written here."""
-        location = self.location()
-        if location is not None:
-            text = location.source.line(location.line)
-            # A quoted scalar's first character is its quote.
-            quoted = text[location.column - 1 : location.column] in ("'", '"')
-            column = location.column + error.offset + quoted
-            if column < location.end_column:
-                location = replace(location, column=column, end_column=column + max(1, error.length))
-        where = self.dotted if path is None else path
-        return Diagnostic("expression", str(error), location, where, help=tuple(filter(None, [error.help])))
+        help = (error.help,) if error.help else ()
+        return self.within("expression", str(error), error.offset, error.length, help=help, path=path)
 
 
-def walk_strings(value: Any, origin: Origin) -> list[tuple[str, Origin]]:
+def walk_strings(value: Any, origin: Origin) -> Iterator[tuple[str, Origin]]:
     """Every string inside a plain value, with its place."""
     if isinstance(value, str):
-        return [(value, origin)]
-    steps: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [found for step, child in steps for found in walk_strings(child, origin / step)]
+        yield value, origin
+    elif isinstance(value, dict | list):
+        for step, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from walk_strings(child, origin / step)
 
 
 class EvaluationError(Exception):
@@ -80,25 +104,38 @@ def evaluate(value: Any, names: Mapping[str, Any], origin: Origin, path: str | N
     """A plain value with every expression in it replaced by its result. Raises EvaluationError."""
     if isinstance(value, str):
         return _run(lambda: parse_template(value).evaluate(names), origin, path) if is_dynamic(value) else value
+    if not isinstance(value, list | dict) or not any(is_dynamic(text) for text, _ in walk_strings(value, origin)):
+        return value
+    result = _replaced(value, names, origin, path)
+    if size(result, MAX_LIST) > MAX_LIST:
+        text = f"this holds more than {MAX_LIST:,} values, or lists nested too deep"
+        raise EvaluationError(origin.problem("expression", text, path=path))
+    return result
+
+
+def _replaced(value: Any, names: Mapping[str, Any], origin: Origin, path: str | None) -> Any:
     if isinstance(value, list):
-        return [evaluate(child, names, origin / index, path) for index, child in enumerate(value)]
+        return [_replaced(child, names, origin / index, path) for index, child in enumerate(value)]
     if isinstance(value, dict):
-        return {name: evaluate(child, names, origin / name, path) for name, child in value.items()}
-    return value
-
-
-def condition_text(text: str) -> str:
-    """A bare expression, also where it was written as `${expression}`."""
-    return text[2:-1] if text.startswith("${") and text.endswith("}") else text
+        return {name: _replaced(child, names, origin / name, path) for name, child in value.items()}
+    return evaluate(value, names, origin, path)
 
 
 def evaluate_condition(text: str, names: Mapping[str, Any], origin: Origin, path: str | None = None) -> bool:
     """A bare expression (a rule's `where`) that must come out true or false. Raises EvaluationError."""
-    result = _run(lambda: parse(condition_text(text)).evaluate(names), origin, path)
+    result = _run(lambda: _condition(text, names), origin, path)
     if not isinstance(result, bool) and result is not None:
-        message = f"`{text}` is {result!r}, not a condition"
+        message = f"`{text}` is {show(result)}, not a condition"
         raise EvaluationError(origin.problem("expression", message, "true or false", path=path))
     return bool(result)
+
+
+def _condition(text: str, names: Mapping[str, Any]) -> Any:
+    start, expression = parse_condition(text)
+    try:
+        return expression.evaluate(names)
+    except ExpressionError as error:
+        raise error.shifted(start) from error
 
 
 def _run(function: Callable[[], T], origin: Origin, path: str | None) -> T:

@@ -5,22 +5,17 @@ PyYAML's own loaders crash on deep nesting, accept duplicate keys and read `on` 
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from composer.errors import Diagnostic, Location, Source, SpecError
+from composer.spec.document import MAX_DEPTH, MAX_DIGITS, MAX_VALUES, Document, Value
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 64
-MAX_VALUES = 200_000
-MAX_DIGITS = 64
-
-Path = tuple[str | int, ...]
 
 _PARSER: Any = getattr(yaml, "CLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]+")
@@ -38,141 +33,54 @@ _WORDS: dict[str, Any] = {
     ]
     for word in words
 }
-_FORBIDDEN = re.compile("[^\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-
-
-@dataclass(frozen=True)
-class Value:
-    """A value with its place; the children of a mapping or a sequence are Values too."""
-
-    data: Any
-    location: Location | None = None
-    key_location: Location | None = field(default=None, compare=False)
-
-    def plain(self) -> Any:
-        """The value without places."""
-        if isinstance(self.data, dict):
-            return {key: value.plain() for key, value in self.data.items()}
-        if isinstance(self.data, list):
-            return [value.plain() for value in self.data]
-        return self.data
-
-
-@dataclass(frozen=True)
-class Document:
-    """A whole text and the value it spells."""
-
-    source: Source
-    root: Value
-
-    @cached_property
-    def _plain(self) -> Any:
-        return self.root.plain()
-
-    def plain(self) -> Any:
-        """The value without places. Not a copy: leave it as it is."""
-        return self._plain
-
-    def location(self, path: Path, key: bool = False) -> Location | None:
-        """Where the value at the path stands, or the deepest of its parents that is known; `key` for its key."""
-        value = self.root
-        for step in path:
-            child = _child(value, step)
-            if child is None:
-                return value.location
-            value = child
-        return value.key_location or value.location if key else value.location
-
-    def with_value(self, path: tuple[str, ...], value: Value) -> Document:
-        """The document with one value set; mappings on the way are made. Raises SpecError where that cannot be."""
-        return replace(self, root=_set(self.root, path, value, ".".join(path)))
-
-    @classmethod
-    def from_mapping(cls, data: Mapping[str, Any], name: str = "<mapping>") -> Document:
-        """A document from Python values. Raises SpecError for what YAML could not spell."""
-        return cls(Source(name), _from_python(data, (), [0]))
+# U+0085, U+2028 and U+2029 end lines in YAML 1.1, so PyYAML, but nowhere else.
+_FORBIDDEN = re.compile("[^\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def decode(data: bytes, name: str) -> Source:
     """The text of a file. Raises SpecError for one that is too large or not UTF-8."""
     if len(data) > MAX_BYTES:
-        raise SpecError(Diagnostic("yaml-size", f"`{name}` is larger than {MAX_BYTES:,} bytes"))
+        raise SpecError(Diagnostic("yaml-size", f"`{name}` is larger than 1 MiB", label=f"at most {MAX_BYTES:,} bytes"))
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise SpecError(
-            Diagnostic("yaml-encoding", f"`{name}` is not UTF-8 (byte {error.start}, line {line})", label="UTF-8 text")
-        ) from error
+        line = data.count(b"\n", 0, error.start) + 1
+        what = "it looks like UTF-16" if data.startswith(_UTF16) else f"byte 0x{data[error.start]:02X} on line {line}"
+        help = ("save the file as UTF-8",)
+        problem = Diagnostic("yaml-encoding", f"`{name}` is not UTF-8: {what}", label="UTF-8 text", help=help)
+        raise SpecError(problem) from error
 
 
 def read(source: Source) -> Document:
     """The document a text spells. Raises SpecError, with the position, for anything the language leaves out."""
-    return Document(source, _Reader(source).read())
+    root = _Reader(source).read(source.text)
+    if root is None or root.data is None:
+        help = ("`composer new` writes a spec to start from",)
+        raise SpecError(Diagnostic("yaml-empty", f"`{source.name}` is empty", label="a mapping", help=help))
+    return Document(source, root)
 
 
-def parse_value(text: str, source_name: str) -> Value:
-    """One value, as after `--set key=`."""
-    source = Source(source_name, text)
-    if not text.strip():
-        return Value(None, Location(source, 1, 1, 2))
-    return _Reader(source).read()
+def parse_value(text: str) -> Any:
+    """The plain value of a YAML text; None for an empty one. Raises SpecError."""
+    return read_value(Source("<value>", text), 0).plain()
 
 
-def _child(value: Value, step: str | int) -> Value | None:
-    if isinstance(value.data, dict):
-        found: Value | None = value.data.get(step)
-        return found
-    if isinstance(value.data, list) and isinstance(step, int) and step < len(value.data):
-        item: Value = value.data[step]
-        return item
-    return None
+def read_value(source: Source, start: int) -> Value:
+    """The one value that a line spells from a column on."""
+    # Blanks instead of what stands before keep the columns right.
+    value = _Reader(source).read(" " * start + source.text[start:])
+    return value or Value(None, Location(source, 1, start + 1, start + 2))
 
 
-def _set(value: Value, path: tuple[str, ...], new: Value, whole: str) -> Value:
-    if not path:
-        return new
-    step, *rest = path
-    if isinstance(value.data, list):
-        if not step.isdecimal() or int(step) >= len(value.data):
-            text = f"cannot set `{whole}`: `{step}` is not an index of a list of {len(value.data)}"
-            raise SpecError(Diagnostic("set", text, value.location, whole))
-        items = list(value.data)
-        items[int(step)] = _set(items[int(step)], tuple(rest), new, whole)
-        return replace(value, data=items)
-    if value.data is None:
-        value = replace(value, data={})
-    if not isinstance(value.data, dict):
-        raise SpecError(
-            Diagnostic("set", f"cannot set `{whole}`: there is no mapping before `{step}`", value.location, whole)
-        )
-    child = value.data.get(step, Value(None, value.location))
-    return replace(value, data={**value.data, step: _set(child, tuple(rest), new, whole)})
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not come yet."""
 
-
-def _from_python(data: Any, path: Path, count: list[int]) -> Value:
-    count[0] += 1
-    where = ".".join(map(str, path))
-    if len(path) > MAX_DEPTH or count[0] > MAX_VALUES:
-        raise SpecError(
-            Diagnostic(
-                "yaml-budget", f"nested deeper than {MAX_DEPTH} or more than {MAX_VALUES:,} values", path=where[:200]
-            )
-        )
-    if isinstance(data, Mapping):
-        for key in data:
-            if not isinstance(key, str):
-                raise SpecError(Diagnostic("yaml-key", f"the key {key!r} is not a string", path=where))
-        return Value({key: _from_python(value, (*path, key), count) for key, value in data.items()})
-    if isinstance(data, list | tuple):
-        return Value([_from_python(value, (*path, index), count) for index, value in enumerate(data)])
-    if data is None or type(data) in (bool, int, float, str):
-        return Value(data)
-    raise SpecError(
-        Diagnostic(
-            "yaml-type", f"a {type(data).__name__} cannot stand in a spec", path=where, label="what YAML can spell"
-        )
-    )
+    event: Any
+    data: Any
+    before: int
+    key: tuple[str, Location] | None = None
 
 
 class _Reader:
@@ -181,106 +89,91 @@ class _Reader:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.num_values = 0
+        self.documents = 0
+        # The anchored value and how many values it holds; None until it is complete.
         self.anchors: dict[str, tuple[Value, int] | None] = {}
-        # Open collections: start event, anchor, children so far, key waiting for its value, values before it.
-        self.stack: list[list[Any]] = []
+        self.stack: list[_Open] = []
         self.root: Value | None = None
 
-    def read(self) -> Value:
+    def read(self, text: str) -> Value | None:
         self.characters()
-        documents = 0
         try:
-            for event in yaml.parse(self.source.text, Loader=_PARSER):
-                if isinstance(event, yaml.DocumentStartEvent):
-                    documents += 1
-                    if event.version or event.tags:
-                        raise self.problem(
-                            "directive", "directives (`%YAML`, `%TAG`) are not part of a spec", event, "remove it"
-                        )
-                    if documents > 1:
-                        raise self.problem(
-                            "documents", "a spec is one document", event, "remove `---` and what follows"
-                        )
-                else:
-                    self.take(event)
-        except yaml.YAMLError as error:
+            for event in yaml.parse(text, Loader=_PARSER):
+                self.take(event)
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise self.syntax(error) from error
-        if self.root is None:
-            raise SpecError(
-                Diagnostic(
-                    "yaml-empty",
-                    f"`{self.source.name}` is empty",
-                    label="a mapping",
-                    help=("`composer new` writes a spec to start from",),
-                )
-            )
         return self.root
 
     def characters(self) -> None:
         match = _FORBIDDEN.search(self.source.text)
         if match is None:
             return
-        before = self.source.text[: match.start()]
-        line, column = before.count("\n") + 1, match.start() - (before.rfind("\n") + 1) + 1
-        tab = match.group() == "\t"
-        text = "tabs are not allowed" if tab else f"the control character U+{ord(match.group()):04X} is not allowed"
-        help = "write spaces, or `\\t` inside double quotes" if tab else "remove it"
-        raise SpecError(
-            Diagnostic(
-                "yaml-tab" if tab else "yaml-character",
-                text,
-                Location(self.source, line, column, column + 1),
-                help=(help,),
-            )
-        )
+        line, column = self.source.position(match.start())
+        location = Location(self.source, line, column, column + 1)
+        if match.group() == "\t":
+            help = "write spaces, or `\\t` inside double quotes"
+            raise SpecError(Diagnostic("yaml-tab", "tabs are not allowed", location, help=(help,)))
+        text = f"the character U+{ord(match.group()):04X} is not allowed"
+        raise SpecError(Diagnostic("yaml-character", text, location, help=("remove it",)))
 
     def take(self, event: Any) -> None:
-        if isinstance(event, yaml.AliasEvent):
-            self.alias(event)
-        elif isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
-            implicit = event.implicit if isinstance(event.implicit, bool) else True
-            if event.tag is not None and not (
-                isinstance(event, yaml.ScalarEvent) and event.tag == "!" and implicit is True and event.style
-            ):
-                raise self.problem("tag", f"tags (`{event.tag}`) are not part of a spec", event, "remove it")
-            self.num_values += 1
-            self.budget(event)
-            if isinstance(event, yaml.ScalarEvent):
+        match event:
+            case yaml.DocumentStartEvent():
+                self.document(event)
+            case yaml.AliasEvent():
+                self.alias(event)
+            case yaml.ScalarEvent():
+                self.count(event)
                 value = Value(self.scalar(event), self.location(event))
                 if event.anchor:
                     self.anchors[event.anchor] = (value, 1)
                 self.add(value, event)
-            else:
-                if len(self.stack) >= MAX_DEPTH:
-                    raise self.problem("depth", f"nested deeper than {MAX_DEPTH}", event, "flatten it")
-                if event.anchor:
-                    self.anchors[event.anchor] = None
-                data: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-                self.stack.append([event, data, None, self.num_values])
-        elif isinstance(event, yaml.CollectionEndEvent):
-            start, data, _, before = self.stack.pop()
-            value = Value(data, self.location(start, event))
-            if start.anchor:
-                self.anchors[start.anchor] = (value, self.num_values - before + 1)
-            self.add(value, start)
+            case yaml.CollectionStartEvent():
+                self.open(event)
+            case yaml.CollectionEndEvent():
+                self.close(event)
 
-    def budget(self, event: Any) -> None:
+    def document(self, event: Any) -> None:
+        self.documents += 1
+        if event.version or event.tags:
+            raise self.problem("directive", "directives (`%YAML`, `%TAG`) are not part of a spec", event, "remove it")
+        if self.documents > 1:
+            raise self.problem("documents", "a spec is one document", event, "remove `---` and what follows")
+
+    def open(self, event: Any) -> None:
+        self.count(event)
+        if len(self.stack) >= MAX_DEPTH:
+            raise self.problem("depth", f"nested deeper than {MAX_DEPTH}", event, "flatten it")
+        if event.anchor:
+            self.anchors[event.anchor] = None
+        data: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+        self.stack.append(_Open(event, data, self.num_values))
+
+    def close(self, event: Any) -> None:
+        opened = self.stack.pop()
+        value = Value(opened.data, self.location(opened.event, event))
+        if opened.event.anchor:
+            self.anchors[opened.event.anchor] = (value, self.num_values - opened.before + 1)
+        self.add(value, opened.event)
+
+    def count(self, event: Any, number: int = 1) -> None:
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise self.problem("tag", f"tags (`{tag}`) are not part of a spec", event, "remove it")
+        self.num_values += number
         if self.num_values > MAX_VALUES:
-            raise self.problem(
-                "budget", f"more than {MAX_VALUES:,} values", event, "aliases count as what they stand for"
-            )
+            help = "aliases count as what they stand for"
+            raise self.problem("budget", f"more than {MAX_VALUES:,} values", event, help)
 
     def alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:
             raise self.problem("alias", f"there is no anchor `&{event.anchor}` before this", event, "define it first")
         known = self.anchors[event.anchor]
         if known is None:
-            raise self.problem(
-                "alias", f"`*{event.anchor}` stands inside its own anchor", event, "a value cannot hold itself"
-            )
+            help = "a value cannot hold itself"
+            raise self.problem("alias", f"`*{event.anchor}` stands inside its own anchor", event, help)
         value, size = known
-        self.num_values += size
-        self.budget(event)
+        self.count(event, size)
         self.add(value, event)
 
     def add(self, value: Value, event: Any) -> None:
@@ -288,15 +181,14 @@ class _Reader:
             self.root = value
             return
         top = self.stack[-1]
-        data, key = top[1], top[2]
-        if isinstance(data, list):
-            data.append(value)
-        elif key is None:
-            top[2] = (self.key(value, event, data), value.location)
+        if isinstance(top.data, list):
+            top.data.append(value)
+        elif top.key is None:
+            top.key = (self.key(value, event, top.data), self.location(event))
         else:
-            name, location = key
-            data[name] = replace(value, key_location=location)
-            top[2] = None
+            name, location = top.key
+            top.data[name] = Value(value.data, value.location, location)
+            top.key = None
 
     def key(self, value: Value, event: Any, data: dict[str, Value]) -> str:
         text = event.value if isinstance(event, yaml.ScalarEvent) else None
@@ -304,31 +196,33 @@ class _Reader:
             raise self.problem("merge", "merge keys (`<<`) are not part of a spec", event, "write the keys out")
         whole = isinstance(value.data, int) and not isinstance(value.data, bool)
         if not isinstance(value.data, str) and not (whole and text is not None):
-            raise self.problem("key", f"the key is {value.data!r:.40}, not a string", event, "write it in quotes")
+            collection = "a mapping" if isinstance(value.data, dict) else "a list"
+            found = collection if text is None else f"`{text}`" if text else "empty"
+            raise self.problem("key", f"a key is {found}, not a string", event, "write a name, in quotes if need be")
         name = value.data if isinstance(value.data, str) else str(text)
         if name in data:
             first = data[name].key_location
-            raise self.problem(
-                "duplicate-key",
-                f"the key `{name}` is written twice",
-                event,
-                f"the first is on line {first.line if first else '?'}; keep one",
-            )
+            help = f"the first is on line {first.line if first else '?'}; keep one"
+            raise self.problem("duplicate-key", f"the key `{name}` is written twice", event, help)
         return name
 
     def scalar(self, event: Any) -> Any:
         text: str = event.value
         if event.style:
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise self.problem("character", "lone surrogates are not characters", event, "remove the escape")
             return text
         if text in _WORDS:
             return _WORDS[text]
-        if _INT.fullmatch(text) or _BASED.fullmatch(text):
-            if len(text) > MAX_DIGITS:
-                raise self.problem(
-                    "number", f"a number of {len(text)} digits", event, "write a smaller one, or a string in quotes"
-                )
-            return int(text) if _INT.fullmatch(text) else int(text, 0)
-        return float(text) if _FLOAT.fullmatch(text) else text
+        if not _FLOAT.fullmatch(text) and not _BASED.fullmatch(text):
+            return text
+        if len(text) > MAX_DIGITS:
+            help = "write a smaller one, or a string in quotes"
+            raise self.problem("number", f"a number of {len(text):,} digits", event, help)
+        number = int(text) if _INT.fullmatch(text) else int(text, 0) if _BASED.fullmatch(text) else float(text)
+        if math.isinf(number):
+            raise self.problem("number", f"`{text}` is larger than any float", event, "write `.inf` for infinity")
+        return number
 
     def location(self, start: Any, end: Any = None) -> Location:
         first, last = start.start_mark, (end or start).end_mark
@@ -341,11 +235,36 @@ class _Reader:
     def problem(self, code: str, message: str, event: Any, help: str) -> SpecError:
         return SpecError(Diagnostic(f"yaml-{code}", message, self.location(event), help=(help,)))
 
-    def syntax(self, error: yaml.YAMLError) -> SpecError:
+    def before(self, line: int, column: int) -> Location:
+        """This place, or the end of the last line before it that is not empty: nobody looks behind the end."""
+        while line > 1 and not self.source.line(line):
+            line -= 1
+            column = len(self.source.line(line)) + 1
+        return Location(self.source, line, column, column + 1)
+
+    def syntax(self, error: Exception) -> SpecError:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        text = getattr(error, "problem", None) or str(error).splitlines()[0]
+        text = str(getattr(error, "problem", None) or error)
         context = getattr(error, "context", None)
-        location = Location(self.source, mark.line + 1, mark.column + 1, mark.column + 2) if mark else None
-        return SpecError(
-            Diagnostic("yaml-syntax", f"not YAML: {text}" + (f" ({context})" if context else ""), location)
-        )
+        location = self.before(mark.line + 1, mark.column + 1) if mark else None
+        message = f"not YAML: {text}" + (f" ({context})" if context else "")
+        help = tuple(help for known, help in _ADVICE if known in message)[:1]
+        return SpecError(Diagnostic("yaml-syntax", message, location, help=help))
+
+
+_QUOTE = "text with `{ } [ ] , : #` or a leading `* & ! % @` in it needs quotes"
+# What PyYAML says, and what people mostly did.
+_ADVICE = (
+    ("mapping values are not allowed", "text with `: ` in it needs quotes; or this line is indented too far"),
+    ("expected key", "keys of one mapping start in the same column; text after a closing quote belongs inside it"),
+    ("expected ':'", "a key needs a `:` and a space"),
+    ("expected ','", f"a comma or a closing bracket is missing; or {_QUOTE}"),
+    ("expected '-' indicator", "items of one list start in the same column, each with `- `"),
+    ("unknown escape", "in double quotes `\\` starts an escape; single quotes have none"),
+    ("invalid Unicode", "this escape is no character"),
+    ("end of stream", "the quotes are never closed"),
+    ("expected node content", "a key or a value is missing here"),
+    ("scanning an alias", _QUOTE),
+    ("scanning an anchor", _QUOTE),
+    ("cannot start any token", _QUOTE),
+)

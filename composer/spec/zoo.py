@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def find_path(path: Path) -> Path | None:
     if not parts or parts[0] != "specs" or ".." in parts:
         return None
     candidate = folder().joinpath(*parts[1:])
-    return candidate if candidate.is_file() else None
+    return candidate if os.path.isfile(candidate) else None
 
 
 def classes(name: str) -> Path | None:

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 import composer
-from composer.spec.load import read_file
+from composer.spec.references import read_file
 
 
 def test_validate_reports_every_file(run, small, tmp_path):

@@ -1,0 +1,140 @@
+"""Plain values that know their line and column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from composer.errors import Diagnostic, Location, Source, SpecError
+
+MAX_DEPTH = 64
+MAX_VALUES = 200_000
+MAX_DIGITS = 64
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value with its place; the children of a mapping or a sequence are Values too."""
+
+    data: Any
+    location: Location | None = None
+    key_location: Location | None = field(default=None, compare=False)
+
+    def plain(self) -> Any:
+        """The value without places."""
+        if isinstance(self.data, dict):
+            return {key: value.plain() for key, value in self.data.items()}
+        if isinstance(self.data, list):
+            return [value.plain() for value in self.data]
+        return self.data
+
+    def child(self, step: str | int) -> Value | None:
+        """The value of a key or at an index, where there is one."""
+        if isinstance(self.data, dict):
+            found: Value | None = self.data.get(step)
+            return found
+        if isinstance(self.data, list) and isinstance(step, int) and 0 <= step < len(self.data):
+            item: Value = self.data[step]
+            return item
+        return None
+
+    def with_value(self, path: tuple[str, ...], new: Value, done: tuple[str, ...] = ()) -> Value:
+        """This value with one inside it set; mappings on the way are made. Raises SpecError where that cannot be."""
+        if not path:
+            return replace(new, key_location=self.key_location or new.key_location)
+        step, *rest = path
+        if isinstance(self.data, list):
+            if not step.isdecimal() or not step.isascii() or int(step) >= len(self.data):
+                label = f"an index from 0 to {len(self.data) - 1}" if self.data else "no index: the list is empty"
+                raise _cannot_set(done, step, new, f"`{step}` is no item of a list of {len(self.data)}", label)
+            items = list(self.data)
+            items[int(step)] = items[int(step)].with_value(tuple(rest), new, (*done, step))
+            return replace(self, data=items)
+        if not isinstance(self.data, dict | None):
+            raise _cannot_set(done, step, new, f"`{'.'.join(done)}` holds a single value", "a mapping or a list")
+        if self.data is None and step.isdecimal():
+            raise _cannot_set(done, step, new, f"there is no list `{'.'.join(done)}`", "set the whole list")
+        known = self.data or {}
+        child = known.get(step) or Value(None, new.location, new.key_location)
+        return replace(self, data={**known, step: child.with_value(tuple(rest), new, (*done, step))})
+
+
+def _cannot_set(done: tuple[str, ...], step: str, new: Value, reason: str, label: str) -> SpecError:
+    path = ".".join((*done, step))
+    return SpecError(Diagnostic("set", f"cannot set `{path}`: {reason}", new.key_location, path, label))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole text and the value it spells."""
+
+    source: Source
+    root: Value
+
+    @cached_property
+    def _plain(self) -> Any:
+        return self.root.plain()
+
+    def plain(self) -> Any:
+        """The value without places. Not a copy: leave it as it is."""
+        return self._plain
+
+    def nearest(self, path: Path) -> Value:
+        """The value at the path, or the deepest of those around it that is written."""
+        value = self.root
+        for step in path:
+            child = value.child(step)
+            if child is None:
+                break
+            value = child
+        return value
+
+    def location(self, path: Path, key: bool = False) -> Location | None:
+        """Where the value at the path stands, or the deepest of those around it; `key` for its key."""
+        value = self.nearest(path)
+        return value.key_location or value.location if key else value.location
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any], name: str = "<mapping>") -> Document:
+        """A document from Python values. Raises SpecError for what YAML could not spell."""
+        return cls(Source(name), _Converter().value(data, ()))
+
+
+class _Converter:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def value(self, data: Any, path: Path) -> Value:
+        self.count += 1
+        if len(path) > MAX_DEPTH or self.count > MAX_VALUES:
+            text = f"nested deeper than {MAX_DEPTH}" if len(path) > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
+            raise self.problem("yaml-budget", text, path)
+        if isinstance(data, Mapping):
+            return Value({self.key(key, path): self.value(value, (*path, key)) for key, value in data.items()})
+        if isinstance(data, list | tuple):
+            return Value([self.value(value, (*path, index)) for index, value in enumerate(data)])
+        if type(data) is str:
+            return Value(self.text(data, path))
+        if type(data) is int and abs(data) >= 10**MAX_DIGITS:
+            raise self.problem("yaml-number", f"a number of more than {MAX_DIGITS} digits", path)
+        if data is None or type(data) in (bool, int, float):
+            return Value(data)
+        label = "what YAML can spell: numbers, strings, true, false, null, lists, mappings"
+        raise self.problem("yaml-type", f"a {type(data).__name__} cannot stand in a spec", path, label)
+
+    def key(self, key: Any, path: Path) -> str:
+        if type(key) is not str:
+            raise self.problem("yaml-key", f"a key is a {type(key).__name__}, not a string", path)
+        return self.text(key, path)
+
+    def text(self, text: str, path: Path) -> str:
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise self.problem("yaml-character", "a string holds a lone surrogate, which no file can", path)
+        return text
+
+    def problem(self, code: str, message: str, path: Path, label: str = "") -> SpecError:
+        return SpecError(Diagnostic(code, message, None, ".".join(map(str, path)), label))

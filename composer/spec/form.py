@@ -1,0 +1,116 @@
+"""What can be wrong with one file by itself: keys that exclude each other, names, the form of nodes and rules."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator
+
+from composer.errors import Diagnostic, did_you_mean, one_of
+from composer.spec.expression import parse_condition
+from composer.spec.model import NODE_KEYS, POSITIONS, BlockSpec, NodeSpec, Rule, SpecFile
+from composer.spec.origin import Origin
+from composer.spec.tokens import ExpressionError
+
+Problems = Iterator[Diagnostic]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_INDEX = re.compile(r"[0-9]{1,9}")
+
+
+def check_file(file: SpecFile, origin: Origin) -> Problems:
+    """What is wrong with one file by itself."""
+    yield from _sections(file, origin)
+    for name in file.inputs or {}:
+        yield from _name(name, origin / "inputs" / name, "an input")
+    yield from _nodes(file.nodes or {}, origin / "nodes")
+    for name, block in file.blocks.items():
+        yield from _block(name, block, origin / "blocks" / name)
+    for index, rule in enumerate(file.attention):
+        yield from _rule(rule, origin / "attention" / index)
+
+
+def _sections(file: SpecFile, origin: Origin) -> Problems:
+    if file.nodes is not None and file.backbone is not None:
+        help = ("keep `backbone` and change it with `attention` rules, or keep `nodes` and drop `backbone`",)
+        yield (origin / "backbone").problem("both", "a spec has `nodes` or a `backbone`, not both", help=help, key=True)
+    if file.nodes is None and file.backbone is None:
+        help = ("`backbone: resnet50` starts from a network of the zoo, `nodes:` writes a new one",)
+        yield origin.problem("neither", "the spec has neither `nodes` nor a `backbone`", "one of the two", help)
+    if file.nodes is not None and not file.nodes:
+        yield (origin / "nodes").problem("empty", "`nodes` is empty", "at least one node", key=True)
+    if file.backbone is not None and file.blocks:
+        help = ("remove them; a backbone of your own is a file with `nodes` and `blocks`",)
+        yield (origin / "blocks").problem("unused", "a spec with a `backbone` has no `blocks`", help=help, key=True)
+    if file.input is not None and file.inputs is not None:
+        label = "keep one of the two"
+        yield (origin / "inputs").problem("both", "a spec has `input` or `inputs`, not both", label, key=True)
+
+
+def _name(name: str, origin: Origin, what: str, *, key: bool = True) -> Problems:
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        label = "letters, digits and `_`, not a digit first"
+        help = (f"`{name}` is a word of Python",) if keyword.iskeyword(name) else ()
+        yield origin.problem("name", f"`{name}` cannot name {what}", label, help, key=key)
+
+
+def _block(name: str, block: BlockSpec, origin: Origin) -> Problems:
+    yield from _name(name, origin, "a block")
+    for index, given in enumerate(block.inputs):
+        yield from _name(given, (origin / "inputs" / index).written, "an input", key=False)
+    if not block.inputs:
+        yield (origin / "inputs").problem("empty", f"block `{name}` takes nothing in", "at least one name")
+    if len(set(block.inputs)) < len(block.inputs):
+        yield (origin / "inputs").problem("name", "two inputs have one name", "a name for each")
+    yield from _nodes(block.nodes, origin / "nodes")
+
+
+def _nodes(nodes: dict[str, NodeSpec], origin: Origin) -> Problems:
+    for name, node in nodes.items():
+        here = origin / name
+        if not _INDEX.fullmatch(name):
+            yield from _name(name, here, "a node")
+        yield from _form(node, here)
+
+
+def _form(node: NodeSpec, origin: Origin) -> Problems:
+    if (node.op is None) == (node.block is None):
+        found = "both `op` and `block`" if node.op else "neither `op` nor `block`"
+        yield origin.problem("form", f"the node has {found}", "exactly one of them", key=True)
+    if node.op is not None and node.args:
+        help = ("write an operation's options as keys of the node itself",)
+        yield (origin / "args").problem("form", "`args` belong to a `block`, this is an `op`", help=help, key=True)
+    if node.block is not None:
+        for option in node.options:
+            hint = did_you_mean(option, NODE_KEYS, "arguments of a block go under `args`")
+            yield (origin / option).problem("unknown-key", f"unknown key `{option}`", "not a key here", hint, key=True)
+    if node.child_name is not None and node.repeat is None:
+        label = "`repeat` too, or no `as`"
+        yield (origin / "as").problem("form", "`as` names the children of a `repeat`", label, key=True)
+
+
+def _rule(rule: Rule, origin: Origin) -> Problems:
+    if len(rule.positions) != 1:
+        found = " and ".join(f"`{name}`" for name in rule.positions) or "no place"
+        label = f"exactly one of {one_of(POSITIONS)}"
+        yield origin.problem("rule-position", f"the rule has {found}", label)
+        return
+    if rule.position == "remove":
+        yield from _remove(rule, origin)
+    elif rule.use is None:
+        yield origin.problem("missing-key", "the rule does not say what to `use`", "`use: <mechanism>`")
+    if rule.name is not None:
+        yield from _name(rule.name, origin / "name", "a mechanism", key=False)
+    if isinstance(rule.where, str):
+        try:
+            parse_condition(rule.where)
+        except ExpressionError as error:
+            yield (origin / "where").expression_problem(error)
+
+
+def _remove(rule: Rule, origin: Origin) -> Problems:
+    written = {field.alias or name for name, field in Rule.model_fields.items() if name in rule.model_fields_set}
+    for name in ("use", "with", "name", "start", "tokens"):
+        if name in written:
+            text = f"`remove` takes a node out, so `{name}` has nothing to say"
+            yield (origin / name).problem("rule-remove", text, "remove it", key=True)

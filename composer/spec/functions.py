@@ -1,0 +1,59 @@
+"""The functions that expressions may call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+MAX_LIST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What an expression may call: how many numbers it takes, and whether one list may stand for them."""
+
+    call: Callable[..., Any]
+    least: int = 1
+    most: int = 1
+    takes_list: bool = False
+
+
+def make_divisible(value: float, divisor: int = 8) -> int:
+    """The multiple of the divisor nearest to the value, never more than 10 % below it (MobileNet's rule).
+
+    >>> make_divisible(91.2), make_divisible(30, 16)
+    (88, 32)
+    """
+    if divisor < 1 or divisor != int(divisor):
+        raise ValueError("the divisor must be a whole number above 0")
+    divisor = int(divisor)
+    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
+
+
+def _round(value: float, digits: int = 0) -> int | float:
+    if digits != int(digits) or abs(digits) > 15:
+        raise ValueError("digits are a whole number from -15 to 15")
+    return round(value, int(digits)) if digits else round(value)
+
+
+def _log2(value: float) -> float:
+    if value <= 0:
+        raise ValueError("only numbers above 0 have a logarithm")
+    return math.log2(value)
+
+
+FUNCTIONS = {
+    "min": Function(min, 1, MAX_LIST, takes_list=True),
+    "max": Function(max, 1, MAX_LIST, takes_list=True),
+    "round": Function(_round, 1, 2),
+    "floor": Function(math.floor),
+    "ceil": Function(math.ceil),
+    "len": Function(len),
+    "log2": Function(_log2),
+    "abs": Function(abs),
+    "int": Function(int),
+    "make_divisible": Function(make_divisible, 1, 2),
+}

@@ -1,0 +1,145 @@
+"""From a path or a name to files: what a spec may refer to, and that it stays inside its tree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from composer.errors import Diagnostic, SpecError, did_you_mean
+from composer.spec import zoo
+from composer.spec.document import Document
+from composer.spec.model import SpecFile
+from composer.spec.origin import Origin
+from composer.spec.structure import validate
+from composer.spec.yaml import MAX_BYTES, decode, read
+
+MAX_REFERENCES = 16
+# A path may hold a NUL, be too long, or run in circles through links.
+_PATH_ERRORS = (OSError, ValueError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """One file of a spec: what it says, where it stands, and the folder its references may not leave."""
+
+    content: SpecFile
+    origin: Origin
+    path: Path | None
+    root: Path
+
+
+def open_source(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path | None]:
+    """The document of a path, a name of the zoo or a mapping, and its path if it has one. Raises SpecError."""
+    if isinstance(source, Mapping):
+        return Document.from_mapping(source), None
+    if not isinstance(source, str | Path):
+        found, label = type(source).__name__, "a path, a name, a mapping or a Spec"
+        raise SpecError(Diagnostic("source", f"a spec cannot be a {found}", label=label))
+    text = str(source)
+    if "\n" in text:
+        help = ("write it to a file",)
+        raise SpecError(Diagnostic("source", "a spec is given by path or name, not as text", help=help))
+    path = _find(text) if isinstance(source, str) else Path(source)
+    return read_file(path), path
+
+
+def _find(text: str) -> Path:
+    path = Path(text)
+    found = zoo.find(text) or (None if os.path.exists(path) else zoo.find_path(path))
+    if found is not None:
+        return found
+    if not text or (path.suffix not in (".yaml", ".yml") and not os.path.exists(path)):
+        known = [*zoo.backbones(), *zoo.papers()]
+        hint = did_you_mean(text, known, "`composer list backbones` shows all; a file's path ends in .yaml")
+        raise SpecError(Diagnostic("unknown-spec", f"no spec is called `{text}`", help=hint))
+    return path
+
+
+def read_file(path: Path) -> Document:
+    """The document of one file. Raises SpecError when it is missing, not a regular file, too large or not YAML."""
+    return read(decode(_read_bytes(path), str(path)))
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        # A pipe or a device would block or never end.
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise SpecError(Diagnostic("unreadable", f"`{path}` is not a regular file", label="a YAML file"))
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except _PATH_ERRORS as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError(Diagnostic("unreadable", f"cannot read `{path}`: {reason}")) from error
+
+
+def home(path: Path | None, root: str | Path | None) -> Path:
+    """The folder that the references of a spec may not leave. Raises SpecError."""
+    try:
+        if root is not None:
+            return Path(root).resolve(strict=True)
+        folder = path.parent.resolve() if path else Path.cwd()
+    except _PATH_ERRORS as error:
+        raise SpecError(Diagnostic("root", f"there is no folder `{root or path}`", label="a folder")) from error
+    return zoo.folder().resolve() if folder.is_relative_to(zoo.folder().resolve()) else folder
+
+
+def follow(file: LoadedFile) -> tuple[LoadedFile, ...]:
+    """The chain of files from this one to the one with nodes. Raises SpecError."""
+    chain = [file]
+    while (reference := chain[-1].content.backbone) is not None:
+        origin = chain[-1].origin / "backbone"
+        path, root = _resolve(reference, chain[-1], origin)
+        before = [one.path for one in chain if one.path]
+        if path.resolve() in [one.resolve() for one in before]:
+            trail = " -> ".join(map(str, [*before, path]))
+            raise SpecError(origin.problem("cycle", "the backbone refers back to itself", "another spec", (trail,)))
+        if len(chain) >= MAX_REFERENCES:
+            text = f"more than {MAX_REFERENCES} specs refer to one another"
+            raise SpecError(origin.problem("depth", text, "a spec nearer to its nodes"))
+        document = read_file(path)
+        chain.append(LoadedFile(validate(document), Origin(document), path, root))
+    return tuple(chain)
+
+
+def _resolve(reference: str, file: LoadedFile, origin: Origin) -> tuple[Path, Path]:
+    if not reference.endswith((".yaml", ".yml")):
+        path = zoo.find(reference)
+        if path is None:
+            hint = did_you_mean(reference, zoo.backbones(), "`composer list backbones` shows all")
+            text = f"unknown backbone `{reference}`"
+            raise SpecError(origin.problem("unknown-backbone", text, "a name of the zoo, or a .yaml file", hint))
+        return path, zoo.folder().resolve()
+    path = _inside(reference, file, origin)
+    if path is None:
+        label = "a file, its path relative to this one's" if file.path else "a file below the working folder"
+        raise SpecError(origin.problem("unknown-backbone", f"there is no file `{reference}`", label))
+    return path, file.root
+
+
+def _inside(reference: str, file: LoadedFile, origin: Origin) -> Path | None:
+    """The regular file that a file refers to; None where there is none. Raises SpecError where it leaves the tree."""
+    path = (file.path.parent if file.path else file.root) / reference
+    try:
+        if not path.resolve().is_relative_to(file.root):
+            help = ("copy the file below that folder, or name a wider one with --root",)
+            label = "a file below the folder of the spec that was asked for"
+            raise SpecError(origin.problem("outside-root", f"`{reference}` leaves the spec's own tree", label, help))
+    except _PATH_ERRORS:
+        return None
+    return path if os.path.isfile(path) else None
+
+
+def read_classes(file: LoadedFile) -> tuple[str, ...] | None:
+    """The class names that a file lists or refers to; None where it says nothing of them. Raises SpecError."""
+    value = file.content.classes
+    if value is None or isinstance(value, list):
+        return None if value is None else tuple(value)
+    origin = file.origin / "classes"
+    path = zoo.classes(value) or (_inside(value, file, origin) if value.endswith(".txt") else None)
+    if path is None:
+        label = "a list of names, `imagenet1k`, or a .txt file with a name a line"
+        raise SpecError(origin.problem("classes", f"there are no class names `{value}`", label))
+    return tuple(decode(_read_bytes(path), str(path)).text.splitlines())

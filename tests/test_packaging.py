@@ -1,0 +1,52 @@
+"""What `pip install .` leaves behind works from any folder, without the checkout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from composer.spec import zoo
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Environment variables with which Python finds the installed package, and not this checkout."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
+    for name in ("composer", "specs"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", target]
+    subprocess.run([*install, source], check=True, capture_output=True)
+    here = [path for path in sys.path if path and Path(path).resolve() != ROOT]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(target), *here])}, target
+
+
+def run(installed, folder, *words):
+    environment, _ = installed
+    command = [sys.executable, "-m", "composer", *words]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_zoo_travels_along(installed, tmp_path):
+    code = "import composer, composer.spec.zoo as zoo; print(composer.__file__); print(*zoo.backbones(), *zoo.papers())"
+    environment, target = installed
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    file, names = done.stdout.splitlines()
+    assert Path(file).is_relative_to(target)
+    assert names.split() == [*zoo.backbones(), *zoo.papers()]
+    assert (target / "composer" / "py.typed").is_file()
+
+
+def test_the_main_job_of_the_readme_outside_the_checkout(installed, tmp_path):
+    done = run(installed, tmp_path, "build", "specs/papers/cbam/resnet50.yaml", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    assert "28,089,608" in done.stdout
+    assert len(list((tmp_path / "out").iterdir())) == 3
