@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from composer.mechanisms.mhsa import dim_of_heads
+from composer.mechanisms.mhsa import dim_of_heads, full_precision
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -72,7 +72,7 @@ class BottleneckSelfAttention(nn.Module):
         """Who looks at whom, b heads n n, at least float32; rows sum to 1."""
         q, k, _ = self._heads(x)
         precise = torch.promote_types(q.dtype, torch.float32)
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             logits = torch.einsum("bmip,bmjp->bmij", q.to(precise) * self.head_dim**-0.5, k.to(precise))
         return (logits + self._positions(q)).softmax(-1)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import contextlib
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -85,10 +86,15 @@ def dim_of_heads(name: str, channels: int, num_heads: int) -> int:
 def softmax_of_keys(q: Tensor, k: Tensor, scale: float) -> Tensor:
     """softmax(scale q kᵀ) over keys: b h n p, b h m p -> b h n m, in float32 or better."""
     precise = torch.promote_types(q.dtype, torch.float32)
-    # Autocast would take the product back to half precision.
-    with torch.autocast(q.device.type, enabled=False):
+    with full_precision(q):
         logits = torch.einsum("bhip,bhjp->bhij", q.to(precise) * scale, k.to(precise))
     return logits.softmax(-1)
+
+
+def full_precision(x: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """A region in which autocast does not take products back to half precision."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else contextlib.nullcontext()
 
 
 def straight_through(soft: Tensor) -> Tensor:

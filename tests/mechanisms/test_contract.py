@@ -175,7 +175,7 @@ class Wrong(nn.Module):
         if self.way == "gradient":
             return y * y.detach()
         if self.way == "break":
-            return y * float(y.detach().mean().item() > 1e9) + y
+            return y if y.mean() > 0 else -y
         return y
 
 
