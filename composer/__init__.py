@@ -18,22 +18,24 @@ from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt,
 from composer.registry import layer, mechanism
 
 if TYPE_CHECKING:
-    from composer.anneal import anneal
+    from composer.annealing import anneal
     from composer.api import build, graph, list_backbones, list_mechanisms, load
     from composer.compile.module import ComposedModule
+    from composer.recording import record
     from composer.weights import load_weights
 
 __version__ = "0.1.0"
 
 # Torch takes seconds to import, so what needs it is imported when it is first asked for.
 _LAZY = {
-    "anneal": "composer.anneal",
+    "anneal": "composer.annealing",
     "build": "composer.api",
     "graph": "composer.api",
     "list_backbones": "composer.api",
     "list_mechanisms": "composer.api",
     "load": "composer.api",
     "load_weights": "composer.weights",
+    "record": "composer.recording",
     "ComposedModule": "composer.compile.module",
 }
 
@@ -61,6 +63,7 @@ __all__ = [
     "load",
     "load_weights",
     "mechanism",
+    "record",
 ]
 
 

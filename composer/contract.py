@@ -246,7 +246,10 @@ def _attention(subject: Subject) -> None:
     if attention is None:
         raise Refusal("it offers no `attention(x)`")
     before = module(x)
-    values = attention(x)
+    try:
+        values = attention(x)
+    except NotImplementedError as error:
+        raise Refusal(str(error)) from error
     assert values.shape[0] == x.shape[0], f"attention values of shape {tuple(values.shape)} for a batch of {len(x)}"
     assert values.isfinite().all(), "attention values are not finite"
     assert torch.equal(module(x), before), "asking for its attention values changes its output"

@@ -13,6 +13,7 @@ class PixelGate(nn.Module):
     Shape:   b c h w -> b c h w
     Math:    y = x * sigmoid(W * x)        W: c -> 1, k×k
     Params:  ck² + 1
+    MACs:    ck² h w
     Source:  an example.
     Departs: nothing.
 

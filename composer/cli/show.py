@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from composer import registry
 from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, print_json
 from composer.cli.tables import print_table
-from composer.errors import Diagnostic, InputError, did_you_mean
+from composer.errors import ComposerError, Diagnostic, InputError, did_you_mean
 from composer.schema import describe
 from composer.spec import zoo
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 def command(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A mechanism, layer, backbone or paper's network.")],
+    at: Annotated[tuple[int, int, int], typer.Option(metavar="C H W", help="The size at which to state the cost.")] = (
+        256,
+        14,
+        14,
+    ),
     plugin: Plugins = None,
     format: FormatOption = Format.TEXT,
     quiet: Quiet = False,
@@ -30,7 +36,7 @@ def command(
     """Explain a mechanism or layer (maths, options, source) or a backbone (vars, rules, file)."""
     entry = None if zoo.find(name) else registry.get(name)
     if entry is not None:
-        found = _entry(entry)
+        found = _entry(entry, at)
         if format is Format.JSON:
             print_json(found)
         else:
@@ -49,7 +55,7 @@ def command(
         raise InputError([Diagnostic("unknown-name", f"nothing is called `{name}`", help=hint), *registry.failures()])
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
     models = (entry.settings, entry.options)
     return {
         "name": entry.name,
@@ -64,6 +70,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
             for model in models
             for name, part in model.model_json_schema().get("properties", {}).items()
         },
+        "cost": cost(entry, *size) if entry.category == "mechanism" else None,
         "plugin": entry.plugin.name,
         "source": f"{entry.file}:{entry.line}",
     }
@@ -84,10 +91,50 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
         print(f"filled in from the place: {', '.join(found['facts'])}")
     if entry.replaces:
         print(f"stands in for: {entry.replaces}")
+    if found["cost"]:
+        print("cost at {at}: {parameters:,} parameters, {macs:,} MACs".format(**found["cost"]))
     print(f"from: {entry.plugin.name} ({found['source']})")
     if entry.category == "mechanism":
-        place = "replace: spatial_conv" if entry.replaces else "after: branch"
-        print(f"\nbackbone: resnet50\nattention:\n  - {{use: {entry.name}, {place}}}")
+        print(f"\nYAML:\n{_indented(yaml_snippet(entry))}\n\nPython:\n{_indented(python_snippet(entry))}")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def yaml_snippet(entry: Entry) -> str:
+    """A spec that uses a mechanism where it makes sense."""
+    place = "replace: spatial_conv" if entry.replaces else "after: branch"
+    if entry.kind == "token":
+        # Attention over all positions is for small maps.
+        place = "replace: spatial_conv, where: stage == 4" if entry.replaces else "after: stage, where: last"
+    return f"backbone: resnet50\nattention:\n  - {{use: {entry.name}, {place}}}"
+
+
+def python_snippet(entry: Entry) -> str:
+    """The same mechanism by itself."""
+    values = {"height": 14, "width": 14, "tokens": 196}
+    required = [name for name, default in entry.facts.items() if default is inspect.Parameter.empty]
+    arguments = ", ".join(f"{name}={values.get(name, 256)}" for name in required)
+    x = "torch.randn(2, 196, 256)" if entry.layout == "b n c" else "torch.randn(2, 256, 14, 14)"
+    name = entry.factory.__name__
+    return f"from {entry.factory.__module__} import {name}\n\ny = {name}({arguments})({x})"
+
+
+def cost(entry: Entry, channels: int, height: int, width: int) -> dict[str, Any] | None:
+    """Parameters and MACs of a mechanism with its defaults at a place of this size; None where it refuses it."""
+    from composer.api import graph
+
+    tokens = entry.layout == "b n c"
+    shape: Any = {"shape": [height * width, channels], "layout": "b n c"} if tokens else [channels, height, width]
+    written = {"out_channels": channels, "kernel_size": 3}
+    settings = {name: value for name, value in written.items() if name in entry.settings.model_fields}
+    try:
+        found = graph({"input": shape, "nodes": {"shown": {"op": entry.name, **settings}}})
+    except ComposerError:
+        return None
+    at = f"{height * width} tokens of {channels}" if tokens else f"{channels}×{height}×{width}"
+    return {"at": at, "parameters": found.num_parameters, "macs": found.num_macs}
 
 
 def _spec(spec: Spec) -> dict[str, Any]:

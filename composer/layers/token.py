@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from composer.options import NonNegativeInt
+from composer.options import NonNegativeInt, PositiveInt
 from composer.registry import layer
 
 
@@ -104,3 +105,39 @@ def tokens_to_map(tokens: Tensor, like: Tensor, *, axis: Literal["pixels", "chan
     """
     flat = tokens.transpose(1, 2) if axis == "pixels" else tokens
     return torch.unflatten(flat, 2, like.shape[2:])
+
+
+def _resized_layout(inputs: Sequence[Any], *, source: tuple[int, int], skip: int = 0, **options: Any) -> str | None:
+    shape = tuple(inputs[0].shape)
+    wanted = skip + source[0] * source[1]
+    if len(shape) != 3 or shape[1] != wanted:
+        found = "×".join(map(str, shape))
+        raise ValueError(
+            f"`resize_positions` takes {skip} + {source[0]}×{source[1]} = {wanted} positions, found {found}; "
+            "set source to the grid they were learnt on, and skip to the tokens before it"
+        )
+    layout: str | None = inputs[0].layout
+    return layout
+
+
+@layer("resize_positions", kind="token", layout=_resized_layout)
+def resize_positions(
+    positions: Tensor,
+    *,
+    source: tuple[PositiveInt, PositiveInt],
+    target: tuple[PositiveInt, PositiveInt],
+    skip: NonNegativeInt = 0,
+) -> Tensor:
+    """Position embeddings of one grid on another, by antialiased bicubic interpolation.
+
+    Shape:   1 (skip + h w) c -> 1 (skip + h' w') c        source = (h, w),  target = (h', w')
+    Source:  Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, sec. 3.2. arXiv:2010.11929
+
+    The first `skip` positions, such as that of a class token, stay as they are.
+    """
+    if tuple(source) == tuple(target):
+        return positions
+    kept, grid = positions[:, :skip], positions[:, skip:]
+    grid = grid.transpose(1, 2).unflatten(2, tuple(source))
+    grid = F.interpolate(grid, size=tuple(target), mode="bicubic", antialias=True)
+    return torch.cat([kept, grid.flatten(2).transpose(1, 2)], 1)

@@ -97,7 +97,7 @@ class SplitAttention(nn.Module):
     def attention(self, x: Tensor) -> Tensor:
         """The share of each branch, b R o 1 1; sums to 1 over R (R = 1: in (0, 1); R = 0: there is none)."""
         if self.radix == 0:
-            raise ValueError("splat: radix 0 is a plain convolution and has no attention")
+            raise NotImplementedError("splat: radix 0 is a plain convolution and has no attention")
         return self._select(self._split(x))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import textwrap
 
 import jsonschema
 import pytest
+import torch
 
 import composer
 from composer.spec.references import read_file
@@ -134,3 +137,33 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert "AssertionError" not in done.stderr
     assert done.returncode == (1 if "bad.yaml" in words else 0)
+
+
+@pytest.mark.parametrize("entry", composer.registry.entries("mechanism"), ids=lambda entry: entry.name)
+def test_the_snippets_of_show_work(run, tmp_path, entry):
+    shown = run("show", entry.name, "--at", 64, 14, 14).out
+    _, yaml_text, python = re.split(r"^(?:YAML|Python):$", shown, flags=re.MULTILINE)
+    (tmp_path / "net.yaml").write_text(textwrap.dedent(yaml_text))
+    assert composer.graph(tmp_path / "net.yaml").inserted
+    names = {"torch": torch}
+    exec(textwrap.dedent(python), names)
+    assert names["y"].shape == ((2, 196, 256) if entry.layout == "b n c" else (2, 256, 14, 14))
+    cost = re.search(r"cost at .*: ([\d,]+) parameters, ([\d,]+) MACs", shown)
+    assert cost
+
+
+def test_check_a_mechanism_and_a_plugin_file(run, tmp_path, own_registry):
+    result = run("check", "se_var1", "--format", "json")
+    assert result.code == 0
+    assert {one["status"] for one in result.json["se_var1"]} == {"ok"}
+    assert run("check", "nope").code == 1
+    (tmp_path / "none.py").write_text("x = 1\n")
+    assert "registers no mechanism" in run("check", tmp_path / "none.py").err
+    plugin = tmp_path / "bad.py"
+    plugin.write_text(
+        "import composer\nfrom torch import nn\n\n\n@composer.mechanism('bad_in_test', kind='channel')\n"
+        "class Bad(nn.Module):\n    def forward(self, x):\n        return x.mean((2, 3))\n"
+    )
+    result = run("check", plugin)
+    assert result.code == 1
+    assert re.search(r"keeps the shape\s+failed\s+\(1, 64, 1, 1\) becomes \(1, 64\)", result.out)

@@ -260,3 +260,33 @@ def test_every_layer_is_described(entry):
 
 def test_tensors_print_as_people_write_them():
     assert str(TensorSpec((2, 6, 5, 7), "b c h w")) == "b×6×5×7"
+
+
+def test_positions_of_another_grid_are_timms():
+    from timm.layers import resample_abs_pos_embed
+
+    spec = {
+        "input": [3, 4, 4],
+        "nodes": {
+            "positions": {"op": "parameter", "shape": [1, 17, 6], "init": "normal", "std": 1.0},
+            "resized": {"op": "resize_positions", "source": [4, 4], "target": [3, 7], "skip": 1},
+            "tokens": {"op": "conv2d", "from": "input", "out_channels": 6, "kernel_size": 1},
+            "pooled": "global_avg_pool",
+        },
+        "outputs": {"resized": "resized", "pooled": "pooled"},
+    }
+    model = composer.build(spec)
+    expected = resample_abs_pos_embed(model.get_parameter("positions"), [3, 7], [4, 4])
+    assert torch.equal(model(torch.randn(2, 3, 4, 4))["resized"], expected)
+    spec["nodes"]["resized"]["source"] = [3, 4]
+    with pytest.raises(composer.GraphError, match="1 \\+ 3×4 = 13 positions, found 1×17×6"):
+        composer.graph(spec)
+
+
+def test_a_vision_transformer_takes_its_weights_to_a_larger_input():
+    small = {"depth": 1, "dim": 24, "num_heads": 3, "num_classes": 5}
+    model = composer.build("vit_base_patch16_224", vars=small).eval()
+    wide = composer.load("vit_base_patch16_224", vars={**small, "learnt": 14}, sets=["input=[3, 64, 96]"])
+    other = composer.build(wide).eval()
+    assert composer.load_weights(other, model.state_dict(), require="all").loaded
+    assert other(torch.randn(2, 3, 64, 96)).shape == (2, 5)

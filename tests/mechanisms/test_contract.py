@@ -39,11 +39,12 @@ REFUSALS = {
     },
     ("sk", "branches=1", "trains on one image"): BATCH_OF_TWO,
     ("splat", "radix=1", "trains on one image"): BATCH_OF_TWO,
+    ("splat", "radix=0", "attention values"): "splat: radix 0 is a plain convolution",
     ("sasa", "", "keeps the shape"): LARGER,
     ("sasa", "window=5 num_heads=4", "keeps the shape"): "sasa: window=5 is larger than the map",
 }
 # What hard attention gives is a step: its gradient is the soft one's on purpose.
-EXCEPTIONS = {("mhsa", "mode=hard", "gradients are right"), ("splat", "radix=0", "attention values")}
+EXCEPTIONS = {("mhsa", "mode=hard", "gradients are right")}
 
 # name -> (shape of the map, rule). Symbols: b batch, c channels, h w height and width, n tokens.
 # Rule: a pair is an open interval; a number is the axis that sums to 1.
@@ -77,17 +78,26 @@ MAPS = {
 ENTRIES = [entry for entry in registry.entries("mechanism") if entry.plugin.name == "composer"]
 
 
-def subjects():
+# Seconds each: with the defaults of one mechanism of each kind they run always, the rest with `-m slow`.
+COSTLY = {"ONNX", "torch.export", "torch.compile"}
+ALWAYS = {"cbam", "ge", "sk", "dynconv", "mhsa", "bot"}
+
+
+def cases():
     for entry in ENTRIES:
-        for options in [{}, *OPTIONS.get(entry.name, [])]:
-            words = " ".join(f"{name}={value}" for name, value in options.items())
-            yield pytest.param(Subject(entry, options), words, id=f"{entry.name} {words}".strip())
-        if entry.replaces:
-            yield pytest.param(Subject(entry, {}, groups=16), "", id=f"{entry.name} groups=16")
+        options = [({}, 1), *((one, 1) for one in OPTIONS.get(entry.name, [])), *([({}, 16)] if entry.replaces else [])]
+        for one, groups in options:
+            words = " ".join(f"{name}={value}" for name, value in one.items())
+            for check in contract.CHECKS:
+                plain = not one and groups == 1
+                slow = check in COSTLY and not (plain and entry.name in ALWAYS)
+                slow |= (entry.name, check) == ("sasa", "gradients are right") and not plain
+                name = " ".join(filter(None, [entry.name, words, "groups=16" * (groups > 1), check]))
+                marks = [pytest.mark.slow] if slow else []
+                yield pytest.param(Subject(entry, one, groups), words, check, id=name, marks=marks)
 
 
-@pytest.mark.parametrize("check", contract.CHECKS)
-@pytest.mark.parametrize(("subject", "words"), list(subjects()))
+@pytest.mark.parametrize(("subject", "words", "check"), list(cases()))
 def test_contract(subject, words, check):
     found = contract.verdict(subject, check, contract.CHECKS[check])
     key = (subject.entry.name, words, check)

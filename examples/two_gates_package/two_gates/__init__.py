@@ -13,6 +13,7 @@ class RowColumnGate(nn.Module):
     Shape:   b c h w -> b c h w
     Math:    y = x * sigmoid(V mean_w(U x)) * sigmoid(V mean_h(U x))        U: c -> d,  V: d -> c
     Params:  2cd + c + d
+    MACs:    cd h w + cd (h + w)
     Source:  an example.
     Departs: nothing.
 

@@ -1,0 +1,74 @@
+"""`composer check`: the contract battery on a mechanism, yours or ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from composer import registry
+from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, print_json, say
+from composer.cli.tables import print_table
+from composer.errors import Diagnostic, InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from composer.contract import Verdict
+    from composer.registry import Entry
+
+
+def command(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME|FILE]...", help="Mechanisms, or plugin files; all if none.")
+    ] = None,
+    plugin: Plugins = None,
+    format: FormatOption = Format.TEXT,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run mechanisms through the contract that composer's own pass: gradients, sizes, precision, copies, export …
+
+    Exits with 1 where a check fails. A refusal is a mechanism's own word that it does not do something, and why.
+    """
+    wanted = _entries(names or [])
+    from composer import contract
+
+    results = {}
+    for entry in wanted:
+        say(context, f"checking {entry.name} …")
+        results[entry.name] = list(contract.run(contract.Subject(entry)))
+    if format is Format.JSON:
+        print_json({name: [vars(one) for one in found] for name, found in results.items()})
+    elif len(results) == 1:
+        (found,) = results.values()
+        print_table(("check", "result", "why"), [(one.check, one.status, one.detail) for one in found])
+    else:
+        print_table(("mechanism", "ok", "otherwise"), [_row(name, found) for name, found in results.items()], ("ok",))
+    if any(one.status == "failed" for found in results.values() for one in found):
+        raise typer.Exit(1)
+
+
+def _row(name: str, found: list[Verdict]) -> tuple[str, str, str]:
+    others = [f"{one.check}: {one.status}, {one.detail}" for one in found if one.status != "ok"]
+    return name, f"{len(found) - len(others)} of {len(found)}", "; ".join(others)
+
+
+def _entries(names: list[str]) -> list[Entry]:
+    """The mechanisms of names and of plugin files; all of composer's own for none. Raises InputError, PluginError."""
+    found: list[Entry] = []
+    for name in names:
+        if name.endswith(".py"):
+            registry.load_plugin_file(name)
+            file = str(Path(name).resolve())
+            inside = [entry for entry in registry.entries("mechanism") if str(Path(entry.file).resolve()) == file]
+            if not inside:
+                raise InputError(Diagnostic("plugin", f"`{name}` registers no mechanism", label="@composer.mechanism"))
+            found += inside
+        elif (entry := registry.get(name)) is not None and entry.category == "mechanism":
+            found.append(entry)
+        else:
+            known = [one.name for one in registry.entries("mechanism")]
+            hint = did_you_mean(name, known, "`composer list mechanisms` shows all; a plugin file ends in .py")
+            raise InputError(Diagnostic("unknown-name", f"no mechanism is called `{name}`", help=hint))
+    return found or list(registry.entries("mechanism"))

@@ -1,0 +1,75 @@
+"""Attention values of a network while it runs, without a change to what it computes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from composer import registry
+
+
+@contextlib.contextmanager
+def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Collect `attention(x)` of every mechanism in a model, by its path, for the forward passes inside the block.
+
+    Values have the batch first and their shapes are those that each mechanism documents; several passes are joined
+    along the batch. Each is computed beside the forward pass, without gradients: outputs stay the same bit for bit,
+    batch statistics and random numbers too, and softmax attention stays fused.
+
+    >>> from composer.mechanisms.se import SqueezeExcitation
+    >>> model = nn.Sequential(SqueezeExcitation(8))
+    >>> with record(model) as values:
+    ...     _ = model(torch.zeros(2, 8, 5, 5))
+    >>> {path: tuple(value.shape) for path, value in values.items()}
+    {'0': (2, 8, 1, 1)}
+    """
+    values: dict[str, Tensor] = {}
+    handles = [module.register_forward_pre_hook(_recorder(path, values)) for path, module in _mechanisms(model)]
+    try:
+        yield values
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Mechanisms by path. One inside another is a part of it: CBAM's halves are no places of their own."""
+    kinds = {entry.factory for entry in registry.entries("mechanism") if hasattr(entry.factory, "attention")}
+    found: list[tuple[str, nn.Module]] = []
+    for path, module in model.named_modules():
+        outer = found[-1][0] if found else None
+        inside = outer is not None and (outer == "" or path.startswith(f"{outer}."))
+        if type(module) in kinds and not inside:
+            found.append((path, module))
+    return found
+
+
+def _recorder(path: str, values: dict[str, Tensor]) -> Any:
+    def note(module: Any, inputs: tuple[Any, ...]) -> None:
+        # Before the forward pass: what follows may overwrite its input.
+        value = _attention(module, inputs)
+        if value is not None:
+            values[path] = torch.cat([values[path], value]) if path in values else value
+
+    return note
+
+
+def _attention(module: Any, inputs: tuple[Any, ...]) -> Tensor | None:
+    """The module's attention values, its buffers and the random numbers left as they were."""
+    before = {name: buffer.clone() for name, buffer in module.named_buffers()} if module.training else {}
+    devices = sorted({one.device.index or 0 for one in inputs if isinstance(one, Tensor) and one.is_cuda})
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            value: Tensor = module.attention(*inputs)
+    except NotImplementedError:
+        # Some options leave none: SplAt at radix 0 is a plain convolution.
+        return None
+    finally:
+        for name, buffer in module.named_buffers():
+            if name in before:
+                buffer.copy_(before[name])
+    return value
