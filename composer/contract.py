@@ -40,16 +40,17 @@ class Subject:
     entry: Entry
     options: Mapping[str, Any] = field(default_factory=dict)
     groups: int = 1
+    channels: int = 64
 
-    def build(self, height: int = 7, width: int = 7, channels: int = 64) -> nn.Module:
+    def build(self, height: int = 7, width: int = 7) -> nn.Module:
         """The mechanism as at a place of this size. Raises Refusal with the message of its own ValueError."""
         place = {
-            "channels": channels,
+            "channels": self.channels,
             "height": height,
             "width": width,
             "tokens": height * width,
-            "in_channels": channels,
-            "out_channels": channels,
+            "in_channels": self.channels,
+            "out_channels": self.channels,
             "kernel_size": 3,
             "stride": 1,
             "padding": 1,
@@ -66,13 +67,12 @@ class Subject:
                 raise Refusal(str(error)) from error
         return module
 
-    def sample(
-        self, batch: int = 2, height: int = 7, width: int = 7, channels: int = 64, dtype: torch.dtype | None = None
-    ) -> Tensor:
+    def sample(self, batch: int = 2, height: int = 7, width: int = 7, dtype: torch.dtype = torch.float32) -> Tensor:
         """Random input for such a place."""
-        shape = (batch, height * width, channels) if self.is_token else (batch, channels, height, width)
+        c = self.channels
+        shape = (batch, height * width, c) if self.is_token else (batch, c, height, width)
         x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-        return x.to(dtype or torch.float32)
+        return x.to(dtype)
 
     @property
     def is_token(self) -> bool:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import save_file
 
 import composer
@@ -85,3 +86,17 @@ def test_the_plugin_of_the_plugin_page(run, tmp_path, own_registry):
     result = run("build", spec, "--plugin", path)
     assert result.code == 1
     assert "must be odd" in result.err
+
+
+@pytest.mark.parametrize("entry", registry.entries("mechanism"), ids=lambda entry: entry.name)
+def test_every_mechanism_is_in_the_table(entry):
+    formula = re.search(r"^Params:\s+(.*)$", entry.doc, re.MULTILINE)[1].partition(";")[0].strip()
+    (row,) = re.findall(rf"^\| `{entry.name}` \|.*$", README, re.MULTILINE)
+    assert row.startswith(f"| `{entry.name}` | {entry.kind} | {formula} | pass")
+
+
+def test_the_python_of_the_mechanisms():
+    model = composer.build({"backbone": "resnet18", "attention": [{"use": "dynconv", "replace": "layer4.1.conv2"}]})
+    names = {"composer": composer, "model": model.eval(), "images": torch.randn(1, 3, 64, 64)}
+    exec(fence("Mechanisms", "python"), names)
+    assert list(names["values"]) == ["layer4.1.conv2"]

@@ -81,6 +81,7 @@ def summary(graph: Graph) -> dict[str, Any]:
         "parameters": graph.num_parameters,
         "macs": graph.num_macs,
         "without_attention": {"parameters": plain.num_parameters, "macs": plain.num_macs},
+        "smallest_training_batch": 2 if graph.refusing_one else 1,
         "rules": [
             {
                 "use": added.rule.use or "",
@@ -107,6 +108,9 @@ def print_summary(graph: Graph) -> None:
     for label, total, base in (("parameters", parameters, plain.num_parameters), ("MACs", macs, plain.num_macs)):
         by_attention = f"  ({total - base:+,}, {share(total - base, base)}, by attention)" if graph.added else ""
         print(f"{label:<11} {thousands(total)}{by_attention}")
+    if graph.refusing_one:
+        path, reason = next(iter(graph.refusing_one.items()))
+        print(f"training needs batches of at least 2: {len(graph.refusing_one)} places such as {path} ({reason})")
     if graph.added:
         print()
         rows = [

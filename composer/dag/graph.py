@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from composer.dag.elaborate import elaborate
-from composer.dag.infer import Inference, build
+from composer.dag.infer import Inference, build, refuses_one
 from composer.dag.limits import Limits
 from composer.dag.place import place
 from composer.dag.places import Place, places
@@ -90,6 +90,21 @@ class Graph:
     def inserted(self) -> Mapping[str, int]:
         """Paths of the operations that rules put in, with the number of the rule."""
         return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
+
+    @cached_property
+    def refusing_one(self) -> Mapping[str, str]:
+        """Paths of the operations that cannot train on a batch of one, with the reason."""
+        known: dict[Any, str | None] = {}
+        found = {}
+        for node, inputs in self.operations:
+            operation = node.content
+            assert isinstance(operation, Operation)
+            key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
+            if key not in known:
+                known[key] = refuses_one(operation.entry, operation.arguments, inputs)
+            if reason := known[key]:
+                found[node.path] = reason
+        return found
 
     def networkx(self) -> nx.DiGraph[str]:
         """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,

@@ -66,6 +66,19 @@ def infer(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpe
     return Inferred(TensorSpec(tuple(result.shape), layout), count)
 
 
+def refuses_one(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> str | None:
+    """Why an operation cannot train on a batch of one, as batch norm over a single value cannot; None if it can."""
+    if entry.form != "module":
+        return None
+    tensors = [torch.empty((1, *tensor.shape[1:]), device="meta") for tensor in inputs]
+    try:
+        with torch.device("meta"), torch.no_grad():
+            build(entry, arguments).train()(*tensors)
+    except Exception as error:
+        return _first_words(error, entry.name)
+    return None
+
+
 def build(entry: Entry, arguments: Mapping[str, Any]) -> Any:
     """The entry made ready to be called: a module, a function with its options bound, or the parameter itself."""
     if entry.form == "function":

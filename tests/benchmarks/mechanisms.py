@@ -1,0 +1,111 @@
+"""Mechanisms beside timm's of the same name, with the same weights. Run it: python -m tests.benchmarks.mechanisms"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from timm.layers import CondConv2d, create_attn
+from timm.layers.bottleneck_attn import BottleneckAttn
+from timm.layers.non_local_attn import NonLocalAttn
+from timm.layers.split_attn import SplitAttn
+from torch import nn
+
+from composer import registry
+
+SIZES = ((16, 256, 56, 56), (16, 1024, 14, 14))
+
+
+class Routed(nn.Module):
+    """timm's CondConv2d with the gates that timm's networks compute outside it."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.router = nn.Linear(channels, 8)
+        self.conv = CondConv2d(channels, channels, 3, padding=1, num_experts=8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x, self.router(x.mean((2, 3))).sigmoid())
+
+
+# name -> (options of ours, timm's module for c channels on h × w positions)
+PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = {
+    "se": ({}, lambda c, h, w: create_attn("se", c, rd_ratio=1 / 16, rd_divisor=1)),
+    "ese": ({"gate": "hard_sigmoid"}, lambda c, h, w: create_attn("ese", c)),
+    "eca": ({}, lambda c, h, w: create_attn("eca", c)),
+    "cbam": ({"bias": False, "norm": True}, lambda c, h, w: create_attn("cbam", c, rd_divisor=1)),
+    "splat": ({}, lambda c, h, w: SplitAttn(c, norm_layer=nn.BatchNorm2d)),
+    "condconv": ({}, lambda c, h, w: Routed(c)),
+    "nl": ({"reduction": 8}, lambda c, h, w: NonLocalAttn(c, use_scale=False)),
+    "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
+}
+
+
+def ours(name: str, options: dict[str, Any], channels: int, height: int, width: int) -> nn.Module:
+    entry = registry.get(name)
+    assert entry is not None
+    place = {"channels": channels, "height": height, "width": width, "in_channels": channels, "out_channels": channels}
+    return entry.factory(**{fact: place[fact] for fact in entry.facts if fact in place}, **options)
+
+
+def transplant(mine: nn.Module, theirs: nn.Module) -> None:
+    """The peer's weights, in order; shapes agree up to how a vector is written."""
+    for own, other in zip(mine.parameters(), theirs.parameters(), strict=True):
+        own.data.copy_(other.data.reshape(own.shape) if own.numel() == other.numel() else own.data)
+
+
+def seconds(module: nn.Module, x: torch.Tensor, train: bool) -> float:
+    start = time.perf_counter()
+    if train:
+        module(x).sum().backward()
+        module.zero_grad()
+        x.grad = None
+    else:
+        with torch.no_grad():
+            module(x)
+    if x.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def ratio(mine: nn.Module, theirs: nn.Module, x: torch.Tensor, train: bool, runs: int) -> float:
+    """Median of the ratios of neighbouring runs, which take turns in going first."""
+    found = []
+    for index in range(runs + 2):
+        order = (mine, theirs) if index % 2 else (theirs, mine)
+        taken = {module: seconds(module, x, train) for module in order}
+        found.append(taken[mine] / taken[theirs])
+    return statistics.median(found[2:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, help="a smaller batch, for a machine with little time")
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("names", nargs="*", help=f"among {', '.join(PEERS)}")
+    given = parser.parse_args()
+    print(f"{'ours / timm, ' + given.device:<30}{'forward':>10}{'training step':>15}")
+    for name in given.names or PEERS:
+        options, peer = PEERS[name]
+        for batch, channels, height, width in SIZES:
+            if name in ("nl", "bot") and height > 14:
+                continue
+            for layout in (torch.contiguous_format, torch.channels_last):
+                mine, theirs = ours(name, options, channels, height, width), peer(channels, height, width)
+                if [p.numel() for p in mine.parameters()] == [p.numel() for p in theirs.parameters()]:
+                    transplant(mine, theirs)
+                pair = [module.to(given.device, memory_format=layout) for module in (mine, theirs)]
+                x = torch.randn(given.batch or batch, channels, height, width, device=given.device)
+                x = x.to(memory_format=layout).requires_grad_()
+                forward, step = (ratio(*pair, x, train, given.runs) for train in (False, True))
+                label = f"{name} {channels}×{height}² {'last' if layout == torch.channels_last else 'first'}"
+                print(f"{label:<30}{forward:>10.2f}{step:>15.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
