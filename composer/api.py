@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,13 +53,16 @@ def build(
 ) -> ComposedModule:
     """Compose a network and build it: a plain nn.Module in training mode.
 
-    Weights depend on the seed and each node's path alone, on any device: they are drawn on the CPU, then moved.
+    Weights depend on the seed and each node's path alone, on any device: they are drawn on the CPU, then moved. On the
+    meta device nothing is allocated.
     Raises SpecError, GraphError, or UnavailableError for a device that is not there.
     """
     from composer.compile.module import compile_graph
 
     target = check_device(device)
-    model = compile_graph(graph(source, vars=vars, max_nodes=max_nodes, max_parameters=max_parameters), seed)
+    composed = graph(source, vars=vars, max_nodes=max_nodes, max_parameters=max_parameters)
+    with target if target is not None and target.type == "meta" else contextlib.nullcontext():
+        model = compile_graph(composed, seed)
     return model if target is None and dtype is None else model.to(device=target, dtype=dtype)
 
 
