@@ -13,6 +13,7 @@ from composer.compile.emit import emit_graph
 if TYPE_CHECKING:
     from composer.dag.graph import Graph
     from composer.spec.load import Spec
+    from composer.weights.report import LoadReport
 
 
 class ComposedModule(nn.Module):
@@ -28,6 +29,8 @@ class ComposedModule(nn.Module):
     graph: Graph
     seed: int
     code: str
+    # What `weights:` or `--weights` filled it with, when it was built.
+    weights_report: LoadReport | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ComposedModule:
         twin = type(self).__new__(type(self))
