@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from composer.errors import Diagnostic, SpecError, did_you_mean, one_of
+from composer.errors import Diagnostic, SpecError, did_you_mean
 from composer.spec import zoo
 from composer.spec.document import Document
 from composer.spec.hub import hub_of
@@ -160,7 +160,7 @@ def _weights_file(source: str, file: LoadedFile, origin: Origin) -> str:
 def _key_map_file(name: str, file: LoadedFile, origin: Origin) -> str:
     path = _inside(name, file, origin) if name.endswith((".yaml", ".yml")) else None
     if path is None:
-        hint = did_you_mean(name, zoo.key_maps(), f"the key maps are {one_of(zoo.key_maps())}")
+        hint = did_you_mean(name, zoo.key_maps(), "`composer list keys` shows all; a file's path ends in .yaml")
         raise SpecError(origin.problem("weights", f"there is no key map `{name}`", "one of the zoo, or a file", hint))
     return str(path)
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from composer.errors import Diagnostic, WeightsError, did_you_mean, one_of
+from composer.errors import Diagnostic, WeightsError, did_you_mean
 from composer.spec import zoo
 from composer.spec.document import Document
 from composer.spec.origin import Origin
@@ -74,7 +74,7 @@ def read_key_map(keys: Keys) -> KeyMap:
     text = str(keys)
     path = zoo.key_map(text) or (Path(text) if text.endswith((".yaml", ".yml")) else None)
     if path is None:
-        hint = did_you_mean(text, zoo.key_maps(), f"the key maps are {one_of(zoo.key_maps())}; a file ends in .yaml")
+        hint = did_you_mean(text, zoo.key_maps(), "`composer list keys` shows all; a file's path ends in .yaml")
         raise WeightsError(Diagnostic("weights-keys", f"no key map is called `{text}`", help=hint))
     return _checked(path.stem, read_file(path))
 
