@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+_REPO = r"\w[\w.-]*(/\w[\w.-]*)?"
+# A path inside the repository: no step of it leads up.
+_STEP = r"(?!\.\.?(/|@|$))[^/@]+"
 # Hub -> what may follow its name, and an example.
 _FORMS = {
     "timm": (r"\w+(\.[\w.-]+)?", "timm:resnet50.a1_in1k"),
     "torchvision": (r"\w+(\.\w+)?", "torchvision:ResNet50_Weights.IMAGENET1K_V2"),
     "hf": (
-        r"(?P<repo>[\w.-]+(/[\w.-]+)?)(/(?P<file>(?!\.\.?(/|@|$))[^@]+?))?(@(?P<revision>[\w./-]+))?",
+        rf"(?P<repo>{_REPO})(/(?P<file>{_STEP}(/{_STEP})*))?(@(?P<revision>[\w./-]+))?",
         "hf:timm/resnet50.a1_in1k/model.safetensors@main",
     ),
 }

@@ -49,7 +49,10 @@ def _timm(reference: str, name: str, ema: bool) -> Checkpoint:
         text, help = f"`{reference}` names one set of weights, averaged or not", ("load it without ema",)
         raise WeightsError(Diagnostic("weights-ema", text, help=help))
     if not timm.models.is_model_pretrained(name):
-        hint = did_you_mean(name, timm.list_pretrained(), "`timm.list_pretrained()` names them all")
+        # It has more than a thousand, and a search for what was meant looks at no more.
+        alike = timm.list_pretrained(f"{name[:3]}*")
+        known = [*dict.fromkeys(one.partition(".")[0] for one in alike), *alike]
+        hint = did_you_mean(name, known, "`timm.list_pretrained()` names them all")
         raise WeightsError(Diagnostic("weights-hub", f"timm has no weights `{name}`", help=hint))
     # Its own loading turns files of other projects into its names.
     model = timm.create_model(name, pretrained=True)
