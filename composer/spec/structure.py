@@ -59,8 +59,7 @@ def validate_weights(value: Any) -> WeightsSpec:
     """What a spec may say of its weights, given from outside. Raises SpecError."""
     document = Document.from_mapping({"weights": value}, "<weights>")
     content = _parse(document)
-    if content.weights is None:
-        raise SpecError(_wrong_type(Origin(document) / "weights", _MODELS["WeightsSpec"]))
+    assert content.weights is not None, "there is something given"
     SpecError.check(check_weights(content.weights, Origin(document) / "weights"))
     return content.weights
 

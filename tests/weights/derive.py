@@ -2,9 +2,9 @@
 
     python tests/weights/derive.py torchvision:mobilenet_v2 mobilenetv2_100 > specs/keys/torchvision_mobilenet_v2.yaml
 
-The first is `torchvision:NAME`, `timm:NAME` or a weights file, the second a spec. Tensors are paired by shape and, among
-those of one shape, by order; read what it says, name its origin in the first line, and give it a test in `test_keys.py`:
-two tensors of one shape that stand in another order would be swapped.
+The first is `torchvision:NAME`, `timm:NAME` or a weights file, the second a spec. Tensors are paired by shape and,
+among those of one shape, by order: two that stand in another order would be swapped. So read what it says, put a first
+line `# whose -> ours` before it, and give it a test in `test_keys.py`.
 """
 
 from __future__ import annotations

@@ -192,4 +192,8 @@ def test_what_is_a_path(source):
 
 def test_parts_of_a_reference():
     parts = parse_reference("hf:timm/resnet50.a1_in1k/weights/model.safetensors@refs/pr/3")
-    assert parts.group("repo", "file", "revision") == ("timm/resnet50.a1_in1k", "weights/model.safetensors", "refs/pr/3")
+    assert parts.group("repo", "file", "revision") == (
+        "timm/resnet50.a1_in1k",
+        "weights/model.safetensors",
+        "refs/pr/3",
+    )
