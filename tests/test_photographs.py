@@ -39,10 +39,10 @@ def rule_for(name: str) -> dict[str, Any]:
     """A place for any mechanism, the same on every backbone of inverted residuals."""
     entry = registry.get(name)
     place = {"replace": "spatial_conv"} if entry.replaces else {"after": "branch"}
-    # Attention over all positions is for small maps.
-    where = {"where": "height <= 7"} if entry.kind == "token" else {}
     # Its groups would be as many as those of the depthwise convolution.
     options = {"with": {"cardinality": 1}} if name == "splat" else {}
+    # Attention over all positions, and dense convolutions instead of depthwise ones, are for small maps.
+    where = {"where": "height <= 7"} if entry.kind == "token" or options else {}
     return {"use": name, **place, **where, **options, "start": "identity"}
 
 

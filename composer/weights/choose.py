@@ -29,7 +29,10 @@ def choose(spec: Spec, given: str | Path | Mapping[str, Any] | None, *, download
     """
     if given is None:
         return _of_spec(spec, download)
-    weights = validate_weights(str(given) if isinstance(given, Path) else given)
+    if isinstance(given, Path):
+        # A Path is a file whatever its name says.
+        return WeightsSpec(source=str(given.absolute()))
+    weights = validate_weights(given)
     return None if weights.source == NO_WEIGHTS else weights
 
 

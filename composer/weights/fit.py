@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from torch import Tensor
 
 from composer.dag.graph import Graph
-from composer.errors import Diagnostic, WeightsError, did_you_mean, one_of
+from composer.errors import Diagnostic, WeightsError, one_of
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.keys import KeyMap, Keys, known_key_maps, read_key_map
 from composer.weights.names import Shapes, heads, shapes_of, whole_backbone, within
@@ -138,10 +138,3 @@ def _explicit(keys: KeyMap, checkpoint: Checkpoint) -> Fitted:
             renamed[ours] = name
     tensors = {ours: checkpoint.tensors[name] for ours, name in renamed.items()}
     return Fitted(tensors, keys.name, tuple(dropped))
-
-
-def unknown_choice(name: str, value: object, known: Iterable[str]) -> WeightsError:
-    """For a value of `require` or `match` that there is not."""
-    choices = list(known)
-    help = did_you_mean(value, choices)
-    return WeightsError(Diagnostic("weights-option", f"`{name}` cannot be `{value}`", label=one_of(choices), help=help))

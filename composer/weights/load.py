@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from composer.errors import Diagnostic, WeightsError, one_of
+from composer.errors import Diagnostic, WeightsError, did_you_mean, one_of
 from composer.spec.hub import hub_of
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.compare import Require, compare, require_fit
-from composer.weights.fit import Wanted, by_name, by_order, unknown_choice
+from composer.weights.fit import Wanted, by_name, by_order
 from composer.weights.hub import fetch
 from composer.weights.keys import Keys
 from composer.weights.read import read_checkpoint
 from composer.weights.report import LoadReport
+from composer.weights.unwrap import unwrap
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
@@ -27,7 +28,7 @@ Match = Literal["name", "order"]
 
 def load_weights(
     model: ComposedModule,
-    source: str | Path | Mapping[str, Tensor] | Checkpoint,
+    source: str | Path | Mapping[str, Any] | Checkpoint,
     *,
     require: Require = "backbone",
     match: Match = "name",
@@ -37,7 +38,7 @@ def load_weights(
     """Copy weights into a composed network.
 
     source   a .safetensors, .pt, .pth, .bin, .ckpt or .tar file, a hub reference (`timm:…`, `torchvision:…`, `hf:…`),
-             a mapping name -> tensor, or what `read_checkpoint` gave
+             a mapping name -> tensor (wrapped or not), or what `read_checkpoint` gave
     require  `backbone`: the source must fit, but for what attention rules put in or took out, what `outputs` leave
              out, and a classifier of another size; `all`: it must fit exactly; `any`: what fits is copied
     match    `name`, or `order`: the n-th tensor of the source is the n-th of the plain backbone
@@ -47,12 +48,7 @@ def load_weights(
     Raises WeightsError, with every name that does not fit, and UnavailableError for a hub that cannot be asked. The
     network is then as it was.
     """
-    for name, value, known in (("require", require, get_args(Require)), ("match", match, get_args(Match))):
-        if value not in known:
-            raise unknown_choice(name, value, known)
-    if keys is not None and match == "order":
-        text = "`keys` maps names, and `match: order` looks at none"
-        raise WeightsError(Diagnostic("weights-keys", text, help=("drop one of the two",)))
+    WeightsError.check(_wrong_options(require, match, keys))
     checkpoint = open_source(source, ema=ema)
     own = model.state_dict()
     wanted = Wanted({name: tuple(tensor.shape) for name, tensor in own.items()}, model.graph)
@@ -67,19 +63,25 @@ def load_weights(
     return report
 
 
-def open_source(source: str | Path | Mapping[str, Tensor] | Checkpoint, *, ema: bool = False) -> Checkpoint:
+def open_source(source: str | Path | Mapping[str, Any] | Checkpoint, *, ema: bool = False) -> Checkpoint:
     """The checkpoint of whatever `load_weights` takes. Raises WeightsError or UnavailableError."""
     if isinstance(source, Checkpoint):
         return source
     if isinstance(source, str) and hub_of(source):
         return fetch(source, ema=ema)
-    if not isinstance(source, Mapping):
-        return read_checkpoint(Path(source), ema=ema)
-    wrong = [str(name) for name, tensor in source.items() if not isinstance(tensor, Tensor)]
-    if wrong:
-        text = f"the mapping holds what is no tensor under {one_of(wrong, 6)}"
-        raise WeightsError(Diagnostic("weights-file", text, label="a mapping of names to tensors"))
-    return Checkpoint("the mapping", source)
+    if isinstance(source, Mapping):
+        return unwrap(source, "the mapping", ema=ema)
+    return read_checkpoint(source, ema=ema)
+
+
+def _wrong_options(require: str, match: str, keys: Keys | None) -> Iterator[Diagnostic]:
+    for name, value, known in (("require", require, get_args(Require)), ("match", match, get_args(Match))):
+        if value not in known:
+            text, hint = f"`{name}` cannot be `{value}`", did_you_mean(value, known)
+            yield Diagnostic("weights-option", text, label=one_of(known), help=hint)
+    if keys is not None and match == "order":
+        text = "`keys` maps names, and `match: order` looks at none"
+        yield Diagnostic("weights-keys", text, help=("drop one of the two",))
 
 
 def _problems(found: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> Iterator[Diagnostic]:

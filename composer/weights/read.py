@@ -19,11 +19,12 @@ from composer.weights.unwrap import AVERAGED, common_prefix, unwrap
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 
 
-def read_checkpoint(path: Path, *, ema: bool = False) -> Checkpoint:
+def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
     """The weights of a file: .safetensors, or what torch.save wrote. `ema` asks for averaged ones.
 
     Raises WeightsError for a file that cannot be read, holds no weights, or would have to run code.
     """
+    path = Path(path)
     if path.is_dir():
         raise WeightsError(Diagnostic("weights-file", f"`{path}` is a folder", label="a file"))
     if not path.is_file():

@@ -87,6 +87,8 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
 
     for path in (zoo.find(name) for name in [*zoo.backbones(), *zoo.papers()]):
         assert not list(validator.iter_errors(read_file(path).plain())), path
+    for right in ("w.pt", "timm:resnet50", {"source": "w.pt", "require": "any", "keys": "mine.yaml", "ema": True}):
+        assert not list(validator.iter_errors({"backbone": "resnet50", "weights": right})), right
     for wrong in (
         {"backbone": "resnet51"},
         {"backbone": "resnet50", "nodes": {"a": "relu"}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 import torch
@@ -86,6 +87,8 @@ def test_what_is_given_wins_over_the_spec(folder, small, monkeypatch):
     assert seed_of(composer.build(path, weights={"source": "three.pt", "require": "all"}), small) == 3
     assert seed_of(composer.build(path, weights="none"), small) == 0
     assert seed_of(composer.build(composer.load(path), weights="none"), small) == 0
+    (folder / "one.pt").rename(folder / "sub" / "timm:one.pt")
+    assert seed_of(composer.build(small, weights=Path("timm:one.pt")), small) == 1
 
 
 def test_what_is_given_and_makes_no_sense(small):

@@ -103,6 +103,13 @@ def test_the_report_says_what_was_taken(plain, tmp_path):
     assert str(report) == said
 
 
+def test_what_a_training_loop_saved_without_a_file(plain):
+    loop = {"model": plain.state_dict(), "model_ema": {"fc.bias": torch.zeros(5)}, "epoch": 3}
+    model = composer.build(plain.spec)
+    assert composer.load_weights(model, loop).entry == "model"
+    assert composer.load_weights(model, loop, ema=True, require="any").loaded == ("fc.bias",)
+
+
 def test_a_network_whose_own_names_look_wrapped(tmp_path):
     nodes = {"conv": {"op": "conv2d", "out_channels": 4, "kernel_size": 1}, "bn": "batch_norm"}
     spec = {"input": [3, 8, 8], "blocks": {"body": {"nodes": nodes}}, "nodes": {"model": {"block": "body"}}}
