@@ -21,8 +21,8 @@ def compare(fitted: Fitted, wanted: Wanted, checkpoint: Checkpoint) -> LoadRepor
     # Something else stands in for the backbone's node, with a tensor of that name but not of that shape.
     displaced = [
         name
-        for name in inserted
-        if name in found and found[name] != own[name] and wanted.backbone.get(name) == found[name]
+        for name in own
+        if name in inserted and name in found and found[name] != own[name] and wanted.backbone.get(name) == found[name]
     ]
     misshapen = {
         name: (found[name], own[name])
