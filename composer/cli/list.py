@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ class What(enum.StrEnum):
     LAYERS = "layers"
     BACKBONES = "backbones"
     PAPERS = "papers"
+    KEYS = "keys"
 
 
 def command(
@@ -31,7 +33,7 @@ def command(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List mechanisms, layers, backbones and the papers' networks."""
+    """List mechanisms, layers, backbones, the papers' networks, and key maps for other libraries' weights."""
     wanted = [one for one in What if one is not What.ALL] if what is What.ALL else [what]
     found = {one.value: _rows(one, pattern) for one in wanted}
     if format is Format.JSON:
@@ -57,9 +59,20 @@ def _rows(what: What, pattern: str) -> Sequence[dict[str, Any]]:
 
         names = zoo.backbones(pattern) if what is What.BACKBONES else zoo.papers(pattern)
         return [{"name": name} for name in names]
+    if what is What.KEYS:
+        return _key_maps(pattern)
     from composer import registry
 
     return [
         {"name": entry.name, "kind": entry.kind, "from": entry.plugin.name, "summary": entry.summary}
         for entry in registry.entries(what.value.removesuffix("s"), pattern)
     ]
+
+
+def _key_maps(pattern: str) -> list[dict[str, Any]]:
+    from composer.spec import zoo
+
+    found = {name: zoo.key_map(name) for name in zoo.key_maps() if fnmatchcase(name, pattern)}
+    # The first line of each says whose names it knows.
+    heads = {name: path.read_text(encoding="utf-8").splitlines()[0] for name, path in found.items() if path}
+    return [{"name": name, "names": head.removeprefix("# ")} for name, head in heads.items()]

@@ -16,6 +16,7 @@ from composer.errors import Diagnostic, InputError
 if TYPE_CHECKING:
     from composer.dag.graph import Graph
     from composer.spec.load import Spec
+    from composer.weights.report import LoadReport
 
 
 class ComposedModule(nn.Module):
@@ -31,6 +32,8 @@ class ComposedModule(nn.Module):
     graph: Graph
     seed: int
     code: str
+    # What `weights:` or `--weights` filled it with, when it was built.
+    weights_report: LoadReport | None = None
 
     @property
     def num_features(self) -> int:

@@ -10,7 +10,7 @@ from torch import nn
 
 # What a composed module has besides; `self` would be overwritten by a variable of the generated forward.
 OWN = (
-    *("spec", "graph", "seed", "self"),
+    *("spec", "graph", "seed", "self", "weights_report"),
     *("forward_features", "forward_head", "num_features", "num_classes", "feature_info"),
     *("head_hidden_size", "get_classifier", "reset_classifier"),
 )
