@@ -30,7 +30,7 @@ ALLOWED = {
         "composer.spec",
         "composer.dag",
     },
-    "compile": {"torch", "composer.dag", "composer.compile", "composer.spec"},
+    "compile": {"torch", "composer.errors", "composer.dag", "composer.compile", "composer.spec"},
     "weights": {
         "torch",
         "safetensors",

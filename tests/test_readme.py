@@ -109,3 +109,13 @@ def test_the_python_of_the_mechanisms():
     names = {"composer": composer, "model": model.eval(), "images": torch.randn(1, 3, 64, 64)}
     exec(fence("Mechanisms", "python"), names)
     assert list(names["values"]) == ["layer4.1.conv2"]
+
+
+def test_the_python_of_features():
+    names = {"images": torch.randn(1, 3, 64, 64)}
+    exec(fence("Features and classifiers", "python"), names)
+    assert {name: tuple(value.shape[1:]) for name, value in names["pyramid"](names["images"]).items()} == {
+        "c3": (512, 8, 8),
+        "c5": (2048, 2, 2),
+    }
+    assert names["model"](names["images"]).shape == (1, 10)

@@ -13,7 +13,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, build, refuses_one
+from composer.dag.levels import Level, levels
 from composer.dag.limits import Limits
+from composer.dag.outputs import take_outputs
 from composer.dag.place import place
 from composer.dag.places import Place, places
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec, num_parameters
@@ -78,6 +80,16 @@ class Graph:
     def places(self) -> list[Place]:
         """Where attention can go."""
         return places(self.root)
+
+    @cached_property
+    def levels(self) -> list[Level]:
+        """Features at each scale, from the finest on."""
+        return levels(self.root, self.places)
+
+    @cached_property
+    def head(self) -> Place | None:
+        """The classifier: the last place of the site `head`."""
+        return next((place for place in reversed(self.places) if "head" in place.node.sites), None)
 
     @cached_property
     def added(self) -> tuple[Added, ...]:
@@ -151,7 +163,8 @@ def _is_mechanism(node: Node) -> bool:
 def compose(spec: Spec, limits: Limits | None = None) -> Graph:
     """A spec's network with its attention in place and checked, nothing allocated. Raises GraphError."""
     limits, inference = limits or Limits(), Inference()
-    root = place(elaborate(spec, limits, inference), spec, limits, inference)
+    backbone = elaborate(spec, limits, inference)
+    root = take_outputs(place(backbone, spec, limits, inference), backbone, spec)
     if problem := _classes_problem(spec, root):
         raise GraphError(problem)
     return Graph(spec, root, limits)

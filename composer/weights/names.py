@@ -26,12 +26,10 @@ def whole_backbone(graph: Graph) -> Graph:
 
     Names of its tensors that the network does not have are `left out` in a report, not `unexpected`.
     """
-    base = graph.spec.files[-1].content
-    spec = replace(graph.spec, rules=(), nodes=dict(base.nodes or {}), outputs=base.outputs)
-    if spec.nodes == graph.spec.nodes and spec.outputs == graph.spec.outputs:
+    if graph.spec.outputs in (None, graph.spec.own_outputs):
         return graph.plain
     try:
-        return compose(spec, graph.limits)
+        return compose(replace(graph.spec, rules=(), outputs=None), graph.limits)
     except GraphError:
         # An input that is enough for the outputs may be too small for what they leave out.
         return graph.plain
