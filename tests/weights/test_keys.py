@@ -36,6 +36,7 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
         ("resnet18", "resnet18", ""),
         ("resnet50", "resnet50", ""),
         ("mobilenet_v2", "mobilenetv2_100", "torchvision_mobilenet_v2"),
+        ("efficientnet_b0", "efficientnet_b0", "torchvision_efficientnet"),
         pytest.param("resnext50_32x4d", "resnext50_32x4d", "", marks=pytest.mark.slow),
         pytest.param("vit_b_16", "vit_base_patch16_224", "torchvision_vit", marks=pytest.mark.slow),
     ],
@@ -67,6 +68,15 @@ def test_a_small_vit_of_torchvisions(tmp_path):
         assert torch.allclose(model(x), peer(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["efficientnet_b1", "efficientnet_b4", "efficientnet_b7"])
+def test_every_depth_of_efficientnet(name):
+    with torch.device("meta"):
+        theirs = torchvision.models.get_model(name, weights=None).state_dict()
+    keys = read_key_map("torchvision_efficientnet")
+    renamed = [(keys.rename(key), tuple(tensor.shape)) for key, tensor in theirs.items()]
+    assert renamed == list(shapes_of(composer.graph(name)).items())
+
+
 def test_the_names_in_torchvisions_files_of_vit():
     with torch.device("meta"):
         names = list(torchvision.models.vit_b_16(weights=None).state_dict())
@@ -92,6 +102,7 @@ def test_the_names_in_torchvisions_files_of_densenet(name):
     [
         ("mobilenet_v2", "mobilenetv2_100", "torchvision_mobilenet_v2"),
         ("vit_b_16", "vit_base_patch16_224", "torchvision_vit"),
+        ("efficientnet_b0", "efficientnet_b0", "torchvision_efficientnet"),
         ("resnet50", "resnet50", None),
     ],
 )
