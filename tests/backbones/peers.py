@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import composer
+from composer.dag.places import select
+from composer.dag.scope import num_parameters
 
 Create = Callable[[], nn.Module]
 
@@ -51,11 +54,11 @@ def assert_close(found: Tensor, wanted: Tensor, what: str, *, exact: bool) -> No
     assert difference <= (0 if exact else 1e-5 * max(1.0, wanted.abs().max().item())), f"{what}: {difference:.1e}"
 
 
-def check_count(name: str, create: Create) -> None:
+def check_count(name: str, create: Create, vars: Mapping[str, Any] | None = None) -> None:
     """The peer's number of parameters, without allocating either network."""
     with torch.device("meta"):
         peer = create()
-    assert composer.graph(name).num_parameters == sum(parameter.numel() for parameter in peer.parameters())
+    assert composer.graph(name, vars=vars).num_parameters == sum(parameter.numel() for parameter in peer.parameters())
 
 
 def check_num_classes(name: str) -> None:
@@ -74,8 +77,30 @@ def check_input(name: str, create: Create) -> None:
         peer = create().default_cfg
     ours = next(iter(composer.load(name).inputs.values()))
     assert tuple(ours.shape) == tuple(peer["input_size"])
-    assert tuple(ours.mean), tuple(ours.std) == (tuple(peer["mean"]), tuple(peer["std"]))
+    assert (tuple(ours.mean), tuple(ours.std)) == (tuple(peer["mean"]), tuple(peer["std"]))
     assert (ours.interpolation, ours.crop) == (peer["interpolation"], peer["crop_pct"])
+
+
+def check_features(name: str, create: Create) -> None:
+    """The site `features`, or the root node that holds the last stage, has the peer's `num_features` (timm's)."""
+    with torch.device("meta"):
+        peer = create()
+    graph = composer.graph(name)
+    found = select(graph.places, "features") or select(graph.places, "stage")[-1:]
+    path = found[0].node.path.split(".")[0]
+    assert graph.root.tensor(path).channels == peer.num_features
+    assert graph.root.tensor(path).layout == "b c h w"
+
+
+def check_grey(name: str, size: int = 96) -> None:
+    """Images of one channel and another size: only the first convolution has other weights."""
+    image = {"shape": [1, size, size], "mean": [0.5], "std": [0.5]}
+    grey, plain = composer.graph({"backbone": name, "input": image}), composer.graph(name)
+    assert {key: tensor.shape for key, tensor in grey.outputs.items()} == {
+        key: tensor.shape for key, tensor in plain.outputs.items()
+    }
+    (stem, *_), (usual, *_) = grey.operations, plain.operations
+    assert plain.num_parameters - grey.num_parameters == num_parameters(usual[0]) - num_parameters(stem[0]) > 0
 
 
 def randomised(model: nn.Module) -> nn.Module:

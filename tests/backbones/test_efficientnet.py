@@ -1,20 +1,72 @@
-"""EfficientNet and EfficientNet-Lite beside timm's."""
+"""EfficientNet, EfficientNet-Lite and EfficientNetV2 beside timm's."""
 
 from __future__ import annotations
 
 import pytest
 import timm
-from backbones.peers import check_count, check_input, check_parity
+from backbones.peers import check_count, check_features, check_grey, check_input, check_parity
+from pytest import approx
 
 import composer
 
-# timm's own, which are the papers' rounded: 5.3 M, 7.8, 9.2, 12, 19, 30, 43 and 66 (Tan & Le 2019, table 2).
-PARAMETERS = {
-    "efficientnet_b0": 5_288_548,
-    "efficientnet_lite0": 4_652_008,
+# Parameters, and the millions of parameters and MACs that Tan & Le state: 2019, table 2, and 2021, table 7.
+SIZES = {
+    "efficientnet_b0": (5_288_548, 5.3, 390),
+    "efficientnet_b1": (7_794_184, 7.8, 700),
+    "efficientnet_b2": (9_109_994, 9.2, 1000),
+    "efficientnet_b3": (12_233_232, 12, 1800),
+    "efficientnet_b4": (19_341_616, 19, 4200),
+    "efficientnet_b5": (30_389_784, 30, 9900),
+    "efficientnet_b6": (43_040_704, 43, 19_000),
+    "efficientnet_b7": (66_347_960, 66, 37_000),
+    "efficientnetv2_s": (21_458_488, 22, None),
+    "efficientnet_lite0": (4_652_008, None, None),
 }
 
 
-@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_lite0"])
+def create(name):
+    return lambda: timm.create_model(name)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_lite0", "efficientnetv2_s"])
 def test_parity(name):
-    check_parity(name, lambda: timm.create_model(name))
+    check_parity(name, create(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [f"efficientnet_b{size}" for size in range(1, 8)])
+def test_parity_of_the_larger(name):
+    check_parity(name, create(name))
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_are_the_peers_and_the_papers(name):
+    parameters, millions, million_macs = SIZES[name]
+    graph = composer.graph(name)
+    assert graph.num_parameters == parameters
+    assert millions is None or parameters / 1e6 == approx(millions, rel=0.03)
+    assert million_macs is None or graph.num_macs / 1e6 == approx(million_macs, rel=0.05)
+    check_count(name, create(name))
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_input_is_the_peers(name):
+    check_input(name, create(name))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_b7", "efficientnet_lite0", "efficientnetv2_s"])
+def test_features_have_the_peers_channels(name):
+    check_features(name, create(name))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "efficientnet_lite0", "efficientnetv2_s"])
+def test_grey_images(name):
+    check_grey(name)
+
+
+def test_v2_fuses_early_and_attends_late():
+    places = composer.graph("efficientnetv2_s").places
+    assert [place.stage for place in places if "gate" in place.node.sites] == 6 * [4] + 9 * [5] + 15 * [6]
+    groups = [place.facts("replace", last=False)["groups"] for place in places if "spatial_conv" in place.node.sites]
+    assert groups[:10] == 10 * [1]
+    assert min(groups[10:]) > 1
