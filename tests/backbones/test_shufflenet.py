@@ -6,8 +6,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from backbones.peers import assert_close, check_grey, check_num_classes, check_parity, randomised
-from pytest import approx
+from backbones.peers import (
+    assert_close,
+    check_count,
+    check_features,
+    check_grey,
+    check_num_classes,
+    check_parity,
+    check_published,
+    randomised,
+)
 
 import composer
 
@@ -18,26 +26,41 @@ SIZES = {
     "shufflenet_v2_x1_5": (3_503_624, 3.5, 299),
     "shufflenet_v2_x2_0": (7_393_996, 7.4, 591),
 }
+LARGE = ["shufflenet_v2_x1_5", "shufflenet_v2_x2_0"]
+SMALL = [name for name in SIZES if name not in LARGE]
 V1 = "shufflenet_v1_g3_x1_0"
 
 
-@pytest.mark.parametrize("name", SIZES)
+def create(name):
+    return getattr(torchvision.models, name)
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_v2_parity(name):
-    check_parity(name, getattr(torchvision.models, name))
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_v2_sizes_are_the_papers(name):
-    parameters, millions, million_macs = SIZES[name]
-    graph = composer.graph(name)
+    graph, peer = check_parity(name, create(name))
+    check_features(graph, peer.fc.in_features)
+    parameters, *published = SIZES[name]
     assert graph.num_parameters == parameters
-    assert parameters / 1e6 == approx(millions, rel=0.03)
-    assert graph.num_macs / 1e6 == approx(million_macs, rel=0.03)
+    check_published(graph, *published)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LARGE)
+def test_v2_parity_of_the_larger(name):
+    check_parity(name, create(name))
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_v2_sizes_of_the_larger(name):
+    graph = check_count(name, create(name))
+    parameters, *published = SIZES[name]
+    assert graph.num_parameters == parameters
+    check_published(graph, *published)
 
 
 @pytest.mark.parametrize("name", ["shufflenet_v2_x0_5", V1])
 def test_grey_images(name):
-    check_grey(name)
+    check_grey(name, {V1: 1_865_728, **{name: parameters for name, (parameters, *_) in SIZES.items()}}[name])
 
 
 def test_v1_parameters_worked_by_hand():
@@ -50,8 +73,10 @@ def test_v1_parameters_worked_by_hand():
     stage4 += 3 * ((320 * 240 + 480) + (2160 + 480) + (80 * 960 + 1920))
     classifier = 960 * 1000 + 1000
     assert (stem, stage2, stage3, stage4) == (696, 39_552, 307_680, 556_800)
-    assert composer.graph(V1).num_parameters == stem + stage2 + stage3 + stage4 + classifier == 1_865_728
-    check_num_classes(V1)
+    graph = composer.graph(V1)
+    assert graph.num_parameters == stem + stage2 + stage3 + stage4 + classifier == 1_865_728
+    check_features(graph, 960)
+    check_num_classes(V1, graph)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +85,7 @@ def test_v1_parameters_worked_by_hand():
 )
 def test_v1_macs_are_the_papers(groups, width, stem, million_macs):
     vars = {"groups": groups, "widths": [width, 2 * width, 4 * width], "stem": stem}
-    assert composer.graph(V1, vars=vars).num_macs / 1e6 == approx(million_macs, rel=0.015)
+    assert composer.graph(V1, vars=vars).num_macs / 1e6 == pytest.approx(million_macs, rel=0.015)
 
 
 @pytest.mark.parametrize("training", [False, True])
