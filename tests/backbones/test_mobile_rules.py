@@ -18,7 +18,7 @@ BACKBONES = [
     "mobilenetv2_050",
     "mobilenetv3_small_100",
     "semnasnet_100",
-    "shufflenet_v1_g3_x1_0",
+    "shufflenet_v1_x1_0_g3",
     "shufflenet_v2_x0_5",
 ]
 
@@ -75,7 +75,7 @@ def test_eca_in_place_of_the_native_gate(name):
     train_a_step(model)
 
 
-@pytest.mark.parametrize("name", ["shufflenet_v1_g3_x1_0", "shufflenet_v2_x0_5"])
+@pytest.mark.parametrize("name", ["shufflenet_v1_x1_0_g3", "shufflenet_v2_x0_5"])
 def test_sk_in_place_of_each_depthwise_convolution(name):
     plain, model = plain_and_composed(name, {"use": "sk", "replace": "spatial_conv", "expect": 16})
     # Two branches of 9 c weights and a norm, a squeeze to 32 or c / 16 with its norm, and two rows for each channel.
@@ -96,7 +96,7 @@ def test_sk_in_place_of_each_depthwise_convolution(name):
         ("condconv", "semnasnet_100", "blocks.**.conv_*", 47),
         ("dynconv", "mobilenetv2_050", "blocks.**.conv_*", 50),
         ("dynconv", "mobilenetv3_small_100", "blocks.**.conv_*", 32),
-        ("dynconv", "shufflenet_v1_g3_x1_0", "stage*.*.conv[123]", 48),
+        ("dynconv", "shufflenet_v1_x1_0_g3", "stage*.*.conv[123]", 48),
         ("dynconv", "shufflenet_v2_x0_5", "stage*.*.branch2.[035]", 48),
     ],
 )

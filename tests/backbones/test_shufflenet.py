@@ -28,7 +28,7 @@ SIZES = {
 }
 LARGE = ["shufflenet_v2_x1_5", "shufflenet_v2_x2_0"]
 SMALL = [name for name in SIZES if name not in LARGE]
-V1 = "shufflenet_v1_g3_x1_0"
+V1 = "shufflenet_v1_x1_0_g3"
 
 
 def create(name):
