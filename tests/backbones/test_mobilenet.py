@@ -72,7 +72,7 @@ def test_other_widths_are_the_peers(name, width, peer):
 
 @pytest.mark.parametrize("name", ["mobilenetv1_100", "mobilenetv2_100", "mobilenetv3_small_100", "semnasnet_100"])
 def test_grey_images(name):
-    check_grey(name, SIZES[name][0])
+    check_grey(name)
 
 
 def test_native_attention_of_mobilenetv3_and_mnasnet():
