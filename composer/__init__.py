@@ -19,7 +19,7 @@ from composer.registry import layer, mechanism
 
 if TYPE_CHECKING:
     from composer.annealing import anneal
-    from composer.api import build, graph, list_backbones, list_mechanisms, load
+    from composer.api import build, graph, list_backbones, list_mechanisms, list_papers, load
     from composer.compile.module import ComposedModule
     from composer.recording import record
     from composer.weights import load_weights
@@ -33,6 +33,7 @@ _LAZY = {
     "graph": "composer.api",
     "list_backbones": "composer.api",
     "list_mechanisms": "composer.api",
+    "list_papers": "composer.api",
     "load": "composer.api",
     "load_weights": "composer.weights",
     "record": "composer.recording",
@@ -60,6 +61,7 @@ __all__ = [
     "layer",
     "list_backbones",
     "list_mechanisms",
+    "list_papers",
     "load",
     "load_weights",
     "mechanism",
