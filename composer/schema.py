@@ -24,7 +24,7 @@ def schema() -> dict[str, Any]:
     parts["Rule"] = _rule(parts["Rule"])
     short = {"type": "array", "items": _or_expression({"type": "integer"})}
     parts["InputSpec"] = {"anyOf": [short, parts["InputSpec"]]}
-    names = {"enum": zoo.backbones()}
+    names = {"enum": [*zoo.backbones(), *zoo.papers()]}
     whole["properties"]["backbone"] = {"anyOf": [names, {"type": "string", "pattern": r"\.ya?ml$"}]}
     whole["definitions"] = parts
     del whole["$defs"]
