@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from composer.errors import Diagnostic, UnavailableError
 from composer.spec import zoo
 from composer.spec.catalogue import experiments
 from composer.spec.load import Spec, load
+from composer.spec.references import NO_WEIGHTS
 
 if TYPE_CHECKING:
     import torch
@@ -48,19 +50,39 @@ def build(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     seed: int = 0,
+    weights: str | Path | Mapping[str, Any] | None = None,
+    download: bool = False,
     max_nodes: int | None = None,
     max_parameters: int | None = None,
 ) -> ComposedModule:
     """Compose a network and build it: a plain nn.Module in training mode.
 
-    Weights depend on the seed and each node's path alone, on any device: they are drawn on the CPU, then moved.
-    Raises SpecError, GraphError, or UnavailableError for a device that is not there.
+    Weights depend on the seed and each node's path alone, on any device: they are drawn on the CPU, then moved; or
+    they are those that the spec or `weights` names. `model.weights_report` says what became of each tensor.
+
+    weights   in place of the spec's `weights`: a path, a hub reference (`timm:resnet50`), a mapping as in a spec, or
+              `none`
+    download  let a reference that the spec itself writes connect
+    Raises SpecError, GraphError, WeightsError, or UnavailableError for a device, an extra or a hub that is not there;
+    warns of a classifier that the weights leave as it was.
     """
     from composer.compile.module import compile_graph
+    from composer.weights.choose import choose, fill
 
     target = check_device(device)
-    model = compile_graph(graph(source, vars=vars, max_nodes=max_nodes, max_parameters=max_parameters), seed)
+    spec = load(source, vars=vars, sets=without_weights(source) if weights is not None else ())
+    chosen = choose(spec, weights, download=download)
+    model = compile_graph(graph(spec, max_nodes=max_nodes, max_parameters=max_parameters), seed)
+    if chosen is not None:
+        report, _ = fill(model, chosen)
+        for head in report.heads:
+            warnings.warn(f"{spec.name}: {head}", stacklevel=2)
     return model if target is None and dtype is None else model.to(device=target, dtype=dtype)
+
+
+def without_weights(source: Source) -> tuple[str, ...]:
+    """Settings that keep a source from looking for weights of its own, where others are given."""
+    return () if isinstance(source, Spec) else (f"weights={NO_WEIGHTS}",)
 
 
 def check_device(device: str | torch.device | None) -> torch.device | None:

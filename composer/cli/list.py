@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,7 @@ class What(enum.StrEnum):
     LAYERS = "layers"
     BACKBONES = "backbones"
     PAPERS = "papers"
+    KEYS = "keys"
 
 
 class ListFormat(enum.StrEnum):
@@ -53,7 +55,7 @@ def command(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List mechanisms, layers, backbones, and the papers' networks with what was measured with them."""
+    """List mechanisms, layers, backbones, the papers' networks with their results, and key maps for others' weights."""
     filters = {"table": table, "architecture": architecture, "mechanism": mechanism}
     if any(value is not None for value in filters.values()):
         if what not in (What.ALL, What.PAPERS):
@@ -91,6 +93,8 @@ def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) 
         from composer.spec.catalogue import experiments
 
         return _with_cost([one.to_row() for one in experiments(pattern, **filters)], cost)
+    if what is What.KEYS:
+        return _key_maps(pattern)
     from composer import registry
 
     return [
@@ -123,3 +127,12 @@ def _cell(head: str, value: Any) -> str:
     if head in ("parameters", "macs"):
         return magnitude(value)
     return str(value)
+
+
+def _key_maps(pattern: str) -> list[dict[str, Any]]:
+    from composer.spec import zoo
+
+    found = {name: zoo.key_map(name) for name in zoo.key_maps() if fnmatchcase(name, pattern)}
+    # The first line of each says whose names it knows.
+    heads = {name: path.read_text(encoding="utf-8").splitlines()[0] for name, path in found.items() if path}
+    return [{"name": name, "names": head.removeprefix("# ")} for name, head in heads.items()]

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, build, refuses_one
+from composer.dag.levels import Level, levels
 from composer.dag.limits import Limits
 from composer.dag.outputs import take_outputs
 from composer.dag.place import place
@@ -79,6 +80,16 @@ class Graph:
     def places(self) -> list[Place]:
         """Where attention can go."""
         return places(self.root)
+
+    @cached_property
+    def levels(self) -> list[Level]:
+        """Features at each scale, from the finest on."""
+        return levels(self.root, self.places)
+
+    @cached_property
+    def head(self) -> Place | None:
+        """The classifier: the last place of the site `head`."""
+        return next((place for place in reversed(self.places) if "head" in place.node.sites), None)
 
     @cached_property
     def added(self) -> tuple[Added, ...]:
