@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from composer import registry
 from composer.errors import Diagnostic, UnavailableError
 from composer.spec import zoo
+from composer.spec.catalogue import experiments
 from composer.spec.load import Spec, load
 from composer.spec.references import NO_WEIGHTS
 
@@ -113,4 +114,16 @@ def list_backbones(pattern: str = "*") -> list[str]:
     return zoo.backbones(pattern)
 
 
-__all__ = ["build", "check_device", "graph", "list_backbones", "list_mechanisms", "load"]
+def list_papers(
+    pattern: str = "*", *, table: str | None = None, architecture: str | None = None, mechanism: str | None = None
+) -> list[str]:
+    """Zoo names of the papers' networks that are like the pattern, in the order of the article's tables.
+
+    table, architecture, mechanism  only the rows of a results table that say so, such as `3.3`, `ResNet-50`, `GE-*`;
+    `composer.load(name).published` is the row. Raises InputError for one that no row has.
+    """
+    found = experiments(pattern, table=table, architecture=architecture, mechanism=mechanism)
+    return [experiment.name for experiment in found]
+
+
+__all__ = ["build", "check_device", "graph", "list_backbones", "list_mechanisms", "list_papers", "load"]

@@ -30,9 +30,10 @@ class Inferred:
 
 @dataclass
 class Inference:
-    """Infers and remembers: networks repeat the same few operations many times."""
+    """Infers and remembers: networks repeat the same few operations many times. `macs` are those of one input."""
 
     known: dict[Key, Inferred] = field(default_factory=dict)
+    macs: dict[Key, int] = field(default_factory=dict)
 
     def __call__(self, entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Inferred:
         """The output of the entry called with these arguments. Raises Misfit."""
