@@ -19,8 +19,9 @@ from composer.registry import layer, mechanism
 
 if TYPE_CHECKING:
     from composer.annealing import anneal
-    from composer.api import build, graph, list_backbones, list_mechanisms, load
+    from composer.api import build, graph, list_backbones, list_mechanisms, list_papers, load
     from composer.compile.module import ComposedModule
+    from composer.extraction import features
     from composer.recording import record
     from composer.weights import load_weights
 
@@ -30,9 +31,11 @@ __version__ = "0.1.0"
 _LAZY = {
     "anneal": "composer.annealing",
     "build": "composer.api",
+    "features": "composer.extraction",
     "graph": "composer.api",
     "list_backbones": "composer.api",
     "list_mechanisms": "composer.api",
+    "list_papers": "composer.api",
     "load": "composer.api",
     "load_weights": "composer.weights",
     "record": "composer.recording",
@@ -56,10 +59,12 @@ __all__ = [
     "WeightsError",
     "anneal",
     "build",
+    "features",
     "graph",
     "layer",
     "list_backbones",
     "list_mechanisms",
+    "list_papers",
     "load",
     "load_weights",
     "mechanism",

@@ -30,7 +30,16 @@ ALLOWED = {
         "composer.spec",
         "composer.dag",
     },
-    "compile": {"torch", "composer.dag", "composer.compile", "composer.spec"},
+    "compile": {"torch", "composer.errors", "composer.dag", "composer.compile", "composer.spec"},
+    "weights": {
+        "torch",
+        "safetensors",
+        "composer.errors",
+        "composer.spec",
+        "composer.dag",
+        "composer.compile",
+        "composer.weights",
+    },
 }
 
 
@@ -83,6 +92,8 @@ def test_the_test_can_fail() -> None:
 def test_spec_problems_are_answered_without_torch(tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("backbone: resnet50\nattention:\n  - {use: se, afer: branch}\n")
+    gone = tmp_path / "gone.yaml"
+    gone.write_text("backbone: resnet50\nweights: gone.pt\n")
     code = f"""
 import sys, composer
 composer.load("resnet50")
@@ -90,6 +101,12 @@ try:
     composer.load({str(bad)!r})
 except composer.SpecError as error:
     assert "did you mean `after`" in str(error), error
+else:
+    raise SystemExit("no error")
+try:
+    composer.load({str(gone)!r})
+except composer.SpecError as error:
+    assert "gone.yaml:2:10" in str(error), error
 else:
     raise SystemExit("no error")
 print(sorted({HEAVY!r} & set(sys.modules)))

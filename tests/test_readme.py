@@ -69,6 +69,15 @@ def test_the_spec_of_the_language_page(tmp_path):
     assert all(name.endswith(".gate") for name in graph.added[0].places)
 
 
+def test_the_spec_of_the_weights_page(run, tmp_path):
+    save_file(composer.build("resnet50").state_dict(), tmp_path / "resnet50.safetensors")
+    (tmp_path / "net.yaml").write_text(fence("Weights", "yaml"))
+    result = run("build", tmp_path / "net.yaml", "--set", "input=[3, 64, 64]")
+    assert result.code == 0, result.err
+    assert "loaded 320 tensors" in result.out
+    assert result.out.splitlines()[-1] == "largest change of a logit against the plain network: 0"
+
+
 @pytest.mark.parametrize("word", sorted(registry.TENSOR_FACTS + registry.CONV_FACTS))
 def test_every_fact_is_on_the_plugin_page(word):
     assert re.search(rf"\b{word}\b", README.split("\n## Writing a plugin\n")[1])
@@ -100,3 +109,13 @@ def test_the_python_of_the_mechanisms():
     names = {"composer": composer, "model": model.eval(), "images": torch.randn(1, 3, 64, 64)}
     exec(fence("Mechanisms", "python"), names)
     assert list(names["values"]) == ["layer4.1.conv2"]
+
+
+def test_the_python_of_features():
+    names = {"images": torch.randn(1, 3, 64, 64)}
+    exec(fence("Features and classifiers", "python"), names)
+    assert {name: tuple(value.shape[1:]) for name, value in names["pyramid"](names["images"]).items()} == {
+        "c3": (512, 8, 8),
+        "c5": (2048, 2, 2),
+    }
+    assert names["model"](names["images"]).shape == (1, 10)

@@ -21,6 +21,7 @@ _STARTER = """\
 name: {name}
 backbone: {backbone}    # `composer list backbones` shows all; or the path of a .yaml file
 # vars: {{num_classes: 10}}    # what the backbone lets you change: `composer show {backbone}`
+# weights: {backbone}.safetensors    # what it starts with: a file beside this one, or timm:…, torchvision:…, hf:…
 
 attention:
   - use: {mechanism}    # `composer list mechanisms` shows all, `composer show {mechanism}` its options

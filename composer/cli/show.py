@@ -153,6 +153,7 @@ def _spec(spec: Spec) -> dict[str, Any]:
     return {
         "name": spec.name,
         "files": [file.origin.document.source.name for file in spec.files],
+        **({"published": spec.published.model_dump(exclude_none=True)} if spec.published else {}),
         "vars": dict(spec.vars),
         "inputs": {name: value.model_dump() for name, value in spec.inputs.items()},
         "rules": [rule.model_dump(exclude_unset=True, by_alias=True) for rule, _ in spec.rules],

@@ -217,6 +217,8 @@ class _Elaboration:
 
     def sites(self, spec: NodeSpec, step: _Step) -> tuple[str, ...]:
         """The sites a node is tagged with; an expression may come out as null, for none."""
+        if not spec.site:
+            return ()
         found = self.value(step, "site", spec.site)
         for site in found:
             if site is not None and not isinstance(site, str):

@@ -130,6 +130,30 @@ class Rule(BaseModel):
         return str(getattr(self, self.position))
 
 
+class WeightsSpec(BaseModel):
+    """Which weights a network starts with: a file or a reference to a hub, and how they are fitted to it.
+
+    source   a path relative to the file that writes it, `timm:…`, `torchvision:…`, `hf:…`, or `none`
+    require  how much of the network they must fill
+    match    by name, or the n-th tensor of the file to the n-th of the plain backbone
+    keys     a key map of the zoo, or a .yaml file: the file's names -> ours
+    ema      take the averaged weights of a checkpoint that holds both
+    """
+
+    model_config = _FROZEN
+
+    source: Annotated[str, Field(min_length=1)]
+    require: Literal["all", "backbone", "any"] = "backbone"
+    match: Literal["name", "order"] = "name"
+    keys: str | None = None
+    ema: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+
 class Published(BaseModel):
     """What a paper measured with this network: a row of a results table.
 
@@ -161,5 +185,6 @@ class SpecFile(BaseModel):
     outputs: dict[str, str] | None = None
     attention: list[Rule] = []
     classes: str | list[str] | None = None
+    weights: WeightsSpec | None = None
     published: Published | None = None
     lock: dict[str, Any] | None = None

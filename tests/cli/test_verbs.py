@@ -37,7 +37,8 @@ def test_list(run):
         "resnet18",
         "resnet50",
     ]
-    assert {"mechanisms", "layers", "backbones", "papers"} == set(run("list", "--format", "json").json)
+    assert {"mechanisms", "layers", "backbones", "papers", "keys"} == set(run("list", "--format", "json").json)
+    assert "torchvision_vit" in run("list", "keys", "torch*").out
     everything = run("list")
     assert all(line == line.rstrip() for line in everything.out.splitlines())
     assert "nothing is called" in run("list", "layers", "zzz*").err
@@ -84,8 +85,10 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
     validator = jsonschema.Draft7Validator(schema)
     from composer.spec import zoo
 
-    for path in sorted(zoo.folder().rglob("*.yaml")):
+    for path in (zoo.find(name) for name in [*zoo.backbones(), *zoo.papers()]):
         assert not list(validator.iter_errors(read_file(path).plain())), path
+    for right in ("w.pt", "timm:resnet50", {"source": "w.pt", "require": "any", "keys": "mine.yaml", "ema": True}):
+        assert not list(validator.iter_errors({"backbone": "resnet50", "weights": right})), right
     for wrong in (
         {"backbone": "resnet51"},
         {"backbone": "resnet50", "nodes": {"a": "relu"}},
@@ -97,6 +100,9 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
         {"backbone": "resnet50", "attention": [{"use": "cbam", "after": "branch", "with": {"kernel_size": 4}}]},
         {"input": [3, 8, 8], "nodes": {"a": {"op": "conv2d", "kernel_sise": 3}}},
         {"input": [3, 8, 8], "nodes": {"a": "conv3d"}},
+        {"backbone": "resnet50", "weights": {"require": "all"}},
+        {"backbone": "resnet50", "weights": {"source": "w.pt", "keys": "torchvision_vgg"}},
+        {"backbone": "resnet50", "weights": {"source": "w.pt", "match": "names"}},
     ):
         assert list(validator.iter_errors(wrong)), wrong
     assert run("schema", "-o", tmp_path / "s.json").code == 0
