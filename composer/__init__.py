@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from composer.annealing import anneal
     from composer.api import build, graph, list_backbones, list_mechanisms, load
     from composer.compile.module import ComposedModule
+    from composer.difference import diff
     from composer.recording import record
     from composer.weights import load_weights
 
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "anneal": "composer.annealing",
     "build": "composer.api",
+    "diff": "composer.difference",
     "graph": "composer.api",
     "list_backbones": "composer.api",
     "list_mechanisms": "composer.api",
@@ -56,6 +58,7 @@ __all__ = [
     "WeightsError",
     "anneal",
     "build",
+    "diff",
     "graph",
     "layer",
     "list_backbones",

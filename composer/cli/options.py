@@ -6,7 +6,7 @@ import enum
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -36,7 +36,19 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
-def _note_format(context: typer.Context, value: Format) -> Format:
+class TableFormat(enum.StrEnum):
+    """How a table is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    MD = "md"
+    CSV = "csv"
+
+
+_Format = TypeVar("_Format", Format, TableFormat)
+
+
+def _note_format(context: typer.Context, value: _Format) -> _Format:
     context.find_root().obj.format = value.value
     return value
 
@@ -68,6 +80,7 @@ Plugins = Annotated[
     typer.Option("--plugin", metavar="FILE", help="A Python file with mechanisms. Repeatable.", callback=_load_plugins),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print.", callback=_note_format)]
+TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="How to print.", callback=_note_format)]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 Seed = Annotated[int, typer.Option(help="Weights depend on it and on nothing else.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
