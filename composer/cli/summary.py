@@ -74,7 +74,8 @@ def command(
     try:
         view = summary.view(depth=shown, sort=sort.value, columns=columns.split(",") if columns is not None else None)
     except InputError as error:
-        raise typer.BadParameter(str(error), param_hint="--columns") from error
+        problem = error.diagnostics[0]
+        raise typer.BadParameter("; ".join((problem.message, *problem.help)), param_hint="--columns") from error
     if format is TableFormat.TEXT:
         _print(context, view, chosen=columns is not None)
     else:

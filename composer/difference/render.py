@@ -99,7 +99,9 @@ def _nodes(group: Sequence[Change], difference: Difference) -> str:
 
 def _what(group: Sequence[Change]) -> str:
     first = group[0]
-    if first.kind in ("added", "removed") and first.op not in ("input", "output"):
+    if first.op == "input":
+        return " -> ".join(first.details.get("output", ()))
+    if first.kind in ("added", "removed") and first.op != "output":
         sources = list(dict.fromkeys(_own_name(path) for change in group for path in change.sources[:1]))
         return f"{'after' if first.kind == 'added' else 'was after'} {_few(sources)}" if sources else ""
     shapes = {

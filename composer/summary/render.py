@@ -58,7 +58,7 @@ def _title(view: View) -> Line:
     summary = view.summary
     inputs = ", ".join(shape(tensor) for tensor in summary.inputs.values())
     outputs = ", ".join(f"{name} {shape(tensor)}" for name, tensor in summary.outputs.items())
-    return Part(printable(summary.name), "bold"), Part(f": {inputs} -> {outputs}")
+    return Part(printable(summary.name), "bold"), Part(printable(f": {inputs} -> {outputs}"))
 
 
 def _rows(view: View, guides: Guides) -> Iterator[Line]:
