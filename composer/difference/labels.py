@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice, product
 
 from composer.dag.places import glob_pattern
 from composer.dag.scope import Scope
 from composer.difference.change import Path
 from composer.summary.names import ranges
+
+MAX_GLOBS = 16
 
 
 def label(paths: Sequence[Path], root: Scope) -> str:
@@ -19,8 +22,7 @@ def label(paths: Sequence[Path], root: Scope) -> str:
     columns = list(zip(*(path.split(".") for path in paths), strict=False))
     if any(path.count(".") + 1 != len(columns) for path in paths):
         return f"{first} … {last}"
-    for part in (_star, _digits):
-        glob = ".".join(map(part, columns))
+    for glob in _globs(columns):
         if _is_exact(glob, len(paths), root):
             return glob
     varying = [index for index, names in enumerate(columns) if len(set(names)) > 1]
@@ -29,6 +31,12 @@ def label(paths: Sequence[Path], root: Scope) -> str:
         parts[varying[0]] = ranges(columns[varying[0]])
         return ".".join(parts)
     return f"{first} … {last}"
+
+
+def _globs(columns: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Globs for the names at each level, those with the most stars first."""
+    parts = product(*(dict.fromkeys((_star(names), _digits(names))) for names in columns))
+    return sorted((".".join(one) for one in islice(parts, MAX_GLOBS)), key=lambda glob: glob.count("["))
 
 
 def _star(names: Sequence[str]) -> str:

@@ -58,6 +58,8 @@ def _own_name(path: Path) -> str:
 
 def _details(change: Change) -> tuple[str, ...]:
     """What changed in words, but for shapes, which differ from place to place."""
+    if change.op == "output":
+        return (" -> ".join(path for paths in change.details["from"] for path in paths),)
     return tuple(_detail(name, *values) for name, values in change.details.items() if name not in ("input", "output"))
 
 
