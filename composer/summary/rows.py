@@ -146,11 +146,12 @@ def folded(scope: Scope, alike: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def operation(node: Node) -> str:
-    """The operation or block; of a repeat, how many of which."""
+    """The operation or block; of a scope that holds but copies of one node, how many of which."""
     if not isinstance(node.content, Scope):
         return node.op
     copies = [child for child in node.content.nodes.values() if child.rule is None]
-    if not copies or any(child.origin != node.origin for child in copies):
+    origins = {child.origin.path for child in copies}
+    if len(origins) != 1 or (len(copies) == 1 and node.origin.path not in origins):
         return node.op
     return f"{len(copies)} × {'/'.join(dict.fromkeys(child.op for child in copies))}"
 
