@@ -9,8 +9,8 @@ from backbones.peers import check_count, check_features, check_grey, check_input
 import composer
 
 # Parameters, and the millions of parameters and MACs that the papers state: Howard et al. 2017, table 8; Sandler et al.
-# 2018, table 4; Howard et al. 2019, table 3; Tan et al. 2019, table 1. The 6.9 million parameters stated for MobileNetV2
-# at width 1.4 are more than any implementation has; its MACs agree.
+# 2018, table 4; Howard et al. 2019, table 3; Tan et al. 2019, table 1. The 6.9 million parameters stated for
+# MobileNetV2 at width 1.4 are more than timm's and torchvision's have; its MACs agree.
 SIZES = {
     "mobilenetv1_100": (4_231_976, 4.2, 569),
     "mobilenetv2_050": (1_968_680, None, None),
