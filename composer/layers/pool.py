@@ -70,6 +70,7 @@ class AtLeast(nn.Module):
 
     Shape:   b c h w -> b c max(h, size) max(w, size)
 
+    >>> import torch
     >>> AtLeast(size=7)(torch.zeros(1, 1, 3, 9)).shape
     torch.Size([1, 1, 7, 9])
     """

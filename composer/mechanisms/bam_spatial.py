@@ -8,7 +8,7 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("bam_spatial", kind="spatial")
+@mechanism("bam_spatial", kind="spatial", place={"after": "stage", "where": "not last"})
 class BAMSpatial(nn.Module):
     """Amplify each position by a gate computed from its dilated surroundings.
 
