@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from einops import rearrange
@@ -25,9 +26,9 @@ class SelectiveKernel(nn.Module):
     Source:  Li et al., Selective Kernel Networks, CVPR 2019, eq. 1-6. arXiv:1903.06586
     Departs: a single branch is gated by sigmoid, since softmax over one is always 1.
 
-    Norm and activation are inside and nothing follows the sum. Strides, groups and the host's own dilation apply to
-    every branch; zero padding keeps the size. In training mode it needs a batch of at least 2, since the batch norm of
-    the pooled features raises ValueError over one value; `norm: layer` and `norm: none` do not.
+    Norm and activation are inside and nothing follows the sum; weights have timm's names. Strides, groups and the
+    host's own dilation apply to every branch; zero padding keeps the size. In training mode it needs a batch of at least
+    2, since the batch norm of the pooled features raises ValueError over one value; `norm: layer` and `norm: none` do not.
 
     >>> sum(p.numel() for p in SelectiveKernel(64, 64, groups=32).parameters())
     8768
@@ -53,7 +54,7 @@ class SelectiveKernel(nn.Module):
             raise ValueError(
                 f"sk: the convolution's kernel is {kernel}x{side}; replace one that is square and odd, such as 3x3"
             )
-        self.branches = nn.ModuleList()
+        self.paths = nn.ModuleList()
         for branch in range(1, branches + 1):
             rows, columns = (branch * step for step in _pair(dilation))
             conv = nn.Conv2d(
@@ -66,22 +67,26 @@ class SelectiveKernel(nn.Module):
                 groups=groups,
                 bias=False,
             )
-            self.branches.append(nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU()))
+            layers = {"conv": conv, "bn": nn.BatchNorm2d(out_channels), "act": nn.ReLU()}
+            self.paths.append(nn.Sequential(OrderedDict(layers)))
         hidden = max(out_channels // reduction, floor)
-        self.fc1 = nn.Conv2d(out_channels, hidden, 1, bias=False)
-        self.bn = pooled_norm(norm, hidden)
-        self.act = nn.ReLU()
-        self.fc2 = nn.Conv2d(hidden, branches * out_channels, 1, bias=False)
+        fuse = {
+            "fc_reduce": nn.Conv2d(out_channels, hidden, 1, bias=False),
+            "bn": pooled_norm(norm, hidden),
+            "act": nn.ReLU(),
+            "fc_select": nn.Conv2d(hidden, branches * out_channels, 1, bias=False),
+        }
+        self.attn = nn.Sequential(OrderedDict(fuse))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
     def _split(self, x: Tensor) -> list[Tensor]:
-        return [branch(x) for branch in self.branches]
+        return [path(x) for path in self.paths]
 
     def _select(self, features: Sequence[Tensor]) -> Tensor:
         s = sum(features[1:], features[0]).mean((2, 3), keepdim=True)
-        logits = self.fc2(self.act(self.bn(self.fc1(s))))
+        logits = self.attn(s)
         logits = rearrange(logits, "b (m o) 1 1 -> b m o 1 1", m=len(features))
         return logits.softmax(1) if len(features) > 1 else logits.sigmoid()
 
