@@ -93,8 +93,8 @@ class SelectiveKernel(nn.Module):
         return [path(x) for path in self.paths]
 
     def _select(self, features: Sequence[Tensor]) -> Tensor:
-        first, *rest = (u.mean((2, 3), keepdim=True) for u in features)
-        logits = self.attn(sum(rest, first))
+        s = sum(features[1:], features[0]).mean((2, 3), keepdim=True)
+        logits = self.attn(s)
         logits = rearrange(logits, "b (m o) 1 1 -> b m o 1 1", m=len(features))
         return logits.softmax(1) if len(features) > 1 else logits.sigmoid()
 
