@@ -77,4 +77,4 @@ def test_sasa_refuses_maps_smaller_than_its_window():
 
 @pytest.mark.parametrize("name", ["sknet50", "botnet50", "nlnet50", "sasa_resnet50"])
 def test_num_classes(name):
-    check_num_classes(name)
+    check_num_classes(name, composer.graph(name))
