@@ -1,10 +1,10 @@
-"""Element-wise activations, and the layers that change nothing or switch elements off. Any shape -> the same shape."""
+"""Element-wise activations, and layers that scale, switch off or change nothing. Any shape -> the same shape."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from composer.options import PositiveFloat, Probability
 from composer.registry import layer
@@ -88,3 +88,9 @@ class Dropout(nn.Dropout):
 
     def __init__(self, *, p: Probability = 0.5):
         super().__init__(p)
+
+
+@layer("scale", kind="other")
+def scale(x: Tensor, *, factor: float) -> Tensor:
+    """factor * x"""
+    return x * factor

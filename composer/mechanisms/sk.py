@@ -27,8 +27,9 @@ class SelectiveKernel(nn.Module):
     Departs: a single branch is gated by sigmoid, since softmax over one is always 1.
 
     Norm and activation are inside and nothing follows the sum; weights have timm's names. Strides, groups and the
-    host's own dilation apply to every branch; zero padding keeps the size. In training mode it needs a batch of at least
-    2, since the batch norm of the pooled features raises ValueError over one value; `norm: layer` and `norm: none` do not.
+    host's own dilation apply to every branch; zero padding keeps the size. In training mode it needs a batch of at
+    least 2, since the batch norm of the pooled features raises ValueError over one value; `norm: layer` and
+    `norm: none` do not.
 
     >>> sum(p.numel() for p in SelectiveKernel(64, 64, groups=32).parameters())
     8768
