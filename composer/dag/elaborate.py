@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +15,7 @@ from composer.dag.limits import Limits
 from composer.dag.names import RESERVED, can_name_node
 from composer.dag.order import Cycle, check_use, node_of, running_order, written_inputs
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
+from composer.dag.unfinished import Missing, Unfinished, circle
 from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
 from composer.registry import Entry
 from composer.spec.check import MAX_DEPTH, check_arguments
@@ -27,8 +29,16 @@ def elaborate(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     return _Elaboration(spec, limits, inference).root()
 
 
+def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Unfinished]:
+    """Scopes by path as far as they can be elaborated: those with mistakes in them, and the whole network as ""."""
+    elaboration = _Elaboration(spec, limits, inference)
+    with contextlib.suppress(GraphError):
+        elaboration.root()
+    return elaboration.unfinished
+
+
 class _Stop(Exception):
-    """A part cannot be elaborated; its problem has been noted."""
+    """A part cannot be elaborated; its problems have been noted."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class _Elaboration:
     limits: Limits
     infer: Inference
     problems: dict[tuple[Any, ...], Diagnostic] = field(default_factory=dict)
+    unfinished: dict[str, Unfinished] = field(default_factory=dict)
     num_nodes: int = 0
     num_parameters: int = 0
 
@@ -83,7 +94,7 @@ class _Elaboration:
         for problem in problems:
             # The same line fails in every instance of its block: once is enough.
             self.problems.setdefault((problem.code, problem.location or problem.message), problem)
-        return _Stop()
+        return _Stop(*problems)
 
     def root(self) -> Scope:
         spec = self.spec
@@ -127,6 +138,7 @@ class _Elaboration:
             text = f"blocks nest deeper than {MAX_DEPTH}; `{body.block}` probably contains itself"
             raise self.note(body.origin.problem("depth", text, key=True, path=f"{body.path[:60]}…"))
         written = written_inputs(body.specs, next(iter(body.inputs)))
+        scope = Scope(body.block, body.path, body.inputs, nodes := {}, body.outputs)
         try:
             order = running_order(written)
         except Cycle as cycle:
@@ -134,23 +146,27 @@ class _Elaboration:
             text = f"nodes feed one another in a circle: {trail}"
             where = body.origin / "nodes" / cycle.nodes[0]
             label = f"takes `{cycle.nodes[-1]}`, which depends on it"
-            raise self.note(where.problem("cycle", text, label, key=True, path=body.path)) from None
-        scope = Scope(body.block, body.path, body.inputs, nodes := {}, body.outputs)
-        failed: set[str] = set()
+            problem = where.problem("cycle", text, label, key=True, path=body.path)
+            self.unfinished[body.path] = circle(scope, body.specs, written, problem, cycle.nodes[0])
+            raise self.note(problem) from None
+        missing: dict[str, Missing] = {}
         for name in order:
             try:
-                if failed.isdisjoint(map(node_of, written[name])):
+                if missing.keys().isdisjoint(map(node_of, written[name])):
                     nodes[name] = self.node(body.specs[name], self.step(scope, body, name, written[name]))
                 else:
-                    failed.add(name)
-            except _Stop:
-                failed.add(name)
-        if failed:
+                    missing[name] = Missing(body.specs[name], written[name], failed=False)
+            except _Stop as stop:
+                missing[name] = Missing(body.specs[name], written[name], failed=True, problems=stop.args)
+        self.unfinished[body.path] = Unfinished(scope, missing)
+        if missing:
             raise _Stop
         for output, reference in body.outputs.items():
             self.tensor(scope, reference, body.outputs_origin / output, body.path)
         if problems := list(check_use(scope, written, body.origin)):
             self.note(*problems)
+        if body.path:
+            del self.unfinished[body.path]
         return scope
 
     def step(self, scope: Scope, body: _Body, name: str, references: tuple[str, ...]) -> _Step:
@@ -261,7 +277,14 @@ class _Elaboration:
             if current in nodes or current in inputs:
                 help = ('count in it: `as: "unit${index}"`',)
                 raise self.note(step.problem_at("as", "name", f"two children are called `{current}`", help=help))
-            nodes[current] = node = self.node(child_spec, replace(child, name=current, path=f"{step.path}.{current}"))
+            try:
+                node = self.node(child_spec, replace(child, name=current, path=f"{step.path}.{current}"))
+            except _Stop as stop:
+                lacking = {current: Missing(child_spec, child.references, failed=True, problems=stop.args)}
+                scope = Scope("repeat", step.path, inputs, nodes, {"output": current})
+                self.unfinished[step.path] = Unfinished(scope, lacking)
+                raise _Stop from None
+            nodes[current] = node
             if not isinstance(node.output, TensorSpec):
                 raise self.note(step.problem_at("repeat", "repeat", "a block with several outputs cannot repeat"))
             tensor = node.output
