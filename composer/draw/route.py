@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from composer.draw.columns import Pins, place_columns
 from composer.draw.order import Arrangement
-from composer.draw.tracks import tracks
+from composer.draw.tracks import Tracks, find_tracks
 from composer.draw.ways import WIRE_GAP, End, find_ways
 
 BOX_GAP = 26
@@ -57,7 +57,7 @@ def route(arrangement: Arrangement, sizes: Sizes) -> Routed:
 
     left = place_columns(arrangement, pins, gap)
     ways = find_ways(arrangement, pins, left)
-    rows = [tracks(runs) for runs in ways.runs()]
+    rows = [find_tracks(runs) for runs in ways.runs()]
     starts, first_tracks, height = _levels(arrangement, sizes, rows)
     corners = tuple((left[item], starts[layer[item]]) for item in range(diagram.num_items))
     wires: dict[tuple[int, End], tuple[Point, ...]] = {}
@@ -65,16 +65,13 @@ def route(arrangement: Arrangement, sizes: Sizes) -> Routed:
         for end in net.targets:
             points = [(ways.leaves[number], corners[net.source][1] + sizes.height[net.source])]
             for level, top, bottom in ways.path(number, end):
-                if top != bottom:
-                    across = first_tracks[level] + rows[level][number] * TRACK_GAP
-                    points += [(top, across), (bottom, across)]
+                turns = rows[level].turns(number, top, bottom)
+                points += [(x, first_tracks[level] + track * TRACK_GAP) for x, track in turns]
             wires[number, end] = (*points, (ways.enters[end], corners[end[0]][1]))
     return Routed(corners, wires, ways.width, height)
 
 
-def _levels(
-    arrangement: Arrangement, sizes: Sizes, rows: Sequence[Mapping[int, int]]
-) -> tuple[list[int], list[int], int]:
+def _levels(arrangement: Arrangement, sizes: Sizes, rows: Sequence[Tracks]) -> tuple[list[int], list[int], int]:
     """Where each layer starts, where the first track below it lies, and the height of everything."""
     starts, first_tracks, y = [], [], 0
     num_items = arrangement.diagram.num_items
@@ -84,5 +81,5 @@ def _levels(
         y += max((sizes.height[item] for item in items), default=0)
         if level < len(rows):
             first_tracks.append(y + max((sizes.labels[item] for item in items), default=0) + LEAVE)
-            y = first_tracks[-1] + max((row + 1 for row in rows[level].values()), default=0) * TRACK_GAP + ARRIVE
+            y = first_tracks[-1] + rows[level].count * TRACK_GAP + ARRIVE
     return starts, first_tracks, y

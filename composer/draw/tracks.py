@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+# How far beside its end a wire goes down that has to turn twice.
+ASIDE = 3
 
 
 @dataclass(frozen=True)
@@ -31,40 +34,50 @@ class Run:
         return self.left == self.right
 
 
-def tracks(runs: Sequence[Run]) -> dict[int, int]:
-    """The track of every net that is not straight, counted from 0 at the top.
+@dataclass(frozen=True)
+class Tracks:
+    """Tracks are counted from 0 at the top. `row` is a net's own; `late` is a second one, on which a net reaches an
+    end that it could not reach from the first without meeting another net."""
 
-    Nets that overlap have different tracks, in the order in which they cross least. Where one goes down from the
-    upper layer just where another goes down to the lower one, it turns off above that one.
+    row: Mapping[int, int]
+    late: Mapping[tuple[int, int], int]
+    count: int
+
+    def turns(self, net: int, top: int, bottom: int) -> Iterator[tuple[int, int]]:
+        """Where a wire turns on its way from top to bottom: how far right, on which track."""
+        if top == bottom:
+            return
+        yield top, self.row[net]
+        if (net, bottom) in self.late:
+            aside = bottom - ASIDE if top < bottom else bottom + ASIDE
+            yield aside, self.row[net]
+            yield aside, self.late[net, bottom]
+            yield bottom, self.late[net, bottom]
+        else:
+            yield bottom, self.row[net]
+
+
+def find_tracks(runs: Sequence[Run]) -> Tracks:
+    """A track for every net that is not straight.
+
+    Nets that overlap have different tracks, in the order in which they cross least. Where one leaves the upper layer
+    just where another enters the lower one, it turns off above that one; where that goes round in a circle, one of
+    them turns twice.
     """
     bent = sorted((run for run in runs if not run.straight), key=_order)
     above = _above(bent)
-    waiting = [len(some) for some in above]
-    below: list[list[int]] = [[] for _ in bent]
-    for index, some in enumerate(above):
-        for other in some:
-            below[other].append(index)
-    ready = [index for index, count in enumerate(waiting) if count == 0]
-    left = set(range(len(bent)))
-    found: dict[int, int] = {}
     rows: list[list[Run]] = []
-    while left:
-        # Two nets that ask for each other's way go round in a circle; one of them has to give way.
-        index = heapq.heappop(ready) if ready else min(left)
-        if index not in left:
-            continue
-        left.remove(index)
+    row: dict[int, int] = {}
+    late: list[tuple[int, int]] = []
+    for index, broken in _downwards(above):
         run = bent[index]
-        least = max((found[bent[other].net] + 1 for other in above[index] if bent[other].net in found), default=0)
-        row = max((row + 1 for row, some in enumerate(rows) if any(_overlap(run, one) for one in some)), default=0)
-        found[run.net] = row = max(least, row)
-        rows.extend([] for _ in range(row + 1 - len(rows)))
-        rows[row].append(run)
-        for other in below[index]:
-            waiting[other] -= 1
-            if waiting[other] == 0:
-                heapq.heappush(ready, other)
-    return found
+        late += [(run.net, bent[other].top) for other in sorted(broken)]
+        least = max((row[bent[other].net] + 1 for other in above[index] - broken), default=0)
+        free = max((at + 1 for at, some in enumerate(rows) if any(_overlap(run, one) for one in some)), default=0)
+        row[run.net] = at = max(least, free)
+        rows.extend([] for _ in range(at + 1 - len(rows)))
+        rows[at].append(run)
+    return Tracks(row, {end: len(rows) + index for index, end in enumerate(late)}, len(rows) + len(late))
 
 
 def _order(run: Run) -> tuple[bool, int, int]:
@@ -82,6 +95,27 @@ def _above(bent: Sequence[Run]) -> list[set[int]]:
         {other for bottom in run.bottoms for other in tops.get(bottom, ()) if other != index}
         for index, run in enumerate(bent)
     ]
+
+
+def _downwards(above: Sequence[set[int]]) -> Iterator[tuple[int, set[int]]]:
+    """Runs from the top, each with those that should come first but, in a circle, cannot."""
+    waiting = [set(some) for some in above]
+    below: dict[int, list[int]] = {}
+    for index, some in enumerate(above):
+        for other in some:
+            below.setdefault(other, []).append(index)
+    ready = [index for index, some in enumerate(waiting) if not some]
+    left = set(range(len(above)))
+    while left:
+        index = heapq.heappop(ready) if ready else min(left)
+        if index not in left:
+            continue
+        left.remove(index)
+        yield index, waiting[index]
+        for other in below.get(index, ()):
+            waiting[other] -= {index}
+            if not waiting[other]:
+                heapq.heappush(ready, other)
 
 
 def _overlap(one: Run, other: Run) -> bool:
