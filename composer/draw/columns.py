@@ -12,7 +12,7 @@ from composer.draw.straight import straight_steps
 
 # Columns settle in a few rounds; those of huge pictures would take too long to.
 ROUNDS = 16
-MOST_MOVES = 60_000
+MOST_MOVES = 30_000
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,7 @@ def place_columns(arrangement: Arrangement, pins: Pins, gap: Callable[[int, int]
     x = [0] * columns.count
     for one in order:
         x[one] = max((x[other] + least for other, least in before[one].items()), default=0)
-    pulls = _pulls(arrangement, pins, columns)
-    for _ in range(min(ROUNDS, MOST_MOVES // max(1, len(order)))):
-        settled = list(x)
-        for one in (*reversed(order), *order):
-            _move(x, one, before, after, pulls)
-        if x == settled:
-            break
+    _settle(x, order, before, after, _pulls(arrangement, pins, columns))
     left = [x[column] + offset for column, offset in zip(columns.column, columns.offset, strict=True)]
     first = min(left, default=0)
     return [one - first for one in left]
@@ -75,7 +69,7 @@ def _columns(arrangement: Arrangement, pins: Pins) -> _Columns:
             else:
                 out = pins.bottom(step.source, arrangement.output_of(step))
                 column[item] = column[step.source]
-                offset[item] = offset[step.source] + out - pins.top(item, step.index)
+                offset[item] = offset[step.source] + out - pins.top(item, step.feeds)
     return _Columns(column, offset, count)
 
 
@@ -120,19 +114,35 @@ def _pulls(arrangement: Arrangement, pins: Pins, columns: _Columns) -> list[list
             one, other = columns.column[step.source], columns.column[step.target]
             if one != other:
                 out = columns.offset[step.source] + pins.bottom(step.source, arrangement.output_of(step))
-                into = columns.offset[step.target] + pins.top(step.target, step.index)
+                into = columns.offset[step.target] + pins.top(step.target, step.feeds)
                 pulls[one].append((other, into - out))
                 pulls[other].append((one, out - into))
     return pulls
 
 
-def _move(
-    x: list[int], one: int, before: Distances, after: Distances, pulls: Sequence[Sequence[tuple[int, int]]]
+def _settle(
+    x: list[int],
+    order: Sequence[int],
+    before: Distances,
+    after: Distances,
+    pulls: Sequence[Sequence[tuple[int, int]]],
 ) -> None:
-    """A column to the middle of where its wires pull it, as far as its neighbours leave room."""
-    if not pulls[one]:
-        return
-    wanted = sorted(x[other] + shift for other, shift in pulls[one])
-    middle = (wanted[(len(wanted) - 1) // 2] + wanted[len(wanted) // 2]) // 2
-    middle = min([middle, *(x[other] - apart for other, apart in after[one].items())])
-    x[one] = max([middle, *(x[other] + apart for other, apart in before[one].items())])
+    """Move columns to the middle of where their wires pull them, as far as their neighbours leave room."""
+    waiting = [bool(some) for some in pulls]
+    for _ in range(min(ROUNDS, MOST_MOVES // max(1, len(order)))):
+        if not any(waiting):
+            break
+        for one in (*reversed(order), *order):
+            if not waiting[one]:
+                continue
+            waiting[one] = False
+            wanted = sorted([x[other] + shift for other, shift in pulls[one]])
+            middle = (wanted[(len(wanted) - 1) // 2] + wanted[len(wanted) // 2]) // 2
+            for other, apart in after[one].items():
+                middle = min(middle, x[other] - apart)
+            for other, apart in before[one].items():
+                middle = max(middle, x[other] + apart)
+            if middle != x[one]:
+                x[one] = middle
+                for other in (*after[one], *before[one], *(end for end, _ in pulls[one])):
+                    waiting[other] = bool(pulls[other])

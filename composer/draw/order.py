@@ -5,16 +5,16 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from composer.draw.rank import Diagram, Ranking, rank
 
 ROUNDS = 8
 # Sweeping over more items than this in all would be felt.
-MOST_VISITS = 120_000
+MOST_VISITS = 50_000
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A stretch of a net from one layer to the next, and where among fixed inputs or outputs it ends (0 … 1)."""
 
     source: int
@@ -22,7 +22,7 @@ class Step:
     net: int
     output: float
     input: float
-    index: int
+    feeds: int
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Arrangement:
     """Items and bends, layer by layer, from left to right.
 
     Numbers from `diagram.num_items` on are bends: places where a net passes a layer. `steps[l]` lead from layer l to
-    the next one. A step that goes to an item feeds its input `index`; to a bend, `index` is -1.
+    the next one. A step that goes to an item feeds its input `feeds`; to a bend, `feeds` is -1.
     """
 
     diagram: Diagram

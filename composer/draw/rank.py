@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # How many bends a picture may have for each item before its longest wires go beside it instead.
 BENDS_PER_ITEM = 4
 FREE_BENDS = 2000
 
 
-@dataclass(frozen=True)
-class Net:
+class Net(NamedTuple):
     """One tensor: the item and output that give it, and the items and inputs that take it, in declaration order."""
 
     source: int

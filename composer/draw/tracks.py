@@ -5,13 +5,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # How far beside its end a wire goes down that has to turn twice.
 ASIDE = 3
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """One net between two layers: where it leaves the upper one, and where it enters the lower one."""
 
     net: int
