@@ -32,7 +32,7 @@ CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding",
 FACTS = TENSOR_FACTS + CONV_FACTS
 
 ENTRY_POINTS = "composer.plugins"
-RESERVED_OPTIONS = frozenset({"op", "block", "from", "when", "site", "repeat", "as", "args"})
+RESERVED_OPTIONS = frozenset({"op", "block", "from", "when", "site", "repeat", "as", "inline", "args"})
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 LayoutRule = str | Callable[..., str | None] | None

@@ -37,7 +37,7 @@ def _node(written: Mapping[str, Any]) -> dict[str, Any]:
     keys = {**written["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
     by_op = [_when("op", entry.name, _options(entry), NODE_KEYS) for entry in entries]
     node = {"type": "object", "properties": keys, "oneOf": [{"required": ["op"]}, {"required": ["block"]}]}
-    return {"anyOf": [{"enum": [entry.name for entry in entries]}, {**node, "allOf": by_op}]}
+    return {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION, {**node, "allOf": by_op}]}
 
 
 def _rule(written: Mapping[str, Any]) -> dict[str, Any]:

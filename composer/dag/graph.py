@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, build, refuses_one
 from composer.dag.limits import Limits
+from composer.dag.outputs import take_outputs
 from composer.dag.place import place
 from composer.dag.places import Place, places
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec, num_parameters
@@ -151,7 +152,8 @@ def _is_mechanism(node: Node) -> bool:
 def compose(spec: Spec, limits: Limits | None = None) -> Graph:
     """A spec's network with its attention in place and checked, nothing allocated. Raises GraphError."""
     limits, inference = limits or Limits(), Inference()
-    root = place(elaborate(spec, limits, inference), spec, limits, inference)
+    backbone = elaborate(spec, limits, inference)
+    root = take_outputs(place(backbone, spec, limits, inference), backbone, spec)
     if problem := _classes_problem(spec, root):
         raise GraphError(problem)
     return Graph(spec, root, limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,10 +11,11 @@ from composer.dag.elaborate import attempt
 from composer.dag.graph import Graph
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
+from composer.dag.outputs import take_outputs
 from composer.dag.place import place_what_fits
 from composer.dag.scope import Scope
 from composer.dag.unfinished import Unfinished
-from composer.errors import Diagnostic
+from composer.errors import Diagnostic, GraphError
 from composer.spec.load import Spec
 
 
@@ -45,5 +47,8 @@ def sketch(spec: Spec, problems: Sequence[Diagnostic], limits: Limits | None = N
         return Sketch(spec, Scope(spec.name, "", {}, {}, {}), {}, tuple(problems))
     root = unfinished[""].scope
     if set(unfinished) == {""} and not unfinished[""].missing:
-        root, _ = place_what_fits(root, spec, limits, inference)
+        backbone = root
+        root, _ = place_what_fits(backbone, spec, limits, inference)
+        with contextlib.suppress(GraphError):
+            root = take_outputs(root, backbone, spec)
     return Sketch(spec, root, unfinished, tuple(problems))

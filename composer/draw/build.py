@@ -55,6 +55,12 @@ class _Builder:
             names[name] = (name, "")
             parts.append(self.part(scope, node, sources) if node else self.missing(scope, name, missing[name], sources))
         ends = {name: found for name, one in scope.outputs.items() if (found := _resolve(one, names)) is not None}
+        if unfinished is not None:
+            # Outputs by path are followed into a network only when it is whole.
+            given = {part.box.name: part.box.shapes for part in parts}
+            ends = {
+                key: (name, output if output in given.get(name, ()) else "") for key, (name, output) in ends.items()
+            }
         parts, ends = fold(parts, ends)
         return self.assemble(scope, parts, ends)
 

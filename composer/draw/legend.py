@@ -37,7 +37,8 @@ def legend(picture: Picture, room: int) -> tuple[list[str], int, int]:
 
 def _entries(picture: Picture) -> Iterator[_Entry]:
     boxes = [box for figure in picture.figures for box in figure.view.walk()]
-    groups = {GROUP_OF.get(box.kind, "other") for box in boxes if box.rule is None and box.inner is None}
+    plain = [box for box in boxes if box.rule is None and box.inner is None and box.state == "made"]
+    groups = {GROUP_OF.get(box.kind, "other") for box in plain}
     for group in GROUPS:
         if group in groups:
             words = "attention of the backbone" if group == "attention" else group

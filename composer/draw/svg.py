@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from composer.draw import measure
 from composer.draw.boxes import container, frame
@@ -35,7 +36,10 @@ def render_svg(picture: Picture, theme: str = "auto") -> str:
     parts = [*_heading(picture), moved(0, HEADING, body), moved(0, HEADING + bottom + GAP, drawn, {"class": "legend"})]
     bottom += HEADING + GAP + legend_height
     if problems:
-        lines = [text(line, 0, LINE * (row + 1), "mono") for row, line in enumerate(problems)]
+        lines = [
+            text(line.replace(" ", "\N{NO-BREAK SPACE}"), 0, LINE * (row + 1), "mono")
+            for row, line in enumerate(problems)
+        ]
         parts.append(moved(0, bottom + LINE, lines, {"class": "problems"}))
         bottom += LINE * (len(problems) + 2)
     wide, high = right + 2 * MARGIN, bottom + 2 * MARGIN
@@ -118,5 +122,6 @@ def _problems(picture: Picture) -> Iterator[str]:
     """The diagnostics, line by line, as a terminal shows them."""
     for problem in picture.problems:
         for line in str(problem).splitlines():
-            yield line if len(line) <= MOST_COLUMNS else f"{line[: MOST_COLUMNS - 1]}…"
+            indent = " " * (len(line) - len(line.lstrip()) + 4)
+            yield from wrap(line, MOST_COLUMNS, subsequent_indent=indent, drop_whitespace=False) or [""]
         yield ""

@@ -92,6 +92,11 @@ class View:
         """Its boxes by name."""
         return {box.name: box for box in self.boxes}
 
+    @cached_property
+    def has_mistakes(self) -> bool:
+        """Whether anything in it has a problem of its own."""
+        return any(box.problem is not None or (box.inner is not None and box.inner.has_mistakes) for box in self.boxes)
+
     def walk(self) -> Iterator[Box]:
         """Every box, those inside others too."""
         for box in self.boxes:
@@ -101,12 +106,14 @@ class View:
 
 
 def opened(view: View, depth: int) -> View:
-    """The view with `depth` levels of boxes shown, counted from 1; what is deeper is closed."""
-    boxes = tuple(
-        box if box.inner is None else replace(box, inner=opened(box.inner, depth - 1) if depth > 1 else None)
+    """The view with `depth` levels of boxes shown, counted from 1. What is deeper is closed, but for mistakes."""
+    boxes = (
+        replace(box, inner=opened(box.inner, depth - 1) if depth > 1 or box.inner.has_mistakes else None)
+        if box.inner is not None
+        else box
         for box in view.boxes
     )
-    return replace(view, boxes=boxes)
+    return replace(view, boxes=tuple(boxes))
 
 
 def num_boxes(view: View) -> int:

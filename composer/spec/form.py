@@ -87,6 +87,12 @@ def _form(node: NodeSpec, origin: Origin) -> Problems:
     if node.child_name is not None and node.repeat is None:
         label = "`repeat` too, or no `as`"
         yield (origin / "as").problem("form", "`as` names the children of a `repeat`", label, key=True)
+    if node.inline and node.repeat is None:
+        label = "`repeat` too, or no `inline`"
+        yield (origin / "inline").problem("form", "`inline` is for the children of a `repeat`", label, key=True)
+    if node.inline and node.site:
+        help = ("give the site to the block that is repeated",)
+        yield (origin / "site").problem("form", "an `inline` repeat is no place of its own", help=help, key=True)
 
 
 def _rule(rule: Rule, origin: Origin) -> Problems:

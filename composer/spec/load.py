@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from composer.errors import Diagnostic, SpecError
 from composer.spec.check import check_spec
+from composer.spec.document import Document
 from composer.spec.expression import escape
-from composer.spec.model import BlockSpec, InputSpec, NodeSpec, Rule
+from composer.spec.model import BlockSpec, InputSpec, NodeSpec, Published, Rule
 from composer.spec.origin import Origin
 from composer.spec.references import LoadedFile, follow, home, open_source, read_classes
 from composer.spec.settings import Setting, apply_settings, is_var, read_settings
-from composer.spec.settle import needed, settle_inputs, settle_vars
+from composer.spec.settle import settle_inputs, settle_vars
 from composer.spec.structure import validate
 
 
@@ -53,6 +54,24 @@ class Spec:
     def origin(self) -> Origin:
         """The file that was asked for."""
         return self.files[0].origin
+
+    @property
+    def published(self) -> Published | None:
+        """What a paper measured with it, where the file that was asked for says so."""
+        return self.files[0].content.published
+
+    @property
+    def own_outputs(self) -> Mapping[str, str]:
+        """What the nodes give by themselves: as the file that writes them says, or the last of them."""
+        written = self.files[-1].content.outputs
+        return written if written is not None else {"output": list(self.nodes)[-1]}
+
+    @property
+    def outputs_origin(self) -> Origin:
+        """Where the outputs are written."""
+        return (
+            next((file for file in self.files if file.content.outputs is not None), self.files[-1]).origin / "outputs"
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """The same network as one spec without references, vars evaluated: loads to an equal network."""
@@ -109,6 +128,13 @@ def load(
     return _assemble(follow(file), tuple(filter(is_var, settings)))
 
 
+def with_outputs(spec: Spec, outputs: Mapping[str, str]) -> Spec:
+    """The spec with other outputs: name -> path of a node. Raises SpecError."""
+    document = Document.from_mapping({"backbone": spec.name, "outputs": dict(outputs)}, "<outputs>")
+    file = LoadedFile(validate(document), Origin(document), None, spec.files[0].root)
+    return _assemble((file, *spec.files), spec.overrides)
+
+
 def _assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...]) -> Spec:
     """One Spec from a chain of files and overridden vars. Raises SpecError."""
     base = files[-1]
@@ -135,8 +161,6 @@ def _assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...]) -> 
         overrides=overrides,
     )
     SpecError.check(check_spec(spec))
-    if taken_from is not base and outputs is not None:
-        return replace(spec, nodes=needed(nodes, outputs.values()))
     return spec
 
 

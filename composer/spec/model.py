@@ -48,7 +48,10 @@ class InputSpec(BaseModel):
 
 
 class NodeSpec(BaseModel):
-    """One node: an operation or a block, where its inputs come from, and the operation's options as further keys."""
+    """One node: an operation or a block, where its inputs come from, and the operation's options as further keys.
+
+    `inline` puts the children of a `repeat` into the scope itself, and the node's name stands for the last of them.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -59,6 +62,7 @@ class NodeSpec(BaseModel):
     site: Names = []
     repeat: int | Template | None = None
     child_name: Template | None = Field(None, alias="as")
+    inline: bool = False
     args: dict[str, Any] = {}
 
     @model_validator(mode="before")
@@ -122,6 +126,22 @@ class Rule(BaseModel):
         return str(getattr(self, self.position))
 
 
+class Published(BaseModel):
+    """What a paper measured with this network: a row of a results table.
+
+    `top1` is ImageNet accuracy in percent, `images_per_second` the authors' own throughput, bound to their hardware.
+    """
+
+    model_config = _FROZEN
+
+    table: str
+    architecture: str
+    mechanism: str
+    top1: Annotated[float, Field(gt=0, le=100)]
+    images_per_second: PositiveFloat | None = None
+    note: str | None = None
+
+
 class SpecFile(BaseModel):
     """One file: its own nodes, or another spec to start from; and rules."""
 
@@ -137,4 +157,5 @@ class SpecFile(BaseModel):
     outputs: dict[str, str] | None = None
     attention: list[Rule] = []
     classes: str | list[str] | None = None
+    published: Published | None = None
     lock: dict[str, Any] | None = None

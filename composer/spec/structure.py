@@ -11,7 +11,7 @@ from composer.errors import Diagnostic, SpecError, did_you_mean, one_of
 from composer.spec.document import Document, Path
 from composer.spec.evaluate import show
 from composer.spec.form import check_file
-from composer.spec.model import BlockSpec, InputSpec, Rule, SpecFile
+from composer.spec.model import BlockSpec, InputSpec, Published, Rule, SpecFile
 from composer.spec.origin import Origin
 
 _KEYS: dict[str, Iterable[str]] = {
@@ -19,6 +19,7 @@ _KEYS: dict[str, Iterable[str]] = {
     "blocks": BlockSpec.model_fields,
     "input": InputSpec.model_fields,
     "inputs": InputSpec.model_fields,
+    "published": Published.model_fields,
 }
 _EXPECTED = {
     "string_type": "a string",
@@ -37,6 +38,7 @@ _EXPECTED = {
 _MODELS = {
     "NodeSpec": "the name of an operation, or a mapping with `op` or `block`",
     "BlockSpec": "a mapping with `nodes`",
+    "Published": "a mapping with `table`, `architecture`, `mechanism` and `top1`",
     "InputSpec": "a shape such as `[3, 224, 224]`, or a mapping with `shape`",
     "Rule": "a mapping with `use` and a place",
 }
