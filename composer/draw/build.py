@@ -57,10 +57,8 @@ class _Builder:
         ends = {name: found for name, one in scope.outputs.items() if (found := _resolve(one, names)) is not None}
         if unfinished is not None:
             # Outputs by path are followed into a network only when it is whole.
-            given = {part.box.name: part.box.shapes for part in parts}
-            ends = {
-                key: (name, output if output in given.get(name, ()) else "") for key, (name, output) in ends.items()
-            }
+            given = {(part.box.name, output) for part in parts for output in part.box.shapes}
+            ends = {key: end if end in given else (end[0], "") for key, end in ends.items()}
         parts, ends = fold(parts, ends)
         return self.assemble(scope, parts, ends)
 
@@ -132,12 +130,12 @@ class _Builder:
         view = self.view(scope)
         box = replace(box, inner=view, holds=_sum(view.boxes))
         key, form = (self.number("block", scope.block, one, box.problem) for one in (view.key, view.form))
-        if scope.block != "repeat":
-            return Part(box, sources, key, form)
         if _is_one_box(view) and box.problem is None:
             return Part(_merged(box, view.boxes[0]), sources, key, form)
-        ops = [child.op for child in scope.nodes.values() if child.content is not None]
-        return Part(replace(box, detail=describe_repeat(ops)), sources, key, form)
+        children = [child for child in scope.nodes.values() if child.content is not None]
+        if all(isinstance(child.content, Scope) for child in children):
+            box = replace(box, detail=describe_repeat(child.op for child in children))
+        return Part(box, sources, key, form)
 
     def missing(self, scope: Scope, name: str, missing: Missing, sources: tuple[Reference, ...]) -> Part:
         """The box of a node that could not be made, with what there is inside."""
@@ -169,17 +167,17 @@ def _sum(boxes: Iterable[Box]) -> Holds:
 
 
 def _is_one_box(view: View) -> bool:
-    """Whether a repeat came to one box that takes all that comes in and gives all that goes out."""
+    """Whether all of a scope came to one box that takes what comes in and gives what goes out."""
     if len(view.boxes) != 1:
         return False
     (box,) = view.boxes
     ways = [(edge.source, edge.target, edge.index) for edge in view.edges]
     through = [(f"in:{name}", box.name, index) for index, name in enumerate(view.inputs)]
-    return ways == [*through, (box.name, "out:output", 0)]
+    return ways == [*through, (box.name, f"out:{view.outputs[0]}", 0)]
 
 
 def _merged(box: Box, child: Box) -> Box:
-    """A repeat and the only box in it as one: the frame around would say nothing."""
+    """A block and the only box in it as one: the frame around would say nothing."""
     return replace(
         child,
         name=box.name,

@@ -26,6 +26,11 @@ def text(content: str, x: int, y: int, kind: str = "") -> str:
     return element("text", {"x": x, "y": y, "class": kind}, [words(content)])
 
 
+def spaced(content: str, x: int, y: int, kind: str = "") -> str:
+    """A line of text that keeps its spaces."""
+    return element("text", {"x": x, "y": y, "class": kind, "xml:space": "preserve"}, [words(content)])
+
+
 def title(content: str) -> str:
     """What shows when the pointer rests on the element that it is in; screen readers read it."""
     return element("title", {}, [words(content)])

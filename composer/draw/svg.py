@@ -10,7 +10,7 @@ from composer.draw.boxes import container, frame
 from composer.draw.describe import describe_count
 from composer.draw.flow import flow
 from composer.draw.legend import legend
-from composer.draw.markup import element, moved, rectangle, text, title, words
+from composer.draw.markup import element, moved, rectangle, spaced, text, title, words
 from composer.draw.picture import Figure, Picture
 from composer.draw.text import visible, width
 from composer.draw.theme import style
@@ -36,10 +36,7 @@ def render_svg(picture: Picture, theme: str = "auto") -> str:
     parts = [*_heading(picture), moved(0, HEADING, body), moved(0, HEADING + bottom + GAP, drawn, {"class": "legend"})]
     bottom += HEADING + GAP + legend_height
     if problems:
-        lines = [
-            text(line.replace(" ", "\N{NO-BREAK SPACE}"), 0, LINE * (row + 1), "mono")
-            for row, line in enumerate(problems)
-        ]
+        lines = [spaced(line, 0, LINE * (row + 1), "mono") for row, line in enumerate(problems)]
         parts.append(moved(0, bottom + LINE, lines, {"class": "problems"}))
         bottom += LINE * (len(problems) + 2)
     wide, high = right + 2 * MARGIN, bottom + 2 * MARGIN
