@@ -26,9 +26,9 @@ def container(view: View, layout: Layout, direction: str) -> Iterator[str]:
         if box is None:
             yield end(placed, view.inputs.get(placed.name.partition(":")[2], ""))
         elif placed.inside is not None and box.inner is not None:
-            yield moved(placed.x, placed.y, frame(box, box.inner, placed.inside, direction), _about(box))
+            yield moved(placed.x, placed.y, frame(box, box.inner, placed.inside, direction), about(box))
         else:
-            yield moved(placed.x, placed.y, closed(box, placed), _about(box))
+            yield moved(placed.x, placed.y, closed(box, placed), about(box))
 
 
 def frame(box: Box, view: View, layout: Layout, direction: str) -> Iterator[str]:
@@ -62,7 +62,7 @@ def closed(box: Box, placed: Placed) -> Iterator[str]:
 def end(placed: Placed, shape: str) -> str:
     """An input or output of the whole network."""
     side, _, name = placed.name.partition(":")
-    what = f"input {name}: {shape}" if side == "in" else f"output {name}"
+    what = f"input `{name}`: {shape}" if side == "in" else f"output `{name}`"
     shown = fit(visible(name), measure.NAME_SIZE, placed.width - measure.PAD)
     children = [
         title(what),
@@ -92,14 +92,10 @@ def tooltip(box: Box) -> str:
     return "\n".join([*lines, box.line] if box.line else lines)
 
 
-def _about(box: Box) -> dict[str, object]:
-    kind = class_of(box.kind) if box.inner is None else "frame"
-    if box.state != "made" or box.problem is not None:
-        kind = "unreached" if box.state == "unreached" else "failed"
-    elif box.rule is not None:
-        kind = "helper" if box.helper else "inserted"
+def about(box: Box) -> dict[str, object]:
+    """The attributes of a box's group: what it looks like, and which nodes it is."""
     copies = f"{box.copies[0]} … {box.copies[-1]}" if box.copies else ""
-    return {"class": kind, "data-path": box.path, "data-copies": copies}
+    return {"class": class_of(box), "data-path": box.path, "data-copies": copies}
 
 
 def _head(box: Box, room: int) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 from composer.dag.scope import Node, Operation, Scope
@@ -17,7 +17,7 @@ from composer.draw.describe import (
     outputs,
     settings,
 )
-from composer.draw.fold import Part, fold
+from composer.draw.fold import Part, fold, sum_holds
 from composer.draw.view import Box, Edge, Holds, State, View
 
 Reference = tuple[str, str]
@@ -102,7 +102,7 @@ class _Builder:
             changed=any(shape != arriving for shape in shapes.values()),
             num_parameters=node.content.num_parameters if node.content else 0,
             rule=node.rule,
-            line=f"{location.source.name}:{location.line}" if location else "",
+            line=f"{PurePath(location.source.name).name}:{location.line}" if location else "",
             problem=self.sketch.problem_at.get(node.path),
         )
         if isinstance(node.content, Operation):
@@ -128,12 +128,12 @@ class _Builder:
 
     def block(self, box: Box, scope: Scope, sources: tuple[Reference, ...]) -> Part:
         view = self.view(scope)
-        box = replace(box, inner=view, holds=_sum(view.boxes))
+        box = replace(box, inner=view, holds=sum_holds(view.boxes))
         key, form = (self.number("block", scope.block, one, box.problem) for one in (view.key, view.form))
         if _is_one_box(view) and box.problem is None:
             return Part(_merged(box, view.boxes[0]), sources, key, form)
         children = [child for child in scope.nodes.values() if child.content is not None]
-        if all(isinstance(child.content, Scope) for child in children):
+        if all(isinstance(child.content, Scope) and child.op != "repeat" for child in children):
             box = replace(box, detail=describe_repeat(child.op for child in children))
         return Part(box, sources, key, form)
 
@@ -146,7 +146,7 @@ class _Builder:
         state: State = "unreached" if not missing.failed else "made" if inner else "failed"
         problem = next(iter(missing.problems), None)
         box = Box(name, path, name, (), "block" if inner else "other", what, what, {}, False, 0)
-        box = replace(box, state=state, problem=problem, inner=inner, holds=_sum(inner.boxes) if inner else ())
+        box = replace(box, state=state, problem=problem, inner=inner, holds=sum_holds(inner.boxes) if inner else ())
         alone = self.number("missing", path)
         return Part(box, sources, alone, alone)
 
@@ -155,15 +155,6 @@ def _resolve(reference: str, names: Mapping[str, Reference]) -> Reference | None
     name, _, output = reference.partition(".")
     found = names.get(name)
     return (found[0], output or found[1]) if found else None
-
-
-def _sum(boxes: Iterable[Box]) -> Holds:
-    """What rules put into boxes, copies counted."""
-    counts: Counter[tuple[int, str]] = Counter()
-    for box in boxes:
-        for rule, mechanism, count in box.holds:
-            counts[rule, mechanism] += count
-    return tuple((rule, mechanism, count) for (rule, mechanism), count in sorted(counts.items()))
 
 
 def _is_one_box(view: View) -> bool:

@@ -25,7 +25,9 @@ def describe(operation: Operation) -> str:
     kernel = written.get("kernel_size")
     words = [f"{_size(kernel)} {operation.entry.name}" if kernel is not None else operation.entry.name]
     for name, value in written.items():
-        if name in _FORMS:
+        if name == "groups" and value == written.get("out_channels"):
+            words.append("depthwise")
+        elif name in _FORMS:
             words.append(_FORMS[name].format(_size(value) if isinstance(value, tuple | list) else value))
         elif name not in _SILENT:
             words.append(_phrase(name, value))

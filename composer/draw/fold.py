@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from composer.draw.describe import describe_names
@@ -66,14 +66,15 @@ def _joined(run: Sequence[Part]) -> Part:
         shapes=last.shapes,
         changed=any(part.box.changed for part in run),
         num_parameters=sum(part.box.num_parameters for part in run),
-        holds=_times(run),
+        holds=sum_holds(part.box for part in run),
     )
     return replace(run[0], box=box)
 
 
-def _times(run: Sequence[Part]) -> Holds:
+def sum_holds(boxes: Iterable[Box]) -> Holds:
+    """What rules put into boxes, copies counted."""
     counts: Counter[tuple[int, str]] = Counter()
-    for part in run:
-        for rule, mechanism, count in part.box.holds:
+    for box in boxes:
+        for rule, mechanism, count in box.holds:
             counts[rule, mechanism] += count
     return tuple((rule, mechanism, count) for (rule, mechanism), count in sorted(counts.items()))

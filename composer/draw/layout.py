@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from composer.draw import measure
 from composer.draw.order import Arrangement, arrange
@@ -62,21 +61,6 @@ class Layout:
             if edge.target.startswith("out:") and output in ("", edge.target.removeprefix("out:")):
                 return edge.shape if (edge.source, edge.output) in self.labels else ""
         return ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The same as plain JSON values, in the coordinates of the container."""
-        return {
-            "width": self.width,
-            "height": self.height,
-            "boxes": [
-                {"name": box.name, "x": box.x, "y": box.y, "width": box.width, "height": box.height}
-                | ({"inside": box.inside.to_json()} if box.inside else {})
-                for box in self.boxes
-            ],
-            "wires": [vars(wire.edge) | {"points": wire.points} for wire in self.wires],
-            "ports": dict(self.ports),
-            "labels": self.labels,
-        }
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from composer.draw import measure
@@ -11,7 +11,7 @@ from composer.draw.flow import flow
 from composer.draw.markup import element, moved, rectangle, text
 from composer.draw.picture import Picture
 from composer.draw.text import width
-from composer.draw.theme import GROUP_OF, GROUPS
+from composer.draw.theme import GROUP_OF, GROUPS, class_of_group
 from composer.draw.view import Box
 
 SWATCH = 22
@@ -25,9 +25,10 @@ class _Entry:
     number: str = ""
 
 
-def legend(picture: Picture, room: int) -> tuple[list[str], int, int]:
-    """The legend's markup in the room that there is, its width and its height."""
-    entries = list(_entries(picture))
+def legend(picture: Picture, room: int, *, coloured: bool) -> tuple[list[str], int, int]:
+    """The legend's markup in the room that there is, its width and its height; colours only where kinds have some."""
+    boxes = [box for figure in picture.figures for box in figure.view.walk()]
+    entries = [*(_kinds(boxes) if coloured else ()), *_inserted(picture, boxes), *_states(boxes)]
     sizes = [(SWATCH + 14 + width(entry.words, measure.DETAIL_SIZE), ROW) for entry in entries]
     corners = flow(sizes, max(room, max((length for length, _ in sizes), default=0)), (18, 0), rows=True)
     drawn = [moved(x, y, _drawn(entry)) for entry, (x, y) in zip(entries, corners, strict=True)]
@@ -35,14 +36,16 @@ def legend(picture: Picture, room: int) -> tuple[list[str], int, int]:
     return drawn, right, max((y + ROW for _, y in corners), default=0)
 
 
-def _entries(picture: Picture) -> Iterator[_Entry]:
-    boxes = [box for figure in picture.figures for box in figure.view.walk()]
+def _kinds(boxes: Sequence[Box]) -> Iterator[_Entry]:
     plain = [box for box in boxes if box.rule is None and box.inner is None and box.state == "made"]
     groups = {GROUP_OF.get(box.kind, "other") for box in plain}
     for group in GROUPS:
         if group in groups:
             words = "attention of the backbone" if group == "attention" else group
-            yield _Entry(f"k-{group}", words)
+            yield _Entry(class_of_group(group), words)
+
+
+def _inserted(picture: Picture, boxes: Sequence[Box]) -> Iterator[_Entry]:
     for rule in picture.rules:
         places = "1 place" if rule.num_places == 1 else f"{rule.num_places} places"
         yield _Entry("inserted", f"{rule.use}: inserted {rule.where}, {places}", str(rule.number))
@@ -50,10 +53,9 @@ def _entries(picture: Picture) -> Iterator[_Entry]:
         yield _Entry("helper", "what inserted attention needs around it")
     if any(box.count > 1 for box in boxes):
         yield _Entry("", "so many copies in a row, drawn once", "×N")
-    yield from _states(boxes)
 
 
-def _states(boxes: list[Box]) -> Iterator[_Entry]:
+def _states(boxes: Sequence[Box]) -> Iterator[_Entry]:
     if any(box.state == "failed" or box.problem for box in boxes):
         yield _Entry("failed", "has a mistake")
     if any(box.state == "unreached" for box in boxes):

@@ -17,8 +17,8 @@ def element(name: str, attributes: Attributes, children: Iterable[str] | None = 
 
 
 def words(text: str) -> str:
-    """Text as markup."""
-    return escape(visible(text), quote=False)
+    """Text as markup, line by line."""
+    return "\n".join(escape(visible(line), quote=False) for line in text.split("\n"))
 
 
 def text(content: str, x: int, y: int, kind: str = "") -> str:

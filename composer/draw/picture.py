@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from composer.dag.sketch import Sketch
 from composer.draw import measure
@@ -108,7 +108,8 @@ def _network(view: View, wish: Wish, known: Known) -> Iterator[Figure]:
 def _block(box: Box, wish: Wish, known: Known) -> Figure:
     assert box.inner is not None
     view = opened(box.inner, wish.depth or readable_depth(box.inner))
-    return Figure(view, lay_out(view, wish.direction, known, role="alone", head=measure.header_width(box)), box)
+    frame = replace(box, label=box.path)
+    return Figure(view, lay_out(view, wish.direction, known, role="alone", head=measure.header_width(frame)), frame)
 
 
 def readable_depth(view: View, *, insets_too: bool = False) -> int:

@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from composer.draw import measure
-from composer.draw.boxes import container, frame
+from composer.draw.boxes import about, container, frame
 from composer.draw.describe import describe_count
 from composer.draw.flow import flow
 from composer.draw.legend import legend
 from composer.draw.markup import element, moved, rectangle, spaced, text, title, words
 from composer.draw.picture import Figure, Picture
-from composer.draw.text import visible, width
+from composer.draw.text import fit, visible, width
 from composer.draw.theme import style
 
 MARGIN = 20
+# A picture is at least so wide where its heading asks for it.
+LEAST_WIDTH = 400
+TITLE_SIZE = 17
 HEADING = 44
 GAP = 36
 CAPTION = 18
@@ -30,11 +33,12 @@ def render_svg(picture: Picture, theme: str = "auto") -> str:
     problems, widest = list(_problems(picture)), 0
     if problems:
         widest = max(int(len(line) * MONO_WIDTH) for line in problems)
-    right = max(right, widest, _heading_width(picture))
-    drawn, legend_width, legend_height = legend(picture, right)
+    right = max(right, widest, min(LEAST_WIDTH, _heading_width(picture)))
+    drawn, legend_width, legend_height = legend(picture, right, coloured=theme != "paper")
     right = max(right, legend_width)
-    parts = [*_heading(picture), moved(0, HEADING, body), moved(0, HEADING + bottom + GAP, drawn, {"class": "legend"})]
-    bottom += HEADING + GAP + legend_height
+    below = HEADING + bottom + GAP
+    parts = [*_heading(picture, right), moved(0, HEADING, body), moved(0, below, drawn, {"class": "legend"})]
+    bottom = below + legend_height
     if problems:
         lines = [spaced(line, 0, LINE * (row + 1), "mono") for row, line in enumerate(problems)]
         parts.append(moved(0, bottom + LINE, lines, {"class": "problems"}))
@@ -75,13 +79,14 @@ def _subtitle(picture: Picture) -> str:
     return " · ".join(parts)
 
 
-def _heading(picture: Picture) -> Iterator[str]:
-    yield text(picture.name, 0, 14, "title")
-    yield text(_subtitle(picture), 0, 31, "faint")
+def _heading(picture: Picture, room: int) -> Iterator[str]:
+    yield text(fit(visible(picture.name), TITLE_SIZE, room, bold=True), 0, 14, "title")
+    yield text(fit(_subtitle(picture), measure.DETAIL_SIZE, room), 0, 31, "faint")
 
 
 def _heading_width(picture: Picture) -> int:
-    return max(width(visible(picture.name), 17, bold=True), width(visible(_subtitle(picture)), measure.DETAIL_SIZE))
+    name, below = visible(picture.name), _subtitle(picture)
+    return max(width(name, TITLE_SIZE, bold=True), width(below, measure.DETAIL_SIZE))
 
 
 def _figures(picture: Picture) -> tuple[list[str], int, int]:
@@ -111,8 +116,7 @@ def _figure(figure: Figure, direction: str) -> Iterator[str]:
     above = CAPTION if figure.caption else 0
     if above:
         yield text(figure.caption, 0, 11, "faint")
-    kind = {"class": "frame" if figure.frame.problem is None else "failed", "data-path": figure.frame.path}
-    yield moved(0, above, frame(figure.frame, figure.view, figure.layout, direction), kind)
+    yield moved(0, above, frame(figure.frame, figure.view, figure.layout, direction), about(figure.frame))
 
 
 def _problems(picture: Picture) -> Iterator[str]:

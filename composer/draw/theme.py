@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-THEMES = ("auto", "light", "dark", "paper")
+if TYPE_CHECKING:
+    from composer.draw.view import Box
+
 FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 MONO = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
@@ -18,7 +21,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "pooling": ("pool",),
     "merge": ("merge",),
     "other": ("shape", "token", "parameter", "other"),
-    "block": ("block",),
+    "closed block": ("block",),
     "attention": ("attention",),
 }
 GROUP_OF = {kind: group for group, kinds in GROUPS.items() for kind in kinds}
@@ -58,7 +61,7 @@ LIGHT = Theme(
         "pooling": ("#e6e1f5", "#8f80c2"),
         "merge": ("#ddf0de", "#6fa873"),
         "other": ("#f3f3f3", "#a8a8a8"),
-        "block": ("#ffffff", "#7d8796"),
+        "closed block": ("#ffffff", "#7d8796"),
         "attention": ("#fbe6da", "#c98a63"),
     },
     inserted=("#ffcfb0", "#c2410c"),
@@ -80,7 +83,7 @@ DARK = Theme(
         "pooling": ("#2f2850", "#8d7ed0"),
         "merge": ("#1d3a21", "#62a368"),
         "other": ("#2b2b2e", "#76767c"),
-        "block": ("#222a35", "#8a95a6"),
+        "closed block": ("#222a35", "#8a95a6"),
         "attention": ("#43301f", "#b3794f"),
     },
     inserted=("#6b2f0d", "#ff8a4c"),
@@ -127,9 +130,7 @@ def _sheet(theme: Theme) -> str:
 
 
 def _colours(theme: Theme) -> str:
-    boxes = {_name(group): colours for group, colours in theme.groups.items()}
-    boxes |= {"frame": theme.frame, "helper": theme.helper, "inserted": theme.inserted, "failed": theme.failed}
-    rules = [f".cg .{name}>.box{{fill:{fill};stroke:{line}}}" for name, (fill, line) in boxes.items()]
+    rules = [f".cg .{name}>.box{{fill:{fill};stroke:{line}}}" for name, (fill, line) in colours(theme).items()]
     return "".join(
         [
             f".cg .paper{{fill:{theme.paper}}}",
@@ -138,17 +139,33 @@ def _colours(theme: Theme) -> str:
             *rules,
             f".cg .inserted>.box{{stroke-width:{theme.inserted_width}}}.cg .failed>.box{{stroke-width:1.8}}",
             ".cg .helper>.box,.cg .unreached>.box{stroke-dasharray:4 3}",
-            f".cg .unreached>.box{{fill:{theme.paper};stroke:{theme.faint}}}",
             f".cg .pill{{fill:{theme.inserted[1]}}}.cg .on{{fill:{theme.on_badge}}}",
             f".cg .alarm{{fill:{theme.failed[1]}}}",
         ]
     )
 
 
-def _name(group: str) -> str:
-    return f"k-{group}"
+def class_of_group(group: str) -> str:
+    """The class of boxes of a group."""
+    return f"k-{group.replace(' ', '-')}"
 
 
-def class_of(kind: str) -> str:
-    """The class of a box by its kind."""
-    return _name(GROUP_OF.get(kind, "other"))
+def class_of(box: Box) -> str:
+    """The class of the style sheet that a box has."""
+    if box.state == "unreached":
+        return "unreached"
+    if box.state == "failed" or box.problem is not None:
+        return "failed"
+    if box.rule is not None:
+        return "helper" if box.helper else "inserted"
+    if box.inner is not None:
+        return "frame"
+    return "holds" if box.holds else class_of_group(GROUP_OF.get(box.kind, "other"))
+
+
+def colours(theme: Theme) -> dict[str, tuple[str, str]]:
+    """Fill and outline of every class."""
+    found = {class_of_group(group): pair for group, pair in theme.groups.items()}
+    special = {"frame": theme.frame, "helper": theme.helper, "inserted": theme.inserted, "failed": theme.failed}
+    outlined = {"unreached": (theme.paper, theme.faint), "holds": (theme.groups["closed block"][0], theme.inserted[1])}
+    return found | special | outlined

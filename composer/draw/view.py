@@ -116,6 +116,11 @@ def opened(view: View, depth: int) -> View:
     return replace(view, boxes=tuple(boxes))
 
 
+def num_levels(view: View) -> int:
+    """How many levels of boxes there are."""
+    return 1 + max((num_levels(box.inner) for box in view.boxes if box.inner is not None), default=0)
+
+
 def num_boxes(view: View) -> int:
     """How many boxes are drawn for an opened view."""
     return sum(1 for _ in view.walk())
