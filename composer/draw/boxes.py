@@ -18,26 +18,26 @@ BADGE = 8
 BASELINE = 4
 
 
-def container(view: View, layout: Layout, direction: str) -> Iterator[str]:
+def container(view: View, layout: Layout) -> Iterator[str]:
     """What is inside a container: wires below, boxes above."""
-    yield element("g", {"class": "wires"}, _wires(view, layout, direction))
+    yield element("g", {"class": "wires"}, _wires(layout))
     for placed in layout.boxes:
         box = view.by_name.get(placed.name)
         if box is None:
             yield end(placed, view.inputs.get(placed.name.partition(":")[2], ""))
         elif placed.inside is not None and box.inner is not None:
-            yield moved(placed.x, placed.y, frame(box, box.inner, placed.inside, direction), about(box))
+            yield moved(placed.x, placed.y, frame(box, box.inner, placed.inside), about(box))
         else:
             yield moved(placed.x, placed.y, closed(box, placed), about(box))
 
 
-def frame(box: Box, view: View, layout: Layout, direction: str) -> Iterator[str]:
+def frame(box: Box, view: View, layout: Layout) -> Iterator[str]:
     """An open block: its frame, its head, and what is inside."""
     yield title(tooltip(box))
     yield from _sheets(box, layout.width, layout.height)
     yield rectangle(0, 0, layout.width, layout.height, "box", 6)
     yield from _head(box, layout.width)
-    yield from container(view, layout, direction)
+    yield from container(view, layout)
 
 
 def closed(box: Box, placed: Placed) -> Iterator[str]:
@@ -132,9 +132,8 @@ def _sheets(box: Box, width: int, height: int) -> Iterator[str]:
             yield rectangle(inset, height - 12 + below, width - 2 * inset, 12, "box")
 
 
-def _wires(view: View, layout: Layout, direction: str) -> Iterator[str]:
+def _wires(layout: Layout) -> Iterator[str]:
     drawn = {placed.name for placed in layout.boxes}
-    labels: dict[Point, str] = {}
     for wire in layout.wires:
         edge = wire.edge
         about = title(f"{edge.source} → {edge.target}{': ' if edge.shape else ''}{edge.shape}")
@@ -142,17 +141,8 @@ def _wires(view: View, layout: Layout, direction: str) -> Iterator[str]:
         yield element("path", {"class": "wire", "d": _path(wire.points, ARROW - 2 if headed else 0)}, [about])
         if headed:
             yield element("path", {"class": "head", "d": _arrow(wire.points)})
-        if edge.shape and (edge.source, edge.output) in layout.labels:
-            labels[wire.points[0]] = edge.shape
-    yield from (_label(start, shape, layout.width, direction) for start, shape in labels.items())
-
-
-def _label(start: Point, shape: str, room: int, direction: str) -> str:
-    x, y = start
-    if direction == "LR":
-        return text(shape, x + 4, y - 4, "label")
-    fits = x + 5 + measure.label_width(shape) <= room
-    return text(shape, x + 5 if fits else x - 5, y + 11, "label" if fits else "label end")
+    for label in layout.labels:
+        yield text(label.shape, label.x, label.y, "label end" if label.end else "label")
 
 
 def _path(points: Sequence[Point], short: int) -> str:

@@ -39,6 +39,7 @@ def _container(view: View, layout: Layout) -> dict[str, Any]:
         "width": layout.width,
         "height": layout.height,
         "ports": {name: list(point) for name, point in layout.ports.items()},
+        "labels": [{**vars(label), "source": ids.get(label.source, label.source)} for label in layout.labels],
         "boxes": [_box(placed, view.by_name.get(placed.name)) for placed in layout.boxes],
         "wires": [
             {
@@ -47,7 +48,6 @@ def _container(view: View, layout: Layout) -> dict[str, Any]:
                 "to": ids.get(wire.edge.target, wire.edge.target),
                 "input": wire.edge.index,
                 "shape": wire.edge.shape,
-                "labelled": (wire.edge.source, wire.edge.output) in layout.labels,
                 "points": [list(point) for point in wire.points],
             }
             for wire in layout.wires

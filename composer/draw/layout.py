@@ -6,7 +6,7 @@ on those: when one of them opens, the others keep their places among each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from composer.draw import measure
@@ -39,11 +39,22 @@ class Wire:
 
 
 @dataclass(frozen=True)
+class Label:
+    """A shape at the start of a wire: the left end of its base line, or with `end` the right one."""
+
+    source: str
+    output: str
+    shape: str
+    x: int
+    y: int
+    end: bool = False
+
+
+@dataclass(frozen=True)
 class Layout:
     """One container, measured from its upper left corner.
 
     boxes   in the order of the view; of the whole network, its inputs and outputs too (`in:NAME`, `out:NAME`)
-    labels  sources and outputs whose shapes stand at their wires
     ports   where wires come in and leave, by `in:NAME` and `out:NAME`; the way in is below the head
     """
 
@@ -52,14 +63,15 @@ class Layout:
     boxes: tuple[Placed, ...]
     wires: tuple[Wire, ...]
     ports: Mapping[str, Point]
-    labels: tuple[tuple[str, str], ...]
+    labels: tuple[Label, ...]
 
     def gives(self, output: str) -> str:
         """The shape that stands at the wire to an output; empty where none does."""
+        shapes = {(label.source, label.output): label.shape for label in self.labels}
         for wire in self.wires:
             edge = wire.edge
             if edge.target.startswith("out:") and output in ("", edge.target.removeprefix("out:")):
-                return edge.shape if (edge.source, edge.output) in self.labels else ""
+                return shapes.get((edge.source, edge.output), "")
         return ""
 
 
@@ -91,9 +103,9 @@ def lay_out(
         known.arrangements[diagram] = arrange(diagram)
     if (diagram, sizes) not in known.routes:
         known.routes[diagram, sizes] = route(known.arrangements[diagram], sizes)
-    labels = tuple((name, output) for name in items_of(view) for output in measuring.shapes(name))
+    labelled = {(name, output) for name in items_of(view) for output in measuring.shapes(name)}
     framing = _Framing(view, inside, direction, role == "whole", head)
-    return framing.layout(sizes, known.routes[diagram, sizes], labels)
+    return framing.layout(sizes, known.routes[diagram, sizes], labelled)
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,7 @@ class _Framing:
     whole: bool
     head: int
 
-    def layout(self, sizes: Sizes, routed: Routed, labels: tuple[tuple[str, str], ...]) -> Layout:
+    def layout(self, sizes: Sizes, routed: Routed, labelled: Collection[tuple[str, str]]) -> Layout:
         width, height = self.turn((routed.width, routed.height))
         left, top = self.corner(width)
         items = items_of(self.view)
@@ -115,12 +127,13 @@ class _Framing:
             x, y = self.turn(point)
             return x + left, y + top
 
-        boxes = []
-        ports = {}
+        boxes, ports, right = [], {}, {}
         for item, name in enumerate(items):
             x, y = moved(routed.corners[item])
             across, along = self.turn((sizes.width[item], sizes.height[item]))
-            if self.whole or ":" not in name:
+            is_box = self.whole or ":" not in name
+            right[name] = x + across if is_box else left + width
+            if is_box:
                 boxes.append(Placed(name, x, y, across, along, self.inside.get(name)))
             if ":" in name:
                 ports[name] = (x + across // 2, y + along // 2)
@@ -130,7 +143,20 @@ class _Framing:
         ]
         if not self.whole:
             width, height = self.framed(width, height)
-        return Layout(width, height, tuple(boxes), tuple(wires), ports, labels)
+        starts = {(wire.edge.source, wire.edge.output): wire for wire in reversed(wires)}
+        labels = [
+            self.label(wire, right[end[0]]) for end, wire in starts.items() if end in labelled and wire.edge.shape
+        ]
+        return Layout(width, height, tuple(boxes), tuple(wires), ports, tuple(reversed(labels)))
+
+    def label(self, wire: Wire, right: int) -> Label:
+        """The shape of a wire at its start, beside it and under its box, or above it."""
+        (x, y), edge = wire.points[0], wire.edge
+        if self.direction == "LR":
+            return Label(edge.source, edge.output, edge.shape, x + 4, y - 4)
+        end = x + measure.BESIDE + measure.label_width(edge.shape) > right
+        x += -measure.BESIDE if end else measure.BESIDE
+        return Label(edge.source, edge.output, edge.shape, x, y + measure.BELOW, end)
 
     def turn(self, pair: Point) -> Point:
         return pair if self.direction == "TB" else (pair[1], pair[0])

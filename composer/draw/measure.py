@@ -22,6 +22,8 @@ SHEETS = 6
 LEAST, MOST = 104, 250
 PROBLEM_LINES = 3
 LABEL_ROW = 13
+# Where such a label's base line starts, from where its wire does.
+BESIDE, BELOW = 5, 11
 # The room on a frame's edge for one of several wires.
 PORT = 12
 

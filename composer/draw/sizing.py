@@ -12,7 +12,7 @@ from composer.draw.rank import Diagram
 from composer.draw.route import Sizes
 from composer.draw.topology import items_of
 from composer.draw.view import Box, View
-from composer.draw.ways import LEAST_PIN_GAP
+from composer.draw.ways import LEAST_PIN_GAP, PIN_GAP
 
 if TYPE_CHECKING:
     from composer.draw.layout import Layout
@@ -34,16 +34,19 @@ class Measuring:
     def sizes(self, diagram: Diagram) -> Sizes:
         common = measure.box_width(self.view)
         measured = [
-            *(self.end(name) for name in self.view.inputs),
+            *(self.end(f"in:{name}") for name in self.view.inputs),
             *(self.box(box, common) for box in self.view.boxes),
-            *(self.end(name) for name in self.view.outputs),
+            *(self.end(f"out:{name}") for name in self.view.outputs),
         ]
         num_inputs = Counter(target for net in diagram.nets for target, _ in net.targets)
         num_outputs = Counter(net.source for net in diagram.nets)
         if self.direction == "LR":
             measured = [(height, width) for width, height in measured]
-        # Wires into one box need room beside each other.
-        across = [max(width, LEAST_PIN_GAP * 2 * num_inputs[item]) for item, (width, _) in enumerate(measured)]
+        # Wires at one box need room beside each other, and the words at them too.
+        across = [
+            max(width, LEAST_PIN_GAP * 2 * num_inputs[item], self.row_of_labels(name, num_outputs[item]))
+            for item, (name, (width, _)) in enumerate(zip(items_of(self.view), measured, strict=True))
+        ]
         inputs, outputs = [], []
         for item in range(diagram.num_items):
             box = self.view.boxes[item - diagram.num_inputs] if self.is_box(diagram, item) else None
@@ -51,7 +54,7 @@ class Measuring:
                 inputs.append((item, self.ports(box, "in")))
                 outputs.append((item, self.ports(box, "out")))
             elif item in diagram.fixed:
-                inputs.append((item, _evenly(across[item], num_inputs[item])))
+                inputs.append((item, _from_middle(across[item], num_inputs[item])))
                 outputs.append((item, _evenly(across[item], num_outputs[item])))
         labels = [self.labels(name) for name in items_of(self.view)]
         along = tuple(length for _, length in measured)
@@ -69,8 +72,23 @@ class Measuring:
     def end(self, name: str) -> tuple[int, int]:
         """An input or output: a box where the whole network is drawn, else a point on the frame."""
         if self.role == "whole":
-            return measure.pill_width(name), measure.ROW
-        return (measure.PORT, 0) if self.direction == "TB" else (0, measure.PORT)
+            words = max(map(measure.label_width, self.shapes(name).values()), default=0)
+            return max(measure.pill_width(name.partition(":")[2]), 2 * (words + measure.PAD)), measure.ROW
+        if self.direction == "LR":
+            return 0, measure.PORT
+        ends = self.view.inputs if name.startswith("in:") else self.view.outputs
+        return (measure.PORT if len(ends) == 1 else measure.PORT + 2 * self.widest(name)), 0
+
+    def widest(self, name: str) -> int:
+        """The width of the widest shape at an item's wires, inside or outside of a frame."""
+        shapes = [edge.shape for edge in self.view.edges if name in (edge.source, edge.target)]
+        return max(map(measure.label_width, shapes), default=0)
+
+    def row_of_labels(self, name: str, count: int) -> int:
+        """How far across the words reach that stand beside each other at an item's wires."""
+        if count < 2:
+            return 0
+        return (count + 1) * (self.widest(name) + measure.PAD if self.direction == "TB" else measure.LABEL_ROW + 1)
 
     def ports(self, box: Box, side: str) -> tuple[int, ...]:
         ports = self.inside[box.name].ports
@@ -94,6 +112,12 @@ class Measuring:
         side, _, end = name.partition(":")
         # Those of a container within another one stand outside of it already.
         return {"": self.view.inputs[end]} if side == "in" and self.role != "nested" else {}
+
+
+def _from_middle(length: int, count: int) -> tuple[int, ...]:
+    """Places on an edge, the first in its middle."""
+    apart = min(PIN_GAP, (length // 2 - LEAST_PIN_GAP) // max(1, count - 1))
+    return tuple(length // 2 + apart * index for index in range(count))
 
 
 def _evenly(length: int, count: int) -> tuple[int, ...]:

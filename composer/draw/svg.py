@@ -96,7 +96,7 @@ def _figures(picture: Picture) -> tuple[list[str], int, int]:
     limit = max((size[0 if across else 1] for size in sizes), default=0)
     corners = flow(sizes, limit, (GAP, GAP), rows=across)
     drawn = [
-        moved(x, y, _figure(figure, picture.direction), {"class": "figure"})
+        moved(x, y, _figure(figure), {"class": "figure"})
         for figure, (x, y) in zip(picture.figures, corners, strict=True)
     ]
     placed = list(zip(corners, sizes, strict=True))
@@ -109,14 +109,14 @@ def _size(figure: Figure) -> tuple[int, int]:
     return max(figure.layout.width, width(figure.caption, measure.DETAIL_SIZE)), figure.layout.height + above
 
 
-def _figure(figure: Figure, direction: str) -> Iterator[str]:
+def _figure(figure: Figure) -> Iterator[str]:
     if figure.frame is None:
-        yield from container(figure.view, figure.layout, direction)
+        yield from container(figure.view, figure.layout)
         return
     above = CAPTION if figure.caption else 0
     if above:
         yield text(figure.caption, 0, 11, "faint")
-    yield moved(0, above, frame(figure.frame, figure.view, figure.layout, direction), about(figure.frame))
+    yield moved(0, above, frame(figure.frame, figure.view, figure.layout), about(figure.frame))
 
 
 def _problems(picture: Picture) -> Iterator[str]:

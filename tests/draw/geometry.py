@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 from composer.draw.layout import Layout, Placed, Wire
+from composer.draw.measure import label_width
 from composer.draw.view import View
 
 Box = tuple[int, int, int, int]
@@ -36,6 +37,7 @@ def _faults(layout: Layout, view: View) -> Iterator[str]:
     for wire in layout.wires:
         yield from _wire_faults(wire, layout, boxes)
     yield from _shared(layout)
+    yield from _label_faults(layout)
 
 
 def _wire_faults(wire: Wire, layout: Layout, boxes: dict[str, Placed]) -> Iterator[str]:
@@ -71,6 +73,26 @@ def _shared(layout: Layout) -> Iterator[str]:
         for (start, end, tensor), (begin, stop, other) in combinations(stretches, 2):
             if tensor != other and min(end, stop) > max(start, begin):
                 yield f"{tensor} and {other} share a stretch of {line}"
+
+
+def _label_faults(layout: Layout) -> Iterator[str]:
+    """Words must stand on nothing: no box, no other words, no wire but their own."""
+    areas = {}
+    for label in layout.labels:
+        width = label_width(label.shape)
+        left = label.x - width if label.end else label.x
+        areas[label.source, label.output] = (left, label.y - 9, left + width, label.y + 1)
+    for (one, area), (other, its) in combinations(areas.items(), 2):
+        if _overlap(area, its):
+            yield f"the shapes of {one} and {other} overlap"
+    for tensor, area in areas.items():
+        for placed in layout.boxes:
+            if _overlap(area, _area(placed)):
+                yield f"the shape of {tensor} stands on {placed.name}"
+        for wire in layout.wires:
+            for (x, y), (a, b) in pairwise(wire.points):
+                if _through((min(x, a), min(y, b), max(x, a), max(y, b)), area):
+                    yield f"a wire runs through the shape of {tensor}"
 
 
 def _area(placed: Placed) -> Box:
