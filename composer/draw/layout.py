@@ -144,10 +144,9 @@ class _Framing:
         if not self.whole:
             width, height = self.framed(width, height)
         starts = {(wire.edge.source, wire.edge.output): wire for wire in reversed(wires)}
-        labels = [
-            self.label(wire, right[end[0]]) for end, wire in starts.items() if end in labelled and wire.edge.shape
-        ]
-        return Layout(width, height, tuple(boxes), tuple(wires), ports, tuple(reversed(labels)))
+        shown = [(end, wire) for end, wire in reversed(starts.items()) if end in labelled and wire.edge.shape]
+        labels = tuple(self.label(wire, right[end[0]]) for end, wire in shown)
+        return Layout(width, height, tuple(boxes), tuple(wires), ports, labels)
 
     def label(self, wire: Wire, right: int) -> Label:
         """The shape of a wire at its start, beside it and under its box, or above it."""

@@ -72,8 +72,8 @@ class Measuring:
     def end(self, name: str) -> tuple[int, int]:
         """An input or output: a box where the whole network is drawn, else a point on the frame."""
         if self.role == "whole":
-            words = max(map(measure.label_width, self.shapes(name).values()), default=0)
-            return max(measure.pill_width(name.partition(":")[2]), 2 * (words + measure.PAD)), measure.ROW
+            words = 2 * (self.widest(name) + measure.PAD)
+            return max(measure.pill_width(name.partition(":")[2]), words), measure.ROW
         if self.direction == "LR":
             return 0, measure.PORT
         ends = self.view.inputs if name.startswith("in:") else self.view.outputs

@@ -30,25 +30,28 @@ LINE = 14
 def render_svg(picture: Picture, theme: str = "auto") -> str:
     """The whole file. Themes: `auto` (light or dark, as the reader prefers), `light`, `dark`, `paper`."""
     body, right, bottom = _figures(picture)
-    problems, widest = list(_problems(picture)), 0
-    if problems:
-        widest = max(int(len(line) * MONO_WIDTH) for line in problems)
+    problems = list(_problems(picture))
+    widest = max((int(len(line) * MONO_WIDTH) for line in problems), default=0)
     right = max(right, widest, min(LEAST_WIDTH, _heading_width(picture)))
     drawn, legend_width, legend_height = legend(picture, right, coloured=theme != "paper")
-    right = max(right, legend_width)
     below = HEADING + bottom + GAP
-    parts = [*_heading(picture, right), moved(0, HEADING, body), moved(0, below, drawn, {"class": "legend"})]
-    bottom = below + legend_height
-    if problems:
-        lines = [spaced(line, 0, LINE * (row + 1), "mono") for row, line in enumerate(problems)]
-        parts.append(moved(0, bottom + LINE, lines, {"class": "problems"}))
-        bottom += LINE * (len(problems) + 2)
-    wide, high = right + 2 * MARGIN, bottom + 2 * MARGIN
+    lines = [spaced(line, 0, LINE * (row + 1), "mono") for row, line in enumerate(problems)]
+    parts = [
+        *_heading(picture, right),
+        moved(0, HEADING, body),
+        moved(0, below, drawn, {"class": "legend"}),
+        *([moved(0, below + legend_height + LINE, lines, {"class": "problems"})] if lines else ()),
+    ]
+    height = below + legend_height + (LINE * (len(lines) + 2) if lines else 0)
+    return _sheet(picture, theme, parts, max(right, legend_width) + 2 * MARGIN, height + 2 * MARGIN)
+
+
+def _sheet(picture: Picture, theme: str, parts: list[str], width: int, height: int) -> str:
     attributes = {
         "xmlns": "http://www.w3.org/2000/svg",
-        "viewBox": f"0 0 {wide} {high}",
-        "width": wide,
-        "height": high,
+        "viewBox": f"0 0 {width} {height}",
+        "width": width,
+        "height": height,
         "class": "cg",
         "role": "img",
         "aria-label": picture.name,
@@ -57,7 +60,7 @@ def render_svg(picture: Picture, theme: str = "auto") -> str:
         title(picture.name),
         element("desc", {}, [words(describe_picture(picture))]),
         f"<style>{style(theme)}</style>",
-        rectangle(0, 0, wide, high, "paper", 0),
+        rectangle(0, 0, width, height, "paper", 0),
         moved(MARGIN, MARGIN, parts),
     ]
     return element("svg", attributes, children) + "\n"
