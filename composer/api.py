@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from composer import registry
 from composer.errors import Diagnostic, UnavailableError
@@ -58,7 +59,8 @@ def build(
     """Compose a network and build it: a plain nn.Module in training mode.
 
     Weights depend on the seed and each node's path alone, on any device: they are drawn on the CPU, then moved; or
-    they are those that the spec or `weights` names. `model.weights_report` says what became of each tensor.
+    they are those that the spec or `weights` names. `model.weights_report` says what became of each tensor. On the
+    meta device nothing is drawn or allocated.
 
     weights   in place of the spec's `weights`: a path, a hub reference (`timm:resnet50`), a mapping as in a spec, or
               `none`
@@ -72,12 +74,18 @@ def build(
     target = check_device(device)
     spec = load(source, vars=vars, sets=without_weights(source) if weights is not None else ())
     chosen = choose(spec, weights, download=download)
-    model = compile_graph(graph(spec, max_nodes=max_nodes, max_parameters=max_parameters), seed)
+    composed = graph(spec, max_nodes=max_nodes, max_parameters=max_parameters)
+    with target if _is_meta(target) and chosen is None else contextlib.nullcontext():
+        model = compile_graph(composed, seed)
     if chosen is not None:
         report, _ = fill(model, chosen)
         for head in report.heads:
             warnings.warn(f"{spec.name}: {head}", stacklevel=2)
     return model if target is None and dtype is None else model.to(device=target, dtype=dtype)
+
+
+def _is_meta(device: torch.device | None) -> TypeGuard[torch.device]:
+    return device is not None and device.type == "meta"
 
 
 def without_weights(source: Source) -> tuple[str, ...]:

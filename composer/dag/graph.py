@@ -130,6 +130,17 @@ class Graph:
             flat.nodes[path]["macs"] = macs
         return flat
 
+    def show(self) -> None:
+        """Show a picture in the notebook that asks, or else in the browser."""
+        from composer.draw.show import show_graph
+
+        show_graph(self)
+
+    def _repr_html_(self) -> str:
+        from composer.draw.show import graph_html
+
+        return graph_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """The flat graph as plain JSON values."""
         flat = self.networkx()

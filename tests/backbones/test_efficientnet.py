@@ -62,7 +62,7 @@ def test_inputs():
 
 @pytest.mark.parametrize("name", SMALL)
 def test_grey_images(name):
-    check_grey(name, SIZES[name][0])
+    check_grey(name)
 
 
 def test_v2_fuses_early_and_attends_late():

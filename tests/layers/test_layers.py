@@ -106,6 +106,13 @@ def test_he_initialisation_has_the_papers_variance():
     assert conv.get_parameter("c.weight").var().item() == pytest.approx(2 / (9 * 128), rel=0.02)
 
 
+def test_truncated_normal_initialisation_of_a_convolution():
+    node = {"op": "conv2d", "out_channels": 128, "kernel_size": 3, "bias": True, "init": "trunc_normal"}
+    conv = composer.build({"input": [64, 9, 9], "nodes": {"c": node}})
+    assert conv.get_parameter("c.weight").std().item() == pytest.approx(0.02, rel=0.02)
+    assert not conv.get_parameter("c.bias").any()
+
+
 def test_rectangular_and_dilated_convolution(x):
     node = {"op": "conv2d", "out_channels": 4, "kernel_size": [3, 5], "dilation": [1, 2], "stride": [2, 1]}
     y, _, model = run(node, x)
@@ -140,6 +147,15 @@ def test_pools(x):
     y, layout, _ = run({"op": "global_avg_pool", "keepdim": True}, x)
     assert y.shape == (2, 6, 1, 1)
     assert layout == "b c h w"
+
+
+def test_short_sides_are_stretched(x):
+    y, layout, _ = run({"op": "at_least", "size": 6}, x)
+    # Row i of 6 is the mean of rows floor(5 i / 6) up to ceil(5 (i + 1) / 6) of 5.
+    rows = [(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5)]
+    assert torch.allclose(y, torch.stack([x[:, :, a:b].mean(2) for a, b in rows], 2))
+    assert layout == "b c h w"
+    assert torch.equal(run({"op": "at_least", "size": 5}, x)[0], x)
 
 
 def test_merges(x):
