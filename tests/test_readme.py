@@ -18,6 +18,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+EXPERIMENTS = "The papers' experiments"
+
+
 def fence(section: str, language: str, index: int = 0) -> str:
     text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[index]
@@ -102,6 +105,12 @@ def test_every_mechanism_is_in_the_table(entry):
     formula = re.search(r"^Params:\s+(.*)$", entry.doc, re.MULTILINE)[1].partition(";")[0].strip()
     (row,) = re.findall(rf"^\| `{entry.name}` \|.*$", README, re.MULTILINE)
     assert row.startswith(f"| `{entry.name}` | {entry.kind} | {formula} | pass")
+
+
+def test_the_commands_of_the_experiments(run):
+    rows, costs = (run(*shlex.split(line, comments=True)[1:]) for line in fence(EXPERIMENTS, "sh").splitlines())
+    assert len(rows.out.splitlines()) == 1 + len(composer.list_papers(table="3.3", architecture="ResNet-50"))
+    assert "papers/eca/resnet50_se_var1,3.1,ResNet-50,SE-Var-1,25557032,4089184256,76.0,," in costs.out.splitlines()
 
 
 def test_the_python_of_the_mechanisms():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -33,7 +34,8 @@ class ListFormat(enum.StrEnum):
     MD = "md"
 
 
-NUMBERS = ("top1", "images_per_second", "parameters", "macs")
+MEASURED = ("top1", "images_per_second", "note")
+NUMBERS = ("parameters", "macs", "top1", "images_per_second")
 ROW = "Papers only: rows of a results table"
 
 
@@ -109,7 +111,13 @@ def _with_cost(rows: list[dict[str, Any]], cost: bool) -> list[dict[str, Any]]:
     from composer.costs import costs
 
     found = costs(row["name"] for row in rows)
-    return [{**row, "parameters": found[row["name"]].parameters, "macs": found[row["name"]].macs} for row in rows]
+    return [_with_columns(row, asdict(found[row["name"]])) for row in rows]
+
+
+def _with_columns(row: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
+    """A row with its cost, what was measured behind it."""
+    measured = {key: value for key, value in row.items() if key in MEASURED}
+    return {**{key: value for key, value in row.items() if key not in MEASURED}, **cost, **measured}
 
 
 def _print(rows: Sequence[dict[str, Any]], format: ListFormat) -> None:
