@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from composer.annealing import anneal
     from composer.api import build, graph, list_backbones, list_mechanisms, list_papers, load
     from composer.compile.module import ComposedModule
+    from composer.difference import diff
     from composer.extraction import features
     from composer.recording import record
     from composer.weights import load_weights
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "anneal": "composer.annealing",
     "build": "composer.api",
+    "diff": "composer.difference",
     "features": "composer.extraction",
     "graph": "composer.api",
     "list_backbones": "composer.api",
@@ -59,6 +61,7 @@ __all__ = [
     "WeightsError",
     "anneal",
     "build",
+    "diff",
     "features",
     "graph",
     "layer",

@@ -40,6 +40,26 @@ ALLOWED = {
         "composer.compile",
         "composer.weights",
     },
+    "lines.py": {"rich"},
+    "alike.py": {"composer.dag"},
+    "summary": {
+        "torch",
+        "composer.alike",
+        "composer.compile",
+        "composer.dag",
+        "composer.errors",
+        "composer.lines",
+        "composer.spec",
+        "composer.summary",
+    },
+    "difference": {
+        "composer.alike",
+        "composer.api",
+        "composer.dag",
+        "composer.difference",
+        "composer.lines",
+        "composer.summary",
+    },
 }
 
 

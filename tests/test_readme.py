@@ -53,6 +53,13 @@ def test_the_main_job_prints_the_figures_of_the_picture(run, monkeypatch):
     assert f"{places} places, {parameters} parameters" in README
 
 
+def test_the_tables_of_the_reading_page(run):
+    summary, difference = (fence("Reading a network", "", index) for index in (0, 1))
+    printed = run("summary", "papers/cbam/resnet50", "--columns", "op,count,output,parameters,macs,memory").out
+    assert all(line in printed.splitlines() for line in summary.splitlines() if line != "…")
+    assert run("diff", "resnext50_32x4d", "papers/sk/resnext50_32x4d").out.startswith(difference)
+
+
 def test_the_python_of_the_tour(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     plain = composer.build("resnet50", vars={"num_classes": 10})

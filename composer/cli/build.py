@@ -121,7 +121,8 @@ def summary(graph: Graph) -> dict[str, Any]:
 
 def print_summary(graph: Graph) -> None:
     """What was composed, for people."""
-    from composer.cli.tables import print_table, share, thousands
+    from composer.cli.tables import print_table
+    from composer.lines import share, thousands
 
     plain = graph.plain
     parameters, macs = graph.num_parameters, graph.num_macs

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.options import Plugins, Quiet, Verbose, note_format, print_json, say
+from composer.cli.options import Plugins, Quiet, TableFormat, TableFormatOption, Verbose, print_json, say
 from composer.cli.tables import magnitude, print_csv, print_markdown, print_table
 
 
@@ -23,15 +23,6 @@ class What(enum.StrEnum):
     BACKBONES = "backbones"
     PAPERS = "papers"
     KEYS = "keys"
-
-
-class ListFormat(enum.StrEnum):
-    """How a list is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    CSV = "csv"
-    MD = "md"
 
 
 MEASURED = ("top1", "images_per_second", "note")
@@ -51,9 +42,7 @@ def command(
         typer.Option("--cost/--no-cost", help="Parameters and MACs of each network, which takes a while; on for md."),
     ] = None,
     plugin: Plugins = None,
-    format: Annotated[ListFormat, typer.Option("--format", help="How to print.", callback=note_format)] = (
-        ListFormat.TEXT
-    ),
+    format: TableFormatOption = TableFormat.TEXT,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -67,9 +56,9 @@ def command(
     if cost and not networks:
         raise typer.BadParameter("`--cost` is for `composer list backbones` and `composer list papers`")
     wanted = [one for one in What if one is not What.ALL] if what is What.ALL else [what]
-    with_cost = cost if cost is not None else format is ListFormat.MD and networks
+    with_cost = cost if cost is not None else format is TableFormat.MD and networks
     found = {one.value: _rows(one, pattern, filters, with_cost) for one in wanted}
-    if format is ListFormat.JSON:
+    if format is TableFormat.JSON:
         print_json(found if what is What.ALL else found[what.value])
         return
     for index, (name, rows) in enumerate(found.items()):
@@ -120,13 +109,13 @@ def _with_columns(row: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in row.items() if key not in MEASURED}, **cost, **measured}
 
 
-def _print(rows: Sequence[dict[str, Any]], format: ListFormat) -> None:
-    if format is ListFormat.CSV:
+def _print(rows: Sequence[dict[str, Any]], format: TableFormat) -> None:
+    if format is TableFormat.CSV:
         print_csv(rows)
         return
     heads = [head for head in rows[0] if any(row[head] is not None for row in rows)]
     cells = [[_cell(head, row[head]) for head in heads] for row in rows]
-    (print_markdown if format is ListFormat.MD else print_table)(heads, cells, NUMBERS)
+    (print_markdown if format is TableFormat.MD else print_table)(heads, cells, NUMBERS)
 
 
 def _cell(head: str, value: Any) -> str:
