@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from timm.layers import SelectiveKernel as Theirs
 
 from composer.mechanisms.sk import SelectiveKernel
 
@@ -90,3 +91,29 @@ def test_refuses_other_kernels(kernel, found):
         ValueError, match=f"sk: the convolution's kernel is {found}; replace one that is square and odd"
     ):
         SelectiveKernel(8, 8, kernel)
+
+
+def test_refuses_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match="sk: 8 input channels do not divide into 3 groups; set groups to 2 or 4"):
+        SelectiveKernel(8, 8, groups=3)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_equals_timm(groups, training, randomise):
+    options = {"rd_ratio": 1 / 16, "rd_divisor": 32, "split_input": False, "keep_3x3": True}
+    theirs, _ = randomise(Theirs(16, 32, stride=2, groups=groups, **options))
+    ours = SelectiveKernel(16, 32, stride=2, groups=groups).double()
+    # Ours: both branches, the reduction, its norm, the selection; timm's names differ, the order is the same.
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.state_dict().values(), strict=True)))
+    x = torch.randn(3, 16, 7, 9, dtype=torch.float64)
+    ours.train(training), theirs.train(training)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-10)
+
+
+def test_stays_in_half_precision_under_autocast():
+    """The softmax is in float32; the maps it weighs are not."""
+    with torch.autocast("cpu", torch.bfloat16):
+        module = SelectiveKernel(16, 16)
+        assert module.attention(x := torch.randn(2, 16, 5, 5)).dtype == torch.float32
+        assert module(x).dtype == torch.bfloat16
