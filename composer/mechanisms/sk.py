@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated
 
+import torch
 from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
@@ -98,7 +99,8 @@ class SelectiveKernel(nn.Module):
         s = sum(features[1:], features[0]).mean((2, 3), keepdim=True)
         logits = self.attn(s)
         logits = rearrange(logits, "b (m o) 1 1 -> b m o 1 1", m=len(features))
-        return logits.softmax(1) if len(features) > 1 else logits.sigmoid()
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        return logits.softmax(1, precise) if len(features) > 1 else logits.sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The share of each branch, b m o 1 1; sums to 1 over m (one branch: in (0, 1))."""

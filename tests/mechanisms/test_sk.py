@@ -121,3 +121,16 @@ def test_gives_the_size_that_its_convolution_gives(place, branches):
 def test_refuses_other_kernels(kernel, found):
     with pytest.raises(ValueError, match=f"sk: the convolution's kernel is {found}; replace one that is odd"):
         SelectiveKernel(8, 8, kernel)
+
+
+def test_refuses_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match="sk: 8 input channels do not divide into 3 groups; set groups to 2 or 4"):
+        SelectiveKernel(8, 8, groups=3)
+
+
+def test_stays_in_half_precision_under_autocast():
+    """The softmax is in float32; the maps it weighs are not."""
+    with torch.autocast("cpu", torch.bfloat16):
+        module = SelectiveKernel(16, 16)
+        assert module.attention(x := torch.randn(2, 16, 5, 5)).dtype == torch.float32
+        assert module(x).dtype == torch.bfloat16
