@@ -30,6 +30,7 @@ ALLOWED = {
         "composer.spec",
         "composer.dag",
     },
+    "draw": {"composer.dag", "composer.draw", "composer.errors"},
     "compile": {"torch", "composer.dag", "composer.compile", "composer.spec"},
 }
 

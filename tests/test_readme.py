@@ -95,6 +95,16 @@ def test_every_mechanism_is_in_the_table(entry):
     assert row.startswith(f"| `{entry.name}` | {entry.kind} | {formula} | pass")
 
 
+def test_the_commands_of_the_pictures(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for line in fence("Pictures", "sh").splitlines():
+        result = run(*shlex.split(line, comments=True)[1:])
+        assert result.code == 0, (line, result.err)
+    assert [path.name for path in sorted(Path().iterdir())] == ["cbam.svg", "stage.svg"]
+    for target in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
 def test_the_python_of_the_mechanisms():
     model = composer.build({"backbone": "resnet18", "attention": [{"use": "dynconv", "replace": "layer4.1.conv2"}]})
     names = {"composer": composer, "model": model.eval(), "images": torch.randn(1, 3, 64, 64)}
