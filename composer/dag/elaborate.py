@@ -13,6 +13,7 @@ from composer.dag.arguments import ArgumentProblem, arguments_of_node
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import RESERVED, can_name_node
+from composer.dag.numbered import NotASequence, numbered
 from composer.dag.order import Cycle, check_use, node_of, running_order, written_inputs
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
 from composer.dag.unfinished import Missing, Unfinished, circle
@@ -240,6 +241,8 @@ class _Elaboration:
 
     def sites(self, spec: NodeSpec, step: _Step) -> tuple[str, ...]:
         """The sites a node is tagged with; an expression may come out as null, for none."""
+        if not spec.site:
+            return ()
         found = self.value(step, "site", spec.site)
         for site in found:
             if site is not None and not isinstance(site, str):
@@ -289,9 +292,14 @@ class _Elaboration:
         for var, value in block.vars.items():
             inner[var] = self.evaluate(value, inner, where / "vars" / var, step.path)
         outputs = block.outputs or {"output": list(block.nodes)[-1]}
-        return self.scope(
+        scope = self.scope(
             _Body(name, step.path, where, block.nodes, inputs, inner, outputs, where / "outputs", step.depth + 1)
         )
+        try:
+            return numbered(scope) if block.numbered else scope
+        except NotASequence as problem:
+            label = "only a chain of nodes can be numbered"
+            raise self.note((where / "numbered").problem("numbered", str(problem), label, path=step.path)) from None
 
     def count(self, spec: NodeSpec, step: _Step) -> int:
         count = self.value(step, "repeat", spec.repeat)
