@@ -31,6 +31,7 @@ ALLOWED = {
         "composer.spec",
         "composer.dag",
     },
+    "draw": {"composer.dag", "composer.draw", "composer.errors"},
     "compile": {"torch", "composer.errors", "composer.dag", "composer.compile", "composer.spec"},
     "weights": {
         "torch",

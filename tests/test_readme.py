@@ -114,6 +114,16 @@ def test_every_mechanism_is_in_the_table(entry):
     assert row.startswith(f"| `{entry.name}` | {entry.kind} | {formula} | pass")
 
 
+def test_the_commands_of_the_pictures(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for line in fence("Pictures", "sh").splitlines():
+        result = run(*shlex.split(line, comments=True)[1:])
+        assert result.code == 0, (line, result.err)
+    assert [path.name for path in sorted(Path().iterdir())] == ["cbam.svg", "stage.svg"]
+    for target in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
 def test_the_commands_of_the_experiments(run):
     rows, costs = (run(*shlex.split(line, comments=True)[1:]) for line in fence(EXPERIMENTS, "sh").splitlines())
     assert len(rows.out.splitlines()) == 1 + len(composer.list_papers(table="3.3", architecture="ResNet-50"))
