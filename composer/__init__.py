@@ -19,7 +19,7 @@ from composer.registry import layer, mechanism
 
 if TYPE_CHECKING:
     from composer.annealing import anneal
-    from composer.api import build, graph, list_backbones, list_mechanisms, load
+    from composer.api import build, graph, list_backbones, list_mechanisms, list_papers, load
     from composer.compile.module import ComposedModule
     from composer.extraction import features
     from composer.recording import record
@@ -35,6 +35,7 @@ _LAZY = {
     "graph": "composer.api",
     "list_backbones": "composer.api",
     "list_mechanisms": "composer.api",
+    "list_papers": "composer.api",
     "load": "composer.api",
     "load_weights": "composer.weights",
     "record": "composer.recording",
@@ -63,6 +64,7 @@ __all__ = [
     "layer",
     "list_backbones",
     "list_mechanisms",
+    "list_papers",
     "load",
     "load_weights",
     "mechanism",

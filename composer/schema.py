@@ -25,7 +25,7 @@ def schema() -> dict[str, Any]:
     short = {"type": "array", "items": _or_expression({"type": "integer"})}
     parts["InputSpec"] = {"anyOf": [short, parts["InputSpec"]]}
     parts["WeightsSpec"] = {"anyOf": [{"type": "string", "minLength": 1}, _weights(parts["WeightsSpec"])]}
-    names = {"enum": zoo.backbones()}
+    names = {"enum": [*zoo.backbones(), *zoo.papers()]}
     whole["properties"]["backbone"] = {"anyOf": [names, {"type": "string", "pattern": r"\.ya?ml$"}]}
     whole["definitions"] = parts
     del whole["$defs"]

@@ -80,11 +80,15 @@ NODE_KEYS = tuple(field.alias or name for name, field in NodeSpec.model_fields.i
 
 
 class BlockSpec(BaseModel):
-    """A scope that nodes can instantiate: arguments (null = required), derived vars, named inputs and nodes."""
+    """A scope that nodes can instantiate: arguments (null = required), derived vars, named inputs and nodes.
+
+    `numbered` makes one plain sequence of it: its operations and those of the blocks inside it are called 0, 1, 2 …
+    """
 
     model_config = _FROZEN
 
     site: Names = []
+    numbered: bool = False
     inputs: Names = ["input"]
     args: dict[str, Any] = {}
     vars: dict[str, Any] = {}
