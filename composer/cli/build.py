@@ -28,6 +28,17 @@ from composer.cli.options import (
     print_json,
     say,
 )
+from composer.cli.weights import (
+    Download,
+    Ema,
+    Keys,
+    MatchOption,
+    RequireOption,
+    Weights,
+    choose_weights,
+    fill_model,
+    other_weights,
+)
 
 if TYPE_CHECKING:
     from composer.dag.graph import Graph
@@ -39,6 +50,12 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write lock, graph and weights there.")
     ] = None,
+    weights: Weights = None,
+    match: MatchOption = None,
+    require: RequireOption = None,
+    keys: Keys = None,
+    ema: Ema = False,
+    download: Download = False,
     force: Force = False,
     sets: Sets = None,
     root: Root = None,
@@ -52,19 +69,25 @@ def command(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compose a network and build it; print its totals and what attention added.
+    """Compose a network and build it, with the weights that it names if any; print its totals and what attention added.
 
     With -o FOLDER, write NAME.lock.yaml (the whole spec, versions and hashes), NAME.graph.json and NAME.safetensors.
     """
-    graph = compose_graph(spec, sets, root, max_nodes, max_parameters)
+    graph = compose_graph(spec, other_weights(sets, weights), root, max_nodes, max_parameters)
+    chosen = choose_weights(graph.spec, weights, match=match, require=require, keys=keys, ema=ema, download=download)
+    target, precision = find_device(device), find_dtype(dtype)
     from composer.artefacts import write
     from composer.compile.module import compile_graph
 
-    model = compile_graph(graph, seed).to(device=find_device(device), dtype=find_dtype(dtype))
+    model = compile_graph(graph, seed)
+    filled = fill_model(model, chosen) if chosen else None
+    model.to(device=target, dtype=precision)
     if format is Format.JSON:
-        print_json(summary(graph))
+        print_json({**summary(graph), "weights": filled.to_json() if filled else None})
     else:
         print_summary(graph)
+        if filled:
+            print(f"\n{filled.lines()}")
     if output is not None:
         for path in write(model, output, force=force):
             say(context, f"wrote {path}")
@@ -72,6 +95,8 @@ def command(
 
 def summary(graph: Graph) -> dict[str, Any]:
     """What was composed, as plain JSON values."""
+    from composer.dag.notes import notes
+
     plain = graph.plain
     return {
         "ok": True,
@@ -82,6 +107,7 @@ def summary(graph: Graph) -> dict[str, Any]:
         "macs": graph.num_macs,
         "without_attention": {"parameters": plain.num_parameters, "macs": plain.num_macs},
         "smallest_training_batch": 2 if graph.refusing_one else 1,
+        "notes": notes(graph),
         "rules": [
             {
                 "use": added.rule.use or "",
@@ -99,6 +125,7 @@ def summary(graph: Graph) -> dict[str, Any]:
 def print_summary(graph: Graph) -> None:
     """What was composed, for people."""
     from composer.cli.tables import print_table
+    from composer.dag.notes import notes
     from composer.lines import share, thousands
 
     plain = graph.plain
@@ -109,9 +136,8 @@ def print_summary(graph: Graph) -> None:
     for label, total, base in (("parameters", parameters, plain.num_parameters), ("MACs", macs, plain.num_macs)):
         by_attention = f"  ({total - base:+,}, {share(total - base, base)}, by attention)" if graph.added else ""
         print(f"{label:<11} {thousands(total)}{by_attention}")
-    if graph.refusing_one:
-        path, reason = next(iter(graph.refusing_one.items()))
-        print(f"training needs batches of at least 2: {len(graph.refusing_one)} places such as {path} ({reason})")
+    for note in notes(graph):
+        print(note)
     if graph.added:
         print()
         rows = [

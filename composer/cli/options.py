@@ -45,10 +45,11 @@ class TableFormat(enum.StrEnum):
     CSV = "csv"
 
 
-_Format = TypeVar("_Format", Format, TableFormat)
+AnyFormat = TypeVar("AnyFormat", bound=enum.StrEnum)
 
 
-def _note_format(context: typer.Context, value: _Format) -> _Format:
+def note_format(context: typer.Context, value: AnyFormat) -> AnyFormat:
+    """Remember how errors are to be printed too."""
     context.find_root().obj.format = value.value
     return value
 
@@ -79,8 +80,8 @@ Plugins = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="A Python file with mechanisms. Repeatable.", callback=_load_plugins),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print.", callback=_note_format)]
-TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="How to print.", callback=_note_format)]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print.", callback=note_format)]
+TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="How to print.", callback=note_format)]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 Seed = Annotated[int, typer.Option(help="Weights depend on it and on nothing else.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

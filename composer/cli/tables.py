@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import csv
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +30,25 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequ
     with console.capture() as capture:
         console.print(table)
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def print_markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """One table on stdout in Markdown; columns named in `right` are aligned to the right."""
+    lines = [heads, ["---:" if head in right else "---" for head in heads], *rows]
+    for line in lines:
+        print(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |")
+
+
+def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with the same keys on stdout as comma-separated values, a line of keys first."""
+    writer = csv.DictWriter(sys.stdout, [*rows[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def magnitude(number: int) -> str:
+    """A count in millions, or in billions (G) from one on: 3.50 M, 4.09 G."""
+    return f"{number / 1e9:.2f} G" if number >= 1e9 else f"{number / 1e6:.2f} M"
 
 
 def print_lines(lines: Iterable[Line]) -> None:

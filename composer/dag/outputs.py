@@ -28,7 +28,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
     GraphError.check(problem for path in paths.values() if (problem := _dead_end(backbone, path)))
     exposed, references = _expose(root, paths)
     outputs = {name: kept.get(name) or references[name] for name in wanted}
-    return _prune(replace(exposed, outputs=outputs), outputs)
+    return prune(replace(exposed, outputs=outputs), outputs)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
     return replace(scope, nodes=nodes, outputs={name: rename(reference) for name, reference in scope.outputs.items()})
 
 
-def _prune(scope: Scope, wanted: Collection[str]) -> Scope:
+def prune(scope: Scope, wanted: Collection[str]) -> Scope:
     """The scope with the wanted of its outputs, and the nodes that they need."""
     outputs = {name: reference for name, reference in scope.outputs.items() if name in wanted}
     kept = dict(reversed(list(_needed(scope, outputs.values()))))
@@ -165,4 +165,4 @@ def _needed(scope: Scope, references: Collection[str]) -> Iterator[tuple[str, No
             yield name, node
         else:
             keys = node.content.outputs if name in mine else {reference.partition(".")[2] for reference in mine}
-            yield name, _with_content(node, _prune(node.content, keys))
+            yield name, _with_content(node, prune(node.content, keys))

@@ -7,13 +7,13 @@ from typing import Literal
 from torch import Tensor, nn
 
 from composer.mechanisms.bam_channel import BAMChannel
-from composer.mechanisms.bam_spatial import BAMSpatial
+from composer.mechanisms.bam_spatial import BAMSpatial, Dilation
 from composer.mechanisms.pooled_norm import PooledNorm
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("bam", kind="channel+spatial")
+@mechanism("bam", kind="channel+spatial", place={"after": "stage", "where": "not last"})
 class BAM(nn.Module):
     """Amplify each element by a gate in which a number per channel meets a number per position.
 
@@ -38,7 +38,7 @@ class BAM(nn.Module):
         channels: int,
         *,
         reduction: PositiveInt = 16,
-        dilation: PositiveInt = 4,
+        dilation: Dilation = 4,
         fuse: Literal["multiply", "add"] = "multiply",
         norm: PooledNorm = "batch",
     ):

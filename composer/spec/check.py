@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from composer.spec.load import Spec
 
 ARRIVING = ("channels", "height", "width", "tokens")
-PLACE = ("stage", "block", "depth", "last", *ARRIVING, "kernel_size", "stride", "groups", "op", "path")
+PLACE = (
+    *("stage", "block", "num_stages", "depth", "last"),
+    *ARRIVING,
+    *("kernel_size", "stride", "groups", "op", "path"),
+)
 REPEATED = ("index", "repeat")
 MAX_DEPTH = 64
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from composer.errors import Diagnostic, SpecError
 from composer.spec.check import check_spec
 from composer.spec.document import Document
 from composer.spec.expression import escape
-from composer.spec.model import BlockSpec, InputSpec, NodeSpec, Published, Rule
+from composer.spec.hub import hub_of
+from composer.spec.model import BlockSpec, InputSpec, NodeSpec, Published, Rule, WeightsSpec
 from composer.spec.origin import Origin
-from composer.spec.references import LoadedFile, follow, home, open_source, read_classes
+from composer.spec.references import NO_WEIGHTS, LoadedFile, find_weights, follow, home, open_source, read_classes
 from composer.spec.settings import Setting, apply_settings, is_var, read_settings
 from composer.spec.settle import settle_inputs, settle_vars
 from composer.spec.structure import validate
@@ -27,6 +29,7 @@ class Spec:
 
     `files` runs from the file that was asked for to the one that writes the nodes. `vars` are evaluated;
     `overrides` are those that were given from outside. `input_origins` says where each input's shape is written.
+    `weights` are named, never read: what builds the network loads them.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Spec:
     classes: tuple[str, ...] | None
     files: tuple[LoadedFile, ...]
     overrides: tuple[Setting, ...] = ()
+    weights: tuple[WeightsSpec, Origin] | None = None
 
     def __repr__(self) -> str:
         names = " <- ".join(file.origin.document.source.name for file in self.files)
@@ -84,6 +88,8 @@ class Spec:
             raw["outputs"] = dict(self.outputs)
         if self.classes is not None:
             raw["classes"] = list(self.classes)
+        if self.weights is not None:
+            raw["weights"] = _absolute(self.weights[0].model_dump(exclude_defaults=True))
         return {key: value for key, value in raw.items() if value}
 
     def digests(self) -> dict[str, str]:
@@ -100,6 +106,13 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, list):
         return [_escaped(child) for child in value]
     return {key: _escaped(child) for key, child in value.items()} if isinstance(value, Mapping) else value
+
+
+def _absolute(weights: dict[str, Any]) -> dict[str, Any]:
+    """The same weights from any folder."""
+    paths = ["source"] if hub_of(weights["source"]) is None else []
+    paths += ["keys"] if weights.get("keys", "").endswith((".yaml", ".yml")) else []
+    return {**weights, **{key: os.path.abspath(weights[key]) for key in paths}}
 
 
 def load(
@@ -159,9 +172,17 @@ def _assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...]) -> 
         classes=next((names for names in map(read_classes, files) if names is not None), None),
         files=files,
         overrides=overrides,
+        weights=_weights(files),
     )
     SpecError.check(check_spec(spec))
     return spec
+
+
+def _weights(files: tuple[LoadedFile, ...]) -> tuple[WeightsSpec, Origin] | None:
+    """What the nearest file that speaks of weights says; None where that is `none`."""
+    speaking = next((file for file in files if file.content.weights is not None), None)
+    found = find_weights(speaking) if speaking else None
+    return None if found is None or found[0].source == NO_WEIGHTS else found
 
 
 def _stem(file: LoadedFile) -> str:

@@ -80,11 +80,15 @@ NODE_KEYS = tuple(field.alias or name for name, field in NodeSpec.model_fields.i
 
 
 class BlockSpec(BaseModel):
-    """A scope that nodes can instantiate: arguments (null = required), derived vars, named inputs and nodes."""
+    """A scope that nodes can instantiate: arguments (null = required), derived vars, named inputs and nodes.
+
+    `numbered` makes one plain sequence of it: its operations and those of the blocks inside it are called 0, 1, 2 …
+    """
 
     model_config = _FROZEN
 
     site: Names = []
+    numbered: bool = False
     inputs: Names = ["input"]
     args: dict[str, Any] = {}
     vars: dict[str, Any] = {}
@@ -126,6 +130,30 @@ class Rule(BaseModel):
         return str(getattr(self, self.position))
 
 
+class WeightsSpec(BaseModel):
+    """Which weights a network starts with: a file or a reference to a hub, and how they are fitted to it.
+
+    source   a path relative to the file that writes it, `timm:…`, `torchvision:…`, `hf:…`, or `none`
+    require  how much of the network they must fill
+    match    by name, or the n-th tensor of the file to the n-th of the plain backbone
+    keys     a key map of the zoo, or a .yaml file: the file's names -> ours
+    ema      take the averaged weights of a checkpoint that holds both
+    """
+
+    model_config = _FROZEN
+
+    source: Annotated[str, Field(min_length=1)]
+    require: Literal["all", "backbone", "any"] = "backbone"
+    match: Literal["name", "order"] = "name"
+    keys: str | None = None
+    ema: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+
 class Published(BaseModel):
     """What a paper measured with this network: a row of a results table.
 
@@ -157,5 +185,6 @@ class SpecFile(BaseModel):
     outputs: dict[str, str] | None = None
     attention: list[Rule] = []
     classes: str | list[str] | None = None
+    weights: WeightsSpec | None = None
     published: Published | None = None
     lock: dict[str, Any] | None = None

@@ -45,6 +45,16 @@ def find_path(path: Path) -> Path | None:
     return candidate if os.path.isfile(candidate) else None
 
 
+def key_maps() -> list[str]:
+    """Names of the key maps that travel with composer: other libraries' names of weights -> ours."""
+    return sorted(path.stem for path in (folder() / "keys").glob("*.yaml"))
+
+
+def key_map(name: str) -> Path | None:
+    """The file of a key map that travels with composer."""
+    return folder() / "keys" / f"{name}.yaml" if name in key_maps() else None
+
+
 def portable(name: str) -> str:
     """A file's name as it would be on another machine, where it travels with composer."""
     path, home = Path(name), folder()
