@@ -25,7 +25,7 @@ QUICK = ("resnet18", "vit_base_patch16_224", "papers/sk/resnext50_32x4d")
 
 
 @pytest.mark.parametrize(
-    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in zoo.papers() if name not in QUICK)]
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in zoo.backbones() if name not in QUICK)]
 )
 def test_sums_are_those_of_the_graph(name):
     graph = composer.graph(name)
