@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import pytest
 
@@ -169,3 +171,12 @@ def test_show_opens_a_file_in_the_browser(monkeypatch, tmp_path):
     path = address.removeprefix("file://")
     with open(path, encoding="utf-8") as file:
         assert parsed(file.read()).get("aria-label") == "resnet18"
+
+
+def test_show_in_a_notebook_displays_it(monkeypatch):
+    shown = []
+    display = SimpleNamespace(SVG=str, display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=object, display=display))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    composer.graph("resnet18").show()
+    assert parsed(shown[0]).get("aria-label") == "resnet18"
