@@ -12,6 +12,8 @@ LABEL_SIZE = 10.0
 PROBLEM_SIZE = 10.0
 
 PAD = 9
+# Between a name and what it is: enough where the reader's font is wider than the one that is measured.
+BETWEEN = 24
 ROW = 24
 SECOND_ROW = 15
 LINE = 13
@@ -110,5 +112,5 @@ def _pills(box: Box) -> int:
 def _words(box: Box) -> int:
     name = width(visible(box.label), NAME_SIZE, bold=True)
     words, copies = detail(box), chip(box)
-    name += width(words, DETAIL_SIZE) + 12 if words else 0
+    name += width(words, DETAIL_SIZE) + BETWEEN if words else 0
     return 2 * PAD + name + (width(copies, NAME_SIZE, bold=True) + 8 if copies else 0)
