@@ -19,8 +19,10 @@ from composer.registry import layer, mechanism
 
 if TYPE_CHECKING:
     from composer.annealing import Annealed, anneal
-    from composer.api import build, graph, list_backbones, list_mechanisms, load
+    from composer.api import build, graph, list_backbones, list_mechanisms, list_papers, load
     from composer.compile.module import ComposedModule
+    from composer.difference import diff
+    from composer.extraction import features
     from composer.recording import record
     from composer.weights import load_weights
 
@@ -31,9 +33,12 @@ _LAZY = {
     "Annealed": "composer.annealing",
     "anneal": "composer.annealing",
     "build": "composer.api",
+    "diff": "composer.difference",
+    "features": "composer.extraction",
     "graph": "composer.api",
     "list_backbones": "composer.api",
     "list_mechanisms": "composer.api",
+    "list_papers": "composer.api",
     "load": "composer.api",
     "load_weights": "composer.weights",
     "record": "composer.recording",
@@ -58,10 +63,13 @@ __all__ = [
     "WeightsError",
     "anneal",
     "build",
+    "diff",
+    "features",
     "graph",
     "layer",
     "list_backbones",
     "list_mechanisms",
+    "list_papers",
     "load",
     "load_weights",
     "mechanism",

@@ -19,6 +19,7 @@ from composer.weights import save_weights
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
     from composer.dag.graph import Graph
+    from composer.weights import LoadReport
 
 
 def write(model: ComposedModule, folder: Path, *, force: bool = False) -> list[Path]:
@@ -29,14 +30,18 @@ def write(model: ComposedModule, folder: Path, *, force: bool = False) -> list[P
     stem = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in model.spec.name).lstrip(".")
     targets = [folder / f"{stem or 'network'}{ending}" for ending in (".lock.yaml", ".graph.json", ".safetensors")]
     with staged(targets, force=force) as (lock_file, graph_file, weights_file):
-        lock_file.write_text(dump(lock(model.graph, model.seed)), encoding="utf-8")
+        written = lock(model.graph, model.seed, model.weights_report, targets[-1].name)
+        lock_file.write_text(dump(written), encoding="utf-8")
         graph_file.write_text(json.dumps(model.graph.to_json(), indent=1), encoding="utf-8")
         save_weights(model, weights_file)
     return targets
 
 
-def lock(graph: Graph, seed: int) -> dict[str, Any]:
-    """The whole spec in one mapping, and what it was composed with: versions, and hashes of its files."""
+def lock(graph: Graph, seed: int, report: LoadReport | None = None, weights_file: str = "") -> dict[str, Any]:
+    """The whole spec in one mapping, and what it was composed with: versions, and hashes of its files.
+
+    Of a network that was filled with weights it names `weights_file`, which holds them all.
+    """
     used = {node.content.entry.plugin for node, _ in graph.operations if isinstance(node.content, Operation)}
     record = {
         "composer": __version__,
@@ -44,17 +49,15 @@ def lock(graph: Graph, seed: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "seed": seed,
         "parameters": graph.num_parameters,
-        "files": {_portable(name): digest for name, digest in graph.spec.digests().items()},
+        "files": {zoo.portable(name): digest for name, digest in graph.spec.digests().items()},
         "plugins": {
             plugin.name: {"version": plugin.version, "sha256": plugin.sha256}
             for plugin in registry.plugin_versions()
             if plugin in used
         },
+        "weights": {"source": report.source.strip("`")} if report else {},
     }
-    return {**graph.spec.to_mapping(), "lock": {key: value for key, value in record.items() if value != {}}}
-
-
-def _portable(name: str) -> str:
-    """A file's name as it would be on another machine, where it travels with composer."""
-    path, home = Path(name), zoo.folder()
-    return f"specs/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else name
+    written = {key: value for key, value in graph.spec.to_mapping().items() if key != "weights"}
+    if report:
+        written["weights"] = {"source": weights_file, "require": "all"}
+    return {**written, "lock": {key: value for key, value in record.items() if value != {}}}

@@ -115,6 +115,8 @@ def validate_options(model: type[BaseModel], values: Mapping[str, Any]) -> dict[
 
     Validation goes through JSON because only there a list may become a tuple while a string never becomes a number.
     """
+    if not values and not model.model_fields:
+        return {}
     checked = model.model_validate_json(json.dumps(values))
     return {name: getattr(checked, name) for name in type(checked).model_fields}
 

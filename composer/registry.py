@@ -32,10 +32,13 @@ CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding",
 FACTS = TENSOR_FACTS + CONV_FACTS
 
 ENTRY_POINTS = "composer.plugins"
-RESERVED_OPTIONS = frozenset({"op", "block", "from", "when", "site", "repeat", "as", "args"})
+POSITIONS = ("before", "after", "replace", "beside")
+RESERVED_OPTIONS = frozenset({"op", "block", "from", "when", "site", "repeat", "as", "inline", "args"})
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 LayoutRule = str | Callable[..., str | None] | None
+# Keys of a rule that say where, such as {"after": "stage", "where": "not last"}.
+PlaceRule = Mapping[str, str]
 Form = Literal["module", "function", "parameter"]
 
 
@@ -59,6 +62,7 @@ class Entry:
     inputs    fewest and most tensors it takes; most is None for any number
     layout    mechanisms: the layout they work in; layers: see `layer`
     replaces  mechanisms that stand in for a convolution: `conv`, or `conv-norm-act` when they carry norm and activation
+    places    mechanisms: where they go by default, the first that a network has; none where their kind says enough
     """
 
     name: str
@@ -72,6 +76,7 @@ class Entry:
     inputs: tuple[int, int | None]
     layout: LayoutRule
     replaces: str | None
+    places: Sequence[PlaceRule]
     plugin: Plugin
     file: str
     line: int
@@ -106,16 +111,24 @@ _loading: contextvars.ContextVar[Plugin | None] = contextvars.ContextVar("loadin
 
 
 def mechanism(
-    name: str, *, kind: str, layout: str | None = None, replaces: Literal["conv", "conv-norm-act"] | None = None
+    name: str,
+    *,
+    kind: str,
+    layout: str | None = None,
+    replaces: Literal["conv", "conv-norm-act"] | None = None,
+    place: PlaceRule | Sequence[PlaceRule] = (),
 ) -> Callable[[Target], Target]:
     """Register an nn.Module class as an attention mechanism.
 
     Parameters of `__init__` before `*` are facts of the place (`FACTS`); those after it are options of the spec,
     checked against their type hints. `layout` is `b c h w` unless the kind is `token` (`b n c`).
     `replaces` says that it can stand in for a convolution, alone or with the norm and activation behind it.
+    `place` is where it goes when nobody says where, in the words of a rule, or several of which a network has the
+    first; without it the kind decides (`composer.dag.default_place`).
     Raises PluginError, naming file and line, for anything the contract does not allow.
     """
     layout = layout or ("b n c" if kind == "token" else "b c h w")
+    places: tuple[PlaceRule, ...] = (place,) if isinstance(place, Mapping) else tuple(place)
 
     def register(factory: Target) -> Target:
         where = _definition(factory)
@@ -125,7 +138,9 @@ def mechanism(
             raise _misuse(where, name, f"unknown replaces `{replaces}`", "`conv` or `conv-norm-act`")
         if not isinstance(factory, type):
             raise _misuse(where, name, "a mechanism must be an nn.Module class", "a class, as in examples/")
-        _add(name, "mechanism", kind, factory, layout, replaces, where)
+        for one in places:
+            _check_place(name, one, where)
+        _add(name, "mechanism", kind, factory, layout, where, replaces, places)
         return factory
 
     return register
@@ -145,7 +160,7 @@ def layer(name: str, *, kind: str = "other", layout: LayoutRule = None) -> Calla
         where = _definition(factory)
         if kind not in LAYER_KINDS:
             raise _misuse(where, name, f"unknown kind `{kind}`", one_of(LAYER_KINDS))
-        _add(name, "layer", kind, factory, layout, None, where)
+        _add(name, "layer", kind, factory, layout, where)
         return factory
 
     return register
@@ -157,8 +172,9 @@ def _add(
     kind: str,
     factory: Callable[..., Any],
     layout: LayoutRule,
-    replaces: str | None,
     where: Location,
+    replaces: str | None = None,
+    places: Sequence[PlaceRule] = (),
 ) -> None:
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise _misuse(where, str(name), "a name is lower-case letters, digits and `_`", "a name such as `pixel_gate`")
@@ -197,6 +213,7 @@ def _add(
         inputs=inputs,
         layout=layout,
         replaces=replaces,
+        places=places,
         plugin=plugin,
         file=where.source.name,
         line=where.line,
@@ -208,6 +225,16 @@ def _add(
             raise _misuse(where, name, f"the name is taken by {taken.file}:{taken.line}", "another name")
         _state.entries[name] = entry
         _state.plugins.setdefault(plugin.name, plugin)
+
+
+def _check_place(name: str, place: PlaceRule, where: Location) -> None:
+    words = [*POSITIONS, "where"]
+    if unknown := [word for word in place if word not in words]:
+        raise _misuse(where, name, f"`{unknown[0]}` in its place", one_of(words))
+    if sum(word in place for word in POSITIONS) != 1:
+        raise _misuse(where, name, f"its place {dict(place)} has not one position", f"one of {one_of(POSITIONS)}")
+    if not all(isinstance(text, str) for text in place.values()):
+        raise _misuse(where, name, f"its place {dict(place)} holds more than text", "`{'after': 'stage'}`")
 
 
 def _arity(factory: Callable[..., Any], given: Mapping[str, Any], variadic: bool, form: Form) -> tuple[int, int | None]:

@@ -24,7 +24,8 @@ def schema() -> dict[str, Any]:
     parts["Rule"] = _rule(parts["Rule"])
     short = {"type": "array", "items": _or_expression({"type": "integer"})}
     parts["InputSpec"] = {"anyOf": [short, parts["InputSpec"]]}
-    names = {"enum": zoo.backbones()}
+    parts["WeightsSpec"] = {"anyOf": [{"type": "string", "minLength": 1}, _weights(parts["WeightsSpec"])]}
+    names = {"enum": [*zoo.backbones(), *zoo.papers()]}
     whole["properties"]["backbone"] = {"anyOf": [names, {"type": "string", "pattern": r"\.ya?ml$"}]}
     whole["definitions"] = parts
     del whole["$defs"]
@@ -37,7 +38,7 @@ def _node(written: Mapping[str, Any]) -> dict[str, Any]:
     keys = {**written["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
     by_op = [_when("op", entry.name, _options(entry), NODE_KEYS) for entry in entries]
     node = {"type": "object", "properties": keys, "oneOf": [{"required": ["op"]}, {"required": ["block"]}]}
-    return {"anyOf": [{"enum": [entry.name for entry in entries]}, {**node, "allOf": by_op}]}
+    return {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION, {**node, "allOf": by_op}]}
 
 
 def _rule(written: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,6 +47,11 @@ def _rule(written: Mapping[str, Any]) -> dict[str, Any]:
     by_use = [_when("use", entry.name, {"with": _closed(_options(entry))}, ()) for entry in entries]
     positions = [{"required": ["use", name]} for name in ("before", "after", "replace", "beside")]
     return {**written, "properties": keys, "allOf": by_use, "oneOf": [*positions, {"required": ["remove"]}]}
+
+
+def _weights(written: Mapping[str, Any]) -> dict[str, Any]:
+    keys = {"anyOf": [{"enum": zoo.key_maps()}, {"type": "string", "pattern": r"\.ya?ml$"}]}
+    return {**written, "properties": {**written["properties"], "keys": keys}}
 
 
 def _when(key: str, name: str, properties: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Any]:

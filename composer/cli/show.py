@@ -65,6 +65,7 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
         "facts": list(entry.facts),
         "layout": entry.layout if isinstance(entry.layout, str) else None,
         "replaces": entry.replaces,
+        "places": _places(entry),
         "options": {
             name: {"type": describe(part), "required": "default" not in part, "default": part.get("default")}
             for model in models
@@ -91,6 +92,9 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
         print(f"filled in from the place: {', '.join(found['facts'])}")
     if entry.replaces:
         print(f"stands in for: {entry.replaces}")
+    if found["places"]:
+        places = (", ".join(f"{key}: {text}" for key, text in place.items()) for place in found["places"])
+        print(f"goes by default: {'; else '.join(places)}")
     if found["cost"]:
         print("cost at {at}: {parameters:,} parameters, {macs:,} MACs".format(**found["cost"]))
     print(f"from: {entry.plugin.name} ({found['source']})")
@@ -98,17 +102,25 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
         print(f"\nYAML:\n{_indented(yaml_snippet(entry))}\n\nPython:\n{_indented(python_snippet(entry))}")
 
 
+def _places(entry: Entry) -> list[dict[str, str]] | None:
+    from composer.dag.default_place import default_places
+
+    return [dict(place) for place in default_places(entry)] if entry.category == "mechanism" else None
+
+
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
 def yaml_snippet(entry: Entry) -> str:
-    """A spec that uses a mechanism where it makes sense."""
-    place = "replace: spatial_conv" if entry.replaces else "after: branch"
-    if entry.kind == "token":
-        # Attention over all positions is for small maps.
-        place = "replace: spatial_conv, where: stage == 4" if entry.replaces else "after: stage, where: last"
-    return f"backbone: resnet50\nattention:\n  - {{use: {entry.name}, {place}}}"
+    """A spec that uses a mechanism at its default place."""
+    from composer.api import graph
+    from composer.dag.default_place import default_place
+    from composer.dag.places import sites
+    from composer.spec.dump import dump
+
+    rule = {"use": entry.name, **default_place(entry, sites(graph("resnet50").places))}
+    return dump({"backbone": "resnet50", "attention": [rule]})
 
 
 def python_snippet(entry: Entry) -> str:
@@ -141,6 +153,7 @@ def _spec(spec: Spec) -> dict[str, Any]:
     return {
         "name": spec.name,
         "files": [file.origin.document.source.name for file in spec.files],
+        **({"published": spec.published.model_dump(exclude_none=True)} if spec.published else {}),
         "vars": dict(spec.vars),
         "inputs": {name: value.model_dump() for name, value in spec.inputs.items()},
         "rules": [rule.model_dump(exclude_unset=True, by_alias=True) for rule, _ in spec.rules],

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import csv
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from composer.lines import Line, plain
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
@@ -27,11 +32,30 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequ
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def thousands(number: int, *, signed: bool = False) -> str:
-    """A count as people read it: 1,234,567."""
-    return f"{number:+,}" if signed else f"{number:,}"
+def print_markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
+    """One table on stdout in Markdown; columns named in `right` are aligned to the right."""
+    lines = [heads, ["---:" if head in right else "---" for head in heads], *rows]
+    for line in lines:
+        print(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |")
 
 
-def share(part: int, whole: int) -> str:
-    """A part of a whole in percent."""
-    return f"{100 * part / whole:+.2f} %" if whole else "–"
+def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with the same keys on stdout as comma-separated values, a line of keys first."""
+    writer = csv.DictWriter(sys.stdout, [*rows[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def magnitude(number: int) -> str:
+    """A count in millions, or in billions (G) from one on: 3.50 M, 4.09 G."""
+    return f"{number / 1e9:.2f} G" if number >= 1e9 else f"{number / 1e6:.2f} M"
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Lines on stdout: styled on a terminal, plain in a pipe, and cut in neither."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        print(plain(lines))
+        return
+    for line in lines:
+        console.print(Text.assemble(*line), soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import operator
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch.fx
@@ -15,20 +15,34 @@ from composer.compile.init import seeded
 from composer.compile.inplace import overwriting
 from composer.dag.scope import Node, Operation, Scope
 
+Make = Callable[[Node], Any]
 
-def emit(scope: Scope, seed: int) -> nn.Module:
-    """The module of a scope, its weights drawn by path."""
-    if not _is_chain(scope):
-        return emit_graph(scope, seed)
-    children = OrderedDict(
-        (name, _module(node, seed)) for name, node in scope.nodes.items() if node.content is not None
-    )
+
+def emit(scope: Scope, seed: int) -> torch.fx.GraphModule:
+    """The GraphModule of a whole network, its weights drawn by path."""
+
+    def make(node: Node) -> Any:
+        content = node.content
+        if isinstance(content, Scope):
+            return _emit_chain(content, make) if _is_chain(content) else _emit_graph(content, make)
+        assert content is not None
+        return seeded(seed, node.path, lambda: content.entry.factory(**content.arguments))
+
+    return _emit_graph(scope, make)
+
+
+def forward_over(scope: Scope, root: nn.Module) -> Callable[..., Any]:
+    """A generated `forward` for a module that has the scope's nodes as its own already."""
+    return type(_emit_graph(scope, lambda node: getattr(root, node.name))).forward
+
+
+def _emit_chain(scope: Scope, make: Make) -> nn.Sequential:
+    children = OrderedDict((name, make(node)) for name, node in scope.nodes.items() if node.content is not None)
     _overwrite(scope, children)
     return nn.Sequential(children)
 
 
-def emit_graph(scope: Scope, seed: int) -> torch.fx.GraphModule:
-    """A GraphModule of a scope, whatever its form."""
+def _emit_graph(scope: Scope, make: Make) -> torch.fx.GraphModule:
     graph = torch.fx.Graph()
     attributes: dict[str, Any] = {}
     values: dict[str, Any] = {}
@@ -36,7 +50,7 @@ def emit_graph(scope: Scope, seed: int) -> torch.fx.GraphModule:
         values[name] = graph.placeholder(argument)
     for name, node in scope.nodes.items():
         inputs = tuple(_value(graph, values, reference) for reference in node.inputs)
-        values[name] = _emit_node(graph, attributes, node, inputs, seed)
+        values[name] = _emit_node(graph, attributes, node, inputs, make)
     _overwrite(scope, attributes)
     outputs = {name: _value(graph, values, reference) for name, reference in scope.outputs.items()}
     graph.output(next(iter(outputs.values())) if len(outputs) == 1 else outputs)
@@ -44,37 +58,23 @@ def emit_graph(scope: Scope, seed: int) -> torch.fx.GraphModule:
 
 
 def _emit_node(
-    graph: torch.fx.Graph, attributes: dict[str, Any], node: Node, inputs: tuple[Any, ...], seed: int
+    graph: torch.fx.Graph, attributes: dict[str, Any], node: Node, inputs: tuple[Any, ...], make: Make
 ) -> Any:
     content = node.content
     if content is None:
         return inputs[0]
     if isinstance(content, Operation) and content.entry.form == "function":
         return graph.create_node("call_function", content.entry.factory, inputs, content.options, name=node.name)
+    attributes[node.name] = make(node)
     if isinstance(content, Operation) and content.entry.form == "parameter":
-        attributes[node.name] = _leaf(content, node.path, seed)
         return graph.create_node("get_attr", node.name)
-    attributes[node.name] = _module(node, seed)
     return graph.create_node("call_module", node.name, inputs)
-
-
-def _module(node: Node, seed: int) -> nn.Module:
-    assert node.content is not None
-    if isinstance(node.content, Scope):
-        return emit(node.content, seed)
-    module = _leaf(node.content, node.path, seed)
-    assert isinstance(module, nn.Module)
-    return module
 
 
 def _overwrite(scope: Scope, modules: Mapping[str, Any]) -> None:
     for name in overwriting(scope):
         if hasattr(modules[name], "inplace"):
             modules[name].inplace = True
-
-
-def _leaf(operation: Operation, path: str, seed: int) -> Any:
-    return seeded(seed, path, lambda: operation.entry.factory(**operation.arguments))
 
 
 def _value(graph: torch.fx.Graph, values: dict[str, Any], reference: str) -> Any:

@@ -21,8 +21,11 @@ def seed_of(seed: int, path: str) -> int:
 def seeded(seed: int, path: str, make: Callable[[], T]) -> T:
     """What `make` returns, with every random number it draws from torch coming from this seed and path.
 
-    The process's own generator is neither read nor moved: other threads may draw from it meanwhile.
+    The process's own generator is neither read nor moved: other threads may draw from it meanwhile. Where PyTorch is
+    told to make tensors on the meta device, nothing is allocated, let alone drawn.
     """
+    if torch.get_default_device().type == "meta":
+        return make()
     generator = torch.Generator()
     generator.manual_seed(seed_of(seed, path))
     with torch.device("cpu"), _Draws(generator):

@@ -6,13 +6,17 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from composer.compile.emit import emit_graph
+from composer.compile.emit import emit, forward_over
+from composer.dag.levels import Level, end_of_features, split
+from composer.dag.scope import TensorSpec
+from composer.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
     from composer.dag.graph import Graph
     from composer.spec.load import Spec
+    from composer.weights.report import LoadReport
 
 
 class ComposedModule(nn.Module):
@@ -28,6 +32,67 @@ class ComposedModule(nn.Module):
     graph: Graph
     seed: int
     code: str
+    # What `weights:` or `--weights` filled it with, when it was built.
+    weights_report: LoadReport | None = None
+
+    @property
+    def num_features(self) -> int:
+        """Channels of what `forward_features` gives."""
+        end = end_of_features(self.graph.root)
+        if end is None or end.tensor.channels is None:
+            raise _no_features(self.spec.name)
+        return end.tensor.channels
+
+    @property
+    def num_classes(self) -> int:
+        """Outputs of the classifier; 0 without one."""
+        head = self.graph.head
+        return 0 if head is None else head.node.tensor.channels or 0
+
+    @property
+    def head_hidden_size(self) -> int:
+        """Channels that the classifier takes; without one, those of the output."""
+        head = self.graph.head
+        tensor = next(iter(self.graph.outputs.values())) if head is None else head.input
+        return (tensor.channels if tensor else None) or 0
+
+    @property
+    def feature_info(self) -> FeatureInfo:
+        """Features at each scale, as timm lists them: num_chs, reduction and module."""
+        return FeatureInfo(self.graph.levels)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """What is pooled: b c h w, or b n c of a network of tokens. Raises InputError where nothing says what it is."""
+        raise _no_features(self.spec.name)
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """From what `forward_features` gives on: logits b c, or with `pre_logits` what arrives at the classifier."""
+        if not pre_logits:
+            return self._forward_head(x)
+        found: list[Tensor] = []
+        handle = self.get_classifier().register_forward_pre_hook(lambda module, inputs: found.append(inputs[0]))
+        try:
+            result = self._forward_head(x)
+        finally:
+            handle.remove()
+        return found[0] if found else result
+
+    def _forward_head(self, x: Tensor) -> Tensor:
+        raise _no_features(self.spec.name)
+
+    def get_classifier(self) -> nn.Module:
+        """The classifier; an nn.Identity without one."""
+        head = self.graph.head
+        return nn.Identity() if head is None else self.get_submodule(head.node.path)
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put in a new classifier with this many outputs, on the device and in the precision of the rest; 0 for none.
+
+        Every other weight stays. Raises InputError for a network whose spec has no var `num_classes`.
+        """
+        from composer.compile.classifier import change_classes
+
+        change_classes(self, num_classes)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ComposedModule:
         twin = type(self).__new__(type(self))
@@ -58,6 +123,30 @@ class ComposedModule(nn.Module):
             module.training = state["training"][name]
 
 
+class FeatureInfo(list[dict[str, Any]]):
+    """A list of levels as timm gives it, from the finest on."""
+
+    def __init__(self, levels: list[Level]) -> None:
+        super().__init__({"num_chs": one.channels, "reduction": one.reduction, "module": one.path} for one in levels)
+
+    def channels(self) -> list[int]:
+        """Channels of each level."""
+        return [one["num_chs"] for one in self]
+
+    def reduction(self) -> list[int]:
+        """How many input pixels a position stands for, in each direction."""
+        return [one["reduction"] for one in self]
+
+    def module_name(self) -> list[str]:
+        """Paths of the modules that give them."""
+        return [one["module"] for one in self]
+
+
+def _no_features(name: str) -> InputError:
+    help = ("tag the node of the root that is pooled: `site: features`",)
+    return InputError(Diagnostic("features", f"nothing says where the features of `{name}` end", help=help))
+
+
 def _rebuild(spec: Spec, limits: Any, seed: int) -> ComposedModule:
     from composer.dag.graph import compose
 
@@ -66,10 +155,10 @@ def _rebuild(spec: Spec, limits: Any, seed: int) -> ComposedModule:
 
 def compile_graph(graph: Graph, seed: int = 0) -> ComposedModule:
     """A graph -> the module, on the CPU, its weights drawn from the seed and each node's path."""
-    root = emit_graph(graph.root, seed)
+    root = emit(graph.root, seed)
     # The generated forward becomes the class's own, so that the root prints and calls like any other module.
     namespace = {"forward": type(root).forward, "__module__": __name__, "__doc__": f"{graph.spec.name}, composed."}
-    composed_type = type(type(root).__name__, (ComposedModule,), namespace)
+    composed_type = type(type(root).__name__, (ComposedModule,), {**namespace, **_parts(graph, root)})
     module: ComposedModule = composed_type()
     for name, child in root.named_children():
         module.add_module(name, child)
@@ -77,6 +166,16 @@ def compile_graph(graph: Graph, seed: int = 0) -> ComposedModule:
         module.register_parameter(name, parameter)
     module.spec, module.graph, module.seed, module.code = graph.spec, graph, seed, root.code
     return module
+
+
+def _parts(graph: Graph, root: nn.Module) -> dict[str, Any]:
+    """Forwards of the network up to its features, and from there on."""
+    end = end_of_features(graph.root)
+    if end is None or not isinstance(end.output, TensorSpec):
+        return {}
+    before, after = split(graph.root, end.tail or end.name)
+    parts = {"forward_features": forward_over(before, root)}
+    return parts if after is None else {**parts, "_forward_head": forward_over(after, root)}
 
 
 def dtype_of(name: str) -> torch.dtype | None:

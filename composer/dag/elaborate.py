@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,8 +13,10 @@ from composer.dag.arguments import ArgumentProblem, arguments_of_node
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import RESERVED, can_name_node
+from composer.dag.numbered import NotASequence, numbered
 from composer.dag.order import Cycle, check_use, node_of, running_order, written_inputs
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
+from composer.dag.unfinished import Missing, Unfinished, circle
 from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
 from composer.registry import Entry
 from composer.spec.check import MAX_DEPTH, check_arguments
@@ -27,8 +30,20 @@ def elaborate(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     return _Elaboration(spec, limits, inference).root()
 
 
+def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Unfinished]:
+    """Scopes by path as far as they can be elaborated: those with mistakes in them, and the whole network as ""."""
+    elaboration = _Elaboration(spec, limits, inference)
+    with contextlib.suppress(GraphError):
+        elaboration.root()
+    return elaboration.unfinished
+
+
 class _Stop(Exception):
-    """A part cannot be elaborated; its problem has been noted."""
+    """A part cannot be elaborated; its problems have been noted. `lacking` is the copy that could not be made."""
+
+    def __init__(self, *problems: Diagnostic, lacking: Mapping[str, Missing] | None = None) -> None:
+        super().__init__(*problems)
+        self.problems, self.lacking = problems, lacking or {}
 
 
 @dataclass(frozen=True)
@@ -76,6 +91,7 @@ class _Elaboration:
     limits: Limits
     infer: Inference
     problems: dict[tuple[Any, ...], Diagnostic] = field(default_factory=dict)
+    unfinished: dict[str, Unfinished] = field(default_factory=dict)
     num_nodes: int = 0
     num_parameters: int = 0
 
@@ -83,17 +99,18 @@ class _Elaboration:
         for problem in problems:
             # The same line fails in every instance of its block: once is enough.
             self.problems.setdefault((problem.code, problem.location or problem.message), problem)
-        return _Stop()
+        return _Stop(*problems)
 
     def root(self) -> Scope:
         spec = self.spec
-        writer = next((file for file in spec.files if file.content.outputs is not None), spec.files[-1])
-        outputs = spec.outputs or {"output": list(spec.nodes)[-1]}
         try:
             inputs = {name: self.input_tensor(name) for name in spec.inputs}
             names = {**spec.vars, **{name: tensor.facts for name, tensor in inputs.items()}}
-            body = _Body(spec.name, "", spec.body, spec.nodes, inputs, names, outputs, writer.origin / "outputs", 0)
-            scope = self.scope(body)
+            outputs, origin = dict(spec.own_outputs), spec.body / "outputs"
+            if spec.files[-1].content.lock is not None:
+                # A lock may hold a whole backbone of which the outputs need a part.
+                outputs[""] = list(spec.nodes)[-1]
+            scope = self.scope(_Body(spec.name, "", spec.body, spec.nodes, inputs, names, outputs, origin, 0))
         except _Stop:
             raise GraphError(self.problems.values()) from None
         if self.problems:
@@ -127,6 +144,9 @@ class _Elaboration:
             text = f"blocks nest deeper than {MAX_DEPTH}; `{body.block}` probably contains itself"
             raise self.note(body.origin.problem("depth", text, key=True, path=f"{body.path[:60]}…"))
         written = written_inputs(body.specs, next(iter(body.inputs)))
+        nodes: dict[str, Node] = {}
+        outputs = dict(body.outputs)
+        scope = Scope(body.block, body.path, body.inputs, nodes, outputs)
         try:
             order = running_order(written)
         except Cycle as cycle:
@@ -134,24 +154,52 @@ class _Elaboration:
             text = f"nodes feed one another in a circle: {trail}"
             where = body.origin / "nodes" / cycle.nodes[0]
             label = f"takes `{cycle.nodes[-1]}`, which depends on it"
-            raise self.note(where.problem("cycle", text, label, key=True, path=body.path)) from None
-        scope = Scope(body.block, body.path, body.inputs, nodes := {}, body.outputs)
+            problem = where.problem("cycle", text, label, key=True, path=body.path)
+            self.unfinished[body.path] = circle(scope, body.specs, written, problem, cycle.nodes[0])
+            raise self.note(problem) from None
         failed: set[str] = set()
+        missing: dict[str, Missing] = {}
+        # The last child stands for an inline repeat, which is no node itself.
+        last: dict[str, str] = {}
+        self.unfinished[body.path] = Unfinished(scope, missing)
         for name in order:
+            references = tuple(last.get(reference, reference) for reference in written[name])
             try:
                 if failed.isdisjoint(map(node_of, written[name])):
-                    nodes[name] = self.node(body.specs[name], self.step(scope, body, name, written[name]))
+                    step = self.step(scope, body, name, references)
+                    if body.specs[name].inline:
+                        last[name] = self.inlined(body.specs[name], step, nodes, {*body.specs, *body.inputs})
+                    else:
+                        nodes[name] = self.node(body.specs[name], step)
                 else:
                     failed.add(name)
-            except _Stop:
+                    missing[name] = Missing(body.specs[name], references, failed=False)
+            except _Stop as stop:
                 failed.add(name)
+                missing |= stop.lacking or {name: Missing(body.specs[name], references, True, stop.problems)}
+                last[name] = list(missing)[-1]
         if failed:
             raise _Stop
         for output, reference in body.outputs.items():
-            self.tensor(scope, reference, body.outputs_origin / output, body.path)
+            outputs[output] = last.get(reference, reference)
+            if not self.has_output(scope, body, output):
+                del outputs[output]
         if problems := list(check_use(scope, written, body.origin)):
             self.note(*problems)
+        if body.path:
+            del self.unfinished[body.path]
         return scope
+
+    def has_output(self, scope: Scope, body: _Body, output: str) -> bool:
+        """Whether an output is a node of the scope. Those of the network may be paths into it, followed later."""
+        reference, origin = scope.outputs[output], body.outputs_origin / output
+        name = node_of(reference)
+        if name in scope.nodes and (body.depth or name == reference):
+            self.tensor(scope, reference, origin, body.path)
+        elif body.depth:
+            hint = did_you_mean(name, scope.nodes, f"the nodes here are {one_of(scope.nodes)}")
+            raise self.note(origin.problem("unknown-node", f"there is no node `{name}`", "a node of this scope", hint))
+        return name in scope.nodes
 
     def step(self, scope: Scope, body: _Body, name: str, references: tuple[str, ...]) -> _Step:
         origin, path = body.origin / "nodes" / name, f"{body.path}.{name}" if body.path else name
@@ -176,7 +224,7 @@ class _Elaboration:
     def node(self, spec: NodeSpec, step: _Step) -> Node:
         if spec.repeat is not None:
             return self.repeated(spec, step)
-        sites = tuple(spec.site)
+        sites = self.sites(spec, step)
         self.spend(step, nodes=1)
         if spec.when is not None and not self.condition(spec, step):
             return Node(step.name, step.path, step.origin, step.references[:1], None, step.tensors[0], sites)
@@ -190,6 +238,16 @@ class _Elaboration:
         # A parameter takes nothing, though it may stand behind other nodes.
         references = step.references if operation.entry.inputs != (0, 0) else ()
         return Node(step.name, step.path, step.origin, references, operation, tensor, sites)
+
+    def sites(self, spec: NodeSpec, step: _Step) -> tuple[str, ...]:
+        """The sites a node is tagged with; an expression may come out as null, for none."""
+        if not spec.site:
+            return ()
+        found = self.value(step, "site", spec.site)
+        for site in found:
+            if site is not None and not isinstance(site, str):
+                raise self.note(step.problem_at("site", "site", f"a site is {site!r}", "a name, or null for none"))
+        return tuple(site for site in found if site is not None)
 
     def spend(self, step: _Step, nodes: int = 0, parameters: int = 0) -> None:
         self.num_nodes += nodes
@@ -234,39 +292,68 @@ class _Elaboration:
         for var, value in block.vars.items():
             inner[var] = self.evaluate(value, inner, where / "vars" / var, step.path)
         outputs = block.outputs or {"output": list(block.nodes)[-1]}
-        return self.scope(
+        scope = self.scope(
             _Body(name, step.path, where, block.nodes, inputs, inner, outputs, where / "outputs", step.depth + 1)
         )
+        try:
+            return numbered(scope) if block.numbered else scope
+        except NotASequence as problem:
+            label = "only a chain of nodes can be numbered"
+            raise self.note((where / "numbered").problem("numbered", str(problem), label, path=step.path)) from None
 
-    def repeated(self, spec: NodeSpec, step: _Step) -> Node:
-        """A scope of the node's copies, each fed by the one before it; further inputs go to all of them."""
+    def count(self, spec: NodeSpec, step: _Step) -> int:
         count = self.value(step, "repeat", spec.repeat)
         if not isinstance(count, int) or isinstance(count, bool) or count < 0 or not step.tensors:
             label = "a whole number, 0 or more" if step.tensors else "an input to repeat over"
             raise self.note(step.problem_at("repeat", "repeat", f"`repeat` is {count!r}", label))
-        sites = tuple(spec.site)
+        return count
+
+    def repeated(self, spec: NodeSpec, step: _Step) -> Node:
+        """A scope of the node's copies, each fed by the one before it; further inputs go to all of them."""
+        count, sites = self.count(spec, step), self.sites(spec, step)
         self.spend(step, nodes=1)
         if count == 0:
             return Node(step.name, step.path, step.origin, step.references[:1], None, step.tensors[0], sites)
-        child_spec = spec.model_copy(update={"repeat": None, "site": []})
         inputs = {"input" if index == 0 else f"input_{index}": tensor for index, tensor in enumerate(step.tensors)}
-        current, others = "input", tuple(list(inputs)[1:])
         nodes: dict[str, Node] = {}
-        tensor = step.tensors[0]
+        inside = replace(step, references=tuple(inputs))
+        try:
+            last = self.copies(spec, inside, count, f"{step.path}.", nodes, set(inputs))
+        except _Stop as stop:
+            scope = Scope("repeat", step.path, inputs, nodes, dict(zip(["output"], stop.lacking, strict=False)))
+            self.unfinished[step.path] = Unfinished(scope, stop.lacking)
+            raise _Stop(*stop.problems) from None
+        scope = Scope("repeat", step.path, inputs, nodes, {"output": last})
+        return Node(step.name, step.path, step.origin, step.references, scope, nodes[last].tensor, sites)
+
+    def inlined(self, spec: NodeSpec, step: _Step, nodes: dict[str, Node], taken: Collection[str]) -> str:
+        """The node's copies as nodes of the scope itself; returns the reference that stands for the last of them."""
+        prefix = step.path.removesuffix(step.name)
+        return self.copies(spec, step, self.count(spec, step), prefix, nodes, taken)
+
+    def copies(
+        self, spec: NodeSpec, step: _Step, count: int, prefix: str, nodes: dict[str, Node], taken: Collection[str]
+    ) -> str:
+        child_spec = spec.model_copy(update={"repeat": None, "inline": False, "site": []})
+        (current, *others), tensor = step.references, step.tensors[0]
         for index in range(count):
             names = {**step.names, "index": index, "repeat": count}
-            taken = (tensor, *step.tensors[1:])
-            child = replace(step, references=(current, *others), tensors=taken, names=names, depth=step.depth + 1)
+            given = (tensor, *step.tensors[1:])
+            child = replace(step, references=(current, *others), tensors=given, names=names, depth=step.depth + 1)
             current = self.child_name(spec, child)
-            if current in nodes or current in inputs:
+            if current in nodes or current in taken:
                 help = ('count in it: `as: "unit${index}"`',)
-                raise self.note(step.problem_at("as", "name", f"two children are called `{current}`", help=help))
-            nodes[current] = node = self.node(child_spec, replace(child, name=current, path=f"{step.path}.{current}"))
+                raise self.note(step.problem_at("as", "name", f"two nodes are called `{current}`", help=help))
+            try:
+                node = self.node(child_spec, replace(child, name=current, path=f"{prefix}{current}"))
+            except _Stop as stop:
+                lacking = {current: Missing(child_spec, child.references, True, stop.problems)}
+                raise _Stop(lacking=lacking) from None
+            nodes[current] = node
             if not isinstance(node.output, TensorSpec):
                 raise self.note(step.problem_at("repeat", "repeat", "a block with several outputs cannot repeat"))
             tensor = node.output
-        scope = Scope("repeat", step.path, inputs, nodes, {"output": current})
-        return Node(step.name, step.path, step.origin, step.references, scope, tensor, sites)
+        return current
 
     def child_name(self, spec: NodeSpec, step: _Step) -> str:
         name = str(step.names["index"] if spec.child_name is None else self.value(step, "as", spec.child_name))

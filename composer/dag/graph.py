@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import torch
@@ -13,13 +13,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, build, refuses_one
+from composer.dag.levels import Level, levels
 from composer.dag.limits import Limits
+from composer.dag.outputs import take_outputs
 from composer.dag.place import place
 from composer.dag.places import Place, places
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec, num_parameters
 from composer.errors import Diagnostic, GraphError
 from composer.spec.load import Spec
 from composer.spec.model import Rule
+
+if TYPE_CHECKING:
+    from composer.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Graph:
     spec: Spec
     root: Scope
     limits: Limits = field(default_factory=Limits)
+    inference: Inference = field(default_factory=Inference, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return f"<Graph {self.spec.name}: {len(self.operations)} operations, {self.num_parameters:,} parameters>"
@@ -56,7 +62,7 @@ class Graph:
     @cached_property
     def plain(self) -> Graph:
         """The same network without its attention rules."""
-        return compose(replace(self.spec, rules=()), self.limits) if self.spec.rules else self
+        return compose(replace(self.spec, rules=()), self.limits, self.inference) if self.spec.rules else self
 
     @property
     def num_parameters(self) -> int:
@@ -66,8 +72,7 @@ class Graph:
     @cached_property
     def macs(self) -> Mapping[str, int]:
         """Multiply-accumulates of one input, by path of the operation."""
-        known: dict[Any, int] = {}
-        return {node.path: _macs(node, inputs, known) for node, inputs in self.operations}
+        return {node.path: _macs(node, inputs, self.inference.macs) for node, inputs in self.operations}
 
     @property
     def num_macs(self) -> int:
@@ -78,6 +83,16 @@ class Graph:
     def places(self) -> list[Place]:
         """Where attention can go."""
         return places(self.root)
+
+    @cached_property
+    def levels(self) -> list[Level]:
+        """Features at each scale, from the finest on."""
+        return levels(self.root, self.places)
+
+    @cached_property
+    def head(self) -> Place | None:
+        """The classifier: the last place of the site `head`."""
+        return next((place for place in reversed(self.places) if "head" in place.node.sites), None)
 
     @cached_property
     def added(self) -> tuple[Added, ...]:
@@ -106,6 +121,12 @@ class Graph:
                 found[node.path] = reason
         return found
 
+    def summary(self) -> Summary:
+        """Its nodes as a table, folded by repeats, with what they cost and what attention added."""
+        from composer.summary import summarise
+
+        return summarise(self)
+
     def networkx(self) -> nx.DiGraph[str]:
         """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,
         macs, rule, sites and line; each edge `index`, the list of inputs it feeds. The graph's own attribute `outputs`
@@ -117,6 +138,17 @@ class Graph:
         for path, macs in self.macs.items():
             flat.nodes[path]["macs"] = macs
         return flat
+
+    def show(self) -> None:
+        """Show a picture in the notebook that asks, or else in the browser."""
+        from composer.draw.show import show_graph
+
+        show_graph(self)
+
+    def _repr_html_(self) -> str:
+        from composer.draw.show import graph_html
+
+        return graph_html(self)
 
     def to_json(self) -> dict[str, Any]:
         """The flat graph as plain JSON values."""
@@ -141,20 +173,25 @@ def _up_to(graph: Graph, count: int) -> Graph:
     """The graph with only the first rules."""
     if count == len(graph.spec.rules):
         return graph
-    return compose(replace(graph.spec, rules=graph.spec.rules[:count]), graph.limits) if count else graph.plain
+    spec = replace(graph.spec, rules=graph.spec.rules[:count])
+    return compose(spec, graph.limits, graph.inference) if count else graph.plain
 
 
 def _is_mechanism(node: Node) -> bool:
     return isinstance(node.content, Operation) and node.content.entry.category == "mechanism"
 
 
-def compose(spec: Spec, limits: Limits | None = None) -> Graph:
-    """A spec's network with its attention in place and checked, nothing allocated. Raises GraphError."""
-    limits, inference = limits or Limits(), Inference()
-    root = place(elaborate(spec, limits, inference), spec, limits, inference)
+def compose(spec: Spec, limits: Limits | None = None, inference: Inference | None = None) -> Graph:
+    """A spec's network with its attention in place and checked, nothing allocated. Raises GraphError.
+
+    Networks composed with one `inference` share what it has found out about the operations they have in common.
+    """
+    limits, inference = limits or Limits(), inference or Inference()
+    backbone = elaborate(spec, limits, inference)
+    root = take_outputs(place(backbone, spec, limits, inference), backbone, spec)
     if problem := _classes_problem(spec, root):
         raise GraphError(problem)
-    return Graph(spec, root, limits)
+    return Graph(spec, root, limits, inference)
 
 
 def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:

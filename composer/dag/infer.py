@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.dag.scope import TensorSpec
+from composer.dag.shortcuts import Shortcuts
 from composer.registry import Entry
 
 Key = tuple[Any, ...]
@@ -30,9 +31,10 @@ class Inferred:
 
 @dataclass
 class Inference:
-    """Infers and remembers: networks repeat the same few operations many times."""
+    """Infers and remembers: networks repeat the same few operations many times. `macs` are those of one input."""
 
     known: dict[Key, Inferred] = field(default_factory=dict)
+    macs: dict[Key, int] = field(default_factory=dict)
 
     def __call__(self, entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Inferred:
         """The output of the entry called with these arguments. Raises Misfit."""
@@ -48,7 +50,7 @@ def infer(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpe
     layout = output_layout(entry, arguments, inputs)
     tensors = [torch.empty(tensor.shape, device="meta") for tensor in inputs]
     try:
-        with torch.device("meta"), torch.no_grad():
+        with torch.device("meta"), torch.no_grad(), Shortcuts():
             built = build(entry, arguments)
             result = built if entry.form == "parameter" else built(*tensors)
     except Exception as error:

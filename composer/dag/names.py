@@ -8,8 +8,12 @@ import re
 import torch.fx
 from torch import nn
 
-# `self` would be overwritten by a variable of the generated forward.
-OWN = ("spec", "graph", "seed", "self")
+# What a composed module has besides; `self` would be overwritten by a variable of the generated forward.
+OWN = (
+    *("spec", "graph", "seed", "self", "weights_report"),
+    *("forward_features", "forward_head", "num_features", "num_classes", "feature_info"),
+    *("head_hidden_size", "get_classifier", "reset_classifier"),
+)
 RESERVED = frozenset({*dir(nn.Module()), *dir(torch.fx.GraphModule), *dir(nn.Sequential), *OWN})
 
 

@@ -61,7 +61,7 @@ def check_use(scope: Scope, written: Mapping[str, tuple[str, ...]], origin: Orig
         if name in used or node.content is None or any(one.content is not None for one in followers):
             continue
         idle = [one for one, references in written.items() if name in map(node_of, references)]
-        idle = [one for one in idle if scope.nodes[one].content is None]
+        idle = [one for one in idle if one in scope.nodes and scope.nodes[one].content is None]
         help = "name it in another node's `from`, or in `outputs`, or remove it"
         if idle:
             help = f"{one_of(idle)} would use it but is left out here by its `when`; give `{name}` the same `when`"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -17,14 +17,15 @@ from composer.spec.check import ARRIVING
 class Place:
     """A node as a place for attention.
 
-    stage and block count from 1, as papers do, block within its stage; None outside. depth runs from 0 at the first
-    operation to 1 at the last.
+    stage and block count from 1, as papers do, block within its stage; None outside. num_stages is how many the
+    network has. depth runs from 0 at the first operation to 1 at the last.
     """
 
     node: Node
     scope: Scope
     stage: int | None
     block: int | None
+    num_stages: int
     depth: float
 
     @cached_property
@@ -43,6 +44,7 @@ class Place:
         return facts | {
             "stage": self.stage,
             "block": self.block,
+            "num_stages": self.num_stages,
             "depth": self.depth,
             "last": last,
             "op": node.op,
@@ -56,33 +58,70 @@ def _plain(value: Any) -> Any:
 
 def places(root: Scope) -> list[Place]:
     """Every node that computes something, in the order they run. A node that only passes its input on is no place."""
-    total = max(1, sum(isinstance(node.content, Operation) for node in root.walk()) - 1)
-    found: list[Place] = []
-    counts: Counter[str] = Counter()
+    nodes = [node for node in root.walk() if node.content is not None]
+    num_operations = sum(isinstance(node.content, Operation) for node in nodes)
+    walk = _Walk(max(1, num_operations - 1), sum("stage" in node.sites for node in nodes))
+    walk.visit(root, None, None)
+    return walk.found
 
-    def visit(scope: Scope, stage: int | None, block: int | None) -> None:
+
+@dataclass
+class _Walk:
+    """A walk through a network in the order it runs, counting its operations, and stages with their blocks."""
+
+    last: int
+    num_stages: int
+    found: list[Place] = field(default_factory=list)
+    operations: int = 0
+    stages: int = 0
+    blocks: int = 0
+
+    def visit(self, scope: Scope, stage: int | None, block: int | None) -> None:
+        """Note the places of a scope that is inside a stage and a block, or outside."""
+        stage_ends = sum(_ends(node, "stage") for node in scope.nodes.values())
+        block_ends = sum(_ends(node, "block") for node in scope.nodes.values())
+        began = False
         for node in scope.nodes.values():
             if node.content is None:
                 continue
-            in_stage, in_block = stage, block
-            if "stage" in node.sites:
-                counts["stage"] += 1
-                counts["block"] = 0
-                in_stage, in_block = counts["stage"], None
-            if "block" in node.sites:
-                counts["block"] += 1
-                in_block = counts["block"]
-            index = len(found)
-            if isinstance(node.content, Scope):
-                found.append(Place(node, scope, in_stage, in_block, 0.0))
-                visit(node.content, in_stage, in_block)
-                found[index] = Place(node, scope, in_stage, in_block, (counts["leaf"] - 1) / total)
-            else:
-                found.append(Place(node, scope, in_stage, in_block, counts["leaf"] / total))
-                counts["leaf"] += 1
+            # A stem before the first block is in no stage.
+            began = began or block_ends > 0 or _holds_block(node)
+            in_stage = self.stages + 1 if stage_ends and began else stage
+            in_block = self.blocks + 1 if block_ends else block
+            if "stage" in node.sites and not _ends(node, "stage"):
+                self.stages, self.blocks = self.stages + 1, 0
+                in_stage, in_block = self.stages, None
+            if "block" in node.sites and not _ends(node, "block"):
+                self.blocks += 1
+                in_block = self.blocks
+            self.note(node, scope, in_stage, in_block)
+            if _ends(node, "block"):
+                self.blocks, block_ends = self.blocks + 1, block_ends - 1
+            if _ends(node, "stage"):
+                self.stages, self.blocks, stage_ends, began = self.stages + 1, 0, stage_ends - 1, False
 
-    visit(root, None, None)
-    return found
+    def note(self, node: Node, scope: Scope, stage: int | None, block: int | None) -> None:
+        """Note a place, and those inside it behind it."""
+        index = len(self.found)
+        self.found.append(Place(node, scope, stage, block, self.num_stages, self.operations / self.last))
+        if isinstance(node.content, Scope):
+            self.visit(node.content, stage, block)
+            self.found[index] = replace(self.found[index], depth=(self.operations - 1) / self.last)
+        else:
+            self.operations += 1
+
+
+def _ends(node: Node, site: str) -> bool:
+    """Whether a stage or block ends with this node, rather than being it: all before it in the scope belongs to it.
+
+    So it is where the network has no module for the whole, as in VGG and Inception.
+    """
+    return site in node.sites and (isinstance(node.content, Operation) or (site == "stage" and "block" in node.sites))
+
+
+def _holds_block(node: Node) -> bool:
+    inside = node.content.walk() if isinstance(node.content, Scope) else ()
+    return "block" in node.sites or any("block" in one.sites for one in inside)
 
 
 def sites(found: Sequence[Place]) -> dict[str, int]:

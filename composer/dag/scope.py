@@ -38,8 +38,8 @@ class TensorSpec:
         axes = (self.layout or "").split()
         return tuple(n for i, n in enumerate(self.shape) if axes[i : i + 1] != ["b"])
 
-    @property
-    def facts(self) -> dict[str, int]:
+    @cached_property
+    def facts(self) -> Mapping[str, int]:
         """What expressions may read of it: channels, height, width, tokens, where it has them."""
         found = {
             "channels": self.axis("c"),

@@ -1,10 +1,11 @@
-"""Element-wise activations, and the layers that change nothing or switch elements off. Any shape -> the same shape."""
+"""Element-wise activations, and layers that scale, switch off or change nothing. Any shape -> the same shape."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from composer.options import PositiveFloat, Probability
 from composer.registry import layer
@@ -88,3 +89,31 @@ class Dropout(nn.Dropout):
 
     def __init__(self, *, p: Probability = 0.5):
         super().__init__(p)
+
+
+@layer("drop_path", kind="other")
+class DropPath(nn.Module):
+    """In training, 0 for the whole of an example with probability p and x / (1 - p) otherwise; in evaluation, x
+
+    Shape:   b ... -> b ...
+    Source:  Huang et al., Deep Networks with Stochastic Depth, ECCV 2016. arXiv:1603.09382
+    """
+
+    def __init__(self, *, p: Probability = 0.1):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        kept = torch.empty((x.shape[0], *(1,) * (x.ndim - 1)), dtype=x.dtype, device=x.device).bernoulli_(1 - self.p)
+        return x * kept / (1 - self.p) if self.p < 1 else x * kept
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+@layer("scale", kind="other")
+def scale(x: Tensor, *, factor: float) -> Tensor:
+    """factor * x"""
+    return x * factor

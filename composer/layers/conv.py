@@ -17,7 +17,8 @@ class Conv2d(nn.Conv2d):
     Shape:   b c h w -> b o h' w'        h' = (h + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1
     Params:  k² c o / groups, and o with bias
 
-    `init: he` draws weights from N(0, 2 / (k² o)) (He et al., ICCV 2015), bias 0; `torch` is PyTorch's own.
+    `init: he` draws weights from N(0, 2 / (k² o)) (He et al., ICCV 2015) and `trunc_normal` from N(0, 0.02²), bias 0;
+    `torch` is PyTorch's own.
     Raises ValueError where groups divides one of the channel numbers with a remainder.
 
     >>> sum(p.numel() for p in Conv2d(8, out_channels=16, kernel_size=3).parameters())
@@ -35,7 +36,7 @@ class Conv2d(nn.Conv2d):
         dilation: PositiveInt | tuple[PositiveInt, PositiveInt] = 1,
         groups: PositiveInt = 1,
         bias: bool = False,
-        init: Literal["he", "torch"] = "he",
+        init: Literal["he", "torch", "trunc_normal"] = "he",
     ):
         for what, channels in (("input", in_channels), ("output", out_channels)):
             if channels % groups:
@@ -55,7 +56,10 @@ class Conv2d(nn.Conv2d):
         if self.init == "torch":
             super().reset_parameters()
             return
-        nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        if self.init == "he":
+            nn.init.kaiming_normal_(self.weight, mode="fan_out", nonlinearity="relu")
+        else:
+            nn.init.trunc_normal_(self.weight, std=0.02)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 

@@ -84,6 +84,19 @@ def mul(*inputs: Tensor, broadcast: bool = False) -> Tensor:
     return first
 
 
+@layer("average", kind="merge", layout=_elementwise("average"))
+def average(*inputs: Tensor, broadcast: bool = False) -> Tensor:
+    """The mean of two or more tensors, element by element.
+
+    Shape:   ..., ... -> ...        shapes equal, or one tensor per last axis, such as a parameter of shape [c];
+             with broadcast, whatever PyTorch broadcasts
+
+    >>> average(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([6.0]))
+    tensor([3.])
+    """
+    return add(*inputs) / len(inputs)
+
+
 def _concat_layout(inputs: Sequence[Any], *, axis: str = "c") -> str:
     _at_least_two("concat", inputs)
     first = inputs[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composer.options import NonNegativeInt, PositiveInt
@@ -61,6 +62,31 @@ def _checked_padding(kernel_size: int, padding: int | None) -> int:
             f"set padding to {kernel_size // 2} or less"
         )
     return padding
+
+
+@layer("at_least", kind="pool", layout="b c h w -> b c h w")
+class AtLeast(nn.Module):
+    """A map of at least size × size: a shorter side is stretched by the means of adaptive windows, others stay.
+
+    Shape:   b c h w -> b c max(h, size) max(w, size)
+
+    >>> import torch
+    >>> AtLeast(size=7)(torch.zeros(1, 1, 3, 9)).shape
+    torch.Size([1, 1, 7, 9])
+    """
+
+    def __init__(self, *, size: PositiveInt):
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        if min(height, width) >= self.size:
+            return x
+        return F.adaptive_avg_pool2d(x, (max(height, self.size), max(width, self.size)))
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}"
 
 
 def _pooled_layout(inputs: Sequence[Any], *, keepdim: bool = False) -> str:

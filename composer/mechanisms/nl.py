@@ -11,7 +11,7 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("nl", kind="token", layout="b c h w")
+@mechanism("nl", kind="token", layout="b c h w", place={"after": "stage", "where": "last"})
 class NonLocal(nn.Module):
     """Add to each position a mixture of all positions, weighted by how well its query matches their keys.
 

@@ -24,6 +24,7 @@ class SqueezeExcitation(nn.Module):
     Source:  Hu et al., Squeeze-and-Excitation Networks, CVPR 2018, eq. 2-4. arXiv:1709.01507
     Departs: biases are on, as in the authors' code; the equations have none.
 
+    `names: conv` calls its layers conv_reduce and conv_expand, as the weights of EfficientNets do.
     `hidden` sets d outright; `round_to` makes d the nearest multiple of it to c / r that is at most 10 % below c / r.
 
     >>> sum(p.numel() for p in SqueezeExcitation(64, reduction=4).parameters())
@@ -40,6 +41,7 @@ class SqueezeExcitation(nn.Module):
         bias: bool = True,
         act: Literal["relu", "silu", "gelu", "hard_swish"] = "relu",
         gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid",
+        names: Literal["fc", "conv"] = "fc",
     ):
         super().__init__()
         if act not in _ACTIVATIONS:
@@ -50,19 +52,21 @@ class SqueezeExcitation(nn.Module):
             raise ValueError(f"se: hidden={hidden} is already exact; remove round_to={round_to}")
         if hidden is None:
             hidden = _make_divisible(channels / reduction, round_to) if round_to else max(1, channels // reduction)
-        self.fc1 = nn.Conv2d(channels, hidden, 1, bias=bias)
+        self.names = ("fc1", "fc2") if names == "fc" else ("conv_reduce", "conv_expand")
+        down, up = nn.Conv2d(channels, hidden, 1, bias=bias), nn.Conv2d(hidden, channels, 1, bias=bias)
+        self.add_module(self.names[0], down)
         self.act = _ACTIVATIONS[act]()
-        self.fc2 = nn.Conv2d(hidden, channels, 1, bias=bias)
+        self.add_module(self.names[1], up)
         self.gate = _GATES[gate]()
-        for layer in (self.fc1, self.fc2):
+        for layer in (down, up):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        z = x.mean((2, 3), keepdim=True)
-        return self.gate(self.fc2(self.act(self.fc1(z))))
+        down, up = (getattr(self, name) for name in self.names)
+        return self.gate(up(self.act(down(x.mean((2, 3), keepdim=True)))))
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -32,9 +33,10 @@ class SelectiveKernel(nn.Module):
     Source:  Li et al., Selective Kernel Networks, CVPR 2019, eq. 1-6. arXiv:1903.06586
     Departs: a single branch is gated by sigmoid, since softmax over one is always 1.
 
-    Norm and activation are inside and nothing follows the sum. Strides, groups and the host's own dilation apply to
-    every branch; zero padding keeps the size. In training mode it needs a batch of at least 2, since the batch norm of
-    the pooled features raises ValueError over one value; `norm: layer` and `norm: none` do not.
+    Norm and activation are inside and nothing follows the sum; weights have timm's names. Strides, groups and the
+    host's own dilation apply to every branch, and each is padded to the size of the host's output. In training mode it
+    needs a batch of at least 2, since the batch norm of the pooled features raises ValueError over one value;
+    `norm: layer` and `norm: none` do not.
 
     >>> sum(p.numel() for p in SelectiveKernel(64, 64, groups=32).parameters())
     8768
@@ -46,6 +48,7 @@ class SelectiveKernel(nn.Module):
         out_channels: int,
         kernel_size: Size = 3,
         stride: Size = 1,
+        padding: int | tuple[int, int] | None = None,
         dilation: Size = 1,
         groups: PositiveInt = 1,
         *,
@@ -56,41 +59,45 @@ class SelectiveKernel(nn.Module):
     ):
         super().__init__()
         check_groups("sk", in_channels, out_channels, groups)
-        kernel, side = _pair(kernel_size)
-        if kernel != side or kernel % 2 == 0:
-            raise ValueError(
-                f"sk: the convolution's kernel is {kernel}x{side}; replace one that is square and odd, such as 3x3"
-            )
-        self.branches = nn.ModuleList()
-        for branch in range(1, branches + 1):
-            rows, columns = (branch * step for step in _pair(dilation))
+        kernel, step = _pair(kernel_size), _pair(dilation)
+        if any(length % 2 == 0 for length in kernel):
+            found = "x".join(map(str, kernel))
+            raise ValueError(f"sk: the convolution's kernel is {found}; replace one that is odd, such as 3x3")
+        # A branch reaches further than the host and is padded by as much more, so that its output is as large.
+        reach = (step[0] * (kernel[0] // 2), step[1] * (kernel[1] // 2))
+        around = reach if padding is None else _pair(padding)
+        self.paths = nn.ModuleList()
+        for branch in range(branches):
             conv = nn.Conv2d(
                 in_channels,
                 out_channels,
                 kernel,
                 stride,
-                padding=(rows * (kernel // 2), columns * (kernel // 2)),
-                dilation=(rows, columns),
+                padding=(around[0] + branch * reach[0], around[1] + branch * reach[1]),
+                dilation=((branch + 1) * step[0], (branch + 1) * step[1]),
                 groups=groups,
                 bias=False,
             )
-            self.branches.append(nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU()))
+            layers = {"conv": conv, "bn": nn.BatchNorm2d(out_channels), "act": nn.ReLU()}
+            self.paths.append(nn.Sequential(OrderedDict(layers)))
         hidden = max(out_channels // reduction, floor)
-        self.fc1 = nn.Conv2d(out_channels, hidden, 1, bias=False)
-        self.bn = pooled_norm(norm, hidden)
-        self.act = nn.ReLU()
-        self.fc2 = nn.Conv2d(hidden, branches * out_channels, 1, bias=False)
+        fuse = {
+            "fc_reduce": nn.Conv2d(out_channels, hidden, 1, bias=False),
+            "bn": pooled_norm(norm, hidden),
+            "act": nn.ReLU(),
+            "fc_select": nn.Conv2d(hidden, branches * out_channels, 1, bias=False),
+        }
+        self.attn = nn.Sequential(OrderedDict(fuse))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
     def _split(self, x: Tensor) -> list[Tensor]:
-        return [branch(x) for branch in self.branches]
+        return [path(x) for path in self.paths]
 
     def _select(self, features: Sequence[Tensor]) -> Tensor:
-        first, *rest = (u.mean((2, 3), keepdim=True) for u in features)
-        s = sum(rest, first)
-        logits = self.fc2(self.act(self.bn(self.fc1(s))))
+        s = sum(features[1:], features[0]).mean((2, 3), keepdim=True)
+        logits = self.attn(s)
         logits = rearrange(logits, "b (m o) 1 1 -> b m o 1 1", m=len(features))
         precise = torch.promote_types(logits.dtype, torch.float32)
         return logits.softmax(1, precise) if len(features) > 1 else logits.sigmoid()

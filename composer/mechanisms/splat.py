@@ -93,7 +93,7 @@ class SplitAttention(nn.Module):
         return rearrange(features, "b (r o) h w -> b r o h w", r=max(self.radix, 1))
 
     def _select(self, features: Tensor) -> Tensor:
-        s = features.mean((3, 4)).sum(1)[:, :, None, None]
+        s = features.sum(1).mean((2, 3), keepdim=True)
         logits = self.fc2(self.act1(self.bn1(self.fc1(s))))
         logits = rearrange(logits, "b (k r o) 1 1 -> b r (k o) 1 1", k=self.cardinality, r=self.radix)
         precise = torch.promote_types(logits.dtype, torch.float32)

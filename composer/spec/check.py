@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from composer.spec.load import Spec
 
 ARRIVING = ("channels", "height", "width", "tokens")
-PLACE = ("stage", "block", "depth", "last", *ARRIVING, "kernel_size", "stride", "groups", "op", "path")
+PLACE = (
+    *("stage", "block", "num_stages", "depth", "last"),
+    *ARRIVING,
+    *("kernel_size", "stride", "groups", "op", "path"),
+)
 REPEATED = ("index", "repeat")
 MAX_DEPTH = 64
 
@@ -34,9 +38,7 @@ def check_spec(spec: Spec) -> Problems:
     for name, block in spec.blocks.items():
         yield from _block(spec, block, spec.body / "blocks" / name, vars)
     yield from _recursion(spec)
-    outputs_file = next((file for file in spec.files if file.content.outputs is not None), None)
-    if outputs_file is not None:
-        yield from _outputs(spec.outputs, spec.nodes, outputs_file.origin / "outputs")
+    yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin)
     place = ChainMap(dict.fromkeys(PLACE), vars)
     for rule, origin in spec.rules:
         yield from _expressions(rule.options, origin / "with", place)
@@ -143,6 +145,9 @@ def _unknown_names(reads: Iterable[Read], origin: Origin, names: Names) -> Probl
 def _outputs(outputs: Mapping[str, str] | None, nodes: Mapping[str, NodeSpec], origin: Origin) -> Problems:
     if outputs is not None and not outputs:
         yield origin.problem("empty", "`outputs` is empty", "`name: node`", key=True)
+    if any(node.inline for node in nodes.values()):
+        # Its children have no names yet.
+        return
     for name, reference in (outputs or {}).items():
         if reference.partition(".")[0] not in nodes:
             hint = did_you_mean(reference, nodes, f"the nodes here are {one_of(nodes)}")

@@ -218,7 +218,10 @@ def _call(word: Token, values: list[Any]) -> Any:
 def _count(function: Function) -> str:
     if function.takes_list:
         return "numbers or a list of numbers"
-    return "1 or 2 values" if function.most == 2 else "1 value"
+    values = (
+        f"{function.least} value" if function.least == function.most else f"{function.least} or {function.most} value"
+    )
+    return f"{values}s" if function.most > 1 else values
 
 
 def _bounded(value: Any, word: Token) -> Any:

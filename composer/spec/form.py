@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import parse_condition
-from composer.spec.model import NODE_KEYS, POSITIONS, BlockSpec, NodeSpec, Rule, SpecFile
+from composer.spec.hub import example, hub_of, parse_reference
+from composer.spec.model import NODE_KEYS, POSITIONS, BlockSpec, NodeSpec, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.tokens import ExpressionError
 
@@ -28,6 +29,19 @@ def check_file(file: SpecFile, origin: Origin) -> Problems:
         yield from _block(name, block, origin / "blocks" / name)
     for index, rule in enumerate(file.attention):
         yield from _rule(rule, origin / "attention" / index)
+    if file.weights is not None:
+        yield from check_weights(file.weights, origin / "weights")
+
+
+def check_weights(weights: WeightsSpec, origin: Origin) -> Problems:
+    """What is wrong with what is said of weights, before anything is read."""
+    hub = hub_of(weights.source)
+    if hub is not None and parse_reference(weights.source) is None:
+        here = (origin / "source").written
+        yield here.problem("weights", f"cannot read the reference `{weights.source}`", f"such as `{example(hub)}`")
+    if weights.keys is not None and weights.match == "order":
+        help = ("drop `match: order`, or `keys`",)
+        yield (origin / "keys").problem("weights", "`keys` maps names, and `match: order` looks at none", help=help)
 
 
 def _sections(file: SpecFile, origin: Origin) -> Problems:
@@ -87,6 +101,12 @@ def _form(node: NodeSpec, origin: Origin) -> Problems:
     if node.child_name is not None and node.repeat is None:
         label = "`repeat` too, or no `as`"
         yield (origin / "as").problem("form", "`as` names the children of a `repeat`", label, key=True)
+    if node.inline and node.repeat is None:
+        label = "`repeat` too, or no `inline`"
+        yield (origin / "inline").problem("form", "`inline` is for the children of a `repeat`", label, key=True)
+    if node.inline and node.site:
+        help = ("give the site to the block that is repeated",)
+        yield (origin / "site").problem("form", "an `inline` repeat is no place of its own", help=help, key=True)
 
 
 def _rule(rule: Rule, origin: Origin) -> Problems:

@@ -45,6 +45,14 @@ def _log2(value: float) -> float:
     return math.log2(value)
 
 
+def _pow(base: float, exponent: float) -> float:
+    # Python's own would compute a whole power to its last digit, however long that takes.
+    try:
+        return math.pow(base, exponent)
+    except (ValueError, OverflowError):
+        raise ValueError("it is no finite real number") from None
+
+
 FUNCTIONS = {
     "min": Function(min, 1, MAX_LIST, takes_list=True),
     "max": Function(max, 1, MAX_LIST, takes_list=True),
@@ -53,6 +61,7 @@ FUNCTIONS = {
     "ceil": Function(math.ceil),
     "len": Function(len),
     "log2": Function(_log2),
+    "pow": Function(_pow, 2, 2),
     "abs": Function(abs),
     "int": Function(int),
     "make_divisible": Function(make_divisible, 1, 2),

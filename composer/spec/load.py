@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from composer.errors import Diagnostic, SpecError
 from composer.spec.check import check_spec
+from composer.spec.document import Document
 from composer.spec.expression import escape
-from composer.spec.model import BlockSpec, InputSpec, NodeSpec, Rule
+from composer.spec.hub import hub_of
+from composer.spec.model import BlockSpec, InputSpec, NodeSpec, Published, Rule, WeightsSpec
 from composer.spec.origin import Origin
-from composer.spec.references import LoadedFile, follow, home, open_source, read_classes
+from composer.spec.references import NO_WEIGHTS, LoadedFile, find_weights, follow, home, open_source, read_classes
 from composer.spec.settings import Setting, apply_settings, is_var, read_settings
-from composer.spec.settle import needed, settle_inputs, settle_vars
+from composer.spec.settle import settle_inputs, settle_vars
 from composer.spec.structure import validate
 
 
@@ -26,6 +29,7 @@ class Spec:
 
     `files` runs from the file that was asked for to the one that writes the nodes. `vars` are evaluated;
     `overrides` are those that were given from outside. `input_origins` says where each input's shape is written.
+    `weights` are named, never read: what builds the network loads them.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Spec:
     classes: tuple[str, ...] | None
     files: tuple[LoadedFile, ...]
     overrides: tuple[Setting, ...] = ()
+    weights: tuple[WeightsSpec, Origin] | None = None
 
     def __repr__(self) -> str:
         names = " <- ".join(file.origin.document.source.name for file in self.files)
@@ -54,6 +59,24 @@ class Spec:
         """The file that was asked for."""
         return self.files[0].origin
 
+    @property
+    def published(self) -> Published | None:
+        """What a paper measured with it, where the file that was asked for says so."""
+        return self.files[0].content.published
+
+    @property
+    def own_outputs(self) -> Mapping[str, str]:
+        """What the nodes give by themselves: as the file that writes them says, or the last of them."""
+        written = self.files[-1].content.outputs
+        return written if written is not None else {"output": list(self.nodes)[-1]}
+
+    @property
+    def outputs_origin(self) -> Origin:
+        """Where the outputs are written."""
+        return (
+            next((file for file in self.files if file.content.outputs is not None), self.files[-1]).origin / "outputs"
+        )
+
     def to_mapping(self) -> dict[str, Any]:
         """The same network as one spec without references, vars evaluated: loads to an equal network."""
         written = self.body.document.plain()
@@ -65,6 +88,8 @@ class Spec:
             raw["outputs"] = dict(self.outputs)
         if self.classes is not None:
             raw["classes"] = list(self.classes)
+        if self.weights is not None:
+            raw["weights"] = _absolute(self.weights[0].model_dump(exclude_defaults=True))
         return {key: value for key, value in raw.items() if value}
 
     def digests(self) -> dict[str, str]:
@@ -81,6 +106,13 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, list):
         return [_escaped(child) for child in value]
     return {key: _escaped(child) for key, child in value.items()} if isinstance(value, Mapping) else value
+
+
+def _absolute(weights: dict[str, Any]) -> dict[str, Any]:
+    """The same weights from any folder."""
+    paths = ["source"] if hub_of(weights["source"]) is None else []
+    paths += ["keys"] if weights.get("keys", "").endswith((".yaml", ".yml")) else []
+    return {**weights, **{key: os.path.abspath(weights[key]) for key in paths}}
 
 
 def load(
@@ -109,6 +141,13 @@ def load(
     return _assemble(follow(file), tuple(filter(is_var, settings)))
 
 
+def with_outputs(spec: Spec, outputs: Mapping[str, str]) -> Spec:
+    """The spec with other outputs: name -> path of a node. Raises SpecError."""
+    document = Document.from_mapping({"backbone": spec.name, "outputs": dict(outputs)}, "<outputs>")
+    file = LoadedFile(validate(document), Origin(document), None, spec.files[0].root)
+    return _assemble((file, *spec.files), spec.overrides)
+
+
 def _assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...]) -> Spec:
     """One Spec from a chain of files and overridden vars. Raises SpecError."""
     base = files[-1]
@@ -133,11 +172,17 @@ def _assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...]) -> 
         classes=next((names for names in map(read_classes, files) if names is not None), None),
         files=files,
         overrides=overrides,
+        weights=_weights(files),
     )
     SpecError.check(check_spec(spec))
-    if taken_from is not base and outputs is not None:
-        return replace(spec, nodes=needed(nodes, outputs.values()))
     return spec
+
+
+def _weights(files: tuple[LoadedFile, ...]) -> tuple[WeightsSpec, Origin] | None:
+    """What the nearest file that speaks of weights says; None where that is `none`."""
+    speaking = next((file for file in files if file.content.weights is not None), None)
+    found = find_weights(speaking) if speaking else None
+    return None if found is None or found[0].source == NO_WEIGHTS else found
 
 
 def _stem(file: LoadedFile) -> str:

@@ -48,7 +48,10 @@ class InputSpec(BaseModel):
 
 
 class NodeSpec(BaseModel):
-    """One node: an operation or a block, where its inputs come from, and the operation's options as further keys."""
+    """One node: an operation or a block, where its inputs come from, and the operation's options as further keys.
+
+    `inline` puts the children of a `repeat` into the scope itself, and the node's name stands for the last of them.
+    """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -59,6 +62,7 @@ class NodeSpec(BaseModel):
     site: Names = []
     repeat: int | Template | None = None
     child_name: Template | None = Field(None, alias="as")
+    inline: bool = False
     args: dict[str, Any] = {}
 
     @model_validator(mode="before")
@@ -76,11 +80,15 @@ NODE_KEYS = tuple(field.alias or name for name, field in NodeSpec.model_fields.i
 
 
 class BlockSpec(BaseModel):
-    """A scope that nodes can instantiate: arguments (null = required), derived vars, named inputs and nodes."""
+    """A scope that nodes can instantiate: arguments (null = required), derived vars, named inputs and nodes.
+
+    `numbered` makes one plain sequence of it: its operations and those of the blocks inside it are called 0, 1, 2 …
+    """
 
     model_config = _FROZEN
 
     site: Names = []
+    numbered: bool = False
     inputs: Names = ["input"]
     args: dict[str, Any] = {}
     vars: dict[str, Any] = {}
@@ -122,6 +130,46 @@ class Rule(BaseModel):
         return str(getattr(self, self.position))
 
 
+class WeightsSpec(BaseModel):
+    """Which weights a network starts with: a file or a reference to a hub, and how they are fitted to it.
+
+    source   a path relative to the file that writes it, `timm:…`, `torchvision:…`, `hf:…`, or `none`
+    require  how much of the network they must fill
+    match    by name, or the n-th tensor of the file to the n-th of the plain backbone
+    keys     a key map of the zoo, or a .yaml file: the file's names -> ours
+    ema      take the averaged weights of a checkpoint that holds both
+    """
+
+    model_config = _FROZEN
+
+    source: Annotated[str, Field(min_length=1)]
+    require: Literal["all", "backbone", "any"] = "backbone"
+    match: Literal["name", "order"] = "name"
+    keys: str | None = None
+    ema: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
+
+
+class Published(BaseModel):
+    """What a paper measured with this network: a row of a results table.
+
+    `top1` is ImageNet accuracy in percent, `images_per_second` the authors' own throughput, bound to their hardware.
+    """
+
+    model_config = _FROZEN
+
+    table: str
+    architecture: str
+    mechanism: str
+    top1: Annotated[float, Field(gt=0, le=100)]
+    images_per_second: PositiveFloat | None = None
+    note: str | None = None
+
+
 class SpecFile(BaseModel):
     """One file: its own nodes, or another spec to start from; and rules."""
 
@@ -137,4 +185,6 @@ class SpecFile(BaseModel):
     outputs: dict[str, str] | None = None
     attention: list[Rule] = []
     classes: str | list[str] | None = None
+    weights: WeightsSpec | None = None
+    published: Published | None = None
     lock: dict[str, Any] | None = None

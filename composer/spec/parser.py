@@ -14,7 +14,7 @@ MAX_NESTING = 16
 
 _CONSTANTS: dict[str, Any] = {"true": True, "True": True, "false": False, "False": False, "null": None, "None": None}
 _MISTAKES = {
-    "**": "there are no powers; multiply instead",
+    "**": "write `pow(2, 3)`, or multiply",
     "=": "compare with `==`",
     "&&": "write `and`",
     "||": "write `or`",

@@ -11,12 +11,14 @@ from typing import Any
 from composer.errors import Diagnostic, SpecError, did_you_mean
 from composer.spec import zoo
 from composer.spec.document import Document
-from composer.spec.model import SpecFile
+from composer.spec.hub import hub_of
+from composer.spec.model import SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.structure import validate
 from composer.spec.yaml import MAX_BYTES, decode, read
 
 MAX_REFERENCES = 16
+NO_WEIGHTS = "none"
 # A path may hold a NUL, be too long, or run in circles through links.
 _PATH_ERRORS = (OSError, ValueError, RuntimeError)
 
@@ -130,6 +132,37 @@ def _inside(reference: str, file: LoadedFile, origin: Origin) -> Path | None:
     except _PATH_ERRORS:
         return None
     return path if os.path.isfile(path) else None
+
+
+def find_weights(file: LoadedFile) -> tuple[WeightsSpec, Origin] | None:
+    """What a file says of weights, its paths settled, and where; None where it says nothing. Raises SpecError."""
+    weights = file.content.weights
+    if weights is None:
+        return None
+    origin = file.origin / "weights"
+    changes: dict[str, Any] = {}
+    if weights.source != NO_WEIGHTS and hub_of(weights.source) is None:
+        changes["source"] = _weights_file(weights.source, file, (origin / "source").written)
+    if weights.keys is not None and zoo.key_map(weights.keys) is None:
+        changes["keys"] = _key_map_file(weights.keys, file, origin / "keys")
+    return weights.model_copy(update=changes), origin
+
+
+def _weights_file(source: str, file: LoadedFile, origin: Origin) -> str:
+    path = _inside(source, file, origin)
+    if path is None:
+        label = "a file, its path relative to this one's" if file.path else "a file below the working folder"
+        help = ("weights of a hub are written `timm:…`, `torchvision:…` or `hf:…`",)
+        raise SpecError(origin.problem("weights", f"there is no weights file `{source}`", label, help))
+    return str(path)
+
+
+def _key_map_file(name: str, file: LoadedFile, origin: Origin) -> str:
+    path = _inside(name, file, origin) if name.endswith((".yaml", ".yml")) else None
+    if path is None:
+        hint = did_you_mean(name, zoo.key_maps(), "`composer list keys` shows all; a file's path ends in .yaml")
+        raise SpecError(origin.problem("weights", f"there is no key map `{name}`", "one of the zoo, or a file", hint))
+    return str(path)
 
 
 def read_classes(file: LoadedFile) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""What several files and settings say together: vars evaluated, inputs, the nodes that outputs need."""
+"""What several files and settings say together: vars evaluated, and inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from composer.errors import Diagnostic, SpecError, did_you_mean, one_of
 from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
 from composer.spec.expression import is_dynamic, parse_template
-from composer.spec.model import InputSpec, NodeSpec
+from composer.spec.model import InputSpec
 from composer.spec.origin import EvaluationError, Origin, evaluate, walk_strings
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting, is_var
@@ -108,19 +108,3 @@ def settle_inputs(files: Sequence[LoadedFile]) -> tuple[dict[str, InputSpec], di
         label = "`input: [3, 224, 224]`"
         raise SpecError(files[-1].origin.problem("missing-key", "the network has no `input`", label))
     return inputs, {name: origin.written for name, origin in origins.items()}
-
-
-def needed(nodes: Mapping[str, NodeSpec], outputs: Iterable[str]) -> dict[str, NodeSpec]:
-    """The nodes that outputs need: a spec that takes features from a backbone leaves the rest out."""
-    previous = dict(zip(nodes, ["input", *nodes], strict=False))
-    found: set[str] = set()
-    waiting = [reference.partition(".")[0] for reference in outputs]
-    while waiting:
-        name = waiting.pop()
-        if name in found or name not in nodes:
-            continue
-        found.add(name)
-        sources = nodes[name].sources
-        waiting += [source.partition(".")[0] for source in ([previous[name]] if sources is None else sources)]
-    # A node without `from` keeps the node before it, so that what it takes stays the same.
-    return {name: node for name, node in nodes.items() if name in found}

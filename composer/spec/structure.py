@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from composer.errors import Diagnostic, SpecError, did_you_mean, one_of
 from composer.spec.document import Document, Path
 from composer.spec.evaluate import show
-from composer.spec.form import check_file
-from composer.spec.model import BlockSpec, InputSpec, Rule, SpecFile
+from composer.spec.form import check_file, check_weights
+from composer.spec.model import BlockSpec, InputSpec, Published, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 
 _KEYS: dict[str, Iterable[str]] = {
@@ -19,6 +19,8 @@ _KEYS: dict[str, Iterable[str]] = {
     "blocks": BlockSpec.model_fields,
     "input": InputSpec.model_fields,
     "inputs": InputSpec.model_fields,
+    "published": Published.model_fields,
+    "weights": WeightsSpec.model_fields,
 }
 _EXPECTED = {
     "string_type": "a string",
@@ -37,8 +39,10 @@ _EXPECTED = {
 _MODELS = {
     "NodeSpec": "the name of an operation, or a mapping with `op` or `block`",
     "BlockSpec": "a mapping with `nodes`",
+    "Published": "a mapping with `table`, `architecture`, `mechanism` and `top1`",
     "InputSpec": "a shape such as `[3, 224, 224]`, or a mapping with `shape`",
     "Rule": "a mapping with `use` and a place",
+    "WeightsSpec": "a path, a hub reference, or a mapping with `source`",
 }
 
 
@@ -48,13 +52,26 @@ def validate(document: Document) -> SpecFile:
     plain = document.plain()
     if not isinstance(plain, dict):
         raise SpecError(origin.problem("structure", f"a spec is a mapping, not {_found(plain)}", "`key: value` pairs"))
-    try:
-        content = SpecFile.model_validate(plain)
-    except ValidationError as error:
-        SpecError.check(_problems(error, origin))
-        raise AssertionError("a validation error has records") from error
+    content = _parse(document)
     SpecError.check(check_file(content, origin))
     return content
+
+
+def validate_weights(value: Any) -> WeightsSpec:
+    """What a spec may say of its weights, given from outside. Raises SpecError."""
+    document = Document.from_mapping({"weights": value}, "<weights>")
+    content = _parse(document)
+    assert content.weights is not None, "there is something given"
+    SpecError.check(check_weights(content.weights, Origin(document) / "weights"))
+    return content.weights
+
+
+def _parse(document: Document) -> SpecFile:
+    try:
+        return SpecFile.model_validate(document.plain())
+    except ValidationError as error:
+        SpecError.check(_problems(error, Origin(document)))
+        raise AssertionError("a validation error has records") from error
 
 
 def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:

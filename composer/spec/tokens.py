@@ -48,7 +48,7 @@ _STRAY = {
     '"': "the string is never closed",
     "{": "there are no braces inside an expression",
     "}": "there are no braces inside an expression",
-    "^": "there are no powers; multiply instead",
+    "^": "write `pow(2, 3)`, or multiply",
     "?": "write `a if condition else b`",
 }
 

@@ -31,17 +31,31 @@ def test_validate_reports_every_file(run, small, tmp_path):
 
 def test_list(run):
     assert {"se", "cbam"} <= {row["name"] for row in run("list", "mechanisms", "--format", "json").json}
-    assert [row["name"] for row in run("list", "backbones", "resnet[15]*", "--format", "json").json] == [
-        "resnet101",
-        "resnet152",
+    assert [row["name"] for row in run("list", "backbones", "resnet[15]?", "--format", "json").json] == [
+        "resnet10",
         "resnet18",
         "resnet50",
     ]
-    assert {"mechanisms", "layers", "backbones", "papers"} == set(run("list", "--format", "json").json)
+    assert {"mechanisms", "layers", "backbones", "papers", "keys"} == set(run("list", "--format", "json").json)
+    assert "torchvision_vit" in run("list", "keys", "torch*").out
     everything = run("list")
     assert all(line == line.rstrip() for line in everything.out.splitlines())
     assert "nothing is called" in run("list", "layers", "zzz*").err
     assert run("list", "nonsense").code == 2
+    assert run("list", "backbones", "--table", "3.3").code == 2
+    assert run("list", "mechanisms", "--cost").code == 2
+
+
+def test_formats_of_a_list(run):
+    assert run("list", "mechanisms", "e[cs]*", "--format", "csv").out.startswith("name,kind,from,summary\neca,channel,")
+    lines = run("list", "backbones", "resnet18", "--format", "md").out.splitlines()
+    assert lines == [
+        "| name | parameters | macs |",
+        "| --- | ---: | ---: |",
+        "| resnet18 | 11.69 M | 1.81 G |",
+    ]
+    assert run("list", "backbones", "resnet18", "--format", "json", "--cost").json[0]["parameters"] == 11_689_512
+    assert run("list", "papers", "--table", "3.4", "--format", "json").json["errors"][0]["code"] == "no-row"
 
 
 @pytest.mark.parametrize("entry", composer.registry.entries(), ids=lambda entry: entry.name)
@@ -84,8 +98,10 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
     validator = jsonschema.Draft7Validator(schema)
     from composer.spec import zoo
 
-    for path in sorted(zoo.folder().rglob("*.yaml")):
+    for path in (zoo.find(name) for name in [*zoo.backbones(), *zoo.papers()]):
         assert not list(validator.iter_errors(read_file(path).plain())), path
+    for right in ("w.pt", "timm:resnet50", {"source": "w.pt", "require": "any", "keys": "mine.yaml", "ema": True}):
+        assert not list(validator.iter_errors({"backbone": "resnet50", "weights": right})), right
     for wrong in (
         {"backbone": "resnet51"},
         {"backbone": "resnet50", "nodes": {"a": "relu"}},
@@ -97,6 +113,9 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
         {"backbone": "resnet50", "attention": [{"use": "cbam", "after": "branch", "with": {"kernel_size": 4}}]},
         {"input": [3, 8, 8], "nodes": {"a": {"op": "conv2d", "kernel_sise": 3}}},
         {"input": [3, 8, 8], "nodes": {"a": "conv3d"}},
+        {"backbone": "resnet50", "weights": {"require": "all"}},
+        {"backbone": "resnet50", "weights": {"source": "w.pt", "keys": "torchvision_vgg"}},
+        {"backbone": "resnet50", "weights": {"source": "w.pt", "match": "names"}},
     ):
         assert list(validator.iter_errors(wrong)), wrong
     assert run("schema", "-o", tmp_path / "s.json").code == 0
@@ -122,7 +141,9 @@ def test_new_on_stdout_and_with_an_unknown_backbone(run):
     assert "did you mean `resnet18`?" in run("new", "--backbone", "resnet1").err
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["build", "bad.yaml"], ["list", "backbones"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["build", "bad.yaml"], ["list", "backbones"], ["list", "papers"]]
+)
 def test_light_commands_do_not_import_torch(words, tmp_path):
     (tmp_path / "bad.yaml").write_text("backbone: resnet50\nattention:\n  - {use: se, afer: branch}\n")
     code = f"""

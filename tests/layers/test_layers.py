@@ -62,12 +62,23 @@ def tokens() -> torch.Tensor:
         ("hard_swish", lambda z: z * (z + 3).clip(0, 6) / 6),
         ("identity", lambda z: z),
         ({"op": "dropout", "p": 0.9}, lambda z: z),
+        ({"op": "drop_path", "p": 0.9}, lambda z: z),
     ],
 )
 def test_activations(node, peer, x):
     y, layout, _ = run(node, 5 * x)
     assert np.allclose(y, peer(5 * x.numpy()), atol=1e-12)
     assert layout == "b c h w"
+
+
+def test_drop_path_drops_whole_examples():
+    _, _, model = run({"op": "drop_path", "p": 0.25}, torch.ones(2, 3, 2, 2))
+    y = model.train()(torch.ones(4000, 3, 2, 2, dtype=torch.float64))
+    assert torch.equal(y, y[:, :1, :1, :1].expand_as(y))
+    assert set(y.unique().tolist()) == {0.0, 1 / 0.75}
+    assert (y[:, 0, 0, 0] == 0).double().mean().item() == pytest.approx(0.25, abs=0.03)
+    model.tested.p = 1.0
+    assert not model(torch.ones(4, 3, 2, 2)).any()
 
 
 def test_gelu_and_its_cheaper_formula(x):
@@ -93,6 +104,13 @@ def test_he_initialisation_has_the_papers_variance():
         {"input": [64, 9, 9], "nodes": {"c": {"op": "conv2d", "out_channels": 128, "kernel_size": 3}}}
     )
     assert conv.get_parameter("c.weight").var().item() == pytest.approx(2 / (9 * 128), rel=0.02)
+
+
+def test_truncated_normal_initialisation_of_a_convolution():
+    node = {"op": "conv2d", "out_channels": 128, "kernel_size": 3, "bias": True, "init": "trunc_normal"}
+    conv = composer.build({"input": [64, 9, 9], "nodes": {"c": node}})
+    assert conv.get_parameter("c.weight").std().item() == pytest.approx(0.02, rel=0.02)
+    assert not conv.get_parameter("c.bias").any()
 
 
 def test_rectangular_and_dilated_convolution(x):
@@ -131,10 +149,20 @@ def test_pools(x):
     assert layout == "b c h w"
 
 
+def test_short_sides_are_stretched(x):
+    y, layout, _ = run({"op": "at_least", "size": 6}, x)
+    # Row i of 6 is the mean of rows floor(5 i / 6) up to ceil(5 (i + 1) / 6) of 5.
+    rows = [(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5)]
+    assert torch.allclose(y, torch.stack([x[:, :, a:b].mean(2) for a, b in rows], 2))
+    assert layout == "b c h w"
+    assert torch.equal(run({"op": "at_least", "size": 5}, x)[0], x)
+
+
 def test_merges(x):
     other = x.flip(0)
     assert torch.equal(run({"op": "add"}, x, other, x)[0], x + other + x)
     assert torch.equal(run({"op": "mul"}, x, other)[0], x * other)
+    assert torch.equal(run({"op": "average"}, x, other)[0], (x + other) / 2)
     y, layout, _ = run({"op": "concat"}, x, other)
     assert torch.equal(y, torch.cat([x, other], 1))
     assert layout == "b c h w"

@@ -146,6 +146,8 @@ def test_values(text: str, expected: Any) -> None:
         ("len('abc')", 3),
         ("len([])", 0),
         ("log2(8)", 3.0),
+        ("pow(2, 3)", 8.0),
+        ("pow(4, -0.5)", 0.5),
         ("abs(-3)", 3),
         ("int(2.9)", 2),
         ("int(-2.9)", -2),
@@ -160,7 +162,7 @@ def test_functions(text: str, expected: Any) -> None:
 
 
 def test_every_function_is_tested() -> None:
-    tested = {"min", "max", "round", "floor", "ceil", "len", "log2", "abs", "int", "make_divisible"}
+    tested = {"min", "max", "round", "floor", "ceil", "len", "log2", "pow", "abs", "int", "make_divisible"}
     assert set(FUNCTIONS) == tested
 
 
@@ -299,6 +301,11 @@ def test_any_text_has_a_value_or_an_expression_error(text: str) -> None:
         ("round(5, -1000000000000000)", 0, 5, "cannot compute `round(5, -1000000000000000)`: digits are"),
         ("round(1.5, 0.5)", 0, 5, "cannot compute `round(1.5, 0.5)`: digits are"),
         ("log2(0)", 0, 4, "cannot compute `log2(0)`: only numbers above 0 have a logarithm"),
+        ("pow(2)", 0, 3, "`pow` takes 2 values, found 1"),
+        ("1 + pow(0, -1)", 4, 3, "cannot compute `pow(0, -1)`: it is no finite real number"),
+        ("pow(-8, 0.5)", 0, 3, "cannot compute `pow(-8, 0.5)`: it is no finite real number"),
+        ("pow(10, 1000000)", 0, 3, "cannot compute `pow(10, 1000000)`: it is no finite real number"),
+        ("pow(10, 16)", 0, 3, "the result is beyond 1,000,000,000,000,000"),
         ("make_divisible(1, 0)", 0, 14, "cannot compute `make_divisible(1, 0)`: the divisor must be"),
         ("make_divisible(1, 1.5)", 0, 14, "cannot compute `make_divisible(1, 1.5)`: the divisor must be"),
         ("len(3)", 0, 3, "`len` takes a list or a string, found 3"),
@@ -337,7 +344,17 @@ def test_errors_help(text: str, help: str) -> None:
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 1e300, 10**60])
 def test_numbers_beyond_the_bounds_pass_but_are_not_computed_with(number: float) -> None:
     assert parse("x").evaluate({"x": number}) is number
-    for text in ("x * x", "x + 1", "floor(x)", "make_divisible(x)", "round(x)", "int(x)", "log2(x) * x", "min(x, x)"):
+    for text in (
+        "x * x",
+        "x + 1",
+        "floor(x)",
+        "make_divisible(x)",
+        "round(x)",
+        "int(x)",
+        "log2(x) * x",
+        "pow(x, 2)",
+        "min(x, x)",
+    ):
         with pytest.raises(ExpressionError):
             value(text, x=number)
 

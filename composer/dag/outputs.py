@@ -1,0 +1,168 @@
+"""Outputs by path: a network gives what any node in it gives, and leaves out what no output needs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from composer.dag.order import node_of
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
+from composer.spec.load import Spec
+from composer.spec.origin import Origin
+
+
+def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
+    """The network that gives the spec's outputs, each the path of a node of its backbone, such as `blocks.4.0.bn3`.
+
+    What rules put behind a node belongs to it. Raises GraphError for paths that lead nowhere.
+    """
+    own = spec.own_outputs
+    wanted = own if spec.outputs is None else spec.outputs
+    plain = [name for name, path in own.items() if "." not in path and name in root.outputs]
+    kept = {name: root.outputs[name] for name in plain} if wanted == own else {}
+    if kept.keys() == root.outputs.keys() == wanted.keys():
+        return root
+    paths = {name: _Path(path, spec.outputs_origin / name) for name, path in wanted.items() if name not in kept}
+    GraphError.check(problem for path in paths.values() if (problem := _dead_end(backbone, path)))
+    exposed, references = _expose(root, paths)
+    outputs = {name: kept.get(name) or references[name] for name in wanted}
+    return prune(replace(exposed, outputs=outputs), outputs)
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A path into a network, and how many of its steps lie behind."""
+
+    text: str
+    origin: Origin
+    done: int = 0
+
+    @property
+    def steps(self) -> list[str]:
+        return self.text.split(".")[self.done :]
+
+    @property
+    def further(self) -> _Path:
+        return replace(self, done=self.done + 1)
+
+    def problem(self, message: str, label: str, help: tuple[str, ...] = ()) -> Diagnostic:
+        return self.origin.problem("unknown-output", message, label, help)
+
+
+def _dead_end(scope: Scope, path: _Path) -> Diagnostic | None:
+    """What is wrong with a path; None where it leads to one tensor."""
+    first, *rest = path.steps
+    node = scope.nodes.get(first)
+    if node is None:
+        here = f"in `{scope.path}`" if scope.path else "here"
+        hint = did_you_mean(first, scope.nodes, f"the nodes {here} are {one_of(scope.nodes)}")
+        return path.problem(f"there is no node `{path.text}`", f"no `{first}` {here}", hint)
+    if rest and isinstance(node.content, Scope):
+        return None if rest == [_output_of(node, rest)] else _dead_end(node.content, path.further)
+    if rest:
+        return path.problem(f"there is no node `{path.text}`", f"nothing is inside `{node.path}`, a `{node.op}`")
+    if isinstance(node.output, TensorSpec):
+        return None
+    return path.problem(
+        f"`{path.text}` has several outputs, name one", one_of(f"{path.text}.{one}" for one in node.output)
+    )
+
+
+def _output_of(node: Node, steps: Sequence[str]) -> str | None:
+    """The output of a node with several that the steps name."""
+    several = () if isinstance(node.output, TensorSpec) else node.output
+    return steps[0] if len(steps) == 1 and steps[0] in several else None
+
+
+def _expose(scope: Scope, paths: Mapping[str, _Path]) -> tuple[Scope, dict[str, str]]:
+    """The scope with outputs for all that the paths lead to inside it, and a reference for each path."""
+    found: dict[str, str] = {}
+    deeper: dict[str, dict[str, _Path]] = {}
+    for key, path in paths.items():
+        first, *rest = path.steps
+        node = scope.nodes.get(first)
+        if node is None or (rest and not isinstance(node.content, Scope)):
+            raise GraphError(path.problem(f"a rule takes `{path.text}` out", "a node that stays"))
+        if not rest:
+            found[key] = node.tail or first
+        elif output := _output_of(node, rest):
+            found[key] = f"{first}.{output}"
+        else:
+            deeper.setdefault(first, {})[key] = path.further
+    nodes = dict(scope.nodes)
+    renamed: dict[str, str] = {}
+    for name, inside in deeper.items():
+        content = nodes[name].content
+        assert isinstance(content, Scope)
+        inner, references = _expose(content, inside)
+        outputs = _Outputs(dict(inner.outputs))
+        found.update((key, f"{name}.{outputs.name_of(reference)}") for key, reference in references.items())
+        nodes[name] = _with_content(nodes[name], replace(inner, outputs=outputs.found))
+        renamed[name] = f"{name}.{next(iter(inner.outputs))}"
+    return _renamed(replace(scope, nodes=nodes), renamed), {key: renamed.get(one, one) for key, one in found.items()}
+
+
+@dataclass
+class _Outputs:
+    """Outputs of a scope while more are added."""
+
+    found: dict[str, str]
+    taken: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.taken = {reference: name for name, reference in self.found.items()}
+
+    def name_of(self, reference: str) -> str:
+        """The output that gives a reference's tensor, a new one where there is none."""
+        if reference not in self.taken:
+            name = reference.replace(".", "_")
+            while name in self.found:
+                name = f"{name}_"
+            self.found[name], self.taken[reference] = reference, name
+        return self.taken[reference]
+
+
+def _with_content(node: Node, scope: Scope) -> Node:
+    given = {name: scope.tensor(reference) for name, reference in scope.outputs.items()}
+    return replace(node, content=scope, output=given if len(given) > 1 else next(iter(given.values())))
+
+
+def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
+    """The scope whose nodes and outputs take other references; those of a node with one output are its bare name."""
+    single = {name for name, node in scope.nodes.items() if isinstance(node.output, TensorSpec)}
+
+    def rename(reference: str) -> str:
+        new = references.get(reference, reference)
+        return node_of(new) if node_of(new) in single else new
+
+    nodes = {
+        name: replace(
+            node, inputs=tuple(map(rename, node.inputs)), tail=node.tail if node.tail in scope.nodes else None
+        )
+        for name, node in scope.nodes.items()
+    }
+    return replace(scope, nodes=nodes, outputs={name: rename(reference) for name, reference in scope.outputs.items()})
+
+
+def prune(scope: Scope, wanted: Collection[str]) -> Scope:
+    """The scope with the wanted of its outputs, and the nodes that they need."""
+    outputs = {name: reference for name, reference in scope.outputs.items() if name in wanted}
+    kept = dict(reversed(list(_needed(scope, outputs.values()))))
+    return _renamed(replace(scope, nodes=kept, outputs=outputs), {})
+
+
+def _needed(scope: Scope, references: Collection[str]) -> Iterator[tuple[str, Node]]:
+    """The nodes that references need, each without what in it is not needed, last first."""
+    used: set[Any] = set(references)
+    for name, node in reversed(list(scope.nodes.items())):
+        mine = {reference for reference in used if node_of(reference) == name}
+        if not mine:
+            continue
+        used.update(node.inputs)
+        if isinstance(node.content, Operation) or node.content is None:
+            yield name, node
+        else:
+            keys = node.content.outputs if name in mine else {reference.partition(".")[2] for reference in mine}
+            yield name, _with_content(node, prune(node.content, keys))

@@ -1,0 +1,69 @@
+"""The experiments of papers: the networks in specs/papers, with what the papers measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from composer.errors import Diagnostic, InputError, did_you_mean, one_of
+from composer.spec import zoo
+from composer.spec.model import Published
+from composer.spec.references import read_file
+from composer.spec.structure import validate
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A paper's network by its zoo name, and its row of a results table; None where no table has it."""
+
+    name: str
+    published: Published | None
+
+    def to_row(self) -> dict[str, Any]:
+        """Its facts as plain values, None for what is not known."""
+        fields = Published.model_fields
+        return {"name": self.name, **{field: getattr(self.published, field, None) for field in fields}}
+
+
+def experiments(
+    pattern: str = "*", *, table: str | None = None, architecture: str | None = None, mechanism: str | None = None
+) -> list[Experiment]:
+    """The papers' networks whose name is like the pattern, in the order of the article's tables.
+
+    table, architecture, mechanism  only the rows that say so; a name or a pattern, in letters of any case
+    Raises InputError for one that no row has.
+    """
+    found = sorted(map(_read, zoo.papers()), key=_place)
+    wanted = {"table": table, "architecture": architecture, "mechanism": mechanism}
+    filters = {field: value for field, value in wanted.items() if value is not None}
+    InputError.check(_unknown(found, filters))
+    return [
+        one
+        for one in found
+        if fnmatchcase(one.name, pattern) and all(_is(one, field, value) for field, value in filters.items())
+    ]
+
+
+def _read(name: str) -> Experiment:
+    return Experiment(name, validate(read_file(zoo.folder() / f"{name}.yaml")).published)
+
+
+def _place(experiment: Experiment) -> tuple[list[int], str]:
+    """Tables in their order, 10.1 behind 9.1, and what no table has at the end."""
+    numbers = experiment.published.table.split(".") if experiment.published else ["999"]
+    return [int(number) for number in numbers], experiment.name
+
+
+def _is(experiment: Experiment, field: str, value: str) -> bool:
+    found = getattr(experiment.published, field, None)
+    return found is not None and fnmatchcase(found.lower(), value.lower())
+
+
+def _unknown(found: list[Experiment], filters: dict[str, str]) -> Iterator[Diagnostic]:
+    for field, value in filters.items():
+        if not any(_is(one, field, value) for one in found):
+            known = list(dict.fromkeys(getattr(one.published, field) for one in found if one.published))
+            hint = did_you_mean(value, known, f"there are {one_of(known, len(known))}")
+            yield Diagnostic("no-row", f"no row has the {field} `{value}`", path=field, help=hint)

@@ -1,0 +1,53 @@
+"""How far attention moves a network that was just filled with pretrained weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.compile.module import ComposedModule, compile_graph
+from composer.spec.model import WeightsSpec
+from composer.weights.checkpoint import Checkpoint
+from composer.weights.load import load_weights
+
+if TYPE_CHECKING:
+    from composer.dag.graph import Graph
+
+BATCH_SIZE = 2
+
+
+def largest_change(model: ComposedModule, checkpoint: Checkpoint, weights: WeightsSpec) -> float | None:
+    """The largest difference of an output, in eval on random inputs, to the plain network with the same weights.
+
+    0 where every rule has `start: identity`. None where there are no rules, or the weights do not fill the plain
+    backbone.
+    """
+    if not model.graph.spec.rules:
+        return None
+    # The same seed gives the tensors that the weights leave alone the same values.
+    plain = compile_graph(model.graph.plain, model.seed)
+    report = load_weights(plain, checkpoint, require="any", match=weights.match, keys=weights.keys)
+    if not report.fills_backbone:
+        return None
+    inputs = _inputs(model.graph, model.seed)
+    ours, theirs = _outputs(model, inputs), _outputs(plain, inputs)
+    return max(float((one - other).abs().max()) for one, other in zip(ours, theirs, strict=True))
+
+
+def _inputs(graph: Graph, seed: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shapes = [(BATCH_SIZE, *tensor.without_batch) for tensor in graph.root.inputs.values()]
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def _outputs(model: ComposedModule, inputs: list[Tensor]) -> list[Tensor]:
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with torch.inference_mode():
+            result = model.eval()(*inputs)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    return list(result.values()) if isinstance(result, dict) else [result]

@@ -1,0 +1,59 @@
+"""Which weights a build starts with: those of the spec, or what was given instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from composer.errors import WeightsError
+from composer.spec.hub import hub_of
+from composer.spec.load import Spec
+from composer.spec.model import WeightsSpec
+from composer.spec.references import NO_WEIGHTS
+from composer.spec.structure import validate_weights
+from composer.weights.checkpoint import Checkpoint
+from composer.weights.load import load_weights, open_source
+from composer.weights.report import LoadReport
+
+if TYPE_CHECKING:
+    from composer.compile.module import ComposedModule
+
+
+def choose(spec: Spec, given: str | Path | Mapping[str, Any] | None, *, download: bool = False) -> WeightsSpec | None:
+    """The weights to load; None for none.
+
+    given     a path, a reference or a mapping as in a spec, in place of what the spec says; `none` for none at all
+    download  let the spec's own reference connect: what is given is leave enough
+    Raises SpecError for a mapping that is none, WeightsError for a reference that a spec may not follow.
+    """
+    if given is None:
+        return _of_spec(spec, download)
+    if isinstance(given, Path):
+        # A Path is a file whatever its name says.
+        return WeightsSpec(source=str(given.absolute()))
+    weights = validate_weights(given)
+    return None if weights.source == NO_WEIGHTS else weights
+
+
+def fill(model: ComposedModule, weights: WeightsSpec) -> tuple[LoadReport, Checkpoint]:
+    """Load the chosen weights. Raises WeightsError or UnavailableError, and leaves the network as it was."""
+    checkpoint = open_source(weights.source, ema=weights.ema)
+    report = load_weights(model, checkpoint, require=weights.require, match=weights.match, keys=weights.keys)
+    model.weights_report = report
+    return report, checkpoint
+
+
+def _of_spec(spec: Spec, download: bool) -> WeightsSpec | None:
+    if spec.weights is None:
+        return None
+    weights, origin = spec.weights
+    if hub_of(weights.source) and not download:
+        help = (
+            "a spec never connects by itself: allow it with --download (in Python, download=True)",
+            f"or ask for it yourself: --weights {weights.source}",
+            "or build with --weights none",
+        )
+        here = (origin / "source").written
+        raise WeightsError(here.problem("weights-download", f"`{weights.source}` is not on this machine", help=help))
+    return weights

@@ -1,0 +1,91 @@
+"""What of a checkpoint fits a network, and whether that is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from composer.errors import Diagnostic, WeightsError, one_of
+from composer.weights.checkpoint import Checkpoint
+from composer.weights.fit import COUNTER, Fitted, Wanted
+from composer.weights.report import Head, LoadReport, Shape, some_unequal
+
+Require = Literal["all", "backbone", "any"]
+
+
+def compare(fitted: Fitted, wanted: Wanted, checkpoint: Checkpoint) -> LoadReport:
+    """What would happen to each tensor."""
+    found = {name: tuple(tensor.shape) for name, tensor in fitted.tensors.items()}
+    own, inserted = wanted.own, wanted.inserted
+    foreign = [name for name in found if name not in own]
+    # Something else stands in for the backbone's node, with a tensor of that name but not of that shape.
+    displaced = [
+        name
+        for name in own
+        if name in inserted and name in found and found[name] != own[name] and wanted.backbone.get(name) == found[name]
+    ]
+    misshapen = {
+        name: (found[name], own[name])
+        for name in own
+        if name in found and found[name] != own[name] and name not in displaced
+    }
+    heads = _heads(misshapen, found, wanted)
+    of_heads = {name for head in heads for name in wanted.heads.get(head.path, ())}
+    absent = [name for name in own if name not in found and not name.endswith(COUNTER)]
+    backbone = wanted.backbone if foreign else {}
+    return LoadReport(
+        loaded=tuple(name for name in own if found.get(name) == own[name] and name not in of_heads),
+        inserted=tuple(name for name in own if name in inserted and (name not in found or name in displaced)),
+        missing=tuple(name for name in absent if name not in inserted and name not in of_heads),
+        unexpected=tuple(name for name in foreign if name not in backbone),
+        left_out=(*(name for name in foreign if name in backbone), *displaced, *fitted.dropped),
+        misshapen={name: shapes for name, shapes in misshapen.items() if name not in of_heads},
+        heads=tuple(heads),
+        source=checkpoint.name,
+        entry=checkpoint.entry,
+        prefix=checkpoint.prefix,
+        keys=fitted.keys,
+    )
+
+
+def _heads(misshapen: Mapping[str, tuple[Shape, Shape]], found: Mapping[str, Shape], wanted: Wanted) -> list[Head]:
+    """The classifiers that differ from the file's in the number of classes alone, or that it has nothing of."""
+    known = {path: names for path, names in wanted.heads.items() if names}
+    if not any(name in found for names in known.values() for name in names):
+        return [Head(path, None, wanted.own[names[0]][0]) for path, names in known.items()]
+    heads = []
+    for path, names in known.items():
+        wrong = [misshapen[name] for name in names if name in misshapen]
+        alike = all(len(theirs) == len(ours) > 0 and theirs[1:] == ours[1:] for theirs, ours in wrong)
+        classes = {(theirs[0], ours[0]) for theirs, ours in wrong} if alike else set()
+        if len(classes) == 1:
+            heads.append(Head(path, *classes.pop()))
+    return heads
+
+
+def require_fit(report: LoadReport, require: Require, name: str, *, by_order: bool = False) -> None:
+    """Raises WeightsError, with every name that does not fit, where the report is not what was required.
+
+    `name` is the network's.
+    """
+    if require == "any":
+        return
+    missing, unexpected = list(report.missing), list(report.unexpected)
+    if require == "all":
+        missing += report.inserted
+        unexpected += report.left_out
+    problems = [
+        (f"the network has {len(missing)} tensors that are not in it: {one_of(missing, 6)}", missing),
+        (f"it has {len(unexpected)} tensors that the network has not: {one_of(unexpected, 6)}", unexpected),
+        (f"shapes differ: {some_unequal(report.misshapen)}", report.misshapen),
+        *((str(head).partition(";")[0], [head]) for head in report.heads if require == "all"),
+    ]
+    found = [text for text, names in problems if names]
+    if not found:
+        return
+    help = ["to copy what fits and leave the rest, load with --require any (in Python, require='any')"]
+    if not by_order and not report.loaded:
+        help.insert(0, "if only the names differ, give --keys a key map, or load with --match order")
+    under = f" (names by the key map `{report.keys}`)" if report.keys else ""
+    text = f"the weights in {report.source}{under} do not fit `{name}`; nothing was loaded"
+    raise WeightsError(Diagnostic("weights-fit", text, help=(*found, *help)))

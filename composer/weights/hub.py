@@ -1,0 +1,124 @@
+"""Weights from hubs, through the libraries that know them: timm, torchvision, huggingface_hub."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+from composer.errors import ComposerError, Diagnostic, UnavailableError, WeightsError, did_you_mean
+from composer.spec.hub import example, hub_of, parse_reference
+from composer.weights.checkpoint import Checkpoint
+from composer.weights.read import read_checkpoint
+from composer.weights.unwrap import unwrap
+
+# What repositories call their weights, the safe format first.
+_HF_FILES = ("model.safetensors", "pytorch_model.bin")
+# Library -> the extra of ours that installs it.
+_EXTRAS = {"timm": "timm", "torchvision": "torchvision", "huggingface_hub": "hf"}
+
+
+def fetch(reference: str, *, ema: bool = False) -> Checkpoint:
+    """The weights that a reference names, from the library's cache or the network.
+
+    Raises UnavailableError where the library is not installed or the hub cannot be reached, WeightsError where it has
+    no such weights.
+    """
+    hub = hub_of(reference)
+    assert hub is not None, reference
+    parts = parse_reference(reference)
+    if parts is None:
+        text = f"cannot read the reference `{reference}`"
+        raise WeightsError(Diagnostic("weights-hub", text, label=f"such as `{example(hub)}`"))
+    with _explained(reference):
+        if hub == "timm":
+            return _timm(reference, parts[0], ema)
+        if hub == "torchvision":
+            return _torchvision(reference, parts[0], ema)
+        return _hugging_face(parts["repo"], parts["file"], parts["revision"], ema)
+
+
+def _timm(reference: str, name: str, ema: bool) -> Checkpoint:
+    timm = _library("timm", reference)
+    if ema:
+        text, help = f"`{reference}` names one set of weights, averaged or not", ("load it without ema",)
+        raise WeightsError(Diagnostic("weights-ema", text, help=help))
+    if not timm.models.is_model_pretrained(name):
+        # It has more than a thousand, and a search for what was meant looks at no more.
+        alike = timm.list_pretrained(f"{name[:3]}*")
+        known = [*dict.fromkeys(one.partition(".")[0] for one in alike), *alike]
+        hint = did_you_mean(name, known, "`timm.list_pretrained()` names them all")
+        raise WeightsError(Diagnostic("weights-hub", f"timm has no weights `{name}`", help=hint))
+    # Its own loading turns files of other projects into its names.
+    model = timm.create_model(name, pretrained=True)
+    return Checkpoint(f"`{reference}`", dict(model.state_dict()))
+
+
+def _torchvision(reference: str, name: str, ema: bool) -> Checkpoint:
+    models = _library("torchvision", reference).models
+    try:
+        weights = models.get_weight(name) if "." in name else models.get_model_weights(name).DEFAULT
+    except (ValueError, KeyError, AttributeError) as error:
+        known = [str(one) for model in models.list_models() for one in models.get_model_weights(model)]
+        hint = did_you_mean(name, [*models.list_models(), *known], "`torchvision.models.list_models()` names them all")
+        raise WeightsError(Diagnostic("weights-hub", f"torchvision has no weights `{name}`", help=hint)) from error
+    found = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
+    classes = weights.meta.get("categories")
+    return replace(unwrap(found, f"`{reference}`", ema=ema), classes=tuple(classes) if classes else None)
+
+
+def _hugging_face(repo: str, file: str | None, revision: str | None, ema: bool) -> Checkpoint:
+    hub = _library("huggingface_hub", f"hf:{repo}")
+    errors = hub.errors
+    offline = False
+    for name in (file,) if file else _HF_FILES:
+        try:
+            path = hub.hf_hub_download(repo, name, revision=revision, local_files_only=offline)
+        except errors.EntryNotFoundError as error:
+            # Without a network the other name may still be in the cache.
+            offline = offline or isinstance(error, errors.LocalEntryNotFoundError)
+            failure = error
+        else:
+            return read_checkpoint(Path(path), ema=ema)
+    raise failure
+
+
+def _library(name: str, reference: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        extra = f"pip install 'attention-composer[{_EXTRAS[name]}]'"
+        text = f"`{reference}` needs the package `{name}`"
+        raise UnavailableError(Diagnostic("extra", text, label="an extra of composer", help=(extra,))) from error
+
+
+@contextmanager
+def _explained(reference: str) -> Iterator[None]:
+    """What goes wrong inside the libraries, in our words."""
+    try:
+        with warnings.catch_warnings():
+            # They speak of their own affairs: caches, tokens, deprecations.
+            warnings.simplefilter("ignore")
+            yield
+    except ComposerError:
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        if _is_network(error):
+            text = f"cannot fetch `{reference}`: {reason}"
+            help = ("check the connection, or fetch it elsewhere and give the file to --weights",)
+            raise UnavailableError(Diagnostic("weights-network", text, help=help)) from error
+        raise WeightsError(Diagnostic("weights-hub", f"cannot load `{reference}`: {reason}")) from error
+
+
+def _is_network(error: Exception) -> bool:
+    """Whether the hub was never reached; a hub that answers `no` was."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, HTTPError) or "HfHubHTTPError" in names:
+        return False
+    return isinstance(error, URLError | ConnectionError | TimeoutError) or "LocalEntryNotFoundError" in names

@@ -1,0 +1,84 @@
+"""The names and shapes that a network's state_dict has, read off its graph: nothing is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from composer.dag.graph import Graph, compose
+from composer.dag.infer import build
+from composer.dag.scope import Node, Operation, Scope
+from composer.errors import GraphError
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def shapes_of(graph: Graph) -> Shapes:
+    """Every tensor of the network's state_dict with its shape, in the state_dict's order."""
+    return dict(_Reader().scope(graph.root))
+
+
+def whole_backbone(graph: Graph) -> Graph:
+    """The network without rules, and with all that its backbone computes: `outputs` of a spec may leave some out.
+
+    Names of its tensors that the network does not have are `left out` in a report, not `unexpected`.
+    """
+    if graph.spec.outputs in (None, graph.spec.own_outputs):
+        return graph.plain
+    try:
+        return compose(replace(graph.spec, rules=(), outputs=None), graph.limits)
+    except GraphError:
+        # An input that is enough for the outputs may be too small for what they leave out.
+        return graph.plain
+
+
+def within(name: str, paths: Container[str]) -> bool:
+    """Whether a tensor's name belongs to one of the nodes."""
+    steps = name.split(".")
+    return any(".".join(steps[:length]) in paths for length in range(1, len(steps) + 1))
+
+
+def heads(graph: Graph) -> list[str]:
+    """Paths of the operations that are a head (the site), or inside one."""
+    paths = []
+    for place in graph.places:
+        if "head" in place.node.sites:
+            content = place.node.content
+            inside = content.walk() if isinstance(content, Scope) else [place.node]
+            paths += [node.path for node in inside if isinstance(node.content, Operation)]
+    return list(dict.fromkeys(paths))
+
+
+@dataclass
+class _Reader:
+    """Builds each kind of operation once: networks repeat the same few many times."""
+
+    known: dict[Any, Shapes] = field(default_factory=dict)
+
+    def scope(self, scope: Scope) -> Iterator[tuple[str, tuple[int, ...]]]:
+        # A module lists its own parameters before those of its children.
+        nodes = sorted(scope.nodes.values(), key=lambda node: not _is_parameter(node))
+        for node in nodes:
+            if isinstance(node.content, Scope):
+                yield from self.scope(node.content)
+            elif _is_parameter(node):
+                yield node.path, node.tensor.shape
+            elif node.content is not None:
+                yield from ((f"{node.path}.{name}", shape) for name, shape in self.operation(node.content).items())
+
+    def operation(self, operation: Operation) -> Shapes:
+        key = (operation.entry.name, repr(sorted(operation.arguments.items())))
+        if key not in self.known:
+            self.known[key] = {}
+            if operation.entry.form == "module":
+                with torch.device("meta"):
+                    state = build(operation.entry, operation.arguments).state_dict()
+                self.known[key] = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        return self.known[key]
+
+
+def _is_parameter(node: Node) -> bool:
+    return isinstance(node.content, Operation) and node.content.entry.form == "parameter"

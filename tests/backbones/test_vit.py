@@ -1,0 +1,85 @@
+"""Vision transformers and DeiT beside timm's."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+from backbones.peers import check_count, check_input, check_parity
+
+import composer
+from composer.dag.places import select, sites
+
+# Touvron et al. (2021, table 1) state 5, 22 and 86 M parameters, Dosovitskiy et al. (2021, table 1) 86 and 307 M for
+# ViT-Base and ViT-Large.
+SIZES = {
+    "vit_tiny_patch16_224": 5_717_416,
+    "vit_small_patch16_224": 22_050_664,
+    "vit_small_patch32_224": 22_878_952,
+    "vit_base_patch16_224": 86_567_656,
+    "vit_base_patch32_224": 88_224_232,
+    "vit_large_patch16_224": 304_326_632,
+    "vit_large_patch32_224": 306_535_400,
+    "deit_tiny_patch16_224": 5_717_416,
+    "deit_small_patch16_224": 22_050_664,
+    "deit_base_patch16_224": 86_567_656,
+    "deit_tiny_distilled_patch16_224": 5_910_800,
+    "deit_small_distilled_patch16_224": 22_436_432,
+    "deit_base_distilled_patch16_224": 87_338_192,
+}
+TINY = ["vit_tiny_patch16_224", "vit_small_patch32_224", "deit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"]
+
+
+def small(name, **vars):
+    return {"backbone": name, "input": [3, 96, 96], "vars": vars}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_parity(name):
+    check_parity(small(name), lambda: timm.create_model(name, img_size=96), size=96)
+
+
+def test_parity_of_mean_pooling():
+    name = "vit_tiny_patch16_224"
+    spec = small(name, mean_pool=True)
+    graph, _ = check_parity(spec, lambda: timm.create_model(name, img_size=96, global_pool="avg"), size=96)
+    assert [place.node.path for place in select(graph.places, "features")] == ["blocks"]
+
+
+@pytest.mark.parametrize(("name", "parameters"), SIZES.items())
+def test_counts_sites_and_input(name, parameters):
+    graph = check_count(name, lambda: timm.create_model(name, num_classes=1000))
+    assert graph.num_parameters == parameters
+    found = sites(graph.places)
+    depth = graph.spec.vars["depth"]
+    assert found["mixer"] == found["mlp"] == found["branch"] == found["block"] == depth
+    assert found["stem"] == found["features"] == 1
+    assert found["head"] == (2 if "distilled" in name else 1)
+    check_input(name, name)
+
+
+def test_both_heads_of_a_distilled_network_can_be_had():
+    spec = {"backbone": "deit_tiny_distilled_patch16_224", "outputs": {"classes": "head", "teacher": "head_dist"}}
+    graph = composer.graph(spec)
+    assert {name: tensor.channels for name, tensor in graph.outputs.items()} == {"classes": 1000, "teacher": 1000}
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"])
+def test_another_input_and_grey(name):
+    learnt = {"input": [1, 96, 128], "vars": {"learnt": 14}}
+    graph = composer.graph({"backbone": name, **learnt})
+    plain = composer.graph(name)
+    assert graph.num_parameters == plain.num_parameters - 2 * 192 * 16 * 16
+    prefix = 2 if "distilled" in name else 1
+    assert graph.root.tensor("norm").shape == (2, prefix + 6 * 8, 192)
+    assert graph.root.tensor("pos_embed").shape == (1, prefix + 14 * 14, 192)
+
+
+def test_a_mixer_by_another():
+    spec = {
+        "backbone": "vit_tiny_patch16_224",
+        "attention": [
+            {"use": "sa", "replace": "mixer", "where": "block > 6", "expect": 6},
+            {"use": "mhsa", "after": "mlp", "with": {"num_heads": 3}, "start": "identity", "expect": 12},
+        ],
+    }
+    assert len(composer.graph(spec).added[0].places) == 6

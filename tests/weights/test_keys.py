@@ -1,0 +1,228 @@
+"""Key maps: what one is, that composer's own lead to the outputs of the library they are of, and how they are found."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+import torchvision
+import yaml
+
+import composer
+from composer.spec import zoo
+from composer.weights.keys import KeyMap, read_key_map
+from composer.weights.names import shapes_of
+
+derive = runpy.run_path(str(Path(__file__).with_name("derive.py")))
+
+
+def randomised(model: torch.nn.Module) -> torch.nn.Module:
+    """Weights and running statistics that are nobody's default, so that a swapped pair shows."""
+    generator = torch.Generator().manual_seed(1)
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            noise = torch.rand(tensor.shape, generator=generator)
+            tensor.copy_(noise + 0.5 if "running_var" in name else (noise - 0.5) * 0.1)
+    return model.eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "spec", "keys"),
+    [
+        ("resnet18", "resnet18", ""),
+        ("resnet50", "resnet50", ""),
+        ("mobilenet_v2", "mobilenetv2_100", "torchvision_mobilenet_v2"),
+        ("efficientnet_b0", "efficientnet_b0", "torchvision_efficientnet"),
+        pytest.param("resnext50_32x4d", "resnext50_32x4d", "", marks=pytest.mark.slow),
+        pytest.param("vit_b_16", "vit_base_patch16_224", "torchvision_vit", marks=pytest.mark.slow),
+    ],
+)
+def test_torchvisions_weights_give_torchvisions_outputs(name, spec, keys, tmp_path):
+    peer = randomised(torchvision.models.get_model(name, weights=None))
+    torch.save(peer.state_dict(), tmp_path / "theirs.pth")
+    model = composer.build(spec).eval()
+    report = composer.load_weights(model, tmp_path / "theirs.pth", require="all")
+    assert report.keys == keys
+    assert len(report.loaded) == len(peer.state_dict())
+    x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        ours, theirs = model(x), peer(x)
+    # Torchvision's attention is one fused call of nn.MultiheadAttention.
+    assert torch.equal(ours, theirs) if name != "vit_b_16" else torch.allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_a_small_vit_of_torchvisions(tmp_path):
+    peer = torchvision.models.VisionTransformer(
+        image_size=32, patch_size=8, num_layers=2, num_heads=3, hidden_dim=48, mlp_dim=192, num_classes=5
+    )
+    torch.save(randomised(peer).state_dict(), tmp_path / "theirs.pth")
+    vars = {"dim": 48, "depth": 2, "num_heads": 3, "patch": 8, "num_classes": 5}
+    model = composer.build({"backbone": "vit_base_patch16_224", "vars": vars, "input": [3, 32, 32]}).eval()
+    assert composer.load_weights(model, tmp_path / "theirs.pth", require="all").keys == "torchvision_vit"
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        assert torch.allclose(model(x), peer(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b1", "efficientnet_b4", "efficientnet_b7"])
+def test_every_depth_of_efficientnet(name):
+    with torch.device("meta"):
+        theirs = torchvision.models.get_model(name, weights=None).state_dict()
+    keys = read_key_map("torchvision_efficientnet")
+    renamed = [(keys.rename(key), tuple(tensor.shape)) for key, tensor in theirs.items()]
+    assert renamed == list(shapes_of(composer.graph(name)).items())
+
+
+def test_the_names_in_torchvisions_files_of_vit():
+    with torch.device("meta"):
+        names = list(torchvision.models.vit_b_16(weights=None).state_dict())
+    old = [name.replace("mlp.0", "mlp.linear_1").replace("mlp.3", "mlp.linear_2") for name in names]
+    assert old != names
+    keys = read_key_map("torchvision_vit")
+    assert [keys.rename(name) for name in old] == [keys.rename(name) for name in names]
+
+
+@pytest.mark.parametrize("name", ["densenet121", "densenet161"])
+def test_the_names_in_torchvisions_files_of_densenet(name):
+    with torch.device("meta"):
+        theirs = torchvision.models.get_model(name, weights=None).state_dict()
+        ours = timm.create_model(name).state_dict()
+    in_files = [re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", key) for key in theirs]
+    assert in_files != list(theirs)
+    keys = read_key_map("torchvision_densenet")
+    assert [keys.rename(key) for key in in_files] == list(ours)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "spec", "keys"),
+    [
+        ("mobilenet_v2", "mobilenetv2_100", "torchvision_mobilenet_v2"),
+        ("vit_b_16", "vit_base_patch16_224", "torchvision_vit"),
+        ("efficientnet_b0", "efficientnet_b0", "torchvision_efficientnet"),
+        ("resnet50", "resnet50", None),
+    ],
+)
+def test_derived_maps_say_the_same(theirs, spec, keys):
+    shapes = derive["shapes_in"](f"torchvision:{theirs}")
+    derived = KeyMap("derived", derive["derive"](shapes, shapes_of(composer.graph(spec))))
+    known = read_key_map(keys) if keys else KeyMap("none", {})
+    assert [derived.rename(name) for name in shapes] == [known.rename(name) for name in shapes]
+    assert keys or not derived.pairs
+
+
+def test_deriving_needs_equal_shapes():
+    with pytest.raises(ValueError, match="no tensor of ours is left for a"):
+        derive["derive"]({"a": (2, 3)}, {"b": (3, 2)})
+    with pytest.raises(ValueError, match="nothing of theirs is left for c"):
+        derive["derive"]({"a": (2,)}, {"b": (2,), "c": (2,)})
+
+
+@pytest.mark.parametrize("name", zoo.key_maps())
+def test_every_map_says_whose_it_is_and_means_one_thing(name):
+    text = zoo.key_map(name).read_text()
+    assert text.startswith("# ")
+    assert " -> " in text.splitlines()[0]
+    pairs = read_key_map(name).pairs
+    assert pairs == yaml.safe_load(text)
+    assert all(re.fullmatch(r"[\w*]+(\.[\w*]+)*", key) for pair in pairs.items() for key in pair if key is not None)
+
+
+def test_the_longest_beginning_wins():
+    keys = KeyMap("it", {"a": "x", "a.b": "y", "a.b.weight": "z", "a.*.c": "w.*", "gone": None, "net": ""})
+    assert keys.rename("a.q") == "x.q"
+    assert keys.rename("a.b.bias") == "y.bias"
+    assert keys.rename("a.b.weight") == "z"
+    assert keys.rename("a.b.c.d") == "w.b.d"
+    assert keys.rename("ab.c") == "ab.c"
+    assert keys.rename("gone.weight") is None
+    assert keys.rename("net.conv.weight") == "conv.weight"
+
+
+def test_a_plain_beginning_wins_over_one_with_a_star():
+    assert KeyMap("it", {"l.*": "m.*", "l.0": "first"}).rename("l.0.weight") == "first.weight"
+
+
+def under_other_names(model, change) -> dict[str, torch.Tensor]:
+    return {change(name): tensor for name, tensor in model.state_dict().items()}
+
+
+def test_a_map_of_ones_own(plain, refused, tmp_path):
+    theirs = under_other_names(plain, lambda name: f"net.{name}".replace("layer1.0", "first"))
+    path = tmp_path / "mine.yaml"
+    path.write_text("net: ''\nnet.first: layer1.0\n")
+    model = composer.build(plain.spec)
+    for keys in (path, str(path), {"net": "", "net.first": "layer1.0"}):
+        report = composer.load_weights(model, theirs, keys=keys)
+        assert len(report.loaded) == 122
+    assert report.keys == "the mapping"
+    assert "did you mean `torchvision_vit`" in refused(model, theirs, keys="torchvision_vt")
+    path.write_text("net: 3\nfirst: l.*\n")
+    message = refused(model, theirs, keys=path)
+    assert f"{path}:1:6" in message
+    assert f"{path}:2:8" in message
+    path.write_text("[net]")
+    assert "a key map is a mapping" in refused(model, theirs, keys=path)
+    path.write_text("net: a\nnet: b")
+    assert f"{path}:2:1" in refused(model, theirs, keys=path)
+
+
+def test_what_a_map_says_we_have_nothing_like_is_left_out(plain):
+    theirs = {**plain.state_dict(), "aux.weight": torch.zeros(3)}
+    report = composer.load_weights(composer.build(plain.spec), theirs, keys={"aux": None})
+    assert report.left_out == ("aux.weight",)
+    assert not report.unexpected
+
+
+def test_two_names_that_become_one(plain, refused):
+    theirs = {**plain.state_dict(), "second.weight": torch.zeros(3)}
+    message = refused(composer.build(plain.spec), theirs, keys={"second": "conv1"})
+    assert "`conv1.weight` and `second.weight` of the mapping are one" in message
+
+
+@pytest.fixture
+def mobilenet() -> dict[str, torch.Tensor]:
+    return torchvision.models.mobilenet_v2(weights=None, num_classes=7).state_dict()
+
+
+def test_a_map_is_found_for_composed_networks_features_and_other_classes(mobilenet):
+    composed = composer.load_weights(composer.build("papers/cbam/mobilenetv2_100"), mobilenet)
+    assert composed.keys == "torchvision_mobilenet_v2"
+    assert not composed.missing
+    assert (composed.heads[0].found, composed.heads[0].own) == (7, 1000)
+    features = composer.build({"backbone": "mobilenetv2_100", "outputs": {"c1": "bn1"}})
+    report = composer.load_weights(features, mobilenet)
+    assert report.keys == "torchvision_mobilenet_v2"
+    assert len(report.loaded) == 6
+    assert len(report.left_out) == len(mobilenet) - 6
+
+
+def test_a_map_is_not_taken_for_a_file_with_a_stranger(mobilenet, refused):
+    message = refused(composer.build("mobilenetv2_100"), {**mobilenet, "stranger": torch.zeros(1)})
+    assert "--keys" in message
+    assert "key map `" not in message
+
+
+def test_where_only_shapes_differ_the_map_is_named_and_the_shapes(refused):
+    half = torchvision.models.mobilenet_v2(weights=None, width_mult=0.5).state_dict()
+    message = refused(composer.build("mobilenetv2_100"), half)
+    assert "names by the key map `torchvision_mobilenet_v2`" in message
+    assert "conv_stem.weight 16×3×3×3, not 32×3×3×3" in message
+    model = composer.build("mobilenetv2_100", vars={"width": 0.5})
+    assert len(composer.load_weights(model, half, require="all").loaded) == 314
+
+
+def test_several_maps_that_fit(refused, mobilenet, monkeypatch):
+    pairs = read_key_map("torchvision_mobilenet_v2").pairs
+    swapped = {**pairs, "features.3.conv.1.1": pairs["features.3.conv.0.1"]}
+    swapped["features.3.conv.0.1"] = pairs["features.3.conv.1.1"]
+    maps = [KeyMap("one", pairs), KeyMap("two", dict(pairs))]
+    monkeypatch.setattr("composer.weights.fit.known_key_maps", lambda: maps)
+    model = composer.build("mobilenetv2_100")
+    assert composer.load_weights(model, mobilenet).keys == "one"
+    maps.append(KeyMap("three", swapped))
+    assert "fit under several key maps: `one`, `two`, `three`" in refused(model, mobilenet)
+    assert "one of them" in refused(model, mobilenet)
