@@ -1,4 +1,4 @@
-"""Every system of the article, by one rule, in ResNet-50 or in the network that the article used: it composes and learns."""
+"""Every system of the article, by one rule, in ResNet-50 or in the article's own network: it composes and learns."""
 
 from __future__ import annotations
 
