@@ -173,3 +173,26 @@ def test_many_threads_register_at_once():
     for thread in threads:
         thread.join()
     assert len(composer.list_mechanisms("test_thread_*")) == 20
+
+
+def test_a_mechanism_may_say_where_it_goes():
+    composer.mechanism("test_one_place", kind="channel", place={"before": "block"})(gate(lambda self: None))
+    several = [{"replace": "mixer"}, {"after": "stage", "where": "not last"}]
+    composer.mechanism("test_places", kind="channel", place=several)(gate(lambda self: None))
+    composer.mechanism("test_no_place", kind="channel")(gate(lambda self: None))
+    found = [registry.get(f"test_{name}").places for name in ("one_place", "places", "no_place")]
+    assert found == [({"before": "block"},), tuple(several), ()]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ({"after": "stage", "with": "x"}, "`with` in its place"),
+        ({"where": "last"}, "has not one position"),
+        ({"after": "stage", "before": "stage"}, "has not one position"),
+        ({"after": 3}, "holds more than text"),
+        ([{"after": "stage"}, {"remove": "stage"}], "`remove` in its place"),
+    ],
+)
+def test_a_place_is_in_the_words_of_a_rule(place, said):
+    assert said in refused(composer.mechanism("test_lost", kind="channel", place=place), Gate)

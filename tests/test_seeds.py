@@ -6,6 +6,7 @@ import copy
 import pickle
 import threading
 
+import pytest
 import torch
 
 import composer
@@ -57,3 +58,17 @@ def test_a_step_of_training_moves_every_weight() -> None:
     model = composer.build(WITH_SE)
     model(torch.randn(2, 3, 64, 64)).square().mean().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_on_the_meta_device_nothing_is_drawn(inside: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(composer.compile.init, "seed_of", lambda *_: pytest.fail("numbers are drawn"))
+    if inside:
+        with torch.device("meta"):
+            model = composer.build(WITH_SE)
+    else:
+        model = composer.build(WITH_SE, device="meta")
+    tensors = [*model.parameters(), *model.buffers()]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert sum(parameter.numel() for parameter in model.parameters()) == model.graph.num_parameters
+    assert model(torch.empty(2, 3, 64, 64, device="meta")).shape == (2, 7)

@@ -6,6 +6,9 @@ from collections.abc import Collection, Sequence
 
 from composer.registry import POSITIONS, Entry, PlaceRule
 
+# Attention between positions is for small maps.
+_LATE = {"where": "stage == num_stages"}
+
 
 def default_place(entry: Entry, sites: Collection[str]) -> PlaceRule:
     """The keys of a rule that place a mechanism in a network with these sites.
@@ -22,9 +25,8 @@ def default_places(entry: Entry) -> Sequence[PlaceRule]:
     if entry.places:
         return entry.places
     if entry.replaces:
-        # Attention between positions is for small maps.
-        late = {"where": "stage == num_stages"} if entry.kind == "token" else {}
-        return ({"replace": "spatial_conv", **late},)
+        everywhere = {"replace": "spatial_conv"}
+        return ({"replace": "mixer"}, {**everywhere, **_LATE}) if entry.kind == "token" else (everywhere,)
     if entry.kind == "token":
         return {"replace": "mixer"}, {"after": "stage", "where": "last"}
     return ({"after": "branch"},)

@@ -161,6 +161,7 @@ class _Elaboration:
         missing: dict[str, Missing] = {}
         # The last child stands for an inline repeat, which is no node itself.
         last: dict[str, str] = {}
+        self.unfinished[body.path] = Unfinished(scope, missing)
         for name in order:
             references = tuple(last.get(reference, reference) for reference in written[name])
             try:
@@ -177,7 +178,6 @@ class _Elaboration:
                 failed.add(name)
                 missing |= stop.lacking or {name: Missing(body.specs[name], references, True, stop.problems)}
                 last[name] = list(missing)[-1]
-        self.unfinished[body.path] = Unfinished(scope, missing)
         if failed:
             raise _Stop
         for output, reference in body.outputs.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import torch
@@ -22,6 +22,9 @@ from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec, num_pa
 from composer.errors import Diagnostic, GraphError
 from composer.spec.load import Spec
 from composer.spec.model import Rule
+
+if TYPE_CHECKING:
+    from composer.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,12 @@ class Graph:
             if reason := known[key]:
                 found[node.path] = reason
         return found
+
+    def summary(self) -> Summary:
+        """Its nodes as a table, folded by repeats, with what they cost and what attention added."""
+        from composer.summary import summarise
+
+        return summarise(self)
 
     def networkx(self) -> nx.DiGraph[str]:
         """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,

@@ -160,7 +160,8 @@ class _Placement:
         draft.drop(host.name, host.inputs[0])
 
     def put_in_place(self, draft: Draft, host: Node, made: list[Node], entry: Entry, name: str) -> None:
-        swallowed = draft.norm_and_activation(host.name) if entry.replaces == "conv-norm-act" else []
+        bare = _replaces(host) != "conv-norm-act"
+        swallowed = draft.norm_and_activation(host.name) if bare and entry.replaces == "conv-norm-act" else []
         end = draft.nodes[swallowed[-1]] if swallowed else host
         self.keep_shape(made[-1].tensor, end.tensor, host)
         if self.rule.start is not None:
@@ -187,10 +188,7 @@ class _Placement:
         written = evaluate(self.rule.options, facts, here, host.path)
         known: dict[str, Any] = {}
         if entry.replaces is not None and self.rule.position in ("replace", "beside"):
-            if not _is_conv(host):
-                text = f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`"
-                raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
-            known = conv_settings(host, {k: v for k, v in entry.facts.items() if k in CONV_FACTS}, written)
+            known = self.settings(entry, host, tensor, written)
         elif lacking := [
             one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
         ]:
@@ -198,6 +196,20 @@ class _Placement:
             raise WrongPlace(text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
         adapted = self.adapted(entry, tensor)
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
+
+    def settings(self, entry: Entry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]) -> dict[str, Any]:
+        """What a host hands on to a mechanism that stands in for a convolution. Raises WrongPlace."""
+        stands_in = _replaces(host)
+        if stands_in == "conv-norm-act" and entry.replaces == "conv":
+            text = f"`{host.path}` is `{host.op}`, which brings norm and activation along; `{entry.name}` has none"
+            raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
+        if _is_conv(host) or stands_in is not None:
+            return conv_settings(host, {k: v for k, v in entry.facts.items() if k in CONV_FACTS}, written)
+        if entry.kind == "token" and tensor == host.output:
+            # One token mixer instead of another.
+            return {"out_channels": tensor.channels}
+        text = f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`"
+        raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
 
     def adapted(self, entry: Entry, tensor: TensorSpec) -> TensorSpec:
         """The tensor as the mechanism will see it."""
@@ -285,6 +297,11 @@ class _Placement:
 
 def _is_conv(node: Node) -> bool:
     return isinstance(node.content, Operation) and node.content.entry.kind == "conv"
+
+
+def _replaces(node: Node) -> str | None:
+    """What a mechanism already there stands in for."""
+    return node.content.entry.replaces if isinstance(node.content, Operation) else None
 
 
 _SHORT = {

@@ -89,7 +89,7 @@ def tooltip(box: Box) -> str:
     lines += [f"{mechanism} in {count} places" for _, mechanism, count in box.holds if box.kind == "block"]
     if box.problem is not None:
         lines.append(box.problem.message)
-    return "\n".join([*lines, box.line] if box.line else lines)
+    return "\n".join(lines)
 
 
 def about(box: Box) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,19 +60,17 @@ def _steps(diagram: Diagram, ranking: Ranking) -> tuple[list[list[Step]], list[t
     """The steps of every net that does not go beside, and the net and layer of every bend."""
     steps: list[list[Step]] = [[] for _ in range(max(0, ranking.num_layers - 1))]
     bends: list[tuple[int, int]] = []
-    num_outputs = _counts(net.source for net in diagram.nets)
-    num_inputs = _counts(target for net in diagram.nets for target, _ in net.targets)
     layer = ranking.layer
     for number, net in enumerate(diagram.nets):
         if number in ranking.beside:
             continue
-        output = _share(net.output, num_outputs[net.source]) if net.source in diagram.fixed else 0.0
+        output = _share(net.output, diagram.gives[net.source]) if net.source in diagram.fixed else 0.0
         at, end = net.source, max(layer[target] for target, _ in net.targets)
         waiting = sorted(net.targets, key=lambda target: layer[target[0]], reverse=True)
         for level in range(layer[net.source], end):
             while waiting and layer[waiting[-1][0]] == level + 1:
                 target, index = waiting.pop()
-                input = _share(index, num_inputs[target]) if target in diagram.fixed else 0.0
+                input = _share(index, diagram.takes[target]) if target in diagram.fixed else 0.0
                 steps[level].append(Step(at, target, number, output, input, index))
             if level + 1 < end:
                 bend = diagram.num_items + len(bends)
@@ -80,13 +78,6 @@ def _steps(diagram: Diagram, ranking: Ranking) -> tuple[list[list[Step]], list[t
                 steps[level].append(Step(at, bend, number, output, 0.0, -1))
                 at, output = bend, 0.0
     return steps, bends
-
-
-def _counts(items: Iterable[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for item in items:
-        found[item] = found.get(item, 0) + 1
-    return found
 
 
 def _share(index: int, count: int) -> float:

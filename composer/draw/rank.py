@@ -23,14 +23,17 @@ class Net(NamedTuple):
 class Diagram:
     """What a layout is made from, without any size: items 0 … in the order they run, inputs first, outputs last.
 
-    Items are numbered so that every net goes from a lower number to higher ones. `fixed` are items whose inputs and
-    outputs stand in the order they are declared; of the others, the layout chooses.
+    Items are numbered so that every net goes from a lower number to higher ones. `takes` and `gives` say how many
+    inputs and outputs each has. `fixed` are items whose inputs and outputs stand in the order they are declared; of
+    the others, the layout chooses.
     """
 
     num_items: int
     num_inputs: int
     num_outputs: int
     nets: tuple[Net, ...]
+    takes: tuple[int, ...]
+    gives: tuple[int, ...]
     fixed: frozenset[int] = frozenset()
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -38,24 +37,22 @@ class Measuring:
             *(self.box(box, common) for box in self.view.boxes),
             *(self.end(f"out:{name}") for name in self.view.outputs),
         ]
-        num_inputs = Counter(target for net in diagram.nets for target, _ in net.targets)
-        num_outputs = Counter(net.source for net in diagram.nets)
         if self.direction == "LR":
             measured = [(height, width) for width, height in measured]
         # Wires at one box need room beside each other, and the words at them too.
         across = [
-            max(width, LEAST_PIN_GAP * 2 * num_inputs[item], self.row_of_labels(name, num_outputs[item]))
+            max(width, LEAST_PIN_GAP * 2 * diagram.takes[item], self.row_of_labels(name, diagram.gives[item]))
             for item, (name, (width, _)) in enumerate(zip(items_of(self.view), measured, strict=True))
         ]
         inputs, outputs = [], []
         for item in range(diagram.num_items):
             box = self.view.boxes[item - diagram.num_inputs] if self.is_box(diagram, item) else None
             if box is not None and box.name in self.inside:
-                inputs.append((item, self.ports(box, "in")))
-                outputs.append((item, self.ports(box, "out")))
+                inputs.append((item, self.ports(box, "in", diagram.takes[item])))
+                outputs.append((item, self.ports(box, "out", diagram.gives[item])))
             elif item in diagram.fixed:
-                inputs.append((item, _from_middle(across[item], num_inputs[item])))
-                outputs.append((item, _evenly(across[item], num_outputs[item])))
+                inputs.append((item, _from_middle(across[item], diagram.takes[item])))
+                outputs.append((item, _evenly(across[item], diagram.gives[item])))
         labels = [self.labels(name) for name in items_of(self.view)]
         along = tuple(length for _, length in measured)
         return Sizes(tuple(across), along, tuple(labels), tuple(inputs), tuple(outputs))
@@ -90,10 +87,13 @@ class Measuring:
             return 0
         return (count + 1) * (self.widest(name) + measure.PAD if self.direction == "TB" else measure.LABEL_ROW + 1)
 
-    def ports(self, box: Box, side: str) -> tuple[int, ...]:
-        ports = self.inside[box.name].ports
-        found = [point for name, point in ports.items() if name.startswith(f"{side}:")]
-        return tuple(x if self.direction == "TB" else y for x, y in found)
+    def ports(self, box: Box, side: str, count: int) -> tuple[int, ...]:
+        """Where an open box is entered or left."""
+        inside = self.inside[box.name]
+        points = [point for name, point in inside.ports.items() if name.startswith(f"{side}:")]
+        # Of a block with mistakes, what it gives may lead to nothing inside.
+        points += [(inside.width // 2, inside.height // 2)] * (count - len(points))
+        return tuple(x if self.direction == "TB" else y for x, y in points)
 
     def labels(self, name: str) -> int:
         """How far along the direction the words at an item's wires reach."""

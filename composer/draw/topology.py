@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from composer.draw.rank import Diagram, Net
 from composer.draw.view import View
 
@@ -27,10 +25,9 @@ def diagram_of(view: View) -> Diagram:
         output = known.setdefault(edge.output, len(known))
         taking.setdefault((number[edge.source], output), []).append((number[edge.target], edge.index))
     nets = tuple(Net(source, output, tuple(targets)) for (source, output), targets in sorted(taking.items()))
-    num_inputs = Counter(target for net in nets for target, _ in net.targets)
-    fixed = frozenset(
-        number[box.name]
-        for box in view.boxes
-        if len(outputs[box.name]) > 1 or (box.kind == "block" and num_inputs[number[box.name]] > 1)
-    )
-    return Diagram(len(number), len(view.inputs), len(view.outputs), nets, fixed)
+    takes, gives = [0] * len(number), [len(outputs.get(name, ())) for name in number]
+    for edge in view.edges:
+        takes[number[edge.target]] = max(takes[number[edge.target]], edge.index + 1)
+    blocks = {number[box.name] for box in view.boxes if box.kind == "block"}
+    fixed = frozenset(item for item in number.values() if gives[item] > 1 or (item in blocks and takes[item] > 1))
+    return Diagram(len(number), len(view.inputs), len(view.outputs), nets, tuple(takes), tuple(gives), fixed)

@@ -59,9 +59,9 @@ class BottleneckSelfAttention(nn.Module):
             found = "×".join(map(str, x.shape[2:]))
             wanted = "×".join(map(str, self.size))
             raise ValueError(f"bot: built for maps of {wanted}, found {found}; build it for that size")
-        # Attention runs fused only over rows without gaps.
-        tokens = rearrange(self.qkv(x), "b c h w -> b (h w) c").contiguous()
-        return rearrange(tokens, "b n (three m p) -> three b m n p", three=3, m=self.num_heads).unbind(0)
+        qkv = rearrange(self.qkv(x), "b (three m p) h w -> three b m (h w) p", three=3, m=self.num_heads)
+        # Attention runs fused only where the values of a head stand side by side, as they do in channels_last.
+        return (qkv if qkv.stride(-1) == 1 else qkv.contiguous()).unbind(0)
 
     def _positions(self, q: Tensor) -> Tensor:
         """What rows and columns add to the logits, b heads n n."""

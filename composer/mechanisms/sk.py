@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated
 
+import torch
 from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
@@ -33,9 +34,9 @@ class SelectiveKernel(nn.Module):
     Departs: a single branch is gated by sigmoid, since softmax over one is always 1.
 
     Norm and activation are inside and nothing follows the sum; weights have timm's names. Strides, groups and the
-    host's own dilation apply to every branch; zero padding keeps the size. In training mode it needs a batch of at
-    least 2, since the batch norm of the pooled features raises ValueError over one value; `norm: layer` and
-    `norm: none` do not.
+    host's own dilation apply to every branch, and each is padded to the size of the host's output. In training mode it
+    needs a batch of at least 2, since the batch norm of the pooled features raises ValueError over one value;
+    `norm: layer` and `norm: none` do not.
 
     >>> sum(p.numel() for p in SelectiveKernel(64, 64, groups=32).parameters())
     8768
@@ -47,6 +48,7 @@ class SelectiveKernel(nn.Module):
         out_channels: int,
         kernel_size: Size = 3,
         stride: Size = 1,
+        padding: int | tuple[int, int] | None = None,
         dilation: Size = 1,
         groups: PositiveInt = 1,
         *,
@@ -57,21 +59,22 @@ class SelectiveKernel(nn.Module):
     ):
         super().__init__()
         check_groups("sk", in_channels, out_channels, groups)
-        kernel, side = _pair(kernel_size)
-        if kernel != side or kernel % 2 == 0:
-            raise ValueError(
-                f"sk: the convolution's kernel is {kernel}x{side}; replace one that is square and odd, such as 3x3"
-            )
+        kernel, step = _pair(kernel_size), _pair(dilation)
+        if any(length % 2 == 0 for length in kernel):
+            found = "x".join(map(str, kernel))
+            raise ValueError(f"sk: the convolution's kernel is {found}; replace one that is odd, such as 3x3")
+        # A branch reaches further than the host and is padded by as much more, so that its output is as large.
+        reach = (step[0] * (kernel[0] // 2), step[1] * (kernel[1] // 2))
+        around = reach if padding is None else _pair(padding)
         self.paths = nn.ModuleList()
-        for branch in range(1, branches + 1):
-            rows, columns = (branch * step for step in _pair(dilation))
+        for branch in range(branches):
             conv = nn.Conv2d(
                 in_channels,
                 out_channels,
                 kernel,
                 stride,
-                padding=(rows * (kernel // 2), columns * (kernel // 2)),
-                dilation=(rows, columns),
+                padding=(around[0] + branch * reach[0], around[1] + branch * reach[1]),
+                dilation=((branch + 1) * step[0], (branch + 1) * step[1]),
                 groups=groups,
                 bias=False,
             )
@@ -96,7 +99,8 @@ class SelectiveKernel(nn.Module):
         s = sum(features[1:], features[0]).mean((2, 3), keepdim=True)
         logits = self.attn(s)
         logits = rearrange(logits, "b (m o) 1 1 -> b m o 1 1", m=len(features))
-        return logits.softmax(1) if len(features) > 1 else logits.sigmoid()
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        return logits.softmax(1, precise) if len(features) > 1 else logits.sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The share of each branch, b m o 1 1; sums to 1 over m (one branch: in (0, 1))."""

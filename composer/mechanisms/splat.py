@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -92,10 +93,11 @@ class SplitAttention(nn.Module):
         return rearrange(features, "b (r o) h w -> b r o h w", r=max(self.radix, 1))
 
     def _select(self, features: Tensor) -> Tensor:
-        s = features.mean((3, 4)).sum(1)[:, :, None, None]
+        s = features.sum(1).mean((2, 3), keepdim=True)
         logits = self.fc2(self.act1(self.bn1(self.fc1(s))))
         logits = rearrange(logits, "b (k r o) 1 1 -> b r (k o) 1 1", k=self.cardinality, r=self.radix)
-        return logits.softmax(1) if self.radix > 1 else logits.sigmoid()
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        return logits.softmax(1, precise) if self.radix > 1 else logits.sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The share of each branch, b R o 1 1; sums to 1 over R (R = 1: in (0, 1); R = 0: there is none)."""

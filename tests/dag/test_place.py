@@ -109,3 +109,34 @@ def test_messages_say_what_to_do() -> None:
     assert "has no option `reductoin`" in fails({"use": "se", "after": "branch", "with": {"reductoin": 8}})
     assert "stands in for a convolution" in fails({"use": "sk", "replace": "layer1.0.bn1"})
     assert "`mhsa` gives" in fails({"use": "mhsa", "replace": "layer2.0.conv1"})
+
+
+def test_what_stands_in_for_a_convolution_gives_way_to_its_like() -> None:
+    found = graph({"use": "sk", "replace": "spatial_conv", "expect": 16}, backbone="resnest50d")
+    nodes = found.root.nodes["layer2"].content.nodes["0"].content.nodes
+    assert nodes["conv2"].op == "sk"
+    assert {key: nodes["conv2"].content.arguments[key] for key in ("kernel_size", "stride", "groups")} == {
+        "kernel_size": 3,
+        "stride": 2,
+        "groups": 1,
+    }
+    assert nodes["conv3"].inputs == ("conv2",)
+    text = fails({"use": "condconv", "replace": "spatial_conv"}, backbone="resnest50d")
+    assert "is `splat`, which brings norm and activation along; `condconv` has none" in text
+
+
+def test_sk_keeps_the_norm_behind_another_that_has_its_own() -> None:
+    nodes = {"first": {"op": "splat", "out_channels": 8}, "norm": "batch_norm", "act": "relu", "end": "global_avg_pool"}
+    spec = {"input": [8, 9, 9], "nodes": nodes, "attention": [{"use": "sk", "replace": "first"}]}
+    assert list(composer.graph(spec).root.nodes) == ["first", "norm", "act", "end"]
+
+
+@pytest.mark.parametrize("name", ["bot", "sasa", "nl", "mhsa"])
+def test_one_token_mixer_instead_of_another(name: str) -> None:
+    backbone = "swin_tiny_patch4_window7_224"
+    found = graph({"use": name, "replace": "mixer", "expect": 12}, backbone=backbone)
+    mixers = [place for place in found.places if "mixer" in place.node.sites]
+    assert [place.node.op for place in mixers] == 12 * [name]
+    assert [place.node.tensor.channels for place in mixers] == 2 * [96] + 2 * [192] + 6 * [384] + 2 * [768]
+    assert "`bot` works on `b c h w`" in fails({"use": "bot", "replace": "mixer"}, backbone="vit_tiny_patch16_224")
+    assert "stands in for a convolution" in fails({"use": "sk", "replace": "mixer"}, backbone=backbone)

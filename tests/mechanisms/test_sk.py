@@ -93,13 +93,44 @@ def test_every_weight_of_a_single_branch_learns():
 
 
 def test_takes_pairs():
-    module = SelectiveKernel(8, 8, (3, 3), (2, 1), (1, 2)).eval()
+    module = SelectiveKernel(8, 8, (3, 3), (2, 1), dilation=(1, 2)).eval()
     assert module(torch.randn(1, 8, 8, 9)).shape == (1, 8, 4, 9)
 
 
-@pytest.mark.parametrize(("kernel", "found"), [(2, "2x2"), ((1, 7), "1x7")])
+HOSTS = [
+    (3, 2, 0, 1),
+    (3, 2, 1, 1),
+    (3, (1, 2), 2, 2),
+    ((1, 7), 1, (0, 3), 1),
+    ((7, 1), 1, (3, 0), 1),
+    ((1, 7), 1, 0, 1),
+]
+
+
+@pytest.mark.parametrize("branches", [1, 2, 3])
+@pytest.mark.parametrize("place", HOSTS, ids=str)
+def test_gives_the_size_that_its_convolution_gives(place, branches):
+    x = torch.randn(1, 8, 13, 16)
+    kernel, stride, padding, dilation = place
+    host = torch.nn.Conv2d(8, 4, kernel, stride, padding, dilation)
+    module = SelectiveKernel(8, 4, kernel, stride, padding, dilation, branches=branches).eval()
+    assert module(x).shape == host(x).shape
+
+
+@pytest.mark.parametrize(("kernel", "found"), [(2, "2x2"), ((1, 4), "1x4")])
 def test_refuses_other_kernels(kernel, found):
-    with pytest.raises(
-        ValueError, match=f"sk: the convolution's kernel is {found}; replace one that is square and odd"
-    ):
+    with pytest.raises(ValueError, match=f"sk: the convolution's kernel is {found}; replace one that is odd"):
         SelectiveKernel(8, 8, kernel)
+
+
+def test_refuses_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match="sk: 8 input channels do not divide into 3 groups; set groups to 2 or 4"):
+        SelectiveKernel(8, 8, groups=3)
+
+
+def test_stays_in_half_precision_under_autocast():
+    """The softmax is in float32; the maps it weighs are not."""
+    with torch.autocast("cpu", torch.bfloat16):
+        module = SelectiveKernel(16, 16)
+        assert module.attention(x := torch.randn(2, 16, 5, 5)).dtype == torch.float32
+        assert module(x).dtype == torch.bfloat16

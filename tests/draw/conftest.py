@@ -1,25 +1,35 @@
-"""What must hold of any layout: boxes apart, wires from box to box and past all others."""
+"""Views made up for tests, networks of many forms, and what must hold of any layout of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, pairwise
+from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+import composer
+from composer.dag.sketch import Sketch
+from composer.draw.build import build_view
 from composer.draw.layout import Layout, Placed, Wire
 from composer.draw.measure import label_width
-from composer.draw.view import View
+from composer.draw.view import Box, Edge, View
 
-Box = tuple[int, int, int, int]
+FOLDER = Path(__file__).parent / "networks"
+
+Area = tuple[int, int, int, int]
 
 
-def faults(layout: Layout, view: View) -> list[str]:
+def find_faults(layout: Layout, view: View) -> list[str]:
     """Everything that is wrong with a layout and with those inside it."""
     found = list(_faults(layout, view))
     for placed in layout.boxes:
         if placed.inside is not None:
             inner = view.by_name[placed.name].inner
             assert inner is not None
-            found += [f"{placed.name}: {fault}" for fault in faults(placed.inside, inner)]
+            found += [f"{placed.name}: {fault}" for fault in find_faults(placed.inside, inner)]
     return found
 
 
@@ -95,23 +105,108 @@ def _label_faults(layout: Layout) -> Iterator[str]:
                     yield f"a wire runs through the shape of {tensor}"
 
 
-def _area(placed: Placed) -> Box:
+def _area(placed: Placed) -> Area:
     return placed.x, placed.y, placed.x + placed.width, placed.y + placed.height
 
 
-def _overlap(one: Box, other: Box) -> bool:
+def _overlap(one: Area, other: Area) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _through(line: Box, box: Box) -> bool:
+def _through(line: Area, box: Area) -> bool:
     """Whether a line runs inside a box."""
     if line[1] == line[3]:
         return box[1] < line[1] < box[3] and line[0] < box[2] and box[0] < line[2]
     return box[0] < line[0] < box[2] and line[1] < box[3] and box[1] < line[3]
 
 
-def _on_edge(point: tuple[int, int], box: Box) -> bool:
+def _on_edge(point: tuple[int, int], box: Area) -> bool:
     x, y = point
     left, top, right, bottom = box
     inside = left <= x <= right and top <= y <= bottom
     return inside and (x in (left, right) or y in (top, bottom))
+
+
+def a_box(
+    name: str, *, inner: View | None = None, copies: int = 1, outputs: Sequence[str] = ("",), **facts: object
+) -> Box:
+    path = name
+    defaults: dict[str, object] = {
+        "label": name,
+        "copies": tuple(f"{path}_{index}" for index in range(copies)) if copies > 1 else (),
+        "kind": "block" if inner is not None else "conv",
+        "op": "conv2d",
+        "detail": "conv2d",
+        "shapes": dict.fromkeys(outputs, "64×56×56"),
+        "changed": False,
+        "num_parameters": 0,
+    }
+    return Box(name=name, path=path, inner=inner, **{**defaults, **facts})  # type: ignore[arg-type]
+
+
+def a_view(
+    boxes: Sequence[Box],
+    wires: Sequence[tuple[str, str]],
+    inputs: Sequence[str] = ("input",),
+    outputs: Sequence[str] = ("output",),
+) -> View:
+    """A view; a wire is a pair of ends, `name.output` for one of several outputs."""
+    count: dict[str, int] = {}
+    edges = []
+    for source, target in wires:
+        name, _, output = source.partition(".")
+        edges.append(Edge(name, output, target, count.get(target, 0), "64×56×56"))
+        count[target] = count.get(target, 0) + 1
+    shapes = dict.fromkeys(inputs, "3×224×224")
+    return View("", "network", shapes, tuple(boxes), tuple(outputs), tuple(edges), 0, 0)
+
+
+def random_view(seed: int, size: int, density: float = 1.5, depth: int = 2) -> View:
+    """A random directed acyclic graph, some of whose boxes are containers with several inputs and outputs."""
+    chance = random.Random(seed)
+    inputs = [f"x{index}" for index in range(chance.choice((1, 1, 1, 2, 3)))]
+    outputs = [f"y{index}" for index in range(chance.choice((1, 1, 2)))]
+    ends = [f"in:{name}" for name in inputs]
+    boxes: list[Box] = []
+    wires: list[tuple[str, str]] = []
+    for index in range(size):
+        name = f"n{index}" + "_long" * chance.choice((0, 0, 0, 4))
+        inner = (
+            random_view(chance.randrange(10**9), chance.randint(1, 6), density, depth - 1)
+            if depth and chance.random() < 0.2
+            else None
+        )
+        given = list(inner.outputs) if inner and len(inner.outputs) > 1 else [""]
+        changed = chance.random() < 0.4
+        boxes.append(a_box(name, inner=inner, copies=chance.choice((1, 1, 1, 3)), outputs=given, changed=changed))
+        num_inputs = len(inner.inputs) if inner else min(len(ends), 1 + int(chance.expovariate(1 / density)))
+        if inner is None and chance.random() < 0.05:
+            num_inputs = 0
+        for _ in range(num_inputs):
+            recent = chance.random() < 0.6
+            wires.append((chance.choice(ends[-3:] if recent else ends), name))
+        ends += [f"{name}.{output}" if output else name for output in given]
+    wires += [(ends[-1] if index == 0 else chance.choice(ends), f"out:{name}") for index, name in enumerate(outputs)]
+    return a_view(boxes, wires, inputs, outputs)
+
+
+@pytest.fixture(scope="session")
+def faults() -> Callable[[Layout, View], list[str]]:
+    return find_faults
+
+
+@pytest.fixture(scope="session")
+def make() -> SimpleNamespace:
+    """Boxes and views by hand, and at random."""
+    return SimpleNamespace(box=a_box, view=a_view, random_view=random_view)
+
+
+@pytest.fixture(scope="session")
+def view_of() -> Callable[[object], View]:
+    """The view of a spec, everything open; a name of the folder beside this file will do."""
+
+    def found(source: object) -> View:
+        here = FOLDER / f"{source}.yaml"
+        return build_view(Sketch.of(composer.graph(here if here.exists() else source)))
+
+    return found

@@ -1,0 +1,174 @@
+"""Which mechanisms a network cannot have at their default place, and the reason it must give: rules, each of them true.
+
+A rule is about the kind of mechanism and what the network lacks, never about a network's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from composer.dag.places import Place, select
+from composer.dag.scope import Operation, TensorSpec
+from composer.registry import POSITIONS, Entry
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mechanism in a network: the rule that puts it there, the network's places, and those that the rule means."""
+
+    entry: Entry
+    rule: Mapping[str, str]
+    places: Sequence[Place]
+    hosts: Sequence[Place]
+
+    @property
+    def site(self) -> str:
+        """The site of the rule."""
+        return next(self.rule[position] for position in POSITIONS if position in self.rule)
+
+    def option(self, name: str) -> Any:
+        """The default of an option of the mechanism."""
+        return self.entry.options.model_fields[name].default
+
+
+@dataclass(frozen=True)
+class Host:
+    """One of the places: what arrives, what it gives, and the settings of the operation that is there."""
+
+    place: Place
+
+    @property
+    def arriving(self) -> TensorSpec:
+        """The tensor that a replacement gets."""
+        assert self.place.input is not None
+        return self.place.input
+
+    @property
+    def given(self) -> TensorSpec:
+        """The tensor that it gives."""
+        return self.place.node.tensor
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation, where it is one."""
+        content = self.place.node.content
+        return content if isinstance(content, Operation) else None
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it is a convolution or a mechanism that stands in for one."""
+        return self.operation is not None and (self.operation.entry.kind == "conv" or self.stands_in is not None)
+
+    @property
+    def stands_in(self) -> str | None:
+        """What the mechanism that is there stands in for."""
+        return self.operation.entry.replaces if self.operation else None
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that a replacement must give."""
+        assert self.given.channels is not None
+        return self.given.channels
+
+    @property
+    def groups(self) -> int:
+        """Groups of the convolution."""
+        return int(self.operation.arguments.get("groups", 1)) if self.operation else 1
+
+
+def expected_refusal(cell: Cell) -> str | None:
+    """How the refusal of a cell must start; None where it must compose."""
+    if not select(cell.places, cell.site):
+        return f"no place is called `{cell.site}`"
+    if not cell.hosts:
+        return f"`{cell.site}` has {_places(len(select(cell.places, cell.site)))}, and `where` leaves none of them"
+    found = (reason for place in cell.hosts for rule in RULES if (reason := rule(cell, Host(place))))
+    return next(found, None)
+
+
+def _places(count: int) -> str:
+    return f"{count} place{'s' * (count != 1)}"
+
+
+def _needs_a_map(cell: Cell, host: Host) -> str | None:
+    """Tokens with a class token among them are no map, so what looks at rows and columns cannot work on them."""
+    tensor = host.given if "after" in cell.rule else host.arriving
+    if cell.entry.layout == "b c h w" and tensor.layout == "b n c":
+        return f"`{cell.entry.name}` works on `b c h w`, the place has `b n c` ({tensor})"
+    return None
+
+
+def _needs_a_convolution(cell: Cell, host: Host) -> str | None:
+    """Kernels replace kernels; attention between positions may also replace another that keeps the map."""
+    mixer = cell.entry.kind == "token" and host.arriving == host.given
+    if cell.entry.replaces is None or host.is_convolution or mixer:
+        return None
+    node = host.place.node
+    return f"`{cell.entry.name}` stands in for a convolution, `{node.path}` is `{node.op}`"
+
+
+def _would_lose_the_norm(cell: Cell, host: Host) -> str | None:
+    """SplAt and SK carry norm and activation, which a bare convolution in their place would lack."""
+    if cell.entry.replaces != "conv" or host.stands_in != "conv-norm-act":
+        return None
+    node = host.place.node
+    return f"`{node.path}` is `{node.op}`, which brings norm and activation along; `{cell.entry.name}` has none"
+
+
+def _splits_do_not_divide(cell: Cell, host: Host) -> str | None:
+    """SplAt splits the channels of each group, so a depthwise convolution has nothing to split."""
+    if cell.entry.name != "splat":
+        return None
+    channels, groups, radix = host.arriving.channels or 0, host.groups, cell.option("radix")
+    hidden = max(channels * radix // cell.option("reduction"), cell.option("floor"))
+    fits = channels % (groups * radix) == 0 and host.out_channels % groups == 0 and hidden % groups == 0
+    return None if fits else f"`splat` does not fit {host.arriving}: "
+
+
+def _heads_do_not_divide(cell: Cell, host: Host) -> str | None:
+    """Heads have the same number of channels each, and those of SASA an even one: half for rows, half for columns."""
+    if "num_heads" not in cell.entry.options.model_fields:
+        return None
+    channels, heads = host.out_channels, cell.option("num_heads")
+    if channels % heads:
+        return f"`{cell.entry.name}` does not fit {host.arriving}: {channels} channels do not divide into {heads} heads"
+    if cell.entry.name == "sasa" and channels // heads % 2:
+        return f"`sasa` does not fit {host.arriving}: heads of {channels // heads} channels have no halves"
+    return None
+
+
+def _window_larger_than_the_map(cell: Cell, host: Host) -> str | None:
+    """SASA's window of 7 does not fit into a smaller map."""
+    if cell.entry.name != "sasa" or min(_side(host.arriving)) >= cell.option("window"):
+        return None
+    return f"`sasa` does not fit {host.arriving}: window={cell.option('window')} is larger than the map"
+
+
+def _strided_without_padding(cell: Cell, host: Host) -> str | None:
+    """BoT and SASA average over the stride, as a padded convolution does; one without padding gives a smaller map."""
+    if cell.entry.name not in ("bot", "sasa") or host.operation is None:
+        return None
+    stride = host.operation.arguments.get("stride", 1)
+    pair = stride if isinstance(stride, tuple) else (stride, stride)
+    averaged = tuple(-(-side // step) for side, step in zip(_side(host.arriving), pair, strict=True))
+    if averaged == _side(host.given):
+        return None
+    text = f"`{host.place.node.path}` gives {host.given}, in its place `{cell.entry.name}` gives"
+    return f"{text} b×{host.out_channels}×{averaged[0]}×{averaged[1]}"
+
+
+def _side(tensor: TensorSpec) -> tuple[int, int]:
+    return tensor.axis("h") or 0, tensor.axis("w") or 0
+
+
+RULES: Sequence[Callable[[Cell, Host], str | None]] = (
+    _needs_a_map,
+    _needs_a_convolution,
+    _would_lose_the_norm,
+    _splits_do_not_divide,
+    _heads_do_not_divide,
+    _window_larger_than_the_map,
+    _strided_without_padding,
+)
