@@ -1,19 +1,27 @@
-"""A backbone of the zoo beside the same network of timm or torchvision: same keys, same weights in, same outputs out."""
+"""A backbone of the zoo beside the same network of timm or torchvision: same weights in, same outputs out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import pytest
+import timm
 import torch
 from torch import Tensor, nn
 
 import composer
+from composer.dag.graph import Graph
+from composer.dag.places import select
+from composer.dag.scope import num_parameters
 
 Create = Callable[[], nn.Module]
 
 
-def check_parity(name: str, create: Create, *, size: int = 64, exact: bool = True, train: bool = True) -> None:
-    """The same keys, count and outputs as the peer's for its weights, and a classifier of any size.
+def check_parity(
+    name: str, create: Create, *, size: int = 64, exact: bool = True, train: bool = True
+) -> tuple[Graph, nn.Module]:
+    """The same keys, count and outputs as the peer's for its weights, and a classifier of any size; returns both.
 
     size   side of the square images that both see
     exact  outputs are equal bit for bit; otherwise to 1e-5 of the largest
@@ -30,9 +38,11 @@ def check_parity(name: str, create: Create, *, size: int = 64, exact: bool = Tru
     check_outputs(ours.eval(), peer.eval(), images, exact=exact)
     if train:
         check_outputs(ours.train(), peer.train(), images, exact=exact)
+        after = ours.state_dict()
         for key, tensor in peer.state_dict().items():
-            assert_close(ours.state_dict()[key], tensor, key, exact=exact)
-    check_num_classes(name)
+            assert_close(after[key], tensor, key, exact=exact)
+    check_num_classes(name, ours.graph)
+    return ours.graph, peer
 
 
 def check_outputs(ours: nn.Module, peer: nn.Module, images: Tensor, *, exact: bool = True) -> None:
@@ -40,7 +50,7 @@ def check_outputs(ours: nn.Module, peer: nn.Module, images: Tensor, *, exact: bo
     with torch.no_grad():
         found, wanted = ours(images), peer(images)
     first, second = wanted[:2]
-    assert (first - second).abs().max() > 1e-2 * wanted.abs().max()
+    assert (first - second).abs().max() > 1e-3 * wanted.abs().max()
     assert_close(found, wanted, "output", exact=exact)
 
 
@@ -51,31 +61,58 @@ def assert_close(found: Tensor, wanted: Tensor, what: str, *, exact: bool) -> No
     assert difference <= (0 if exact else 1e-5 * max(1.0, wanted.abs().max().item())), f"{what}: {difference:.1e}"
 
 
-def check_count(name: str, create: Create) -> None:
-    """The peer's number of parameters, without allocating either network."""
+def check_num_classes(name: str, whole: Graph) -> None:
+    """`num_classes` sets the classifier's width alone, and 0 leaves it out."""
+    seven, none = (composer.graph(name, vars={"num_classes": number}) for number in (7, 0))
+    usual, seen = (next(iter(graph.outputs.values())).channels for graph in (whole, seven))
+    assert seen == 7
+    cost_of_seven = seven.num_parameters - none.num_parameters
+    assert cost_of_seven > 0
+    assert (whole.num_parameters - none.num_parameters) * 7 == cost_of_seven * usual
+
+
+def check_count(name: str, create: Create, vars: Mapping[str, Any] | None = None) -> Graph:
+    """The peer's number of parameters, without allocating either network; returns ours."""
     with torch.device("meta"):
         peer = create()
-    assert composer.graph(name).num_parameters == sum(parameter.numel() for parameter in peer.parameters())
+    graph = composer.graph(name, vars=vars)
+    assert graph.num_parameters == sum(parameter.numel() for parameter in peer.parameters())
+    return graph
 
 
-def check_num_classes(name: str) -> None:
-    """`num_classes` sets the classifier's width alone, and 0 leaves it out."""
-    graphs = [composer.graph(name, vars=vars) for vars in ({}, {"num_classes": 7}, {"num_classes": 0})]
-    whole, seven, none = (graph.num_parameters for graph in graphs)
-    classes, *_ = (next(iter(graph.outputs.values())).channels for graph in graphs)
-    assert next(iter(graphs[1].outputs.values())).channels == 7
-    assert seven > none
-    assert (whole - seven) * 7 == (seven - none) * (classes - 7)
+def check_published(graph: Graph, million_parameters: float | None, million_macs: float | None) -> None:
+    """The sizes that a paper states, where it states them: to 5 %, for they round: EfficientNet-B4's 4.39 to 4.2."""
+    if million_parameters is not None:
+        assert graph.num_parameters / 1e6 == pytest.approx(million_parameters, rel=0.05)
+    if million_macs is not None:
+        assert graph.num_macs / 1e6 == pytest.approx(million_macs, rel=0.05)
 
 
-def check_input(name: str, create: Create) -> None:
-    """An image becomes the network's input as the peer's default configuration says (timm's)."""
-    with torch.device("meta"):
-        peer = create().default_cfg
+def check_input(name: str, peer: str) -> None:
+    """An image becomes the network's input as the default configuration of a network of timm says."""
+    wanted = timm.get_pretrained_cfg(peer)
     ours = next(iter(composer.load(name).inputs.values()))
-    assert tuple(ours.shape) == tuple(peer["input_size"])
-    assert tuple(ours.mean), tuple(ours.std) == (tuple(peer["mean"]), tuple(peer["std"]))
-    assert (ours.interpolation, ours.crop) == (peer["interpolation"], peer["crop_pct"])
+    assert tuple(ours.shape) == wanted.input_size
+    assert (tuple(ours.mean), tuple(ours.std)) == (wanted.mean, wanted.std)
+    assert (ours.interpolation, ours.crop) == (wanted.interpolation, wanted.crop_pct)
+
+
+def check_features(graph: Graph, num_features: int) -> None:
+    """The site `features`, or the root node that holds the last stage, gives a map of so many channels."""
+    places = select(graph.places, "features") or select(graph.places, "stage")[-1:]
+    (name,) = {place.node.path.split(".")[0] for place in places}
+    features = graph.root.tensor(name)
+    assert (features.channels, features.layout) == (num_features, "b c h w")
+
+
+def check_grey(name: str, parameters: int, size: int = 96) -> None:
+    """Images of one channel and another size: of the usual parameters, two thirds of the stem's go."""
+    image = {"shape": [1, size, size], "mean": [0.5], "std": [0.5]}
+    graph = composer.graph({"backbone": name, "input": image})
+    stem, _ = graph.operations[0]
+    assert stem.tensor.shape[-1] == size // 2
+    assert graph.num_parameters == parameters - 2 * num_parameters(stem)
+    assert next(iter(graph.outputs.values())).channels == 1000
 
 
 def randomised(model: nn.Module) -> nn.Module:

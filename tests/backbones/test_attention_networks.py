@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
-from backbones.peers import check_count, check_input, check_num_classes, check_parity
+from backbones.peers import check_features, check_grey, check_input, check_num_classes, check_parity
 
 import composer
 from composer.errors import ComposerError
 
 
 def test_skresnext_is_timms():
-    check_parity("skresnext50_32x4d", lambda: timm.create_model("skresnext50_32x4d"), exact=False)
-    check_count("skresnext50_32x4d", lambda: timm.create_model("skresnext50_32x4d"))
-    check_input("skresnext50_32x4d", lambda: timm.create_model("skresnext50_32x4d"))
+    name = "skresnext50_32x4d"
+    graph, peer = check_parity(name, lambda: timm.create_model(name), exact=False)
+    check_features(graph, peer.num_features)
+    check_input(name, name)
+    check_grey(name, graph.num_parameters)
 
 
 # Millions of parameters and GFLOPs in the README of the authors' repository. For the deeper one they print 48.9 M, and
@@ -76,5 +78,7 @@ def test_sasa_refuses_maps_smaller_than_its_window():
 
 
 @pytest.mark.parametrize("name", ["sknet50", "botnet50", "nlnet50", "sasa_resnet50"])
-def test_num_classes(name):
-    check_num_classes(name)
+def test_classifier_and_features(name):
+    graph = composer.graph(name)
+    check_num_classes(name, graph)
+    check_features(graph, 2048)
