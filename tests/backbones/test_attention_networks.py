@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
-from backbones.peers import check_features, check_grey, check_input, check_num_classes, check_parity
+from backbones.peers import check_count, check_input, check_num_classes, check_parity
 
 import composer
 from composer.errors import ComposerError
@@ -55,13 +55,13 @@ def test_nlnet_starts_as_resnet():
 
 def test_botnet_halves_the_map_behind_its_attention_or_not_at_all():
     maps = {}
-    for name in ("botnet50", "botnet_s1_50"):
-        graph = composer.graph(name)
+    for name, strides in (("halved", [1, 2, 2, 2]), ("kept", [1, 2, 2, 1])):
+        graph = composer.graph("botnet50", vars={"strides": strides})
         first = graph.root.nodes["layer4"].content.nodes["0"].content.nodes["conv2"]
         maps[name] = (first.content.arguments["height"], first.tensor.shape[2], graph.num_parameters)
     tables = 2 * 2 * (27 - 13) * 128  # two more blocks with 14 rows and columns instead of 7
-    assert maps["botnet50"][:2] == (14, 7)
-    assert maps["botnet_s1_50"] == (14, 14, maps["botnet50"][2] + tables)
+    assert maps["halved"][:2] == (14, 7)
+    assert maps["kept"] == (14, 14, maps["halved"][2] + tables)
 
 
 def test_botnet_trains_on_small_images():

@@ -1,17 +1,15 @@
-"""ResNeSt and ResNet-D beside timm's, and the sizes that the authors give of ResNeSt and of its ablations."""
+"""ResNeSt beside timm's, and its ablations beside the sizes that the authors give."""
 
 from __future__ import annotations
 
 import pytest
 import timm
-from backbones.peers import check_features, check_grey, check_input, check_parity
+from backbones.peers import check_count, check_input, check_parity
 from timm.models.resnest import ResNestBottleneck
 from timm.models.resnet import ResNet
 
 import composer
 
-LARGE = ["resnest26d", "resnest50d", "resnest101e", "resnest200e", "resnest269e"]
-ABLATIONS = ["resnest50d_1s4x24d", "resnest50d_4s2x40d"]
 # Millions of parameters and GFLOPs (multiply-accumulates, pools and norms included) of the networks called fast, in the
 # authors' ablation.md. They print 26.3 M for 1s1x64d; its layers, and timm's, have 26.22. The plain one is ResNet-50-D.
 FAST = {
@@ -28,14 +26,15 @@ FAST = {
 PUBLISHED = {"resnest50d": 27.5, "resnest101e": 48.3, "resnest200e": 70.2, "resnest269e": 110.9}
 
 
-@pytest.mark.parametrize("name", ["resnest14d", "resnet50d"])
+@pytest.mark.parametrize("name", ["resnest14d", "resnest50d_4s2x40d"])
 def test_parity(name):
-    graph, peer = check_parity(name, lambda: timm.create_model(name), exact=name == "resnet50d")
-    check_features(graph, peer.num_features)
+    check_parity(name, lambda: timm.create_model(name), exact=False)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*LARGE, *ABLATIONS, "resnet101d"])
+@pytest.mark.parametrize(
+    "name", ["resnest26d", "resnest50d", "resnest50d_1s4x24d", "resnest101e", "resnest200e", "resnest269e"]
+)
 def test_parity_of_the_large(name):
     check_parity(name, lambda: timm.create_model(name), exact=False)
     check_input(name, name)
@@ -54,27 +53,14 @@ def ablation(radix: int, cardinality: int, width: int) -> ResNet:
     return ResNet(ResNestBottleneck, (3, 4, 6, 3), **stem, **widths, block_args=split)
 
 
-SLOW = [pytest.param(setting, marks=pytest.mark.slow) for setting in ((1, 1, 64), (2, 1, 64), (4, 1, 64), (1, 2, 40))]
-
-
-@pytest.mark.parametrize("setting", [(2, 2, 40), *SLOW])
+@pytest.mark.parametrize("setting", [(2, 2, 40), pytest.param((1, 1, 64), marks=pytest.mark.slow)])
 def test_ablations_that_timm_does_not_name(setting):
     radix, cardinality, width = setting
     check_parity(f"resnest50d_{radix}s{cardinality}x{width}d", lambda: ablation(*setting), exact=False)
 
 
 def test_no_splits_is_resnet_50_d():
-    nodes, resnet = (composer.graph(name).to_json()["nodes"] for name in ("resnest50d_0s1x64d", "resnet50d"))
-    assert nodes == resnet
-
-
-def test_inputs():
-    for name in (*LARGE, *ABLATIONS, "resnest14d", "resnet50d", "resnet101d"):
-        check_input(name, name)
-
-
-def test_grey_images():
-    check_grey("resnest14d", composer.graph("resnest14d").num_parameters)
+    check_parity("resnest50d_0s1x64d", lambda: timm.create_model("resnet50d"))
 
 
 @pytest.mark.parametrize(("name", "millions"), PUBLISHED.items())
