@@ -24,7 +24,7 @@ class ExpertConv2d(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
+        out_channels: PositiveInt,
         kernel_size: Size,
         stride: Size,
         padding: Padding | None,
@@ -93,7 +93,7 @@ class CondConv(ExpertConv2d):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
+        out_channels: PositiveInt,
         kernel_size: Size = 3,
         stride: Size = 1,
         padding: Padding | None = None,

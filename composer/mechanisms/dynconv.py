@@ -34,7 +34,7 @@ class DynamicConv(ExpertConv2d):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
+        out_channels: PositiveInt,
         kernel_size: Size = 3,
         stride: Size = 1,
         padding: Padding | None = None,

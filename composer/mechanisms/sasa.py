@@ -36,7 +36,7 @@ class StandAloneSelfAttention(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
+        out_channels: PositiveInt,
         height: int,
         width: int,
         stride: Size = 1,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from composer.mechanisms.divisors import check_groups
 from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
-from composer.options import PositiveInt, Size
+from composer.options import Padding, PositiveInt, Size
 from composer.registry import mechanism
 
 # A branch that reaches further than the map is only its centre; some number has to be the last.
@@ -45,10 +45,10 @@ class SelectiveKernel(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
+        out_channels: PositiveInt,
         kernel_size: Size = 3,
         stride: Size = 1,
-        padding: int | tuple[int, int] | None = None,
+        padding: Padding | None = None,
         dilation: Size = 1,
         groups: PositiveInt = 1,
         *,

@@ -42,7 +42,7 @@ class SplitAttention(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
+        out_channels: PositiveInt,
         kernel_size: Size = 3,
         stride: Size = 1,
         padding: Padding | None = None,

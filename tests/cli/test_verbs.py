@@ -114,7 +114,7 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
         {"input": [3, 8, 8], "nodes": {"a": {"op": "conv2d", "kernel_sise": 3}}},
         {"input": [3, 8, 8], "nodes": {"a": "conv3d"}},
         {"backbone": "resnet50", "weights": {"require": "all"}},
-        {"backbone": "resnet50", "weights": {"source": "w.pt", "keys": "torchvision_vgg"}},
+        {"backbone": "resnet50", "weights": {"source": "w.pt", "keys": "no_such_map"}},
         {"backbone": "resnet50", "weights": {"source": "w.pt", "match": "names"}},
     ):
         assert list(validator.iter_errors(wrong)), wrong
@@ -178,6 +178,13 @@ def test_check_a_mechanism_and_a_plugin_file(run, tmp_path, own_registry):
     assert result.code == 0
     assert {one["status"] for one in result.json["se_var1"]} == {"ok"}
     assert run("check", "nope").code == 1
+    for option, said in {
+        "reduction=0": "`reduction` of `se`: expected greater than 0, found 0",
+        "hiden=4": "`se` has no option `hiden`",
+    }.items():
+        refused = run("check", "se", "--with", option)
+        assert refused.code == 1
+        assert said in refused.err
     (tmp_path / "none.py").write_text("x = 1\n")
     assert "registers no mechanism" in run("check", tmp_path / "none.py").err
     plugin = tmp_path / "bad.py"
