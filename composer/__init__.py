@@ -18,9 +18,10 @@ from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt,
 from composer.registry import layer, mechanism
 
 if TYPE_CHECKING:
-    from composer.annealing import anneal
+    from composer.annealing import Annealed, anneal
     from composer.api import build, graph, list_backbones, list_mechanisms, list_papers, load
     from composer.compile.module import ComposedModule
+    from composer.difference import diff
     from composer.extraction import features
     from composer.recording import record
     from composer.weights import load_weights
@@ -29,8 +30,10 @@ __version__ = "0.1.0"
 
 # Torch takes seconds to import, so what needs it is imported when it is first asked for.
 _LAZY = {
+    "Annealed": "composer.annealing",
     "anneal": "composer.annealing",
     "build": "composer.api",
+    "diff": "composer.difference",
     "features": "composer.extraction",
     "graph": "composer.api",
     "list_backbones": "composer.api",
@@ -43,6 +46,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "Annealed",
     "ComposedModule",
     "ComposerError",
     "Diagnostic",
@@ -59,6 +63,7 @@ __all__ = [
     "WeightsError",
     "anneal",
     "build",
+    "diff",
     "features",
     "graph",
     "layer",

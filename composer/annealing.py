@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 from torch import nn
 
 
-@runtime_checkable
 class Annealed(Protocol):
     """A module with something that follows the epochs. Its state belongs in buffers, so that checkpoints keep it."""
 
@@ -27,4 +26,6 @@ def anneal(model: nn.Module, *, epoch: float) -> dict[str, float]:
     """
     if not epoch >= 0:
         raise ValueError(f"epoch={epoch} is negative; epochs count from 0")
-    return {path: module.anneal(epoch) for path, module in model.named_modules() if isinstance(module, Annealed)}
+    # Of the class: a child may be called `anneal`, and a compiled module hands on the names of what it holds.
+    found = [(path, one) for path, one in model.named_modules() if callable(getattr(type(one), "anneal", None))]
+    return {path: cast(Annealed, module).anneal(epoch) for path, module in found}

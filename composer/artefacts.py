@@ -49,7 +49,7 @@ def lock(graph: Graph, seed: int, report: LoadReport | None = None, weights_file
         "python": platform.python_version(),
         "seed": seed,
         "parameters": graph.num_parameters,
-        "files": {_portable(name): digest for name, digest in graph.spec.digests().items()},
+        "files": {zoo.portable(name): digest for name, digest in graph.spec.digests().items()},
         "plugins": {
             plugin.name: {"version": plugin.version, "sha256": plugin.sha256}
             for plugin in registry.plugin_versions()
@@ -61,9 +61,3 @@ def lock(graph: Graph, seed: int, report: LoadReport | None = None, weights_file
     if report:
         written["weights"] = {"source": weights_file, "require": "all"}
     return {**written, "lock": {key: value for key, value in record.items() if value != {}}}
-
-
-def _portable(name: str) -> str:
-    """A file's name as it would be on another machine, where it travels with composer."""
-    path, home = Path(name), zoo.folder()
-    return f"specs/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else name

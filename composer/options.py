@@ -21,6 +21,9 @@ def _odd(value: int) -> int:
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Of a convolution: one number, or one for rows and one for columns.
+Size = PositiveInt | tuple[PositiveInt, PositiveInt]
+Padding = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt]
 Probability = Annotated[float, Field(ge=0, le=1)]
 OddInt = Annotated[int, Field(gt=0, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_odd)]
 
@@ -130,11 +133,13 @@ __all__ = [
     "STRICT",
     "NonNegativeInt",
     "OddInt",
+    "Padding",
     "PositiveFloat",
     "PositiveInt",
     "Probability",
     "Signature",
     "SignatureProblem",
+    "Size",
     "ValidationError",
     "describe_problem",
     "options_model",

@@ -18,7 +18,8 @@ def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
 
     Values have the batch first and their shapes are those that each mechanism documents; several passes are joined
     along the batch. Each is computed beside the forward pass, without gradients: outputs stay the same bit for bit,
-    batch statistics and random numbers too, and softmax attention stays fused.
+    batch statistics and random numbers too, and softmax attention stays fused. Compiled code may run no hooks; where it
+    ran none, leaving the block raises ValueError.
 
     >>> from composer.mechanisms.se import SqueezeExcitation
     >>> model = nn.Sequential(SqueezeExcitation(8))
@@ -28,12 +29,26 @@ def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     {'0': (2, 8, 1, 1)}
     """
     values: dict[str, Tensor] = {}
-    handles = [module.register_forward_pre_hook(_recorder(path, values)) for path, module in _mechanisms(model)]
+    found = _mechanisms(model)
+    handles = [module.register_forward_pre_hook(_recorder(path, values)) for path, module in found]
     try:
         yield values
     finally:
         for handle in handles:
             handle.remove()
+    compiled = [path for path, _ in found if _is_compiled(model, path)]
+    if compiled and values.keys().isdisjoint(compiled):
+        raise ValueError(
+            f"composer.record: compiled code gave no values of `{compiled[0]}`; record the module that was compiled, "
+            'or run the block inside `torch.compiler.set_stance("force_eager")`'
+        )
+
+
+def _is_compiled(model: nn.Module, path: str) -> bool:
+    """Whether a module, or one around it, went through torch.compile."""
+    names = path.split(".") if path else []
+    around = [model.get_submodule(".".join(names[:count])) for count in range(len(names) + 1)]
+    return any("_orig_mod" in one._modules or one._compiled_call_impl is not None for one in around)
 
 
 def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -106,7 +106,9 @@ def cat() -> Path:
 
 @pytest.fixture
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names registered in the test are gone after it."""
+    """Names registered in the test are gone after it, and plugin files are read anew."""
+    for name in [one for one in sys.modules if one.startswith("composer_plugin_")]:
+        monkeypatch.delitem(sys.modules, name)
     registry.load_plugins()
     state = registry._state
     for name in ("entries", "plugins"):

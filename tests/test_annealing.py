@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
 
 import composer
+from composer.mechanisms.dynconv import DynamicConv
 
 RULE = {"use": "dynconv", "replace": "layer4.*.conv2"}
 SPEC = {"backbone": "resnet18", "vars": {"num_classes": 3}, "attention": [RULE]}
@@ -25,7 +27,7 @@ def test_checkpoints_and_copies_keep_it():
     composer.anneal(model, epoch=5)
     other = composer.build(SPEC)
     other.load_state_dict(model.state_dict())
-    for twin in (other, copy.deepcopy(model)):
+    for twin in (other, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert twin.get_buffer("layer4.1.conv2.temperature").item() == 15.5
 
 
@@ -57,7 +59,25 @@ def test_a_compiled_network_follows_without_compiling_anew():
     assert len(graphs) == 1
 
 
+def test_wrapped_and_compiled_networks():
+    conv = DynamicConv(8, 8)
+    torch.nn.Module.register_module(holder := torch.nn.Module(), "anneal", torch.nn.Identity())
+    parts = {"wrapped": torch.nn.DataParallel(conv), "compiled": torch.compile(DynamicConv(8, 8)), "holder": holder}
+    found = composer.anneal(torch.nn.ModuleDict(parts), epoch=5)
+    assert found == {"wrapped.module": 15.5, "compiled._orig_mod": 15.5}
+    assert conv.temperature.item() == 15.5
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_in_other_precisions(dtype):
+    conv = DynamicConv(8, 8).to(dtype)
+    composer.anneal(conv, epoch=5)
+    assert conv.temperature == 15.5
+    assert conv(torch.randn(2, 8, 4, 4, dtype=dtype)).dtype == dtype
+
+
 def test_without_such_modules_and_with_a_negative_epoch():
     assert composer.anneal(torch.nn.Linear(2, 2), epoch=3) == {}
-    with pytest.raises(ValueError, match="epochs count from 0"):
-        composer.anneal(torch.nn.Linear(2, 2), epoch=-1)
+    for epoch in (-1, float("nan")):
+        with pytest.raises(ValueError, match="epochs count from 0"):
+            composer.anneal(torch.nn.Linear(2, 2), epoch=epoch)

@@ -20,7 +20,8 @@ ALLOWED = {
     "registry.py": {"pydantic", "composer.errors", "composer.options"},
     "spec": {"pydantic", "yaml", "composer.errors", "composer.options", "composer.spec"},
     "layers": {"torch", "einops", "composer.registry", "composer.options", "composer.layers"},
-    "mechanisms": {"torch", "einops", "composer.registry", "composer.options", "composer.mechanisms"},
+    # Bounds of options are pydantic fields.
+    "mechanisms": {"torch", "einops", "pydantic", "composer.registry", "composer.options", "composer.mechanisms"},
     "dag": {
         "torch",
         "networkx",
@@ -30,6 +31,7 @@ ALLOWED = {
         "composer.spec",
         "composer.dag",
     },
+    "draw": {"composer.dag", "composer.draw", "composer.errors"},
     "compile": {"torch", "composer.errors", "composer.dag", "composer.compile", "composer.spec"},
     "weights": {
         "torch",
@@ -39,6 +41,26 @@ ALLOWED = {
         "composer.dag",
         "composer.compile",
         "composer.weights",
+    },
+    "lines.py": {"rich"},
+    "alike.py": {"composer.dag"},
+    "summary": {
+        "torch",
+        "composer.alike",
+        "composer.compile",
+        "composer.dag",
+        "composer.errors",
+        "composer.lines",
+        "composer.spec",
+        "composer.summary",
+    },
+    "difference": {
+        "composer.alike",
+        "composer.api",
+        "composer.dag",
+        "composer.difference",
+        "composer.lines",
+        "composer.summary",
     },
 }
 

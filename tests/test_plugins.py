@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import composer
-from composer import registry
+from composer import contract, registry
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -66,6 +66,24 @@ def test_the_example_in_one_file():
     gate = model.layer1.get_submodule("0.pixel_gate")
     features = torch.randn(2, 64, 5, 7)
     assert torch.equal(gate(features), features * gate.attention(features))
+
+
+def test_a_plugin_is_shown_checked_and_recorded_like_a_mechanism_of_composer(run):
+    path = EXAMPLES / "pixel_gate.py"
+    shown = run("show", "pixel_gate", "--plugin", path, "--at", 64, 14, 14)
+    assert shown.code == 0, shown.err
+    for part in ("y = x * sigmoid(W * x)", "kernel_size", "3,137 parameters", "{use: pixel_gate, after: branch}"):
+        assert part in shown.out
+    quick = [name for name in contract.CHECKS if name != "ONNX" and not name.startswith("torch")]
+    subject = contract.Subject(registry.get("pixel_gate"), {"kernel_size": 3})
+    found = {name: contract.verdict(subject, name, contract.CHECKS[name]) for name in quick}
+    assert {name: one for name, one in found.items() if one.status != "ok"} == {}
+    model, x = composer.build(spec("pixel_gate")).eval(), torch.randn(2, 3, 64, 64)
+    with composer.record(model) as values:
+        y = model(x)
+    assert torch.equal(y, model(x))
+    assert len(values) == 8
+    assert values["layer1.0.pixel_gate"].shape == (2, 1, 16, 16)
 
 
 def test_two_files_of_one_name(plugin):

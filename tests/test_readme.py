@@ -18,6 +18,9 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+EXPERIMENTS = "The papers' experiments"
+
+
 def fence(section: str, language: str, index: int = 0) -> str:
     text = README.split(f"\n## {section}\n")[1].split("\n## ")[0]
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[index]
@@ -48,6 +51,13 @@ def test_the_main_job_prints_the_figures_of_the_picture(run, monkeypatch):
     assert result.code == 0
     _, _, places, parameters, _ = re.split(r"\s{2,}", result.out.splitlines()[-1])
     assert f"{places} places, {parameters} parameters" in README
+
+
+def test_the_tables_of_the_reading_page(run):
+    summary, difference = (fence("Reading a network", "", index) for index in (0, 1))
+    printed = run("summary", "papers/cbam/resnet50", "--columns", "op,count,output,parameters,macs,memory").out
+    assert all(line in printed.splitlines() for line in summary.splitlines() if line != "…")
+    assert run("diff", "resnext50_32x4d", "papers/sk/resnext50_32x4d").out.startswith(difference)
 
 
 def test_the_python_of_the_tour(tmp_path, monkeypatch, capsys):
@@ -102,6 +112,22 @@ def test_every_mechanism_is_in_the_table(entry):
     formula = re.search(r"^Params:\s+(.*)$", entry.doc, re.MULTILINE)[1].partition(";")[0].strip()
     (row,) = re.findall(rf"^\| `{entry.name}` \|.*$", README, re.MULTILINE)
     assert row.startswith(f"| `{entry.name}` | {entry.kind} | {formula} | pass")
+
+
+def test_the_commands_of_the_pictures(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for line in fence("Pictures", "sh").splitlines():
+        result = run(*shlex.split(line, comments=True)[1:])
+        assert result.code == 0, (line, result.err)
+    assert [path.name for path in sorted(Path().iterdir())] == ["cbam.svg", "stage.svg"]
+    for target in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / target).is_file(), target
+
+
+def test_the_commands_of_the_experiments(run):
+    rows, costs = (run(*shlex.split(line, comments=True)[1:]) for line in fence(EXPERIMENTS, "sh").splitlines())
+    assert len(rows.out.splitlines()) == 1 + len(composer.list_papers(table="3.3", architecture="ResNet-50"))
+    assert "papers/eca/resnet50_se_var1,3.1,ResNet-50,SE-Var-1,25557032,4089184256,76.0,," in costs.out.splitlines()
 
 
 def test_the_python_of_the_mechanisms():

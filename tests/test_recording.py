@@ -94,3 +94,26 @@ def test_modules_of_other_networks_and_those_without_values():
     with composer.record(model) as values:
         model(torch.randn(2, 8, 5, 5))
     assert list(values) == ["1.0"]
+
+
+@pytest.mark.parametrize("compiled", ["wrapped", "in place", "a part"])
+def test_compiled_code_that_runs_no_hooks_is_not_taken_for_a_network_without_attention(compiled):
+    torch.compiler.reset()
+    model = network = build(CBAM).eval()
+    if compiled == "wrapped":
+        network = torch.compile(model, backend="eager")
+    elif compiled == "in place":
+        model.compile(backend="eager")
+    else:
+        model.layer4 = torch.compile(model.layer4, backend="eager")
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        network(x)
+        with pytest.raises(ValueError, match="record the module that was compiled"), composer.record(network):
+            network(x)
+        with torch.compiler.set_stance("force_eager"), composer.record(network) as values:
+            network(x)
+    assert len(values) == 4
+    with composer.record(torch.compile(nn.Sequential(nn.ReLU()))) as values:
+        pass
+    assert values == {}

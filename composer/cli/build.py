@@ -95,6 +95,8 @@ def command(
 
 def summary(graph: Graph) -> dict[str, Any]:
     """What was composed, as plain JSON values."""
+    from composer.dag.notes import notes
+
     plain = graph.plain
     return {
         "ok": True,
@@ -105,6 +107,7 @@ def summary(graph: Graph) -> dict[str, Any]:
         "macs": graph.num_macs,
         "without_attention": {"parameters": plain.num_parameters, "macs": plain.num_macs},
         "smallest_training_batch": 2 if graph.refusing_one else 1,
+        "notes": notes(graph),
         "rules": [
             {
                 "use": added.rule.use or "",
@@ -121,7 +124,9 @@ def summary(graph: Graph) -> dict[str, Any]:
 
 def print_summary(graph: Graph) -> None:
     """What was composed, for people."""
-    from composer.cli.tables import print_table, share, thousands
+    from composer.cli.tables import print_table
+    from composer.dag.notes import notes
+    from composer.lines import share, thousands
 
     plain = graph.plain
     parameters, macs = graph.num_parameters, graph.num_macs
@@ -131,9 +136,8 @@ def print_summary(graph: Graph) -> None:
     for label, total, base in (("parameters", parameters, plain.num_parameters), ("MACs", macs, plain.num_macs)):
         by_attention = f"  ({total - base:+,}, {share(total - base, base)}, by attention)" if graph.added else ""
         print(f"{label:<11} {thousands(total)}{by_attention}")
-    if graph.refusing_one:
-        path, reason = next(iter(graph.refusing_one.items()))
-        print(f"training needs batches of at least 2: {len(graph.refusing_one)} places such as {path} ({reason})")
+    for note in notes(graph):
+        print(note)
     if graph.added:
         print()
         rows = [

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from composer import registry
 from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, print_json, say
 from composer.cli.tables import print_table
-from composer.errors import Diagnostic, InputError, did_you_mean
+from composer.errors import Diagnostic, InputError, did_you_mean, one_of
+from composer.options import ValidationError, describe_problem, validate_options
+from composer.spec.yaml import parse_value
 
 if TYPE_CHECKING:
     from composer.contract import Verdict
@@ -22,6 +24,9 @@ def command(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME|FILE]...", help="Mechanisms, or plugin files; all if none.")
     ] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--with", metavar="OPTION=VALUE", help="Check it with an option. Repeatable.")
+    ] = None,
     plugin: Plugins = None,
     format: FormatOption = Format.TEXT,
     quiet: Quiet = False,
@@ -31,13 +36,13 @@ def command(
 
     Exits with 1 where a check fails. A refusal is a mechanism's own word that it does not do something, and why.
     """
-    wanted = _entries(names or [])
+    wanted = [(entry, _options(entry, options or [])) for entry in _entries(names or [])]
     from composer import contract
 
     results = {}
-    for entry in wanted:
+    for entry, values in wanted:
         say(context, f"checking {entry.name} …")
-        results[entry.name] = list(contract.run(contract.Subject(entry)))
+        results[entry.name] = list(contract.run(contract.Subject(entry, values)))
     if format is Format.JSON:
         print_json({name: [vars(one) for one in found] for name, found in results.items()})
     elif len(results) == 1:
@@ -52,6 +57,23 @@ def command(
 def _row(name: str, found: list[Verdict]) -> tuple[str, str, str]:
     others = [f"{one.check}: {one.status}, {one.detail}" for one in found if one.status != "ok"]
     return name, f"{len(found) - len(others)} of {len(found)}", "; ".join(others)
+
+
+def _options(entry: Entry, written: list[str]) -> dict[str, Any]:
+    """The options that a mechanism is checked with. Raises InputError for one it does not take, or lacks."""
+    pairs = [text.partition("=") for text in written]
+    try:
+        return validate_options(entry.options, {name: parse_value(value) for name, _, value in pairs})
+    except ValidationError as error:
+        record = error.errors()[0]
+        name = str(record["loc"][0])
+        known = {
+            "missing": f"`{entry.name}` needs `{name}`",
+            "extra_forbidden": f"`{entry.name}` has no option `{name}`",
+        }
+        text = known.get(record["type"], f"`{name}` of `{entry.name}`: {describe_problem(record)}")
+        help = (f"its options are {one_of(entry.options.model_fields)}; give one with `--with OPTION=VALUE`",)
+        raise InputError(Diagnostic("option-type", text, help=help)) from error
 
 
 def _entries(names: list[str]) -> list[Entry]:

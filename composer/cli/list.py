@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
 
-from composer.cli.options import Plugins, Quiet, Verbose, note_format, print_json, say
+from composer.cli.options import Plugins, Quiet, TableFormat, TableFormatOption, Verbose, print_json, say
 from composer.cli.tables import magnitude, print_csv, print_markdown, print_table
 
 
@@ -24,16 +25,8 @@ class What(enum.StrEnum):
     KEYS = "keys"
 
 
-class ListFormat(enum.StrEnum):
-    """How a list is printed."""
-
-    TEXT = "text"
-    JSON = "json"
-    CSV = "csv"
-    MD = "md"
-
-
-NUMBERS = ("top1", "images_per_second", "parameters", "macs")
+MEASURED = ("top1", "images_per_second", "note")
+NUMBERS = ("parameters", "macs", "top1", "images_per_second")
 ROW = "Papers only: rows of a results table"
 
 
@@ -49,9 +42,7 @@ def command(
         typer.Option("--cost/--no-cost", help="Parameters and MACs of each network, which takes a while; on for md."),
     ] = None,
     plugin: Plugins = None,
-    format: Annotated[ListFormat, typer.Option("--format", help="How to print.", callback=note_format)] = (
-        ListFormat.TEXT
-    ),
+    format: TableFormatOption = TableFormat.TEXT,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -65,9 +56,9 @@ def command(
     if cost and not networks:
         raise typer.BadParameter("`--cost` is for `composer list backbones` and `composer list papers`")
     wanted = [one for one in What if one is not What.ALL] if what is What.ALL else [what]
-    with_cost = cost if cost is not None else format is ListFormat.MD and networks
+    with_cost = cost if cost is not None else format is TableFormat.MD and networks
     found = {one.value: _rows(one, pattern, filters, with_cost) for one in wanted}
-    if format is ListFormat.JSON:
+    if format is TableFormat.JSON:
         print_json(found if what is What.ALL else found[what.value])
         return
     for index, (name, rows) in enumerate(found.items()):
@@ -109,16 +100,22 @@ def _with_cost(rows: list[dict[str, Any]], cost: bool) -> list[dict[str, Any]]:
     from composer.costs import costs
 
     found = costs(row["name"] for row in rows)
-    return [{**row, "parameters": found[row["name"]].parameters, "macs": found[row["name"]].macs} for row in rows]
+    return [_with_columns(row, asdict(found[row["name"]])) for row in rows]
 
 
-def _print(rows: Sequence[dict[str, Any]], format: ListFormat) -> None:
-    if format is ListFormat.CSV:
+def _with_columns(row: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
+    """A row with its cost, what was measured behind it."""
+    measured = {key: value for key, value in row.items() if key in MEASURED}
+    return {**{key: value for key, value in row.items() if key not in MEASURED}, **cost, **measured}
+
+
+def _print(rows: Sequence[dict[str, Any]], format: TableFormat) -> None:
+    if format is TableFormat.CSV:
         print_csv(rows)
         return
     heads = [head for head in rows[0] if any(row[head] is not None for row in rows)]
     cells = [[_cell(head, row[head]) for head in heads] for row in rows]
-    (print_markdown if format is ListFormat.MD else print_table)(heads, cells, NUMBERS)
+    (print_markdown if format is TableFormat.MD else print_table)(heads, cells, NUMBERS)
 
 
 def _cell(head: str, value: Any) -> str:

@@ -36,6 +36,15 @@ class Format(enum.StrEnum):
     JSON = "json"
 
 
+class TableFormat(enum.StrEnum):
+    """How a table is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    MD = "md"
+    CSV = "csv"
+
+
 AnyFormat = TypeVar("AnyFormat", bound=enum.StrEnum)
 
 
@@ -72,6 +81,7 @@ Plugins = Annotated[
     typer.Option("--plugin", metavar="FILE", help="A Python file with mechanisms. Repeatable.", callback=_load_plugins),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print.", callback=note_format)]
+TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="How to print.", callback=note_format)]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 Seed = Annotated[int, typer.Option(help="Weights depend on it and on nothing else.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

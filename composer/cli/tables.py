@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from composer.lines import Line, plain
+
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
     """One table on stdout; columns named in `right` are aligned to the right."""
@@ -49,11 +51,11 @@ def magnitude(number: int) -> str:
     return f"{number / 1e9:.2f} G" if number >= 1e9 else f"{number / 1e6:.2f} M"
 
 
-def thousands(number: int, *, signed: bool = False) -> str:
-    """A count as people read it: 1,234,567."""
-    return f"{number:+,}" if signed else f"{number:,}"
-
-
-def share(part: int, whole: int) -> str:
-    """A part of a whole in percent."""
-    return f"{100 * part / whole:+.2f} %" if whole else "–"
+def print_lines(lines: Iterable[Line]) -> None:
+    """Lines on stdout: styled on a terminal, plain in a pipe, and cut in neither."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        print(plain(lines))
+        return
+    for line in lines:
+        console.print(Text.assemble(*line), soft_wrap=True)

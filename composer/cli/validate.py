@@ -27,17 +27,23 @@ def command(
         try:
             spec = load_spec(source, sets, root)
             from composer.api import graph
+            from composer.dag.notes import notes
 
             found = graph(spec)
+            said = notes(found)
         except ComposerError as error:
             failed.append(error)
             results.append({"spec": source, "ok": False, "errors": [one.to_json() for one in error.diagnostics]})
             if format is Format.TEXT:
                 typer.echo(error, err=True)
         else:
-            results.append({"spec": source, "ok": True, "name": spec.name, "parameters": found.num_parameters})
+            results.append(
+                {"spec": source, "ok": True, "name": spec.name, "parameters": found.num_parameters, "notes": said}
+            )
             if format is Format.TEXT:
                 print(f"{source}: fine, {found.num_parameters:,} parameters")
+                for note in said:
+                    print(f"  {note}")
     if format is Format.JSON:
         print_json(results)
     if failed:

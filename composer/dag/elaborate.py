@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +16,7 @@ from composer.dag.names import RESERVED, can_name_node
 from composer.dag.numbered import NotASequence, numbered
 from composer.dag.order import Cycle, check_use, node_of, running_order, written_inputs
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
+from composer.dag.unfinished import Missing, Unfinished, circle
 from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
 from composer.registry import Entry
 from composer.spec.check import MAX_DEPTH, check_arguments
@@ -28,8 +30,20 @@ def elaborate(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     return _Elaboration(spec, limits, inference).root()
 
 
+def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Unfinished]:
+    """Scopes by path as far as they can be elaborated: those with mistakes in them, and the whole network as ""."""
+    elaboration = _Elaboration(spec, limits, inference)
+    with contextlib.suppress(GraphError):
+        elaboration.root()
+    return elaboration.unfinished
+
+
 class _Stop(Exception):
-    """A part cannot be elaborated; its problem has been noted."""
+    """A part cannot be elaborated; its problems have been noted. `lacking` is the copy that could not be made."""
+
+    def __init__(self, *problems: Diagnostic, lacking: Mapping[str, Missing] | None = None) -> None:
+        super().__init__(*problems)
+        self.problems, self.lacking = problems, lacking or {}
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,7 @@ class _Elaboration:
     limits: Limits
     infer: Inference
     problems: dict[tuple[Any, ...], Diagnostic] = field(default_factory=dict)
+    unfinished: dict[str, Unfinished] = field(default_factory=dict)
     num_nodes: int = 0
     num_parameters: int = 0
 
@@ -84,7 +99,7 @@ class _Elaboration:
         for problem in problems:
             # The same line fails in every instance of its block: once is enough.
             self.problems.setdefault((problem.code, problem.location or problem.message), problem)
-        return _Stop()
+        return _Stop(*problems)
 
     def root(self) -> Scope:
         spec = self.spec
@@ -129,6 +144,9 @@ class _Elaboration:
             text = f"blocks nest deeper than {MAX_DEPTH}; `{body.block}` probably contains itself"
             raise self.note(body.origin.problem("depth", text, key=True, path=f"{body.path[:60]}…"))
         written = written_inputs(body.specs, next(iter(body.inputs)))
+        nodes: dict[str, Node] = {}
+        outputs = dict(body.outputs)
+        scope = Scope(body.block, body.path, body.inputs, nodes, outputs)
         try:
             order = running_order(written)
         except Cycle as cycle:
@@ -136,17 +154,18 @@ class _Elaboration:
             text = f"nodes feed one another in a circle: {trail}"
             where = body.origin / "nodes" / cycle.nodes[0]
             label = f"takes `{cycle.nodes[-1]}`, which depends on it"
-            raise self.note(where.problem("cycle", text, label, key=True, path=body.path)) from None
-        nodes: dict[str, Node] = {}
-        outputs = dict(body.outputs)
-        scope = Scope(body.block, body.path, body.inputs, nodes, outputs)
+            problem = where.problem("cycle", text, label, key=True, path=body.path)
+            self.unfinished[body.path] = circle(scope, body.specs, written, problem, cycle.nodes[0])
+            raise self.note(problem) from None
         failed: set[str] = set()
+        missing: dict[str, Missing] = {}
         # The last child stands for an inline repeat, which is no node itself.
         last: dict[str, str] = {}
+        self.unfinished[body.path] = Unfinished(scope, missing)
         for name in order:
+            references = tuple(last.get(reference, reference) for reference in written[name])
             try:
                 if failed.isdisjoint(map(node_of, written[name])):
-                    references = tuple(last.get(reference, reference) for reference in written[name])
                     step = self.step(scope, body, name, references)
                     if body.specs[name].inline:
                         last[name] = self.inlined(body.specs[name], step, nodes, {*body.specs, *body.inputs})
@@ -154,8 +173,11 @@ class _Elaboration:
                         nodes[name] = self.node(body.specs[name], step)
                 else:
                     failed.add(name)
-            except _Stop:
+                    missing[name] = Missing(body.specs[name], references, failed=False)
+            except _Stop as stop:
                 failed.add(name)
+                missing |= stop.lacking or {name: Missing(body.specs[name], references, True, stop.problems)}
+                last[name] = list(missing)[-1]
         if failed:
             raise _Stop
         for output, reference in body.outputs.items():
@@ -164,6 +186,8 @@ class _Elaboration:
                 del outputs[output]
         if problems := list(check_use(scope, written, body.origin)):
             self.note(*problems)
+        if body.path:
+            del self.unfinished[body.path]
         return scope
 
     def has_output(self, scope: Scope, body: _Body, output: str) -> bool:
@@ -292,7 +316,13 @@ class _Elaboration:
             return Node(step.name, step.path, step.origin, step.references[:1], None, step.tensors[0], sites)
         inputs = {"input" if index == 0 else f"input_{index}": tensor for index, tensor in enumerate(step.tensors)}
         nodes: dict[str, Node] = {}
-        last = self.copies(spec, replace(step, references=tuple(inputs)), count, f"{step.path}.", nodes, set(inputs))
+        inside = replace(step, references=tuple(inputs))
+        try:
+            last = self.copies(spec, inside, count, f"{step.path}.", nodes, set(inputs))
+        except _Stop as stop:
+            scope = Scope("repeat", step.path, inputs, nodes, dict(zip(["output"], stop.lacking, strict=False)))
+            self.unfinished[step.path] = Unfinished(scope, stop.lacking)
+            raise _Stop(*stop.problems) from None
         scope = Scope("repeat", step.path, inputs, nodes, {"output": last})
         return Node(step.name, step.path, step.origin, step.references, scope, nodes[last].tensor, sites)
 
@@ -314,7 +344,12 @@ class _Elaboration:
             if current in nodes or current in taken:
                 help = ('count in it: `as: "unit${index}"`',)
                 raise self.note(step.problem_at("as", "name", f"two nodes are called `{current}`", help=help))
-            nodes[current] = node = self.node(child_spec, replace(child, name=current, path=f"{prefix}{current}"))
+            try:
+                node = self.node(child_spec, replace(child, name=current, path=f"{prefix}{current}"))
+            except _Stop as stop:
+                lacking = {current: Missing(child_spec, child.references, True, stop.problems)}
+                raise _Stop(lacking=lacking) from None
+            nodes[current] = node
             if not isinstance(node.output, TensorSpec):
                 raise self.note(step.problem_at("repeat", "repeat", "a block with several outputs cannot repeat"))
             tensor = node.output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import torch
@@ -22,6 +22,9 @@ from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec, num_pa
 from composer.errors import Diagnostic, GraphError
 from composer.spec.load import Spec
 from composer.spec.model import Rule
+
+if TYPE_CHECKING:
+    from composer.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,12 @@ class Graph:
                 found[node.path] = reason
         return found
 
+    def summary(self) -> Summary:
+        """Its nodes as a table, folded by repeats, with what they cost and what attention added."""
+        from composer.summary import summarise
+
+        return summarise(self)
+
     def networkx(self) -> nx.DiGraph[str]:
         """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,
         macs, rule, sites and line; each edge `index`, the list of inputs it feeds. The graph's own attribute `outputs`
@@ -129,6 +138,17 @@ class Graph:
         for path, macs in self.macs.items():
             flat.nodes[path]["macs"] = macs
         return flat
+
+    def show(self) -> None:
+        """Show a picture in the notebook that asks, or else in the browser."""
+        from composer.draw.show import show_graph
+
+        show_graph(self)
+
+    def _repr_html_(self) -> str:
+        from composer.draw.show import graph_html
+
+        return graph_html(self)
 
     def to_json(self) -> dict[str, Any]:
         """The flat graph as plain JSON values."""

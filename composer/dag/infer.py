@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,6 +118,8 @@ def _check_arity(entry: Entry, found: int) -> None:
 def _first_words(error: Exception, name: str) -> str:
     text = next(iter(str(error).splitlines()), "") or type(error).__name__
     text = text.removeprefix(f"{name}: ")
+    if re.search(r"[Oo]verflow(ed|.*unpacking)", text):
+        return "a tensor of it would be larger than any memory; use smaller numbers"
     return text if isinstance(error, ValueError | RuntimeError) else f"{type(error).__name__}: {text}"
 
 

@@ -24,17 +24,25 @@ from composer.spec.origin import EvaluationError, Origin, evaluate
 
 def place(root: Scope, spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network with every rule applied, in order. Raises GraphError with the problems of all rules."""
-    problems: list[Diagnostic] = []
-    for number, (rule, origin) in enumerate(spec.rules):
-        try:
-            root = _Placement(rule, origin, number, spec.vars, inference).apply(root)
-        except GraphError as error:
-            problems += error.diagnostics
-        if problem := limits.problem(sum(1 for _ in root.walk()), root.num_parameters, origin):
-            raise GraphError(problem)
+    root, problems = place_what_fits(root, spec, limits, inference)
     if problems:
         raise GraphError(problems)
     return root
+
+
+def place_what_fits(root: Scope, spec: Spec, limits: Limits, inference: Inference) -> tuple[Scope, list[Diagnostic]]:
+    """The network with every rule applied that can be, and the problems of the others."""
+    problems: list[Diagnostic] = []
+    for number, (rule, origin) in enumerate(spec.rules):
+        try:
+            placed = _Placement(rule, origin, number, spec.vars, inference).apply(root)
+        except GraphError as error:
+            problems += error.diagnostics
+            continue
+        if problem := limits.problem(sum(1 for _ in placed.walk()), placed.num_parameters, origin):
+            return root, [problem]
+        root = placed
+    return root, problems
 
 
 class WrongPlace(Exception):

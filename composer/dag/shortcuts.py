@@ -38,4 +38,4 @@ class Shortcuts(TorchFunctionMode):
 def _fits(x: Tensor, *others: Any) -> bool:
     """Whether batch norm has nothing to refuse; where it has, its own words are wanted."""
     tensors = (one for one in others if isinstance(one, Tensor))
-    return x.ndim > 1 and x.shape[0] > 1 and all(one.shape == x.shape[1:2] for one in tensors)
+    return x.ndim > 1 and x.numel() > x.shape[1] and all(one.shape == x.shape[1:2] for one in tensors)

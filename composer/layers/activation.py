@@ -1,4 +1,4 @@
-"""Element-wise activations, and the layers that change nothing or switch elements off. Any shape -> the same shape."""
+"""Element-wise activations, and layers that scale, switch off or change nothing. Any shape -> the same shape."""
 
 from __future__ import annotations
 
@@ -111,3 +111,9 @@ class DropPath(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+@layer("scale", kind="other")
+def scale(x: Tensor, *, factor: float) -> Tensor:
+    """factor * x"""
+    return x * factor

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from composer.mechanisms.bam_channel import BAMChannel
-from composer.mechanisms.bam_spatial import BAMSpatial
+from composer.mechanisms.bam_spatial import BAMSpatial, Dilation
 from composer.mechanisms.pooled_norm import PooledNorm
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -38,7 +38,7 @@ class BAM(nn.Module):
         channels: int,
         *,
         reduction: PositiveInt = 16,
-        dilation: PositiveInt = 4,
+        dilation: Dilation = 4,
         fuse: Literal["multiply", "add"] = "multiply",
         norm: PooledNorm = "batch",
     ):

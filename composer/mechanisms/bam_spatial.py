@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from torch import Tensor, nn
 
 from composer.options import PositiveInt
 from composer.registry import mechanism
+
+# A step larger than the map sees nothing but the zeros around it.
+Dilation = Annotated[int, Field(gt=0, le=1024)]
 
 
 @mechanism("bam_spatial", kind="spatial", place={"after": "stage", "where": "not last"})
@@ -24,7 +30,7 @@ class BAMSpatial(nn.Module):
     585
     """
 
-    def __init__(self, channels: int, *, reduction: PositiveInt = 16, dilation: PositiveInt = 4):
+    def __init__(self, channels: int, *, reduction: PositiveInt = 16, dilation: Dilation = 4):
         super().__init__()
         hidden = max(1, channels // reduction)
         self.conv1 = nn.Conv2d(channels, hidden, 1)

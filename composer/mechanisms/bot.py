@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from composer.mechanisms.mhsa import dim_of_heads, full_precision
-from composer.options import PositiveInt
+from composer.mechanisms.divisors import dim_of_heads
+from composer.mechanisms.mhsa import full_precision
+from composer.options import PositiveInt, Size
 from composer.registry import mechanism
 
 
@@ -35,10 +36,10 @@ class BottleneckSelfAttention(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
+        out_channels: PositiveInt,
         height: int,
         width: int,
-        stride: int | tuple[int, int] = 1,
+        stride: Size = 1,
         *,
         num_heads: PositiveInt = 4,
     ):
@@ -59,7 +60,8 @@ class BottleneckSelfAttention(nn.Module):
             wanted = "×".join(map(str, self.size))
             raise ValueError(f"bot: built for maps of {wanted}, found {found}; build it for that size")
         qkv = rearrange(self.qkv(x), "b (three m p) h w -> three b m (h w) p", three=3, m=self.num_heads)
-        return qkv.unbind(0)
+        # Attention runs fused only where the values of a head stand side by side, as they do in channels_last.
+        return (qkv if qkv.stride(-1) == 1 else qkv.contiguous()).unbind(0)
 
     def _positions(self, q: Tensor) -> Tensor:
         """What rows and columns add to the logits, b heads n n."""
@@ -68,17 +70,24 @@ class BottleneckSelfAttention(nn.Module):
         columns = torch.einsum("bmhwp,wlp->bmhwl", q, self.column[self._columns])
         return rearrange(rows.unsqueeze(-1) + columns.unsqueeze(-2), "b m h w k l -> b m (h w) (k l)")
 
-    def attention(self, x: Tensor) -> Tensor:
-        """Who looks at whom, b heads n n, at least float32; rows sum to 1."""
-        q, k, _ = self._heads(x)
+    def _weights(self, q: Tensor, k: Tensor) -> Tensor:
         precise = torch.promote_types(q.dtype, torch.float32)
-        with full_precision(x):
+        with full_precision(q):
             logits = torch.einsum("bmip,bmjp->bmij", q.to(precise) * self.head_dim**-0.5, k.to(precise))
         return (logits + self._positions(q)).softmax(-1)
 
+    def attention(self, x: Tensor) -> Tensor:
+        """Who looks at whom, b heads n n, at least float32; rows sum to 1."""
+        q, k, _ = self._heads(x)
+        return self._weights(q, k)
+
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self._heads(x)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=self._positions(q).to(q.dtype))
+        if torch.onnx.is_in_onnx_export():
+            # Its decomposition of fused attention with a mask lays the result out in another way than it was traced.
+            y = self._weights(q, k).to(v.dtype) @ v
+        else:
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=self._positions(q).to(q.dtype))
         return self.pool(y.transpose(2, 3).flatten(1, 2).unflatten(2, self.size))
 
 

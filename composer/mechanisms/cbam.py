@@ -17,7 +17,7 @@ class CBAM(nn.Module):
     Shape:   b c h w -> b c h w
     Math:    x' = x * sigmoid(M(mean_hw(x)) + M(max_hw(x)))        M(z) = W2 relu(W1 z),  d = max(1, c // r)
              y = x' * sigmoid(conv_k([mean_c(x'); max_c(x')]))
-    Params:  2cd + c + d + 2k² + 1
+    Params:  2cd + c + d + 2k² + 1;  2cd + 2k² without bias;  1 more with norm
     MACs:    4cd + 2k² h w
     Source:  Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018, eq. 1-3. arXiv:1807.06521
     Departs: biases are on; the authors' code has them in M only, and a batch norm behind conv_k (`norm`).

@@ -16,7 +16,7 @@ class SpatialAttention(nn.Module):
 
     Shape:   b c h w -> b c h w
     Math:    y = x * sigmoid(conv_k([mean_c(x); max_c(x)]))        conv_k: 2 -> 1, zero padded
-    Params:  2k² + 1;  2k² without bias, 2k² + 2 with norm
+    Params:  2k² + 1;  2k² without bias;  2k² + 2 with norm
     MACs:    2k² h w
     Source:  Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018, eq. 3. arXiv:1807.06521
     Departs: mean before max and a bias, as in the equation; `norm` follows the authors' code, which has a batch norm.

@@ -9,11 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from composer.mechanisms.divisors import check_groups
 from composer.mechanisms.splat import same_padding
-from composer.options import PositiveInt
+from composer.options import Padding, PositiveInt, Size
 from composer.registry import mechanism
-
-Pair = int | tuple[int, int]
 
 
 class ExpertConv2d(nn.Module):
@@ -25,24 +24,25 @@ class ExpertConv2d(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
-        kernel_size: Pair,
-        stride: Pair,
-        padding: Pair | None,
-        dilation: Pair,
+        out_channels: PositiveInt,
+        kernel_size: Size,
+        stride: Size,
+        padding: Padding | None,
+        dilation: Size,
         groups: int,
         bias: bool,
         num_experts: int,
     ):
         super().__init__()
+        check_groups("condconv", in_channels, out_channels, groups)
         rows, columns = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         self.shape = (out_channels, in_channels // groups, rows, columns)
         self.stride, self.dilation, self.groups = stride, dilation, groups
         self.padding = same_padding(kernel_size, dilation) if padding is None else padding
         self.weight = nn.Parameter(torch.empty(num_experts, math.prod(self.shape)))
         self.bias = nn.Parameter(torch.zeros(num_experts, out_channels)) if bias else None
-        for expert in self.weight.detach():
-            nn.init.kaiming_normal_(expert.view(self.shape), mode="fan_out", nonlinearity="relu")
+        # Each expert starts as a convolution of its own would (He et al.).
+        nn.init.normal_(self.weight, std=math.sqrt(2 / (out_channels * rows * columns)))
 
     def convolve(self, x: Tensor, mix: Tensor) -> Tensor:
         """b c h w and b experts -> b o h' w'"""
@@ -76,10 +76,10 @@ class ExpertConv2d(nn.Module):
 class CondConv(ExpertConv2d):
     """Convolve each sample with a kernel of its own, a sum of experts weighted by gates from the pooled input.
 
-    Shape:   b c h w -> b o h/s w/s
+    Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w
     Math:    y = (sum_i a_i W_i) * x        a = sigmoid(R mean_hw(x)),  R: c -> n
-    Params:  n k² o c / g + n (c + 1);  n o more with bias
-    MACs:    k² o c h w / g + n c + n k² o c / g
+    Params:  n k² o c / g + n (c + 1);  n o more with bias;  n (c + 1) less with a given router
+    MACs:    k² o c h' w' / g + n c + n k² o c / g;  n o more with bias;  n c less with a given router
     Source:  Yang et al., CondConv: Conditionally Parameterized Convolutions, NeurIPS 2019, eq. 1-2. arXiv:1904.04971
     Departs: nothing. The gates are not normalised.
 
@@ -93,12 +93,12 @@ class CondConv(ExpertConv2d):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int] = 3,
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | None = None,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
+        out_channels: PositiveInt,
+        kernel_size: Size = 3,
+        stride: Size = 1,
+        padding: Padding | None = None,
+        dilation: Size = 1,
+        groups: PositiveInt = 1,
         bias: bool = False,
         *,
         num_experts: PositiveInt = 8,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.mechanisms.condconv import ExpertConv2d
-from composer.options import NonNegativeInt, PositiveFloat, PositiveInt
+from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
 from composer.registry import mechanism
 
 
@@ -14,11 +14,11 @@ from composer.registry import mechanism
 class DynamicConv(ExpertConv2d):
     """Convolve each sample with a kernel of its own, a mean of experts weighted by attention over them.
 
-    Shape:   b c h w -> b o h/s w/s
+    Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w
     Math:    y = (sum_i a_i W_i) * x        a = softmax(W2 relu(W1 mean_hw(x)) / tau)
              W1: c -> d,  W2: d -> n,  d = max(1, c // r)
     Params:  n k² o c / g + c d + d + d n + n;  n o more with bias
-    MACs:    k² o c h w / g + c d + d n + n k² o c / g
+    MACs:    k² o c h' w' / g + c d + d n + n k² o c / g;  n o more with bias
     Source:  Chen et al., Dynamic Convolution: Attention over Convolution Kernels, CVPR 2020, eq. 2-3. arXiv:1912.03458
     Departs: the biases of W1 and W2 are on, as in common code.
 
@@ -34,12 +34,12 @@ class DynamicConv(ExpertConv2d):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int] = 3,
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | None = None,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
+        out_channels: PositiveInt,
+        kernel_size: Size = 3,
+        stride: Size = 1,
+        padding: Padding | None = None,
+        dilation: Size = 1,
+        groups: PositiveInt = 1,
         bias: bool = False,
         *,
         num_experts: PositiveInt = 4,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 from einops import rearrange
+from pydantic import Field
 from torch import Tensor, nn
 
 from composer.options import OddInt, PositiveFloat
@@ -28,7 +30,12 @@ class ECA(nn.Module):
     """
 
     def __init__(
-        self, channels: int, *, kernel_size: OddInt | None = None, gamma: PositiveFloat = 2.0, beta: float = 1.0
+        self,
+        channels: int,
+        *,
+        kernel_size: OddInt | None = None,
+        gamma: PositiveFloat = 2.0,
+        beta: Annotated[float, Field(allow_inf_nan=False)] = 1.0,
     ):
         super().__init__()
         if kernel_size is None:
@@ -49,10 +56,13 @@ class ECA(nn.Module):
 
 
 def adaptive_kernel_size(channels: int, gamma: float = 2.0, beta: float = 1.0) -> int:
-    """How many neighbouring channels a gate looks at.
+    """How many neighbouring channels a gate looks at. Raises ValueError for more than there can be.
 
     >>> [adaptive_kernel_size(c) for c in (4, 64, 128, 512, 2048)]
     [1, 3, 5, 5, 7]
     """
-    k = int(abs((math.log2(channels) + beta) / gamma))
-    return k if k % 2 else k + 1
+    k = abs((math.log2(channels) + beta) / gamma)
+    if k >= 2 * channels:
+        text = f"gamma={gamma:g} and beta={beta:g} ask for {k:.3g} neighbours among {channels} channels"
+        raise ValueError(f"eca: {text}; use a larger gamma or a smaller beta, or set kernel_size")
+    return int(k) if int(k) % 2 else int(k) + 1

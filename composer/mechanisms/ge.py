@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
 from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
-from composer.options import NonNegativeInt
 from composer.registry import mechanism
+
+# 0 is the whole map, and no map is so large that more would differ from it.
+Extent = Annotated[int, Field(ge=0, le=1024)]
 
 
 class Gather(nn.Sequential):
@@ -54,8 +59,8 @@ class GatherExcite(nn.Module):
     Shape:   b c h w -> b c h w
     Math:    y = x * up(sigmoid(z))        z = BN(conv_hw(x))        e = 0: one depthwise kernel as large as the map
              e > 0: log2(e) times z = BN(conv3x3(z)), depthwise, stride 2, with relu between them
-    Params:  c (h w + 2);  11c log2(e) with an extent
-    MACs:    c h w;  9c sum_i ceil(h/2^i) ceil(w/2^i) with an extent, i from 1 to log2(e)
+    Params:  c (h w + 2);  11c i with an extent of 2^i
+    MACs:    c h w;  9c S with an extent of 2^i,  S the sum of ceil(h / 2^j) ceil(w / 2^j) for j from 1 to i
     Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
     Departs: nothing. up is the nearest neighbour.
 
@@ -67,9 +72,7 @@ class GatherExcite(nn.Module):
     2112
     """
 
-    def __init__(
-        self, channels: int, height: int, width: int, *, extent: NonNegativeInt = 0, norm: PooledNorm = "batch"
-    ):
+    def __init__(self, channels: int, height: int, width: int, *, extent: Extent = 0, norm: PooledNorm = "batch"):
         super().__init__()
         self.gather = Gather("ge", channels, height, width, extent, norm)
 

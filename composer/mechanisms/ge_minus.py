@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from composer.options import NonNegativeInt
+from composer.mechanisms.ge import Extent
 from composer.registry import mechanism
 
 
@@ -24,7 +24,7 @@ class GatherExciteMinus(nn.Module):
     0
     """
 
-    def __init__(self, *, extent: NonNegativeInt = 0):
+    def __init__(self, *, extent: Extent = 0):
         super().__init__()
         if extent == 1:
             raise ValueError("ge_minus: extent=1 gathers nothing; use 2 or more, or 0 for the whole map")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from composer.mechanisms.ge import Gather, spread
+from composer.mechanisms.ge import Extent, Gather, spread
 from composer.mechanisms.pooled_norm import PooledNorm
-from composer.options import NonNegativeInt, PositiveInt
+from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
@@ -17,8 +17,8 @@ class GatherExcitePlus(nn.Module):
     Shape:   b c h w -> b c h w
     Math:    y = x * up(sigmoid(W2 relu(W1 relu(z))))        z gathered as in GE-θ
              W1: c -> d,  W2: d -> c,  d = max(1, c // r)
-    Params:  c (h w + 2) + 2cd + c + d;  11c log2(e) + 2cd + c + d with an extent
-    MACs:    c h w + 2cd
+    Params:  c (h w + 2) + 2cd + c + d;  11c i + 2cd + c + d with an extent of 2^i;  c + d less without bias
+    MACs:    c h w + 2cd;  9c S + 2cd s with an extent of 2^i,  s = ceil(h / 2^i) ceil(w / 2^i),  S as in GE-θ
     Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
     Departs: relu behind the gathering and the biases are the authors' code. up is the nearest neighbour.
 
@@ -36,7 +36,7 @@ class GatherExcitePlus(nn.Module):
         height: int,
         width: int,
         *,
-        extent: NonNegativeInt = 0,
+        extent: Extent = 0,
         reduction: PositiveInt = 16,
         bias: bool = True,
         norm: PooledNorm = "batch",

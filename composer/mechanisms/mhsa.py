@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from composer.mechanisms.divisors import dim_of_heads
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -20,7 +21,7 @@ class MultiHeadSelfAttention(nn.Module):
 
     Shape:   b n c -> b n c
     Math:    y = W_o [A_1 V_1; ...; A_H V_H]        A_i = softmax_keys(Q_i K_iᵀ / sqrt(p)),  Q_i, K_i, V_i: c -> p
-    Params:  4cHp + 3Hp + c;  4cHp without bias;  p = c / H unless `head_dim` sets it
+    Params:  4cHp + 3Hp + c;  4cHp without bias        p = c / H unless `head_dim` sets it
     MACs:    4ncHp + 2n²Hp
     Source:  Vaswani et al., Attention Is All You Need, NeurIPS 2017, sec. 3.2. arXiv:1706.03762
     Departs: biases are on, as in ViT; the equations have none. No dropout.
@@ -42,7 +43,7 @@ class MultiHeadSelfAttention(nn.Module):
     ):
         super().__init__()
         if head_dim is None:
-            head_dim = dim_of_heads("mhsa", channels, num_heads)
+            head_dim = dim_of_heads("mhsa", channels, num_heads, ", or set head_dim")
         self.num_heads, self.head_dim, self.mode = num_heads, head_dim, mode
         self.qkv = nn.Linear(channels, 3 * num_heads * head_dim, bias=bias)
         self.proj = nn.Linear(num_heads * head_dim, channels, bias=bias)
@@ -69,18 +70,6 @@ class MultiHeadSelfAttention(nn.Module):
         hard = self.mode == "hard"
         y = self._weights(q, k).to(v.dtype) @ v if hard else F.scaled_dot_product_attention(q, k, v)
         return self.proj(rearrange(y, "b h n p -> b n (h p)"))
-
-
-def dim_of_heads(name: str, channels: int, num_heads: int) -> int:
-    """Channels of each head. Raises ValueError, with the nearest numbers of heads, where they do not divide."""
-    if channels % num_heads == 0:
-        return channels // num_heads
-    divisors = [heads for heads in range(1, channels + 1) if channels % heads == 0]
-    nearest = sorted(sorted(divisors, key=lambda heads: abs(heads - num_heads))[:2])
-    raise ValueError(
-        f"{name}: {channels} channels do not divide into {num_heads} heads; "
-        f"set num_heads to {' or '.join(map(str, nearest))}, or set head_dim"
-    )
 
 
 def softmax_of_keys(q: Tensor, k: Tensor, scale: float) -> Tensor:

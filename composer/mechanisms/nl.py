@@ -19,7 +19,7 @@ class NonLocal(nn.Module):
     Math:    y = x + BN(W (A g(x)))        A = softmax_keys(theta(x)ᵀ phi(x)),  theta, phi, g: c -> d,  W: d -> c
              d = max(1, c // r)
     Params:  4cd + 3d + 3c
-    MACs:    4cd h w + 2d (h w)²
+    MACs:    4cd h w + 2d (h w)²;  4cd h w + 2d h w m with sub_sample,  m = floor(h / 2) floor(w / 2)
     Source:  Wang et al., Non-local Neural Networks, CVPR 2018, eq. 4 and 6, embedded Gaussian. arXiv:1711.07971
     Departs: nothing. The scale of the batch norm starts at 0, so that the block starts as the identity.
 
@@ -54,7 +54,8 @@ class NonLocal(nn.Module):
         nn.init.zeros_(self.bn.weight)
 
     def _tokens(self, x: Tensor) -> Tensor:
-        return rearrange(x, "b d h w -> b 1 (h w) d")
+        # Attention runs fused only over rows without gaps.
+        return rearrange(x, "b d h w -> b 1 (h w) d").contiguous()
 
     def attention(self, x: Tensor) -> Tensor:
         """Who looks at whom, b 1 n m, at least float32; rows sum to 1. Recomputed: forward never holds it."""

@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from composer.mechanisms.mhsa import dim_of_heads
-from composer.options import OddInt, PositiveInt
+from composer.mechanisms.divisors import dim_of_heads, nearest_divisors
+from composer.mechanisms.mhsa import full_precision
+from composer.mechanisms.sk import weighted_sum
+from composer.options import OddInt, PositiveInt, Size
 from composer.registry import mechanism
 
 
@@ -34,10 +36,10 @@ class StandAloneSelfAttention(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
+        out_channels: PositiveInt,
         height: int,
         width: int,
-        stride: int | tuple[int, int] = 1,
+        stride: Size = 1,
         *,
         window: OddInt = 7,
         num_heads: PositiveInt = 8,
@@ -45,7 +47,7 @@ class StandAloneSelfAttention(nn.Module):
         super().__init__()
         head_dim = dim_of_heads("sasa", out_channels, num_heads)
         if head_dim % 2:
-            raise ValueError(f"sasa: heads of {head_dim} channels have no halves; set num_heads so that they are even")
+            raise ValueError(f"sasa: heads of {head_dim} channels have no halves; {_even(out_channels, num_heads)}")
         smallest = min(height, width)
         if window > smallest:
             fits = smallest if smallest % 2 else smallest - 1
@@ -70,10 +72,12 @@ class StandAloneSelfAttention(nn.Module):
 
     def _weights(self, q: Tensor, k: Tensor) -> Tensor:
         precise = torch.promote_types(q.dtype, torch.float32)
-        content = torch.stack([(q * near).sum(2, dtype=precise) for near in self._windows(k)], -1)
+        q, k = q.to(precise), k.to(precise)
+        content = torch.stack([(q * near).sum(2) for near in self._windows(k)], -1)
         upper, lower = q.chunk(2, 2)
-        rows = torch.einsum("bmphw,amp->bmhwa", upper, self.row)
-        columns = torch.einsum("bmphw,amp->bmhwa", lower, self.column)
+        with full_precision(q):
+            rows = torch.einsum("bmphw,amp->bmhwa", upper, self.row.to(precise))
+            columns = torch.einsum("bmphw,amp->bmhwa", lower, self.column.to(precise))
         place = rows.unsqueeze(-1) + columns.unsqueeze(-2)
         return (content + place.flatten(-2)).softmax(-1)
 
@@ -85,5 +89,10 @@ class StandAloneSelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self._heads(x)
         weights = self._weights(q, k).to(v.dtype).unsqueeze(2).unbind(-1)
-        first, *rest = (a * near for a, near in zip(weights, self._windows(v), strict=True))
-        return self.pool(sum(rest, first).flatten(1, 2))
+        return self.pool(weighted_sum(weights, self._windows(v)).flatten(1, 2))
+
+
+def _even(channels: int, num_heads: int) -> str:
+    if channels % 2:
+        return f"{channels} channels never do, replace a convolution with an even number of outputs"
+    return f"set num_heads to {nearest_divisors(channels // 2, num_heads)}"

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Annotated
 
+import torch
 from einops import rearrange
+from pydantic import Field
 from torch import Tensor, nn
 
+from composer.mechanisms.divisors import check_groups
 from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
-from composer.options import PositiveInt
+from composer.options import Padding, PositiveInt, Size
 from composer.registry import mechanism
+
+# A branch that reaches further than the map is only its centre; some number has to be the last.
+Branches = Annotated[int, Field(gt=0, le=32)]
 
 
 @mechanism("sk", kind="branch", replaces="conv-norm-act")
 class SelectiveKernel(nn.Module):
     """Convolve in branches with growing dilation and let each channel choose softly among them.
 
-    Shape:   b c h w -> b o h/stride w/stride
+    Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w
     Math:    U_l = relu(BN(conv_l(x)))        l = 1..m, dilation l
              a = softmax_l(W_l relu(BN(W mean_hw(sum_l U_l))))        W: o -> d,  W_l: d -> o,  d = max(o // r, floor)
              y = sum_l a_l * U_l
     Params:  m (k² o c / g + 2o) + o d + 2d + m o d
-    MACs:    m k² o c h w / g + o d + m o d
+    MACs:    m k² o c h' w' / g + o d + m o d
     Source:  Li et al., Selective Kernel Networks, CVPR 2019, eq. 1-6. arXiv:1903.06586
     Departs: a single branch is gated by sigmoid, since softmax over one is always 1.
 
-    Norm and activation are inside and nothing follows the sum. Strides, groups and the host's own dilation apply to
-    every branch, and each is padded to the size of the host's output. In training mode it needs a batch of at least 2,
-    since the batch norm of the pooled features raises ValueError over one value; `norm: layer` and `norm: none` do not.
+    Norm and activation are inside and nothing follows the sum; weights have timm's names. Strides, groups and the
+    host's own dilation apply to every branch, and each is padded to the size of the host's output. In training mode it
+    needs a batch of at least 2, since the batch norm of the pooled features raises ValueError over one value;
+    `norm: layer` and `norm: none` do not.
 
     >>> sum(p.numel() for p in SelectiveKernel(64, 64, groups=32).parameters())
     8768
@@ -36,19 +45,20 @@ class SelectiveKernel(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int] = 3,
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | None = None,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
+        out_channels: PositiveInt,
+        kernel_size: Size = 3,
+        stride: Size = 1,
+        padding: Padding | None = None,
+        dilation: Size = 1,
+        groups: PositiveInt = 1,
         *,
-        branches: PositiveInt = 2,
+        branches: Branches = 2,
         reduction: PositiveInt = 16,
         floor: PositiveInt = 32,
         norm: PooledNorm = "batch",
     ):
         super().__init__()
+        check_groups("sk", in_channels, out_channels, groups)
         kernel, step = _pair(kernel_size), _pair(dilation)
         if any(length % 2 == 0 for length in kernel):
             found = "x".join(map(str, kernel))
@@ -56,7 +66,7 @@ class SelectiveKernel(nn.Module):
         # A branch reaches further than the host and is padded by as much more, so that its output is as large.
         reach = (step[0] * (kernel[0] // 2), step[1] * (kernel[1] // 2))
         around = reach if padding is None else _pair(padding)
-        self.branches = nn.ModuleList()
+        self.paths = nn.ModuleList()
         for branch in range(branches):
             conv = nn.Conv2d(
                 in_channels,
@@ -68,24 +78,29 @@ class SelectiveKernel(nn.Module):
                 groups=groups,
                 bias=False,
             )
-            self.branches.append(nn.Sequential(conv, nn.BatchNorm2d(out_channels), nn.ReLU()))
+            layers = {"conv": conv, "bn": nn.BatchNorm2d(out_channels), "act": nn.ReLU()}
+            self.paths.append(nn.Sequential(OrderedDict(layers)))
         hidden = max(out_channels // reduction, floor)
-        self.fc1 = nn.Conv2d(out_channels, hidden, 1, bias=False)
-        self.bn = pooled_norm(norm, hidden)
-        self.act = nn.ReLU()
-        self.fc2 = nn.Conv2d(hidden, branches * out_channels, 1, bias=False)
+        fuse = {
+            "fc_reduce": nn.Conv2d(out_channels, hidden, 1, bias=False),
+            "bn": pooled_norm(norm, hidden),
+            "act": nn.ReLU(),
+            "fc_select": nn.Conv2d(hidden, branches * out_channels, 1, bias=False),
+        }
+        self.attn = nn.Sequential(OrderedDict(fuse))
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
     def _split(self, x: Tensor) -> list[Tensor]:
-        return [branch(x) for branch in self.branches]
+        return [path(x) for path in self.paths]
 
     def _select(self, features: Sequence[Tensor]) -> Tensor:
         s = sum(features[1:], features[0]).mean((2, 3), keepdim=True)
-        logits = self.fc2(self.act(self.bn(self.fc1(s))))
+        logits = self.attn(s)
         logits = rearrange(logits, "b (m o) 1 1 -> b m o 1 1", m=len(features))
-        return logits.softmax(1) if len(features) > 1 else logits.sigmoid()
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        return logits.softmax(1, precise) if len(features) > 1 else logits.sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The share of each branch, b m o 1 1; sums to 1 over m (one branch: in (0, 1))."""
@@ -93,9 +108,16 @@ class SelectiveKernel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self._split(x)
-        weights = self._select(features).unbind(1)
-        first, *rest = (a * u for a, u in zip(weights, features, strict=True))
-        return sum(rest, first)
+        weights = self._select(features).to(features[0].dtype)
+        return weighted_sum(weights.unbind(1), features)
+
+
+def weighted_sum(weights: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
+    """sum_l a_l * u_l, one product at a time, so that none is kept."""
+    y = weights[0] * features[0]
+    for a, u in zip(weights[1:], features[1:], strict=True):
+        y += a * u
+    return y
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from composer.mechanisms.divisors import nearest_divisors
 from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
-from composer.options import NonNegativeInt, PositiveInt
+from composer.mechanisms.sk import weighted_sum
+from composer.options import NonNegativeInt, Padding, PositiveInt, Size
 from composer.registry import mechanism
 
 
@@ -16,12 +20,12 @@ from composer.registry import mechanism
 class SplitAttention(nn.Module):
     """Convolve in R branches within each of K groups, and let each channel choose softly among the branches.
 
-    Shape:   b c h w -> b o h/s w/s
+    Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w
     Math:    [U_1; ...; U_R] = relu(BN(conv(x)))        one convolution with K R groups, R o outputs, radix-major
              a = softmax_r(W2 relu(BN(W1 mean_hw(sum_r U_r))))        W1: o -> d,  W2: d -> R o,  both with K groups
              y = sum_r a_r * U_r        d = max(c R // r, floor)
     Params:  k² o c / K + 2Ro + o d / K + d + 2d + d R o / K + R o;  k² o c / K + 2o at R = 0
-    MACs:    k² o c h w / K + o d / K + d R o / K
+    MACs:    k² o c h' w' / K + o d / K + d R o / K;  k² o c h' w' / K at R = 0
     Source:  Zhang et al., ResNeSt: Split-Attention Networks, CVPRW 2022, eq. 1-3 and fig. 8. arXiv:2004.08955
     Departs: the radix-major order, the biases and the floor are the authors' code. R = 1 gates with a sigmoid, since
              softmax over one is always 1; R = 0 is a plain convolution with its norm and relu.
@@ -38,12 +42,12 @@ class SplitAttention(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int] = 3,
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | None = None,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
+        out_channels: PositiveInt,
+        kernel_size: Size = 3,
+        stride: Size = 1,
+        padding: Padding | None = None,
+        dilation: Size = 1,
+        groups: PositiveInt = 1,
         *,
         radix: NonNegativeInt = 2,
         cardinality: PositiveInt | None = None,
@@ -56,7 +60,7 @@ class SplitAttention(nn.Module):
         cardinality = cardinality or groups
         splits = max(radix, 1)
         hidden = max(in_channels * splits // reduction, floor)
-        _check(in_channels, out_channels, cardinality, splits, hidden)
+        _check(in_channels, out_channels, cardinality, splits, hidden if radix else cardinality)
         strided = avd != "none" and stride not in (1, (1, 1))
         self.radix, self.cardinality = radix, cardinality
         self.pool_before = nn.AvgPool2d(3, stride, padding=1) if strided and avd == "before" else nn.Identity()
@@ -92,7 +96,8 @@ class SplitAttention(nn.Module):
         s = features.sum(1).mean((2, 3), keepdim=True)
         logits = self.fc2(self.act1(self.bn1(self.fc1(s))))
         logits = rearrange(logits, "b (k r o) 1 1 -> b r (k o) 1 1", k=self.cardinality, r=self.radix)
-        return logits.softmax(1) if self.radix > 1 else logits.sigmoid()
+        precise = torch.promote_types(logits.dtype, torch.float32)
+        return logits.softmax(1, precise) if self.radix > 1 else logits.sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The share of each branch, b R o 1 1; sums to 1 over R (R = 1: in (0, 1); R = 0: there is none)."""
@@ -102,8 +107,10 @@ class SplitAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         features = self._split(x)
-        y = (self._select(features) * features).sum(1) if self.radix else features.squeeze(1)
-        return self.pool_after(y)
+        if self.radix == 0:
+            return self.pool_after(features.squeeze(1))
+        weights = self._select(features).to(features.dtype)
+        return self.pool_after(weighted_sum(weights.unbind(1), features.unbind(1)))
 
 
 def same_padding(kernel_size: int | tuple[int, int], dilation: int | tuple[int, int]) -> tuple[int, int]:
@@ -114,10 +121,13 @@ def same_padding(kernel_size: int | tuple[int, int], dilation: int | tuple[int, 
 
 
 def _check(in_channels: int, out_channels: int, cardinality: int, splits: int, hidden: int) -> None:
-    if in_channels % (cardinality * splits):
-        text = f"{in_channels} input channels do not divide into {splits} splits of {cardinality} groups"
-        raise ValueError(f"splat: {text}; set cardinality or radix so that their product divides {in_channels}")
-    for what, channels in (("output", out_channels), ("hidden", hidden)):
+    if in_channels % splits:
+        text = f"{in_channels} input channels do not divide into {splits} splits"
+        raise ValueError(f"splat: {text}; set radix to {nearest_divisors(in_channels, splits)}")
+    parts = {"input": in_channels // splits, "output": out_channels, "hidden": hidden}
+    for what, channels in parts.items():
         if channels % cardinality:
-            text = f"{channels} {what} channels do not divide into {cardinality} groups"
-            raise ValueError(f"splat: {text}; set cardinality to a divisor of {channels}")
+            of = f" of each of {splits} splits" if what == "input" and splits > 1 else ""
+            nearest = nearest_divisors(math.gcd(*parts.values()), cardinality)
+            text = f"{channels} {what} channels{of} do not divide into {cardinality} groups"
+            raise ValueError(f"splat: {text}; set cardinality to {nearest}")

@@ -55,6 +55,12 @@ def key_map(name: str) -> Path | None:
     return folder() / "keys" / f"{name}.yaml" if name in key_maps() else None
 
 
+def portable(name: str) -> str:
+    """A file's name as it would be on another machine, where it travels with composer."""
+    path, home = Path(name), folder()
+    return f"specs/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else name
+
+
 def classes(name: str) -> Path | None:
     """The file of a list of class names that travels with composer."""
     path = folder() / "classes" / f"{name}.txt"

@@ -38,8 +38,9 @@ def check_parity(
     check_outputs(ours.eval(), peer.eval(), images, exact=exact)
     if train:
         check_outputs(ours.train(), peer.train(), images, exact=exact)
+        after = ours.state_dict()
         for key, tensor in peer.state_dict().items():
-            assert_close(ours.state_dict()[key], tensor, key, exact=exact)
+            assert_close(after[key], tensor, key, exact=exact)
     check_num_classes(name, ours.graph)
     return ours.graph, peer
 

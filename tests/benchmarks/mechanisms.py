@@ -1,8 +1,9 @@
-"""Mechanisms beside timm's of the same name, with the same weights. Run it: python -m tests.benchmarks.mechanisms"""
+"""Time and peak memory beside timm's of the same name, with the same weights: python -m tests.benchmarks.mechanisms"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from timm.layers.bottleneck_attn import BottleneckAttn
 from timm.layers.non_local_attn import NonLocalAttn
 from timm.layers.split_attn import SplitAttn
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from composer import registry
 
@@ -58,8 +60,7 @@ def transplant(mine: nn.Module, theirs: nn.Module) -> None:
         own.data.copy_(other.data.reshape(own.shape) if own.numel() == other.numel() else own.data)
 
 
-def seconds(module: nn.Module, x: torch.Tensor, train: bool) -> float:
-    start = time.perf_counter()
+def run(module: nn.Module, x: torch.Tensor, train: bool) -> None:
     if train:
         module(x).sum().backward()
         module.zero_grad()
@@ -69,7 +70,26 @@ def seconds(module: nn.Module, x: torch.Tensor, train: bool) -> float:
             module(x)
     if x.is_cuda:
         torch.cuda.synchronize()
+
+
+def seconds(module: nn.Module, x: torch.Tensor, train: bool) -> float:
+    start = time.perf_counter()
+    run(module, x, train)
     return time.perf_counter() - start
+
+
+def peak(module: nn.Module, x: torch.Tensor, train: bool) -> int:
+    """Bytes that a run holds at most, over what was there before it."""
+    if x.is_cuda:
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        run(module, x, train)
+        return torch.cuda.max_memory_allocated() - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run(module, x, train)
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return max(itertools.accumulate(event.nbytes() for event in events))
 
 
 def ratio(mine: nn.Module, theirs: nn.Module, x: torch.Tensor, train: bool, runs: int) -> float:
@@ -89,11 +109,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("names", nargs="*", help=f"among {', '.join(PEERS)}")
     given = parser.parse_args()
-    print(f"{'ours / timm, ' + given.device:<30}{'forward':>10}{'training step':>15}")
+    print(f"{'ours / timm, ' + given.device:<30}{'forward':>10}{'memory':>10}{'training step':>15}{'memory':>10}")
     for name in given.names or PEERS:
         options, peer = PEERS[name]
         for batch, channels, height, width in SIZES:
-            if name in ("nl", "bot") and height > 14:
+            if name == "bot" and height > 14:
                 continue
             for layout in (torch.contiguous_format, torch.channels_last):
                 mine, theirs = ours(name, options, channels, height, width), peer(channels, height, width)
@@ -103,8 +123,9 @@ def main() -> None:
                 x = torch.randn(given.batch or batch, channels, height, width, device=given.device)
                 x = x.to(memory_format=layout).requires_grad_()
                 forward, step = (ratio(*pair, x, train, given.runs) for train in (False, True))
+                kept, held = (peak(pair[0], x, train) / peak(pair[1], x, train) for train in (False, True))
                 label = f"{name} {channels}×{height}² {'last' if layout == torch.channels_last else 'first'}"
-                print(f"{label:<30}{forward:>10.2f}{step:>15.2f}", flush=True)
+                print(f"{label:<30}{forward:>10.2f}{kept:>10.2f}{step:>15.2f}{held:>10.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,9 +31,8 @@ def test_validate_reports_every_file(run, small, tmp_path):
 
 def test_list(run):
     assert {"se", "cbam"} <= {row["name"] for row in run("list", "mechanisms", "--format", "json").json}
-    assert [row["name"] for row in run("list", "backbones", "resnet[15]*", "--format", "json").json] == [
-        "resnet101",
-        "resnet152",
+    assert [row["name"] for row in run("list", "backbones", "resnet[15]?", "--format", "json").json] == [
+        "resnet10",
         "resnet18",
         "resnet50",
     ]
@@ -43,6 +42,20 @@ def test_list(run):
     assert all(line == line.rstrip() for line in everything.out.splitlines())
     assert "nothing is called" in run("list", "layers", "zzz*").err
     assert run("list", "nonsense").code == 2
+    assert run("list", "backbones", "--table", "3.3").code == 2
+    assert run("list", "mechanisms", "--cost").code == 2
+
+
+def test_formats_of_a_list(run):
+    assert run("list", "mechanisms", "e[cs]*", "--format", "csv").out.startswith("name,kind,from,summary\neca,channel,")
+    lines = run("list", "backbones", "resnet18", "--format", "md").out.splitlines()
+    assert lines == [
+        "| name | parameters | macs |",
+        "| --- | ---: | ---: |",
+        "| resnet18 | 11.69 M | 1.81 G |",
+    ]
+    assert run("list", "backbones", "resnet18", "--format", "json", "--cost").json[0]["parameters"] == 11_689_512
+    assert run("list", "papers", "--table", "3.4", "--format", "json").json["errors"][0]["code"] == "no-row"
 
 
 @pytest.mark.parametrize("entry", composer.registry.entries(), ids=lambda entry: entry.name)
@@ -101,7 +114,7 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
         {"input": [3, 8, 8], "nodes": {"a": {"op": "conv2d", "kernel_sise": 3}}},
         {"input": [3, 8, 8], "nodes": {"a": "conv3d"}},
         {"backbone": "resnet50", "weights": {"require": "all"}},
-        {"backbone": "resnet50", "weights": {"source": "w.pt", "keys": "torchvision_vgg"}},
+        {"backbone": "resnet50", "weights": {"source": "w.pt", "keys": "no_such_map"}},
         {"backbone": "resnet50", "weights": {"source": "w.pt", "match": "names"}},
     ):
         assert list(validator.iter_errors(wrong)), wrong
@@ -128,7 +141,9 @@ def test_new_on_stdout_and_with_an_unknown_backbone(run):
     assert "did you mean `resnet18`?" in run("new", "--backbone", "resnet1").err
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["build", "bad.yaml"], ["list", "backbones"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["build", "bad.yaml"], ["list", "backbones"], ["list", "papers"]]
+)
 def test_light_commands_do_not_import_torch(words, tmp_path):
     (tmp_path / "bad.yaml").write_text("backbone: resnet50\nattention:\n  - {use: se, afer: branch}\n")
     code = f"""
@@ -163,6 +178,13 @@ def test_check_a_mechanism_and_a_plugin_file(run, tmp_path, own_registry):
     assert result.code == 0
     assert {one["status"] for one in result.json["se_var1"]} == {"ok"}
     assert run("check", "nope").code == 1
+    for option, said in {
+        "reduction=0": "`reduction` of `se`: expected greater than 0, found 0",
+        "hiden=4": "`se` has no option `hiden`",
+    }.items():
+        refused = run("check", "se", "--with", option)
+        assert refused.code == 1
+        assert said in refused.err
     (tmp_path / "none.py").write_text("x = 1\n")
     assert "registers no mechanism" in run("check", tmp_path / "none.py").err
     plugin = tmp_path / "bad.py"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,69 +16,98 @@ from composer.contract import Subject
 
 # Besides the defaults, which are always checked.
 OPTIONS = {
-    "se": [{"act": "silu", "gate": "hard_sigmoid", "bias": False}],
+    "se": [{"act": "silu", "gate": "hard_sigmoid", "bias": False}, {"reduction": 999}],
     "ese": [{"gate": "hard_sigmoid"}],
+    "eca": [{"kernel_size": 9}],
     "cbam": [{"norm": True}],
     "bam": [{"fuse": "add", "norm": "none"}],
-    "ge_minus": [{"extent": 2}],
+    "ge_minus": [{"extent": 2}, {"extent": 5}],
     "ge": [{"extent": 4}, {"norm": "none"}],
     "ge_plus": [{"extent": 2, "norm": "layer"}],
     "sk": [{"branches": 1}, {"branches": 3, "norm": "layer"}],
-    "splat": [{"radix": 0}, {"radix": 1}, {"radix": 4, "norm": "layer"}],
+    "splat": [{"radix": 0}, {"radix": 1}, {"radix": 4, "norm": "layer"}, {"avd": "after"}, {"avd": "before"}],
+    "condconv": [{"num_experts": 3}],
     "dynconv": [{"temperature": 1.0, "num_experts": 2}],
     "mhsa": [{"num_heads": 3, "head_dim": 10, "bias": False}, {"mode": "hard"}],
-    "nl": [{"scale": True}],
+    "nl": [{"scale": True}, {"sub_sample": True}],
     "sasa": [{"window": 5, "num_heads": 4}],
 }
 BATCH_OF_TWO = "in training it needs a batch of at least 2"
-POOLED_NORMS = ("bam", "bam_channel", "ge", "ge_plus", "sk", "splat")
-LARGER = "sasa: window=7 is larger than the map"
 # (mechanism, its options, check) -> how its refusal starts. Anything else must be ok.
 REFUSALS = {
     **{
         (name, "", "trains on one image"): BATCH_OF_TWO
         for name in ("bam", "bam_channel", "ge", "ge_plus", "sk", "splat")
     },
-    ("sk", "branches=1", "trains on one image"): BATCH_OF_TWO,
-    ("splat", "radix=1", "trains on one image"): BATCH_OF_TWO,
+    **{
+        (name, words, "trains on one image"): BATCH_OF_TWO
+        for name, words in (
+            ("sk", "branches=1"),
+            ("splat", "radix=1"),
+            ("splat", "avd=after"),
+            ("splat", "avd=before"),
+        )
+    },
+    **{
+        (
+            name,
+            words,
+            "torch.export of any size",
+        ): f"{name}: {built}built for maps of 9×11, found 14×10; build it for that"
+        for name, words, built in (
+            ("bot", "", ""),
+            ("ge", "", "extent=0 was "),
+            ("ge", "norm=none", "extent=0 was "),
+            ("ge_plus", "", "extent=0 was "),
+        )
+    },
     ("splat", "radix=0", "attention values"): "splat: radix 0 is a plain convolution",
-    ("sasa", "", "keeps the shape"): LARGER,
+    ("nl", "sub_sample=True", "keeps the shape"): "nl: sub_sample pools 2×2, the map is 1×1; set `sub_sample: false`",
+    ("sasa", "", "keeps the shape"): "sasa: window=7 is larger than the map",
     ("sasa", "window=5 num_heads=4", "keeps the shape"): "sasa: window=5 is larger than the map",
 }
-# name -> (shape of the map, rule). Symbols: b batch, c channels, h w height and width, n tokens.
+# (mechanism, options, shape of the map, rule). Symbols: b batch, c channels, h w height and width, n tokens.
 # Rule: a pair is an open interval; a number is the axis that sums to 1.
-MAPS = {
-    "se": ("b c 1 1", (0, 1)),
-    "se_var1": ("b c 1 1", (0, 1)),
-    "se_var2": ("b c 1 1", (0, 1)),
-    "se_var3": ("b c 1 1", (0, 1)),
-    "ese": ("b c 1 1", (0, 1)),
-    "eca": ("b c 1 1", (0, 1)),
-    "cbam": ("b c h w", (0, 1)),
-    "cbam_channel": ("b c 1 1", (0, 1)),
-    "cbam_spatial": ("b 1 h w", (0, 1)),
-    "bam": ("b c h w", (1, 2)),
-    "bam_channel": ("b c 1 1", (1, 2)),
-    "bam_spatial": ("b 1 h w", (1, 2)),
-    "ge_minus": ("b c 1 1", (0, 1)),
-    "ge": ("b c 1 1", (0, 1)),
-    "ge_plus": ("b c 1 1", (0, 1)),
-    "sk": ("b 2 c 1 1", 1),
-    "splat": ("b 2 c 1 1", 1),
-    "condconv": ("b 8", (0, 1)),
-    "dynconv": ("b 4", 1),
-    "mhsa": ("b 8 n n", -1),
-    "sa": ("b 1 n n", -1),
-    "nl": ("b 1 n n", -1),
-    "bot": ("b 4 n n", -1),
-    "sasa": ("b 8 h w 25", -1),
-}
+MAPS = [
+    ("se", {}, "b c 1 1", (0, 1)),
+    ("se_var1", {}, "b c 1 1", (0, 1)),
+    ("se_var2", {}, "b c 1 1", (0, 1)),
+    ("se_var3", {}, "b c 1 1", (0, 1)),
+    ("ese", {}, "b c 1 1", (0, 1)),
+    ("eca", {}, "b c 1 1", (0, 1)),
+    ("cbam", {}, "b c h w", (0, 1)),
+    ("cbam_channel", {}, "b c 1 1", (0, 1)),
+    ("cbam_spatial", {}, "b 1 h w", (0, 1)),
+    ("bam", {}, "b c h w", (1, 2)),
+    ("bam", {"fuse": "add"}, "b c h w", (1, 2)),
+    ("bam_channel", {}, "b c 1 1", (1, 2)),
+    ("bam_spatial", {}, "b 1 h w", (1, 2)),
+    ("ge_minus", {}, "b c 1 1", (0, 1)),
+    ("ge", {}, "b c 1 1", (0, 1)),
+    ("ge_plus", {}, "b c 1 1", (0, 1)),
+    *[(name, {"extent": 2}, "b c h w", (0, 1)) for name in ("ge_minus", "ge", "ge_plus")],
+    ("sk", {}, "b 2 c 1 1", 1),
+    ("sk", {"branches": 3}, "b 3 c 1 1", 1),
+    ("sk", {"branches": 1}, "b 1 c 1 1", (0, 1)),
+    ("splat", {}, "b 2 c 1 1", 1),
+    ("splat", {"radix": 4, "cardinality": 2}, "b 4 c 1 1", 1),
+    ("splat", {"radix": 1}, "b 1 c 1 1", (0, 1)),
+    ("condconv", {}, "b 8", (0, 1)),
+    ("dynconv", {}, "b 4", 1),
+    ("mhsa", {}, "b 8 n n", -1),
+    ("mhsa", {"mode": "hard"}, "b 8 n n", -1),
+    ("sa", {}, "b 1 n n", -1),
+    ("nl", {}, "b 1 n n", -1),
+    ("nl", {"sub_sample": True}, "b 1 n 6", -1),
+    ("bot", {}, "b 4 n n", -1),
+    ("sasa", {"window": 5}, "b 8 h w 25", -1),
+]
 
 ENTRIES = [entry for entry in registry.entries("mechanism") if entry.plugin.name == "composer"]
 
 
 # Seconds each: with the defaults of one mechanism of each kind they run always, the rest with `-m slow`.
-COSTLY = {"ONNX", "torch.export", "torch.compile"}
+COSTLY = {"ONNX", "torch.export", "torch.export of any size", "torch.compile"}
 ALWAYS = {"cbam", "ge", "sk", "dynconv", "mhsa", "bot"}
 
 
@@ -107,11 +138,10 @@ def test_contract(subject, words, check):
         assert found.status == "ok", found.detail
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_attention_values(entry):
-    shape, rule = MAPS[entry.name]
+@pytest.mark.parametrize(("name", "options", "shape", "rule"), MAPS, ids=lambda value: str(value))
+def test_attention_values(name, options, shape, rule):
     height, width = 5, 7
-    subject = Subject(entry, {"window": 5} if entry.name == "sasa" else {})
+    subject = Subject(registry.get(name), options)
     module, x = subject.build(height, width).eval(), subject.sample(3, height, width)
     attention = module.attention(x)
     sizes = {"b": 3, "c": 64, "h": height, "w": width, "n": height * width}
@@ -123,9 +153,27 @@ def test_attention_values(entry):
         total = attention.sum(rule)
         torch.testing.assert_close(total, torch.ones_like(total))
     assert attention.std() > 0
-    if isinstance(rule, tuple) and entry.kind != "kernel":
+    if isinstance(rule, tuple) and not subject.entry.replaces:
         # A gate times the input is the output.
         torch.testing.assert_close(module(x), x * attention)
+
+
+def test_every_mechanism_has_attention_values():
+    assert {name for name, *_ in MAPS} == {entry.name for entry in ENTRIES}
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("name", ["mhsa", "sa", "nl", "bot"])
+def test_softmax_over_tokens_is_fused(name, layout):
+    subject = Subject(registry.get(name))
+    module, x = subject.build().eval(), subject.sample()
+    x = x.to(memory_format=layout) if x.ndim == 4 else x
+    # Raises where no fused kernel takes the tensors; BoT's grows positions from queries, which only runs fused.
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION), torch.no_grad():
+        module(x)
+    if name != "bot":
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION):
+            module(x.requires_grad_()).sum().backward()
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -149,6 +197,27 @@ def test_file_is_named_after_the_mechanism(entry):
     assert registry.get(file).factory is entry.factory
     assert module.__doc__
     assert entry.summary.endswith(".")
+
+
+def row_of_the_readme(entry):
+    """What a row should say after the mechanism's name, kind and law: what the tests above hold it to."""
+    words = {
+        "trains on one image": "batch 1 in training¹",
+        "torch.export of any size": "other sizes" if entry.name == "bot" else "other sizes at extent 0",
+        "keeps the shape": "windows larger than the map",
+    }
+    refused = [words[check] for name, options, check in REFUSALS if (name, options) == (entry.name, "")]
+    law = re.search(r"^Params:\s+(.*)$", entry.doc, re.MULTILINE)[1].partition("  ")[0].removesuffix(";")
+    result = f"pass; refuses {', '.join(refused)}" if refused else "pass"
+    return f"| `{entry.name}` | {entry.kind} | {law} | {result} |"
+
+
+def test_the_table_of_the_readme_is_true():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    rows = [line for line in readme.splitlines() if re.match(r"\| `\w+` \|.*\| pass", line)]
+    assert rows == [row_of_the_readme(entry) for entry in ENTRIES]
+    assert f"| the contract's {len(contract.CHECKS)} checks |" in readme
+    assert f"runs the same {len(contract.CHECKS)} checks" in readme
 
 
 class Wrong(nn.Module):
@@ -182,6 +251,10 @@ class Wrong(nn.Module):
             return y.float()
         if self.way == "gradient":
             return y * y.detach()
+        if self.way == "size" and tuple(x.shape[2:]) not in ((9, 11), (14, 10)):
+            raise RuntimeError("another size")
+        if self.way == "overflow":
+            return y if x.dtype == torch.float32 else y / 0
         if self.way == "break":
             return y if y.mean() > 0 else -y
         return y
@@ -201,6 +274,8 @@ class Wrong(nn.Module):
         ("random", "copies", "deep copy"),
         ("precision", "half precision", "bfloat16 becomes torch.float32"),
         ("gradient", "gradients are right", "Error"),
+        ("overflow", "scales 1e-4 to 1e4", "not finite in bfloat16 at a scale of"),
+        ("size", "torch.export of any size", "Error"),
         ("break", "torch.compile", "Unsupported"),
     ],
 )
@@ -210,3 +285,24 @@ def test_every_check_can_fail(way, check, said, own_registry):
     found = contract.verdict(subject, check, contract.CHECKS[check])
     assert found.status == "failed"
     assert said in found.detail
+
+
+class Small(nn.Conv2d):
+    """Smaller than the convolution it replaces."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1):
+        super().__init__(in_channels, out_channels, 3, stride, padding=1, bias=False)
+
+    def forward(self, x):
+        return super().forward(x)[..., : 7 if self.stride == (1, 1) else 3]
+
+
+def test_the_shape_of_a_convolution_and_the_example_are_checked(own_registry):
+    composer.mechanism("test_small", kind="kernel", replaces="conv")(Small)
+    subject = Subject(registry.get("test_small"), channels=2)
+    found = contract.verdict(subject, "keeps the shape", contract.CHECKS["keeps the shape"])
+    assert found.status == "failed"
+    parts = "\n".join(f"{part} ?" for part in contract.behaviour.SECTIONS)
+    Small.__doc__ = f"Small.\n\n{parts}\n\n>>> sum(p.numel() for p in Small(2, 3).parameters())\n1\n"
+    found = contract.verdict(subject, "documented", contract.CHECKS["documented"])
+    assert (found.status, found.detail) == ("failed", "the docstring's example is not true: 1 Got: 54")

@@ -115,6 +115,12 @@ def test_parameters():
     assert count(DynamicConv(16, 32, 3, groups=4)) == 4 * 32 * 4 * 9 + 16 * 4 + 4 + 4 * 4 + 4
 
 
+@pytest.mark.parametrize("kind", [CondConv, DynamicConv])
+def test_refuses_groups_that_do_not_divide(kind):
+    with pytest.raises(ValueError, match="8 output channels do not divide into 3 groups; set groups to 2"):
+        kind(6, 8, groups=3)
+
+
 @pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("kind", [CondConv, DynamicConv])
 def test_mixing_outputs_is_mixing_kernels(kind, groups, randomise, image):

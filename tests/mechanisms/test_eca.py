@@ -61,3 +61,13 @@ def test_parameters():
 def test_refuses_an_even_kernel():
     with pytest.raises(ValueError, match="eca: kernel_size=4 is even; use an odd number"):
         ECA(64, kernel_size=4)
+
+
+@pytest.mark.parametrize(("gamma", "beta"), [(1e-300, 1.0), (1e-5, 1.0), (2.0, 1e300), (1e-308, 1e308)])
+def test_refuses_more_neighbours_than_there_are(gamma, beta):
+    with pytest.raises(ValueError, match="neighbours among 64 channels; use a larger gamma or a smaller beta"):
+        ECA(64, gamma=gamma, beta=beta)
+
+
+def test_no_channel_number_is_refused_with_the_papers_rule():
+    assert all(adaptive_kernel_size(channels) < 2 * channels for channels in range(1, 5000))

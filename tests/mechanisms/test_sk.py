@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from timm.layers.selective_kernel import SelectiveKernel as TimmSelectiveKernel
 
 from composer.mechanisms.sk import SelectiveKernel
 
@@ -29,16 +30,16 @@ def test_equals_the_equations(place, branches, slow, randomise, image):
             step = dilation * (branch + 1)
             u = slow.conv2d(
                 sample,
-                w[f"branches.{branch}.0.weight"],
+                w[f"paths.{branch}.conv.weight"],
                 stride=place.get("stride", 1),
                 padding=step * (k - 1) // 2,
                 dilation=step,
                 groups=place.get("groups", 1),
             )
-            features.append(np.maximum(slow.batch_norm(u, w, f"branches.{branch}.1"), 0))
+            features.append(np.maximum(slow.batch_norm(u, w, f"paths.{branch}.bn"), 0))
         s = np.array([np.mean([v for u in features for v in u[c].flat]) * branches for c in range(8)])
-        z = np.maximum(slow.batch_norm(slow.linear(w["fc1.weight"], None, s), w, "bn"), 0)
-        rows = w["fc2.weight"].reshape(branches, 8, -1)
+        z = np.maximum(slow.batch_norm(slow.linear(w["attn.fc_reduce.weight"], None, s), w, "attn.bn"), 0)
+        rows = w["attn.fc_select.weight"].reshape(branches, 8, -1)
         share = np.empty((branches, 8))
         for c in range(8):
             logits = [sum(rows[m, c] * z) for m in range(branches)]
@@ -50,6 +51,18 @@ def test_equals_the_equations(place, branches, slow, randomise, image):
     np.testing.assert_allclose(attention[..., 0, 0], np.array(shares), rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("place", [{"stride": 2}, {"groups": 8, "dilation": 2}], ids=str)
+def test_equals_timm(place, training, randomise):
+    theirs, _ = randomise(TimmSelectiveKernel(64, 32, **place, split_input=False, rd_divisor=32))
+    ours = SelectiveKernel(64, 32, **place).double()
+    assert set(ours.state_dict()) == set(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(3, 64, 9, 8, dtype=torch.float64)
+    ours.train(training), theirs.train(training)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-10)
+
+
 def test_by_hand():
     """Branches give 1 and 3; z = 4/4; logits 0 and ln 3; shares 1/4 and 3/4; 1/4 + 9/4 = 5/2."""
     module = SelectiveKernel(1, 1, floor=1).double().eval()
@@ -57,10 +70,10 @@ def test_by_hand():
         for layer in module.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):
                 layer.running_var.fill_(1 - layer.eps)
-        for branch, tap in zip(module.branches, (1, 3), strict=True):
-            branch[0].weight.zero_()[0, 0, 1, 1] = tap
-        module.fc1.weight.fill_(0.25)
-        module.fc2.weight.copy_(torch.tensor([0, math.log(3)], dtype=torch.float64).reshape(2, 1, 1, 1))
+        for path, tap in zip(module.paths, (1, 3), strict=True):
+            path.conv.weight.zero_()[0, 0, 1, 1] = tap
+        module.attn.fc_reduce.weight.fill_(0.25)
+        module.attn.fc_select.weight.copy_(torch.tensor([0, math.log(3)], dtype=torch.float64).reshape(2, 1, 1, 1))
     x = torch.ones(1, 1, 3, 3, dtype=torch.float64)
     torch.testing.assert_close(module(x), torch.full_like(x, 2.5), rtol=0, atol=1e-12)
 
@@ -76,7 +89,7 @@ def test_parameters(o, groups, branches):
 def test_every_weight_of_a_single_branch_learns():
     module = SelectiveKernel(8, 8, branches=1, floor=4).eval()
     module(torch.randn(2, 8, 5, 5)).square().sum().backward()
-    assert module.fc2.weight.grad.abs().sum() > 0
+    assert module.attn.fc_select.weight.grad.abs().sum() > 0
 
 
 def test_takes_pairs():
@@ -108,3 +121,16 @@ def test_gives_the_size_that_its_convolution_gives(place, branches):
 def test_refuses_other_kernels(kernel, found):
     with pytest.raises(ValueError, match=f"sk: the convolution's kernel is {found}; replace one that is odd"):
         SelectiveKernel(8, 8, kernel)
+
+
+def test_refuses_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match="sk: 8 input channels do not divide into 3 groups; set groups to 2 or 4"):
+        SelectiveKernel(8, 8, groups=3)
+
+
+def test_stays_in_half_precision_under_autocast():
+    """The softmax is in float32; the maps it weighs are not."""
+    with torch.autocast("cpu", torch.bfloat16):
+        module = SelectiveKernel(16, 16)
+        assert module.attention(x := torch.randn(2, 16, 5, 5)).dtype == torch.float32
+        assert module(x).dtype == torch.bfloat16

@@ -97,11 +97,16 @@ def test_shares_sum_to_one(image):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"radix": 3}, "8 input channels do not divide into 3 splits of 1 groups"),
-        ({"cardinality": 8}, "8 input channels do not divide into 2 splits of 8 groups"),
-        ({"cardinality": 4, "floor": 6}, "6 hidden channels do not divide into 4 groups"),
+        ({"radix": 3}, "8 input channels do not divide into 3 splits; set radix to 2 or 4"),
+        ({"cardinality": 8}, "4 input channels of each of 2 splits do not divide into 8 groups; set cardinality to 4"),
+        ({"cardinality": 4, "floor": 6}, "6 hidden channels do not divide into 4 groups; set cardinality to 2"),
     ],
 )
 def test_refusals(options, said):
     with pytest.raises(ValueError, match=said):
         SplitAttention(8, 8, **options)
+
+
+def test_a_plain_convolution_has_no_hidden_width_to_divide():
+    module = SplitAttention(24, 24, groups=3, radix=0)
+    assert sum(p.numel() for p in module.parameters()) == 9 * 24 * 8 + 2 * 24

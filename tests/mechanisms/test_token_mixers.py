@@ -173,10 +173,14 @@ def test_by_hand():
     ("make", "said"),
     [
         (lambda: MultiHeadSelfAttention(100, num_heads=8), "do not divide into 8 heads; set num_heads to 5 or 10"),
-        (lambda: BottleneckSelfAttention(64, 30, 7, 7), "bot: 30 channels do not divide into 4 heads; set"),
+        (
+            lambda: BottleneckSelfAttention(64, 30, 7, 7),
+            r"bot: 30 channels do not divide into 4 heads; set num_heads to 3 or 5$",
+        ),
         (lambda: NonLocal(8, 1, 7, sub_sample=True), "sub_sample pools 2×2, the map is 1×7"),
         (lambda: StandAloneSelfAttention(64, 64, 6, 9), "window=7 is larger than the map 6×9; use 5 or less"),
-        (lambda: StandAloneSelfAttention(8, 8, 7, 7), "heads of 1 channels have no halves"),
+        (lambda: StandAloneSelfAttention(8, 8, 7, 7), "heads of 1 channels have no halves; set num_heads to 4"),
+        (lambda: StandAloneSelfAttention(9, 9, 7, 7, num_heads=3), "9 channels never do, replace a convolution with"),
         (lambda: BottleneckSelfAttention(8, 8, 7, 7)(torch.zeros(1, 8, 7, 8)), "built for maps of 7×7, found 7×8"),
     ],
 )

@@ -1,0 +1,52 @@
+"""Which nodes are alike: they hold the same and work on the same shapes, wherever they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
+
+
+@dataclass
+class Alike:
+    """Gives nodes that are alike the same number, in every graph it is shown. Takes time linear in the nodes.
+
+    Operations are alike with equal options and shapes; scopes with equal nodes, names and wiring inside. Their own
+    names, sites and lines do not matter; with `rules`, the attention rules that put them there do.
+    """
+
+    rules: bool = False
+    known: dict[Any, int] = field(default_factory=dict)
+
+    def numbers(self, root: Scope) -> dict[str, int]:
+        """The number of every node below a scope, by path."""
+        found: dict[str, int] = {}
+        self._scope(root, found)
+        return found
+
+    def _scope(self, scope: Scope, found: dict[str, int]) -> int:
+        nodes = tuple((name, self._node(node, scope, found), node.inputs) for name, node in scope.nodes.items())
+        return self._number((scope.block, _items(scope.inputs), nodes, _items(scope.outputs)))
+
+    def _node(self, node: Node, scope: Scope, found: dict[str, int]) -> int:
+        content: Any
+        if isinstance(node.content, Scope):
+            content = self._scope(node.content, found)
+        elif isinstance(node.content, Operation):
+            content = node.content.entry.name, repr(sorted(node.content.arguments.items()))
+        else:
+            content = None
+        taken = tuple(scope.tensor(reference) for reference in node.inputs)
+        given = node.output if isinstance(node.output, TensorSpec) else _items(node.output)
+        number = self._number((content, taken, given, node.rule if self.rules else None))
+        found[node.path] = number
+        return number
+
+    def _number(self, key: Any) -> int:
+        return self.known.setdefault(key, len(self.known))
+
+
+def _items(mapping: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(mapping.items())

@@ -1,0 +1,109 @@
+"""`composer graph`: a picture of a network."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from composer.cli.options import (
+    Force,
+    MaxNodes,
+    MaxParameters,
+    Plugins,
+    Quiet,
+    Root,
+    Sets,
+    SpecName,
+    Verbose,
+    load_spec,
+    say,
+)
+from composer.draw.formats import SUFFIXES, WITH_INSETS, format_of
+from composer.errors import GraphError
+
+
+class Theme(enum.StrEnum):
+    """Colours of a picture."""
+
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
+    PAPER = "paper"
+
+
+class Direction(enum.StrEnum):
+    """Which way data runs: down, or to the right."""
+
+    TB = "TB"
+    LR = "LR"
+
+
+def command(
+    context: typer.Context,
+    spec: SpecName,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Its ending is the format; `-` is stdout.")
+    ] = Path("-"),
+    format: Annotated[str | None, typer.Option("--format", help=f"{', '.join(SUFFIXES)}.")] = None,
+    depth: Annotated[
+        int | None, typer.Option(min=1, help="Levels of blocks to open; as many as stay readable if not given.")
+    ] = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Only these blocks: a site, or a glob over paths.")
+    ] = None,
+    direction: Annotated[Direction, typer.Option(help="Down, or to the right.")] = Direction.TB,
+    theme: Annotated[Theme, typer.Option(help="`auto` is light or dark as the reader prefers.")] = Theme.AUTO,
+    insets: Annotated[
+        bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
+    ] = True,
+    force: Force = False,
+    sets: Sets = None,
+    root: Root = None,
+    plugin: Plugins = None,
+    max_nodes: MaxNodes = None,
+    max_parameters: MaxParameters = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Draw a network: repeats folded, inserted attention marked, shapes at the wires.
+
+    No Graphviz, no browser and no forward pass; PNG and PDF need the extra `draw`. Of a spec with mistakes, what can be
+    drawn is, the failing nodes in red; the mistakes are printed, and the exit code is 1.
+    """
+    kind = format_of(output, format)
+    loaded = load_spec(spec, sets, root)
+    from composer.dag.graph import compose
+    from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
+    from composer.dag.sketch import Sketch, sketch
+    from composer.draw.picture import Wish, draw
+    from composer.draw.render import render
+
+    limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
+    network, failure = None, None
+    try:
+        network = compose(loaded, limits)
+        drawn = Sketch.of(network)
+    except GraphError as error:
+        failure = error
+        drawn = sketch(loaded, error.diagnostics, limits)
+    wish = Wish(depth, select, direction.value, insets and kind in WITH_INSETS)
+    _write(context, output, render(draw(drawn, wish), kind, theme.value, network), force=force)
+    if failure is not None:
+        raise failure
+
+
+def _write(context: typer.Context, output: Path, content: bytes, *, force: bool) -> None:
+    from composer.files import staged
+
+    if str(output) == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    with staged([output], force=force) as (path,):
+        path.write_bytes(content)
+    say(context, f"wrote {output}")

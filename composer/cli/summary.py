@@ -1,0 +1,99 @@
+"""`composer summary`: where a network's parameters, multiply-accumulates and memory are, and what attention added."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from composer.cli.options import (
+    MaxNodes,
+    MaxParameters,
+    Plugins,
+    Quiet,
+    Root,
+    Sets,
+    SpecName,
+    TableFormat,
+    TableFormatOption,
+    Verbose,
+    compose_graph,
+    print_json,
+    say,
+)
+from composer.errors import InputError
+
+if TYPE_CHECKING:
+    from composer.summary.view import View
+
+
+class Order(enum.StrEnum):
+    """How rows of one parent are sorted."""
+
+    ORDER = "order"
+    PARAMETERS = "parameters"
+    MACS = "macs"
+    MEMORY = "memory"
+
+
+def command(
+    context: typer.Context,
+    spec: SpecName,
+    depth: Annotated[
+        int | None, typer.Option(min=0, help="Rows below the network's own; as many as fit a page, in CSV all.")
+    ] = None,
+    sort: Annotated[Order, typer.Option(help="As they run, or the largest of each parent first.")] = Order.ORDER,
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="op count output parameters macs memory source options")
+    ] = None,
+    sets: Sets = None,
+    root: Root = None,
+    plugin: Plugins = None,
+    max_nodes: MaxNodes = None,
+    max_parameters: MaxParameters = None,
+    format: TableFormatOption = TableFormat.TEXT,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print a network as a tree: shapes, parameters, MACs, activation memory, source lines; and what attention added.
+
+    Nodes that repeat are one row, which shows what all of them cost together. Memory is what one more example of a
+    batch adds to a training step: every tensor that is kept for the backward pass, once, in float32.
+    JSON holds every row and column.
+    """
+    graph = compose_graph(spec, sets, root, max_nodes, max_parameters)
+    summary = graph.summary()
+    if format is TableFormat.JSON:
+        print_json(summary.to_json())
+        return
+    from composer.summary.view import deepest
+
+    bottom = deepest(summary.root)
+    shown = bottom if depth is None and format is TableFormat.CSV else depth
+    try:
+        view = summary.view(depth=shown, sort=sort.value, columns=columns.split(",") if columns is not None else None)
+    except InputError as error:
+        problem = error.diagnostics[0]
+        raise typer.BadParameter("; ".join((problem.message, *problem.help)), param_hint="--columns") from error
+    if format is TableFormat.TEXT:
+        _print(context, view, chosen=columns is not None)
+    else:
+        print(view.csv() if format is TableFormat.CSV else view.markdown())
+    if depth is None and view.depth < bottom:
+        say(context, f"rows below depth {view.depth} of {bottom} are left out; all of them: --depth {bottom}")
+
+
+def _print(context: typer.Context, view: View, *, chosen: bool) -> None:
+    """The tree; on a terminal, without the columns that do not fit it."""
+    from rich.console import Console
+
+    from composer.cli.tables import print_lines
+    from composer.summary.render import ASCII, DRAWN, fitting, styled
+
+    console = Console()
+    guides = DRAWN if console.is_terminal and not console.options.ascii_only else ASCII
+    shown = fitting(view, guides, console.width) if console.is_terminal and not chosen else view
+    print_lines(styled(shown, guides))
+    if left_out := view.columns[len(shown.columns) :]:
+        say(context, f"this terminal is too narrow for {', '.join(left_out)}; a pipe or --columns has them")

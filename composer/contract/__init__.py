@@ -1,0 +1,79 @@
+"""What every mechanism must do, as a battery that runs on any registered one: ours in the tests, yours by `check`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from composer.contract import behaviour, carrying, precision
+from composer.contract.subject import Refusal, Subject
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found: `ok`, `refused` with the mechanism's own reason, or `failed`."""
+
+    check: str
+    status: Literal["ok", "refused", "failed"]
+    detail: str = ""
+
+
+Check = Callable[[Subject], None]
+
+
+def run(subject: Subject, only: str = "*") -> Iterator[Verdict]:
+    """Every check on a mechanism, one after the other; `only` names one."""
+    for name, check in CHECKS.items():
+        if only in ("*", name):
+            yield verdict(subject, name, check)
+
+
+def verdict(subject: Subject, name: str, check: Check) -> Verdict:
+    """One check on a mechanism."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check(subject)
+    except Refusal as refusal:
+        return Verdict(name, "refused", str(refusal))
+    except AssertionError as error:
+        return Verdict(name, "failed", str(error))
+    except Exception as error:
+        cause = _first_cause(error)
+        return Verdict(name, "failed", f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}")
+    return Verdict(name, "ok")
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What began a chain of errors: exporters wrap the one that matters."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+CHECKS: Mapping[str, Check] = {
+    "documented": behaviour.documented,
+    "keeps the shape": behaviour.keeps_the_shape,
+    "every parameter learns": behaviour.every_parameter_learns,
+    "gradients are right": behaviour.gradients_are_right,
+    "trains": behaviour.trains,
+    "trains on one image": behaviour.trains_on_one,
+    "empty batch": behaviour.empty_batch,
+    "deterministic": behaviour.deterministic,
+    "leaves its input": behaviour.leaves_its_input,
+    "samples do not mix": behaviour.samples_do_not_mix,
+    "memory formats": precision.memory_formats,
+    "half precision": precision.half_precision,
+    "scales 1e-4 to 1e4": precision.scales,
+    "copies": carrying.copies,
+    "attention values": behaviour.attention,
+    "meta device": carrying.meta,
+    "torch.compile": carrying.compiles,
+    "torch.export": carrying.exports,
+    "torch.export of any size": carrying.exports_any_size,
+    "ONNX": carrying.exports_to_onnx,
+}
+
+__all__ = ["CHECKS", "Check", "Refusal", "Subject", "Verdict", "run", "verdict"]

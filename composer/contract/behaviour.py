@@ -1,0 +1,160 @@
+"""What a mechanism computes: shapes, gradients, batches, attention values, and what its docstring promises."""
+
+from __future__ import annotations
+
+import copy
+import doctest
+import itertools
+import re
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from composer.contract.subject import Refusal, Subject, close, shake
+
+SIZES = ((1, 1), (1, 7), (7, 7), (13, 17), (56, 40))
+NEEDS_TWO = "needs a batch of at least 2"
+SECTIONS = ("Shape:", "Math:", "Params:", "MACs:", "Source:", "Departs:")
+
+
+def documented(subject: Subject) -> None:
+    """The parts of the docstring are there, in order, and its example is true."""
+    doc = subject.entry.doc
+    positions = [doc.find(section) for section in SECTIONS]
+    missing = [section for section, position in zip(SECTIONS, positions, strict=True) if position < 0]
+    assert not missing, f"the docstring lacks {', '.join(missing)}"
+    assert positions == sorted(positions), f"the docstring has its parts in another order than {', '.join(SECTIONS)}"
+    assert re.search(r">>> sum\(p\.numel\(\)", doc), "the docstring has no doctest of the number of parameters"
+    said: list[str] = []
+    factory = subject.entry.factory
+    runner = doctest.DocTestRunner(verbose=False)
+    names = vars(sys.modules[factory.__module__])
+    for test in doctest.DocTestFinder(recurse=False).find(factory, subject.entry.name, module=False, globs=names):
+        runner.run(test, out=said.append)
+    assert not said, f"the docstring's example is not true: {' '.join(''.join(said).partition('Expected:')[2].split())}"
+
+
+def keeps_the_shape(subject: Subject) -> None:
+    """On every size, or it refuses the size while it is built; in place of a convolution, the convolution's shape."""
+    refused = []
+    for height, width in SIZES:
+        try:
+            module = subject.build(height, width).eval()
+        except Refusal as refusal:
+            refused.append(str(refusal))
+            continue
+        for batch in (1, 2):
+            x = subject.sample(batch, height, width)
+            y = module(x)
+            assert y.shape == x.shape, f"{tuple(x.shape)} becomes {tuple(y.shape)}"
+            assert y.isfinite().all(), f"not finite on a map of {height}×{width}"
+    if subject.entry.replaces:
+        _has_the_shape_of_a_convolution(subject)
+    if refused:
+        raise Refusal("; ".join(refused))
+
+
+def _has_the_shape_of_a_convolution(subject: Subject) -> None:
+    for kernel_size, stride, (height, width) in itertools.product((1, 3, 5), (1, 2), ((7, 7), (8, 11))):
+        conv = {"kernel_size": kernel_size, "stride": stride, "padding": kernel_size // 2, "groups": subject.groups}
+        place = {**conv, "dilation": 1, "bias": False}
+        x = subject.sample(2, height, width)
+        expected = nn.Conv2d(subject.channels, subject.channels, **conv)(x).shape  # type: ignore[arg-type]
+        found = subject.build_at(height, width, place).eval()(x).shape
+        where = f"{kernel_size}×{kernel_size} convolution of stride {stride} on {height}×{width}"
+        assert found == expected, f"in place of a {where} it gives {tuple(found)}, not {tuple(expected)}"
+
+
+def every_parameter_learns(subject: Subject) -> None:
+    """A gradient reaches every parameter and the input."""
+    module, x = subject.build().eval(), subject.sample(8).requires_grad_()
+    # What starts at 0 on purpose would hide what stands before it.
+    shake(module)
+    module(x).square().sum().backward()
+    without = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not without, f"no gradient reaches {', '.join(without)}"
+    assert x.grad is not None, "no gradient reaches the input"
+    assert x.grad.any(), "no gradient reaches the input"
+
+
+def gradients_are_right(subject: Subject) -> None:
+    """They agree with finite differences, in float64."""
+    module = subject.build().double().eval()
+    shake(module, 0.3)
+    names = [name for name, _ in module.named_parameters()]
+    values = [value.detach().requires_grad_() for value in module.parameters()]
+    x = subject.sample(2, dtype=torch.float64).requires_grad_()
+
+    def forward(x: Tensor, *parameters: Tensor) -> Any:
+        return functional_call(module, dict(zip(names, parameters, strict=True)), (x,))
+
+    torch.autograd.gradcheck(forward, (x, *values), fast_mode=True)
+
+
+def trains(subject: Subject) -> None:
+    """A training step on two images has finite gradients."""
+    module, x = subject.build().train(), subject.sample().requires_grad_()
+    module(x).square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters()), "a gradient is not finite"
+
+
+def trains_on_one(subject: Subject) -> None:
+    """It trains on one image, or its docstring says that it does not."""
+    module, x = subject.build().train(), subject.sample(1)
+    try:
+        y = module(x)
+    except ValueError as error:
+        if NEEDS_TWO in " ".join(subject.entry.doc.split()):
+            raise Refusal(f"in training it {NEEDS_TWO}") from error
+        raise AssertionError(f"{error}; offer another norm and say in the docstring that it {NEEDS_TWO}") from error
+    assert y.shape == x.shape, f"{tuple(x.shape)} becomes {tuple(y.shape)}"
+
+
+def empty_batch(subject: Subject) -> None:
+    """A batch of none is a batch."""
+    module, x = subject.build().eval(), subject.sample(0)
+    assert module(x).shape == x.shape, "an empty batch changes its shape"
+
+
+def deterministic(subject: Subject) -> None:
+    """In eval mode, and without a change of state."""
+    module, x = subject.build().eval(), subject.sample()
+    before = copy.deepcopy(module.state_dict())
+    assert torch.equal(module(x), module(x)), "two runs in eval mode differ"
+    after = module.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before), "a run in eval mode changes its state"
+
+
+def leaves_its_input(subject: Subject) -> None:
+    """The input is the same afterwards."""
+    for training in (False, True):
+        x = subject.sample()
+        before = x.clone()
+        subject.build().train(training)(x)
+        assert torch.equal(x, before), "it changes its input"
+
+
+def samples_do_not_mix(subject: Subject) -> None:
+    """Each image of a batch gives what it gives alone."""
+    module, x = subject.build().eval(), subject.sample(3)
+    alone = torch.cat([module(one) for one in x.split(1)])
+    close(module(x), alone, "a sample depends on its batch")
+
+
+def attention(subject: Subject) -> None:
+    """`attention(x)` has the batch first, is finite, and asking for it changes nothing."""
+    module, x = subject.build().eval(), subject.sample()
+    attention = getattr(module, "attention", None)
+    if attention is None:
+        raise Refusal("it offers no `attention(x)`")
+    before = module(x)
+    try:
+        values = attention(x)
+    except NotImplementedError as error:
+        raise Refusal(str(error)) from error
+    assert values.shape[0] == x.shape[0], f"attention values of shape {tuple(values.shape)} for a batch of {len(x)}"
+    assert values.isfinite().all(), "attention values are not finite"
+    assert torch.equal(module(x), before), "asking for its attention values changes its output"

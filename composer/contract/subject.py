@@ -1,0 +1,69 @@
+"""A mechanism under the checks, and how it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from composer.registry import Entry
+
+
+class Refusal(Exception):
+    """A mechanism says, before it runs or with a clear error, that it does not do this; the message is its reason."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A mechanism with the options it is checked with."""
+
+    entry: Entry
+    options: Mapping[str, Any] = field(default_factory=dict)
+    groups: int = 1
+    channels: int = 64
+
+    def build(self, height: int = 7, width: int = 7) -> nn.Module:
+        """The mechanism as at a place of this size. Raises Refusal with the message of its own ValueError."""
+        conv = {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": self.groups, "bias": False}
+        return self.build_at(height, width, conv)
+
+    def build_at(self, height: int, width: int, conv: Mapping[str, Any]) -> nn.Module:
+        """The same in place of a convolution with these settings."""
+        c = self.channels
+        place = {"channels": c, "height": height, "width": width, "tokens": height * width}
+        place |= {"in_channels": c, "out_channels": c, **conv}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            try:
+                facts = {name: place[name] for name in self.entry.facts}
+                module: nn.Module = self.entry.factory(**facts, **self.options)
+            except ValueError as error:
+                raise Refusal(str(error)) from error
+        return module
+
+    def sample(self, batch: int = 2, height: int = 7, width: int = 7, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Random input for such a place."""
+        sizes = {"b": batch, "c": self.channels, "h": height, "w": width, "n": height * width}
+        x = torch.randn([sizes[axis] for axis in self.axes], generator=torch.Generator().manual_seed(1))
+        return x.to(dtype)
+
+    @property
+    def axes(self) -> list[str]:
+        """The letters of its layout: b c h w, or b n c."""
+        return str(self.entry.layout).split()
+
+
+def shake(module: nn.Module, amount: float = 0.1) -> None:
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype), alpha=amount)
+
+
+def close(found: Tensor, expected: Tensor, otherwise: str, tolerance: float = 1e-5) -> None:
+    scale = expected.abs().max().clamp_min(1)
+    difference = ((found - expected).abs().max() / scale).item()
+    assert difference <= tolerance, f"{otherwise} (by {difference:.1e})"

@@ -1,0 +1,54 @@
+"""A network as far as its spec goes: all of it, or what can be drawn of one with mistakes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from composer.dag.elaborate import attempt
+from composer.dag.graph import Graph
+from composer.dag.infer import Inference
+from composer.dag.limits import Limits
+from composer.dag.outputs import take_outputs
+from composer.dag.place import place_what_fits
+from composer.dag.scope import Scope
+from composer.dag.unfinished import Unfinished
+from composer.errors import Diagnostic, GraphError
+from composer.spec.load import Spec
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A network's scopes, complete or not, and what is wrong with them."""
+
+    spec: Spec
+    root: Scope
+    unfinished: Mapping[str, Unfinished] = field(default_factory=dict)
+    problems: tuple[Diagnostic, ...] = ()
+
+    @classmethod
+    def of(cls, graph: Graph) -> Sketch:
+        """A finished graph."""
+        return cls(graph.spec, graph.root)
+
+    @cached_property
+    def problem_at(self) -> Mapping[str, Diagnostic]:
+        """The first problem of each path."""
+        return {problem.path: problem for problem in reversed(self.problems)}
+
+
+def sketch(spec: Spec, problems: Sequence[Diagnostic], limits: Limits | None = None) -> Sketch:
+    """What can be composed of a spec that has these problems: scopes as far as they go, and the rules that apply."""
+    limits, inference = limits or Limits(), Inference()
+    unfinished = attempt(spec, limits, inference)
+    if "" not in unfinished:
+        return Sketch(spec, Scope(spec.name, "", {}, {}, {}), {}, tuple(problems))
+    root = unfinished[""].scope
+    if set(unfinished) == {""} and not unfinished[""].missing:
+        backbone = root
+        root, _ = place_what_fits(backbone, spec, limits, inference)
+        with contextlib.suppress(GraphError):
+            root = take_outputs(root, backbone, spec)
+    return Sketch(spec, root, unfinished, tuple(problems))

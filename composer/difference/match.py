@@ -1,0 +1,178 @@
+"""Which node of one network is which of another: by path first, then by content and neighbourhood."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Container, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice, product
+
+from composer.dag.scope import Node, Operation, Scope
+from composer.difference.change import Path
+from composer.difference.side import Side, children, partners
+
+MAX_TRIED = 4
+
+
+@dataclass
+class Match:
+    """Pairs of paths, before to after and back, the networks' inputs under their names."""
+
+    before: Side
+    after: Side
+    pairs: dict[Path, Path] = field(default_factory=dict)
+    back: dict[Path, Path] = field(default_factory=dict)
+
+    def pair(self, one: Path, other: Path) -> None:
+        """Says that two nodes are one."""
+        self.pairs[one] = other
+        self.back[other] = one
+
+    def moved(self, one: Path) -> bool:
+        """Whether a node with a pair has another name or stands in another scope; not where only its scope moved."""
+        (outer, _, name), (its_outer, _, its_name) = one.rpartition("."), self.pairs[one].rpartition(".")
+        return name != its_name or self.pairs.get(outer, outer) != its_outer
+
+    def fits(self, one: Path, other: Path) -> bool:
+        """Whether what has a pair inside one has it inside the other."""
+        ours = (self.pairs.get(path, other) for path in self.before.below(one))
+        theirs = (self.back.get(path, one) for path in self.after.below(other))
+        return all(_inside(path, other) for path in ours) and all(_inside(path, one) for path in theirs)
+
+
+def _inside(path: Path, scope: Path) -> bool:
+    return path == scope or path.startswith(f"{scope}.")
+
+
+def match(before: Side, after: Side) -> Match:
+    """Match two networks. Takes time linear in their nodes for each level of scopes, but for sorting."""
+    found = Match(before, after)
+    for one, other in partners(before.graph.root.inputs, after.graph.root.inputs):
+        if one is not None and other is not None:
+            found.pair(one, other)
+    _pair_inside(found, before.graph.root, after.graph.root)
+    _search(found, _Alike(_is_scope), _KEYS)
+    _search(found, _SameBlock(_is_scope), _KEYS)
+    _search(found, _Alike(_has_parameters), _KEYS)
+    # There are many a relu: only what feeds it tells which is which.
+    _search(found, _Alike(_is_operation), _KEYS[:1])
+    return found
+
+
+def _pair_inside(found: Match, before: Scope, after: Scope) -> None:
+    """Pairs nodes of the same name in two scopes, and in the scopes among them."""
+    for name, one in before.nodes.items():
+        other = after.nodes.get(name)
+        if other is None or one.path in found.pairs or other.path in found.back:
+            continue
+        if isinstance(one.content, Scope) and isinstance(other.content, Scope):
+            found.pair(one.path, other.path)
+            _pair_inside(found, one.content, other.content)
+        elif isinstance(one.content, Operation) and isinstance(other.content, Operation):
+            found.pair(one.path, other.path)
+
+
+def _is_scope(node: Node) -> bool:
+    return isinstance(node.content, Scope)
+
+
+def _is_operation(node: Node) -> bool:
+    return isinstance(node.content, Operation)
+
+
+def _has_parameters(node: Node) -> bool:
+    return isinstance(node.content, Operation) and node.content.num_parameters > 0
+
+
+@dataclass(frozen=True)
+class _Alike:
+    """Nodes that are alike are one, with all that is in them."""
+
+    wanted: Callable[[Node], bool]
+
+    def kind(self, side: Side, path: Path) -> Hashable:
+        return side.alike[path]
+
+    def accepts(self, found: Match, one: Path, other: Path) -> bool:
+        return found.fits(one, other)
+
+    def join(self, found: Match, one: Path, other: Path) -> None:
+        for inner, its_pair in zip(found.before.below(one), found.after.below(other), strict=True):
+            found.pair(inner, its_pair)
+
+
+@dataclass(frozen=True)
+class _SameBlock:
+    """Scopes of one block on the same shapes, most of whose names are the same, are one; inside, names decide."""
+
+    wanted: Callable[[Node], bool]
+
+    def kind(self, side: Side, path: Path) -> Hashable:
+        scope = _content(side, path)
+        return scope.block, tuple(scope.inputs.values())
+
+    def accepts(self, found: Match, one: Path, other: Path) -> bool:
+        names, others = (
+            {child.name for child in children(side.nodes[path])}
+            for side, path in ((found.before, one), (found.after, other))
+        )
+        return 2 * len(names & others) > min(len(names), len(others)) and found.fits(one, other)
+
+    def join(self, found: Match, one: Path, other: Path) -> None:
+        found.pair(one, other)
+        _pair_inside(found, _content(found.before, one), _content(found.after, other))
+
+
+def _content(side: Side, path: Path) -> Scope:
+    content = side.nodes[path].content
+    assert isinstance(content, Scope)
+    return content
+
+
+Paired = Callable[[Path], Path | None]
+Key = Callable[[Side, Path, Paired], Hashable | None]
+
+
+def _by_neighbours(side: Side, path: Path, paired: Paired) -> Hashable | None:
+    sources = tuple(paired(source) for source in side.sources[path])
+    return sources if sources and None not in sources else None
+
+
+def _by_name(side: Side, path: Path, paired: Paired) -> Hashable | None:
+    return side.nodes[path].name
+
+
+def _by_order(side: Side, path: Path, paired: Paired) -> Hashable | None:
+    return True
+
+
+_KEYS: Sequence[Key] = (_by_neighbours, _by_name, _by_order)
+
+
+def _search(found: Match, rule: _Alike | _SameBlock, keys: Sequence[Key]) -> None:
+    """Pairs what the rule accepts among the nodes that are left: the largest first, and by the first key that fits."""
+    index: defaultdict[Hashable, deque[Path]] = defaultdict(deque)
+    for path in _left(found.after, found.back, rule):
+        for key_of in keys:
+            index[rule.kind(found.after, path), key_of, key_of(found.after, path, lambda source: source)].append(path)
+    size = found.before.size.__getitem__
+    left = sorted(_left(found.before, found.pairs, rule), key=size, reverse=True)
+    for _, alike_in_size in groupby(left, key=size):
+        group = list(alike_in_size)
+        for key_of, one in product(keys, group):
+            key = key_of(found.before, one, found.pairs.get)
+            if key is not None and one not in found.pairs:
+                _pair_one(found, rule, one, index[rule.kind(found.before, one), key_of, key])
+
+
+def _pair_one(found: Match, rule: _Alike | _SameBlock, one: Path, candidates: deque[Path]) -> None:
+    while candidates and candidates[0] in found.back:
+        candidates.popleft()
+    for other in islice(candidates, MAX_TRIED):
+        if other not in found.back and rule.accepts(found, one, other):
+            rule.join(found, one, other)
+            return
+
+
+def _left(side: Side, paired: Container[Path], rule: _Alike | _SameBlock) -> Iterator[Path]:
+    return (path for path, node in side.nodes.items() if path not in paired and rule.wanted(node))

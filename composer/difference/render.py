@@ -1,0 +1,133 @@
+"""A difference as lines for people: changes of one sort are one line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from composer.difference.change import Change, Path
+from composer.difference.labels import label
+from composer.lines import Line, Part, printable, share, table, thousands
+
+if TYPE_CHECKING:
+    from composer.difference.difference import Difference
+
+SIGNS = {"removed": ("-", "red"), "added": ("+", "green"), "moved": (">", "blue"), "changed": ("~", "yellow")}
+MAX_NAMED = 3
+
+
+def styled(difference: Difference) -> Iterator[Line]:
+    """The networks, their changes, and the totals of both."""
+    names = f"{difference.before.spec.name} -> {difference.after.spec.name}"
+    yield (Part(printable(names), "bold"),)
+    yield ()
+    heads = ("", "nodes", "operation", "×", "what", "parameters", "MACs")
+    rows = [_row(group, difference) for group in _sorts(difference.changes)]
+    yield from table(heads, rows, [False, False, False, True, False, True, True])
+    yield ()
+    yield from _totals(difference)
+
+
+def _sorts(changes: Iterable[Change]) -> Iterable[list[Change]]:
+    """The changes, those together that are told in one line."""
+    found: defaultdict[Any, list[Change]] = defaultdict(list)
+    for change in changes:
+        key = _stem(change.before), _stem(change.after), change.op, _details(change)
+        # Of what only works on other shapes, no one wants to read every name.
+        found[change.kind, "shapes" if _only_shapes(change) else key].append(change)
+    return found.values()
+
+
+def _only_shapes(change: Change) -> bool:
+    return change.kind == "changed" and change.details.keys() <= {"input", "output"} and change.op != "input"
+
+
+def _stem(path: Path | None) -> str | None:
+    """The name without its number: `cbam` and `cbam_2` are of one sort, and so are `0` and `1`."""
+    return path and re.sub(r"_?[0-9]+$", "", path.rpartition(".")[2])
+
+
+def _own_name(path: Path) -> str:
+    """The last name of a path; with the one before it where it is but a number."""
+    outer, _, name = path.rpartition(".")
+    return f"{outer.rpartition('.')[2]}.{name}" if outer and name.isdigit() else name
+
+
+def _details(change: Change) -> tuple[str, ...]:
+    """What changed in words, but for shapes, which differ from place to place."""
+    if change.op == "output":
+        return (" -> ".join(path for paths in change.details["from"] for path in paths),)
+    return tuple(_detail(name, *values) for name, values in change.details.items() if name not in ("input", "output"))
+
+
+def _detail(name: str, before: Any, after: Any) -> str:
+    if name == "from":
+        before, after = (", ".join(map(_own_name, paths)) for paths in (before, after))
+        return f"fed by {before or 'nothing'} -> {after or 'nothing'}"
+    if name.startswith("options."):
+        before, after = (json.dumps(value, ensure_ascii=False, default=str) for value in (before, after))
+    return f"{before} -> {after}" if name == "op" else f"{name.removeprefix('options.')} {before} -> {after}"
+
+
+def _row(group: Sequence[Change], difference: Difference) -> list[Line]:
+    first = group[0]
+    sign, style = SIGNS[first.kind]
+    ops = list(dict.fromkeys(change.op for change in group))
+    parameters, macs = (
+        sum(after - before for before, after in numbers)
+        for numbers in ((change.parameters for change in group), (change.macs for change in group))
+    )
+    return [
+        (Part(sign, style),),
+        (Part(printable(_nodes(group, difference)), style),),
+        (Part(_few(ops), "cyan"),),
+        (Part(thousands(len(group)) if len(group) > 1 else ""),),
+        (Part(printable(_what(group))),),
+        (Part(_signed(parameters)),),
+        (Part(_signed(macs)),),
+    ]
+
+
+def _nodes(group: Sequence[Change], difference: Difference) -> str:
+    before = [change.before for change in group if change.before is not None]
+    after = [change.after for change in group if change.after is not None]
+    then = label(before, difference.before.root) if before else ""
+    now = label(after, difference.after.root) if after else ""
+    return f"{then} -> {now}" if then and now and before != after else now or then
+
+
+def _what(group: Sequence[Change]) -> str:
+    first = group[0]
+    if first.op == "input":
+        return " -> ".join(first.details.get("output", ()))
+    if first.kind in ("added", "removed") and first.op != "output":
+        sources = list(dict.fromkeys(_own_name(path) for change in group for path in change.sources[:1]))
+        return f"{'after' if first.kind == 'added' else 'was after'} {_few(sources)}" if sources else ""
+    shapes = {
+        name: [change.details[name] for change in group if name in change.details] for name in ("input", "output")
+    }
+    told = [*_details(first)]
+    for name in ("output", "input"):
+        if shapes[name] and not (name == "input" and shapes["output"]):
+            told.append(_detail(name, *shapes[name][0]) + (" …" if len(set(shapes[name])) > 1 else ""))
+    return "; ".join(told)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join([*names[:MAX_NAMED], "…"] if len(names) > MAX_NAMED else names)
+
+
+def _signed(number: int) -> str:
+    return thousands(number, signed=True) if number else ""
+
+
+def _totals(difference: Difference) -> Iterator[Line]:
+    rows = []
+    for name, before, after in difference.totals:
+        percent = share(after - before, before) if after != before else ""
+        cells = (name, thousands(before), thousands(after), _signed(after - before), percent)
+        rows.append([(Part(cell),) for cell in cells])
+    return table(("", "before", "after", "", ""), rows, [False, True, True, True, True])

@@ -1,0 +1,92 @@
+"""One of two networks to compare: its nodes by path, what feeds each, and what each costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from composer.alike import Alike
+from composer.dag.graph import Graph
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
+
+
+@dataclass(frozen=True)
+class Side:
+    """A network as the comparison reads it. Nodes that only pass their input on are left out.
+
+    nodes    by path, scopes before what they hold, in the order they run
+    sources  paths of the operations (or network inputs) that feed each node, through scopes and what passes on
+    outputs  the path that feeds each of the network's outputs
+    alike    numbers that are equal for nodes that are alike, on both sides
+    size     how many operations are in each node; macs: what they cost
+    """
+
+    graph: Graph
+    nodes: Mapping[str, Node]
+    sources: Mapping[str, tuple[str, ...]]
+    outputs: Mapping[str, str]
+    alike: Mapping[str, int]
+    size: Mapping[str, int]
+    macs: Mapping[str, int]
+
+    def tensor(self, source: str) -> TensorSpec:
+        """What a source gives."""
+        inputs = self.graph.root.inputs
+        return inputs[source] if source in inputs else self.nodes[source].tensor
+
+    def below(self, path: str) -> Iterator[str]:
+        """Paths of what a scope holds, itself first; of an operation, its own."""
+        yield path
+        for child in children(self.nodes[path]):
+            yield from self.below(child.path)
+
+
+def partners(before: Iterable[str], after: Iterable[str]) -> Iterator[tuple[str | None, str | None]]:
+    """Names of the networks' inputs or outputs, each with the same on the other side; one of each is the same."""
+    ours, theirs = dict.fromkeys(before), dict.fromkeys(after)
+    if len(ours) == len(theirs) == 1:
+        yield next(iter(ours)), next(iter(theirs))
+        return
+    for name in ours | theirs:
+        yield (name if name in ours else None), (name if name in theirs else None)
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes right inside a scope that compute something."""
+    if isinstance(node.content, Scope):
+        yield from (child for child in node.content.nodes.values() if child.content is not None)
+
+
+def read(graph: Graph, alike: Alike) -> Side:
+    """The side of a graph. Takes time linear in its nodes, for each level of scopes."""
+    nodes = {node.path: node for node in graph.root.walk() if node.content is not None}
+    sources: dict[str, tuple[str, ...]] = {}
+    outputs = _trace(graph.root, {name: name for name in graph.root.inputs}, sources)
+    size, macs = dict.fromkeys(nodes, 0), dict.fromkeys(nodes, 0)
+    for path, cost in graph.macs.items():
+        for outer in _prefixes(path):
+            size[outer] += 1
+            macs[outer] += cost
+    return Side(graph, nodes, sources, outputs, alike.numbers(graph.root), size, macs)
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+
+
+def _trace(scope: Scope, names: Mapping[str, str], sources: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Notes what feeds a scope's nodes; `names` says what its inputs are. Returns the same for its outputs."""
+    known = dict(names)
+    for node in scope.nodes.values():
+        taken = tuple(known[reference] for reference in node.inputs)
+        if node.content is not None:
+            sources[node.path] = taken
+        if isinstance(node.content, Scope):
+            inner = _trace(node.content, dict(zip(node.content.inputs, taken, strict=True)), sources)
+            known[node.name] = next(iter(inner.values()))
+            known.update({f"{node.name}.{name}": path for name, path in inner.items()})
+        else:
+            known[node.name] = node.path if isinstance(node.content, Operation) else taken[0]
+    return {name: known[reference] for name, reference in scope.outputs.items()}

@@ -1,0 +1,172 @@
+"""Boxes and wires of a layout as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from composer.draw import measure
+from composer.draw.layout import Layout, Placed
+from composer.draw.markup import element, moved, rectangle, text, title
+from composer.draw.route import Point
+from composer.draw.text import fit, visible, width
+from composer.draw.theme import class_of
+from composer.draw.view import Box, View
+
+RADIUS = 5
+ARROW = 7
+BADGE = 8
+BASELINE = 4
+
+
+def container(view: View, layout: Layout) -> Iterator[str]:
+    """What is inside a container: wires below, boxes above."""
+    yield element("g", {"class": "wires"}, _wires(layout))
+    for placed in layout.boxes:
+        box = view.by_name.get(placed.name)
+        if box is None:
+            yield end(placed, view.inputs.get(placed.name.partition(":")[2], ""))
+        elif placed.inside is not None and box.inner is not None:
+            yield moved(placed.x, placed.y, frame(box, box.inner, placed.inside), about(box))
+        else:
+            yield moved(placed.x, placed.y, closed(box, placed), about(box))
+
+
+def frame(box: Box, view: View, layout: Layout) -> Iterator[str]:
+    """An open block: its frame, its head, and what is inside."""
+    yield title(tooltip(box))
+    yield from _sheets(box, layout.width, layout.height)
+    yield rectangle(0, 0, layout.width, layout.height, "box", 6)
+    yield from _head(box, layout.width)
+    yield from container(view, layout)
+
+
+def closed(box: Box, placed: Placed) -> Iterator[str]:
+    """An operation, or a block that shows nothing of what it holds."""
+    sheets = measure.SHEETS if box.count > 1 else 0
+    yield title(tooltip(box))
+    yield from _sheets(box, placed.width, placed.height - sheets)
+    yield rectangle(0, 0, placed.width, placed.height - sheets, "box")
+    yield from _head(box, placed.width)
+    below = measure.ROW + 7
+    if row := measure.second_row(box):
+        yield text(row, measure.PAD, below, "faint")
+        yield from _pills(box, placed.width, below)
+        below += measure.SECOND_ROW
+    for line in measure.problem_lines(box):
+        yield text(line, measure.PAD, below, "alarm label")
+        below += measure.LINE
+    if box.rule is not None:
+        yield from badge(str(box.rule + 1), placed.width - 2, 1, "pill")
+
+
+def end(placed: Placed, shape: str) -> str:
+    """An input or output of the whole network."""
+    side, _, name = placed.name.partition(":")
+    what = f"input `{name}`: {shape}" if side == "in" else f"output `{name}`"
+    shown = fit(visible(name), measure.NAME_SIZE, placed.width - measure.PAD)
+    children = [
+        title(what),
+        rectangle(0, 0, placed.width, placed.height, "box", placed.height // 2),
+        text(shown, placed.width // 2, placed.height // 2 + BASELINE, "mid"),
+    ]
+    return moved(placed.x, placed.y, children, {"class": "k-other", "data-path": placed.name})
+
+
+def badge(number: str, x: int, y: int, kind: str) -> Iterator[str]:
+    """A number on a disc."""
+    yield element("circle", {"cx": x, "cy": y, "r": BADGE, "class": kind})
+    yield text(number, x, y + BASELINE, "badge on mid")
+
+
+def tooltip(box: Box) -> str:
+    """Everything a box knows of itself."""
+    lines = [f"{box.path}: {box.detail}" if box.count == 1 else f"{box.copies[0]} … {box.copies[-1]}: {box.detail}"]
+    lines += [f"{name or 'gives'} {shape}" for name, shape in box.shapes.items()]
+    if box.num_parameters:
+        lines.append(f"{box.num_parameters:,} parameters")
+    if box.rule is not None:
+        lines.append(f"put in by rule {box.rule + 1}")
+    lines += [f"{mechanism} in {count} places" for _, mechanism, count in box.holds if box.kind == "block"]
+    if box.problem is not None:
+        lines.append(box.problem.message)
+    return "\n".join(lines)
+
+
+def about(box: Box) -> dict[str, object]:
+    """The attributes of a box's group: what it looks like, and which nodes it is."""
+    copies = f"{box.copies[0]} … {box.copies[-1]}" if box.copies else ""
+    return {"class": class_of(box), "data-path": box.path, "data-copies": copies}
+
+
+def _head(box: Box, room: int) -> Iterator[str]:
+    """The name at the left; copies and what the box is at the right."""
+    left, right, y = measure.PAD, room - measure.PAD, measure.ROW // 2 + BASELINE
+    if copies := measure.chip(box):
+        yield text(copies, right, y, "name end")
+        right -= width(copies, measure.NAME_SIZE, bold=True) + 8
+    name, detail = visible(box.label), measure.detail(box)
+    wanted = width(detail, measure.DETAIL_SIZE)
+    shown = fit(name, measure.NAME_SIZE, max(right - left - wanted - 10, (right - left) // 2), bold=True)
+    yield text(shown, left, y, "name")
+    left += width(shown, measure.NAME_SIZE, bold=True) + 10
+    if detail and right - left > 20:
+        yield text(fit(detail, measure.DETAIL_SIZE, right - left), right, y, "faint end")
+
+
+def _pills(box: Box, room: int, y: int) -> Iterator[str]:
+    """What attention rules put into a closed block, as far as there is room."""
+    right = room - measure.PAD
+    for words in reversed(measure.pills(box, room)):
+        length = measure.pill_length(words)
+        yield rectangle(right - length, y - 11, length, 15, "pill", 7)
+        yield text(words, right - length // 2, y, "badge on mid")
+        right -= length + measure.PILL_GAP
+
+
+def _sheets(box: Box, width: int, height: int) -> Iterator[str]:
+    """The edges of further copies under a box."""
+    if box.count > 1:
+        for sheet in (2, 1):
+            inset, below = 4 * sheet, 3 * sheet
+            yield rectangle(inset, height - 12 + below, width - 2 * inset, 12, "box")
+
+
+def _wires(layout: Layout) -> Iterator[str]:
+    drawn = {placed.name for placed in layout.boxes}
+    for wire in layout.wires:
+        edge = wire.edge
+        about = title(f"{edge.source} → {edge.target}{': ' if edge.shape else ''}{edge.shape}")
+        headed = edge.target in drawn
+        yield element("path", {"class": "wire", "d": _path(wire.points, ARROW - 2 if headed else 0)}, [about])
+        if headed:
+            yield element("path", {"class": "head", "d": _arrow(wire.points)})
+    for label in layout.labels:
+        yield text(label.shape, label.x, label.y, "label end" if label.end else "label")
+
+
+def _path(points: Sequence[Point], short: int) -> str:
+    """Straight lines with round corners, `short` of the last point."""
+    parts = [f"M{points[0][0]} {points[0][1]}"]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        radius = min(RADIUS, _length(before, corner) // 2, _length(corner, after) // 2)
+        start, stop = _towards(corner, before, radius), _towards(corner, after, radius)
+        parts.append(f"L{start[0]} {start[1]}Q{corner[0]} {corner[1]} {stop[0]} {stop[1]}")
+    x, y = _towards(points[-1], points[-2], short)
+    return "".join([*parts, f"L{x} {y}"])
+
+
+def _arrow(points: Sequence[Point]) -> str:
+    (x, y), (a, b) = points[-1], _towards(points[-1], points[-2], ARROW)
+    side = 3
+    return f"M{x} {y}L{a + side * (y != b)} {b + side * (x != a)}L{a - side * (y != b)} {b - side * (x != a)}Z"
+
+
+def _length(one: Point, other: Point) -> int:
+    return abs(one[0] - other[0]) + abs(one[1] - other[1])
+
+
+def _towards(start: Point, end: Point, distance: int) -> Point:
+    """The point on a horizontal or vertical line that is so far from its start."""
+    step = min(distance, _length(start, end))
+    (x, y), (a, b) = start, end
+    return x + step * ((a > x) - (a < x)), y + step * ((b > y) - (b < y))

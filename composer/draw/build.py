@@ -1,0 +1,185 @@
+"""Graph -> view: nodes that pass on are left out, runs of like nodes become one box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from typing import Any
+
+from composer.dag.scope import Node, Operation, Scope
+from composer.dag.sketch import Sketch
+from composer.dag.unfinished import Missing
+from composer.draw.describe import (
+    describe,
+    describe_repeat,
+    describe_shape,
+    outputs,
+    settings,
+)
+from composer.draw.fold import Part, fold, sum_holds
+from composer.draw.view import Box, Edge, Holds, State, View
+
+Reference = tuple[str, str]
+
+
+def build_view(sketch: Sketch) -> View:
+    """The view of a whole network, everything open."""
+    builder = _Builder(sketch)
+    return builder.view(sketch.root)
+
+
+@dataclass
+class _Builder:
+    sketch: Sketch
+    numbers: dict[Any, int] = field(default_factory=dict)
+
+    def number(self, *structure: Any) -> int:
+        """A number for a structure; the same for the same."""
+        return self.numbers.setdefault(structure, len(self.numbers))
+
+    def view(self, scope: Scope) -> View:
+        """The view of one scope, complete or not."""
+        unfinished = self.sketch.unfinished.get(scope.path)
+        missing = unfinished.missing if unfinished else {}
+        names: dict[str, Reference] = {name: (f"in:{name}", "") for name in scope.inputs}
+        parts: list[Part] = []
+        for name in [*scope.nodes, *missing]:
+            node = scope.nodes.get(name)
+            taken = node.inputs if node else missing[name].inputs
+            # A scope that failed may hold a circle: what is not there yet is not drawn.
+            sources = tuple(found for one in taken if (found := _resolve(one, names)) is not None)
+            if node is not None and node.content is None:
+                names[name] = sources[0]
+                continue
+            names[name] = (name, "")
+            parts.append(self.part(scope, node, sources) if node else self.missing(scope, name, missing[name], sources))
+        ends = {name: found for name, one in scope.outputs.items() if (found := _resolve(one, names)) is not None}
+        if unfinished is not None:
+            # Outputs by path are followed into a network only when it is whole.
+            given = {(part.box.name, output) for part in parts for output in part.box.shapes}
+            ends = {key: end if end in given else (end[0], "") for key, end in ends.items()}
+        parts, ends = fold(parts, ends)
+        return self.assemble(scope, parts, ends)
+
+    def assemble(self, scope: Scope, parts: list[Part], ends: Mapping[str, Reference]) -> View:
+        inputs = {name: describe_shape(tensor) for name, tensor in scope.inputs.items()}
+        shapes = {(f"in:{name}", ""): shape for name, shape in inputs.items()}
+        shapes.update({(part.box.name, output): shape for part in parts for output, shape in part.box.shapes.items()})
+        edges = [
+            Edge(*source, part.box.name, index, shapes.get(source, ""))
+            for part in parts
+            for index, source in enumerate(part.sources)
+        ]
+        edges += [Edge(*source, f"out:{name}", 0, shapes.get(source, "")) for name, source in ends.items()]
+        key, form = self.structure(inputs, parts, ends)
+        boxes = tuple(part.box for part in parts)
+        return View(scope.path, scope.block, inputs, boxes, tuple(ends), tuple(edges), key, form)
+
+    def structure(self, inputs: Iterable[str], parts: list[Part], ends: Mapping[str, Reference]) -> tuple[int, int]:
+        """The key and the form of a view: what is in it, and how it is wired."""
+        place = {name: index for index, name in enumerate([*(f"in:{n}" for n in inputs), *(p.box.name for p in parts)])}
+        ways = [*(part.sources for part in parts), tuple(ends.values())]
+        wired = tuple(tuple((place[name], output) for name, output in one) for one in ways)
+        counts = tuple(part.box.count for part in parts)
+        key = self.number(counts, wired, tuple(part.key for part in parts))
+        return key, self.number(counts, wired, tuple(part.form for part in parts))
+
+    def part(self, scope: Scope, node: Node, sources: tuple[Reference, ...]) -> Part:
+        """The box of one node, and what it takes."""
+        shapes = {name: describe_shape(tensor) for name, tensor in outputs(node.output).items()}
+        arriving = describe_shape(scope.tensor(node.inputs[0])) if node.inputs else ""
+        location = node.origin.location()
+        box = Box(
+            name=node.name,
+            path=node.path,
+            label=node.name,
+            copies=(),
+            kind="block",
+            op=node.op,
+            detail=node.op,
+            shapes=shapes,
+            changed=any(shape != arriving for shape in shapes.values()),
+            num_parameters=node.content.num_parameters if node.content else 0,
+            rule=node.rule,
+            line=f"{PurePath(location.source.name).name}:{location.line}" if location else "",
+            problem=self.sketch.problem_at.get(node.path),
+        )
+        if isinstance(node.content, Operation):
+            return self.operation(box, node.content, sources)
+        assert node.content is not None
+        return self.block(box, node.content, sources)
+
+    def operation(self, box: Box, operation: Operation, sources: tuple[Reference, ...]) -> Part:
+        entry = operation.entry
+        mechanism = entry.category == "mechanism"
+        inserted: Holds = ((box.rule, entry.name, 1),) if mechanism and box.rule is not None else ()
+        box = replace(
+            box,
+            kind="attention" if mechanism else entry.kind,
+            detail=describe(operation),
+            helper=box.rule is not None and not mechanism,
+            holds=inserted,
+            state="failed" if box.problem else "made",
+        )
+        written = tuple((name, repr(value)) for name, value in sorted(settings(operation).items()))
+        form = self.number("operation", entry.name, box.rule, box.problem)
+        return Part(box, sources, self.number(form, written), form)
+
+    def block(self, box: Box, scope: Scope, sources: tuple[Reference, ...]) -> Part:
+        view = self.view(scope)
+        box = replace(box, inner=view, holds=sum_holds(view.boxes))
+        key, form = (self.number("block", scope.block, one, box.problem) for one in (view.key, view.form))
+        if _is_one_box(view) and box.problem is None:
+            return Part(_merged(box, view.boxes[0]), sources, key, form)
+        children = [child for child in scope.nodes.values() if child.content is not None]
+        if all(isinstance(child.content, Scope) and child.op != "repeat" for child in children):
+            box = replace(box, detail=describe_repeat(child.op for child in children))
+        return Part(box, sources, key, form)
+
+    def missing(self, scope: Scope, name: str, missing: Missing, sources: tuple[Reference, ...]) -> Part:
+        """The box of a node that could not be made, with what there is inside."""
+        path = f"{scope.path}.{name}" if scope.path else name
+        unfinished = self.sketch.unfinished.get(path)
+        inner = self.view(unfinished.scope) if unfinished else None
+        what = missing.spec.op or missing.spec.block or ""
+        state: State = "unreached" if not missing.failed else "made" if inner else "failed"
+        problem = next(iter(missing.problems), None)
+        box = Box(name, path, name, (), "block" if inner else "other", what, what, {}, False, 0)
+        box = replace(box, state=state, problem=problem, inner=inner, holds=sum_holds(inner.boxes) if inner else ())
+        alone = self.number("missing", path)
+        return Part(box, sources, alone, alone)
+
+
+def _resolve(reference: str, names: Mapping[str, Reference]) -> Reference | None:
+    name, _, output = reference.partition(".")
+    found = names.get(name)
+    return (found[0], output or found[1]) if found else None
+
+
+def _is_one_box(view: View) -> bool:
+    """Whether all of a scope came to one box that takes what comes in and gives what goes out."""
+    if len(view.boxes) != 1:
+        return False
+    (box,) = view.boxes
+    ways = [(edge.source, edge.target, edge.index) for edge in view.edges]
+    through = [(f"in:{name}", box.name, index) for index, name in enumerate(view.inputs)]
+    return ways == [*through, (box.name, f"out:{view.outputs[0]}", 0)]
+
+
+def _merged(box: Box, child: Box) -> Box:
+    """A block and the only box in it as one: the frame around would say nothing."""
+    return replace(
+        child,
+        name=box.name,
+        path=box.path,
+        label=box.label,
+        copies=child.copies,
+        shapes=box.shapes,
+        changed=box.changed,
+        num_parameters=box.num_parameters,
+        line=box.line,
+    )
+
+
+__all__ = ["build_view"]

@@ -1,0 +1,39 @@
+"""The formats of pictures by name. Imports nothing heavy, so that a wrong name is answered at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from composer.errors import Diagnostic, InputError, did_you_mean, one_of
+
+SUFFIXES = {
+    "svg": (".svg",),
+    "dot": (".dot", ".gv"),
+    "mmd": (".mmd", ".mermaid"),
+    "json": (".json",),
+    "png": (".png",),
+    "pdf": (".pdf",),
+}
+# Formats that show all of a picture; the others draw the network alone.
+WITH_INSETS = ("svg", "json", "png", "pdf")
+
+
+def format_of(output: Path, asked: str | None) -> str:
+    """The format that was asked for, or that a file's name means; SVG on stdout. Raises InputError."""
+    if asked is not None:
+        if asked not in SUFFIXES:
+            raise InputError(_unknown(f"unknown format `{asked}`", did_you_mean(asked, SUFFIXES)))
+        return asked
+    if str(output) == "-":
+        return "svg"
+    suffix = output.suffix.lower()
+    for name, suffixes in SUFFIXES.items():
+        if suffix in suffixes:
+            return name
+    text = f"`{output}` ends in no format that is known" if suffix else f"`{output}` names no format"
+    endings = one_of(ending for suffixes in SUFFIXES.values() for ending in suffixes)
+    raise InputError(_unknown(text, (f"end it in {endings}, or say `--format`",)))
+
+
+def _unknown(text: str, help: tuple[str, ...]) -> Diagnostic:
+    return Diagnostic("format", text, label=f"one of {one_of(SUFFIXES)}", help=help)

@@ -1,0 +1,179 @@
+"""View -> layout: where every box, wire and port of a container is.
+
+A container's layout depends on what is in it and on the sizes of its boxes alone, and the order of its boxes not even
+on those: when one of them opens, the others keep their places among each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from composer.draw import measure
+from composer.draw.order import Arrangement, arrange
+from composer.draw.rank import Diagram
+from composer.draw.route import Point, Routed, Sizes, route
+from composer.draw.sizing import Direction, Measuring, Role
+from composer.draw.topology import diagram_of, items_of
+from composer.draw.view import Edge, View
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A box in its container: its corner and size, and the layout inside when it is open."""
+
+    name: str
+    x: int
+    y: int
+    width: int
+    height: int
+    inside: Layout | None = None
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A tensor's way from one end to another, along horizontal and vertical lines from the first point to the last."""
+
+    edge: Edge
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Label:
+    """A shape at the start of a wire: the left end of its base line, or with `end` the right one."""
+
+    source: str
+    output: str
+    shape: str
+    x: int
+    y: int
+    end: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One container, measured from its upper left corner.
+
+    boxes   in the order of the view; of the whole network, its inputs and outputs too (`in:NAME`, `out:NAME`)
+    ports   where wires come in and leave, by `in:NAME` and `out:NAME`; the way in is below the head
+    """
+
+    width: int
+    height: int
+    boxes: tuple[Placed, ...]
+    wires: tuple[Wire, ...]
+    ports: Mapping[str, Point]
+    labels: tuple[Label, ...]
+
+    def gives(self, output: str) -> str:
+        """The shape that stands at the wire to an output; empty where none does."""
+        shapes = {(label.source, label.output): label.shape for label in self.labels}
+        for wire in self.wires:
+            edge = wire.edge
+            if edge.target.startswith("out:") and output in ("", edge.target.removeprefix("out:")):
+                return shapes.get((edge.source, edge.output), "")
+        return ""
+
+
+@dataclass
+class Known:
+    """Arrangements and routes found before: containers of the same form are laid out once."""
+
+    arrangements: dict[Diagram, Arrangement] = field(default_factory=dict)
+    routes: dict[tuple[Diagram, Sizes], Routed] = field(default_factory=dict)
+
+
+def lay_out(
+    view: View, direction: Direction = "TB", known: Known | None = None, *, role: Role = "nested", head: int = 0
+) -> Layout:
+    """The layout of a view and of every open box in it.
+
+    Of a whole network, inputs and outputs are boxes too; any other view has a frame, its head at least so wide.
+    """
+    known = known or Known()
+    inside = {
+        box.name: lay_out(box.inner, direction, known, head=measure.header_width(box))
+        for box in view.boxes
+        if box.inner is not None
+    }
+    diagram = diagram_of(view)
+    measuring = Measuring(view, inside, direction, role)
+    sizes = measuring.sizes(diagram)
+    if diagram not in known.arrangements:
+        known.arrangements[diagram] = arrange(diagram)
+    if (diagram, sizes) not in known.routes:
+        known.routes[diagram, sizes] = route(known.arrangements[diagram], sizes)
+    labelled = {(name, output) for name in items_of(view) for output in measuring.shapes(name)}
+    framing = _Framing(view, inside, direction, role == "whole", head)
+    return framing.layout(sizes, known.routes[diagram, sizes], labelled)
+
+
+@dataclass(frozen=True)
+class _Framing:
+    """A routed view as a layout: turned to the direction of the picture, and set into its frame."""
+
+    view: View
+    inside: Mapping[str, Layout]
+    direction: Direction
+    whole: bool
+    head: int
+
+    def layout(self, sizes: Sizes, routed: Routed, labelled: Collection[tuple[str, str]]) -> Layout:
+        width, height = self.turn((routed.width, routed.height))
+        left, top = self.corner(width)
+        items = items_of(self.view)
+
+        def moved(point: Point) -> Point:
+            x, y = self.turn(point)
+            return x + left, y + top
+
+        boxes, ports, right = [], {}, {}
+        for item, name in enumerate(items):
+            x, y = moved(routed.corners[item])
+            across, along = self.turn((sizes.width[item], sizes.height[item]))
+            is_box = self.whole or ":" not in name
+            right[name] = x + across if is_box else left + width
+            if is_box:
+                boxes.append(Placed(name, x, y, across, along, self.inside.get(name)))
+            if ":" in name:
+                ports[name] = (x + across // 2, y + along // 2)
+        edges = _edges_by_end(self.view)
+        wires = [
+            Wire(edges[items[end[0]], end[1]], tuple(map(moved, points))) for (_, end), points in routed.wires.items()
+        ]
+        if not self.whole:
+            width, height = self.framed(width, height)
+        starts = {(wire.edge.source, wire.edge.output): wire for wire in reversed(wires)}
+        shown = [(end, wire) for end, wire in reversed(starts.items()) if end in labelled and wire.edge.shape]
+        labels = tuple(self.label(wire, right[end[0]]) for end, wire in shown)
+        return Layout(width, height, tuple(boxes), tuple(wires), ports, labels)
+
+    def label(self, wire: Wire, right: int) -> Label:
+        """The shape of a wire at its start, beside it and under its box, or above it."""
+        (x, y), edge = wire.points[0], wire.edge
+        if self.direction == "LR":
+            return Label(edge.source, edge.output, edge.shape, x + 4, y - 4)
+        end = x + measure.BESIDE + measure.label_width(edge.shape) > right
+        x += -measure.BESIDE if end else measure.BESIDE
+        return Label(edge.source, edge.output, edge.shape, x, y + measure.BELOW, end)
+
+    def turn(self, pair: Point) -> Point:
+        return pair if self.direction == "TB" else (pair[1], pair[0])
+
+    def corner(self, width: int) -> Point:
+        """Where the content starts within the frame."""
+        if self.whole:
+            return 0, 0
+        if self.direction == "LR":
+            return 0, measure.HEADER + measure.FRAME // 2
+        return (self.framed(width, 0)[0] - width) // 2, measure.HEADER
+
+    def framed(self, width: int, height: int) -> Point:
+        """The size of the frame around content of a size."""
+        if self.direction == "LR":
+            return width, height + measure.HEADER + measure.FRAME // 2 + measure.FRAME
+        return max(width + 2 * measure.FRAME, self.head), height + measure.HEADER
+
+
+def _edges_by_end(view: View) -> dict[tuple[str, int], Edge]:
+    return {(edge.target, edge.index): edge for edge in view.edges}

@@ -1,0 +1,106 @@
+"""A picture as Mermaid, for Markdown: folded until it is within what Mermaid draws."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from composer.draw.chunks import in_chunks
+from composer.draw.dot import label_of
+from composer.draw.flat import flat_edges
+from composer.draw.picture import Picture
+from composer.draw.text import visible
+from composer.draw.theme import LIGHT, class_of, colours
+from composer.draw.view import Box, View, num_levels, opened
+
+# Mermaid's own `maxEdges` and `maxTextSize`, beyond which it shows an error instead.
+MOST_EDGES = 500
+MOST_CHARACTERS = 50_000
+LONGEST_LABEL = 160
+
+Part = tuple[Box | None, View]
+
+
+def render_mermaid(picture: Picture) -> str:
+    """The whole file: all that the picture shows, or as much of it as Mermaid takes."""
+    parts = [(figure.frame, figure.view) for figure in picture.figures]
+    for number, smaller in enumerate(_ever_smaller(parts)):
+        text = _written(picture, smaller, folded=number > 0)
+        if text is not None:
+            return text
+    raise AssertionError("a picture of few boxes is small")
+
+
+def _ever_smaller(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
+    """The parts with fewer and fewer levels, then with fewer boxes, at last only the first of them."""
+    yield parts
+    for depth in range(max(num_levels(view) for _, view in parts) - 1, 0, -1):
+        yield [(frame, opened(view, depth)) for frame, view in parts]
+    for most in (100, 50, 25, 10, 3):
+        yield [(frame, in_chunks(view, most)) for frame, view in parts]
+    yield [(frame, in_chunks(view, 3)) for frame, view in parts[:10]]
+
+
+def _written(picture: Picture, parts: Sequence[Part], *, folded: bool) -> str | None:
+    """The file with these parts; None where it is more than Mermaid draws."""
+    lines = ["---", f"title: {json.dumps(visible(picture.name)[:200], ensure_ascii=False)}", "---"]
+    lines.append(f"flowchart {picture.direction}")
+    if folded:
+        lines.append(f"%% Folded: Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters.")
+    num_edges = 0
+    for number, (frame, view) in enumerate(parts):
+        edges = flat_edges(view)
+        num_edges += len(edges)
+        if num_edges > MOST_EDGES:
+            return None
+        ids: dict[str, str] = {}
+        drawn = list(_part(frame, view, f"p{number}", ids))
+        lines += drawn
+        for edge in edges:
+            label = f"|{_quoted(edge.shape)}|" if edge.shape else ""
+            lines.append(f"  {ids[edge.source]} -->{label} {ids[edge.target]}")
+    used = {class_of(box) for _, view in parts for box in view.walk() if box.inner is None}
+    text = "\n".join([*lines, *(_class(name) for name in sorted(used)), ""])
+    return text if len(text) <= MOST_CHARACTERS else None
+
+
+def _class(name: str) -> str:
+    fill, line = colours(LIGHT)[name]
+    width = 2 if name in ("inserted", "failed", "holds") else 1
+    return f"  classDef {name} fill:{fill},stroke:{line},stroke-width:{width}px,color:{LIGHT.ink}"
+
+
+def _part(frame: Box | None, view: View, prefix: str, ids: dict[str, str]) -> Iterator[str]:
+    for end, name in [(f"in:{name}", name) for name in view.inputs] + [(f"out:{name}", name) for name in view.outputs]:
+        ids[end] = f"{prefix}e{len(ids)}"
+        yield f"  {ids[end]}([{_quoted(name)}])"
+    if frame is None:
+        yield from _boxes(view, prefix, ids, "  ")
+    else:
+        yield from _subgraph(frame, view, prefix, ids, "  ")
+
+
+def _boxes(view: View, prefix: str, ids: dict[str, str], indent: str) -> Iterator[str]:
+    for box in view.boxes:
+        if box.inner is not None:
+            yield from _subgraph(box, box.inner, prefix, ids, indent)
+        else:
+            ids[box.path] = f"{prefix}n{len(ids)}"
+            yield f"{indent}{ids[box.path]}[{_quoted(label_of(box))}]:::{class_of(box)}"
+
+
+def _subgraph(box: Box, view: View, prefix: str, ids: dict[str, str], indent: str) -> Iterator[str]:
+    name = ids[f"frame {box.path}"] = f"{prefix}f{len(ids)}"
+    yield f"{indent}subgraph {name} [{_quoted(label_of(box))}]"
+    yield from _boxes(view, prefix, ids, f"{indent}  ")
+    yield f"{indent}end"
+
+
+def _quoted(text: str) -> str:
+    """A label as Mermaid reads it: entities for all that it or HTML would understand otherwise."""
+    lines = (_escaped(visible(line)) for line in text[:LONGEST_LABEL].split("\n"))
+    return f'"{"<br/>".join(lines)}"'
+
+
+def _escaped(text: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in " .,:+-–×·…/_()" else f"#{ord(letter)};" for letter in text)

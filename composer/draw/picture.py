@@ -1,0 +1,143 @@
+"""What goes on one picture: the network as far as it is open, and beside it what its closed boxes hide of attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from composer.dag.sketch import Sketch
+from composer.draw import measure
+from composer.draw.build import build_view
+from composer.draw.insets import insets
+from composer.draw.layout import Known, Layout, lay_out
+from composer.draw.selection import selected
+from composer.draw.sizing import Direction
+from composer.draw.view import Box, View, num_boxes, opened
+from composer.errors import Diagnostic
+
+# What a picture opens with, where nobody asks for a depth.
+MOST_BOXES = 25
+FEWEST_BOXES, MANY_BOXES = 10, 75
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to draw.
+
+    depth      levels of boxes; None for as many as stay readable
+    select     a path, site or glob: only the blocks that it finds, or finds something in
+    insets     whether blocks with attention that is out of sight are shown opened beside the network
+    """
+
+    depth: int | None = None
+    select: str | None = None
+    direction: Direction = "TB"
+    insets: bool = True
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One container on a picture. `frame` is the box around it; None for the whole network."""
+
+    view: View
+    layout: Layout
+    frame: Box | None = None
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Inserted:
+    """One attention rule: its number as people count, what it does, and in how many places."""
+
+    number: int
+    use: str
+    where: str
+    num_places: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything that any format draws."""
+
+    name: str
+    num_parameters: int
+    takes: str
+    gives: str
+    direction: Direction
+    figures: tuple[Figure, ...]
+    rules: tuple[Inserted, ...]
+    problems: tuple[Diagnostic, ...] = ()
+
+
+def draw(sketch: Sketch, wish: Wish | None = None) -> Picture:
+    """The picture of a network. Raises InputError for a selection that finds nothing."""
+    wish = wish or Wish()
+    view = build_view(sketch)
+    known = Known()
+    figures: list[Figure] = []
+    for box in [None] if wish.select is None else selected(sketch, view, wish.select):
+        figures += _network(view, wish, known) if box is None else [_block(box, wish, known)]
+    return Picture(
+        name=sketch.spec.name,
+        num_parameters=sketch.root.num_parameters,
+        takes=", ".join(view.inputs.values()),
+        gives=", ".join(edge.shape for edge in view.edges if edge.target.startswith("out:")),
+        direction=wish.direction,
+        figures=tuple(figures),
+        rules=tuple(_rules(sketch, view)),
+        problems=sketch.problems,
+    )
+
+
+def _rules(sketch: Sketch, view: View) -> Iterator[Inserted]:
+    for number, (rule, _) in enumerate(sketch.spec.rules):
+        count = sum(count for box in view.boxes for at, _, count in box.holds if at == number)
+        if count:
+            yield Inserted(number + 1, rule.use or "", f"{rule.position} {rule.selector}", count)
+
+
+def _network(view: View, wish: Wish, known: Known) -> Iterator[Figure]:
+    depth = wish.depth or readable_depth(view, insets_too=wish.insets)
+    shown = opened(view, depth)
+    yield Figure(shown, lay_out(shown, wish.direction, known, role="whole"))
+    if wish.insets:
+        for inset in insets(view, depth):
+            layout = lay_out(inset.view, wish.direction, known, role="alone", head=measure.header_width(inset.box))
+            yield Figure(inset.view, layout, inset.box, inset.caption)
+
+
+def _block(box: Box, wish: Wish, known: Known) -> Figure:
+    assert box.inner is not None
+    view = opened(box.inner, wish.depth or readable_depth(box.inner))
+    frame = replace(box, label=box.path)
+    return Figure(view, lay_out(view, wish.direction, known, role="alone", head=measure.header_width(frame)), frame)
+
+
+def readable_depth(view: View, *, insets_too: bool = False) -> int:
+    """The deepest level at which a picture has few boxes, but enough to say something.
+
+    A level with a lone container in it is none: there is no choice what to open.
+    """
+    depth = 1
+    while sum(box.inner is not None for box in _level(view, depth)) == 1:
+        depth += 1
+    counts = {depth: _num_boxes(view, depth, insets_too=insets_too)}
+    while any(box.inner is not None for box in _level(view, depth)):
+        depth += 1
+        counts[depth] = _num_boxes(view, depth, insets_too=insets_too)
+    best = max((depth for depth, count in counts.items() if count <= MOST_BOXES), default=min(counts))
+    return best + 1 if counts[best] < FEWEST_BOXES and counts.get(best + 1, MANY_BOXES) < MANY_BOXES else best
+
+
+def _num_boxes(view: View, depth: int, *, insets_too: bool) -> int:
+    beside = [1 + num_boxes(inset.view) for inset in insets(view, depth)] if insets_too else []
+    return len(view.inputs) + len(view.outputs) + num_boxes(opened(view, depth)) + sum(beside)
+
+
+def _level(view: View, depth: int) -> Iterator[Box]:
+    """The boxes of one level, counted from 1."""
+    for box in view.boxes:
+        if depth == 1:
+            yield box
+        elif box.inner is not None:
+            yield from _level(box.inner, depth - 1)

@@ -1,0 +1,85 @@
+"""From an arrangement and the sizes of its items to positions and wires. All lengths are whole pixels.
+
+Layers follow one another along the main axis; here that is downwards, and `layout` turns it where it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from composer.draw.columns import Pins, place_columns
+from composer.draw.order import Arrangement
+from composer.draw.tracks import Tracks, find_tracks
+from composer.draw.ways import WIRE_GAP, End, find_ways
+
+BOX_GAP = 26
+TRACK_GAP = 8
+# A wire's way out of a box, and the room for an arrow's head into the next.
+LEAVE = 8
+ARRIVE = 14
+
+Point = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the items of an arrangement measure: across and along the main axis.
+
+    `labels` is how far along the main axis the words at the wires reach that leave an item. `inputs` and `outputs`
+    are for items that prescribe where wires touch them, from their left edge.
+    """
+
+    width: tuple[int, ...]
+    height: tuple[int, ...]
+    labels: tuple[int, ...]
+    inputs: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    outputs: tuple[tuple[int, tuple[int, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Routed:
+    """Corners of the items, wires by net and end, and how much room everything takes."""
+
+    corners: tuple[Point, ...]
+    wires: Mapping[tuple[int, End], tuple[Point, ...]]
+    width: int
+    height: int
+
+
+def route(arrangement: Arrangement, sizes: Sizes) -> Routed:
+    """Positions and wires. Boxes do not overlap, and no wire touches a box that it neither leaves nor enters."""
+    diagram, layer = arrangement.diagram, arrangement.ranking.layer
+    pins = Pins([*sizes.width, *([0] * len(arrangement.bends))], dict(sizes.inputs), dict(sizes.outputs))
+
+    def gap(one: int, other: int) -> int:
+        return BOX_GAP if one < diagram.num_items and other < diagram.num_items else WIRE_GAP
+
+    left = place_columns(arrangement, pins, gap)
+    ways = find_ways(arrangement, pins, left)
+    rows = [find_tracks(runs) for runs in ways.runs()]
+    starts, first_tracks, height = _levels(arrangement, sizes, rows)
+    corners = tuple((left[item], starts[layer[item]]) for item in range(diagram.num_items))
+    wires: dict[tuple[int, End], tuple[Point, ...]] = {}
+    for number, net in enumerate(diagram.nets):
+        for end in net.targets:
+            points = [(ways.leaves[number], corners[net.source][1] + sizes.height[net.source])]
+            for level, top, bottom in ways.path(number, end):
+                turns = rows[level].turns(number, top, bottom)
+                points += [(x, first_tracks[level] + track * TRACK_GAP) for x, track in turns]
+            wires[number, end] = (*points, (ways.enters[end], corners[end[0]][1]))
+    return Routed(corners, wires, ways.width, height)
+
+
+def _levels(arrangement: Arrangement, sizes: Sizes, rows: Sequence[Tracks]) -> tuple[list[int], list[int], int]:
+    """Where each layer starts, where the first track below it lies, and the height of everything."""
+    starts, first_tracks, y = [], [], 0
+    num_items = arrangement.diagram.num_items
+    for level, layer in enumerate(arrangement.layers):
+        items = [item for item in layer if item < num_items]
+        starts.append(y)
+        y += max((sizes.height[item] for item in items), default=0)
+        if level < len(rows):
+            first_tracks.append(y + max((sizes.labels[item] for item in items), default=0) + LEAVE)
+            y = first_tracks[-1] + rows[level].count * TRACK_GAP + ARRIVE
+    return starts, first_tracks, y

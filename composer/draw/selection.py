@@ -1,0 +1,40 @@
+"""A part of a network by a path, a site or a glob."""
+
+from __future__ import annotations
+
+from composer.dag.places import places, select, sites
+from composer.dag.sketch import Sketch
+from composer.draw.view import Box, View
+from composer.errors import Diagnostic, InputError, did_you_mean
+
+
+def selected(sketch: Sketch, view: View, selector: str) -> list[Box | None]:
+    """The blocks that are selected, or in which something is; None for the network itself.
+
+    Copies are one box, so several of them are found once. Raises InputError where nothing is selected.
+    """
+    found = places(sketch.root)
+    chosen = select(found, selector)
+    if not chosen:
+        known = list(sites(found))
+        help = did_you_mean(selector, [*known, *(one.node.path for one in found)], "`composer sites` lists every place")
+        text = f"`--select {selector}` finds nothing in `{sketch.spec.name}`"
+        raise InputError(Diagnostic("no-match", text, label="a site, or a glob over paths", help=help))
+    blocks = {id(block): block for place in chosen for block in [_block_at(view, place.node.path)]}
+    return list(blocks.values())
+
+
+def _block_at(view: View, path: str, around: Box | None = None) -> Box | None:
+    """The block of a path, or the one around an operation. What is inside copies is drawn once, for the first."""
+    for box in view.boxes:
+        own = (*box.copies, box.path)
+        if box.inner is None:
+            if path in own:
+                return around
+            continue
+        for one in (box.inner.path, *own):
+            if path == one:
+                return box
+            if path.startswith(f"{one}."):
+                return _block_at(box.inner, box.inner.path + path.removeprefix(one), box)
+    return around

@@ -1,0 +1,131 @@
+"""A picture as SVG: one file that any browser, paper or slide shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import wrap
+
+from composer.draw import measure
+from composer.draw.boxes import about, container, frame
+from composer.draw.describe import describe_count
+from composer.draw.flow import flow
+from composer.draw.legend import legend
+from composer.draw.markup import element, moved, rectangle, spaced, text, title, words
+from composer.draw.picture import Figure, Picture
+from composer.draw.text import fit, visible, width
+from composer.draw.theme import style
+
+MARGIN = 20
+# A picture is at least so wide where its heading asks for it.
+LEAST_WIDTH = 400
+TITLE_SIZE = 17
+HEADING = 44
+GAP = 36
+CAPTION = 18
+MONO_WIDTH = 6.1
+MOST_COLUMNS = 110
+LINE = 14
+
+
+def render_svg(picture: Picture, theme: str = "auto") -> str:
+    """The whole file. Themes: `auto` (light or dark, as the reader prefers), `light`, `dark`, `paper`."""
+    body, right, bottom = _figures(picture)
+    problems = list(_problems(picture))
+    widest = max((int(len(line) * MONO_WIDTH) for line in problems), default=0)
+    right = max(right, widest, min(LEAST_WIDTH, _heading_width(picture)))
+    drawn, legend_width, legend_height = legend(picture, right, coloured=theme != "paper")
+    below = HEADING + bottom + GAP
+    lines = [spaced(line, 0, LINE * (row + 1), "mono") for row, line in enumerate(problems)]
+    parts = [
+        *_heading(picture, right),
+        moved(0, HEADING, body),
+        moved(0, below, drawn, {"class": "legend"}),
+        *([moved(0, below + legend_height + LINE, lines, {"class": "problems"})] if lines else ()),
+    ]
+    height = below + legend_height + (LINE * (len(lines) + 2) if lines else 0)
+    return _sheet(picture, theme, parts, max(right, legend_width) + 2 * MARGIN, height + 2 * MARGIN)
+
+
+def _sheet(picture: Picture, theme: str, parts: list[str], width: int, height: int) -> str:
+    attributes = {
+        "xmlns": "http://www.w3.org/2000/svg",
+        "viewBox": f"0 0 {width} {height}",
+        "width": width,
+        "height": height,
+        "class": "cg",
+        "role": "img",
+        "aria-label": picture.name,
+    }
+    children = [
+        title(picture.name),
+        element("desc", {}, [words(describe_picture(picture))]),
+        f"<style>{style(theme)}</style>",
+        rectangle(0, 0, width, height, "paper", 0),
+        moved(MARGIN, MARGIN, parts),
+    ]
+    return element("svg", attributes, children) + "\n"
+
+
+def describe_picture(picture: Picture) -> str:
+    """The picture in words, for those who do not see it."""
+    boxes = sum(1 for figure in picture.figures for _ in figure.view.walk())
+    sentences = [f"The network {picture.name} with {picture.num_parameters:,} parameters, drawn as {boxes} boxes."]
+    sentences += [f"{rule.use} stands {rule.where} in {rule.num_places} places." for rule in picture.rules]
+    if picture.problems:
+        sentences.append(f"It has mistakes: {'; '.join(problem.message for problem in picture.problems)}.")
+    return " ".join(sentences)
+
+
+def _subtitle(picture: Picture) -> str:
+    parts = [f"{describe_count(picture.num_parameters)} parameters"] if picture.num_parameters else []
+    parts += [f"{picture.takes} → {picture.gives}"] if picture.takes and picture.gives else []
+    return " · ".join(parts)
+
+
+def _heading(picture: Picture, room: int) -> Iterator[str]:
+    yield text(fit(visible(picture.name), TITLE_SIZE, room, bold=True), 0, 14, "title")
+    yield text(fit(_subtitle(picture), measure.DETAIL_SIZE, room), 0, 31, "faint")
+
+
+def _heading_width(picture: Picture) -> int:
+    name, below = visible(picture.name), _subtitle(picture)
+    return max(width(name, TITLE_SIZE, bold=True), width(below, measure.DETAIL_SIZE))
+
+
+def _figures(picture: Picture) -> tuple[list[str], int, int]:
+    """The figures beside each other, their width and height."""
+    sizes = [_size(figure) for figure in picture.figures]
+    across = picture.direction == "LR"
+    limit = max((size[0 if across else 1] for size in sizes), default=0)
+    corners = flow(sizes, limit, (GAP, GAP), rows=across)
+    drawn = [
+        moved(x, y, _figure(figure), {"class": "figure"})
+        for figure, (x, y) in zip(picture.figures, corners, strict=True)
+    ]
+    placed = list(zip(corners, sizes, strict=True))
+    right = max((x + wide for (x, _), (wide, _) in placed), default=0)
+    return drawn, right, max((y + high for (_, y), (_, high) in placed), default=0)
+
+
+def _size(figure: Figure) -> tuple[int, int]:
+    above = CAPTION if figure.caption else 0
+    return max(figure.layout.width, width(figure.caption, measure.DETAIL_SIZE)), figure.layout.height + above
+
+
+def _figure(figure: Figure) -> Iterator[str]:
+    if figure.frame is None:
+        yield from container(figure.view, figure.layout)
+        return
+    above = CAPTION if figure.caption else 0
+    if above:
+        yield text(figure.caption, 0, 11, "faint")
+    yield moved(0, above, frame(figure.frame, figure.view, figure.layout), about(figure.frame))
+
+
+def _problems(picture: Picture) -> Iterator[str]:
+    """The diagnostics, line by line, as a terminal shows them."""
+    for problem in picture.problems:
+        for line in str(problem).splitlines():
+            indent = " " * (len(line) - len(line.lstrip()) + 4)
+            yield from wrap(line, MOST_COLUMNS, subsequent_indent=indent, drop_whitespace=False) or [""]
+        yield ""

@@ -1,0 +1,37 @@
+"""Channels that have to divide into groups or heads, and which numbers nearby would do."""
+
+from __future__ import annotations
+
+import math
+
+
+def nearest_divisors(number: int, wanted: int) -> str:
+    """The divisors of a number on both sides of another, in words.
+
+    >>> nearest_divisors(100, 8), nearest_divisors(64, 1000)
+    ('5 or 10', '64')
+    """
+    small = [one for one in range(1, math.isqrt(number) + 1) if number % one == 0]
+    divisors = {*small, *(number // one for one in small)}
+    below = max((one for one in divisors if one <= wanted), default=None)
+    above = min((one for one in divisors if one >= wanted), default=None)
+    return " or ".join(str(one) for one in dict.fromkeys((below, above)) if one is not None)
+
+
+def check_groups(name: str, in_channels: int, out_channels: int, groups: int) -> None:
+    """Raises ValueError, with the nearest numbers of groups, where a convolution's channels do not divide."""
+    for what, channels in (("input", in_channels), ("output", out_channels)):
+        if channels % groups:
+            nearest = nearest_divisors(math.gcd(in_channels, out_channels), groups)
+            raise ValueError(
+                f"{name}: {channels} {what} channels do not divide into {groups} groups; set groups to {nearest}"
+            )
+
+
+def dim_of_heads(name: str, channels: int, num_heads: int, otherwise: str = "") -> int:
+    """Channels of each head. Raises ValueError, with the nearest numbers of heads, where they do not divide."""
+    if channels % num_heads:
+        nearest = nearest_divisors(channels, num_heads)
+        text = f"{channels} channels do not divide into {num_heads} heads; set num_heads to {nearest}"
+        raise ValueError(f"{name}: {text}{otherwise}")
+    return channels // num_heads

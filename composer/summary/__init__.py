@@ -1,0 +1,7 @@
+"""A network as a table: where its parameters, multiply-accumulates and memory are, and what attention added."""
+
+from composer.summary.cost import Cost
+from composer.summary.rows import Row
+from composer.summary.summarise import RuleCost, Summary, summarise
+
+__all__ = ["Cost", "Row", "RuleCost", "Summary", "summarise"]

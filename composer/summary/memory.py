@@ -1,0 +1,191 @@
+"""What autograd keeps of a forward pass in training, counted operation by operation on fake tensors: nothing is run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+
+from composer.compile.inplace import overwriting
+from composer.dag.infer import build
+from composer.dag.scope import BATCH, Node, Operation, Scope
+
+# Statistics of a batch do not grow with it: what one more example costs is a difference between two batches.
+BATCHES = (BATCH, 2 * BATCH)
+
+# Whose storage an output has, besides that of one of the inputs (its index).
+FRESH, PARAMETER = -1, -2
+
+
+class Unknown(Exception):
+    """An operation that cannot be run with gradients on fake tensors; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A tensor without its numbers: shape and strides at each batch size, and whether backward passes through it."""
+
+    shapes: tuple[tuple[int, ...], ...]
+    strides: tuple[tuple[int, ...], ...]
+    requires_grad: bool
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """One operation, run at every batch size: what its output is, and what autograd keeps because of it.
+
+    storage  whose storage the output has; size is what one more example adds to it, in bytes
+    kept     those inputs, and FRESH for the output, whose storages backward needs
+    inside   what one more example adds to everything else that is kept
+    """
+
+    output: _Form
+    storage: int
+    size: int
+    kept: frozenset[int]
+    inside: int
+
+
+class Traces(dict[Any, _Trace]):
+    """Operations that have been traced, by what they are: networks repeat the same few many times."""
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A tensor on the graph: its form, and the number of its storage; None for inputs and parameters."""
+
+    form: _Form
+    storage: int | None
+
+
+@dataclass
+class _Ledger:
+    """Storages of the whole network: who made each, its bytes, and whether it is kept."""
+
+    traces: Traces
+    owners: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    kept: set[int] = field(default_factory=set)
+    inside: dict[str, int] = field(default_factory=dict)
+
+
+def activation_memory(root: Scope, traces: Traces | None = None) -> Mapping[str, int]:
+    """Bytes that each operation's tensors add to a training step for one more example of the batch, by path.
+
+    Counted is what autograd saves for the backward pass: each storage once, whichever operations need it, at the
+    operation that made it. So a view, an activation that overwrites its input, and an output that nothing needs cost
+    nothing. In float32, in training mode, as PyTorch's CPU kernels save it. Not counted: the network's inputs,
+    parameters and buffers, what does not grow with the batch (statistics of a batch norm), gradients, and what an
+    operation only needs while it runs. `traces` may be shared by several networks. Raises Unknown.
+    """
+    ledger = _Ledger(Traces() if traces is None else traces)
+    _visit(root, {name: _Value(_input_form(tensor.shape), None) for name, tensor in root.inputs.items()}, ledger)
+    found: defaultdict[str, int] = defaultdict(int, ledger.inside)
+    for storage in ledger.kept:
+        found[ledger.owners[storage]] += ledger.sizes[storage]
+    return found
+
+
+def _input_form(shape: tuple[int, ...]) -> _Form:
+    tensors = [torch.empty((batch, *shape[1:]), device="meta") for batch in BATCHES]
+    return _form(tensors, requires_grad=False)
+
+
+def _form(tensors: Sequence[Tensor], requires_grad: bool) -> _Form:
+    return _Form(tuple(tuple(t.shape) for t in tensors), tuple(t.stride() for t in tensors), requires_grad)
+
+
+def _visit(scope: Scope, values: dict[str, _Value], ledger: _Ledger) -> dict[str, _Value]:
+    """Books a scope's operations; `values` are its inputs. Returns its outputs."""
+    overwrite = overwriting(scope)
+    for node in scope.nodes.values():
+        inputs = [values[reference] for reference in node.inputs]
+        if node.content is None:
+            values[node.name] = inputs[0]
+        elif isinstance(node.content, Scope):
+            inner = _visit(node.content, dict(zip(node.content.inputs, inputs, strict=True)), ledger)
+            values[node.name] = next(iter(inner.values()))
+            values.update({f"{node.name}.{key}": value for key, value in inner.items()})
+        else:
+            values[node.name] = _book(node, node.content, inputs, node.name in overwrite, ledger)
+    return {key: values[reference] for key, reference in scope.outputs.items()}
+
+
+def _book(node: Node, operation: Operation, inputs: list[_Value], inplace: bool, ledger: _Ledger) -> _Value:
+    forms = tuple(value.form for value in inputs)
+    key = (operation.entry.name, repr(sorted(operation.arguments.items())), inplace, forms)
+    if key not in ledger.traces:
+        try:
+            ledger.traces[key] = _trace(operation, inplace, forms)
+        except Exception as error:
+            raise Unknown(f"`{node.path}` cannot be traced: {type(error).__name__}: {error}") from error
+    trace = ledger.traces[key]
+    storage = inputs[trace.storage].storage if trace.storage >= 0 else None
+    if trace.storage == FRESH:
+        storage = len(ledger.sizes)
+        ledger.sizes.append(trace.size)
+        ledger.owners.append(node.path)
+    needed = {storage if index == FRESH else inputs[index].storage for index in trace.kept}
+    ledger.kept |= {one for one in needed if one is not None}
+    ledger.inside[node.path] = trace.inside
+    return _Value(trace.output, storage)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One operation run at one batch size; `size` and `inside` in bytes of the whole batch."""
+
+    output: Tensor
+    storage: int
+    size: int
+    kept: frozenset[int]
+    inside: int
+
+
+def _trace(operation: Operation, inplace: bool, forms: tuple[_Form, ...]) -> _Trace:
+    with torch.device("meta"):
+        # Made on meta as everywhere else: some initialisations read numbers back, which fake tensors have none of.
+        built = build(operation.entry, operation.arguments)
+    if isinstance(built, nn.Parameter):
+        return _Trace(_form([built] * len(BATCHES), True), PARAMETER, 0, frozenset(), 0)
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.enable_grad():
+        if isinstance(built, nn.Module):
+            built.to_empty(device="cpu")
+        small, large = (_run(built, inplace, forms, size) for size in range(len(BATCHES)))
+    output = _form((small.output, large.output), small.output.requires_grad)
+    growth = BATCHES[1] - BATCHES[0]
+    size, inside = (large.size - small.size) // growth, (large.inside - small.inside) // growth
+    return _Trace(output, small.storage, size, small.kept, inside)
+
+
+def _run(built: Any, inplace: bool, forms: tuple[_Form, ...], size: int) -> _Run:
+    inputs = [torch.empty_strided(form.shapes[size], form.strides[size]) for form in forms]
+    for x, form in zip(inputs, forms, strict=True):
+        x.requires_grad_(form.requires_grad)
+    if inplace:
+        # A leaf refuses to be overwritten; what arrives in a network is none.
+        built.inplace, inputs = True, [x.clone() for x in inputs]
+    saved: dict[int, torch.UntypedStorage] = {}
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: _note(x, saved), lambda x: x):
+        output = built(*inputs)
+    own = [*built.parameters(), *built.buffers()] if isinstance(built, nn.Module) else []
+    index = {_id(x): PARAMETER for x in own} | {_id(x): position for position, x in enumerate(inputs)}
+    storage = index.setdefault(_id(output), FRESH)
+    kept = frozenset(index[one] for one in saved if one in index) - {PARAMETER}
+    inside = sum(one.nbytes() for key, one in saved.items() if key not in index)
+    return _Run(output, storage, output.untyped_storage().nbytes(), kept, inside)
+
+
+def _note(tensor: Tensor, saved: dict[int, torch.UntypedStorage]) -> Tensor:
+    # Holding the storage keeps its address from being used again.
+    saved[_id(tensor)] = tensor.untyped_storage()
+    return tensor
+
+
+def _id(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)

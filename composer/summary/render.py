@@ -1,0 +1,159 @@
+"""A view of a summary as text: a tree for people, Markdown, CSV."""
+
+from __future__ import annotations
+
+import csv as csv_writer
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from composer.lines import Line, Part, printable, share, table, thousands, width
+from composer.summary.columns import COLUMNS, Column, shape, size
+from composer.summary.cost import Cost
+
+if TYPE_CHECKING:
+    from composer.summary.rows import Row
+    from composer.summary.summarise import RuleCost
+    from composer.summary.view import Shown, View
+
+
+class Guides(NamedTuple):
+    """What the branches of a tree are drawn with: beside a row, to a row, to the last one, below the last one."""
+
+    beside: str
+    to: str
+    to_last: str
+    below: str
+
+
+ASCII = Guides("|  ", "|- ", "`- ", "   ")
+DRAWN = Guides("│  ", "├─ ", "└─ ", "   ")
+
+
+def styled(view: View, guides: Guides) -> Iterator[Line]:
+    """The lines of the tree, of the totals, and of what each rule added."""
+    yield _title(view)
+    yield ()
+    yield from _rows(view, guides)
+    yield ()
+    yield from _totals(view)
+    if view.summary.rules:
+        yield ()
+        yield from _rules(view)
+    if view.summary.unknown:
+        yield ()
+        yield (Part(f"memory is not known: {printable(view.summary.unknown)}"),)
+
+
+def fitting(view: View, guides: Guides, limit: int) -> View:
+    """The view without its last columns, as many as must go for its table to fit a terminal."""
+    while len(view.columns) > 1 and max(map(width, _rows(view, guides))) > limit:
+        view = replace(view, columns=view.columns[:-1])
+    return view
+
+
+def _title(view: View) -> Line:
+    summary = view.summary
+    inputs = ", ".join(shape(tensor) for tensor in summary.inputs.values())
+    outputs = ", ".join(f"{name} {shape(tensor)}" for name, tensor in summary.outputs.items())
+    return Part(printable(summary.name), "bold"), Part(printable(f": {inputs} -> {outputs}"))
+
+
+def _rows(view: View, guides: Guides) -> Iterator[Line]:
+    columns = [COLUMNS[name] for name in view.columns]
+    rows = [[_node(line, guides), *_cells(line, view.columns)] for line in view.lines()]
+    return table(["node", *(one.head for one in columns)], rows, [False, *(one.number for one in columns)])
+
+
+def _node(line: Shown, guides: Guides) -> Line:
+    around = "".join(guides.below if last else guides.beside for last in line.last[:-1])
+    branch = (guides.to_last if line.last[-1] else guides.to) if line.last else ""
+    if line.row.rule is None:
+        return Part(around + branch, "dim"), Part(printable(line.label))
+    return Part(around + branch, "dim"), Part(f"+ {line.label}", "green")
+
+
+def _cells(line: Shown, names: Sequence[str]) -> Iterator[Line]:
+    styles = {"op": "cyan" if line.row.rule is None else "green", "source": "dim"}
+    for name in names:
+        column = COLUMNS[name]
+        yield (Part(printable(column.text(column.value(line.row))), styles.get(name, "")),)
+
+
+def _totals(view: View) -> Iterator[Line]:
+    cost, plain = view.summary.cost, view.summary.plain
+    totals = list(zip(("parameters", "MACs", "memory"), _texts(cost), strict=True))
+    widest = max(len(text) for _, text in totals)
+    for (head, text), added in zip(totals, _growth(cost - plain, plain), strict=True):
+        by_attention = f"  ({added} by attention)" if view.summary.rules else ""
+        yield (Part(f"{head:<10}  {text:>{widest}}{by_attention}"),)
+
+
+def _rules(view: View) -> Iterator[Line]:
+    rows = [[(Part(text),) for text in (rule.use, printable(rule.at), *numbers)] for rule, numbers in _added(view)]
+    return table(_RULE_HEADS, rows, [False, False, True, True, True, True])
+
+
+_RULE_HEADS = ("attention", "at", "places", "parameters", "MACs", "memory")
+
+
+def _added(view: View) -> Iterator[tuple[RuleCost, tuple[str, ...]]]:
+    """Each rule with its places and what it added."""
+    for rule in view.summary.rules:
+        yield rule, (thousands(len(rule.paths)), *_growth(rule.cost, view.summary.plain))
+
+
+def _texts(cost: Cost, *, signed: bool = False) -> tuple[str, str, str]:
+    parameters, macs = (thousands(number, signed=signed) for number in (cost.parameters, cost.macs))
+    return parameters, macs, size(cost.memory, signed=signed)
+
+
+def _growth(added: Cost, plain: Cost) -> Iterator[str]:
+    """What was added, absolute and in percent."""
+    parts = ((added.parameters, plain.parameters), (added.macs, plain.macs), (added.memory, plain.memory))
+    for text, (part, whole) in zip(_texts(added, signed=True), parts, strict=True):
+        yield text if part is None or whole is None else f"{text}, {share(part, whole)}"
+
+
+def markdown(view: View) -> str:
+    """The rows and the rules as tables of GitHub's Markdown; a node's name holds those above it."""
+    columns = [COLUMNS[name] for name in view.columns]
+    rows = [[_code(line.path), *(_markdown_cell(column, line.row) for column in columns)] for line in view.lines()]
+    text = _markdown_table(["node", *(one.head for one in columns)], rows, [False, *(one.number for one in columns)])
+    if not view.summary.rules:
+        return text
+    rules = [[_code(rule.use), _code(rule.at), *numbers] for rule, numbers in _added(view)]
+    return f"{text}\n\n{_markdown_table(_RULE_HEADS, rows=rules, right=[False, False, True, True, True, True])}"
+
+
+def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+    lines = [heads, ["---:" if one else "---" for one in right], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _markdown_cell(column: Column, row: Row) -> str:
+    text = column.text(column.value(row))
+    return text if column.number else _code(text)
+
+
+def _code(text: str) -> str:
+    """Text as it is, whatever Markdown would make of it."""
+    text = printable(text)
+    if not text:
+        return ""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")
+
+
+def csv(view: View) -> str:
+    """The rows as comma-separated values: a node's name with those above it, its depth, then the columns."""
+    file = io.StringIO()
+    writer = csv_writer.writer(file, lineterminator="\n")
+    writer.writerow(["node", "depth", *view.columns])
+    for line in view.lines():
+        values = (COLUMNS[name].value(line.row) for name in view.columns)
+        writer.writerow([line.path, len(line.last), *values])
+    return file.getvalue().removesuffix("\n")

@@ -1,0 +1,175 @@
+"""A graph as rows of a table: a tree of its nodes in which those that repeat are one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any
+
+from composer.alike import Alike
+from composer.dag.graph import Graph
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.spec import zoo
+from composer.summary.cost import Cost
+
+Output = TensorSpec | Mapping[str, TensorSpec]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One node, or nodes of one scope that are alike, with what they cost together.
+
+    names   of the nodes, in their scope; path is that of the first
+    count   nodes of the network that the row stands for: inside a row that stands for several, as many times more
+    output  what each of them gives
+    cost    of all of them; of a row with rows below, exactly their sum
+    rule    number of the attention rule that put them there, counted from 0; None for the backbone's own
+    uses    the mechanisms that rules put there or inside
+    source  file:line where they are written; empty for a spec that was no file
+    """
+
+    names: tuple[str, ...]
+    path: str
+    op: str
+    count: int
+    output: Output
+    cost: Cost
+    rule: int | None = None
+    uses: tuple[str, ...] = ()
+    options: Mapping[str, Any] | None = None
+    source: str = ""
+    rows: tuple[Row, ...] = ()
+
+    def walk(self, depth: int = 0) -> Iterator[tuple[int, Row]]:
+        """This row and those below, each with its depth."""
+        yield depth, self
+        for row in self.rows:
+            yield from row.walk(depth + 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The row and those below as plain JSON values."""
+        return {
+            "path": self.path,
+            "names": list(self.names),
+            "op": self.op,
+            "count": self.count,
+            "output": _shapes(self.output),
+            **self.cost.to_json(),
+            "rule": self.rule,
+            "uses": list(self.uses),
+            "options": None if self.options is None else dict(self.options),
+            "source": self.source,
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+def _shapes(output: Output) -> Any:
+    if isinstance(output, TensorSpec):
+        return list(output.without_batch)
+    return {name: list(tensor.without_batch) for name, tensor in output.items()}
+
+
+def root_row(graph: Graph, memory: Mapping[str, int] | None) -> Row:
+    """The row of the whole network. `memory` is that of the operations by path, None where it is not known."""
+    outputs = graph.outputs
+    output = outputs if len(outputs) > 1 else next(iter(outputs.values()))
+    rows = _Rows(graph.macs, memory, Alike(rules=True).numbers(graph.root)).below([graph.root])
+    name = graph.spec.name
+    return Row((name,), "", "", 1, output, _sum(row.cost for row in rows), uses=_uses(rows), rows=rows)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What rows are made from: numbers by path."""
+
+    macs: Mapping[str, int]
+    memory: Mapping[str, int] | None
+    alike: Mapping[str, int]
+
+    def below(self, scopes: Sequence[Scope]) -> tuple[Row, ...]:
+        """The rows of scopes that are alike, so that what one holds they all do."""
+        first = scopes[0]
+        return tuple(
+            self.row(names, [scope.nodes[name] for scope in scopes for name in names])
+            for names in folded(first, self.alike)
+        )
+
+    def row(self, names: tuple[str, ...], nodes: Sequence[Node]) -> Row:
+        """The row of nodes that are alike."""
+        first = nodes[0]
+        scopes = [node.content for node in nodes if isinstance(node.content, Scope)]
+        rows = self.below(scopes) if scopes else ()
+        cost = _sum(row.cost for row in rows) if scopes else _sum(map(self.cost, nodes))
+        return Row(
+            names=names,
+            path=first.path,
+            op=operation(first),
+            count=len(nodes),
+            output=first.output,
+            cost=cost,
+            rule=first.rule,
+            uses=_uses(rows) or _use(first),
+            options=first.content.options if isinstance(first.content, Operation) else None,
+            source=_source(first),
+            rows=rows,
+        )
+
+    def cost(self, node: Node) -> Cost:
+        assert isinstance(node.content, Operation)
+        memory = None if self.memory is None else self.memory[node.path]
+        return Cost(node.content.num_parameters, self.macs[node.path], memory)
+
+
+def folded(scope: Scope, alike: Mapping[str, int]) -> list[tuple[str, ...]]:
+    """Names of a scope's nodes in the order they run, those of one row together; what computes nothing left out.
+
+    Copies that one line of a spec made share a row wherever they are alike, though one that differs stands between
+    them or a rule put nodes there; other nodes share one only with their neighbours.
+    """
+    groups: list[list[str]] = []
+    joinable: dict[int, list[str]] = {}
+    written, previous = None, (-1, list[str]())
+    for node in scope.nodes.values():
+        if node.content is None:
+            continue
+        if node.rule is None and node.origin.path != written:
+            written, joinable = node.origin.path, dict([previous])
+        number = alike[node.path]
+        if number not in joinable:
+            joinable[number] = []
+            groups.append(joinable[number])
+        joinable[number].append(node.name)
+        previous = number, joinable[number]
+    return [tuple(names) for names in groups]
+
+
+def operation(node: Node) -> str:
+    """The operation or block; of a scope that holds but copies of one node, how many of which."""
+    if not isinstance(node.content, Scope):
+        return node.op
+    copies = [child for child in node.content.nodes.values() if child.rule is None]
+    origins = {child.origin.path for child in copies}
+    if len(origins) != 1 or (len(copies) == 1 and node.origin.path not in origins):
+        return node.op
+    return f"{len(copies)} × {'/'.join(dict.fromkeys(child.op for child in copies))}"
+
+
+def _uses(rows: Iterable[Row]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(use for row in rows for use in row.uses))
+
+
+def _use(node: Node) -> tuple[str, ...]:
+    operation = node.content
+    mechanism = isinstance(operation, Operation) and operation.entry.category == "mechanism"
+    return (node.op,) if mechanism and node.rule is not None else ()
+
+
+def _sum(costs: Iterable[Cost]) -> Cost:
+    return reduce(add, costs, Cost())
+
+
+def _source(node: Node) -> str:
+    location = node.origin.location(key=True)
+    return f"{zoo.portable(location.source.name)}:{location.line}" if location else ""

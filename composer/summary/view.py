@@ -1,0 +1,113 @@
+"""Which rows and columns of a summary are shown, and in what order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from composer.errors import Diagnostic, InputError, did_you_mean, one_of
+from composer.lines import plain
+from composer.summary import render
+from composer.summary.columns import COLUMNS, USUAL
+from composer.summary.names import ranges
+from composer.summary.rows import Row
+
+if TYPE_CHECKING:
+    from composer.summary.summarise import Summary
+
+MAX_LINES = 60
+
+ORDERS: Mapping[str, Callable[[Row], int]] = {
+    "order": lambda row: 0,
+    "parameters": lambda row: -row.cost.parameters,
+    "macs": lambda row: -row.cost.macs,
+    "memory": lambda row: -(row.cost.memory or 0),
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A row where it is shown.
+
+    label  its nodes in few words; path is the same with those of the rows above it
+    last   whether it and each row above it end their list, from the outermost in; empty for the network itself
+    """
+
+    row: Row
+    label: str
+    path: str
+    last: tuple[bool, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class View:
+    """A summary with the depth, order and columns in which it is shown. Prints as a table."""
+
+    summary: Summary
+    depth: int
+    sort: str
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, summary: Summary, depth: int | None, sort: str, columns: Sequence[str] | None) -> View:
+        """Raises InputError for an order or column that there is not."""
+        check_names([sort], ORDERS, "order")
+        check_names(columns or (), COLUMNS, "column")
+        return cls(summary, _fitting(summary.root) if depth is None else depth, sort, tuple(columns or USUAL))
+
+    def __str__(self) -> str:
+        return plain(render.styled(self, render.ASCII))
+
+    __repr__ = __str__
+
+    def markdown(self) -> str:
+        """The rows as a table of GitHub's Markdown."""
+        return render.markdown(self)
+
+    def csv(self) -> str:
+        """The rows as comma-separated values, numbers as digits alone."""
+        return render.csv(self)
+
+    def lines(self) -> Iterator[Shown]:
+        """The rows that are shown, the network's own first."""
+        root = self.summary.root
+        yield Shown(root, root.names[0], root.names[0], ())
+        yield from self._below(root, "", ())
+
+    def _below(self, parent: Row, prefix: str, last: tuple[bool, ...]) -> Iterator[Shown]:
+        if len(last) >= self.depth:
+            return
+        rows = sorted(parent.rows, key=ORDERS[self.sort])
+        for position, row in enumerate(rows, 1):
+            label = ranges(row.names)
+            line = Shown(row, label, prefix + label, (*last, position == len(rows)))
+            yield line
+            yield from self._below(row, f"{line.path}.", line.last)
+
+
+def deepest(root: Row) -> int:
+    """The depth of the deepest row."""
+    return max(depth for depth, _ in root.walk())
+
+
+def _fitting(root: Row) -> int:
+    """The greatest depth whose rows fit on a page; 1 where none does."""
+    counts = Counter(depth for depth, _ in root.walk())
+    total, fitting = 0, 1
+    for depth in sorted(counts):
+        total += counts[depth]
+        if total > MAX_LINES:
+            break
+        fitting = max(fitting, depth)
+    return fitting
+
+
+def check_names(names: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Raises InputError for a name that is not among the known ones."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known, f"there are {one_of(known)}")
+            raise InputError(Diagnostic(what, f"unknown {what} `{name}`", help=hint))

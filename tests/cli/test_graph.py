@@ -1,0 +1,171 @@
+"""`composer graph`: every format to a file or stdout, and pictures of specs with mistakes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+BAD_RULE = """\
+backbone: resnet18
+attention:
+  - {use: se, after: branch}
+  - {use: mhsa, after: layer4.1.bn2, with: {num_heads: 7}}
+"""
+BAD_NODE = """\
+name: bad_node
+input: [3, 8, 8]
+nodes:
+  stem: {op: conv2d, out_channels: 10, kernel_size: 3}
+  wrong: {op: conv2d, out_channels: 10, kernel_size: 3, groups: 3}
+  act: relu
+"""
+
+
+def boxes(text):
+    root = ElementTree.fromstring(text)
+    return {e.get("data-path"): e.get("class") for e in root.iter() if e.get("data-path") is not None}
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"),
+    [(".svg", "<svg"), (".dot", "digraph"), (".gv", "digraph"), (".mmd", "---\ntitle"), (".json", "{")],
+)
+def test_the_ending_is_the_format(run, small, tmp_path, ending, start):
+    target = tmp_path / "pictures" / f"small{ending}"
+    result = run("graph", small, "-o", target)
+    assert (result.code, result.out, result.err) == (0, "", f"wrote {target}\n")
+    assert target.read_text(encoding="utf-8").startswith(start)
+
+
+def test_pdf_and_png(run, small, tmp_path):
+    pytest.importorskip("cairosvg", exc_type=OSError)
+    for ending, start in ((".png", b"\x89PNG"), (".pdf", b"%PDF")):
+        assert run("graph", small, "-o", tmp_path / f"small{ending}").code == 0
+        assert (tmp_path / f"small{ending}").read_bytes().startswith(start)
+
+
+def test_without_the_extra_the_exit_code_is_3(run, small, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cairosvg", None)
+    result = run("graph", small, "-o", tmp_path / "small.png")
+    assert result.code == 3
+    assert "attention-composer[draw]" in result.err
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_stdout_gets_what_is_asked_for(run, small):
+    assert boxes(run("graph", small).out)["se"] == "inserted"
+    assert "flowchart TB" in run("graph", small, "--format", "mmd", "-o", "-").out
+    assert json.loads(run("graph", small, "--format", "json", "-o", "-").out)["name"] == "small"
+
+
+def test_options_change_the_picture(run, tmp_path):
+    def drawn(*words):
+        target = tmp_path / "x.svg"
+        assert run("graph", "papers/se/resnet50", *words, "--force", "-o", target).code == 0
+        return target.read_text(encoding="utf-8")
+
+    assert "layer1.1.se" in boxes(drawn())
+    assert "layer1.1.se" not in boxes(drawn("--no-insets"))
+    assert "layer3.1.se" in boxes(drawn("--depth", 3))
+    assert next(iter(boxes(drawn("--select", "layer3.0", "--depth", 1)))) == "layer3.0"
+    assert "@media" not in drawn("--theme", "dark")
+    tall, wide = (ElementTree.fromstring(drawn("--direction", way)) for way in ("TB", "LR"))
+    assert int(wide.get("width")) > int(tall.get("width"))
+    assert "linear, 12" in drawn("--set", "vars.num_classes=12")
+
+
+def test_an_existing_file_stays_without_force(run, small, tmp_path):
+    target = tmp_path / "small.svg"
+    target.write_text("mine")
+    result = run("graph", small, "-o", target)
+    assert result.code == 1
+    assert "--force" in result.err
+    assert target.read_text() == "mine"
+    assert run("graph", small, "-o", target, "--force", "-q").err == ""
+    assert target.read_text().startswith("<svg")
+    assert [path.name for path in tmp_path.iterdir() if "small.svg" in path.name] == ["small.svg"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-o", "x.jpeg"], "`x.jpeg` ends in no format that is known"),
+        (["-o", "x"], "`x` names no format"),
+        (["--format", "sgv"], "did you mean `svg`?"),
+    ],
+)
+def test_an_unknown_format_names_the_known_ones(run, small, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    result = run("graph", small, *words)
+    assert result.code == 1
+    assert said in result.err
+    assert "`svg`, `dot`, `mmd`, `json`, `png`, `pdf`" in result.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_wrong_words_are_usage_errors(run, small):
+    for words in (["--depth", "0"], ["--direction", "UP"], ["--theme", "pink"]):
+        assert run("graph", small, *words).code == 2
+
+
+def test_a_selection_of_nothing_writes_nothing(run, small, tmp_path):
+    result = run("graph", small, "--select", "stam", "-o", tmp_path / "x.svg")
+    assert result.code == 1
+    assert "did you mean `stem`" in result.err
+    assert not (tmp_path / "x.svg").exists()
+
+
+def test_a_failing_node_is_red_and_says_why(run, tmp_path):
+    spec, target = tmp_path / "bad.yaml", tmp_path / "bad.svg"
+    spec.write_text(BAD_NODE)
+    result = run("graph", spec, "-o", target)
+    assert result.code == 1
+    assert f"wrote {target}" in result.err
+    assert "do not divide into 3 groups" in result.err
+    text = target.read_text(encoding="utf-8")
+    found = boxes(text)
+    assert (found["stem"], found["wrong"], found["act"]) == ("k-convolution", "failed", "unreached")
+    assert "channels do not divide" in text
+    assert "has a mistake" in text
+    assert "bad.yaml:5:3" in text
+
+
+def test_a_rule_that_does_not_fit_marks_its_place(run, tmp_path):
+    spec, target = tmp_path / "bad.yaml", tmp_path / "bad.json"
+    spec.write_text(BAD_RULE)
+    assert run("graph", spec, "-o", target).code == 1
+    found = json.loads(target.read_text(encoding="utf-8"))
+    assert found["graph"] is None
+    assert [problem["path"] for problem in found["problems"]] == ["layer4.1.bn2"]
+    assert run("graph", spec, "-o", tmp_path / "bad.svg").code == 1
+    drawn = boxes((tmp_path / "bad.svg").read_text(encoding="utf-8"))
+    # It is opened down to the mistake, and the rule that fits is there.
+    assert drawn["layer4.1.bn2"] == "failed"
+    assert drawn["layer4.1.se"] == "inserted"
+    assert drawn["layer1"] == "holds"
+
+
+@pytest.mark.parametrize("ending", [".dot", ".mmd"])
+def test_mistakes_show_in_every_format(run, tmp_path, ending):
+    spec, target = tmp_path / "bad.yaml", tmp_path / f"bad{ending}"
+    spec.write_text(BAD_NODE)
+    assert run("graph", spec, "-o", target).code == 1
+    assert "divide" in target.read_text(encoding="utf-8")
+
+
+def test_text_that_cannot_be_read_draws_nothing(run, tmp_path):
+    spec = tmp_path / "bad.yaml"
+    spec.write_text("backbone: resnet18\natention: []\n")
+    result = run("graph", spec, "-o", tmp_path / "bad.svg")
+    assert result.code == 1
+    assert "did you mean `attention`" in result.err
+    assert not (tmp_path / "bad.svg").exists()
+
+
+def test_too_large_a_network_says_so_on_the_picture(run, tmp_path):
+    result = run("graph", "resnet18", "--max-nodes", 10, "-o", tmp_path / "x.svg")
+    assert result.code == 1
+    assert "more than 10 nodes" in (tmp_path / "x.svg").read_text(encoding="utf-8")

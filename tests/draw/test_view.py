@@ -1,0 +1,198 @@
+"""What is drawn: repeats as one box, what differs apart, attention named, blocks opened as far as it stays readable."""
+
+from __future__ import annotations
+
+import pytest
+
+import composer
+from composer.dag.sketch import Sketch
+from composer.draw.describe import describe_count, describe_names
+from composer.draw.picture import Wish, draw, readable_depth
+from composer.draw.view import num_boxes, opened
+
+
+def picture_of(source, **wish):
+    return draw(Sketch.of(composer.graph(source)), Wish(**wish))
+
+
+def boxes_of(picture):
+    return [placed.name for figure in picture.figures for placed in figure.layout.boxes]
+
+
+def test_a_stage_of_resnet50_is_its_first_block_and_the_others_once(view_of):
+    layer3 = view_of("resnet50").by_name["layer3"]
+    assert [(box.label, box.count) for box in layer3.inner.boxes] == [("0", 1), ("1–5", 5)]
+    assert layer3.inner.boxes[1].copies == tuple(f"layer3.{index}" for index in range(1, 6))
+    assert layer3.inner.boxes[1].num_parameters == 5 * 1_117_184
+    assert layer3.detail == "6 × bottleneck"
+    # The others take 1024 channels; the first one has a projection.
+    assert "downsample" in layer3.inner.boxes[0].inner.by_name
+    assert "downsample" not in layer3.inner.boxes[1].inner.by_name
+
+
+def test_copies_that_grow_are_copies_still(view_of):
+    features = view_of("densenet121").by_name["features"].inner
+    block = features.by_name["denseblock3"]
+    assert (block.count, block.detail, block.shapes) == (24, "layer", {"": "1024×14×14"})
+    assert block.inner.path == "features.denseblock3.denselayer1"
+
+
+def test_an_exception_stands_apart():
+    graph = composer.graph(
+        {"backbone": "vit_base_patch16_224", "attention": [{"use": "sa", "after": "blocks.4.norm2"}]}
+    )
+    from composer.draw.build import build_view
+
+    blocks = build_view(Sketch.of(graph)).by_name["blocks"]
+    assert [box.label for box in blocks.inner.boxes] == ["0–3", "4", "5–11"]
+    assert blocks.inner.boxes[1].holds == ((0, "sa", 1),)
+
+
+def test_options_that_differ_stand_apart():
+    rules = [
+        {"use": "se", "after": "branch", "where": "stage == 3", "with": {"reduction": "${16 if block < 4 else 8}"}}
+    ]
+    view = draw(Sketch.of(composer.graph({"backbone": "resnet50", "attention": rules})), Wish(depth=2)).figures[0].view
+    assert [box.label for box in view.by_name["layer3"].inner.boxes] == ["0", "1–2", "3–5"]
+
+
+def test_like_nodes_written_by_hand_are_one_box():
+    conv = {"op": "conv2d", "out_channels": 4, "kernel_size": 3}
+    spec = {"input": [4, 8, 8], "nodes": {"a1": conv, "a2": conv, "a3": conv, "b": {**conv, "kernel_size": 1}}}
+    (figure,) = picture_of(spec).figures
+    assert [(box.label, box.count) for box in figure.view.boxes] == [("a1–3", 3), ("b", 1)]
+
+
+def test_a_node_that_another_one_takes_too_is_no_copy():
+    conv = {"op": "conv2d", "out_channels": 4, "kernel_size": 3}
+    nodes = {"a1": conv, "a2": conv, "a3": conv, "sum": {"op": "add", "from": ["a3", "a2"]}}
+    (figure,) = picture_of({"input": [4, 8, 8], "nodes": nodes}).figures
+    assert [box.label for box in figure.view.boxes] == ["a1–2", "a3", "sum"]
+    nodes = {"a1": conv, "a2": conv, "a3": conv}
+    (figure,) = picture_of({"input": [4, 8, 8], "nodes": nodes, "outputs": {"early": "a1", "late": "a3"}}).figures
+    assert [box.label for box in figure.view.boxes] == ["a1", "a2–3"]
+
+
+def test_what_passes_on_is_not_drawn(view_of):
+    view = view_of("vit_base_patch16_224")
+    assert "positions" not in view.by_name
+    assert [edge.source for edge in view.edges if edge.target == "embed"] == ["tokens", "pos_embed"]
+
+
+def test_a_block_of_one_box_is_that_box(view_of):
+    blocks = view_of("vit_base_patch16_224").by_name["blocks"]
+    assert (blocks.path, blocks.op, blocks.count) == ("blocks", "transformer", 12)
+    assert blocks.inner.path == "blocks.0"
+    assert blocks.num_parameters == 12 * 7_087_872
+
+
+def test_inserted_helpers_are_marked_as_such(view_of):
+    spec = {"backbone": "resnet18", "attention": [{"use": "se", "after": "branch", "start": "identity"}]}
+    block = view_of(spec).by_name["layer1"].inner
+    boxes = {box.name: box for box in block.walk()}
+    assert (boxes["se"].rule, boxes["se"].helper, boxes["se"].kind) == (0, False, "attention")
+    assert boxes["se_gamma"].helper
+    assert boxes["se_start"].helper
+    assert boxes["bn2"].rule is None
+
+
+def test_several_inputs_and_outputs_keep_their_order(view_of):
+    view = view_of("unet")
+    edges = [(edge.source, edge.target, edge.index) for edge in view.edges if edge.target == "up2"]
+    assert edges == [("up3", "up2", 0), ("down2", "up2", 1)]
+    assert list(view.by_name["up2"].inner.inputs) == ["deep", "skip"]
+
+
+@pytest.mark.parametrize("name", ["papers/se/resnet50", "papers/cbam/resnet50", "papers/eca/resnet50", "resnet50"])
+def test_se_resnet50_opens_with_at_most_25_boxes(name):
+    picture = picture_of(name)
+    # Every box and every frame, those of the inset too.
+    drawn = sum(num_boxes(figure.view) + (figure.frame is not None) for figure in picture.figures)
+    whole = picture.figures[0].view
+    assert drawn + len(whole.inputs) + len(whole.outputs) <= 25
+    assert len(boxes_of(picture)) <= 25
+
+
+def test_the_inset_shows_the_block_where_attention_mostly_goes():
+    network, inset = picture_of("papers/se/resnet50").figures
+    assert inset.frame.label == "layer1.1"
+    assert inset.caption == "12 of 16 blocks look like this one"
+    assert any(box.rule == 0 for box in inset.view.boxes)
+    assert not any(box.rule == 0 for box in network.view.walk())
+    assert len(picture_of("papers/se/resnet50", insets=False).figures) == 1
+    # Where it is in sight already, there is none.
+    assert len(picture_of("papers/bam/resnet50").figures) == 1
+
+
+def test_one_inset_does_for_two_rules_in_one_block():
+    rules = [{"use": "se", "after": "branch"}, {"use": "eca", "before": "branch"}, {"use": "cbam", "after": "layer4.1"}]
+    picture = picture_of({"backbone": "resnet50", "attention": rules})
+    frames = [figure.frame.label for figure in picture.figures[1:]]
+    assert frames == ["layer1.1", "layer4"]
+    assert [(rule.number, rule.use, rule.num_places) for rule in picture.rules] == [
+        (1, "se", 16),
+        (2, "eca", 16),
+        (3, "cbam", 1),
+    ]
+
+
+def test_a_lone_container_is_no_level(view_of):
+    assert readable_depth(view_of("mobilenetv2_100")) >= 2
+    assert readable_depth(view_of("densenet121")) >= 2
+
+
+def test_a_few_boxes_would_say_nothing(view_of):
+    view = view_of("vgg11")
+    assert num_boxes(opened(view, 1)) < 10
+    assert readable_depth(view) == 2
+
+
+def test_depth_is_the_number_of_levels(view_of):
+    view = view_of("resnet18")
+    assert all(box.inner is None for box in opened(view, 1).walk())
+    assert num_boxes(opened(view, 1)) == 10
+    assert num_boxes(opened(view, 9)) == num_boxes(view)
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels"),
+    [
+        ("layer3.4", ["layer3.1"]),
+        ("layer3.4.conv2", ["layer3.1"]),
+        ("layer[12]", ["layer1", "layer2"]),
+        ("shortcut", ["layer1.0.downsample", "layer2.0.downsample", "layer3.0.downsample", "layer4.0.downsample"]),
+        ("**.bn3", [f"layer{stage}.{block}" for stage in (1, 2, 3, 4) for block in (0, 1)]),
+    ],
+)
+def test_a_selection_is_drawn_alone(selector, labels):
+    assert [figure.frame.label for figure in picture_of("resnet50", select=selector).figures] == labels
+
+
+def test_an_operation_of_the_network_itself_selects_the_network():
+    (figure,) = picture_of("resnet50", select="conv1").figures
+    assert figure.frame is None
+
+
+def test_a_selection_inside_copies_of_copies():
+    (figure,) = picture_of("vit_base_patch16_224", select="blocks.7.mlp.fc1").figures
+    assert figure.frame.path == "blocks.0.mlp"
+
+
+def test_a_selection_of_nothing_is_refused():
+    with pytest.raises(composer.InputError, match="did you mean `branch`"):
+        picture_of("resnet50", select="brunch")
+
+
+def test_names_and_counts_in_short():
+    assert describe_names(["denselayer1", "denselayer16"]) == "denselayer1–16"
+    assert describe_names(["9", "10"]) == "9–10"
+    assert describe_names(["a", "b"]) == "a … b"
+    assert describe_names(["b1_x", "b2_x"]) == "b1_x … b2_x"
+    assert [describe_count(n) for n in (0, 999, 1000, 25_557_032, 999_999, 4_100_000_000)] == [
+        "0",
+        "999",
+        "1 k",
+        "25.6 M",
+        "1 M",
+        "4.1 G",
+    ]

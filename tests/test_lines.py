@@ -1,0 +1,28 @@
+"""Lines of text: columns line up whatever the letters' width, and nothing can move the cursor."""
+
+from __future__ import annotations
+
+import pytest
+
+from composer.lines import Part, plain, printable, share, table, thousands, width
+
+
+def test_a_table_lines_up():
+    rows = [[(Part("a"),), (Part("1"),)], [(Part("漢字", "red"),), (Part("1,000"),)]]
+    assert plain(table(["name", "n"], rows, [False, True])) == "name      n\na         1\n漢字  1,000"
+    assert {width(line) for line in table(["name", "n"], rows, [False, True])} == {11}
+
+
+def test_a_table_without_heads():
+    assert plain(table(["", ""], [[(Part("a"),), (Part("b"),)]], [False, False])) == "a  b"
+
+
+@pytest.mark.parametrize("text", ["\x1b[31m", "a\nb", "\u202e", "\x00", "\u200b"])
+def test_what_cannot_be_printed_is_replaced(text):
+    assert printable(text).isprintable()
+    assert len(printable(text)) == len(text)
+
+
+def test_numbers():
+    assert (thousands(1234567), thousands(12, signed=True)) == ("1,234,567", "+12")
+    assert (share(1, 8), share(-1, 4), share(1, 0)) == ("+12.50 %", "-25.00 %", "–")
