@@ -44,6 +44,15 @@ def test_levels_are_timms(pair) -> None:
     assert ours.feature_info.channels() == [one["num_chs"] for one in theirs]
 
 
+@pytest.mark.parametrize("name", ["efficientnet_b1", "efficientnet_b2", "inception_v3", "vgg16", "densenet121"])
+def test_a_level_halves_the_input_whatever_its_side(name: str) -> None:
+    with torch.device("meta"):
+        theirs = list(timm.create_model(name).feature_info)
+    found = [(level.channels, level.reduction) for level in composer.graph(name).levels]
+    assert found == [(one["num_chs"], one["reduction"]) for one in theirs]
+    assert list(composer.features(name).graph.outputs) == [f"c{one['reduction'].bit_length() - 1}" for one in theirs]
+
+
 @torch.no_grad()
 def test_features_are_what_the_whole_network_computes_and_share_its_weights(pair) -> None:
     ours, _, x = pair

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -45,7 +46,7 @@ def split(root: Scope, name: str) -> tuple[Scope, Scope | None]:
 
 
 def levels(root: Scope, places: list[Place]) -> list[Level]:
-    """One for each scale: the last stage of it, or the last node of the root before the first stage.
+    """One for each scale: the last stage of it, or the last node before all stages, in the root or beside the first.
 
     A network of tokens has one scale, and a level for each of its blocks.
     """
@@ -57,7 +58,8 @@ def levels(root: Scope, places: list[Place]) -> list[Level]:
     if not staged:
         return list(_blocks(places, max((level.reduction for _, level in maps), default=1)))
     first = next(index for index, (place, _) in enumerate(maps) if "stage" in place.node.sites)
-    found = {level.reduction: level for place, level in maps[:first] if place.scope is root}
+    paths = ("", maps[first][0].scope.path)
+    found = {level.reduction: level for place, level in maps[:first] if place.scope.path in paths}
     return [one for _, one in sorted((found | staged).items())]
 
 
@@ -65,7 +67,19 @@ def _level(node: Node, side: int) -> Level | None:
     tensor = node.output
     if not isinstance(tensor, TensorSpec) or tensor.channels is None or not (height := tensor.axis("h")):
         return None
-    return Level(node.path, tensor.channels, round(side / height))
+    return Level(node.path, tensor.channels, _reduction(side, height))
+
+
+def _reduction(side: int, height: int) -> int:
+    """How many input pixels a position stands for. Strides of 2 round the map up, or down where nothing is padded.
+
+    >>> [_reduction(224, 7), _reduction(240, 8), _reduction(299, 35), _reduction(224, 16)]
+    [32, 32, 8, 14]
+    """
+    power = 1 << max(0, round(math.log2(side / height)))
+    # Patches of 14 are no power of two.
+    exact = side % height == 0 and -(-side // power) != height
+    return side // height if exact else power
 
 
 def _blocks(places: list[Place], reduction: int) -> Iterator[Level]:
