@@ -114,14 +114,13 @@ def _head(box: Box, room: int) -> Iterator[str]:
 
 
 def _pills(box: Box, room: int, y: int) -> Iterator[str]:
-    """What attention rules put into a closed block, from the right."""
+    """What attention rules put into a closed block, as far as there is room."""
     right = room - measure.PAD
-    for rule, mechanism, count in reversed(box.holds):
-        words = measure.pill(rule, mechanism, count)
+    for words in reversed(measure.pills(box, room)):
         length = measure.pill_length(words)
         yield rectangle(right - length, y - 11, length, 15, "pill", 7)
         yield text(words, right - length // 2, y, "badge on mid")
-        right -= length + 4
+        right -= length + measure.PILL_GAP
 
 
 def _sheets(box: Box, width: int, height: int) -> Iterator[str]:

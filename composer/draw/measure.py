@@ -12,6 +12,8 @@ LABEL_SIZE = 10.0
 PROBLEM_SIZE = 10.0
 
 PAD = 9
+# Between a name and what it is: enough where the reader's font is wider than the one that is measured.
+BETWEEN = 24
 ROW = 24
 SECOND_ROW = 15
 LINE = 13
@@ -26,11 +28,13 @@ LABEL_ROW = 13
 BESIDE, BELOW = 5, 11
 # The room on a frame's edge for one of several wires.
 PORT = 12
+PILL_GAP = 4
 
 
 def box_width(view: View) -> int:
     """The width that all closed boxes of a view have."""
-    needed = [max(_words(box), _pills(box)) for box in view.boxes if box.inner is None]
+    closed = [box for box in view.boxes if box.inner is None]
+    needed = [max(_words(box), _second_row(box, [pill(*held) for held in box.holds])) for box in closed]
     return max(LEAST, min(MOST, max(needed, default=0)))
 
 
@@ -62,6 +66,16 @@ def detail(box: Box) -> str:
 def pill(rule: int, mechanism: str, count: int) -> str:
     """What a closed block holds of a rule."""
     return f"{rule + 1} · {mechanism}" + (f" ×{count}" if count > 1 else "")
+
+
+def pills(box: Box, room: int) -> list[str]:
+    """What a closed block holds of each rule, in the room that it has; `+2` for what does not fit."""
+    every = [pill(*held) for held in box.holds]
+    for shown in range(len(every), -1, -1):
+        some = every[:shown] + ([f"+{len(every) - shown}"] if shown < len(every) else [])
+        if _second_row(box, some) <= room:
+            return some
+    return []
 
 
 def pill_length(words: str) -> int:
@@ -101,14 +115,13 @@ def chip(box: Box) -> str:
     return f"×{box.count}" if box.count > 1 else ""
 
 
-def _pills(box: Box) -> int:
-    """The room that a closed block needs in its second row."""
-    pills = [pill_length(pill(*held)) + 4 for held in box.holds]
-    return 2 * PAD + width(second_row(box), DETAIL_SIZE) + 8 + sum(pills)
+def _second_row(box: Box, words: list[str]) -> int:
+    """The room that a closed block needs for its second row with these pills."""
+    return 2 * PAD + width(second_row(box), DETAIL_SIZE) + 8 + sum(pill_length(one) + PILL_GAP for one in words)
 
 
 def _words(box: Box) -> int:
     name = width(visible(box.label), NAME_SIZE, bold=True)
     words, copies = detail(box), chip(box)
-    name += width(words, DETAIL_SIZE) + 12 if words else 0
+    name += width(words, DETAIL_SIZE) + BETWEEN if words else 0
     return 2 * PAD + name + (width(copies, NAME_SIZE, bold=True) + 8 if copies else 0)

@@ -17,6 +17,7 @@ from composer.errors import Diagnostic
 
 # What a picture opens with, where nobody asks for a depth.
 MOST_BOXES = 25
+FEWEST_BOXES, MANY_BOXES = 10, 75
 
 
 @dataclass(frozen=True)
@@ -113,16 +114,19 @@ def _block(box: Box, wish: Wish, known: Known) -> Figure:
 
 
 def readable_depth(view: View, *, insets_too: bool = False) -> int:
-    """The deepest level at which a picture has few boxes; what is closed is opened at least until there is a choice."""
-    least = 1
-    while sum(box.inner is not None for box in _level(view, least)) == 1:
-        least += 1
-    best = depth = least
+    """The deepest level at which a picture has few boxes, but enough to say something.
+
+    A level with a lone container in it is none: there is no choice what to open.
+    """
+    depth = 1
+    while sum(box.inner is not None for box in _level(view, depth)) == 1:
+        depth += 1
+    counts = {depth: _num_boxes(view, depth, insets_too=insets_too)}
     while any(box.inner is not None for box in _level(view, depth)):
         depth += 1
-        if _num_boxes(view, depth, insets_too=insets_too) <= MOST_BOXES:
-            best = depth
-    return best
+        counts[depth] = _num_boxes(view, depth, insets_too=insets_too)
+    best = max((depth for depth, count in counts.items() if count <= MOST_BOXES), default=min(counts))
+    return best + 1 if counts[best] < FEWEST_BOXES and counts.get(best + 1, MANY_BOXES) < MANY_BOXES else best
 
 
 def _num_boxes(view: View, depth: int, *, insets_too: bool) -> int:

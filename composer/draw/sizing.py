@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from composer.draw import measure
@@ -78,8 +79,15 @@ class Measuring:
 
     def widest(self, name: str) -> int:
         """The width of the widest shape at an item's wires, inside or outside of a frame."""
-        shapes = [edge.shape for edge in self.view.edges if name in (edge.source, edge.target)]
-        return max(map(measure.label_width, shapes), default=0)
+        return self.widths.get(name, 0)
+
+    @cached_property
+    def widths(self) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        for edge in self.view.edges:
+            for end in (edge.source, edge.target):
+                found[end] = max(found.get(end, 0), measure.label_width(edge.shape))
+        return found
 
     def row_of_labels(self, name: str, count: int) -> int:
         """How far across the words reach that stand beside each other at an item's wires."""

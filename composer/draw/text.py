@@ -71,6 +71,8 @@ def _other(character: str) -> int:
 
 def visible(text: str) -> str:
     """Text that can neither hide nor turn the direction of what follows; XML can hold all of it."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from composer.draw.view import Box
 
-FONT = "Helvetica, Arial, 'Liberation Sans', sans-serif"
+FONT = "Helvetica, Arial, 'Liberation Sans', Arimo, 'Nimbus Sans', sans-serif"
 MONO = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 # Kinds of the registry that look alike, in the order of the legend.
@@ -50,7 +50,7 @@ class Theme:
 LIGHT = Theme(
     paper="#ffffff",
     ink="#1c2330",
-    faint="#5d6675",
+    faint="#525b69",
     wire="#6b7585",
     frame=("#f4f6f9", "#c3cad4"),
     groups={
@@ -64,7 +64,7 @@ LIGHT = Theme(
         "closed block": ("#ffffff", "#7d8796"),
         "attention": ("#fbe6da", "#c98a63"),
     },
-    inserted=("#ffcfb0", "#c2410c"),
+    inserted=("#ffd3b6", "#c2410c"),
     helper=("#fff1e7", "#c2410c"),
     failed=("#ffdcdc", "#c81e1e"),
     on_badge="#ffffff",
@@ -72,7 +72,7 @@ LIGHT = Theme(
 DARK = Theme(
     paper="#12161d",
     ink="#e6eaf0",
-    faint="#9aa5b5",
+    faint="#a5b0bf",
     wire="#8490a2",
     frame=("#1a2029", "#3d4756"),
     groups={
@@ -86,7 +86,7 @@ DARK = Theme(
         "closed block": ("#222a35", "#8a95a6"),
         "attention": ("#43301f", "#b3794f"),
     },
-    inserted=("#6b2f0d", "#ff8a4c"),
+    inserted=("#652c0c", "#ff8a4c"),
     helper=("#33231a", "#ff8a4c"),
     failed=("#521b1f", "#ff6b6b"),
     on_badge="#1a1006",

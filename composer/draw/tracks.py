@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -66,18 +67,36 @@ def find_tracks(runs: Sequence[Run]) -> Tracks:
     """
     bent = sorted((run for run in runs if not run.straight), key=_order)
     above = _above(bent)
-    rows: list[list[Run]] = []
+    skyline = _Skyline([-(2**62)], [0])
     row: dict[int, int] = {}
     late: list[tuple[int, int]] = []
     for index, broken in _downwards(above):
         run = bent[index]
         late += [(run.net, bent[other].top) for other in sorted(broken)]
         least = max((row[bent[other].net] + 1 for other in above[index] - broken), default=0)
-        free = max((at + 1 for at, some in enumerate(rows) if any(_overlap(run, one) for one in some)), default=0)
-        row[run.net] = at = max(least, free)
-        rows.extend([] for _ in range(at + 1 - len(rows)))
-        rows[at].append(run)
-    return Tracks(row, {end: len(rows) + index for index, end in enumerate(late)}, len(rows) + len(late))
+        row[run.net] = skyline.put(run.left, run.right, least)
+    count = max(row.values(), default=-1) + 1
+    return Tracks(row, {end: count + index for index, end in enumerate(late)}, count + len(late))
+
+
+@dataclass
+class _Skyline:
+    """How many tracks are taken at every place; `heights[i]` from `starts[i]` on."""
+
+    starts: list[int]
+    heights: list[int]
+
+    def put(self, left: int, right: int, least: int) -> int:
+        """The first track, at least this one, that is free from left to right; it is taken then."""
+        first, last = bisect_right(self.starts, left) - 1, bisect_right(self.starts, right) - 1
+        track = max(least, *self.heights[first : last + 1])
+        before = [(self.starts[first], self.heights[first])] if self.starts[first] < left else []
+        parts = [*before, (left, track + 1)]
+        if last + 1 == len(self.starts) or self.starts[last + 1] > right + 1:
+            parts.append((right + 1, self.heights[last]))
+        self.starts[first : last + 1] = [start for start, _ in parts]
+        self.heights[first : last + 1] = [height for _, height in parts]
+        return track
 
 
 def _order(run: Run) -> tuple[bool, int, int]:
@@ -116,7 +135,3 @@ def _downwards(above: Sequence[set[int]]) -> Iterator[tuple[int, set[int]]]:
             waiting[other] -= {index}
             if not waiting[other]:
                 heapq.heappush(ready, other)
-
-
-def _overlap(one: Run, other: Run) -> bool:
-    return one.left <= other.right and other.left <= one.right

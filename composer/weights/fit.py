@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch import Tensor
@@ -58,11 +58,13 @@ class Fitted:
 
     keys     the key map that was used
     dropped  the file's names that the key map knows and we have nothing like
+    sources  our name -> the file's, under the key map
     """
 
     tensors: Mapping[str, Tensor]
     keys: str = ""
     dropped: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def by_name(checkpoint: Checkpoint, wanted: Wanted, keys: Keys | None) -> Fitted:
@@ -71,14 +73,14 @@ def by_name(checkpoint: Checkpoint, wanted: Wanted, keys: Keys | None) -> Fitted
     Raises WeightsError where several key maps would do, or the one that was asked for makes two names one.
     """
     if keys is not None:
-        return _explicit(read_key_map(keys), checkpoint)
+        return _explicit(read_key_map(keys), checkpoint, wanted)
     tensors = checkpoint.tensors
     if all(name in wanted.own for name in tensors) or all(map(wanted.knows, tensors)):
         return Fitted(tensors)
     if checkpoint.prefix and all(wanted.knows(checkpoint.prefix + name) for name in tensors):
         # What looked like a wrapper's prefix is this network's own.
         return Fitted({checkpoint.prefix + name: tensor for name, tensor in tensors.items()})
-    found = [one for one in (_under(keys, tensors, wanted) for keys in known_key_maps()) if one is not None]
+    found = [one for one in (_under(keys, checkpoint, wanted) for keys in known_key_maps()) if one is not None]
     whole = [one for one in found if all(wanted.takes(name, tuple(t.shape)) for name, t in one.tensors.items())]
     return _only(whole or found, checkpoint) or Fitted(tensors)
 
@@ -98,43 +100,69 @@ def by_order(checkpoint: Checkpoint, wanted: Wanted) -> Fitted:
     return Fitted(dict(zip(names, found.values(), strict=True)))
 
 
-def _under(keys: KeyMap, tensors: Mapping[str, Tensor], wanted: Wanted) -> Fitted | None:
+def _under(keys: KeyMap, checkpoint: Checkpoint, wanted: Wanted) -> Fitted | None:
     """The tensors under a key map; None unless each name becomes one that the network knows, and no two the same."""
-    renamed: dict[str, Tensor] = {}
-    dropped = []
-    for name, tensor in tensors.items():
-        ours = keys.rename(name)
-        if ours is None:
-            dropped.append(name)
-        elif ours in renamed or not wanted.knows(ours):
-            return None
-        else:
-            renamed[ours] = tensor
-    return Fitted(renamed, keys.name, tuple(dropped)) if renamed else None
-
-
-def _only(found: list[Fitted], checkpoint: Checkpoint) -> Fitted | None:
-    """The one that is found; several that say the same are one."""
-    places = {tuple((name, id(tensor)) for name, tensor in one.tensors.items()) for one in found}
-    if len(places) > 1:
-        names = one_of(one.keys for one in found)
-        help = ("say which with --keys (in Python, keys=…)",)
-        text = f"the names in {checkpoint.name} fit under several key maps: {names}"
-        raise WeightsError(Diagnostic("weights-keys", text, label="one of them", help=help))
-    return found[0] if found else None
-
-
-def _explicit(keys: KeyMap, checkpoint: Checkpoint) -> Fitted:
-    renamed: dict[str, str] = {}
+    sources: dict[str, str] = {}
     dropped = []
     for name in checkpoint.tensors:
         ours = keys.rename(name)
         if ours is None:
             dropped.append(name)
-        elif ours in renamed:
-            text = f"under the key map `{keys.name}`, `{renamed[ours]}` and `{name}` of {checkpoint.name} are one"
+        elif ours in sources or not wanted.knows(ours):
+            return None
+        else:
+            sources[ours] = name
+    return _renamed(keys, sources, dropped, checkpoint, wanted) if sources else None
+
+
+def _explicit(keys: KeyMap, checkpoint: Checkpoint, wanted: Wanted) -> Fitted:
+    sources: dict[str, str] = {}
+    dropped = []
+    for name in checkpoint.tensors:
+        ours = keys.rename(name)
+        if ours is None:
+            dropped.append(name)
+        elif ours in sources:
+            text = f"under the key map `{keys.name}`, `{sources[ours]}` and `{name}` of {checkpoint.name} are one"
             raise WeightsError(Diagnostic("weights-keys", text, label=f"one tensor for `{ours}`"))
         else:
-            renamed[ours] = name
-    tensors = {ours: checkpoint.tensors[name] for ours, name in renamed.items()}
-    return Fitted(tensors, keys.name, tuple(dropped))
+            sources[ours] = name
+    return _renamed(keys, sources, dropped, checkpoint, wanted)
+
+
+def _renamed(
+    keys: KeyMap, sources: Mapping[str, str], dropped: list[str], checkpoint: Checkpoint, wanted: Wanted
+) -> Fitted:
+    tensors = {}
+    for ours, name in sources.items():
+        tensor, shape = checkpoint.tensors[name], wanted.own.get(ours)
+        # Another library may write a 1×1 convolution as a linear layer.
+        same = shape is not None and same_numbers(tuple(tensor.shape), shape)
+        tensors[ours] = tensor.reshape(shape) if same and shape is not None else tensor
+    return Fitted(tensors, keys.name, tuple(dropped), sources)
+
+
+def same_numbers(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes hold the same numbers in the same order: neighbouring axes joined, or axes of length 1.
+
+    >>> same_numbers((4096, 25088), (4096, 512, 7, 7)), same_numbers((96, 1, 1), (96,)), same_numbers((2, 3), (3, 2))
+    (True, True, False)
+    """
+    fewer, more = sorted(([n for n in shape if n != 1] for shape in (one, other)), key=len)
+    for length in fewer:
+        joined = 1
+        while more and joined < length:
+            joined *= more.pop(0)
+        if joined != length:
+            return False
+    return not more
+
+
+def _only(found: list[Fitted], checkpoint: Checkpoint) -> Fitted | None:
+    """The one that is found; several that say the same are one."""
+    if any(one.sources != found[0].sources for one in found):
+        names = one_of(one.keys for one in found)
+        help = ("say which with --keys (in Python, keys=…)",)
+        text = f"the names in {checkpoint.name} fit under several key maps: {names}"
+        raise WeightsError(Diagnostic("weights-keys", text, label="one of them", help=help))
+    return found[0] if found else None

@@ -114,7 +114,7 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
         {"input": [3, 8, 8], "nodes": {"a": {"op": "conv2d", "kernel_sise": 3}}},
         {"input": [3, 8, 8], "nodes": {"a": "conv3d"}},
         {"backbone": "resnet50", "weights": {"require": "all"}},
-        {"backbone": "resnet50", "weights": {"source": "w.pt", "keys": "torchvision_vgg"}},
+        {"backbone": "resnet50", "weights": {"source": "w.pt", "keys": "no_such_map"}},
         {"backbone": "resnet50", "weights": {"source": "w.pt", "match": "names"}},
     ):
         assert list(validator.iter_errors(wrong)), wrong

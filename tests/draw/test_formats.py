@@ -59,7 +59,7 @@ def test_dot_has_a_cluster_for_each_open_block():
     assert text.startswith('digraph "se_resnet50" {')
     assert 'subgraph "cluster_layer1.0" {' in text
     assert '"layer1.0.se" -> "layer1.0.add" [label="256×56×56"]' in text
-    assert re.search(r'"layer1.0.se" \[label="se\\ninserted by rule 1" fillcolor="#ffcfb0"', text)
+    assert re.search(r'"layer1.0.se" \[label="se\\ninserted by rule 1" fillcolor="#ffd3b6"', text)
     assert text.count("{") == text.count("}")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,6 +125,15 @@ def test_long_names_fit_their_box():
     assert width(shown, 12, bold=True) < 250
 
 
+def test_more_rules_than_a_block_has_room_for():
+    rules = [{"use": name, "after": "branch"} for name in ("se", "eca", "cbam", "ese", "bam")]
+    found = texts(parsed(svg_of({"backbone": "resnet18", "attention": rules}, depth=1)))
+    assert "1 · se ×2" in found
+    assert "+3" in found or "+4" in found
+    assert "5 · bam ×2" not in found
+    assert "bam: inserted after branch, 8 places" in found
+
+
 def test_copies_show_as_sheets_and_a_number():
     root = parsed(svg_of("vit_base_patch16_224"))
     (blocks,) = (element for element in root.iter() if element.get("data-path") == "blocks")
@@ -169,3 +180,12 @@ def test_show_opens_a_file_in_the_browser(monkeypatch, tmp_path):
     path = address.removeprefix("file://")
     with open(path, encoding="utf-8") as file:
         assert parsed(file.read()).get("aria-label") == "resnet18"
+
+
+def test_show_in_a_notebook_displays_it(monkeypatch):
+    shown = []
+    display = SimpleNamespace(SVG=str, display=shown.append)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=object, display=display))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    composer.graph("resnet18").show()
+    assert parsed(shown[0]).get("aria-label") == "resnet18"

@@ -141,6 +141,12 @@ def test_a_lone_container_is_no_level(view_of):
     assert readable_depth(view_of("densenet121")) >= 2
 
 
+def test_a_few_boxes_would_say_nothing(view_of):
+    view = view_of("vgg11")
+    assert num_boxes(opened(view, 1)) < 10
+    assert readable_depth(view) == 2
+
+
 def test_depth_is_the_number_of_levels(view_of):
     view = view_of("resnet18")
     assert all(box.inner is None for box in opened(view, 1).walk())

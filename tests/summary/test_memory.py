@@ -77,7 +77,16 @@ def test_every_mechanism(entry):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["papers/cbam/resnet50", "papers/sk/resnext50_32x4d", "vit_base_patch16_224"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "papers/cbam/resnet50",
+        "papers/sk/resnext50_32x4d",
+        "vit_base_patch16_224",
+        "convnext_tiny",
+        "shufflenet_v2_x1_0",
+    ],
+)
 def test_whole_networks(name):
     check(name)
 

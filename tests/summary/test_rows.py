@@ -21,7 +21,12 @@ def find(row: Row, path: str) -> Row:
     return next(one for _, one in row.walk() if one.path == path)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", "vit_base_patch16_224", *zoo.papers()])
+QUICK = ("resnet18", "vit_base_patch16_224", "papers/sk/resnext50_32x4d")
+
+
+@pytest.mark.parametrize(
+    "name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in zoo.backbones() if name not in QUICK)]
+)
 def test_sums_are_those_of_the_graph(name):
     graph = composer.graph(name)
     summary = graph.summary()

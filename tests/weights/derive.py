@@ -36,18 +36,47 @@ def derive(theirs: Shapes, ours: Shapes) -> dict[str, str]:
 
 
 def _pair(theirs: Shapes, ours: Shapes) -> dict[str, str]:
-    waiting: dict[tuple[int, ...], list[str]] = {}
+    """Their names -> ours: whole modules of equal contents first, in their order, then single tensors."""
+    pairs: dict[str, str] = {}
+    modules, known = _modules(theirs), _modules(ours)
+    for contents, paths in modules.items():
+        for path, own in zip(paths, known.get(contents, ()), strict=False):
+            pairs.update({_joined(path, leaf): _joined(own, leaf) for leaf, _ in contents})
+    taken = set(pairs.values())
+    waiting: dict[object, list[str]] = {}
     for name, shape in ours.items():
-        waiting.setdefault((name.endswith(COUNTER), *shape), []).append(name)
-    pairs = {}
+        if name not in taken:
+            waiting.setdefault(_kind(name, shape), []).append(name)
     for name, shape in theirs.items():
-        rest = waiting.get((name.endswith(COUNTER), *shape))
-        if not rest:
-            raise ValueError(f"no tensor of ours is left for {name} {shape}")
-        pairs[name] = rest.pop(0)
+        if name not in pairs:
+            rest = waiting.get(_kind(name, shape))
+            if not rest:
+                raise ValueError(f"no tensor of ours is left for {name} {shape}")
+            pairs[name] = rest.pop(0)
     if left := [name for rest in waiting.values() for name in rest if not name.endswith(COUNTER)]:
         raise ValueError(f"nothing of theirs is left for {left[0]} and {len(left) - 1} others")
-    return pairs
+    return {name: pairs[name] for name in theirs}
+
+
+def _modules(shapes: Shapes) -> dict[tuple[object, ...], list[str]]:
+    """Contents of a module (names of its tensors with their shapes) -> the paths of such modules."""
+    contents: dict[str, list[object]] = {}
+    for name, shape in shapes.items():
+        path, _, leaf = name.rpartition(".")
+        contents.setdefault(path, []).append((leaf, _kind(name, shape)))
+    found: dict[tuple[object, ...], list[str]] = {}
+    for path, inside in contents.items():
+        found.setdefault(tuple(inside), []).append(path)
+    return found
+
+
+def _kind(name: str, shape: tuple[int, ...]) -> object:
+    """What a tensor has in common with its like: a linear layer and a 1×1 convolution hold the same numbers."""
+    return name.endswith(COUNTER), tuple(length for length in shape if length != 1)
+
+
+def _joined(path: str, leaf: str) -> str:
+    return f"{path}.{leaf}" if path else leaf
 
 
 def _without_common_end(one: str, other: str) -> tuple[str, str]:
