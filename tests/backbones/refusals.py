@@ -46,6 +46,15 @@ class Host:
         return self.place.input
 
     @property
+    def seen(self) -> TensorSpec:
+        """The same as a mechanism on maps sees it."""
+        tensor = self.arriving
+        if tensor.layout != "b h w c":
+            return tensor
+        batch, height, width, channels = tensor.shape
+        return TensorSpec((batch, channels, height, width), "b c h w")
+
+    @property
     def given(self) -> TensorSpec:
         """The tensor that it gives."""
         return self.place.node.tensor
@@ -124,7 +133,7 @@ def _splits_do_not_divide(cell: Cell, host: Host) -> str | None:
     channels, groups, radix = host.arriving.channels or 0, host.groups, cell.option("radix")
     hidden = max(channels * radix // cell.option("reduction"), cell.option("floor"))
     fits = channels % (groups * radix) == 0 and host.out_channels % groups == 0 and hidden % groups == 0
-    return None if fits else f"`splat` does not fit {host.arriving}: "
+    return None if fits else f"`splat` does not fit {host.seen}: "
 
 
 def _heads_do_not_divide(cell: Cell, host: Host) -> str | None:
@@ -133,9 +142,9 @@ def _heads_do_not_divide(cell: Cell, host: Host) -> str | None:
         return None
     channels, heads = host.out_channels, cell.option("num_heads")
     if channels % heads:
-        return f"`{cell.entry.name}` does not fit {host.arriving}: {channels} channels do not divide into {heads} heads"
+        return f"`{cell.entry.name}` does not fit {host.seen}: {channels} channels do not divide into {heads} heads"
     if cell.entry.name == "sasa" and channels // heads % 2:
-        return f"`sasa` does not fit {host.arriving}: heads of {channels // heads} channels have no halves"
+        return f"`sasa` does not fit {host.seen}: heads of {channels // heads} channels have no halves"
     return None
 
 
@@ -143,7 +152,7 @@ def _window_larger_than_the_map(cell: Cell, host: Host) -> str | None:
     """SASA's window of 7 does not fit into a smaller map."""
     if cell.entry.name != "sasa" or min(_side(host.arriving)) >= cell.option("window"):
         return None
-    return f"`sasa` does not fit {host.arriving}: window={cell.option('window')} is larger than the map"
+    return f"`sasa` does not fit {host.seen}: window={cell.option('window')} is larger than the map"
 
 
 def _strided_without_padding(cell: Cell, host: Host) -> str | None:

@@ -40,7 +40,7 @@ INFERENCE = Inference()
 
 @dataclass(frozen=True)
 class Network:
-    """A backbone without attention, elaborated once for all mechanisms."""
+    """A backbone, elaborated once for all mechanisms, and its places behind the rules that it has itself."""
 
     source: dict[str, Any]
     root: Scope
@@ -53,8 +53,9 @@ def network(name: str, side: int | None = None) -> Network:
     if side is not None:
         channels = composer.load(name).inputs["input"].shape[0]
         source.update({"input": {"shape": [channels, side, side]}, "vars": {"num_classes": 10}})
-    root = elaborate(composer.load(source), Limits(), INFERENCE)
-    return Network(source, root, places(root))
+    spec = composer.load(source)
+    root = elaborate(spec, Limits(), INFERENCE)
+    return Network(source, root, places(place(root, spec, Limits(), INFERENCE)))
 
 
 @lru_cache(maxsize=2)
@@ -74,14 +75,15 @@ def outcome(plain: Network, entry: registry.Entry) -> tuple[str | None, dict[str
     source = {**plain.source, "attention": [{"use": entry.name, **rule}]}
     spec = composer.load(source)
     try:
-        hosts = [host for host, _ in match(*spec.rules[0], plain.places, spec.vars)]
+        hosts = [host for host, _ in match(*spec.rules[-1], plain.places, spec.vars)]
     except GraphError:
         hosts = []
     wanted = expected_refusal(Cell(entry, rule, plain.places, hosts))
     root, found = composed(plain, spec)
     if wanted is None:
         assert root is not None, f"{entry.name}: {found}"
-        assert sum(node.op == entry.name and node.rule == 0 for node in root.walk()) == len(hosts)
+        number = len(spec.rules) - 1
+        assert sum(node.op == entry.name and node.rule == number for node in root.walk()) == len(hosts)
     else:
         assert [text[: len(wanted)] for text in found] == [wanted], entry.name
     return wanted, source
