@@ -39,9 +39,9 @@ class ChannelAttention(nn.Module):
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        mean = x.mean((2, 3), keepdim=True)
-        peak = x.amax((2, 3), keepdim=True)
-        return (self._perceptron(mean) + self._perceptron(peak)).sigmoid()
+        mean = self._perceptron(x.mean((2, 3), keepdim=True))
+        peak = self._perceptron(x.amax((2, 3), keepdim=True))
+        return (mean + peak).sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from einops import reduce
 from torch import Tensor, nn
 
 from composer.options import OddInt
@@ -36,9 +35,8 @@ class SpatialAttention(nn.Module):
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b 1 h w, in (0, 1)."""
-        mean = reduce(x, "b c h w -> b 1 h w", "mean")
-        peak = reduce(x, "b c h w -> b 1 h w", "max")
-        return self.bn(self.conv(torch.cat([mean, peak], 1))).sigmoid()
+        summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
+        return self.bn(self.conv(summary)).sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -31,9 +31,9 @@ class SplitAttention(nn.Module):
              softmax over one is always 1; R = 0 is a plain convolution with its norm and relu.
 
     Cardinality K is the groups of the convolution it replaces unless set; K = 1 is SplAt-0. `avd` lets a 3 × 3 mean
-    before or after take a stride over from the convolution. Norm and activation are inside. In training mode it needs a
-    batch of at least 2, since the batch norm of the pooled features raises ValueError over one value; `norm: layer` and
-    `norm: none` do not.
+    before or after take a stride over from the convolution (`after`: h' w' of the MACs are h w). Norm and activation
+    are inside. In training mode it needs a batch of at least 2, since the batch norm of the pooled features raises
+    ValueError over one value; `norm: layer` and `norm: none` do not.
 
     >>> sum(p.numel() for p in SplitAttention(64, 64).parameters())
     43488

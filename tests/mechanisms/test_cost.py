@@ -32,6 +32,8 @@ def letters(name, c, h, w, conv, options):
     found = {"c": c, "o": o, "h": h, "w": w, "k": k, "g": g, "h'": math.ceil(h / down), "w'": math.ceil(w / across)}
     found |= {"d": options.get("hidden", max(1, c // reduction)), "n": h * w, "H": heads, "i": extent.bit_length() - 1}
     found |= {"p": options.get("head_dim", c // heads), "m": (h // 2) * (w // 2)}
+    if options.get("avd") == "after":
+        found |= {"h'": h, "w'": w}
     rows, columns = halvings(h, extent), halvings(w, extent)
     found["S"] = sum(r * s for r, s in zip(rows, columns, strict=True))
     found["s"] = rows[-1] * columns[-1] if extent else 1
@@ -107,6 +109,7 @@ CASES = [
     ("splat", {"radix": 1, "cardinality": 1}, []),
     ("splat", {"radix": 4, "cardinality": 1, "reduction": 2, "floor": 4}, []),
     ("splat", {"cardinality": 4}, []),
+    *[("splat", {"avd": avd, "cardinality": 1}, []) for avd in ("before", "after")],
     ("condconv", {"num_experts": 3}, []),
     ("condconv", {"bias": True}, ["with bias"]),
     ("dynconv", {"bias": True, "num_experts": 2}, ["with bias"]),
