@@ -5,16 +5,18 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
-from backbones.peers import check_count, check_input, check_num_classes, check_parity
+from backbones.peers import check_features, check_grey, check_input, check_num_classes, check_parity
 
 import composer
 from composer.errors import ComposerError
 
 
 def test_skresnext_is_timms():
-    check_parity("skresnext50_32x4d", lambda: timm.create_model("skresnext50_32x4d"), exact=False)
-    check_count("skresnext50_32x4d", lambda: timm.create_model("skresnext50_32x4d"))
-    check_input("skresnext50_32x4d", "skresnext50_32x4d")
+    name = "skresnext50_32x4d"
+    graph, peer = check_parity(name, lambda: timm.create_model(name), exact=False)
+    check_features(graph, peer.num_features)
+    check_input(name, name)
+    check_grey(name)
 
 
 # Millions of parameters and GFLOPs in the README of the authors' repository. For the deeper one they print 48.9 M, and
@@ -55,13 +57,13 @@ def test_nlnet_starts_as_resnet():
 
 def test_botnet_halves_the_map_behind_its_attention_or_not_at_all():
     maps = {}
-    for name, strides in (("halved", [1, 2, 2, 2]), ("kept", [1, 2, 2, 1])):
-        graph = composer.graph("botnet50", vars={"strides": strides})
+    for name in ("botnet50", "botnet_s1_50"):
+        graph = composer.graph(name)
         first = graph.root.nodes["layer4"].content.nodes["0"].content.nodes["conv2"]
         maps[name] = (first.content.arguments["height"], first.tensor.shape[2], graph.num_parameters)
     tables = 2 * 2 * (27 - 13) * 128  # two more blocks with 14 rows and columns instead of 7
-    assert maps["halved"][:2] == (14, 7)
-    assert maps["kept"] == (14, 14, maps["halved"][2] + tables)
+    assert maps["botnet50"][:2] == (14, 7)
+    assert maps["botnet_s1_50"] == (14, 14, maps["botnet50"][2] + tables)
 
 
 def test_botnet_trains_on_small_images():
@@ -76,5 +78,7 @@ def test_sasa_refuses_maps_smaller_than_its_window():
 
 
 @pytest.mark.parametrize("name", ["sknet50", "botnet50", "nlnet50", "sasa_resnet50"])
-def test_num_classes(name):
-    check_num_classes(name, composer.graph(name))
+def test_classifier_and_features(name):
+    graph = composer.graph(name)
+    check_num_classes(name, graph)
+    check_features(graph, 2048)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
-from backbones.peers import check_count, check_input, check_parity
+from backbones.peers import check_features, check_grey, check_input, check_parity
 from timm.models.regnet import adjust_widths_groups_comp, generate_regnet, model_cfgs
 
 import composer
@@ -30,13 +30,17 @@ PUBLISHED = {
 PAPERS = [name for name in model_cfgs if name[:8] in ("regnetx_", "regnety_") and len(name) == 11]
 
 
-@pytest.mark.parametrize("name", ["regnetx_002", "regnetx_004", "regnety_004"])
+SMALL = ["regnetx_002", "regnety_004"]
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_parity(name):
-    check_parity(name, lambda: timm.create_model(name))
+    graph, peer = check_parity(name, lambda: timm.create_model(name))
+    check_features(graph, peer.num_features)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if name not in ("regnetx_002", "regnetx_004")])
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name not in SMALL])
 def test_parity_of_the_large(name):
     check_parity(name, lambda: timm.create_model(name))
 
@@ -44,8 +48,15 @@ def test_parity_of_the_large(name):
 @pytest.mark.parametrize(("name", "millions"), PUBLISHED.items())
 def test_published_parameters(name, millions):
     assert round(composer.graph(name).num_parameters / 1e6, 1) == millions
-    check_count(name, lambda: timm.create_model(name))
-    check_input(name, name)
+
+
+def test_inputs():
+    for name in PUBLISHED:
+        check_input(name, name)
+
+
+def test_grey_images():
+    check_grey("regnety_004")
 
 
 @pytest.mark.parametrize("name", PAPERS)
