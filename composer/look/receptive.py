@@ -47,8 +47,8 @@ def effective_receptive_field(
     node = map_node(model.graph, path).at_size((own[0], own[1]), (height, width))
     like = next(model.parameters(), torch.empty(0))
     generator = torch.Generator().manual_seed(seed)
-    total = torch.zeros(height, width, dtype=torch.float64)
     with evaluating(model), torch.inference_mode(False), torch.enable_grad():
+        total = torch.zeros(height, width, dtype=torch.float64)
         for _ in range(samples):
             x = torch.randn((1, channels, height, width), generator=generator).to(like)
             total += _gradient(model, node, x).abs().sum(0).cpu()
@@ -64,7 +64,8 @@ def of_both(
     Weights that the network has not, those of what a rule replaced, are drawn from its seed. Raises InputError, also
     for a node that only one of the two has.
     """
-    plain = _without_attention(model)
+    with torch.inference_mode(False):
+        plain = _without_attention(model)
     map_node(plain.graph, path)
     ours, theirs = (effective_receptive_field(one, path, size, samples=samples, seed=seed) for one in (model, plain))
     return ours, theirs

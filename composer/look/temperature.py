@@ -29,9 +29,10 @@ def curve(epochs: int, options: Mapping[str, Any] | None = None, mechanism: str 
     if entry is None or not entry.replaces or not callable(getattr(entry.factory, "anneal", None)):
         raise ValueError(f"`{mechanism}` is no mechanism that stands in for a convolution and follows the epochs")
     given = entry.options.model_validate(dict(options or {}))
-    # The smallest convolution there is: it is never run.
+    # The smallest convolution there is: it is never run, and its weights are not drawn from anyone's random numbers.
     facts = {name: 1 for name in ("in_channels", "out_channels") if name in entry.facts}
-    module = entry.factory(**facts, **{name: getattr(given, name) for name in entry.options.model_fields})
+    with torch.random.fork_rng(devices=[]):
+        module = entry.factory(**facts, **{name: getattr(given, name) for name in entry.options.model_fields})
     return [value for epoch in range(epochs) for value in anneal(module, epoch=epoch).values()]
 
 
