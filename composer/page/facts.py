@@ -181,12 +181,13 @@ class _Reader:
     def written_options(self, node: Node, operation: Operation) -> Mapping[str, Value]:
         """The options that the spec writes for a node, as they are written."""
         helper = node.rule is not None and operation.entry.category != "mechanism"
-        key = (id(node.origin.document), (node.origin.path, helper))
+        key = (id(node.origin.document), (node.origin.path, operation.entry.name, helper))
         if key not in self.written:
             value: Value | None = node.origin.document.nearest(node.origin.path)
             if node.rule is not None and value is not None:
                 value = None if helper else value.child("with")
-            self.written[key] = value.data if value is not None and isinstance(value.data, dict) else {}
+            found = value.data if value is not None and isinstance(value.data, dict) else {}
+            self.written[key] = {name: one for name, one in found.items() if name in operation.arguments}
         return self.written[key]
 
     def missing(self, scope: Scope, name: str, missing: Missing) -> None:
