@@ -76,7 +76,7 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> Json:
         "direction": wish.direction,
         "networks": written,
         "open": list(_open(first, wish)),
-        "rules": list(_rules(first, page.files)),
+        "rules": written[0]["rules"],
         "facts": facts,
         "tables": page.tables.to_json(),
         "problems": problems_of(first.sketch.problems, page.files),
@@ -95,7 +95,7 @@ def failure_data(picture: Picture) -> Json:
         problem["path"] = box.path
         line = {"line": [problem["file"], problem["line"]]} if "file" in problem else {}
         facts[box.path] = {"op": box.op, "kind": "missing", "parameters": 0, "macs": None, "state": "failed", **line}
-    whole: Json = {"parameters": 0, "macs": None, "takes": "", "gives": "", "facts": {}}
+    whole: Json = {"parameters": 0, "macs": None, "takes": "", "gives": "", "facts": {}, "rules": []}
     return {
         "version": VERSION,
         "name": picture.name,
@@ -142,6 +142,7 @@ def _network(network: Network, whole: Json, page: _Page) -> Json:
         "takes": ", ".join(view.inputs.values()),
         "gives": ", ".join(edge.shape for edge in view.edges if edge.target.startswith("out:")),
         "facts": whole,
+        "rules": list(_rules(network, page.files)),
     }
 
 
