@@ -9,6 +9,7 @@ import { boxAt, shapesOf, sizesOf, turned } from "./sizing.js";
  *
  * @typedef {object} Layout
  * @property {any} view
+ * @property {any} arrangement
  * @property {number} width
  * @property {number} height
  * @property {{item: number, box: any, name: string, x: number, y: number, width: number, height: number,
@@ -63,7 +64,10 @@ function framed({ view, arrangement, inside, direction, whole, head }) {
     const [width, height] = turned(down, [sizes.width[item], sizes.height[item]]);
     const within = box ? inside[item - arrangement.numInputs] : null;
     right.push(box || whole ? x + width : left + content[0]);
-    if (box || whole) boxes.push({ item, box: box ?? null, name: nameOf(view, arrangement, item), x, y, width, height, inside: within });
+    if (box || whole) {
+      const name = nameOf(view, arrangement, item);
+      boxes.push({ item, box: box ?? null, name, x, y, width, height, inside: within });
+    }
     if (!box) {
       const side = item < arrangement.numInputs ? ports.in : ports.out;
       side.push([x + Math.floor(width / 2), y + Math.floor(height / 2)]);
@@ -75,7 +79,7 @@ function framed({ view, arrangement, inside, direction, whole, head }) {
   });
   const [width, height] = whole ? content : sizeOfFrame(down, content, head);
   const labels = labelsOf({ view, arrangement, inside, whole }, wires, right, down);
-  return { view, width, height, boxes, wires, ports, labels, gives: givesOf(view, arrangement, wires, labels) };
+  return { view, arrangement, width, height, boxes, wires, ports, labels, gives: givesOf(view, arrangement, wires, labels) };
 }
 
 function nameOf(view, arrangement, item) {
