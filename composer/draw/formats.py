@@ -1,4 +1,4 @@
-"""The formats of pictures by name. Imports nothing heavy, so that a wrong name is answered at once."""
+"""The formats of `composer graph` by name. Imports nothing heavy, so that a wrong name is answered at once."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from pathlib import Path
 
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
 
+# The format that is a page, not a picture: see composer/page.
+PAGE = "html"
 SUFFIXES = {
     "svg": (".svg",),
+    PAGE: (".html", ".htm"),
     "dot": (".dot", ".gv"),
     "mmd": (".mmd", ".mermaid"),
     "json": (".json",),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from composer.dag.sketch import Sketch
 from composer.draw import measure
@@ -87,6 +88,25 @@ def draw(sketch: Sketch, wish: Wish | None = None) -> Picture:
         rules=tuple(_rules(sketch, view)),
         problems=sketch.problems,
     )
+
+
+def draw_problems(name: str, problems: Sequence[Diagnostic]) -> Picture:
+    """The picture of a text that makes no network: a red box for each thing that is wrong with it."""
+    boxes = tuple(_problem(number, problem) for number, problem in enumerate(problems, 1))
+    view = View("", name, {}, boxes, (), (), 0, 0)
+    # Nothing runs from one to another, so to the right means one below the other.
+    figure = Figure(view, lay_out(view, "LR", Known(), role="whole"))
+    return Picture(name, 0, "", "", "LR", (figure,), (), tuple(problems))
+
+
+def _problem(number: int, problem: Diagnostic) -> Box:
+    where = problem.location
+    label = f"line {where.line}" if where else f"mistake {number}"
+    file = PurePath(where.source.name).name if where else ""
+    line = f"{file}:{where.line}" if where else ""
+    name = f"mistake:{number}"
+    found = Box(name, name, label, (), "other", problem.code, file, {}, False, 0, line=line)
+    return replace(found, state="failed", problem=problem)
 
 
 def _rules(sketch: Sketch, view: View) -> Iterator[Inserted]:
