@@ -31,7 +31,7 @@ export function listenToKeys({ store, scene, actions, search, help }) {
 
   function go(box) {
     if (!box) return;
-    store.select(box.path);
+    store.select(box.path, { panel: false });
     scene.reveal(box.path);
   }
 

@@ -56,14 +56,11 @@ function start(canvas, data) {
   const isAsDrawn = look && Object.keys(first.patch).every((key) => !["open", "network", "onlyInserted"].includes(key));
   viewport.set(first.look ?? (isAsDrawn ? look : viewport.first()), false);
   isMoved = first.look !== null;
-  if (store.state.query) search.set(store.state.query);
-  if (store.state.selected) choose(store.state.selected);
   showLegend();
 
   store.subscribe((state, previous) => {
     if (state.open !== previous.open || state.network !== previous.network) scene.render();
     if (state.theme !== previous.theme) useTheme(state.theme);
-    if (state.selected !== previous.selected && state.selected !== null) store.set({ panel: true });
     panel.hidden = !state.panel;
     source.hidden = !state.source;
     if (["colour", "network", "theme"].some((key) => state[key] !== previous[key])) showLegend();
@@ -78,13 +75,14 @@ function start(canvas, data) {
   listenToGestures(canvas, viewport);
   listenToClicks();
   listenToKeys({ store, scene, actions, search, help });
+  if (store.state.query) search.set(store.state.query);
+  if (store.state.selected) choose(store.state.selected);
+  // For tests, and for the curious.
   globalThis.composer = { store, scene };
 
   function choose(path) {
     if (store.box(path)) store.select(path, { reveal: first.look === null });
     else store.set({ selected: null });
-    store.set({ panel: store.state.selected !== null });
-    panel.hidden = !store.state.panel;
   }
 
   function apply({ patch, look: next }) {

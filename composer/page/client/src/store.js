@@ -53,8 +53,11 @@ export function createStore(data) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    /** Selects a node, or nothing. `reveal` opens the containers around it; who draws moves it into view then. */
-    select(path, { reveal = false } = {}) {
+    /**
+     * Selects a node, or nothing. `reveal` opens the containers around it; who draws moves it into view then. The
+     * panel opens, unless `panel` says that it should stay as it is.
+     */
+    select(path, { reveal = false, panel = true } = {}) {
       if (path === null) {
         store.set({ selected: null });
         return;
@@ -64,7 +67,7 @@ export function createStore(data) {
       if (box === null) return;
       const around = index.around(box.path).filter((one) => !store.state.open.has(one));
       const open = reveal && around.length ? new Set([...store.state.open, ...around]) : store.state.open;
-      store.set({ selected: path, open });
+      store.set({ selected: path, open, panel: panel || store.state.panel });
       if (reveal) for (const listener of [...revealing]) listener(box.path);
     },
     /** Calls back with the path of a box that should be moved into view. */

@@ -42,13 +42,16 @@ export function createToolbar({ store, actions, search, help }) {
     networks,
     inserted,
     colourMenu(store),
-    html("span", { class: "gap" }),
-    everything,
-    button("link", "Copy a link to this view", actions.copyLink),
-    theme,
-    button("help", "Keys (?)", help.open),
-    data.files?.length ? source : null,
-    panel,
+    html(
+      "span",
+      { class: "icons" },
+      everything,
+      button("link", "Copy a link to this view", actions.copyLink),
+      theme,
+      button("help", "Keys (?)", help.open),
+      data.files?.length ? source : null,
+      panel,
+    ),
   );
 
   function update() {

@@ -6,7 +6,9 @@ import { fit, visible, width } from "../layout/text.js";
 
 const BASELINE = 4;
 const BADGE = 8;
-const BUTTON = 7.5;
+const BUTTON = 7;
+/** So far left of a block's edge that it does not touch the name. */
+const ASIDE = 4;
 
 export function text(content, x, y, kind = null) {
   return svg("text", { x, y, class: kind }, content);
@@ -51,7 +53,7 @@ export function endContent(name, wide, high) {
 /** The button that opens and closes a block, on its left edge. */
 function toggle(box, isOpen) {
   const y = measure.ROW / 2;
-  const sign = isOpen ? "M-3.5 0H3.5" : "M-3.5 0H3.5M0-3.5V3.5";
+  const sign = isOpen ? "M-3 0H3" : "M-3 0H3M0-3V3";
   return svg(
     "g",
     {
@@ -60,7 +62,7 @@ function toggle(box, isOpen) {
       tabindex: "-1",
       "aria-expanded": String(isOpen),
       "aria-label": `${isOpen ? "Close" : "Open"} ${box.label}`,
-      transform: `translate(0 ${y})`,
+      transform: `translate(${-ASIDE} ${y})`,
     },
     svg("circle", { class: "reach", r: 14 }),
     svg("circle", { class: "disc", r: BUTTON }),
