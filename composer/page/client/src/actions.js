@@ -28,13 +28,13 @@ export function createActions(store, scene, say) {
       if (path) scene.keep(path);
       store.set({ open });
       say(isStopped ? `Stopped at ${count} boxes: some containers stay closed` : `Everything is open: ${count} boxes`, isStopped);
-      if (!path) scene.viewport.fit();
+      if (!path) scene.viewport.restart();
     },
     closeBelow(path) {
       if (path) scene.keep(path);
       store.set({ open: closedBelow(store.network(), store.state.open, path) });
       say("Everything is closed");
-      if (!path) scene.viewport.fit();
+      if (!path) scene.viewport.restart();
     },
     /** Fades everything but inserted attention, and opens what holds it. */
     setOnlyInserted(onlyInserted) {
@@ -45,11 +45,14 @@ export function createActions(store, scene, say) {
       const isWanted = (box) => (box.holds?.length ?? 0) > 0;
       const { open, isStopped } = openedBelow(store.network(), store.state.open, null, isWanted);
       store.set({ onlyInserted, open });
-      scene.viewport.fit();
+      const first = [...store.network().entries.values()].find(({ box }) => box.rule !== undefined && !box.helper);
+      if (first) scene.reveal(first.box.path);
       if (isStopped) say("Some containers with inserted attention stay closed: there are too many boxes", true);
     },
     setNetwork(network) {
-      if (store.state.selected && store.network().at(store.state.selected)) scene.keep(store.box(store.state.selected).path);
+      const { selected } = store.state;
+      const box = selected === null ? null : store.box(selected);
+      if (box) scene.keep(box.path);
       store.set({ network });
     },
     copyLink() {

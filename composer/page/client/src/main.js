@@ -41,7 +41,7 @@ function start(canvas, data) {
   mountSource(source, store);
 
   let isMoved = false;
-  const save = keepFragment({ store, current: () => (isMoved ? viewport.get() : null), apply });
+  const save = keepFragment({ store, current: () => (isMoved ? viewport.centre() : null), apply });
   const first = readFragment(location.hash, data);
   store.set({ ...first.patch, theme: rememberedTheme() });
   useTheme(store.state.theme);
@@ -54,7 +54,8 @@ function start(canvas, data) {
   canvas.append(...(drawn ? [] : [picture]), legend, minimap.element, createZoom(viewport), status);
   document.documentElement.classList.add("ready");
   const isAsDrawn = look && Object.keys(first.patch).every((key) => !["open", "network", "onlyInserted"].includes(key));
-  viewport.set(first.look ?? (isAsDrawn ? look : viewport.first()), false);
+  if (first.look) viewport.setCentre(first.look);
+  else viewport.set(isAsDrawn ? look : viewport.first(), false);
   isMoved = first.look !== null;
   showLegend();
 
@@ -88,7 +89,7 @@ function start(canvas, data) {
   function apply({ patch, look: next }) {
     const whole = { network: data.networks[0].key, open: new Set(data.open), selected: null, colour: "kind", onlyInserted: false };
     store.set({ ...whole, ...patch });
-    if (next) viewport.set(next, false);
+    if (next) viewport.setCentre(next);
   }
 
   function showLegend() {

@@ -21,7 +21,8 @@ export function readFragment(fragment, data) {
   return { patch, look };
 }
 
-/** The fragment of a state; what is as at first is left out. `look` is null for a picture that nobody moved. */
+/** The fragment of a state; what is as at first is left out. `look` is the middle of
+ * what is seen; null for a picture that nobody moved. */
 export function writeFragment(state, data, look) {
   const parts = [];
   if (state.network !== data.networks[0].key) parts.push(`n=${state.network}`);

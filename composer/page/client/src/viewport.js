@@ -82,11 +82,15 @@ export function createViewport(canvas, world, motion) {
     seen,
     whole,
     get: () => look,
+    /** What is in the middle of the canvas, and the scale: the same in windows of any size. */
+    centre: () => ({ scale: look.scale, x: (room().width / 2 - look.x) / look.scale, y: (room().height / 2 - look.y) / look.scale }),
+    setCentre: ({ x, y, scale }) => set({ scale, x: room().width / 2 - x * scale, y: room().height / 2 - y * scale }, false),
     room,
     content: () => content,
     setContent: (width, height) => (content = { width, height }),
     /** What is shown first: everything, or its beginning where that would be too small to read. */
     first: () => whole(READABLE),
+    restart: () => glide(whole(READABLE)),
     fit: () => glide(whole()),
     actual: () => zoomTo(1),
     reveal: (area) => glide(lookAt(area)),
