@@ -11,6 +11,7 @@ import { indexNetwork } from "./network.js";
  * @property {boolean} onlyInserted
  * @property {"auto"|"light"|"dark"} theme
  * @property {string} query
+ * @property {{boxes: Set<string>, around: Set<string>}|null} found  boxes that the query finds, and those around them
  * @property {boolean} panel
  * @property {boolean} source
  */
@@ -24,6 +25,7 @@ export function createStore(data) {
   const networks = new Map(data.networks.map((one) => [one.key, indexNetwork(one.root)]));
   const facts = new Map(data.networks.map((one) => [one.key, data.facts?.[one.key] ?? {}]));
   const listeners = new Set();
+  const revealing = new Set();
   const store = {
     data,
     /** @type {State} */
@@ -35,6 +37,7 @@ export function createStore(data) {
       onlyInserted: false,
       theme: "auto",
       query: "",
+      found: null,
       panel: false,
       source: false,
     },
@@ -50,17 +53,22 @@ export function createStore(data) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    /** Selects a node, or nothing. `reveal` opens the containers around it; who draws moves it into view then. */
-    select(path, { reveal = false } = {}) {
-      if (path === null) return store.set({ selected: null });
+    /**
+     * Selects a node, or nothing. `reveal` opens the containers around it; who draws moves it into view then. The
+     * panel opens, unless `panel` says that it should stay as it is.
+     */
+    select(path, { reveal = false, panel = true } = {}) {
+      if (path === null) {
+        store.set({ selected: null });
+        return;
+      }
       const index = store.network();
       const box = index.at(path);
-      if (box === null) return undefined;
+      if (box === null) return;
       const around = index.around(box.path).filter((one) => !store.state.open.has(one));
       const open = reveal && around.length ? new Set([...store.state.open, ...around]) : store.state.open;
-      store.set({ selected: path, open });
+      store.set({ selected: path, open, panel: panel || store.state.panel });
       if (reveal) for (const listener of [...revealing]) listener(box.path);
-      return undefined;
     },
     /** Calls back with the path of a box that should be moved into view. */
     onReveal(listener) {
@@ -76,9 +84,14 @@ export function createStore(data) {
       const first = facts.get(data.networks[0].key) ?? {};
       return Object.hasOwn(first, path) ? first[path] : null;
     },
+    /** The facts of every node of the network that is shown, by path. */
+    allFacts() {
+      const first = facts.get(data.networks[0].key) ?? {};
+      const own = facts.get(store.state.network) ?? {};
+      return new Map(Object.entries({ ...first, ...own }).filter(([path]) => store.network().at(path)));
+    },
     /** The box that shows a path: of a copy the folded one, of a node without a box the nearest around it. */
     box: (path) => store.network().at(path),
   };
-  const revealing = new Set();
   return store;
 }
