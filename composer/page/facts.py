@@ -139,10 +139,13 @@ class _Reader:
     def block(self, scope: Scope) -> Json:
         several = len(scope.inputs) > 1
         taken = [(name if several else "", tensor) for name, tensor in scope.inputs.items()]
+        finished = scope.path not in self.sketch.unfinished
+        # What gives the outputs of others may not be there.
+        outputs = scope.outputs.items() if finished else ()
         several = len(scope.outputs) > 1
-        given = [(name if several else "", scope.tensor(reference)) for name, reference in scope.outputs.items()]
+        given = [(name if several else "", scope.tensor(reference)) for name, reference in outputs]
         found = self.ends(taken, given)
-        if scope.path not in self.sketch.unfinished:
+        if finished:
             found["code"] = self.tables.codes.number(scope_form(scope), lambda: scope_code(scope))
         if scope.path and scope.block in self.sketch.spec.blocks:
             defined = self.files.line_of(self.sketch.spec.body / "blocks" / scope.block)
