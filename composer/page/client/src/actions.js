@@ -18,6 +18,10 @@ export function createActions(store, scene, say) {
       const network = store.network();
       const box = path === null ? null : network.entry(path)?.box;
       if (path !== null && !box?.inner) return;
+      if (!box && !network.root.boxes.some((one) => one.inner)) {
+        say("There is nothing to open", true);
+        return;
+      }
       const { open } = store.state;
       const isClosed = box ? !open.has(path) || hasClosed(box.inner, open) : hasClosed(network.root, open);
       if (isClosed) actions.openBelow(path);
