@@ -69,7 +69,8 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> Json:
         # Of further networks, only what differs from the first.
         known = facts.get(first.key, {})
         facts[network.key] = {path: one for path, one in found.items() if known.get(path) != one}
-        written.append(_network(network, whole, page))
+        absent = {"absent": [path for path in known if path not in found]} if known else {}
+        written.append({**_network(network, whole, page), **absent})
     return {
         "version": VERSION,
         "name": first.sketch.spec.name,
