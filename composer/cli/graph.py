@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +19,7 @@ from composer.cli.options import (
     SpecName,
     Verbose,
     load_spec,
-    say,
+    write,
 )
 from composer.draw.formats import PAGE, SUFFIXES, WITH_INSETS, format_of
 from composer.errors import GraphError, SpecError
@@ -87,7 +86,7 @@ def command(
     except SpecError as error:
         # Who asked for a file gets one that says why; a name that is no file's is answered at once, without torch.
         if str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):
-            _write(context, output, _failure(Path(spec).stem, error, kind, theme.value), force=force)
+            write(context, output, _failure(Path(spec).stem, error, kind, theme.value), force=force)
         raise
     from composer.dag.graph import compose
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
@@ -103,7 +102,7 @@ def command(
         failure = error
         drawn = sketch(loaded, error.diagnostics, limits)
     wish = Wish(depth, select, direction.value, insets and kind in WITH_INSETS)
-    _write(context, output, _rendered(drawn, network, wish, kind, theme.value), force=force)
+    write(context, output, _rendered(drawn, network, wish, kind, theme.value), force=force)
     if failure is not None:
         raise failure
 
@@ -132,16 +131,3 @@ def _failure(name: str, error: SpecError, kind: str, theme: str) -> bytes:
     from composer.draw.render import render
 
     return render(picture, kind, theme)
-
-
-def _write(context: typer.Context, output: Path, content: bytes, *, force: bool) -> None:
-    from composer.files import staged
-
-    if str(output) == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return
-    with staged([output], force=force) as (path,):
-        path.write_bytes(content)
-    say(context, f"wrote {output}")

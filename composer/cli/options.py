@@ -144,3 +144,17 @@ def print_json(value: Any) -> None:
     import json
 
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def write(context: typer.Context, output: Path, content: bytes, *, force: bool) -> None:
+    """A file, whole and never instead of another unless asked; `-` is stdout. Raises InputError."""
+    from composer.files import staged
+
+    if str(output) == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    with staged([output], force=force) as (path,):
+        path.write_bytes(content)
+    say(context, f"wrote {output}")

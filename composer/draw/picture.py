@@ -70,10 +70,13 @@ class Picture:
     problems: tuple[Diagnostic, ...] = ()
 
 
-def draw(sketch: Sketch, wish: Wish | None = None) -> Picture:
-    """The picture of a network. Raises InputError for a selection that finds nothing."""
+def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> Picture:
+    """The picture of a network, of the view of it where that is made already.
+
+    Raises InputError for a selection that finds nothing.
+    """
     wish = wish or Wish()
-    view = build_view(sketch)
+    view = view or build_view(sketch)
     known = Known()
     figures: list[Figure] = []
     for box in [None] if wish.select is None else selected(sketch, view, wish.select):

@@ -18,6 +18,7 @@ Code = tuple[str, str]
 
 # A reader of a panel wants to see how it goes, not ten thousand lines of it.
 MAX_LINES = 300
+MAX_NODES = 1000
 
 # fx lets go of each value after its last use, which says nothing to readers.
 _RELEASE = re.compile(r";(?:  \w+ =(?: \w+ =)* None)$", re.MULTILINE)
@@ -28,6 +29,8 @@ def scope_code(scope: Scope) -> Code:
     if scope.path and is_chain(scope):
         parts = (f"    ({name}): {_called(node)}" for name, node in scope.nodes.items() if node.content is not None)
         return scope.block, _cut("\n".join(["nn.Sequential(", *parts, ")"]))
+    if len(scope.nodes) > MAX_NODES:
+        return scope.block, f"# a forward of {len(scope.nodes):,} calls: `print(model.code)` shows it"
     return scope.block, _cut(_RELEASE.sub("", forward_code(scope).strip()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from composer.dag.graph import Graph
 from composer.dag.sketch import Sketch
@@ -31,6 +32,11 @@ class Network:
     graph: Graph | None = None
     seconds: Mapping[str, float] | None = None
 
+    @cached_property
+    def view(self) -> View:
+        """What is drawn of it, everything open."""
+        return build_view(self.sketch)
+
 
 @dataclass
 class _Page:
@@ -57,21 +63,21 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> Json:
     """
     wish, first = wish or Wish(), networks[0]
     page = _Page(Files.of_spec(*(network.sketch.spec for network in networks)))
-    views = [build_view(network.sketch) for network in networks]
     written, facts = [], dict[str, dict[str, Json]]()
-    for network, view in zip(networks, views, strict=True):
+    for network in networks:
         whole, found = facts_of(network.sketch, _costs(network, page), page.tables, page.files)
         # Of further networks, only what differs from the first.
         known = facts.get(first.key, {})
         facts[network.key] = {path: one for path, one in found.items() if known.get(path) != one}
-        written.append(_network(network, view, whole, page))
+        absent = {"absent": [path for path in known if path not in found]} if known else {}
+        written.append({**_network(network, whole, page), **absent})
     return {
         "version": VERSION,
         "name": first.sketch.spec.name,
         "direction": wish.direction,
         "networks": written,
-        "open": list(_open(first.sketch, views[0], wish)),
-        "rules": list(_rules(first, views[0], page.files)),
+        "open": list(_open(first, wish)),
+        "rules": written[0]["rules"],
         "facts": facts,
         "tables": page.tables.to_json(),
         "problems": problems_of(first.sketch.problems, page.files),
@@ -90,7 +96,7 @@ def failure_data(picture: Picture) -> Json:
         problem["path"] = box.path
         line = {"line": [problem["file"], problem["line"]]} if "file" in problem else {}
         facts[box.path] = {"op": box.op, "kind": "missing", "parameters": 0, "macs": None, "state": "failed", **line}
-    whole: Json = {"parameters": 0, "macs": None, "takes": "", "gives": "", "facts": {}}
+    whole: Json = {"parameters": 0, "macs": None, "takes": "", "gives": "", "facts": {}, "rules": []}
     return {
         "version": VERSION,
         "name": picture.name,
@@ -126,7 +132,8 @@ def _costs(network: Network, page: _Page) -> Costs:
     return Costs(network.graph.macs, memory, network.seconds)
 
 
-def _network(network: Network, view: View, whole: Json, page: _Page) -> Json:
+def _network(network: Network, whole: Json, page: _Page) -> Json:
+    view = network.view
     return {
         "key": network.key,
         "label": network.label,
@@ -136,15 +143,17 @@ def _network(network: Network, view: View, whole: Json, page: _Page) -> Json:
         "takes": ", ".join(view.inputs.values()),
         "gives": ", ".join(edge.shape for edge in view.edges if edge.target.startswith("out:")),
         "facts": whole,
+        "rules": list(_rules(network, page.files)),
     }
 
 
-def _open(sketch: Sketch, view: View, wish: Wish) -> Iterator[str]:
+def _open(network: Network, wish: Wish) -> Iterator[str]:
     """Paths of the containers that are open in the static picture; of a selection, it and what is around it too."""
+    view = network.view
     shown = opened(view, wish.depth or readable_depth(view))
     found = dict.fromkeys(box.path for box in shown.walk() if box.inner is not None)
     if wish.select is not None:
-        wanted = {box.path for box in selected(sketch, view, wish.select) if box is not None}
+        wanted = {box.path for box in selected(network.sketch, view, wish.select) if box is not None}
         found |= dict.fromkeys(box.path for box in view.walk() if _leads_to(box.path, wanted))
     yield from found
 
@@ -153,7 +162,7 @@ def _leads_to(path: str, wanted: set[str]) -> bool:
     return any(one == path or one.startswith(f"{path}.") for one in wanted)
 
 
-def _rules(network: Network, view: View, files: Files) -> Iterator[Json]:
+def _rules(network: Network, files: Files) -> Iterator[Json]:
     """Every rule of the spec, those too that put nothing in."""
     added = network.graph.added if network.graph is not None else None
     for number, (rule, origin) in enumerate(network.sketch.spec.rules):
@@ -162,7 +171,7 @@ def _rules(network: Network, view: View, files: Files) -> Iterator[Json]:
             "number": number + 1,
             "use": rule.use or "",
             "where": f"{rule.position} {rule.selector}",
-            "places": sum(count for box in view.boxes for at, _, count in box.holds if at == number),
+            "places": sum(count for box in network.view.boxes for at, _, count in box.holds if at == number),
         }
         if rule.where is not None:
             found["condition"] = rule.where

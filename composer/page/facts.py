@@ -139,10 +139,13 @@ class _Reader:
     def block(self, scope: Scope) -> Json:
         several = len(scope.inputs) > 1
         taken = [(name if several else "", tensor) for name, tensor in scope.inputs.items()]
+        finished = scope.path not in self.sketch.unfinished
+        # What gives the outputs of others may not be there.
+        outputs = scope.outputs.items() if finished else ()
         several = len(scope.outputs) > 1
-        given = [(name if several else "", scope.tensor(reference)) for name, reference in scope.outputs.items()]
+        given = [(name if several else "", scope.tensor(reference)) for name, reference in outputs]
         found = self.ends(taken, given)
-        if scope.path not in self.sketch.unfinished:
+        if finished:
             found["code"] = self.tables.codes.number(scope_form(scope), lambda: scope_code(scope))
         if scope.path and scope.block in self.sketch.spec.blocks:
             defined = self.files.line_of(self.sketch.spec.body / "blocks" / scope.block)
@@ -181,12 +184,13 @@ class _Reader:
     def written_options(self, node: Node, operation: Operation) -> Mapping[str, Value]:
         """The options that the spec writes for a node, as they are written."""
         helper = node.rule is not None and operation.entry.category != "mechanism"
-        key = (id(node.origin.document), (node.origin.path, helper))
+        key = (id(node.origin.document), (node.origin.path, operation.entry.name, helper))
         if key not in self.written:
             value: Value | None = node.origin.document.nearest(node.origin.path)
             if node.rule is not None and value is not None:
                 value = None if helper else value.child("with")
-            self.written[key] = value.data if value is not None and isinstance(value.data, dict) else {}
+            found = value.data if value is not None and isinstance(value.data, dict) else {}
+            self.written[key] = {name: one for name, one in found.items() if name in operation.arguments}
         return self.written[key]
 
     def missing(self, scope: Scope, name: str, missing: Missing) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -10,14 +12,19 @@ from typing import Any
 
 from composer.dag.graph import Graph
 from composer.dag.sketch import Sketch
+from composer.draw.chunks import in_chunks
 from composer.draw.describe import describe_count
-from composer.draw.picture import Picture, Wish, draw
+from composer.draw.picture import Picture, Wish, draw, readable_depth
 from composer.draw.svg import render_svg
 from composer.draw.text import visible
+from composer.draw.view import num_boxes, opened
 from composer.html import document
 from composer.page.data import Network, failure_data, networks_of, page_data
 from composer.page.tables import Json
 from composer.page.theme import page_style
+
+# A static picture of more boxes shows those that follow one another as one.
+MOST_STATIC = 2000
 
 _FOLDER = Path(__file__).parent
 
@@ -33,10 +40,31 @@ def render_page(
 
     Raises InputError for a selection that finds nothing.
     """
-    wish = wish or Wish()
-    # The network is drawn whole, and nothing beside it: the page opens what is out of sight.
-    picture = draw(sketch, replace(wish, insets=False, select=None))
-    return write_page(picture, page_data(networks_of(sketch, graph, seconds), wish), theme)
+    wish, networks = wish or Wish(), networks_of(sketch, graph, seconds)
+    with uncollected():
+        return write_page(static_picture(networks[0], wish), page_data(networks, wish), theme)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without Python's search for circles: a page of 10,000 nodes makes a million values that are in none, and the
+    search takes half of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def static_picture(network: Network, wish: Wish) -> Picture:
+    """What stands on the page until its script runs: the network as far as it is open, and nothing beside it."""
+    wish, view = replace(wish, insets=False, select=None), network.view
+    if num_boxes(opened(view, wish.depth or readable_depth(view))) > MOST_STATIC:
+        # Nobody reads it, and a browser would take seconds before the script may start.
+        wish, view = replace(wish, depth=1), in_chunks(view, MOST_STATIC // 10)
+    return draw(network.sketch, wish, view)
 
 
 def render_failure(picture: Picture, theme: str = "auto") -> str:

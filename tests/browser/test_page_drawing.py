@@ -93,12 +93,12 @@ def test_a_double_click_opens_too_and_a_click_selects(se):
     still(se)
     assert se.locator('[data-path="layer1.0.conv1"]').count() == 1
     se.locator('[data-path="layer1.0.conv1"]').click()
-    selected = se.locator('[aria-selected="true"]')
+    selected = se.locator('#drawing [aria-selected="true"]')
     assert selected.get_attribute("data-path") == "layer1.0.conv1"
     assert se.locator("#drawing").get_attribute("aria-activedescendant") == selected.get_attribute("id")
     assert se.locator("#panel").is_visible()
     se.mouse.click(60, 400)
-    assert se.locator('[aria-selected="true"]').count() == 0
+    assert se.locator('#drawing [aria-selected="true"]').count() == 0
 
 
 def test_what_is_drawn_is_what_python_lays_out(se):
@@ -156,7 +156,7 @@ def test_the_base_network_and_back(se):
     se.get_by_role("radio", name="without attention").click()
     still(se)
     assert se.locator('[data-path="layer1.0.se"]').count() == 0
-    assert se.locator('[aria-selected="true"]').get_attribute("data-path") == "layer1.0.conv1"
+    assert se.locator('#drawing [aria-selected="true"]').get_attribute("data-path") == "layer1.0.conv1"
     se.keyboard.press("b")
     still(se)
     assert se.locator('[data-path="layer1.0.se"]').count() == 1

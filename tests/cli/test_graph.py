@@ -31,7 +31,15 @@ def boxes(text):
 
 @pytest.mark.parametrize(
     ("ending", "start"),
-    [(".svg", "<svg"), (".dot", "digraph"), (".gv", "digraph"), (".mmd", "---\ntitle"), (".json", "{")],
+    [
+        (".svg", "<svg"),
+        (".html", "<!doctype html>"),
+        (".htm", "<!doctype html>"),
+        (".dot", "digraph"),
+        (".gv", "digraph"),
+        (".mmd", "---\ntitle"),
+        (".json", "{"),
+    ],
 )
 def test_the_ending_is_the_format(run, small, tmp_path, ending, start):
     target = tmp_path / "pictures" / f"small{ending}"
@@ -102,7 +110,7 @@ def test_an_unknown_format_names_the_known_ones(run, small, tmp_path, monkeypatc
     result = run("graph", small, *words)
     assert result.code == 1
     assert said in result.err
-    assert "`svg`, `dot`, `mmd`, `json`, `png`, `pdf`" in result.err
+    assert "`svg`, `html`, `dot`, `mmd`, `json`, `png`, `pdf`" in result.err
     assert not (tmp_path / "x").exists()
 
 
@@ -148,7 +156,7 @@ def test_a_rule_that_does_not_fit_marks_its_place(run, tmp_path):
     assert drawn["layer1"] == "holds"
 
 
-@pytest.mark.parametrize("ending", [".dot", ".mmd"])
+@pytest.mark.parametrize("ending", [".dot", ".mmd", ".html"])
 def test_mistakes_show_in_every_format(run, tmp_path, ending):
     spec, target = tmp_path / "bad.yaml", tmp_path / f"bad{ending}"
     spec.write_text(BAD_NODE)
@@ -156,13 +164,25 @@ def test_mistakes_show_in_every_format(run, tmp_path, ending):
     assert "divide" in target.read_text(encoding="utf-8")
 
 
-def test_text_that_cannot_be_read_draws_nothing(run, tmp_path):
-    spec = tmp_path / "bad.yaml"
-    spec.write_text("backbone: resnet18\natention: []\n")
-    result = run("graph", spec, "-o", tmp_path / "bad.svg")
+@pytest.mark.parametrize("ending", [".svg", ".dot", ".mmd", ".json", ".html"])
+def test_a_text_that_makes_no_network_is_a_picture_of_its_mistakes(run, tmp_path, ending):
+    spec, target = tmp_path / "bad.yaml", tmp_path / f"bad{ending}"
+    spec.write_text("backbone: resnet18\natention: []\nvars: {num_clases: 3}\n")
+    result = run("graph", spec, "-o", target)
     assert result.code == 1
     assert "did you mean `attention`" in result.err
-    assert not (tmp_path / "bad.svg").exists()
+    text = target.read_text(encoding="utf-8")
+    assert "unknown key" in text
+    assert "line 2" in text
+
+
+def test_without_a_file_such_a_text_is_only_an_error(run, tmp_path):
+    spec = tmp_path / "bad.yaml"
+    spec.write_text("backbone: resnet18\natention: []\n")
+    assert run("graph", spec).out == ""
+    assert run("graph", tmp_path / "gone.yaml", "-o", tmp_path / "gone.svg").code == 1
+    assert run("graph", "resnet_50", "-o", tmp_path / "gone.svg").code == 1
+    assert not (tmp_path / "gone.svg").exists()
 
 
 def test_too_large_a_network_says_so_on_the_picture(run, tmp_path):

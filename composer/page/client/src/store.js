@@ -24,6 +24,7 @@ import { indexNetwork } from "./network.js";
 export function createStore(data) {
   const networks = new Map(data.networks.map((one) => [one.key, indexNetwork(one.root)]));
   const facts = new Map(data.networks.map((one) => [one.key, data.facts?.[one.key] ?? {}]));
+  const absent = new Map(data.networks.map((one) => [one.key, new Set(one.absent)]));
   const listeners = new Set();
   const revealing = new Set();
   const store = {
@@ -81,6 +82,7 @@ export function createStore(data) {
     facts(path) {
       const own = facts.get(store.state.network) ?? {};
       if (Object.hasOwn(own, path)) return own[path];
+      if (absent.get(store.state.network).has(path)) return null;
       const first = facts.get(data.networks[0].key) ?? {};
       return Object.hasOwn(first, path) ? first[path] : null;
     },
@@ -88,7 +90,8 @@ export function createStore(data) {
     allFacts() {
       const first = facts.get(data.networks[0].key) ?? {};
       const own = facts.get(store.state.network) ?? {};
-      return new Map(Object.entries({ ...first, ...own }).filter(([path]) => store.network().at(path)));
+      const none = absent.get(store.state.network);
+      return new Map(Object.entries({ ...first, ...own }).filter(([path]) => !none.has(path) && store.network().at(path)));
     },
     /** The box that shows a path: of a copy the folded one, of a node without a box the nearest around it. */
     box: (path) => store.network().at(path),
