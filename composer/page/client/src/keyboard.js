@@ -2,6 +2,9 @@
 
 import { shownPath } from "./open.js";
 
+/** Where keys are words, and not orders. */
+const FIELDS = 'dialog, input:not([type="radio"]), select, textarea, [contenteditable]';
+
 /** What the help shows. */
 export const KEYS = [
   ["↓ ↑", "next and previous box of the container"],
@@ -95,7 +98,7 @@ export function listenToKeys({ store, scene, actions, search, help }) {
 
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("dialog, input, select, textarea, [contenteditable]") && event.key !== "Escape") return;
+    if (event.target.closest(FIELDS) && event.key !== "Escape") return;
     const isOnDrawing = picture.contains(event.target);
     const isOnButton = event.target.closest("button, a, [role=button]") && [" ", "Enter"].includes(event.key);
     if (isOnButton && !isOnDrawing) return;
