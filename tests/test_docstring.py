@@ -9,7 +9,7 @@ from composer.docstring import SECTIONS, link, sections
 
 
 def test_lines_that_go_on_belong_to_their_part():
-    doc = "Gate.\n\nMath:    y = x * g\n         g = sigmoid(z)\nParams:  0\n\n`gate: x` is not a part.\nNote:    nor is this\n"
+    doc = "Gate.\n\nMath:    y = x * g\n         g = sigmoid(z)\nParams:  0\n\n`gate: x` is no part.\nNote:    nor\n"
     assert sections(doc) == {"Math": "y = x * g\ng = sigmoid(z)", "Params": "0"}
     assert sections("") == {}
 
