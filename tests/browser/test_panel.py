@@ -111,7 +111,7 @@ def test_the_trail_leads_to_what_is_around(open_page, se):
 def test_the_path_can_be_copied(open_page, se):
     opened = open_page(se, permissions=["clipboard-read", "clipboard-write"])
     panel_of(opened, "layer1.0.se").get_by_role("button", name="Copy the path layer1.0.se").click()
-    opened.page.wait_for_function("document.querySelector('#panel .copy').textContent === 'Copied'")
+    opened.page.locator("#panel .copy", has_text="Copied").wait_for()
     assert opened.page.evaluate("navigator.clipboard.readText()") == "layer1.0.se"
 
 
