@@ -96,7 +96,7 @@ def test_a_double_click_opens_too_and_a_click_selects(se):
     selected = se.locator('#drawing [aria-selected="true"]')
     assert selected.get_attribute("data-path") == "layer1.0.conv1"
     assert se.locator("#drawing").get_attribute("aria-activedescendant") == selected.get_attribute("id")
-    assert se.locator("#panel").is_visible()
+    se.locator("#panel").wait_for()
     se.mouse.click(60, 400)
     assert se.locator('#drawing [aria-selected="true"]').count() == 0
 
@@ -131,7 +131,8 @@ def test_those_who_want_no_motion_get_none(open_page, page_of):
     moved = page.evaluate(
         """() => { const group = document.querySelector('[data-path="fc"]');
             const before = group.getAttribute("transform");
-            document.querySelector('[data-path="layer2.0"] > .toggle').dispatchEvent(new MouseEvent("click", { bubbles: true }));
+            const button = document.querySelector('[data-path="layer2.0"] > .toggle');
+            button.dispatchEvent(new MouseEvent("click", { bubbles: true }));
             return before !== group.getAttribute("transform"); }"""
     )
     assert moved
@@ -142,7 +143,8 @@ def test_with_motion_things_are_on_their_way_at_first(se):
         """async () => { const group = document.querySelector('[data-path="fc"]');
             const at = () => group.transform.baseVal.consolidate().matrix.f;
             const first = at();
-            document.querySelector('[data-path="layer2.0"] > .toggle').dispatchEvent(new MouseEvent("click", { bubbles: true }));
+            const button = document.querySelector('[data-path="layer2.0"] > .toggle');
+            button.dispatchEvent(new MouseEvent("click", { bubbles: true }));
             const start = at();
             await new Promise(done => setTimeout(done, 600));
             return [first, start, at()]; }"""

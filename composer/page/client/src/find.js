@@ -24,7 +24,9 @@ export function findables(store) {
     for (const copy of box.copies ?? []) if (!facts.has(copy)) add(copy, box.op, box.detail ?? "", box.line ?? "");
   }
   for (const [path, one] of facts) {
-    if (!found.has(path) && path !== "" && network.at(path)) add(path, one.op ?? "", "", lineOf(store, one));
+    const box = found.has(path) || path === "" ? null : network.at(path);
+    // Inside copies, nodes have the options of those inside the first one.
+    if (box) add(path, one.op ?? "", box.op === one.op ? (box.detail ?? "") : "", lineOf(store, one));
   }
   return [...found.values()];
 }

@@ -3,7 +3,7 @@
 import { shownPath } from "./open.js";
 
 /** Where keys are words, and not orders. */
-const FIELDS = 'dialog, input:not([type="radio"]), select, textarea, [contenteditable]';
+const FIELDS = 'input:not([type="radio"]), select, textarea, [contenteditable]';
 
 /** What the help shows. */
 export const KEYS = [
@@ -42,7 +42,7 @@ export function listenToKeys({ store, scene, actions, search, help }) {
   function along(pick) {
     const entry = current();
     const boxes = entry ? entry.view.boxes : store.network().root.boxes;
-    go(boxes[entry ? pick(boxes.indexOf(entry.box), boxes.length) : 0]);
+    go(boxes[pick(entry ? boxes.indexOf(entry.box) : -1, boxes.length)]);
   }
 
   function into() {
@@ -98,7 +98,7 @@ export function listenToKeys({ store, scene, actions, search, help }) {
 
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest(FIELDS) && event.key !== "Escape") return;
+    if (event.target.closest("dialog") || (event.target.closest(FIELDS) && event.key !== "Escape")) return;
     const isOnDrawing = picture.contains(event.target);
     const isOnButton = event.target.closest("button, a, [role=button]") && [" ", "Enter"].includes(event.key);
     if (isOnButton && !isOnDrawing) return;

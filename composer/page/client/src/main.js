@@ -1,6 +1,7 @@
 // The page: makes its parts and ties them together.
 
 import { createActions } from "./actions.js";
+import { listenToClicks } from "./clicks.js";
 import { html } from "./dom.js";
 import { listenToGestures } from "./gestures.js";
 import { createHelp } from "./help.js";
@@ -11,7 +12,9 @@ import { mountPanel } from "./panel.js";
 import { keepFragment, readFragment } from "./permalink.js";
 import { createScene } from "./scene.js";
 import { createSearch } from "./search.js";
+import { createSides, followSize } from "./sides.js";
 import { mountSource } from "./source.js";
+import { createStatus } from "./status.js";
 import { createStore } from "./store.js";
 import { rememberedTheme, useTheme } from "./theme.js";
 import { createToolbar, createZoom } from "./toolbar.js";
@@ -20,51 +23,36 @@ start(document.getElementById("canvas"), JSON.parse(document.getElementById("dat
 
 function start(canvas, data) {
   const store = createStore(data);
+  const first = readFragment(location.hash, data);
+  store.set({ ...known(first.patch), theme: rememberedTheme() });
+  useTheme(store.state.theme);
+
   const scene = createScene(canvas, store);
-  const { viewport, picture } = scene;
-  const { element: status, say } = createStatus();
-  const actions = createActions(store, scene, say);
+  const { viewport } = scene;
+  const status = createStatus();
+  const actions = createActions(store, scene, status.say);
   const search = createSearch(store);
   const help = createHelp();
   const marks = createMarks(scene, store);
   const minimap = createMinimap(scene, store);
-  const panel = html("aside", { id: "panel", "aria-label": "Details", hidden: true });
-  const source = html("aside", { id: "source", "aria-label": "Spec", hidden: true });
+  const sides = createSides(canvas);
   const legend = html("div", { id: "legend", class: "over" });
-
-  picture.setAttribute("aria-label", `Boxes of ${data.name}`);
+  scene.picture.setAttribute("aria-label", `Boxes of ${data.name}`);
   document.getElementById("head").append(createToolbar({ store, actions, search, help }));
-  canvas.before(source);
-  canvas.after(panel);
   document.body.append(help.element);
-  mountPanel(panel, store);
-  mountSource(source, store);
+  mountPanel(sides.panel, store);
+  mountSource(sides.source, store);
+  sides.update(store.state);
 
-  let isMoved = false;
-  const save = keepFragment({ store, current: () => (isMoved ? viewport.centre() : null), apply });
-  const first = readFragment(location.hash, data);
-  store.set({ ...first.patch, theme: rememberedTheme() });
-  useTheme(store.state.theme);
-
-  // What Python drew is there until this is; it is the same picture, and stays where it is.
-  const drawn = canvas.querySelector("svg");
-  const look = lookOf(drawn, canvas);
-  scene.render();
-  drawn?.replaceWith(picture);
-  canvas.append(...(drawn ? [] : [picture]), legend, minimap.element, createZoom(viewport), status);
-  document.documentElement.classList.add("ready");
-  const isAsDrawn = look && Object.keys(first.patch).every((key) => !["open", "network", "onlyInserted"].includes(key));
-  if (first.look) viewport.setCentre(first.look);
-  else viewport.set(isAsDrawn ? look : viewport.first(), false);
-  isMoved = first.look !== null;
+  takeOver();
   showLegend();
-
+  let isMoved = first.look !== null;
+  const save = keepFragment({ store, current: () => (isMoved ? viewport.centre() : null), apply });
   store.subscribe((state, previous) => {
     if (state.open !== previous.open || state.network !== previous.network) scene.render();
     if (state.theme !== previous.theme) useTheme(state.theme);
-    panel.hidden = !state.panel;
-    source.hidden = !state.source;
     if (["colour", "network", "theme"].some((key) => state[key] !== previous[key])) showLegend();
+    sides.update(state);
     save();
   });
   viewport.subscribe((_, isByHand) => {
@@ -72,24 +60,41 @@ function start(canvas, data) {
     save();
   });
   store.onReveal(scene.reveal);
-  new ResizeObserver(() => minimap.draw()).observe(canvas);
+  followSize(canvas, { store, scene, onChange: minimap.draw });
   listenToGestures(canvas, viewport);
-  listenToClicks();
+  listenToClicks({ store, scene, actions });
   listenToKeys({ store, scene, actions, search, help });
   if (store.state.query) search.set(store.state.query);
-  if (store.state.selected) choose(store.state.selected);
+  if (store.state.selected !== null) store.select(store.state.selected, { reveal: first.look === null });
   // For tests, and for the curious.
   globalThis.composer = { store, scene };
 
-  function choose(path) {
-    if (store.box(path)) store.select(path, { reveal: first.look === null });
-    else store.set({ selected: null });
+  /** What Python drew is there until this is; where it is the same picture, it stays where it is. */
+  function takeOver() {
+    const drawn = canvas.querySelector("svg");
+    const isAsDrawn = !["open", "network", "onlyInserted"].some((key) => key in first.patch);
+    const look = isAsDrawn ? lookOf(drawn, canvas) : null;
+    scene.render();
+    drawn?.remove();
+    canvas.append(scene.picture, legend, minimap.element, createZoom(viewport), status.element);
+    document.documentElement.classList.add("ready");
+    if (first.look) viewport.setCentre(first.look);
+    else viewport.set(look ?? viewport.first(), false);
   }
 
-  function apply({ patch, look: next }) {
-    const whole = { network: data.networks[0].key, open: new Set(data.open), selected: null, colour: "kind", onlyInserted: false };
-    store.set({ ...whole, ...patch });
-    if (next) viewport.setCentre(next);
+  /** The state that a fragment asks for, as far as the network has it; what is selected is shown beside it. */
+  function known(patch) {
+    const network = store.indexOf(patch.network ?? data.networks[0].key);
+    const selected = patch.selected !== undefined && network.at(patch.selected) ? patch.selected : null;
+    return { ...patch, selected, panel: selected !== null };
+  }
+
+  function apply({ patch, look }) {
+    const plain = { network: data.networks[0].key, open: new Set(data.open), colour: "kind", onlyInserted: false };
+    store.set({ ...plain, ...known(patch) });
+    search.set(patch.query ?? "");
+    if (look) viewport.setCentre(look);
+    else if (store.state.selected !== null) store.select(store.state.selected, { reveal: true });
   }
 
   function showLegend() {
@@ -97,41 +102,12 @@ function start(canvas, data) {
     legend.replaceChildren(...(found instanceof Node ? [found] : []));
     legend.hidden = !legend.hasChildNodes();
   }
-
-  function listenToClicks() {
-    picture.addEventListener("click", (event) => {
-      const path = event.target.closest("[data-path]")?.dataset.path ?? null;
-      picture.focus({ preventScroll: true });
-      if (path !== null && event.target.closest(".toggle")) actions.toggle(path);
-      else store.select(path !== null && store.network().entry(path) ? path : null);
-    });
-    picture.addEventListener("dblclick", (event) => {
-      const path = event.target.closest("[data-path]")?.dataset.path ?? null;
-      if (path === null || event.target.closest(".toggle")) return;
-      if (event.shiftKey) actions.toggleBelow(path);
-      else actions.toggle(path);
-    });
-  }
 }
 
 /** Where the picture that Python drew has its origin on the canvas, and how large it is shown. */
 function lookOf(drawn, canvas) {
-  const figure = drawn?.querySelector(".figure");
-  const matrix = figure?.getScreenCTM();
+  const matrix = drawn?.querySelector(".figure")?.getScreenCTM();
   if (!matrix) return null;
   const area = canvas.getBoundingClientRect();
   return { x: matrix.e - area.left, y: matrix.f - area.top, scale: matrix.a };
-}
-
-/** What happened in words, for screen readers; `isShown` also for those who see. */
-function createStatus() {
-  const element = html("div", { id: "status", class: "over", role: "status" });
-  let timer = 0;
-  function say(words, isShown = false) {
-    element.textContent = words;
-    element.classList.toggle("shown", isShown);
-    clearTimeout(timer);
-    timer = setTimeout(() => element.classList.remove("shown"), 4000);
-  }
-  return { element, say };
 }

@@ -69,6 +69,6 @@ export function createMarks(scene, store) {
 /** Only what attention rules put in stays; what holds it is seen faintly. */
 function fadeOf(box) {
   if (!box) return "faded";
-  if (box.rule !== undefined && !box.helper) return "";
+  if (box.rule !== undefined) return "";
   return box.holds?.length ? "around" : "faded";
 }

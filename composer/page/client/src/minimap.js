@@ -55,7 +55,7 @@ export function createMinimap(scene, store) {
     const look = viewport.get();
     const { width, height } = viewport.room();
     const [x, y] = [(event.clientX - area.left) / scale, (event.clientY - area.top) / scale];
-    viewport.set({ ...look, x: width / 2 - x * look.scale, y: height / 2 - y * look.scale });
+    viewport.pan(width / 2 - x * look.scale - look.x, height / 2 - y * look.scale - look.y);
   }
 
   element.addEventListener("pointerdown", (event) => {

@@ -21,7 +21,7 @@ export function createSearch(store) {
   });
   const hint = html("kbd", { "aria-hidden": "true" }, "/");
   const count = html("span", { class: "count", role: "status" });
-  const list = html("ul", { id: "results", role: "listbox", "aria-label": "Nodes found", hidden: true });
+  const list = html("ul", { id: "results", role: "listbox", tabindex: "-1", "aria-label": "Nodes found", hidden: true });
   const element = html("div", { class: "search over" }, input, hint, count, list);
   let all = null;
   let allOf = null;

@@ -78,6 +78,7 @@ export function createStore(data) {
     },
     /** The index of the network that is shown: its boxes by path. */
     network: () => networks.get(store.state.network),
+    indexOf: (key) => networks.get(key),
     /** The facts of a node. Of the base network only what differs is written. */
     facts(path) {
       const own = facts.get(store.state.network) ?? {};

@@ -31,12 +31,16 @@ export function createViewport(canvas, world, motion) {
 
   /** Zooms; what is under a point of the canvas stays there. */
   function zoom(factor, x = room().width / 2, y = room().height / 2) {
+    motion.finish();
     const scale = clamp(look.scale * factor, LEAST, MOST);
     const ratio = scale / look.scale;
     set({ x: x - (x - look.x) * ratio, y: y - (y - look.y) * ratio, scale });
   }
 
-  const pan = (x, y) => set({ ...look, x: look.x + x, y: look.y + y });
+  function pan(x, y) {
+    motion.finish();
+    set({ ...look, x: look.x + x, y: look.y + y });
+  }
 
   /** Glides to another look. */
   function glide(next, isByHand = true) {

@@ -11,7 +11,7 @@ const BUTTON = 7;
 const ASIDE = 4;
 
 export function text(content, x, y, kind = null) {
-  return svg("text", { x, y, class: kind }, content);
+  return svg("text", { x, y, class: kind }, visible(content));
 }
 
 export function rectangle(x, y, wide, high, kind, radius = 4) {
