@@ -81,7 +81,9 @@ def root_row(graph: Graph, memory: Mapping[str, int] | None, time: Mapping[str, 
     made = _Rows(graph.macs, memory, time, Alike(rules=True).numbers(graph.root))
     rows = made.below([graph.root])
     name = graph.spec.name
-    return Row((name,), "", "", 1, output, _sum(row.cost for row in rows), made.total(rows), uses=_uses(rows), rows=rows)
+    return Row(
+        (name,), "", "", 1, output, _sum(row.cost for row in rows), made.total(rows), uses=_uses(rows), rows=rows
+    )
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,19 @@ def test_options_change_the_page(run, small):
     assert "--paper:#12161d" in run("graph", small, "--format", "html", "--theme", "dark").out
 
 
+def test_a_page_shows_measured_time_where_it_is_asked_for(run, small, tmp_path):
+    target = tmp_path / "small.html"
+    result = run("graph", small, "--time", 1, "--device", "cpu", "-o", target)
+    assert (result.code, "measuring 1 run of `small` on cpu" in result.err) == (0, True)
+    page = target.read_text(encoding="utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    assert all(facts["seconds"] > 0 for facts in data["facts"]["composed"].values())
+    assert data["networks"][0]["facts"]["seconds"] > 0
+    result = run("graph", small, "--time", 1, "-o", tmp_path / "small.svg")
+    assert result.code == 2
+    assert "only a page shows times" in result.err
+
+
 def test_wrong_words_are_usage_errors(run, small):
     for words in (["--depth", "0"], ["--direction", "UP"], ["--theme", "pink"]):
         assert run("graph", small, *words).code == 2

@@ -7,7 +7,7 @@ import { short, time } from "./numbers.js";
 const MODES = {
   parameters: { words: "Parameters", written: short },
   macs: { words: "Multiply-accumulates", written: short },
-  time: { words: "Time of a forward pass", written: time, key: "seconds" },
+  time: { words: "Measured time of each operation", written: time, key: "seconds" },
 };
 // What is smaller than the largest by more than this is as pale as what is that small.
 const MOST_DECADES = 5;
