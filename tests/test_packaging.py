@@ -51,3 +51,11 @@ def test_the_main_job_of_the_readme_outside_the_checkout(installed, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "28,089,608" in done.stdout
     assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_the_page_travels_along_and_what_it_is_built_from_does_not(installed, tmp_path):
+    _, target = installed
+    assert not (target / "composer" / "page" / "client").exists()
+    done = run(installed, tmp_path, "graph", "resnet18", "-o", "net.html")
+    assert done.returncode == 0, done.stderr
+    assert "data-path" in (tmp_path / "net.html").read_text(encoding="utf-8")

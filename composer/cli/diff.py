@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import enum
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from composer.cli.options import (
-    Format,
-    FormatOption,
+    Force,
     MaxNodes,
     MaxParameters,
     Plugins,
@@ -17,40 +19,64 @@ from composer.cli.options import (
     Sets,
     Verbose,
     compose_graph,
+    note_format,
     print_json,
     say,
+    write,
 )
+from composer.draw.formats import format_of
 
 if TYPE_CHECKING:
     from composer.difference import Difference
 
 _DIFFERENT = 1
+_SUFFIXES = {"text": (".txt",), "json": (".json",), "html": (".html", ".htm")}
+
+
+class Format(enum.StrEnum):
+    """How a difference is told."""
+
+    TEXT = "text"
+    JSON = "json"
+    HTML = "html"
+
+
+def _note(context: typer.Context, value: Format | None) -> Format | None:
+    return value and note_format(context, value)
 
 
 def command(
     context: typer.Context,
     before: Annotated[str, typer.Argument(metavar="A", help="A .yaml file, or a name such as `resnet50`.")],
     after: Annotated[str, typer.Argument(metavar="B", help="The one to compare with it.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Its ending is the format; `-` is stdout.")
+    ] = Path("-"),
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where they differ.")] = False,
+    force: Force = False,
     sets: Sets = None,
     root: Root = None,
     plugin: Plugins = None,
     max_nodes: MaxNodes = None,
     max_parameters: MaxParameters = None,
-    format: FormatOption = Format.TEXT,
+    format: Annotated[Format | None, typer.Option("--format", help="How to tell it.", callback=_note)] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Say what differs between two networks: nodes that were added, removed, moved and changed, and what that costs.
 
     Compared is what the networks compute: operations, options, shapes and wiring, not names, sites or lines of a
-    spec. Text has changes of one sort in one line, JSON each by itself. `--set` changes both.
+    spec. Text has changes of one sort in one line, JSON each by itself; HTML is a page with both networks, the changes
+    marked. `--set` changes both.
     """
+    kind = format_of(output, format, _SUFFIXES, "text")
     graphs = [compose_graph(spec, sets, root, max_nodes, max_parameters) for spec in (before, after)]
     from composer.difference import diff
 
     difference = diff(*graphs)
-    if format is Format.JSON:
+    if str(output) != "-" or kind == Format.HTML:
+        write(context, output, _rendered(difference, kind).encode("utf-8", "replace"), force=force)
+    elif kind == Format.JSON:
         print_json(difference.to_json())
     elif difference:
         _print(difference)
@@ -58,6 +84,17 @@ def command(
         say(context, "no difference")
     if difference and exit_code:
         raise typer.Exit(_DIFFERENT)
+
+
+def _rendered(difference: Difference, kind: str) -> str:
+    """A difference as the text of a file."""
+    if kind == Format.HTML:
+        from composer.page.comparison import render_difference
+
+        return render_difference(difference)
+    if kind == Format.JSON:
+        return json.dumps(difference.to_json(), indent=2, ensure_ascii=False) + "\n"
+    return f"{difference}\n"
 
 
 def _print(difference: Difference) -> None:

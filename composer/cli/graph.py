@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import enum
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,10 +19,18 @@ from composer.cli.options import (
     SpecName,
     Verbose,
     load_spec,
-    say,
+    measured,
+    write,
 )
-from composer.draw.formats import SUFFIXES, WITH_INSETS, format_of
-from composer.errors import GraphError
+from composer.draw.formats import PAGE, SUFFIXES, WITH_INSETS, format_of
+from composer.errors import GraphError, SpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from composer.dag.graph import Graph
+    from composer.dag.sketch import Sketch
+    from composer.draw.picture import Wish
 
 
 class Theme(enum.StrEnum):
@@ -53,9 +60,20 @@ def command(
         int | None, typer.Option(min=1, help="Levels of blocks to open; as many as stay readable if not given.")
     ] = None,
     select: Annotated[
-        str | None, typer.Option(metavar="PLACE", help="Only these blocks: a site, or a glob over paths.")
+        str | None,
+        typer.Option(metavar="PLACE", help="Only these blocks: a site, or a glob over paths. A page opens them."),
     ] = None,
     direction: Annotated[Direction, typer.Option(help="Down, or to the right.")] = Direction.TB,
+    time: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="RUNS",
+            help="On a page: run the network on one random image, and colour by the time of each operation, the median "
+            "of so many runs. Without it no network is ever run.",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where time is measured: auto, cpu, cuda or cuda:N.")] = "auto",
     theme: Annotated[Theme, typer.Option(help="`auto` is light or dark as the reader prefers.")] = Theme.AUTO,
     insets: Annotated[
         bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
@@ -71,16 +89,24 @@ def command(
 ) -> None:
     """Draw a network: repeats folded, inserted attention marked, shapes at the wires.
 
-    No Graphviz, no browser and no forward pass; PNG and PDF need the extra `draw`. Of a spec with mistakes, what can be
-    drawn is, the failing nodes in red; the mistakes are printed, and the exit code is 1.
+    No Graphviz, no browser and no forward pass; PNG and PDF need the extra `draw`. HTML is a page in which blocks open,
+    with all that is known of each node: one file that asks for nothing. Of a spec with mistakes, what can be drawn is,
+    the failing nodes in red; the mistakes are printed, and the exit code is 1.
     """
     kind = format_of(output, format)
-    loaded = load_spec(spec, sets, root)
+    if time is not None and kind != PAGE:
+        raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint="--time")
+    try:
+        loaded = load_spec(spec, sets, root)
+    except SpecError as error:
+        # Who asked for a file gets one that says why; a name that is no file's is answered at once, without torch.
+        if str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):
+            write(context, output, _failure(Path(spec).stem, error, kind, theme.value), force=force)
+        raise
     from composer.dag.graph import compose
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.dag.sketch import Sketch, sketch
-    from composer.draw.picture import Wish, draw
-    from composer.draw.render import render
+    from composer.draw.picture import Wish
 
     limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
     network, failure = None, None
@@ -91,19 +117,35 @@ def command(
         failure = error
         drawn = sketch(loaded, error.diagnostics, limits)
     wish = Wish(depth, select, direction.value, insets and kind in WITH_INSETS)
-    _write(context, output, render(draw(drawn, wish), kind, theme.value, network), force=force)
+    seconds = measured(context, network, time, device) if time is not None and network is not None else None
+    write(context, output, _rendered(drawn, network, wish, kind, theme.value, seconds), force=force)
     if failure is not None:
         raise failure
 
 
-def _write(context: typer.Context, output: Path, content: bytes, *, force: bool) -> None:
-    from composer.files import staged
+def _rendered(
+    drawn: Sketch, network: Graph | None, wish: Wish, kind: str, theme: str, seconds: Mapping[str, float] | None
+) -> bytes:
+    """A network in any format."""
+    if kind == PAGE:
+        from composer.page.render import render_page
 
-    if str(output) == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return
-    with staged([output], force=force) as (path,):
-        path.write_bytes(content)
-    say(context, f"wrote {output}")
+        return render_page(drawn, network, wish, theme, seconds).encode("utf-8", "replace")
+    from composer.draw.picture import draw
+    from composer.draw.render import render
+
+    return render(draw(drawn, wish), kind, theme, network)
+
+
+def _failure(name: str, error: SpecError, kind: str, theme: str) -> bytes:
+    """What is wrong with a text that makes no network, in any format."""
+    from composer.draw.picture import draw_problems
+
+    picture = draw_problems(name, error.diagnostics)
+    if kind == PAGE:
+        from composer.page.render import render_failure
+
+        return render_failure(picture, theme).encode("utf-8", "replace")
+    from composer.draw.render import render
+
+    return render(picture, kind, theme)

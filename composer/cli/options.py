@@ -14,6 +14,8 @@ from composer import registry
 from composer.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
 
     from composer.dag.graph import Graph
@@ -133,6 +135,16 @@ def find_dtype(name: str) -> torch.dtype:
     return dtype
 
 
+def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Mapping[str, float]:
+    """Seconds of each operation. Raises UnavailableError."""
+    from composer.compile.module import compile_graph
+    from composer.timing import measure
+
+    target = find_device(device)
+    say(context, f"measuring {runs} {'run' if runs == 1 else 'runs'} of `{graph.spec.name}` on {target}, one image")
+    return measure(compile_graph(graph).to(target), runs=runs)
+
+
 def say(context: typer.Context, text: str, level: int = 0) -> None:
     """Words for the person who waits: on stderr, unless --quiet."""
     if context.find_root().obj.verbosity >= level:
@@ -144,3 +156,17 @@ def print_json(value: Any) -> None:
     import json
 
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def write(context: typer.Context, output: Path, content: bytes, *, force: bool) -> None:
+    """A file, whole and never instead of another unless asked; `-` is stdout. Raises InputError."""
+    from composer.files import staged
+
+    if str(output) == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    with staged([output], force=force) as (path,):
+        path.write_bytes(content)
+    say(context, f"wrote {output}")

@@ -11,6 +11,7 @@ import typer
 from composer import registry
 from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, print_json
 from composer.cli.tables import print_table
+from composer.docstring import sections
 from composer.errors import ComposerError, Diagnostic, InputError, did_you_mean
 from composer.schema import describe
 from composer.spec import zoo
@@ -62,6 +63,7 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
         "category": entry.category,
         "kind": entry.kind,
         "doc": entry.doc,
+        "sections": sections(entry.doc),
         "facts": list(entry.facts),
         "layout": entry.layout if isinstance(entry.layout, str) else None,
         "replaces": entry.replaces,

@@ -19,16 +19,13 @@ from composer.cli.options import (
     TableFormatOption,
     Verbose,
     compose_graph,
-    find_device,
+    measured,
     print_json,
     say,
 )
 from composer.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from composer.dag.graph import Graph
     from composer.summary.view import View
 
 
@@ -85,7 +82,7 @@ def command(
     graph = compose_graph(spec, sets, root, max_nodes, max_parameters)
     wanted = columns.split(",") if columns is not None else None
     runs = time or (RUNS if sort is Order.TIME or "time" in (wanted or ()) else None)
-    summary = graph.summary(_measured(context, graph, runs, device) if runs else None)
+    summary = graph.summary(measured(context, graph, runs, device) if runs else None)
     if format is TableFormat.JSON:
         print_json(summary.to_json())
         return
@@ -104,16 +101,6 @@ def command(
         print(view.csv() if format is TableFormat.CSV else view.markdown())
     if depth is None and view.depth < bottom:
         say(context, f"rows below depth {view.depth} of {bottom} are left out; all of them: --depth {bottom}")
-
-
-def _measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Mapping[str, float]:
-    """Seconds of each operation. Raises UnavailableError."""
-    from composer.compile.module import compile_graph
-    from composer.timing import measure
-
-    target = find_device(device)
-    say(context, f"measuring {runs} {'run' if runs == 1 else 'runs'} of `{graph.spec.name}` on {target}, one image")
-    return measure(compile_graph(graph).to(target), runs=runs)
 
 
 def _print(context: typer.Context, view: View, *, chosen: bool) -> None:

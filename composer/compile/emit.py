@@ -24,7 +24,7 @@ def emit(scope: Scope, seed: int) -> torch.fx.GraphModule:
     def make(node: Node) -> Any:
         content = node.content
         if isinstance(content, Scope):
-            return _emit_chain(content, make) if _is_chain(content) else _emit_graph(content, make)
+            return _emit_chain(content, make) if is_chain(content) else _emit_graph(content, make)
         assert content is not None
         return seeded(seed, node.path, lambda: content.entry.factory(**content.arguments))
 
@@ -36,6 +36,12 @@ def forward_over(scope: Scope, root: nn.Module) -> Callable[..., Any]:
     return type(_emit_graph(scope, lambda node: getattr(root, node.name))).forward
 
 
+def forward_code(scope: Scope) -> str:
+    """The forward that is generated for a scope which is no plain chain, or for the root. Makes no module."""
+    graph, _ = _graph(scope, lambda node: None)
+    return str(graph.python_code("self").src)
+
+
 def _emit_chain(scope: Scope, make: Make) -> nn.Sequential:
     children = OrderedDict((name, make(node)) for name, node in scope.nodes.items() if node.content is not None)
     _overwrite(scope, children)
@@ -43,6 +49,13 @@ def _emit_chain(scope: Scope, make: Make) -> nn.Sequential:
 
 
 def _emit_graph(scope: Scope, make: Make) -> torch.fx.GraphModule:
+    graph, attributes = _graph(scope, make)
+    _overwrite(scope, attributes)
+    return torch.fx.GraphModule(attributes, graph, class_name=_identifier(scope.block))
+
+
+def _graph(scope: Scope, make: Make) -> tuple[torch.fx.Graph, dict[str, Any]]:
+    """The calls of a scope's forward, and the modules and parameters that it calls."""
     graph = torch.fx.Graph()
     attributes: dict[str, Any] = {}
     values: dict[str, Any] = {}
@@ -51,10 +64,9 @@ def _emit_graph(scope: Scope, make: Make) -> torch.fx.GraphModule:
     for name, node in scope.nodes.items():
         inputs = tuple(_value(graph, values, reference) for reference in node.inputs)
         values[name] = _emit_node(graph, attributes, node, inputs, make)
-    _overwrite(scope, attributes)
     outputs = {name: _value(graph, values, reference) for name, reference in scope.outputs.items()}
     graph.output(next(iter(outputs.values())) if len(outputs) == 1 else outputs)
-    return torch.fx.GraphModule(attributes, graph, class_name=_identifier(scope.block))
+    return graph, attributes
 
 
 def _emit_node(
@@ -82,7 +94,7 @@ def _value(graph: torch.fx.Graph, values: dict[str, Any], reference: str) -> Any
     return graph.call_function(operator.getitem, (values[name], output)) if output else values[name]
 
 
-def _is_chain(scope: Scope) -> bool:
+def is_chain(scope: Scope) -> bool:
     """Whether each node is a module that takes what the one before it gave, and nothing else."""
     current = next(iter(scope.inputs))
     for name, node in scope.nodes.items():

@@ -14,19 +14,20 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from composer.contract.subject import Refusal, Subject, close, shake
+from composer.docstring import SECTIONS
 
 SIZES = ((1, 1), (1, 7), (7, 7), (13, 17), (56, 40))
 NEEDS_TWO = "needs a batch of at least 2"
-SECTIONS = ("Shape:", "Math:", "Params:", "MACs:", "Source:", "Departs:")
 
 
 def documented(subject: Subject) -> None:
     """The parts of the docstring are there, in order, and its example is true."""
     doc = subject.entry.doc
-    positions = [doc.find(section) for section in SECTIONS]
-    missing = [section for section, position in zip(SECTIONS, positions, strict=True) if position < 0]
+    heads = [f"{section}:" for section in SECTIONS]
+    positions = [doc.find(head) for head in heads]
+    missing = [head for head, position in zip(heads, positions, strict=True) if position < 0]
     assert not missing, f"the docstring lacks {', '.join(missing)}"
-    assert positions == sorted(positions), f"the docstring has its parts in another order than {', '.join(SECTIONS)}"
+    assert positions == sorted(positions), f"the docstring has its parts in another order than {', '.join(heads)}"
     assert re.search(r">>> sum\(p\.numel\(\)", doc), "the docstring has no doctest of the number of parameters"
     said: list[str] = []
     factory = subject.entry.factory

@@ -142,7 +142,7 @@ class Graph:
         return flat
 
     def show(self) -> None:
-        """Show a picture in the notebook that asks, or else in the browser."""
+        """Show its page, in which blocks open, in the notebook that asks, or else in the browser."""
         from composer.draw.show import show_graph
 
         show_graph(self)

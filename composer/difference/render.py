@@ -6,9 +6,10 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from composer.difference.change import Change, Path
+from composer.difference.change import Change, Kind, Path
 from composer.difference.labels import label
 from composer.lines import Line, Part, printable, share, table, thousands
 
@@ -19,13 +20,35 @@ SIGNS = {"removed": ("-", "red"), "added": ("+", "green"), "moved": (">", "blue"
 MAX_NAMED = 3
 
 
+@dataclass(frozen=True)
+class Told:
+    """Changes of one sort in words: the nodes, what they are, and what changed; and by how much the totals did."""
+
+    changes: Sequence[Change]
+    nodes: str
+    operation: str
+    what: str
+    parameters: int
+    macs: int
+
+    @property
+    def kind(self) -> Kind:
+        """What all of them are."""
+        return self.changes[0].kind
+
+
+def told(difference: Difference) -> list[Told]:
+    """The changes, those of one sort together."""
+    return [_told(group, difference) for group in _sorts(difference.changes)]
+
+
 def styled(difference: Difference) -> Iterator[Line]:
     """The networks, their changes, and the totals of both."""
     names = f"{difference.before.spec.name} -> {difference.after.spec.name}"
     yield (Part(printable(names), "bold"),)
     yield ()
     heads = ("", "nodes", "operation", "×", "what", "parameters", "MACs")
-    rows = [_row(group, difference) for group in _sorts(difference.changes)]
+    rows = [_row(one) for one in told(difference)]
     yield from table(heads, rows, [False, False, False, True, False, True, True])
     yield ()
     yield from _totals(difference)
@@ -72,22 +95,26 @@ def _detail(name: str, before: Any, after: Any) -> str:
     return f"{before} -> {after}" if name == "op" else f"{name.removeprefix('options.')} {before} -> {after}"
 
 
-def _row(group: Sequence[Change], difference: Difference) -> list[Line]:
-    first = group[0]
-    sign, style = SIGNS[first.kind]
+def _told(group: Sequence[Change], difference: Difference) -> Told:
     ops = list(dict.fromkeys(change.op for change in group))
     parameters, macs = (
         sum(after - before for before, after in numbers)
         for numbers in ((change.parameters for change in group), (change.macs for change in group))
     )
+    return Told(group, printable(_nodes(group, difference)), _few(ops), printable(_what(group)), parameters, macs)
+
+
+def _row(one: Told) -> list[Line]:
+    sign, style = SIGNS[one.kind]
+    count = len(one.changes)
     return [
         (Part(sign, style),),
-        (Part(printable(_nodes(group, difference)), style),),
-        (Part(_few(ops), "cyan"),),
-        (Part(thousands(len(group)) if len(group) > 1 else ""),),
-        (Part(printable(_what(group))),),
-        (Part(_signed(parameters)),),
-        (Part(_signed(macs)),),
+        (Part(one.nodes, style),),
+        (Part(one.operation, "cyan"),),
+        (Part(thousands(count) if count > 1 else ""),),
+        (Part(one.what),),
+        (Part(_signed(one.parameters)),),
+        (Part(_signed(one.macs)),),
     ]
 
 

@@ -1,13 +1,17 @@
-"""The formats of pictures by name. Imports nothing heavy, so that a wrong name is answered at once."""
+"""The formats of `composer graph` by name. Imports nothing heavy, so that a wrong name is answered at once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
 
+# The format that is a page, not a picture: see composer/page.
+PAGE = "html"
 SUFFIXES = {
     "svg": (".svg",),
+    PAGE: (".html", ".htm"),
     "dot": (".dot", ".gv"),
     "mmd": (".mmd", ".mermaid"),
     "json": (".json",),
@@ -18,22 +22,24 @@ SUFFIXES = {
 WITH_INSETS = ("svg", "json", "png", "pdf")
 
 
-def format_of(output: Path, asked: str | None) -> str:
-    """The format that was asked for, or that a file's name means; SVG on stdout. Raises InputError."""
+def format_of(
+    output: Path, asked: str | None, known: Mapping[str, tuple[str, ...]] = SUFFIXES, on_stdout: str = "svg"
+) -> str:
+    """The format that was asked for, or that a file's name means. Raises InputError."""
     if asked is not None:
-        if asked not in SUFFIXES:
-            raise InputError(_unknown(f"unknown format `{asked}`", did_you_mean(asked, SUFFIXES)))
+        if asked not in known:
+            raise InputError(_unknown(f"unknown format `{asked}`", did_you_mean(asked, known), known))
         return asked
     if str(output) == "-":
-        return "svg"
+        return on_stdout
     suffix = output.suffix.lower()
-    for name, suffixes in SUFFIXES.items():
+    for name, suffixes in known.items():
         if suffix in suffixes:
             return name
     text = f"`{output}` ends in no format that is known" if suffix else f"`{output}` names no format"
-    endings = one_of(ending for suffixes in SUFFIXES.values() for ending in suffixes)
-    raise InputError(_unknown(text, (f"end it in {endings}, or say `--format`",)))
+    endings = one_of(ending for suffixes in known.values() for ending in suffixes)
+    raise InputError(_unknown(text, (f"end it in {endings}, or say `--format`",), known))
 
 
-def _unknown(text: str, help: tuple[str, ...]) -> Diagnostic:
-    return Diagnostic("format", text, label=f"one of {one_of(SUFFIXES)}", help=help)
+def _unknown(text: str, help: tuple[str, ...], known: Mapping[str, tuple[str, ...]]) -> Diagnostic:
+    return Diagnostic("format", text, label=f"one of {one_of(known)}", help=help)

@@ -34,8 +34,12 @@ PILL_GAP = 4
 def box_width(view: View) -> int:
     """The width that all closed boxes of a view have."""
     closed = [box for box in view.boxes if box.inner is None]
-    needed = [max(_words(box), _second_row(box, [pill(*held) for held in box.holds])) for box in closed]
-    return max(LEAST, min(MOST, max(needed, default=0)))
+    return max(LEAST, min(MOST, max(map(needed_width, closed), default=0)))
+
+
+def needed_width(box: Box) -> int:
+    """The width at which everything that a closed box says of itself fits into it."""
+    return max(_words(box), _second_row(box, [pill(*held) for held in box.holds]))
 
 
 def own_width(box: Box, common: int) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from composer.dag.sketch import Sketch
 from composer.draw import measure
@@ -69,10 +70,13 @@ class Picture:
     problems: tuple[Diagnostic, ...] = ()
 
 
-def draw(sketch: Sketch, wish: Wish | None = None) -> Picture:
-    """The picture of a network. Raises InputError for a selection that finds nothing."""
+def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> Picture:
+    """The picture of a network, of the view of it where that is made already.
+
+    Raises InputError for a selection that finds nothing.
+    """
     wish = wish or Wish()
-    view = build_view(sketch)
+    view = view or build_view(sketch)
     known = Known()
     figures: list[Figure] = []
     for box in [None] if wish.select is None else selected(sketch, view, wish.select):
@@ -87,6 +91,25 @@ def draw(sketch: Sketch, wish: Wish | None = None) -> Picture:
         rules=tuple(_rules(sketch, view)),
         problems=sketch.problems,
     )
+
+
+def draw_problems(name: str, problems: Sequence[Diagnostic]) -> Picture:
+    """The picture of a text that makes no network: a red box for each thing that is wrong with it."""
+    boxes = tuple(_problem(number, problem) for number, problem in enumerate(problems, 1))
+    view = View("", name, {}, boxes, (), (), 0, 0)
+    # Nothing runs from one to another, so to the right means one below the other.
+    figure = Figure(view, lay_out(view, "LR", Known(), role="whole"))
+    return Picture(name, 0, "", "", "LR", (figure,), (), tuple(problems))
+
+
+def _problem(number: int, problem: Diagnostic) -> Box:
+    where = problem.location
+    label = f"line {where.line}" if where else f"mistake {number}"
+    file = PurePath(where.source.name).name if where else ""
+    line = f"{file}:{where.line}" if where else ""
+    name = f"mistake:{number}"
+    found = Box(name, name, label, (), "other", problem.code, file, {}, False, 0, line=line)
+    return replace(found, state="failed", problem=problem)
 
 
 def _rules(sketch: Sketch, view: View) -> Iterator[Inserted]:

@@ -1,10 +1,11 @@
-"""Pictures where people work: in a notebook, or in a window of the browser."""
+"""A graph where people work: drawn in a notebook's cell, or as a page in the browser."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 import webbrowser
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,21 +16,39 @@ from composer.draw.svg import render_svg
 if TYPE_CHECKING:
     from composer.dag.graph import Graph
 
+CELL_HEIGHT = 640
+
 
 def graph_html(graph: Graph, wish: Wish | None = None) -> str:
-    """A graph as markup for a notebook's cell."""
+    """A graph as markup for a notebook's cell: its picture, not its page.
+
+    Every cell that ends in a graph keeps this in the notebook's file, which a page would make ten times as large; and
+    a picture shows too where notebooks run no scripts: not trusted yet, on the web, printed.
+    """
     return render_svg(draw(Sketch.of(graph), wish))
 
 
 def show_graph(graph: Graph, wish: Wish | None = None) -> None:
-    """Show a graph in the notebook that asks, or else in the browser."""
-    markup = graph_html(graph, wish)
+    """Show the page of a graph in the notebook that asks, or else in the browser."""
+    from composer.page.render import render_page
+
+    page = render_page(Sketch.of(graph), graph, wish)
     interactive = sys.modules.get("IPython")
     if interactive is not None and interactive.get_ipython() is not None:
-        from IPython.display import SVG, display
+        from IPython.display import HTML, display
 
-        display(SVG(markup))
+        display(HTML(frame_of(page)))
         return
-    with tempfile.NamedTemporaryFile("w", suffix=".svg", prefix="composer-", delete=False, encoding="utf-8") as file:
-        file.write(markup)
+    with tempfile.NamedTemporaryFile("w", suffix=".html", prefix="composer-", delete=False, encoding="utf-8") as file:
+        file.write(page)
     webbrowser.open(Path(file.name).as_uri())
+
+
+def frame_of(page: str) -> str:
+    """A page in a frame that holds it whole: nothing is fetched, and it reaches nothing of the notebook around it."""
+    sandbox = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
+    # IPython warns of markup that is nothing but a frame.
+    return (
+        f'<div><iframe sandbox="{sandbox}" srcdoc="{escape(page)}" width="100%" height="{CELL_HEIGHT}" '
+        'title="The network" style="border:0"></iframe></div>'
+    )

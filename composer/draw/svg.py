@@ -27,8 +27,11 @@ MOST_COLUMNS = 110
 LINE = 14
 
 
-def render_svg(picture: Picture, theme: str = "auto") -> str:
-    """The whole file. Themes: `auto` (light or dark, as the reader prefers), `light`, `dark`, `paper`."""
+def render_svg(picture: Picture, theme: str = "auto", *, styled: bool = True) -> str:
+    """The whole file. Themes: `auto` (light or dark, as the reader prefers), `light`, `dark`, `paper`.
+
+    Without `styled` it has no style sheet: the page that it stands in has one.
+    """
     body, right, bottom = _figures(picture)
     problems = list(_problems(picture))
     widest = max((int(len(line) * MONO_WIDTH) for line in problems), default=0)
@@ -43,10 +46,11 @@ def render_svg(picture: Picture, theme: str = "auto") -> str:
         *([moved(0, below + legend_height + LINE, lines, {"class": "problems"})] if lines else ()),
     ]
     height = below + legend_height + (LINE * (len(lines) + 2) if lines else 0)
-    return _sheet(picture, theme, parts, max(right, legend_width) + 2 * MARGIN, height + 2 * MARGIN)
+    sheet = style(theme) if styled else None
+    return _sheet(picture, sheet, parts, max(right, legend_width) + 2 * MARGIN, height + 2 * MARGIN)
 
 
-def _sheet(picture: Picture, theme: str, parts: list[str], width: int, height: int) -> str:
+def _sheet(picture: Picture, sheet: str | None, parts: list[str], width: int, height: int) -> str:
     attributes = {
         "xmlns": "http://www.w3.org/2000/svg",
         "viewBox": f"0 0 {width} {height}",
@@ -59,7 +63,7 @@ def _sheet(picture: Picture, theme: str, parts: list[str], width: int, height: i
     children = [
         title(picture.name),
         element("desc", {}, [words(describe_picture(picture))]),
-        f"<style>{style(theme)}</style>",
+        *([] if sheet is None else [f"<style>{sheet}</style>"]),
         rectangle(0, 0, width, height, "paper", 0),
         moved(MARGIN, MARGIN, parts),
     ]

@@ -58,12 +58,15 @@ _UNKNOWN = 667
 @lru_cache(maxsize=4096)
 def width(text: str, size: float, *, bold: bool = False) -> int:
     """Pixels a line of text takes, rounded up."""
-    table = _WIDTHS[bold]
-    thousandths = sum(table.get(character) or _other(character) for character in text)
+    thousandths = sum(advance(character, bold=bold) for character in text)
     return -int(-thousandths * size // 1000)
 
 
-def _other(character: str) -> int:
+def advance(character: str, *, bold: bool = False) -> int:
+    """The width of a character in thousandths of the font size."""
+    known = _WIDTHS[bold].get(character)
+    if known is not None:
+        return known
     if unicodedata.combining(character):
         return 0
     return 1000 if unicodedata.east_asian_width(character) in "WF" else _UNKNOWN

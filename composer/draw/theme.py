@@ -110,11 +110,12 @@ def style(theme: str) -> str:
     Colours are written out class by class: tools that make PNG and PDF know no CSS variables.
     """
     if theme == "auto":
-        return f"{_sheet(LIGHT)}@media (prefers-color-scheme: dark){{{_colours(DARK)}}}"
-    return _sheet({"light": LIGHT, "dark": DARK, "paper": PAPER}[theme])
+        return f"{sheet(LIGHT)}@media (prefers-color-scheme: dark){{{_colours(DARK)}}}"
+    return sheet({"light": LIGHT, "dark": DARK, "paper": PAPER}[theme])
 
 
-def _sheet(theme: Theme) -> str:
+def sheet(theme: Theme) -> str:
+    """Fonts, lines and the theme's colours."""
     fixed = (
         f".cg text{{font-family:{FONT};font-size:11px}}"
         ".cg .name{font-size:12px;font-weight:bold}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -111,6 +111,15 @@ def opened(view: View, depth: int) -> View:
         replace(box, inner=opened(box.inner, depth - 1) if depth > 1 or box.inner.has_mistakes else None)
         if box.inner is not None
         else box
+        for box in view.boxes
+    )
+    return replace(view, boxes=tuple(boxes))
+
+
+def opened_at(view: View, paths: Container[str]) -> View:
+    """The view with the boxes of these paths open, as far as all around them are, and no others."""
+    boxes = (
+        replace(box, inner=opened_at(box.inner, paths) if box.path in paths else None) if box.inner is not None else box
         for box in view.boxes
     )
     return replace(view, boxes=tuple(boxes))

@@ -99,3 +99,22 @@ def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
             return opened
 
         yield opener
+
+
+@pytest.fixture(scope="session")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The page of a spec as a file, made once."""
+    from functools import cache
+
+    import composer
+    from composer.dag.sketch import Sketch
+    from composer.page.render import render_page
+
+    @cache
+    def found(name: str) -> Path:
+        graph = composer.graph(name)
+        file = tmp_path_factory.mktemp("page") / "net.html"
+        file.write_text(render_page(Sketch.of(graph), graph), encoding="utf-8")
+        return file
+
+    return found

@@ -31,7 +31,15 @@ def boxes(text):
 
 @pytest.mark.parametrize(
     ("ending", "start"),
-    [(".svg", "<svg"), (".dot", "digraph"), (".gv", "digraph"), (".mmd", "---\ntitle"), (".json", "{")],
+    [
+        (".svg", "<svg"),
+        (".html", "<!doctype html>"),
+        (".htm", "<!doctype html>"),
+        (".dot", "digraph"),
+        (".gv", "digraph"),
+        (".mmd", "---\ntitle"),
+        (".json", "{"),
+    ],
 )
 def test_the_ending_is_the_format(run, small, tmp_path, ending, start):
     target = tmp_path / "pictures" / f"small{ending}"
@@ -102,8 +110,43 @@ def test_an_unknown_format_names_the_known_ones(run, small, tmp_path, monkeypatc
     result = run("graph", small, *words)
     assert result.code == 1
     assert said in result.err
-    assert "`svg`, `dot`, `mmd`, `json`, `png`, `pdf`" in result.err
+    assert "`svg`, `html`, `dot`, `mmd`, `json`, `png`, `pdf`" in result.err
     assert not (tmp_path / "x").exists()
+
+
+def test_a_page_is_written_whole_or_not_at_all(run, small, tmp_path):
+    target = tmp_path / "small.html"
+    target.write_text("mine")
+    assert run("graph", small, "-o", target).code == 1
+    assert target.read_text() == "mine"
+    assert run("graph", small, "--select", "stam", "--force", "-o", target).code == 1
+    assert target.read_text() == "mine"
+    assert run("graph", small, "--force", "-q", "-o", target).err == ""
+    assert target.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_options_change_the_page(run, small):
+    def data(*words):
+        page = run("graph", small, "--format", "html", *words).out
+        return json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+
+    assert data("--direction", "LR")["direction"] == "LR"
+    assert data("--set", "vars.width=16")["facts"]["composed"]["stem"]["parameters"] == 3 * 16 * 9
+    assert "--paper:#12161d" in run("graph", small, "--format", "html", "--theme", "dark").out
+
+
+def test_a_page_shows_measured_time_where_it_is_asked_for(run, small, tmp_path):
+    target = tmp_path / "small.html"
+    result = run("graph", small, "--time", 1, "--device", "cpu", "-o", target)
+    assert (result.code, "measuring 1 run of `small` on cpu" in result.err) == (0, True)
+    page = target.read_text(encoding="utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    assert all(facts["seconds"] > 0 for facts in data["facts"]["composed"].values())
+    assert data["networks"][0]["facts"]["seconds"] > 0
+    result = run("graph", small, "--time", 1, "-o", tmp_path / "small.svg")
+    assert result.code == 2
+    assert "only a page shows times" in result.err
 
 
 def test_wrong_words_are_usage_errors(run, small):
@@ -148,7 +191,7 @@ def test_a_rule_that_does_not_fit_marks_its_place(run, tmp_path):
     assert drawn["layer1"] == "holds"
 
 
-@pytest.mark.parametrize("ending", [".dot", ".mmd"])
+@pytest.mark.parametrize("ending", [".dot", ".mmd", ".html"])
 def test_mistakes_show_in_every_format(run, tmp_path, ending):
     spec, target = tmp_path / "bad.yaml", tmp_path / f"bad{ending}"
     spec.write_text(BAD_NODE)
@@ -156,13 +199,25 @@ def test_mistakes_show_in_every_format(run, tmp_path, ending):
     assert "divide" in target.read_text(encoding="utf-8")
 
 
-def test_text_that_cannot_be_read_draws_nothing(run, tmp_path):
-    spec = tmp_path / "bad.yaml"
-    spec.write_text("backbone: resnet18\natention: []\n")
-    result = run("graph", spec, "-o", tmp_path / "bad.svg")
+@pytest.mark.parametrize("ending", [".svg", ".dot", ".mmd", ".json", ".html"])
+def test_a_text_that_makes_no_network_is_a_picture_of_its_mistakes(run, tmp_path, ending):
+    spec, target = tmp_path / "bad.yaml", tmp_path / f"bad{ending}"
+    spec.write_text("backbone: resnet18\natention: []\nvars: {num_clases: 3}\n")
+    result = run("graph", spec, "-o", target)
     assert result.code == 1
     assert "did you mean `attention`" in result.err
-    assert not (tmp_path / "bad.svg").exists()
+    text = target.read_text(encoding="utf-8")
+    assert "unknown key" in text
+    assert "line 2" in text
+
+
+def test_without_a_file_such_a_text_is_only_an_error(run, tmp_path):
+    spec = tmp_path / "bad.yaml"
+    spec.write_text("backbone: resnet18\natention: []\n")
+    assert run("graph", spec).out == ""
+    assert run("graph", tmp_path / "gone.yaml", "-o", tmp_path / "gone.svg").code == 1
+    assert run("graph", "resnet_50", "-o", tmp_path / "gone.svg").code == 1
+    assert not (tmp_path / "gone.svg").exists()
 
 
 def test_too_large_a_network_says_so_on_the_picture(run, tmp_path):

@@ -1,0 +1,1 @@
+"""The page of a network: one file, in which containers open in place."""

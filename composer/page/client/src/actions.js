@@ -1,0 +1,71 @@
+// What buttons, keys and the pointer do.
+
+import { closedBelow, hasClosed, openedBelow, toggled } from "./open.js";
+
+export function createActions(store, scene, say) {
+  const actions = {
+    /** Opens or closes a container; it stays where it is on the screen. */
+    toggle(path) {
+      const entry = store.network().entry(path);
+      if (!entry?.box.inner) return;
+      scene.keep(path);
+      store.set({ open: toggled(store.state.open, path) });
+      const isOpen = store.state.open.has(path);
+      say(`${entry.box.label} ${isOpen ? `opened, ${entry.box.inner.boxes.length} boxes` : "closed"}`);
+    },
+    /** Opens everything in a container, or all that there is; closes it where everything is open. */
+    toggleBelow(path) {
+      const network = store.network();
+      const box = path === null ? null : network.entry(path)?.box;
+      if (path !== null && !box?.inner) return;
+      if (!box && !network.root.boxes.some((one) => one.inner)) {
+        say("There is nothing to open", true);
+        return;
+      }
+      const { open } = store.state;
+      const isClosed = box ? !open.has(path) || hasClosed(box.inner, open) : hasClosed(network.root, open);
+      if (isClosed) actions.openBelow(path);
+      else actions.closeBelow(path);
+    },
+    openBelow(path) {
+      const { open, count, isStopped } = openedBelow(store.network(), store.state.open, path);
+      if (path) scene.keep(path);
+      store.set({ open });
+      say(isStopped ? `Stopped at ${count} boxes: some containers stay closed` : `Everything is open: ${count} boxes`, isStopped);
+      if (!path) scene.viewport.restart();
+    },
+    closeBelow(path) {
+      if (path) scene.keep(path);
+      store.set({ open: closedBelow(store.network(), store.state.open, path) });
+      say("Everything is closed");
+      if (!path) scene.viewport.restart();
+    },
+    /** Fades everything but inserted attention, and opens what holds it. */
+    setOnlyInserted(onlyInserted) {
+      if (!onlyInserted) {
+        store.set({ onlyInserted });
+        return;
+      }
+      const isWanted = (box) => (box.holds?.length ?? 0) > 0;
+      const { open, isStopped } = openedBelow(store.network(), store.state.open, null, isWanted);
+      store.set({ onlyInserted, open });
+      const first = [...store.network().entries.values()].find(({ box }) => box.rule !== undefined && !box.helper);
+      if (first) scene.reveal(first.box.path);
+      if (isStopped) say("Some containers with inserted attention stay closed: there are too many boxes", true);
+    },
+    setNetwork(network) {
+      const { selected } = store.state;
+      const box = selected === null ? null : store.box(selected);
+      if (box) scene.keep(box.path);
+      store.set({ network });
+    },
+    copyLink() {
+      navigator.clipboard?.writeText(location.href).then(
+        () => say("Link copied", true),
+        () => say("The link is in the address bar", true),
+      );
+      if (!navigator.clipboard) say("The link is in the address bar", true);
+    },
+  };
+  return actions;
+}

@@ -1,0 +1,27 @@
+// What a difference says of the boxes of the network that is shown.
+
+/** The kind of change of each box that has one; a box around changes that has none itself is changed. */
+export function changedPaths(store) {
+  const side = store.state.network === store.data.networks[0].key ? "after" : "before";
+  const network = store.network();
+  const found = new Map();
+  const inside = new Map();
+  for (const change of store.data.changes ?? []) {
+    for (const path of change[side]) {
+      const box = network.at(path);
+      if (box === null) continue;
+      found.set(box.path, change.kind);
+      if (change.kind === "added" || change.kind === "removed") spread(box, change.kind, inside);
+      for (const around of network.around(box.path)) inside.set(around, inside.get(around) ?? "changed");
+    }
+  }
+  return new Map([...inside, ...found]);
+}
+
+/** All that is in something new is new. */
+function spread(box, kind, found) {
+  for (const one of box.inner?.boxes ?? []) {
+    found.set(one.path, kind);
+    spread(one, kind, found);
+  }
+}

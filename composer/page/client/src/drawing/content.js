@@ -1,0 +1,117 @@
+// What a box looks like by itself, closed or open; as composer/draw/boxes.py.
+
+import { svg } from "../dom.js";
+import * as measure from "../layout/measure.js";
+import { fit, visible, width } from "../layout/text.js";
+
+const BASELINE = 4;
+const BADGE = 8;
+const BUTTON = 7;
+/** So far left of a block's edge that it does not touch the name. */
+const ASIDE = 4;
+
+export function text(content, x, y, kind = null) {
+  return svg("text", { x, y, class: kind }, visible(content));
+}
+
+export function rectangle(x, y, wide, high, kind, radius = 4) {
+  return svg("rect", { x, y, width: wide, height: high, rx: radius, class: kind });
+}
+
+/** The frame and head of an open block; what is inside is drawn by itself. */
+export function openContent(box, wide, high) {
+  return [...sheets(box, wide, high), rectangle(0, 0, wide, high, "box", 6), ...head(box, wide), toggle(box, true)];
+}
+
+/** An operation, or a block that shows nothing of what it holds. */
+export function closedContent(box, wide, high) {
+  const body = high - (measure.countOf(box) > 1 ? measure.SHEETS : 0);
+  const found = [...sheets(box, wide, body), rectangle(0, 0, wide, body, "box"), ...head(box, wide)];
+  let below = measure.ROW + 7;
+  if (box.row) {
+    found.push(text(box.row, measure.PAD, below, "faint"), ...pillsOf(box, wide, below));
+    below += measure.SECOND_ROW;
+  }
+  for (const line of box.lines ?? []) {
+    found.push(text(line, measure.PAD, below, "alarm label"));
+    below += measure.LINE;
+  }
+  if (box.rule !== undefined) found.push(...badge(String(box.rule + 1), wide - 2, 1));
+  if (box.inner) found.push(toggle(box, false));
+  return found;
+}
+
+/** An input or output of the whole network. */
+export function endContent(name, wide, high) {
+  const shown = fit(visible(name), measure.NAME_SIZE, wide - measure.PAD);
+  return [
+    rectangle(0, 0, wide, high, "box", Math.floor(high / 2)),
+    text(shown, Math.floor(wide / 2), Math.floor(high / 2) + BASELINE, "mid"),
+  ];
+}
+
+/** The button that opens and closes a block, on its left edge. */
+function toggle(box, isOpen) {
+  const y = measure.ROW / 2;
+  const sign = isOpen ? "M-3 0H3" : "M-3 0H3M0-3V3";
+  return svg(
+    "g",
+    {
+      class: "toggle",
+      role: "button",
+      tabindex: "-1",
+      "aria-expanded": String(isOpen),
+      "aria-label": `${isOpen ? "Close" : "Open"} ${box.label}`,
+      transform: `translate(${-ASIDE} ${y})`,
+    },
+    svg("circle", { class: "reach", r: 14 }),
+    svg("circle", { class: "disc", r: BUTTON }),
+    svg("path", { class: "sign", d: sign }),
+  );
+}
+
+function badge(number, x, y) {
+  return [svg("circle", { cx: x, cy: y, r: BADGE, class: "pill" }), text(number, x, y + BASELINE, "badge on mid")];
+}
+
+/** The name at the left; copies and what the box is at the right. */
+function head(box, room) {
+  const y = measure.ROW / 2 + BASELINE;
+  const found = [];
+  let [left, right] = [measure.PAD, room - measure.PAD];
+  if (measure.countOf(box) > 1) {
+    const copies = `×${measure.countOf(box)}`;
+    found.push(text(copies, right, y, "name end"));
+    right -= width(copies, measure.NAME_SIZE, true) + 8;
+  }
+  const detail = box.detail ?? "";
+  const wanted = width(detail, measure.DETAIL_SIZE);
+  const most = Math.max(right - left - wanted - 10, Math.floor((right - left) / 2));
+  const shown = fit(box.label, measure.NAME_SIZE, most, true);
+  found.push(text(shown, left, y, "name"));
+  left += width(shown, measure.NAME_SIZE, true) + 10;
+  if (detail && right - left > 20) found.push(text(fit(detail, measure.DETAIL_SIZE, right - left), right, y, "faint end"));
+  return found;
+}
+
+/** What attention rules put into a closed block, as far as there is room. */
+function pillsOf(box, room, y) {
+  const found = [];
+  let right = room - measure.PAD;
+  for (const words of measure.pills(box, room).reverse()) {
+    const length = measure.pillLength(words);
+    found.push(rectangle(right - length, y - 11, length, 15, "pill", 7));
+    found.push(text(words, right - Math.floor(length / 2), y, "badge on mid"));
+    right -= length + measure.PILL_GAP;
+  }
+  return found;
+}
+
+/** The edges of further copies under a box. */
+function sheets(box, wide, high) {
+  if (measure.countOf(box) < 2) return [];
+  return [2, 1].map((sheet) => {
+    const [inset, below] = [4 * sheet, 3 * sheet];
+    return rectangle(inset, high - 12 + below, wide - 2 * inset, 12, "box sheet");
+  });
+}

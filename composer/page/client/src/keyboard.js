@@ -1,0 +1,111 @@
+// Keys: those of the drawing, and those that work anywhere but in fields.
+
+import { shownPath } from "./open.js";
+
+/** Where keys are words, and not orders. */
+const FIELDS = 'input:not([type="radio"]), select, textarea, [contenteditable]';
+
+/** What the help shows. */
+export const KEYS = [
+  ["↓ ↑", "next and previous box of the container"],
+  ["→ ←", "into an open container, and out of it"],
+  ["Home End", "first and last box of the container"],
+  ["Enter", "open or close the selected container"],
+  ["Shift Enter", "open or close everything in it"],
+  ["+ − 0 f", "zoom in, zoom out, actual size, fit"],
+  ["/", "search"],
+  ["i", "only inserted attention"],
+  ["b", "base network and back"],
+  ["d", "details of the selected box"],
+  ["y", "the spec it is written in"],
+  ["Escape", "close what is open, then select nothing"],
+  ["?", "this help"],
+];
+
+export function listenToKeys({ store, scene, actions, search, help }) {
+  const { viewport, picture } = scene;
+
+  /** The selected box as far as it is on the picture. */
+  function current() {
+    const { selected, open } = store.state;
+    const box = selected === null ? null : store.box(selected);
+    return box ? store.network().entry(shownPath(store.network(), open, box.path)) : null;
+  }
+
+  function go(box) {
+    if (!box) return;
+    store.select(box.path, { panel: false });
+    scene.reveal(box.path);
+  }
+
+  /** Another box of the same container. */
+  function along(pick) {
+    const entry = current();
+    const boxes = entry ? entry.view.boxes : store.network().root.boxes;
+    go(boxes[pick(entry ? boxes.indexOf(entry.box) : -1, boxes.length)]);
+  }
+
+  function into() {
+    const entry = current();
+    if (!entry) along(() => 0);
+    else if (!entry.box.inner) return;
+    else if (!store.state.open.has(entry.box.path)) actions.toggle(entry.box.path);
+    else go(entry.box.inner.boxes[0]);
+  }
+
+  function out() {
+    const entry = current();
+    if (entry?.parent) go(store.network().entry(entry.parent).box);
+  }
+
+  const inDrawing = {
+    ArrowDown: () => along((at, count) => Math.min(at + 1, count - 1)),
+    ArrowUp: () => along((at) => Math.max(at - 1, 0)),
+    ArrowRight: into,
+    ArrowLeft: out,
+    Home: () => along(() => 0),
+    End: () => along((_, count) => count - 1),
+    Enter: (event) => {
+      const path = current()?.box.path ?? null;
+      if (event.shiftKey) actions.toggleBelow(path);
+      else if (path !== null) actions.toggle(path);
+    },
+    " ": () => current() && actions.toggle(current().box.path),
+  };
+
+  const anywhere = {
+    "+": () => viewport.zoom(1.25),
+    "=": () => viewport.zoom(1.25),
+    "-": () => viewport.zoom(0.8),
+    0: () => viewport.actual(),
+    f: () => viewport.fit(),
+    "/": () => search.focus(),
+    "?": () => help.open(),
+    i: () => actions.setOnlyInserted(!store.state.onlyInserted),
+    b: () => {
+      const keys = store.data.networks.map((one) => one.key);
+      if (keys.length > 1) actions.setNetwork(keys[(keys.indexOf(store.state.network) + 1) % keys.length]);
+    },
+    d: () => store.set({ panel: !store.state.panel }),
+    y: () => store.set({ source: !store.state.source }),
+    Escape: () => {
+      const { panel, source } = store.state;
+      if (panel || source) store.set({ panel: false, source: false });
+      else store.set({ selected: null });
+      if (!picture.contains(document.activeElement)) picture.focus({ preventScroll: true });
+    },
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("dialog") || (event.target.closest(FIELDS) && event.key !== "Escape")) return;
+    const isOnDrawing = picture.contains(event.target);
+    const isOnButton = event.target.closest("button, a, [role=button]") && [" ", "Enter"].includes(event.key);
+    if (isOnButton && !isOnDrawing) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const action = (isOnDrawing && inDrawing[event.key]) || anywhere[key];
+    if (!action) return;
+    event.preventDefault();
+    action(event);
+  });
+}

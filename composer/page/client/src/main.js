@@ -1,0 +1,113 @@
+// The page: makes its parts and ties them together.
+
+import { createActions } from "./actions.js";
+import { listenToClicks } from "./clicks.js";
+import { html } from "./dom.js";
+import { listenToGestures } from "./gestures.js";
+import { createHelp } from "./help.js";
+import { listenToKeys } from "./keyboard.js";
+import { createMarks } from "./marks.js";
+import { createMinimap } from "./minimap.js";
+import { mountPanel } from "./panel.js";
+import { keepFragment, readFragment } from "./permalink.js";
+import { createScene } from "./scene.js";
+import { createSearch } from "./search.js";
+import { createSides, followSize } from "./sides.js";
+import { mountSource } from "./source.js";
+import { createStatus } from "./status.js";
+import { createStore } from "./store.js";
+import { rememberedTheme, useTheme } from "./theme.js";
+import { createToolbar, createZoom } from "./toolbar.js";
+
+start(document.getElementById("canvas"), JSON.parse(document.getElementById("data").textContent));
+
+function start(canvas, data) {
+  const store = createStore(data);
+  const first = readFragment(location.hash, data);
+  store.set({ ...known(first.patch), theme: rememberedTheme() });
+  useTheme(store.state.theme);
+
+  const scene = createScene(canvas, store);
+  const { viewport } = scene;
+  const status = createStatus();
+  const actions = createActions(store, scene, status.say);
+  const search = createSearch(store);
+  const help = createHelp();
+  const marks = createMarks(scene, store);
+  const minimap = createMinimap(scene, store);
+  const sides = createSides(canvas);
+  const legend = html("div", { id: "legend", class: "over" });
+  scene.picture.setAttribute("aria-label", `Boxes of ${data.name}`);
+  document.getElementById("head").append(createToolbar({ store, actions, search, help }));
+  document.body.append(help.element);
+  mountPanel(sides.panel, store);
+  mountSource(sides.source, store);
+  sides.update(store.state);
+
+  takeOver();
+  showLegend();
+  let isMoved = first.look !== null;
+  const save = keepFragment({ store, current: () => (isMoved ? viewport.centre() : null), apply });
+  store.subscribe((state, previous) => {
+    if (state.open !== previous.open || state.network !== previous.network) scene.render();
+    if (state.theme !== previous.theme) useTheme(state.theme);
+    if (["colour", "network", "theme"].some((key) => state[key] !== previous[key])) showLegend();
+    sides.update(state);
+    save();
+  });
+  viewport.subscribe((_, isByHand) => {
+    isMoved ||= isByHand;
+    save();
+  });
+  store.onReveal(scene.reveal);
+  followSize(canvas, { store, scene, onChange: minimap.draw });
+  listenToGestures(canvas, viewport);
+  listenToClicks({ store, scene, actions });
+  listenToKeys({ store, scene, actions, search, help });
+  if (store.state.query) search.set(store.state.query);
+  if (store.state.selected !== null) store.select(store.state.selected, { reveal: first.look === null });
+  // For tests, and for the curious.
+  globalThis.composer = { store, scene };
+
+  /** What Python drew is there until this is; where it is the same picture, it stays where it is. */
+  function takeOver() {
+    const drawn = canvas.querySelector("svg");
+    const isAsDrawn = !["open", "network", "onlyInserted"].some((key) => key in first.patch);
+    const look = isAsDrawn ? lookOf(drawn, canvas) : null;
+    scene.render();
+    drawn?.remove();
+    canvas.append(scene.picture, legend, minimap.element, createZoom(viewport), status.element);
+    document.documentElement.classList.add("ready");
+    if (first.look) viewport.setCentre(first.look);
+    else viewport.set(look ?? viewport.first(), false);
+  }
+
+  /** The state that a fragment asks for, as far as the network has it; what is selected is shown beside it. */
+  function known(patch) {
+    const network = store.indexOf(patch.network ?? data.networks[0].key);
+    const selected = patch.selected !== undefined && network.at(patch.selected) ? patch.selected : null;
+    return { ...patch, selected, panel: selected !== null };
+  }
+
+  function apply({ patch, look }) {
+    const plain = { network: data.networks[0].key, open: new Set(data.open), colour: "kind", onlyInserted: false };
+    store.set({ ...plain, ...known(patch) });
+    search.set(patch.query ?? "");
+    if (look) viewport.setCentre(look);
+    else if (store.state.selected !== null) store.select(store.state.selected, { reveal: true });
+  }
+
+  function showLegend() {
+    const found = marks.legend();
+    legend.replaceChildren(...(found instanceof Node ? [found] : []));
+    legend.hidden = !legend.hasChildNodes();
+  }
+}
+
+/** Where the picture that Python drew has its origin on the canvas, and how large it is shown. */
+function lookOf(drawn, canvas) {
+  const matrix = drawn?.querySelector(".figure")?.getScreenCTM();
+  if (!matrix) return null;
+  const area = canvas.getBoundingClientRect();
+  return { x: matrix.e - area.left, y: matrix.f - area.top, scale: matrix.a };
+}

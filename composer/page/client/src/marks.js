@@ -1,0 +1,74 @@
+// What state makes of boxes: selected, found, faded, coloured.
+
+import { assign } from "./dom.js";
+import { shownPath } from "./open.js";
+import { colourScale } from "./scale.js";
+
+/** @param {any} scene */
+export function createMarks(scene, store) {
+  const { drawing, picture } = scene;
+  let scale = null;
+  let lit = null;
+
+  /** Goes over all boxes on the picture. */
+  function mark() {
+    const { state } = store;
+    const network = store.network();
+    scale ??= colourScale(store);
+    const box = state.selected === null ? null : store.box(state.selected);
+    const selected = box && shownPath(network, state.open, box.path);
+    picture.classList.toggle("only-inserted", state.onlyInserted);
+    for (const one of drawing.all()) {
+      const path = one.box?.path ?? null;
+      const isSelected = path !== null && path === selected;
+      const found = path === null ? "" : foundIn(path, state);
+      const classes = [one.look, isSelected && "selected", found, state.onlyInserted && fadeOf(one.box)];
+      assign(one.group, { class: classes.filter(Boolean).join(" "), "aria-selected": path === null ? null : String(isSelected) });
+      const button = one.own.at(-1);
+      if (button?.matches(".toggle")) button.setAttribute("tabindex", isSelected ? "0" : "-1");
+      colour(one, path);
+    }
+    const shown = selected ? drawing.shown(selected) : null;
+    assign(picture, { "aria-activedescendant": shown ? shown.group.id : null });
+    lightWires(shown, selected);
+  }
+
+  function colour(one, path) {
+    const fill = path === null || one.look === "frame" ? null : scale.fill(path);
+    for (const element of one.own) {
+      if (element.matches("rect.box")) element.style.fill = fill ?? "";
+    }
+  }
+
+  function lightWires(shown, selected) {
+    lit?.light(null);
+    lit = null;
+    if (!shown) return;
+    const holder = drawing.holderOf(store.network().entry(selected).parent);
+    const { view } = store.network().entry(selected);
+    if (!holder) return;
+    lit = holder.wires;
+    lit.light(view.inputs.length + view.boxes.findIndex((box) => box.path === selected));
+  }
+
+  function foundIn(path, state) {
+    if (!state.query || !state.found) return "";
+    if (state.found.boxes.has(path)) return "hit";
+    return state.found.around.has(path) && !state.open.has(path) ? "hit-inside" : "";
+  }
+
+  scene.onDraw(mark);
+  store.subscribe((state, previous) => {
+    const keys = ["colour", "network", "theme"];
+    if (keys.some((key) => state[key] !== previous[key])) scale = null;
+    if (state.open === previous.open && state.network === previous.network) mark();
+  });
+  return { mark, legend: () => (scale ??= colourScale(store)).legend };
+}
+
+/** Only what attention rules put in stays; what holds it is seen faintly. */
+function fadeOf(box) {
+  if (!box) return "faded";
+  if (box.rule !== undefined) return "";
+  return box.holds?.length ? "around" : "faded";
+}

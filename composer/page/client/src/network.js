@@ -1,0 +1,62 @@
+// The boxes of a network by path: which one shows a node, and what is around it.
+
+/**
+ * @typedef {object} Entry
+ * @property {any} box
+ * @property {any} view  the view that the box stands in
+ * @property {string|null} parent  path of the box around it
+ * @property {number} level  counted from 1
+ */
+
+/** @param {any} root  the view of a whole network */
+export function indexNetwork(root) {
+  /** @type {Map<string, Entry>} */
+  const entries = new Map();
+  const walk = (view, parent, level) => {
+    for (const box of view.boxes) {
+      entries.set(box.path, { box, view, parent, level });
+      if (box.inner) walk(box.inner, box.path, level + 1);
+    }
+  };
+  walk(root, null, 1);
+  return {
+    root,
+    entries,
+    /** The entry of a box, by its own path. */
+    entry: (path) => entries.get(path) ?? null,
+    /** The box that shows a node. */
+    at: (path) => entries.get(path)?.box ?? nearest(root, path),
+    /** Paths of the boxes around a box, outermost first. */
+    around(path) {
+      const found = [];
+      for (let at = entries.get(path)?.parent ?? null; at !== null; at = entries.get(at).parent) found.unshift(at);
+      return found;
+    },
+  };
+}
+
+/** The innermost box that a path leads to. What is inside copies has boxes once, with the first copy's paths. */
+function nearest(root, path) {
+  let view = root;
+  let wanted = path;
+  let found = null;
+  while (view) {
+    const step = stepInto(view, wanted);
+    if (step === null) return found;
+    found = step.box;
+    view = step.rest === null ? null : found.inner;
+    wanted = step.rest;
+  }
+  return found;
+}
+
+/** The box of a view that holds a path, and the path as it is written inside; null when it is the box itself. */
+function stepInto(view, path) {
+  for (const box of view.boxes) {
+    const own = [...(box.copies ?? []), box.path];
+    if (own.includes(path)) return { box, rest: null };
+    const around = [...(box.inner ? [box.inner.path] : []), ...own].find((one) => path.startsWith(`${one}.`));
+    if (around !== undefined) return { box, rest: box.inner ? box.inner.path + path.slice(around.length) : null };
+  }
+  return null;
+}

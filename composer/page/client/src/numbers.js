@@ -1,0 +1,42 @@
+// Numbers as people read them.
+
+const LARGE = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
+
+/** All of a count: `28,088,024`. */
+export const exact = (number) => number.toLocaleString("en-US");
+
+/** A count in three figures: `28.1 M`. */
+export function short(number) {
+  for (const [limit, letter] of LARGE) {
+    // 999,999 has three figures as 1 M, not as 1000 k.
+    if (Math.abs(number) >= 0.9995 * limit) return `${figures(number / limit)}${letter}`;
+  }
+  return figures(number);
+}
+
+/** Bytes: `1.5 MiB`. */
+export function bytes(number) {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let amount = number;
+  let unit = 0;
+  for (; Math.abs(amount) >= 1024 && unit < units.length - 1; unit += 1) amount /= 1024;
+  return `${figures(amount)} ${units[unit]}`;
+}
+
+/** Seconds: `3.2 ms`. */
+export function time(seconds) {
+  if (seconds >= 1) return `${figures(seconds)} s`;
+  return seconds >= 1e-3 ? `${figures(seconds * 1e3)} ms` : `${figures(seconds * 1e6)} µs`;
+}
+
+/** With its sign: `+2,530,992`. */
+export const signed = (number, written = exact) => (number < 0 ? `−${written(-number)}` : `+${written(number)}`);
+
+/** A part of a whole in percent; what is there is never `0 %`. */
+export function share(part, whole) {
+  if (!whole) return "–";
+  const percent = (100 * part) / whole;
+  return part !== 0 && Math.abs(percent) < 0.01 ? "< 0.01 %" : `${Number(percent.toFixed(percent < 1 ? 2 : 1))} %`;
+}
+
+const figures = (number) => String(Number(number.toPrecision(3)));

@@ -1,0 +1,33 @@
+// The side panel: all that is known of what is selected, or of the whole network.
+
+import { html } from "./dom.js";
+import { nodeSections } from "./node.js";
+import { networkSections } from "./overview.js";
+
+/** @param {HTMLElement} element */
+export function mountPanel(element, store) {
+  let isStale = true;
+
+  function update() {
+    isStale = false;
+    const { selected } = store.state;
+    const sections = selected === null ? networkSections(store) : nodeSections(store, selected);
+    element.replaceChildren(closer(store), ...sections.filter(Boolean));
+    element.scrollTop = 0;
+  }
+
+  store.subscribe((state, previous) => {
+    const keys = ["selected", "network"];
+    isStale ||= keys.some((key) => state[key] !== previous[key]);
+    // What nobody sees is not made: keys may run through hundreds of boxes.
+    if (isStale && state.panel) update();
+  });
+  // What is wrong or different is what such a page is opened for.
+  if (store.data.problems.length || store.data.changes) queueMicrotask(() => store.set({ panel: true }));
+}
+
+function closer(store) {
+  const button = html("button", { type: "button", class: "close", "aria-label": "Close details", title: "Close (d)" }, "×");
+  button.addEventListener("click", () => store.set({ panel: false }));
+  return button;
+}

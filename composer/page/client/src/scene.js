@@ -1,0 +1,117 @@
+// The drawing on its canvas: what the store says, laid out, drawn and moved into view.
+
+import { createDrawing } from "./drawing/drawing.js";
+import { createMotion } from "./drawing/motion.js";
+import { svg } from "./dom.js";
+import { createLayouts } from "./layout/layout.js";
+import { readArrangement } from "./layout/arrangement.js";
+import { setCharacters } from "./layout/text.js";
+import { countShown, shownPath } from "./open.js";
+import { createViewport } from "./viewport.js";
+
+/** With more boxes than this, only those near to what is seen have elements. */
+const MANY = 1500;
+/** More things than this do not move, they jump. */
+const MOST_MOVES = 1200;
+/** Beyond what is seen, in pixels of the screen. */
+const AROUND = 600;
+/** Words are left out that nobody could read. */
+const ILLEGIBLE = 0.3;
+
+/** @param {HTMLElement} canvas */
+export function createScene(canvas, store) {
+  setCharacters(store.data.characters);
+  const layOut = createLayouts(store.data.arrangements.map(readArrangement), store.data.direction ?? "TB");
+  const world = svg("g", { class: "world", role: "presentation" });
+  const picture = svg("svg", { id: "drawing", class: "cg", role: "tree", tabindex: "0" }, world);
+  const motion = createMotion();
+  const drawing = createDrawing(world);
+  const viewport = createViewport(canvas, world, motion);
+  const listeners = new Set();
+  let layout = null;
+  let clip = null;
+  let isClipped = false;
+  let still = null;
+
+  /** Draws the store's state. */
+  function render() {
+    const before = still && layout ? areaOf(still) : null;
+    const { open } = store.state;
+    const isFirst = layout === null;
+    layout = layOut(store.network().root, open);
+    viewport.setContent(layout.width, layout.height);
+    isClipped = countShown(store.network().root, open) > MANY;
+    const after = before && areaOf(still);
+    still = null;
+    const shift = before && after ? shiftOf(before, after) : [0, 0];
+    const { x, y, scale } = viewport.get();
+    clip = isClipped ? clipAt(x - shift[0] * scale, y - shift[1] * scale) : null;
+    const step = drawing.draw(layout, clip);
+    for (const listener of listeners) listener();
+    const move = (share) => {
+      step(share);
+      if (before) viewport.set({ x: x - shift[0] * scale * share, y: y - shift[1] * scale * share, scale }, false);
+    };
+    motion.run(move, !isFirst && !isClipped && step.size < MOST_MOVES);
+  }
+
+  /** How far a box moves: its upper left corner, at which its button is. */
+  const shiftOf = (before, after) => [after.x - before.x, after.y - before.y];
+
+  function clipAt(x, y) {
+    const now = viewport.get();
+    const seen = viewport.seen(AROUND);
+    const [right, down] = [(now.x - x) / now.scale, (now.y - y) / now.scale];
+    return { left: seen.left + right, top: seen.top + down, right: seen.right + right, bottom: seen.bottom + down };
+  }
+
+  /** Draws what comes into sight when only a part of the picture has elements. */
+  function refill() {
+    if (!isClipped || clip === null) return;
+    const seen = viewport.seen(AROUND / 4);
+    const isCovered =
+      seen.left >= clip.left && seen.top >= clip.top && seen.right <= clip.right && seen.bottom <= clip.bottom;
+    if (isCovered) return;
+    clip = viewport.seen(AROUND);
+    drawing.draw(layout, clip)(1);
+    for (const listener of listeners) listener();
+  }
+
+  viewport.subscribe((look) => {
+    picture.classList.toggle("far", look.scale < ILLEGIBLE);
+    refill();
+  });
+
+  /** Where a box is on the drawing, or the innermost one around it that is there. */
+  function areaOf(path) {
+    const network = store.network();
+    const target = shownPath(network, store.state.open, path);
+    let found = null;
+    let [x, y, at] = [0, 0, layout];
+    for (const one of [...network.around(target), target]) {
+      const placed = at?.boxes.find(({ box }) => box?.path === one);
+      if (!placed) return found;
+      [x, y, at] = [x + placed.x, y + placed.y, placed.inside];
+      found = { x, y, width: placed.width, height: placed.height };
+    }
+    return found;
+  }
+
+  return {
+    picture,
+    viewport,
+    drawing,
+    render,
+    /** When it draws next, this box stays where it is on the screen. */
+    keep: (path) => (still = path),
+    areaOf,
+    layout: () => layout,
+    /** Moves a box into view. */
+    reveal(path) {
+      const area = areaOf(path);
+      if (area) viewport.reveal(area);
+    },
+    /** Calls back when elements have come or gone. */
+    onDraw: (listener) => listeners.add(listener),
+  };
+}

@@ -1,0 +1,35 @@
+// The panes beside the canvas: what they leave of it, the drawing makes do with.
+
+import { html } from "./dom.js";
+
+/** @param {HTMLElement} canvas */
+export function createSides(canvas) {
+  const panel = html("aside", { id: "panel", "aria-label": "Details", hidden: true });
+  const source = html("aside", { id: "source", "aria-label": "Spec", hidden: true });
+  canvas.before(source);
+  canvas.after(panel);
+
+  function update(state) {
+    panel.hidden = !state.panel;
+    source.hidden = !state.source;
+  }
+
+  return { panel, source, update };
+}
+
+/** Keeps what is seen where it is on the screen when a pane opens, and in the middle when the window changes. */
+export function followSize(canvas, { store, scene, onChange }) {
+  let [area, window] = [canvas.getBoundingClientRect(), [innerWidth, innerHeight]];
+
+  new ResizeObserver(() => {
+    const now = canvas.getBoundingClientRect();
+    const isWindow = innerWidth !== window[0] || innerHeight !== window[1];
+    const { x, y, scale } = scene.viewport.get();
+    const right = isWindow ? (now.width - area.width) / 2 : area.left - now.left;
+    [area, window] = [now, [innerWidth, innerHeight]];
+    if (right) scene.viewport.set({ x: x + right, y, scale }, false);
+    const box = store.state.selected === null ? null : store.box(store.state.selected);
+    if (box && !isWindow) scene.reveal(box.path);
+    onChange();
+  }).observe(canvas);
+}

@@ -1,0 +1,19 @@
+// What happened in words, for screen readers; some of it for everybody.
+
+import { html } from "./dom.js";
+
+const SHOWN = 4000;
+
+export function createStatus() {
+  const element = html("div", { id: "status", class: "over", role: "status" });
+  let timer = 0;
+
+  function say(words, isShown = false) {
+    element.textContent = words;
+    element.classList.toggle("shown", isShown);
+    clearTimeout(timer);
+    timer = setTimeout(() => element.classList.remove("shown"), SHOWN);
+  }
+
+  return { element, say };
+}

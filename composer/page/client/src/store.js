@@ -1,0 +1,101 @@
+// What the page knows and shows. Everything that changes goes through `set`; everything that draws subscribes.
+
+import { indexNetwork } from "./network.js";
+
+/**
+ * @typedef {object} State
+ * @property {string} network  key of the network that is shown
+ * @property {Set<string>} open  paths of the containers that are open
+ * @property {string|null} selected  path of a node; it may be a copy, or a node that has no box of its own
+ * @property {"kind"|"parameters"|"macs"|"time"} colour
+ * @property {boolean} onlyInserted
+ * @property {"auto"|"light"|"dark"} theme
+ * @property {string} query
+ * @property {{boxes: Set<string>, around: Set<string>}|null} found  boxes that the query finds, and those around them
+ * @property {boolean} panel
+ * @property {boolean} source
+ */
+
+/**
+ * The store of one page.
+ *
+ * @param {any} data  what Python wrote
+ */
+export function createStore(data) {
+  const networks = new Map(data.networks.map((one) => [one.key, indexNetwork(one.root)]));
+  const facts = new Map(data.networks.map((one) => [one.key, data.facts?.[one.key] ?? {}]));
+  const absent = new Map(data.networks.map((one) => [one.key, new Set(one.absent)]));
+  const listeners = new Set();
+  const revealing = new Set();
+  const store = {
+    data,
+    /** @type {State} */
+    state: {
+      network: data.networks[0].key,
+      open: new Set(data.open),
+      selected: null,
+      colour: "kind",
+      onlyInserted: false,
+      theme: "auto",
+      query: "",
+      found: null,
+      panel: false,
+      source: false,
+    },
+    /** Shallow merge; listeners hear of it when something is different. */
+    set(patch) {
+      const previous = store.state;
+      if (Object.keys(patch).every((key) => patch[key] === previous[key])) return;
+      store.state = { ...previous, ...patch };
+      for (const listener of [...listeners]) listener(store.state, previous);
+    },
+    /** @returns {() => void} what ends it */
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    /**
+     * Selects a node, or nothing. `reveal` opens the containers around it; who draws moves it into view then. The
+     * panel opens, unless `panel` says that it should stay as it is.
+     */
+    select(path, { reveal = false, panel = true } = {}) {
+      if (path === null) {
+        store.set({ selected: null });
+        return;
+      }
+      const index = store.network();
+      const box = index.at(path);
+      if (box === null) return;
+      const around = index.around(box.path).filter((one) => !store.state.open.has(one));
+      const open = reveal && around.length ? new Set([...store.state.open, ...around]) : store.state.open;
+      store.set({ selected: path, open, panel: panel || store.state.panel });
+      if (reveal) for (const listener of [...revealing]) listener(box.path);
+    },
+    /** Calls back with the path of a box that should be moved into view. */
+    onReveal(listener) {
+      revealing.add(listener);
+      return () => revealing.delete(listener);
+    },
+    /** The index of the network that is shown: its boxes by path. */
+    network: () => networks.get(store.state.network),
+    indexOf: (key) => networks.get(key),
+    /** The facts of a node. Of the base network only what differs is written. */
+    facts(path) {
+      const own = facts.get(store.state.network) ?? {};
+      if (Object.hasOwn(own, path)) return own[path];
+      if (absent.get(store.state.network).has(path)) return null;
+      const first = facts.get(data.networks[0].key) ?? {};
+      return Object.hasOwn(first, path) ? first[path] : null;
+    },
+    /** The facts of every node of the network that is shown, by path. */
+    allFacts() {
+      const first = facts.get(data.networks[0].key) ?? {};
+      const own = facts.get(store.state.network) ?? {};
+      const none = absent.get(store.state.network);
+      return new Map(Object.entries({ ...first, ...own }).filter(([path]) => !none.has(path) && store.network().at(path)));
+    },
+    /** The box that shows a path: of a copy the folded one, of a node without a box the nearest around it. */
+    box: (path) => store.network().at(path),
+  };
+  return store;
+}

@@ -1,0 +1,122 @@
+// Which part of the drawing is looked at: moved by hand, wheel, fingers and buttons.
+
+import { between } from "./drawing/motion.js";
+
+const LEAST = 0.02;
+const MOST = 4;
+const MARGIN = 24;
+/** No picture is shown so small at first that its words cannot be read. */
+const READABLE = 0.72;
+
+/**
+ * @typedef {{x: number, y: number, scale: number}} Look  where the drawing's origin is on the canvas, and its scale
+ *
+ * @param {HTMLElement} canvas
+ * @param {SVGGElement} world
+ * @param {any} motion
+ */
+export function createViewport(canvas, world, motion) {
+  /** @type {Look} */
+  let look = { x: 0, y: 0, scale: 1 };
+  let content = { width: 0, height: 0 };
+  const listeners = new Set();
+
+  const room = () => ({ width: canvas.clientWidth, height: canvas.clientHeight });
+
+  function set(next, isByHand = true) {
+    look = { ...next, scale: clamp(next.scale, LEAST, MOST) };
+    world.setAttribute("transform", `translate(${round(look.x)} ${round(look.y)}) scale(${round(look.scale)})`);
+    for (const listener of listeners) listener(look, isByHand);
+  }
+
+  /** Zooms; what is under a point of the canvas stays there. */
+  function zoom(factor, x = room().width / 2, y = room().height / 2) {
+    motion.finish();
+    const scale = clamp(look.scale * factor, LEAST, MOST);
+    const ratio = scale / look.scale;
+    set({ x: x - (x - look.x) * ratio, y: y - (y - look.y) * ratio, scale });
+  }
+
+  function pan(x, y) {
+    motion.finish();
+    set({ ...look, x: look.x + x, y: look.y + y });
+  }
+
+  /** Glides to another look. */
+  function glide(next, isByHand = true) {
+    const from = look;
+    motion.run((share) =>
+      set({ x: between(from.x, next.x, share), y: between(from.y, next.y, share), scale: between(from.scale, next.scale, share) }, isByHand),
+    );
+  }
+
+  /** The look at which everything is seen, no larger than it is drawn. */
+  function whole(least = LEAST) {
+    const { width, height } = room();
+    const scale = clamp(Math.min((width - 2 * MARGIN) / content.width, (height - 2 * MARGIN) / content.height, 1), least, 1);
+    const y = Math.max(MARGIN, (height - content.height * scale) / 2);
+    return { x: (width - content.width * scale) / 2, y, scale };
+  }
+
+  /** The part of the drawing that is seen, with a margin. */
+  function seen(margin = 0) {
+    const { width, height } = room();
+    const [left, top] = [(-look.x - margin) / look.scale, (-look.y - margin) / look.scale];
+    return { left, top, right: left + (width + 2 * margin) / look.scale, bottom: top + (height + 2 * margin) / look.scale };
+  }
+
+  /** The nearest look at which an area of the drawing is seen, as far as it has room. */
+  function lookAt({ x, y, width, height }) {
+    const { width: wide, height: high } = room();
+    const scale = look.scale < 0.45 ? 0.8 : look.scale;
+    const centred = { x: wide / 2 - (x + width / 2) * scale, y: high / 2 - (y + Math.min(height, 200) / 2) * scale, scale };
+    if (scale !== look.scale) return centred;
+    return {
+      x: nudge(look.x, x * scale, (x + width) * scale, wide),
+      y: nudge(look.y, y * scale, (y + height) * scale, high),
+      scale,
+    };
+  }
+
+  return {
+    set,
+    zoom,
+    pan,
+    glide,
+    seen,
+    whole,
+    get: () => look,
+    /** What is in the middle of the canvas, and the scale: the same in windows of any size. */
+    centre: () => ({ scale: look.scale, x: (room().width / 2 - look.x) / look.scale, y: (room().height / 2 - look.y) / look.scale }),
+    setCentre: ({ x, y, scale }) => set({ scale, x: room().width / 2 - x * scale, y: room().height / 2 - y * scale }, false),
+    room,
+    content: () => content,
+    setContent: (width, height) => (content = { width, height }),
+    /** What is shown first: everything, or its beginning where that would be too small to read. */
+    first: () => whole(READABLE),
+    restart: () => glide(whole(READABLE)),
+    fit: () => glide(whole()),
+    actual: () => zoomTo(1),
+    reveal: (area) => glide(lookAt(area)),
+    subscribe: (listener) => listeners.add(listener),
+  };
+
+  function zoomTo(scale) {
+    const { width, height } = room();
+    const ratio = scale / look.scale;
+    glide({ x: width / 2 - (width / 2 - look.x) * ratio, y: height / 2 - (height / 2 - look.y) * ratio, scale });
+  }
+}
+
+/** Where an axis' origin must be for a stretch to be within the room; its start where it is longer. */
+function nudge(origin, start, end, room) {
+  const margin = Math.min(MARGIN * 2, room / 6);
+  if (end - start > room - 2 * margin || start + origin < margin) {
+    return start + origin >= margin && start + origin < room / 2 ? origin : margin - start;
+  }
+  return end + origin > room - margin ? room - margin - end : origin;
+}
+
+const clamp = (value, least, most) => Math.max(least, Math.min(most, value));
+
+const round = (value) => Math.round(value * 1000) / 1000;

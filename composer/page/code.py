@@ -1,0 +1,101 @@
+"""The Python of a network, as its page shows it: generated for scopes, as it is written for operations."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Hashable
+from textwrap import dedent
+from typing import Any
+
+from torch import nn
+
+from composer.compile.emit import forward_code, is_chain
+from composer.dag.scope import Node, Operation, Scope
+from composer.registry import Entry
+
+Code = tuple[str, str]
+
+# A reader of a panel wants to see how it goes, not ten thousand lines of it.
+MAX_LINES = 300
+MAX_NODES = 1000
+
+# fx lets go of each value after its last use, which says nothing to readers.
+_RELEASE = re.compile(r";(?:  \w+ =(?: \w+ =)* None)$", re.MULTILINE)
+
+
+def scope_code(scope: Scope) -> Code:
+    """The generated forward of a scope; of a plain chain, what its nn.Sequential holds."""
+    if scope.path and is_chain(scope):
+        parts = (f"    ({name}): {_called(node)}" for name, node in scope.nodes.items() if node.content is not None)
+        return scope.block, _cut("\n".join(["nn.Sequential(", *parts, ")"]))
+    if len(scope.nodes) > MAX_NODES:
+        return scope.block, f"# a forward of {len(scope.nodes):,} calls: `print(model.code)` shows it"
+    return scope.block, _cut(_RELEASE.sub("", forward_code(scope).strip()))
+
+
+def scope_form(scope: Scope) -> Hashable:
+    """Equal for scopes with the same code."""
+    calls = tuple((name, node.inputs, _call(node)) for name, node in scope.nodes.items())
+    return scope.block, tuple(scope.inputs), calls, tuple(scope.outputs.items()), bool(scope.path)
+
+
+def _call(node: Node) -> Hashable:
+    if isinstance(node.content, Operation) and node.content.entry.form == "function":
+        return node.content.entry.name, repr(node.content.options)
+    return _called(node)
+
+
+def _called(node: Node) -> str:
+    """The class of a node's module."""
+    if isinstance(node.content, Scope):
+        return node.content.block
+    return node.content.entry.factory.__name__ if node.content is not None else ""
+
+
+def operation_code(entry: Entry, built: Any) -> Code | None:
+    """The source of an operation's forward, with its attention; of PyTorch's own layers, how they are made."""
+    if entry.form == "parameter":
+        return None
+    if entry.form == "function":
+        source = _source(entry.factory)
+        return None if source is None else (entry.factory.__module__, source)
+    if _is_own_of_torch(entry.factory):
+        return "PyTorch", _constructed(built)
+    methods = [getattr(entry.factory, name, None) for name in ("attention", "forward")]
+    sources = [source for method in methods if method is not None and (source := _source(method))]
+    return (entry.factory.__name__, "\n\n".join(sources)) if sources else ("", _constructed(built))
+
+
+def is_one_for_all(entry: Entry) -> bool:
+    """Whether all operations of an entry have the same code, whatever their options."""
+    return entry.form != "module" or not _is_own_of_torch(entry.factory)
+
+
+def _is_own_of_torch(factory: Any) -> bool:
+    return str(factory.forward.__module__).partition(".")[0] == "torch"
+
+
+def _constructed(module: nn.Module) -> str:
+    """A module as one would write it: `nn.Conv2d(64, 64, kernel_size=(3, 3), stride=(1, 1), bias=False)`."""
+    public = next(one for one in type(module).__mro__ if one.__module__.partition(".")[0] == "torch")
+    arguments = repr(module).removeprefix(type(module).__name__)
+    return _cut(f"nn.{public.__name__}{arguments}")
+
+
+def _source(function: Callable[..., Any]) -> str | None:
+    """The source of a function without its decorators; None where there is none to be read."""
+    try:
+        lines = dedent(inspect.getsource(inspect.unwrap(function))).splitlines()
+    except (OSError, TypeError):
+        return None
+    start = next((index for index, line in enumerate(lines) if line.startswith(("def ", "async def "))), 0)
+    return _cut("\n".join(lines[start:]))
+
+
+def _cut(code: str) -> str:
+    lines = code.splitlines()
+    if len(lines) <= MAX_LINES:
+        return code
+    first, last = lines[: MAX_LINES - 20], lines[-20:]
+    return "\n".join([*first, f"    # … {len(lines) - MAX_LINES:,} lines …", *last])

@@ -1,0 +1,65 @@
+"""The page of a difference: the network as it is after, a switch to how it was before, and every change marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from composer.dag.graph import Graph
+from composer.dag.sketch import Sketch
+from composer.difference import Difference
+from composer.difference.render import SIGNS, Told, told
+from composer.draw.picture import Wish
+from composer.page.data import Network, page_data
+from composer.page.render import static_picture, table, uncollected, write_page
+from composer.page.tables import Json
+
+
+def render_difference(difference: Difference, theme: str = "auto") -> str:
+    """The page of what differs between two networks."""
+    networks = _networks(difference)
+    with uncollected():
+        data = difference_data(difference, networks)
+        picture = replace(static_picture(networks[0], Wish()), name=data["name"])
+        return write_page(picture, data, theme, list(_without_script(told(difference))))
+
+
+def difference_data(difference: Difference, networks: list[Network] | None = None) -> Json:
+    """The data of its page: as that of any page, with `changes`, and the `totals` before and after."""
+    data = page_data(networks or _networks(difference))
+    data["name"] = f"{difference.before.spec.name} → {difference.after.spec.name}"
+    data["changes"] = [_change(one) for one in told(difference)]
+    data["totals"] = [[name, *numbers] for name, *numbers in difference.totals]
+    return data
+
+
+def _networks(difference: Difference) -> list[Network]:
+    """The network after first: it is what the page shows until its reader asks for the other."""
+    return [_network("composed", "after", difference.after), _network("base", "before", difference.before)]
+
+
+def _network(key: str, label: str, graph: Graph) -> Network:
+    return Network(key, f"{label}: {graph.spec.name}", Sketch.of(graph), graph)
+
+
+def _change(one: Told) -> Json:
+    """Changes of one sort, with their paths before and after: those that are there."""
+    return {
+        "kind": one.kind,
+        "nodes": one.nodes,
+        "operation": one.operation,
+        "what": one.what,
+        "parameters": one.parameters,
+        "macs": one.macs,
+        "before": [change.before for change in one.changes if change.before is not None],
+        "after": [change.after for change in one.changes if change.after is not None],
+    }
+
+
+def _without_script(changes: list[Told]) -> Iterator[str]:
+    yield "<h2>Changes</h2>"
+    rows = [
+        (SIGNS[one.kind][0], one.nodes, one.operation, len(one.changes), one.what, f"{one.parameters:+,}")
+        for one in changes
+    ]
+    yield table(("", "nodes", "operation", "×", "what", "parameters"), rows)

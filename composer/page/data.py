@@ -1,0 +1,184 @@
+"""Everything that the script of a page reads, as plain JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from composer.dag.graph import Graph
+from composer.dag.sketch import Sketch
+from composer.draw.build import build_view
+from composer.draw.picture import Picture, Wish, readable_depth
+from composer.draw.selection import selected
+from composer.draw.view import View, opened
+from composer.errors import Diagnostic
+from composer.page.facts import Costs, facts_of
+from composer.page.sources import Files
+from composer.page.tables import Json, Tables
+from composer.page.views import Shared
+from composer.summary.memory import Traces, Unknown, activation_memory
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Network:
+    """One of the networks on a page. `graph` is missing of one with mistakes; `seconds` are measured, by path."""
+
+    key: str
+    label: str
+    sketch: Sketch
+    graph: Graph | None = None
+    seconds: Mapping[str, float] | None = None
+
+    @cached_property
+    def view(self) -> View:
+        """What is drawn of it, everything open."""
+        return build_view(self.sketch)
+
+
+@dataclass
+class _Page:
+    """What the networks of a page share while they are written."""
+
+    files: Files
+    tables: Tables = field(default_factory=Tables)
+    shared: Shared = field(default_factory=Shared)
+    traces: Traces = field(default_factory=Traces)
+
+
+def networks_of(sketch: Sketch, graph: Graph | None, seconds: Mapping[str, float] | None = None) -> list[Network]:
+    """A network and, where rules changed it, the same without them."""
+    if graph is None or graph.plain is graph:
+        return [Network("composed", sketch.spec.name, sketch, graph, seconds)]
+    plain = Network("base", "without attention", Sketch.of(graph.plain), graph.plain)
+    return [Network("composed", "with attention", sketch, graph, seconds), plain]
+
+
+def page_data(networks: Sequence[Network], wish: Wish | None = None) -> Json:
+    """The data of a page: of several networks, the first is shown first.
+
+    Raises InputError for a selection that finds nothing.
+    """
+    wish, first = wish or Wish(), networks[0]
+    page = _Page(Files.of_spec(*(network.sketch.spec for network in networks)))
+    written, facts = [], dict[str, dict[str, Json]]()
+    for network in networks:
+        whole, found = facts_of(network.sketch, _costs(network, page), page.tables, page.files)
+        # Of further networks, only what differs from the first.
+        known = facts.get(first.key, {})
+        facts[network.key] = {path: one for path, one in found.items() if known.get(path) != one}
+        absent = {"absent": [path for path in known if path not in found]} if known else {}
+        written.append({**_network(network, whole, page), **absent})
+    return {
+        "version": VERSION,
+        "name": first.sketch.spec.name,
+        "direction": wish.direction,
+        "networks": written,
+        "open": list(_open(first, wish)),
+        "rules": written[0]["rules"],
+        "facts": facts,
+        "tables": page.tables.to_json(),
+        "problems": problems_of(first.sketch.problems, page.files),
+        "files": page.files.to_json(),
+        **page.shared.tables(),
+    }
+
+
+def failure_data(picture: Picture) -> Json:
+    """The data of a page of a text that makes no network: its problems, each a box, and where they are in it."""
+    files, shared = Files.of_problems(picture.problems), Shared()
+    (figure,) = picture.figures
+    problems = problems_of(picture.problems, files)
+    facts = {}
+    for box, problem in zip(figure.view.boxes, problems, strict=True):
+        problem["path"] = box.path
+        line = {"line": [problem["file"], problem["line"]]} if "file" in problem else {}
+        facts[box.path] = {"op": box.op, "kind": "missing", "parameters": 0, "macs": None, "state": "failed", **line}
+    whole: Json = {"parameters": 0, "macs": None, "takes": "", "gives": "", "facts": {}, "rules": []}
+    return {
+        "version": VERSION,
+        "name": picture.name,
+        "direction": picture.direction,
+        "networks": [{"key": "composed", "label": picture.name, "root": shared.view(figure.view), **whole}],
+        "open": [],
+        "rules": [],
+        "facts": {"composed": facts},
+        "tables": Tables().to_json(),
+        "problems": problems,
+        "files": files.to_json(),
+        **shared.tables(),
+    }
+
+
+def problems_of(problems: Sequence[Diagnostic], files: Files) -> list[Json]:
+    """Each problem as a terminal prints it, its path, and where it is written."""
+    found = []
+    for problem in problems:
+        line = files.line_at(problem.location)
+        place = {} if line is None else {"file": line[0], "line": line[1]}
+        found.append({"path": problem.path, "message": problem.message, "text": str(problem), **place})
+    return found
+
+
+def _costs(network: Network, page: _Page) -> Costs:
+    if network.graph is None:
+        return Costs(seconds=network.seconds)
+    try:
+        memory = activation_memory(network.graph.root, page.traces)
+    except Unknown:
+        memory = None
+    return Costs(network.graph.macs, memory, network.seconds)
+
+
+def _network(network: Network, whole: Json, page: _Page) -> Json:
+    view = network.view
+    return {
+        "key": network.key,
+        "label": network.label,
+        "root": page.shared.view(view),
+        "parameters": whole["parameters"],
+        "macs": whole["macs"],
+        "takes": ", ".join(view.inputs.values()),
+        "gives": ", ".join(edge.shape for edge in view.edges if edge.target.startswith("out:")),
+        "facts": whole,
+        "rules": list(_rules(network, page.files)),
+    }
+
+
+def _open(network: Network, wish: Wish) -> Iterator[str]:
+    """Paths of the containers that are open in the static picture; of a selection, it and what is around it too."""
+    view = network.view
+    shown = opened(view, wish.depth or readable_depth(view))
+    found = dict.fromkeys(box.path for box in shown.walk() if box.inner is not None)
+    if wish.select is not None:
+        wanted = {box.path for box in selected(network.sketch, view, wish.select) if box is not None}
+        found |= dict.fromkeys(box.path for box in view.walk() if _leads_to(box.path, wanted))
+    yield from found
+
+
+def _leads_to(path: str, wanted: set[str]) -> bool:
+    return any(one == path or one.startswith(f"{path}.") for one in wanted)
+
+
+def _rules(network: Network, files: Files) -> Iterator[Json]:
+    """Every rule of the spec, those too that put nothing in."""
+    added = network.graph.added if network.graph is not None else None
+    for number, (rule, origin) in enumerate(network.sketch.spec.rules):
+        line = files.line_of(origin)
+        found = {
+            "number": number + 1,
+            "use": rule.use or "",
+            "where": f"{rule.position} {rule.selector}",
+            "places": sum(count for box in network.view.boxes for at, _, count in box.holds if at == number),
+        }
+        if rule.where is not None:
+            found["condition"] = rule.where
+        if rule.start is not None:
+            found["start"] = rule.start
+        if line is not None:
+            found |= {"file": line[0], "line": line[1]}
+        if added is not None:
+            found |= {"parameters": added[number].parameters, "macs": added[number].macs}
+        yield found

@@ -1,0 +1,270 @@
+"""What a page knows of each node by its path: what it is, where it comes from, what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from composer.dag.infer import build
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.sketch import Sketch
+from composer.dag.unfinished import Missing
+from composer.docstring import link, sections
+from composer.page.code import is_one_for_all, operation_code, scope_code, scope_form
+from composer.page.sources import Files
+from composer.page.tables import Json, Tables
+from composer.registry import TENSOR_FACTS, Entry
+from composer.spec.document import Value
+from composer.spec.expression import is_dynamic
+from composer.spec.origin import Origin
+from composer.summary.columns import shape
+
+MAX_VALUE = 200
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Numbers by path of the operation: multiply-accumulates, bytes that are kept for the backward pass, seconds.
+
+    None where they are not known. `seconds` may name blocks too.
+    """
+
+    macs: Mapping[str, int] | None = None
+    memory: Mapping[str, int] | None = None
+    seconds: Mapping[str, float] | None = None
+
+
+@dataclass
+class _Sum:
+    """What the operations of a scope cost together, and how many of which there are."""
+
+    parameters: int = 0
+    macs: int = 0
+    memory: int = 0
+    seconds: float = 0.0
+    operations: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: _Sum) -> None:
+        self.parameters += other.parameters
+        self.macs += other.macs
+        self.memory += other.memory
+        self.seconds += other.seconds
+        self.operations.update(other.operations)
+
+
+def facts_of(sketch: Sketch, costs: Costs, tables: Tables, files: Files) -> tuple[Json, dict[str, Json]]:
+    """The facts of the whole network, and those of every node in it that computes something, by path."""
+    reader = _Reader(sketch, costs, tables, files)
+    total = reader.scope(sketch.root)
+    return reader.whole(sketch.root, total), reader.found
+
+
+@dataclass
+class _Reader:
+    sketch: Sketch
+    costs: Costs
+    tables: Tables
+    files: Files
+    found: dict[str, Json] = field(default_factory=dict)
+    written: dict[tuple[int, Any], Mapping[str, Value]] = field(default_factory=dict)
+
+    def scope(self, scope: Scope) -> _Sum:
+        """Notes everything in a scope; returns what it comes to."""
+        total = _Sum()
+        for node in scope.nodes.values():
+            if node.content is not None:
+                # A block stands before what it holds.
+                self.found[node.path] = {}
+                own = self.scope(node.content) if isinstance(node.content, Scope) else self.operation_sum(node)
+                self.found[node.path] = self.facts(scope, node, own)
+                total.add(own)
+        unfinished = self.sketch.unfinished.get(scope.path)
+        for name, missing in (unfinished.missing if unfinished else {}).items():
+            self.missing(scope, name, missing)
+        return total
+
+    def whole(self, root: Scope, total: _Sum) -> Json:
+        return {"op": root.block, "kind": "network", **self.block(root), **self.numbers("", total)}
+
+    def operation_sum(self, node: Node) -> _Sum:
+        assert isinstance(node.content, Operation)
+        macs, memory = (one.get(node.path, 0) if one else 0 for one in (self.costs.macs, self.costs.memory))
+        seconds = (self.costs.seconds or {}).get(node.path, 0.0)
+        return _Sum(node.content.num_parameters, macs, memory, seconds, Counter([node.op]))
+
+    def numbers(self, path: str, own: _Sum) -> Json:
+        measured = self.costs.seconds
+        return {
+            "parameters": own.parameters,
+            "macs": None if self.costs.macs is None else own.macs,
+            **({} if self.costs.memory is None else {"memory": own.memory}),
+            **({} if measured is None else {"seconds": measured.get(path, own.seconds)}),
+        }
+
+    def facts(self, scope: Scope, node: Node, own: _Sum) -> Json:
+        line, content = self.files.line_of(node.origin), node.content
+        found: Json = {"op": node.op, "kind": "block", **self.numbers(node.path, own)}
+        if line is not None:
+            found["line"] = line
+        if node.rule is not None:
+            found["rule"] = node.rule
+        if node.sites:
+            found["sites"] = node.sites
+        if isinstance(content, Operation):
+            taken = [("", scope.tensor(reference)) for reference in node.inputs]
+            return found | self.ends(taken, [("", node.tensor)]) | self.operation(node, content)
+        assert isinstance(content, Scope)
+        return found | self.block(content) | {"contents": self.contents(own)}
+
+    def ends(self, taken: Iterable[tuple[str, TensorSpec]], given: Iterable[tuple[str, TensorSpec]]) -> Json:
+        """Input and output tensors, each with its name where it has one."""
+        return {
+            side: [[name, self.tensor(tensor)] if name else self.tensor(tensor) for name, tensor in ends]
+            for side, ends in (("in", taken), ("out", given))
+        }
+
+    def tensor(self, tensor: TensorSpec) -> int:
+        return self.tables.tensors.number(tensor, lambda: [shape(tensor), tensor.layout])
+
+    def contents(self, own: _Sum) -> int:
+        counts = own.operations.most_common()
+        return self.tables.contents.number(tuple(counts), lambda: counts)
+
+    def block(self, scope: Scope) -> Json:
+        several = len(scope.inputs) > 1
+        taken = [(name if several else "", tensor) for name, tensor in scope.inputs.items()]
+        finished = scope.path not in self.sketch.unfinished
+        # What gives the outputs of others may not be there.
+        outputs = scope.outputs.items() if finished else ()
+        several = len(scope.outputs) > 1
+        given = [(name if several else "", scope.tensor(reference)) for name, reference in outputs]
+        found = self.ends(taken, given)
+        if finished:
+            found["code"] = self.tables.codes.number(scope_form(scope), lambda: scope_code(scope))
+        if scope.path and scope.block in self.sketch.spec.blocks:
+            defined = self.files.line_of(self.sketch.spec.body / "blocks" / scope.block)
+            found |= {"defined": defined} if defined else {}
+        return found
+
+    def operation(self, node: Node, operation: Operation) -> Json:
+        """What an operation is and holds: the same for all that are called with the same arguments."""
+        entry, tables = operation.entry, self.tables
+        mechanism = entry.category == "mechanism"
+        arguments = repr(sorted(operation.arguments.items()))
+        made: list[Any] = []
+
+        def built() -> Any:
+            if not made:
+                with torch.device("meta"), torch.no_grad():
+                    made.append(build(entry, operation.arguments))
+            return made[0]
+
+        if entry.name not in tables.operations:
+            tables.operations[entry.name] = _documentation(entry)
+        written = self.written_options(node, operation)
+        key = (entry.name, arguments, node.rule is None, tuple((name, repr(one.data)) for name, one in written.items()))
+        found: Json = {"kind": "attention" if mechanism else entry.kind}
+        if operation.arguments:
+            found["options"] = tables.options.number(key, lambda: _options(node, operation, written))
+        if entry.form != "function":
+            weights = tables.weights.number((entry.name, arguments), lambda: _weights(built()))
+            found |= {"weights": weights} if tables.weights.rows[weights] else {}
+        form = (entry.name, "" if is_one_for_all(entry) else arguments)
+        code = tables.codes.number(form, lambda: operation_code(entry, built()))
+        if tables.codes.rows[code] is not None:
+            found["code"] = code
+        return found
+
+    def written_options(self, node: Node, operation: Operation) -> Mapping[str, Value]:
+        """The options that the spec writes for a node, as they are written."""
+        helper = node.rule is not None and operation.entry.category != "mechanism"
+        key = (id(node.origin.document), (node.origin.path, operation.entry.name, helper))
+        if key not in self.written:
+            value: Value | None = node.origin.document.nearest(node.origin.path)
+            if node.rule is not None and value is not None:
+                value = None if helper else value.child("with")
+            found = value.data if value is not None and isinstance(value.data, dict) else {}
+            self.written[key] = {name: one for name, one in found.items() if name in operation.arguments}
+        return self.written[key]
+
+    def missing(self, scope: Scope, name: str, missing: Missing) -> None:
+        """A node that could not be made."""
+        path = f"{scope.path}.{name}" if scope.path else name
+        what = missing.spec.op or missing.spec.block or ""
+        line = self.files.line_of(self.origin(scope, name))
+        state = "failed" if missing.failed else "unreached"
+        found = {"op": what, "kind": "missing", "parameters": 0, "macs": None, "state": state}
+        self.found[path] = found | ({"line": line} if line is not None else {})
+        inner = self.sketch.unfinished.get(path)
+        if inner is not None:
+            self.scope(inner.scope)
+
+    def origin(self, scope: Scope, name: str) -> Origin:
+        """Where a node of a scope that is not finished is written; of copies, where the repeat is."""
+        body = self.sketch.spec.body
+        if not scope.path:
+            return body / "nodes" / name
+        if scope.block == "repeat":
+            outer, _, own = scope.path.rpartition(".")
+            around = self.sketch.unfinished.get(outer)
+            return self.origin(around.scope, own) if around else body
+        return body / "blocks" / scope.block / "nodes" / name
+
+
+def _documentation(entry: Entry) -> Json:
+    parts = sections(entry.doc)
+    found = {
+        "summary": entry.summary,
+        "mechanism": entry.category == "mechanism",
+        "kind": entry.kind,
+        "math": parts.get("Math"),
+        "source": parts.get("Source"),
+        "departs": parts.get("Departs"),
+        "link": link(parts.get("Source", "")),
+        "plugin": None if entry.plugin.name == "composer" else entry.plugin.name,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _options(node: Node, operation: Operation, written: Mapping[str, Value]) -> list[list[str]]:
+    """Name, value, whence it comes, and the expression that was written for it, if one was."""
+    rows = []
+    for name, value in operation.arguments.items():
+        known = written.get(name)
+        if known is not None:
+            dynamic = isinstance(known.data, str) and is_dynamic(known.data)
+            rows.append([name, _text(value), "given", *([known.data] if dynamic else [])])
+        else:
+            rows.append([name, _text(value), _whence(node, operation.entry, name, value)])
+    return rows
+
+
+def _whence(node: Node, entry: Entry, name: str, value: Any) -> str:
+    if name in TENSOR_FACTS or name == "in_channels":
+        return "place"
+    fields = {**entry.settings.model_fields, **entry.options.model_fields}
+    # What a rule does not say of a convolution's settings, the convolution that it replaces does.
+    settings = node.rule is not None and name in entry.settings.model_fields
+    return "place" if settings else "default" if name in fields and fields[name].default == value else "given"
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
+
+
+def _weights(built: Any) -> list[list[str]]:
+    if isinstance(built, nn.Parameter):
+        return [["", _lengths(built)]]
+    buffers = {name for name, _ in built.named_buffers()}
+    return [[key, _lengths(one), *(["buffer"] if key in buffers else [])] for key, one in built.state_dict().items()]
+
+
+def _lengths(tensor: torch.Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "scalar"

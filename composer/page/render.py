@@ -1,0 +1,125 @@
+"""The page of a network as one HTML file: a static picture first, which the script then takes over."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from composer.dag.graph import Graph
+from composer.dag.sketch import Sketch
+from composer.draw.chunks import in_chunks
+from composer.draw.describe import describe_count
+from composer.draw.picture import Picture, Wish, draw, readable_depth
+from composer.draw.svg import render_svg
+from composer.draw.text import visible
+from composer.draw.view import num_boxes, opened
+from composer.html import document
+from composer.page.data import Network, failure_data, networks_of, page_data
+from composer.page.tables import Json
+from composer.page.theme import page_style
+
+# A static picture of more boxes shows those that follow one another as one.
+MOST_STATIC = 2000
+
+_FOLDER = Path(__file__).parent
+
+
+def render_page(
+    sketch: Sketch,
+    graph: Graph | None = None,
+    wish: Wish | None = None,
+    theme: str = "auto",
+    seconds: Mapping[str, float] | None = None,
+) -> str:
+    """The page of a network, complete (with its graph) or as far as it goes. `seconds` are measured, by path.
+
+    Raises InputError for a selection that finds nothing.
+    """
+    wish, networks = wish or Wish(), networks_of(sketch, graph, seconds)
+    with uncollected():
+        return write_page(static_picture(networks[0], wish), page_data(networks, wish), theme)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without Python's search for circles: a page of 10,000 nodes makes a million values that are in none, and the
+    search takes half of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def static_picture(network: Network, wish: Wish) -> Picture:
+    """What stands on the page until its script runs: the network as far as it is open, and nothing beside it."""
+    wish, view = replace(wish, insets=False, select=None), network.view
+    if num_boxes(opened(view, wish.depth or readable_depth(view))) > MOST_STATIC:
+        # Nobody reads it, and a browser would take seconds before the script may start.
+        wish, view = replace(wish, depth=1), in_chunks(view, MOST_STATIC // 10)
+    return draw(network.sketch, wish, view)
+
+
+def render_failure(picture: Picture, theme: str = "auto") -> str:
+    """The page of a text of which nothing can be drawn: what is wrong with it, and where."""
+    return write_page(picture, failure_data(picture), theme)
+
+
+def write_page(picture: Picture, data: Json, theme: str = "auto", without_script: Sequence[str] = ()) -> str:
+    """A picture and the data of its page as HTML. `without_script` is markup for readers whose browser runs none."""
+    facts = " · ".join(_facts(picture))
+    body = "\n".join(
+        [
+            '<div id="page">',
+            f'<header id="head"><h1>{_words(picture.name)}</h1><p>{_words(facts)}</p></header>',
+            f'<main id="canvas" aria-label="The network">{render_svg(picture, theme, styled=False)}</main>',
+            "</div>",
+            f"<noscript>{''.join([*without_script, *_rules(data['rules'])])}</noscript>",
+        ]
+    )
+    styles = [page_style(theme), _read("client.css")]
+    return document(picture.name, body, styles=styles, scripts=[_read("client.js")], data=data)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A plain table; every cell is text."""
+    lines = [_row("th", heads), *(_row("td", row) for row in rows)]
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _facts(picture: Picture) -> Iterable[str]:
+    if picture.num_parameters:
+        yield f"{describe_count(picture.num_parameters)} parameters"
+    if picture.takes and picture.gives:
+        yield f"{picture.takes} → {picture.gives}"
+    if picture.problems:
+        yield f"{len(picture.problems)} {'mistake' if len(picture.problems) == 1 else 'mistakes'}"
+
+
+def _rules(rules: Sequence[Json]) -> Iterable[str]:
+    if rules:
+        yield "<h2>Attention</h2>"
+        rows = [(rule["number"], rule["use"], rule["where"], rule["places"]) for rule in rules]
+        yield table(("rule", "mechanism", "where", "places"), rows)
+
+
+def _row(cell: str, values: Sequence[Any]) -> str:
+    return f"<tr>{''.join(f'<{cell}>{_words(str(value))}</{cell}>' for value in values)}</tr>"
+
+
+def _words(text: str) -> str:
+    return escape(visible(text))
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8").strip()
+
+
+__all__ = ["Network", "render_failure", "render_page", "table", "write_page"]

@@ -1,0 +1,95 @@
+"""The YAML of a network: its files, and the lines that its nodes and rules come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from composer.errors import Diagnostic, Location, Source
+from composer.page.tables import Json
+from composer.spec import zoo
+from composer.spec.document import Value
+from composer.spec.load import Spec
+from composer.spec.origin import Origin
+
+# A file and a line in it: files from 0, lines from 1.
+Line = tuple[int, int]
+
+
+@dataclass
+class Files:
+    """Texts of specs by number. `spans` says, of what takes several lines, on which it ends: by file and first line."""
+
+    sources: list[Source] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    spans: dict[Line, int] = field(default_factory=dict)
+    known: dict[tuple[int, tuple[str | int, ...]], Line | None] = field(default_factory=dict)
+
+    @classmethod
+    def of_spec(cls, *specs: Spec) -> Files:
+        """The files of the specs, each once, from the one that was asked for to the one that writes the nodes."""
+        found = cls()
+        for spec in specs:
+            for file in spec.files:
+                found.add(file.origin.document.source, file.root)
+        return found
+
+    @classmethod
+    def of_problems(cls, problems: Iterable[Diagnostic]) -> Files:
+        """The files that the problems are in."""
+        found = cls()
+        for problem in problems:
+            if problem.location is not None:
+                found.add(problem.location.source)
+        return found
+
+    def add(self, source: Source, root: Path | None = None) -> None:
+        """Add a text; what is no text (a mapping from Python) is left out."""
+        if source.text and source not in self.sources:
+            self.sources.append(source)
+            self.names.append(_name(source, root))
+
+    def line_at(self, location: Location | None) -> Line | None:
+        """The file and line of a location; None where none of the files has it."""
+        if location is None or location.source not in self.sources:
+            return None
+        return self.sources.index(location.source), location.line
+
+    def line_of(self, origin: Origin) -> Line | None:
+        """The file and line on which something is written, by its key."""
+        key = (id(origin.document), origin.path)
+        if key not in self.known:
+            self.known[key] = found = self.line_at(origin.location(key=True))
+            if found is not None:
+                last = _last_line(origin.document.nearest(origin.path))
+                if last > found[1]:
+                    self.spans[found] = last
+        return self.known[key]
+
+    def to_json(self) -> list[Json]:
+        """Name, text and spans of each."""
+        return [
+            {
+                "name": name,
+                "text": source.text,
+                "spans": {str(line): last for (file, line), last in self.spans.items() if file == index},
+            }
+            for index, (source, name) in enumerate(zip(self.sources, self.names, strict=True))
+        ]
+
+
+def _name(source: Source, root: Path | None) -> str:
+    """A file's name without the folders above the spec's own tree, which are nobody's business."""
+    name = zoo.portable(os.path.abspath(source.name))
+    if not os.path.isabs(name):
+        return name
+    path = Path(name)
+    return path.relative_to(root).as_posix() if root is not None and path.is_relative_to(root) else path.name
+
+
+def _last_line(value: Value) -> int:
+    children = value.data.values() if isinstance(value.data, dict) else value.data
+    last = max(map(_last_line, children), default=0) if isinstance(value.data, dict | list) else 0
+    return max(last, value.location.line if value.location is not None else 0)
