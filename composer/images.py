@@ -70,10 +70,8 @@ def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor
     (x - mean) / std. Returns c h w.
     """
     channels, height, width = shape
-    scale = max(int(height / spec.crop) / image.height, int(width / spec.crop) / image.width)
-    size = (max(width, int(image.width * scale + 1e-6)), max(height, int(image.height * scale + 1e-6)))
+    size, (left, top) = frame(image, spec, shape)
     image = image.resize(size, _FILTERS[spec.interpolation])
-    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
     image = image.crop((left, top, left + width, top + height))
     pixels = np.array(image, dtype=np.float32).reshape(height, width, channels) / np.float32(255)
     tensor = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
@@ -81,3 +79,11 @@ def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor
         if values is not None:
             tensor = operation(tensor, torch.tensor(values).view(-1, 1, 1))
     return tensor
+
+
+def frame(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What `prepare` makes of an image's size: width and height it is scaled to, left and top of the part it keeps."""
+    _, height, width = shape
+    scale = max(int(height / spec.crop) / image.height, int(width / spec.crop) / image.width)
+    size = (max(width, int(image.width * scale + 1e-6)), max(height, int(image.height * scale + 1e-6)))
+    return size, (round((size[0] - width) / 2), round((size[1] - height) / 2))

@@ -1,0 +1,115 @@
+"""Grad-CAM, the class's own map, beside those of attention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from composer.errors import Diagnostic, InputError, did_you_mean
+from composer.look.class_activation import grad_cam
+from composer.look.forms import ElementMaps, Form, SpatialMaps, TokenMaps
+from composer.look.gather import Gathered
+from composer.look.plates import Plate, Section, Table
+from composer.look.tokens import class_map, over_photo
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# As many as stand beside photograph and Grad-CAM in two rows.
+MAPS = 10
+
+
+@dataclass(frozen=True)
+class ClassWish:
+    """A class: its index, its name if it has one, and its probability for each image."""
+
+    index: int
+    name: str | None
+
+    def __str__(self) -> str:
+        return f"class {self.index}" + (f", {self.name}" if self.name else "")
+
+
+def choose_class(asked: str | None, gathered: Gathered, names: Sequence[str] | None) -> ClassWish | None:
+    """The class that was asked for by number or name, or the likeliest for the first image.
+
+    None where the network gives no logits and nobody asked. Raises InputError.
+    """
+    logits = gathered.logits
+    if logits is None:
+        if asked is not None:
+            text = f"`{gathered.model.spec.name}` ends in no vector of logits, so it has no classes"
+            raise InputError(Diagnostic("class", text, help=("leave out --class",)))
+        return None
+    count = logits.shape[1]
+    known = names if names is not None and len(names) == count else None
+    index = int(logits[0].argmax()) if asked is None else _index(asked, count, known)
+    return ClassWish(index, known[index] if known else None)
+
+
+def _index(asked: str, count: int, names: Sequence[str] | None) -> int:
+    if asked.isdecimal() and int(asked) < count:
+        return int(asked)
+    if names is not None and asked in names:
+        return names.index(asked)
+    text = f"there is no class `{asked}`"
+    label = f"a number from 0 to {count - 1}" + (", or a name" if names else "")
+    help = did_you_mean(asked, names) if names else ("the network has no class names",) * (not asked.isdecimal())
+    raise InputError(Diagnostic("class", text, label=label, help=tuple(help)))
+
+
+def class_section(gathered: Gathered, wish: ClassWish | None) -> Section | None:
+    """Grad-CAM at the last feature map, beside the last maps of attention; None for networks without either end."""
+    path = next((level.path for level in reversed(gathered.model.graph.levels)), None)
+    if wish is None or path is None or gathered.logits is None:
+        return None
+    maps = [
+        grad_cam(gathered.model, image[None], path, wish.index if wish else None).cpu() for image in gathered.inputs
+    ]
+    probabilities = gathered.logits.softmax(1)
+    rows = tuple(
+        (name, str(wish), f"{100 * float(row[wish.index]):.2f} %", str(int(row.argmax())))
+        for name, row in zip(gathered.names, probabilities, strict=True)
+    )
+    return Section(
+        "Grad-CAM",
+        f"Where {path} speaks for {wish} (Selvaraju et al. 2017): a map of that class, not of attention, to compare "
+        "attention with.",
+        [
+            Plate(
+                f"grad-cam-{number + 1}",
+                f"{photo.name}: {wish}",
+                f"Grad-CAM at {path}, then the maps of attention nearest to it. Each map has its own range of colours.",
+                f"Grad-CAM of {wish} over the photograph {photo.name}, beside maps of attention.",
+                partial(_beside, gathered, number, maps[number]),
+            )
+            for number, photo in enumerate(gathered.photos)
+        ],
+        Table(("image", "class", "probability", "likeliest"), rows, ("probability", "likeliest")),
+    )
+
+
+def _beside(gathered: Gathered, number: int, map_of_class: Tensor) -> Figure:
+    found = {}
+    for one in gathered.seen:
+        # Of a site with several, the last: CBAM's spatial half rather than the product of both.
+        if (values := attention_map(one.form, number)) is not None:
+            found[one.form.site.path] = values
+    return over_photo(gathered.photos[number], [("Grad-CAM", map_of_class), *list(found.items())[-MAPS:]])
+
+
+def attention_map(form: Form, image: int) -> Tensor | None:
+    """The one map that says most of an attention, h w; None where it has no positions."""
+    if isinstance(form, SpatialMaps):
+        return form.values[image]
+    if isinstance(form, ElementMaps):
+        return form.values[image].mean(0)
+    if isinstance(form, TokenMaps) and form.keys is not None and form.keys == form.site.grid:
+        # Without a class token: what all positions look at.
+        patches = form.values[image, :, form.prefix :, form.prefix :]
+        return class_map(form, image) if form.prefix else patches.mean((0, 1)).unflatten(0, form.keys)
+    return None

@@ -1,0 +1,168 @@
+"""Spatial maps, over the photograph they were computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from composer.look.canvas import SEQUENTIAL, label, panels, picture, rows_of, scale
+from composer.look.forms import ElementMaps, SpatialMaps
+from composer.look.gather import Gathered
+from composer.look.photograph import Photo, overlay
+from composer.look.plates import Finding, Plate, Section, Table
+from composer.look.variation import STILL, variation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS = 6
+# Of an element map, the channels that vary most over the photograph.
+CHANNELS = 4
+SITES_A_PLATE = 6
+
+
+def spatial_section(gathered: Gathered, mechanism: str) -> Section | None:
+    """The spatial maps of one mechanism."""
+    found = [one for one in gathered.of(SpatialMaps) if one.site.mechanism == mechanism]
+    if not found:
+        return None
+    part = found[0].part
+    plates = [
+        Plate(
+            f"{mechanism}-maps-{number + 1}",
+            f"Maps over {photo.name}",
+            "Maps of all sites, in the order they run, bilinearly enlarged to the photograph. Each has its own range "
+            "of colours, below it.",
+            f"{len(found)} maps over the photograph {photo.name}; the table says where each is highest.",
+            partial(_maps, found, photo, number),
+        )
+        for number, photo in enumerate(gathered.photos)
+    ]
+    return Section(
+        f"{mechanism}: spatial maps" + (f", its {part} part" if part else ""),
+        "The number by which every channel of a position is multiplied"
+        + ("" if len(gathered.names) == 1 else "; the table is of the first image")
+        + f". A map whose deviation over positions is below {STILL:.0%} of its size is called flat.",
+        plates,
+        _table(found, gathered.photos[0]),
+        [
+            Finding(one.site.path, "its map is flat", f"it differs by {_flatness(one.values[0]):.2%}", True)
+            for one in found
+            if _flatness(one.values[0]) < STILL and one.values[0].numel() > 1
+        ],
+    )
+
+
+def _flatness(values: Tensor) -> float:
+    """How much a map differs between its positions, as a share of its size."""
+    return variation(values.flatten()[:, None])
+
+
+def peak(values: Tensor, photo: Photo) -> tuple[int, int]:
+    """Row and column of the photograph at the middle of a map's largest number, h w."""
+    row, column = divmod(int(values.argmax()), values.shape[1])
+    height, width = photo.size
+    return int((row + 0.5) * height / values.shape[0]), int((column + 0.5) * width / values.shape[1])
+
+
+def _table(found: Sequence[SpatialMaps], photo: Photo) -> Table:
+    heads = ("site", "map", "mean", "from", "to", "differs by", "highest at")
+    rows = []
+    for one in found:
+        values = one.values[0]
+        height, width = photo.size
+        row, column = peak(values, photo)
+        numbers = (f"{number:.3f}" for number in (values.mean(), values.min(), values.max()))
+        size = "×".join(map(str, values.shape))
+        place = f"{row / height:.0%} down, {column / width:.0%} across"
+        rows.append((one.site.path, size, *numbers, f"{_flatness(values):.1%}", place))
+    return Table(heads, tuple(rows), heads[2:6])
+
+
+def _maps(found: Sequence[SpatialMaps], photo: Photo, number: int) -> Figure:
+    columns = min(COLUMNS, len(found) + 1)
+    made, grid = panels(rows_of([photo, *found], columns), columns, aspect=photo.size[0] / photo.size[1])
+    places = iter([place for line in grid for place in line])
+    picture(next(places), photo.pixels, label(photo.name, 26))
+    for one in found:
+        laid(next(places), photo, one.values[number], one.site.path)
+    for place in places:
+        place.remove()
+    return made
+
+
+def laid(
+    place: Axes, photo: Photo, values: Tensor, title: str, *, low: float | None = None, high: float | None = None
+) -> None:
+    """A map over a photograph in axes, with its range below: its own, or the one that is given."""
+    low = float(values.min()) if low is None else low
+    high = float(values.max()) if high is None else high
+    picture(place, overlay(photo, values, low, high, SEQUENTIAL), label(title, 26))
+    scale(place, low, high)
+
+
+def elements_section(gathered: Gathered, mechanism: str) -> Section | None:
+    """Maps with a number for each element: their means over channels, and the channels that vary most."""
+    halves = {one.site.path for one in gathered.of(SpatialMaps) if one.part}
+    found = [
+        one for one in gathered.of(ElementMaps) if one.site.mechanism == mechanism and one.site.path not in halves
+    ]
+    if not found:
+        return None
+    parts = [found[start : start + SITES_A_PLATE] for start in range(0, len(found), SITES_A_PLATE)]
+    plates = [
+        Plate(
+            f"{mechanism}-elements-{number + 1}" + (f"-{count + 1}" if len(parts) > 1 else ""),
+            f"Maps over {photo.name}" + (f", part {count + 1} of {len(parts)}" if len(parts) > 1 else ""),
+            f"A row for each site: the mean over channels, then the {CHANNELS} channels whose numbers vary most over "
+            "positions. Each map has its own range of colours.",
+            f"Maps of {len(part)} sites over the photograph {photo.name}.",
+            partial(_elements, part, photo, number),
+        )
+        for number, photo in enumerate(gathered.photos)
+        for count, part in enumerate(parts)
+    ]
+    return Section(
+        f"{mechanism}: a number for each element",
+        "Every position of every channel is multiplied by a number of its own"
+        + ("." if len(gathered.names) == 1 else "; the table is of the first image."),
+        plates,
+        _elements_table(found),
+    )
+
+
+def most_varying(values: Tensor, count: int) -> list[int]:
+    """The channels of c h w whose numbers vary most over positions, most first."""
+    order: list[int] = values.flatten(1).var(1, correction=0).argsort(descending=True, stable=True)[:count].tolist()
+    return order
+
+
+def _elements(found: Sequence[ElementMaps], photo: Photo, number: int) -> Figure:
+    made, grid = panels(len(found), 2 + CHANNELS, aspect=photo.size[0] / photo.size[1])
+    for one, line in zip(found, grid, strict=True):
+        values = one.values[number]
+        picture(line[0], photo.pixels, label(one.site.path, 26))
+        laid(line[1], photo, values.mean(0), "mean over channels")
+        channels = most_varying(values, CHANNELS)
+        for channel, place in zip(channels, line[2:], strict=False):
+            laid(place, photo, values[channel], f"channel {channel}")
+        for place in line[2 + len(channels) :]:
+            place.remove()
+    return made
+
+
+def _elements_table(found: Sequence[ElementMaps]) -> Table:
+    heads = ("site", "channels", "map", "mean", "from", "to", "varies over positions", "over channels")
+    rows = []
+    for one in found:
+        values = one.values[0]
+        numbers = (f"{number:.3f}" for number in (values.mean(), values.min(), values.max()))
+        positions, channels = values.flatten(1).std(1, correction=0).mean(), values.mean((1, 2)).std(correction=0)
+        size = "×".join(map(str, values.shape[1:]))
+        shares = (f"{positions / values.abs().mean():.1%}", f"{channels / values.abs().mean():.1%}")
+        rows.append((one.site.path, str(len(values)), size, *numbers, *shares))
+    return Table(heads, tuple(rows), heads[1:])
