@@ -93,14 +93,13 @@ def _bars(found: Sequence[Branches]) -> Figure:
         having = [(index, *shares(one)) for index, one in enumerate(found) if one.values.shape[1] > number]
         height = [index + (number - (most - 1) / 2) * thick for index, _, _ in having]
         mean, spread = ([float(values[number]) for values in column] for column in list(zip(*having, strict=True))[1:])
-        bars = {"color": COLOURS[number % len(COLOURS)], "label": f"branch {number + 1}"}
-        whiskers = {"elinewidth": 0.6, "ecolor": "#333333"}
         # A share is no less than 0.
-        below = np.minimum(spread, mean)
-        place.barh(height, mean, thick, xerr=(below, spread), error_kw=whiskers, **bars)
+        whiskers = (np.minimum(spread, mean), spread)
+        colour, style = COLOURS[number % len(COLOURS)], {"elinewidth": 0.6, "ecolor": "#333333"}
+        place.barh(height, mean, thick, xerr=whiskers, color=colour, label=f"branch {number + 1}", error_kw=style)
     place.set_yticks(range(len(found)), [label(one.site.path, 34) for one in found])
     place.set_ylim(len(found) - 0.4, -0.6)
-    place.set_xlim(0, 1)
+    place.set_xlim(0, min(1, 1.1 * max(float((mean + spread).max()) for mean, spread in map(shares, found))))
     place.set_xlabel("share")
     place.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(most, 6))
     return made

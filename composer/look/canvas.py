@@ -92,7 +92,10 @@ def panels(
     high = side * aspect
     made = figure(top + rows * high + (rows - 1) * down + bottom, left + columns * side + (columns - 1) * across + 0.05)
     grid = [
-        [axes(made, left + column * (side + across), top + row * (high + down), side, high) for column in range(columns)]
+        [
+            axes(made, left + column * (side + across), top + row * (high + down), side, high)
+            for column in range(columns)
+        ]
         for row in range(rows)
     ]
     return made, grid
@@ -114,7 +117,15 @@ def scale(place: Axes, low: float, high: float, colours: str = SEQUENTIAL) -> No
     bar.imshow(np.linspace(0, 1, 128)[None], aspect="auto", cmap=colours)
     bar.set_axis_off()
     for x, text, side in ((0, low, "left"), (1, high, "right")):
-        place.text(x, -0.1, f"{text:.3g}", fontsize=5, ha=side, va="top", transform=place.transAxes)
+        place.text(
+            x,
+            -0.1,
+            f"{text:.3g}",
+            fontsize=4.5 if place.bbox.width < 130 else 5,
+            ha=side,
+            va="top",
+            transform=place.transAxes,
+        )
 
 
 def png(made: Figure) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -193,7 +193,7 @@ def _heatmap(found: Sequence[GateFacts]) -> Figure:
     return made
 
 
-def _stretched(one: GateFacts) -> np.ndarray:  # type: ignore[type-arg]
+def _stretched(one: GateFacts) -> np.ndarray[Any, Any]:
     ordered = one.gates.values.mean(0).sort().values.numpy()
     index = (np.arange(STRETCH) * len(ordered)) // STRETCH
     return ordered[index]
@@ -242,4 +242,3 @@ def _listening(found: Sequence[GateFacts]) -> Figure:
     place.set_xlabel("change between inputs, as a share of its size")
     place.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=TINY)
     return made
-

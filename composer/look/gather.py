@@ -77,11 +77,8 @@ def gather(model: ComposedModule, images: Images) -> Gathered:
     twin = _copy(model)
     names, photos, batches = _prepare(twin, images)
     found = _Collection(twin)
-    logits, kept = [], []
-    for batch in batches:
-        logits.append(found.run(batch))
-        kept.append(batch[: max(0, SHOWN - sum(map(len, kept)))])
-    shown = torch.cat(kept)
+    logits = [found.run(batch) for batch in batches]
+    shown = torch.cat(batches)[:SHOWN]
     found.run(_altered(shown[0]), altered=True)
     whole = None if any(one is None for one in logits) else torch.cat([one for one in logits if one is not None])
     return Gathered(twin, names, photos, shown, whole, tuple(found.seen()))
@@ -108,9 +105,11 @@ def _prepare(model: ComposedModule, images: Images) -> tuple[tuple[str, ...], tu
             found, asked = ("×".join(map(str, one)) for one in (batch.shape, ("b", *shape)))
             raise InputError(Diagnostic("input", f"the images are {found}", label=asked))
         names = tuple(f"image {number}" for number in range(1, len(batch) + 1))
-        return names, tuple(undo(*one, spec) for one in zip(names, batch[:SHOWN], strict=False)), [
-            *batch.split(BATCH_SIZE)
-        ]
+        return (
+            names,
+            tuple(undo(*one, spec) for one in zip(names, batch[:SHOWN], strict=False)),
+            [*batch.split(BATCH_SIZE)],
+        )
     paths = find_images(map(Path, [images] if isinstance(images, str | Path) else images))
     if not paths:
         raise InputError(Diagnostic("image", "there is nothing to look at", label="at least one image"))
@@ -196,7 +195,9 @@ def _numbers(value: Any) -> Tensor:
 
 def _parts(model: nn.Module, sites: Mapping[str, Site]) -> dict[tuple[str, str], nn.Module]:
     """Mechanisms directly inside one of the sites, such as CBAM's halves."""
-    kinds = {entry.factory: entry.kind for entry in registry.entries("mechanism") if hasattr(entry.factory, "attention")}
+    kinds = {
+        entry.factory: entry.kind for entry in registry.entries("mechanism") if hasattr(entry.factory, "attention")
+    }
     found: dict[tuple[str, str], nn.Module] = {}
     for path in sites:
         for child in model.get_submodule(path).children():

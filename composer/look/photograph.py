@@ -18,7 +18,7 @@ from composer.spec.model import InputSpec
 # Longer side of what is kept of a photograph, in pixels.
 LARGEST = 512
 # How dark a map's colour becomes where the photograph is black.
-DARKEST = 0.4
+DARKEST = 0.45
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def crop(path: Path, image: Image.Image, spec: InputSpec, shape: tuple[int, int,
     scale = min(max(LARGEST, longest), max(box[2] - box[0], box[3] - box[1], longest)) / longest
     size = (round(shape[2] * scale), round(shape[1] * scale))
     shown = image.convert("RGB").resize(size, Image.Resampling.BICUBIC, box=box)
-    return Photo(path.name, np.asarray(shown, dtype=np.float32) / 255)
+    return Photo(path.name, np.asarray(shown, dtype=np.float32) / np.float32(255))
 
 
 def undo(name: str, tensor: Tensor, spec: InputSpec) -> Photo:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from composer.look.canvas import COLOURS, WIDTH, axes, figure, label, panels, rows_of
+from composer.look.canvas import COLOURS, axes, figure, label, panels, rows_of
 from composer.look.forms import Routing
 from composer.look.gather import Gathered, Seen
 from composer.look.plates import Finding, Plate, Section, Table
@@ -51,7 +51,11 @@ def routing_section(gathered: Gathered, mechanism: str) -> Section | None:
             *([_temperature_plate(gathered, tempered, mechanism)] if tempered else []),
         ],
         _table(gathered, mine, found),
-        [finding for one, seen in zip(found, mine, strict=True) for finding in _findings(one, seen)],
+        [
+            finding
+            for one, seen in zip(found, mine, strict=True)
+            for finding in _findings(one, seen, temperature_of(gathered, one))
+        ],
     )
 
 
@@ -96,15 +100,17 @@ def _table(gathered: Gathered, mine: Sequence[Seen], found: Sequence[Routing]) -
     return Table(heads, tuple(rows), heads[2:-1])
 
 
-def _findings(one: Routing, seen: Seen) -> list[Finding]:
+def _findings(one: Routing, seen: Seen, temperature: float | None) -> list[Finding]:
     path, found = one.site.path, []
     if verdict(seen) == "ignores its input" and seen.everything is not None:
-        detail = f"they change by {variation(seen.everything):.2%}"
+        at = "" if temperature is None else f" at temperature {temperature:g}"
+        detail = f"they change by {variation(seen.everything):.2%}{at}"
         found.append(Finding(path, "its weights ignore its input", detail, True))
     if one.values.shape[1] < 2 or (one.values < 0).any():
         return found
     if (spread := entropy(one.values)) > EVEN:
-        found.append(Finding(path, "its experts share evenly", f"entropy {spread:.4f} of 1", True))
+        at = "" if temperature is None else f" at temperature {temperature:g}"
+        found.append(Finding(path, "its experts share evenly", f"entropy {spread:.4f} of 1{at}", True))
     mean = one.values.mean(0)
     for expert in (mean / mean.sum().clamp(min=1e-12) < UNUSED).nonzero().flatten().tolist():
         detail = f"its mean weight is {mean[expert]:.4f}"

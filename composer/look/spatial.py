@@ -108,9 +108,7 @@ def laid(
 def elements_section(gathered: Gathered, mechanism: str) -> Section | None:
     """Maps with a number for each element: their means over channels, and the channels that vary most."""
     halves = {one.site.path for one in gathered.of(SpatialMaps) if one.part}
-    found = [
-        one for one in gathered.of(ElementMaps) if one.site.mechanism == mechanism and one.site.path not in halves
-    ]
+    found = [one for one in gathered.of(ElementMaps) if one.site.mechanism == mechanism and one.site.path not in halves]
     if not found:
         return None
     parts = [found[start : start + SITES_A_PLATE] for start in range(0, len(found), SITES_A_PLATE)]

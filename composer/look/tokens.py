@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from composer.errors import Diagnostic, InputError
 from composer.look.canvas import COLOURS, SEQUENTIAL, label, panels, picture, rows_of, scale
 from composer.look.forms import TokenMaps, WindowMaps
 from composer.look.gather import Gathered
@@ -48,7 +49,12 @@ class Chosen:
 def choose(gathered: Gathered, patch: Patch | None) -> Chosen | None:
     """The patch that was asked for, or the one at the centre; None without a grid. Raises InputError."""
     grid = finest(_all(gathered))
-    return None if grid is None else Chosen(check_patch(patch, grid), grid)
+    if grid is not None:
+        return Chosen(check_patch(patch, grid), grid)
+    if patch is not None:
+        text = f"`{gathered.model.spec.name}` has no attention between positions, so no patch looks anywhere"
+        raise InputError(Diagnostic("patch", text, help=("leave out the patch",)))
+    return None
 
 
 def _all(gathered: Gathered) -> list[Looks]:
@@ -88,7 +94,9 @@ def _table(found: Sequence[Looks]) -> Table:
 
 
 def _head_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks], chosen: Chosen | None) -> list[Plate]:
-    mapped = [one for one in found if chosen is not None and looks_from(one, 0, chosen.within(one.site.grid)) is not None]
+    mapped = [
+        one for one in found if chosen is not None and looks_from(one, 0, chosen.within(one.site.grid)) is not None
+    ]
     rest = [one for one in found if one not in mapped and isinstance(one, TokenMaps)]
     plates = []
     parts = [mapped[start : start + SITES_A_PLATE] for start in range(0, len(mapped), SITES_A_PLATE)]
@@ -121,7 +129,7 @@ def _head_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks], cho
 
 def _heads(found: Sequence[Looks], photo: Photo, number: int, chosen: Chosen) -> Figure:
     shown = min(HEADS, max(one.values.shape[1] for one in found))
-    made, grid = panels(len(found), 2 + shown, aspect=photo.size[0] / photo.size[1], gap=(0.05, 0.22), widest=1.2)
+    made, grid = panels(len(found), 2 + shown, aspect=photo.size[0] / photo.size[1], gap=(0.05, 0.3), widest=1.2)
     for one, line in zip(found, grid, strict=True):
         patch = chosen.within(one.site.grid)
         maps = looks_from(one, number, patch)
