@@ -13,7 +13,7 @@ from composer.look.canvas import COLOURS, WIDTH, axes, figure, label
 from composer.look.forms import Branches
 from composer.look.gather import Gathered, Seen
 from composer.look.plates import Finding, Plate, Section, Table
-from composer.look.variation import compared, variation, verdict
+from composer.look.variation import judged, variation, verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,7 @@ def branches_section(gathered: Gathered, mechanism: str) -> Section | None:
     return Section(
         f"{mechanism}: branches",
         "The share that each branch has of a channel, mean over channels and images. Whether shares listen to their "
-        f"input is {compared(gathered)}.",
+        f"input is {judged(gathered)}.",
         [
             Plate(
                 f"{mechanism}-branches",

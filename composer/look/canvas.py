@@ -21,6 +21,8 @@ SMALL, TINY = 7, 6
 SEQUENTIAL, FIELD = "viridis", "magma"
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 GREY = "#777777"
+# Axes of fewer pixels have no room for three digits at both ends.
+NARROW = 130
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -116,12 +118,13 @@ def scale(place: Axes, low: float, high: float, colours: str = SEQUENTIAL) -> No
     bar = place.inset_axes((0, -0.075, 1, 0.045))
     bar.imshow(np.linspace(0, 1, 128)[None], aspect="auto", cmap=colours)
     bar.set_axis_off()
+    digits = 2 if place.bbox.width < NARROW else 3
     for x, text, side in ((0, low, "left"), (1, high, "right")):
         place.text(
             x,
             -0.1,
-            f"{text:.3g}",
-            fontsize=4.5 if place.bbox.width < 130 else 5,
+            f"{text:.{digits}g}",
+            fontsize=4.5 if place.bbox.width < NARROW else 5,
             ha=side,
             va="top",
             transform=place.transAxes,

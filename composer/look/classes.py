@@ -14,6 +14,7 @@ from composer.look.class_activation import grad_cam
 from composer.look.forms import ElementMaps, Form, SpatialMaps, TokenMaps
 from composer.look.gather import Gathered
 from composer.look.plates import Plate, Section, Table
+from composer.look.sites import last_map
 from composer.look.tokens import class_map, over_photo
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _index(asked: str, count: int, names: Sequence[str] | None) -> int:
 
 def class_section(gathered: Gathered, wish: ClassWish | None) -> Section | None:
     """Grad-CAM at the last feature map, beside the last maps of attention; None for networks without either end."""
-    path = next((level.path for level in reversed(gathered.model.graph.levels)), None)
+    path = last_map(gathered.model.graph)
     if wish is None or path is None or gathered.logits is None:
         return None
     maps = [

@@ -15,6 +15,7 @@ from composer.errors import Diagnostic, InputError, did_you_mean
 from composer.look.canvas import FIELD, label, panels, picture, scale
 from composer.look.plates import Finding, Plate, Section, Table
 from composer.look.receptive import effective_receptive_field, share_of_area
+from composer.look.sites import last_map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +37,8 @@ class Field:
 def check_nodes(model: ComposedModule, asked: Sequence[str]) -> list[str]:
     """Paths of nodes with a feature map: those that were asked for, or the last level. Raises InputError."""
     if not asked:
-        return [level.path for level in model.graph.levels[-1:]]
+        last = last_map(model.graph)
+        return [] if last is None else [last]
     nodes = {place.node.path: place.node for place in model.graph.places}
     problems = []
     for path in asked:

@@ -94,6 +94,8 @@ Form = Gates | SpatialMaps | ElementMaps | Branches | Routing | TokenMaps | Wind
 
 def read(site: Site, value: Tensor, part: str = "") -> Form:
     """The form of a value with the images first; Other for one that fits none, or is not finite."""
+    if not value.numel():
+        return Other(site, part, value, "is empty")
     if not value.isfinite().all():
         return Other(site, part, value, "holds values that are not finite")
     axes, lengths = value.ndim, tuple(value.shape)

@@ -13,7 +13,7 @@ from composer.look.canvas import COLOURS, GREY, SEQUENTIAL, TINY, WIDTH, axes, f
 from composer.look.forms import Gates
 from composer.look.gather import Gathered, Seen
 from composer.look.plates import Finding, Plate, Section, Table
-from composer.look.variation import STILL, Verdict, compared, variation, verdict
+from composer.look.variation import STILL, Verdict, judged, variation, verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,12 +80,12 @@ def gates_section(gathered: Gathered, mechanism: str) -> Section | None:
     if not found:
         return None
     part = found[0].gates.part
-    title = f"{mechanism}: channel gates" + (f", its {part} part" if part else "")
+    title = f"{mechanism}: channel gates" + (f" ({part} half)" if part else "")
     return Section(
         title,
         f"Gates are means over {_images(gathered)} unless said otherwise. A gate is saturated below {CLOSED} or above "
         f"{OPEN}" + (" of what is added to 1" if found[0].gates.offset else "") + f". Whether it listens to its input "
-        f"is {compared(gathered)}.",
+        f"is {judged(gathered)}.",
         _plates(found, mechanism),
         _table(found),
         [finding for one in found for finding in _findings(one)],
@@ -202,7 +202,7 @@ def _stretched(one: GateFacts) -> np.ndarray[Any, Any]:
 def _histograms(found: Sequence[GateFacts]) -> Figure:
     low, high = _range(found)
     rows = rows_of(found, COLUMNS)
-    made, grid = panels(rows, COLUMNS, aspect=0.55, gap=(0.14, 0.45), left=0.1, top=0.3, bottom=0.2)
+    made, grid = panels(rows, COLUMNS, aspect=0.55, gap=(0.2, 0.45), left=0.1, top=0.3, bottom=0.2)
     places = [place for line in grid for place in line]
     for one, place in zip(found, places, strict=False):
         counts, edges = np.histogram(one.gates.values.flatten().numpy(), bins=BINS, range=(low, high))
@@ -213,7 +213,8 @@ def _histograms(found: Sequence[GateFacts]) -> Figure:
         saturated = "" if one.saturated is None else f"\n{_share(one.saturated)} saturated"
         place.set_title(f"{label(one.gates.site.path, 26)}{saturated}", fontsize=5.5, pad=2)
         place.set_xlim(low, high)
-        place.set_xticks([low, (low + high) / 2, high])
+        ends = (low, (low + high) / 2, high)
+        place.set_xticks(ends, [f"{end:.3g}" for end in ends])
         place.set_yticks([])
         place.spines["left"].set_visible(False)
     for place in places[len(found) :]:

@@ -159,14 +159,15 @@ class _Collection:
         if not isinstance(value, Tensor) or value.ndim == 0 or len(value) != count:
             # Not one value an image: it is listed, and nothing more.
             value = _numbers(value)
-        elif altered and value[0].numel() > LARGE:
+        large = value.numel() > LARGE * len(value)
+        if altered and large:
             return
         value = value.float().cpu()
         if altered:
             self.copies[key] = value
             return
         before = self.values.setdefault(key, [])
-        room = SHOWN - sum(map(len, before)) if value[0].numel() > LARGE else len(value)
+        room = SHOWN - sum(map(len, before)) if large else len(value)
         before.append(value[: max(0, room)])
 
     def seen(self) -> Iterator[Seen]:

@@ -27,7 +27,7 @@ figure { margin: 0 0 1rem } figure img { display: block; max-width: 100%; height
 .wide { overflow-x: auto } table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums }
 th, td { padding: .2rem .75rem .2rem 0; text-align: left; vertical-align: top; white-space: nowrap }
 th { border-bottom: 1px solid var(--line); font-weight: 600 } .right { text-align: right }
-td:first-child, code { font-family: ui-monospace, monospace; font-size: .95em }
+.words td { white-space: normal } .wide td:first-child, code { font-family: ui-monospace, monospace; font-size: .95em }
 li { margin: .15rem 0 }
 """
 
@@ -58,7 +58,8 @@ def _first(findings: Sequence[Finding]) -> list[str]:
     if not groups:
         return []
     rows = tuple((group.what, str(len(group.findings)), group.places()) for group in groups)
-    return ["<h2>Most notable</h2>", _table(Table(("finding", "sites", "where"), rows, ("sites",)))]
+    table = _table(Table(("finding", "sites", "where"), rows, ("sites",)))
+    return ["<h2>Most notable</h2>", table.replace('class="wide"', 'class="words"')]
 
 
 def _section(anchor: str, section: Section, images: Mapping[str, bytes]) -> str:
@@ -83,9 +84,12 @@ def _plate(plate: Plate, image: bytes) -> str:
 
 def _list(findings: Sequence[Finding]) -> str:
     rows = []
-    for one in findings:
-        detail = f" ({_text(one.detail)})" if one.detail else ""
-        rows.append(f"<li><code>{_text(one.where)}</code>: {_text(one.what)}{detail}</li>")
+    for group in grouped(findings):
+        places = ", ".join(
+            f"<code>{_text(one.where)}</code>" + (f" ({_text(one.detail)})" if one.detail else "")
+            for one in group.findings
+        )
+        rows.append(f"<li>{_text(group.what)}: {places}</li>")
     return f"<ul>{''.join(rows)}</ul>"
 
 

@@ -17,8 +17,8 @@ from composer.spec.model import InputSpec
 
 # Longer side of what is kept of a photograph, in pixels.
 LARGEST = 512
-# How dark a map's colour becomes where the photograph is black.
-DARKEST = 0.45
+# How dark a map's colour becomes where the photograph is black, and how much of its greys lies above the colour.
+DARKEST, GREY = 0.5, 0.2
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,5 @@ def overlay(photo: Photo, values: Tensor, low: float, high: float, colours: str)
     share = ((spread - low) / (high - low) if high > low else torch.zeros_like(spread)).clamp(0, 1)
     coloured = matplotlib.colormaps[colours](share.numpy())[..., :3]
     grey = photo.pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    return coloured * (DARKEST + (1 - DARKEST) * grey[..., None])
+    shaded = coloured * (DARKEST + (1 - DARKEST) * grey[..., None])
+    return (1 - GREY) * shaded + GREY * grey[..., None]

@@ -170,7 +170,7 @@ def _weights(model: ComposedModule) -> str:
             f"Its weights are those it was drawn with (seed {model.seed}), unless it was trained or filled since: of "
             "random weights, what follows describes the beginning, not anything learnt."
         )
-    text = f"Its weights are those of {report.source}."
+    text = f"Its weights are those of {report.source.strip('`')}."
     if report.inserted:
         text += (
             f" {len(report.inserted)} tensors that attention put in are not among them, so that this attention is as "

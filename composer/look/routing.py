@@ -15,7 +15,7 @@ from composer.look.canvas import COLOURS, axes, figure, label, panels, rows_of
 from composer.look.forms import Routing
 from composer.look.gather import Gathered, Seen
 from composer.look.plates import Finding, Plate, Section, Table
-from composer.look.variation import compared, variation, verdict
+from composer.look.variation import judged, variation, verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def routing_section(gathered: Gathered, mechanism: str) -> Section | None:
         f"{mechanism}: experts",
         "The weight of each expert. Its entropy is that of the weights as shares of their sum, divided by the largest "
         f"there can be: 1 is an even mixture, 0 a single expert. Whether weights listen to their input is "
-        f"{compared(gathered)}.",
+        f"{judged(gathered)}.",
         [
             Plate(
                 f"{mechanism}-experts",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
 from composer.dag.places import Place
-from composer.dag.scope import Operation
+from composer.dag.scope import Operation, TensorSpec
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
+    from composer.dag.graph import Graph
 
 Grid = tuple[int, int]
+# Asked for only where a grid is not plain to see: it counts what every operation costs.
+Flat = Callable[[], "nx.DiGraph[str]"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class Site:
 
 def sites_of(model: ComposedModule) -> dict[str, Site]:
     """Every mechanism of a network by path, in the order they run."""
-    flat = model.graph.networkx()
     parameters = dict(model.named_parameters())
+    flat = cache(model.graph.networkx)
     found = {}
     for place in model.graph.places:
         operation = place.node.content
@@ -52,7 +56,7 @@ def sites_of(model: ComposedModule) -> dict[str, Site]:
     return found
 
 
-def _site(place: Place, operation: Operation, flat: nx.DiGraph[str], gamma: float | None) -> Site:
+def _site(place: Place, operation: Operation, flat: Flat, gamma: float | None) -> Site:
     node = place.node
     return Site(
         node.path,
@@ -67,13 +71,25 @@ def _site(place: Place, operation: Operation, flat: nx.DiGraph[str], gamma: floa
     )
 
 
-def _grid(place: Place, flat: nx.DiGraph[str]) -> Grid | None:
+def last_map(graph: Graph) -> str | None:
+    """Path of the node whose features are the last: the coarsest level, or else the last feature map; None without."""
+    maps = [
+        place.node.path
+        for place in graph.places
+        if isinstance(place.node.output, TensorSpec) and place.node.output.layout == "b c h w"
+    ]
+    levels = [level.path for level in graph.levels]
+    return next(reversed(levels or maps), None)
+
+
+def _grid(place: Place, flat: Flat) -> Grid | None:
     """The map a mechanism works on: what arrives, or the map that its tokens were made of."""
     arriving = place.input
     if arriving is not None and arriving.axis("h") and arriving.axis("w"):
         return arriving.axis("h") or 0, arriving.axis("w") or 0
-    for _, before in nx.bfs_edges(flat, place.node.path, reverse=True):
-        attributes = flat.nodes[before]
+    graph = flat()
+    for _, before in nx.bfs_edges(graph, place.node.path, reverse=True):
+        attributes = graph.nodes[before]
         if attributes["op"] == "map_to_tokens" and attributes["options"].get("axis") == "channels":
             return None
         axes = (attributes["layout"] or "").split()

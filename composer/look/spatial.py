@@ -43,7 +43,7 @@ def spatial_section(gathered: Gathered, mechanism: str) -> Section | None:
         for number, photo in enumerate(gathered.photos)
     ]
     return Section(
-        f"{mechanism}: spatial maps" + (f", its {part} part" if part else ""),
+        f"{mechanism}: spatial maps" + (f" ({part} half)" if part else ""),
         "The number by which every channel of a position is multiplied"
         + ("" if len(gathered.names) == 1 else "; the table is of the first image")
         + f". A map whose deviation over positions is below {STILL:.0%} of its size is called flat.",
@@ -161,6 +161,7 @@ def _elements_table(found: Sequence[ElementMaps]) -> Table:
         numbers = (f"{number:.3f}" for number in (values.mean(), values.min(), values.max()))
         positions, channels = values.flatten(1).std(1, correction=0).mean(), values.mean((1, 2)).std(correction=0)
         size = "×".join(map(str, values.shape[1:]))
-        shares = (f"{positions / values.abs().mean():.1%}", f"{channels / values.abs().mean():.1%}")
+        size_of_all = values.abs().mean().clamp(min=1e-12)
+        shares = (f"{positions / size_of_all:.1%}", f"{channels / size_of_all:.1%}")
         rows.append((one.site.path, str(len(values)), size, *numbers, *shares))
     return Table(heads, tuple(rows), heads[1:])

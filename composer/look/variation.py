@@ -38,12 +38,12 @@ def verdict(seen: Seen) -> Verdict:
     return "ignores its input" if variation(seen.fed) >= STILL else "its input is still"
 
 
-def compared(gathered: Gathered) -> str:
-    """What `verdict` compares, for people."""
+def judged(gathered: Gathered) -> str:
+    """What `verdict` judges by, for people."""
     count = len(gathered.names)
     images = "the image" if count == 1 else f"{count} images"
     of = "it" if count == 1 else "the first"
     return (
-        f"compared over {images} and {len(COPIES)} altered copies of {of} ({', '.join(COPIES)}): "
+        f"judged over {images} and {len(COPIES)} altered copies of {of} ({', '.join(COPIES)}): "
         f"a change below {STILL:.0%} of its own size, root mean square over channels, counts as none"
     )
