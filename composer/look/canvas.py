@@ -108,27 +108,21 @@ def picture(place: Axes, pixels: Any, title: str = "", **options: Any) -> None:
     place.imshow(pixels, aspect="auto", **options)
     place.set_axis_off()
     if title:
-        place.set_title(title, fontsize=TINY, pad=2.5)
+        # Where the title stands by itself, matplotlib measures every tick to find out.
+        place.set_title(title, fontsize=TINY, y=1.0, pad=2.5)
 
 
 def scale(place: Axes, low: float, high: float, colours: str = SEQUENTIAL) -> None:
     """A thin colour bar below axes, with what its ends mean."""
     import numpy as np
 
-    bar = place.inset_axes((0, -0.075, 1, 0.045))
-    bar.imshow(np.linspace(0, 1, 128)[None], aspect="auto", cmap=colours)
-    bar.set_axis_off()
-    digits = 2 if place.bbox.width < NARROW else 3
-    for x, text, side in ((0, low, "left"), (1, high, "right")):
-        place.text(
-            x,
-            -0.1,
-            f"{text:.{digits}g}",
-            fontsize=4.5 if place.bbox.width < NARROW else 5,
-            ha=side,
-            va="top",
-            transform=place.transAxes,
-        )
+    place.set_autoscale_on(False)
+    bar, below = np.linspace(0, 1, 128)[None], place.transAxes
+    place.imshow(bar, aspect="auto", cmap=colours, extent=(0, 1, -0.075, -0.03), transform=below, clip_on=False)
+    narrow = place.bbox.width < NARROW
+    for x, number, side in ((0, low, "left"), (1, high, "right")):
+        text = f"{number:.2g}" if narrow else f"{number:.3g}"
+        place.text(x, -0.1, text, fontsize=4.5 if narrow else 5, ha=side, va="top", transform=below)
 
 
 def png(made: Figure) -> bytes:

@@ -13,9 +13,10 @@ from composer.errors import Diagnostic, InputError, did_you_mean
 from composer.look.class_activation import grad_cam
 from composer.look.forms import ElementMaps, Form, SpatialMaps, TokenMaps
 from composer.look.gather import Gathered
+from composer.look.overlays import over_photo
 from composer.look.plates import Plate, Section, Table
 from composer.look.sites import last_map
-from composer.look.tokens import class_map, over_photo
+from composer.look.tokens import class_map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,8 +26,8 @@ MAPS = 10
 
 
 @dataclass(frozen=True)
-class ClassWish:
-    """A class: its index, its name if it has one, and its probability for each image."""
+class Class:
+    """A class, with its name if it has one."""
 
     index: int
     name: str | None
@@ -35,8 +36,8 @@ class ClassWish:
         return f"class {self.index}" + (f", {self.name}" if self.name else "")
 
 
-def choose_class(asked: str | None, gathered: Gathered, names: Sequence[str] | None) -> ClassWish | None:
-    """The class that was asked for by number or name, or the likeliest for the first image.
+def choose_classes(asked: str | None, gathered: Gathered, names: Sequence[str] | None) -> list[Class] | None:
+    """Of each image, the class that was asked for by number or name, or its likeliest.
 
     None where the network gives no logits and nobody asked. Raises InputError.
     """
@@ -48,8 +49,9 @@ def choose_class(asked: str | None, gathered: Gathered, names: Sequence[str] | N
         return None
     count = logits.shape[1]
     known = names if names is not None and len(names) == count else None
-    index = int(logits[0].argmax()) if asked is None else _index(asked, count, known)
-    return ClassWish(index, known[index] if known else None)
+    fixed = None if asked is None else _index(asked, count, known)
+    indices = logits.argmax(1).tolist() if fixed is None else [fixed] * len(logits)
+    return [Class(index, known[index] if known else None) for index in indices]
 
 
 def _index(asked: str, count: int, names: Sequence[str] | None) -> int:
@@ -63,35 +65,36 @@ def _index(asked: str, count: int, names: Sequence[str] | None) -> int:
     raise InputError(Diagnostic("class", text, label=label, help=tuple(help)))
 
 
-def class_section(gathered: Gathered, wish: ClassWish | None) -> Section | None:
+def class_section(gathered: Gathered, classes: Sequence[Class] | None) -> Section | None:
     """Grad-CAM at the last feature map, beside the last maps of attention; None for networks without either end."""
     path = last_map(gathered.model.graph)
-    if wish is None or path is None or gathered.logits is None:
+    if classes is None or path is None or gathered.logits is None:
         return None
-    maps = [
-        grad_cam(gathered.model, image[None], path, wish.index if wish else None).cpu() for image in gathered.inputs
-    ]
-    probabilities = gathered.logits.softmax(1)
-    rows = tuple(
-        (name, str(wish), f"{100 * float(row[wish.index]):.2f} %", str(int(row.argmax())))
-        for name, row in zip(gathered.names, probabilities, strict=True)
-    )
+    shown = list(zip(gathered.photos, gathered.inputs, classes, strict=False))
+    maps = [grad_cam(gathered.model, image[None], path, one.index) for _, image, one in shown]
     return Section(
         "Grad-CAM",
-        f"Where {path} speaks for {wish} (Selvaraju et al. 2017): a map of that class, not of attention, to compare "
+        f"Where {path} speaks for a class (Selvaraju et al. 2017): a map of that class, not of attention, to compare "
         "attention with.",
         [
             Plate(
                 f"grad-cam-{number + 1}",
-                f"{photo.name}: {wish}",
+                f"{photo.name}: {one}",
                 f"Grad-CAM at {path}, then the maps of attention nearest to it. Each map has its own range of colours.",
-                f"Grad-CAM of {wish} over the photograph {photo.name}, beside maps of attention.",
+                f"Grad-CAM of {one} over the photograph {photo.name}, beside maps of attention.",
                 partial(_beside, gathered, number, maps[number]),
             )
-            for number, photo in enumerate(gathered.photos)
+            for number, (photo, _, one) in enumerate(shown)
         ],
-        Table(("image", "class", "probability", "likeliest"), rows, ("probability", "likeliest")),
+        _table(gathered, gathered.logits, classes),
     )
+
+
+def _table(gathered: Gathered, logits: Tensor, classes: Sequence[Class]) -> Table:
+    rows = []
+    for name, row, one in zip(gathered.names, logits.softmax(1), classes, strict=True):
+        rows.append((name, str(one), f"{100 * float(row[one.index]):.2f} %", str(int(row.argmax()))))
+    return Table(("image", "class", "probability", "likeliest"), tuple(rows), ("probability", "likeliest"))
 
 
 def _beside(gathered: Gathered, number: int, map_of_class: Tensor) -> Figure:

@@ -33,6 +33,15 @@ class Photo:
         """Height and width."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
+    def within(self, longest: int) -> Photo:
+        """The same with no side longer."""
+        height, width = self.size
+        share = longest / max(height, width)
+        if share >= 1:
+            return self
+        image = Image.fromarray((self.pixels * 255).round().astype(np.uint8))
+        return Photo(self.name, _pixels(image.resize((max(1, round(width * share)), max(1, round(height * share))))))
+
 
 def crop(path: Path, image: Image.Image, spec: InputSpec, shape: tuple[int, int, int]) -> Photo:
     """The crop of an image that `prepare` gives a network whose input is `shape`, c h w."""
@@ -44,7 +53,11 @@ def crop(path: Path, image: Image.Image, spec: InputSpec, shape: tuple[int, int,
     scale = min(max(LARGEST, longest), max(box[2] - box[0], box[3] - box[1], longest)) / longest
     size = (round(shape[2] * scale), round(shape[1] * scale))
     shown = image.convert("RGB").resize(size, Image.Resampling.BICUBIC, box=box)
-    return Photo(path.name, np.asarray(shown, dtype=np.float32) / np.float32(255))
+    return Photo(path.name, _pixels(shown))
+
+
+def _pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.asarray(image, dtype=np.float32) / np.float32(255)
 
 
 def undo(name: str, tensor: Tensor, spec: InputSpec) -> Photo:

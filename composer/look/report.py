@@ -12,7 +12,7 @@ from composer.errors import Diagnostic, InputError
 from composer.files import staged
 from composer.look.branches import branches_section
 from composer.look.canvas import png, styled
-from composer.look.classes import choose_class, class_section
+from composer.look.classes import choose_classes, class_section
 from composer.look.fields import check_nodes, fields_section
 from composer.look.gates import gates_section
 from composer.look.gather import Gathered, Images, gather
@@ -98,7 +98,7 @@ def look(
     images   a path, several, a folder; or a batch b c h w, prepared as the network's input asks
     nodes    paths of nodes whose effective receptive field is wanted; the last level of features unless given
     patch    row and column, in the finest grid that token attention has, of the patch whose view is wanted; the centre
-    target   number or name of the class for Grad-CAM; the likeliest for the first image unless given
+    target   number or name of the class for Grad-CAM; the likeliest for each image unless given
     classes  names of the classes, in place of the spec's
     Raises InputError for a network without attention (unless there are `nodes`) and for what it does not have;
     UnavailableError without the extra `look`.
@@ -139,7 +139,7 @@ def _sections(
 ) -> list[Section]:
     # What was asked for is checked before anything slow is begun.
     chosen = choose(gathered, patch)
-    wish = choose_class(None if target is None else str(target), gathered, classes)
+    wanted = choose_classes(None if target is None else str(target), gathered, classes)
     mechanisms = dict.fromkeys(one.form.site.mechanism for one in gathered.seen)
     found: list[Section | None] = [sites_section(gathered)]
     for name in mechanisms:
@@ -152,7 +152,7 @@ def _sections(
             tokens_section(gathered, name, chosen),
         ]
     found += [rollout_section(gathered, chosen), other_section(gathered)]
-    found += [class_section(gathered, wish), fields_section(gathered.model, paths)]
+    found += [class_section(gathered, wanted), fields_section(gathered.model, paths)]
     return [section for section in found if section is not None]
 
 

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from composer.look.canvas import SEQUENTIAL, label, panels, picture, rows_of, scale
+from composer.look.canvas import label, panels, picture
 from composer.look.forms import ElementMaps, SpatialMaps
 from composer.look.gather import Gathered
-from composer.look.photograph import Photo, overlay
+from composer.look.overlays import laid, over_photo
+from composer.look.photograph import Photo
 from composer.look.plates import Finding, Plate, Section, Table
 from composer.look.variation import STILL, variation
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = 6
 # Of an element map, the channels that vary most over the photograph.
 CHANNELS = 4
 SITES_A_PLATE = 6
@@ -84,25 +83,7 @@ def _table(found: Sequence[SpatialMaps], photo: Photo) -> Table:
 
 
 def _maps(found: Sequence[SpatialMaps], photo: Photo, number: int) -> Figure:
-    columns = min(COLUMNS, len(found) + 1)
-    made, grid = panels(rows_of([photo, *found], columns), columns, aspect=photo.size[0] / photo.size[1])
-    places = iter([place for line in grid for place in line])
-    picture(next(places), photo.pixels, label(photo.name, 26))
-    for one in found:
-        laid(next(places), photo, one.values[number], one.site.path)
-    for place in places:
-        place.remove()
-    return made
-
-
-def laid(
-    place: Axes, photo: Photo, values: Tensor, title: str, *, low: float | None = None, high: float | None = None
-) -> None:
-    """A map over a photograph in axes, with its range below: its own, or the one that is given."""
-    low = float(values.min()) if low is None else low
-    high = float(values.max()) if high is None else high
-    picture(place, overlay(photo, values, low, high, SEQUENTIAL), label(title, 26))
-    scale(place, low, high)
+    return over_photo(photo, [(one.site.path, one.values[number]) for one in found])
 
 
 def elements_section(gathered: Gathered, mechanism: str) -> Section | None:

@@ -13,12 +13,12 @@ from composer.errors import Diagnostic, InputError
 from composer.look.canvas import COLOURS, SEQUENTIAL, label, panels, picture, rows_of, scale
 from composer.look.forms import TokenMaps, WindowMaps
 from composer.look.gather import Gathered
+from composer.look.overlays import laid, over_photo
 from composer.look.photograph import Photo
 from composer.look.plates import Finding, Plate, Section, Table
 from composer.look.queries import Looks, Patch, check_patch, evenness, finest, in_grid, looks_from, reach
 from composer.look.rollout import class_token_map, rollout
 from composer.look.sites import Grid
-from composer.look.spatial import laid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 HEADS = 12
 COLUMNS = 6
-SITES_A_PLATE = 12
+SITES_A_PLATE = 6
 # Attention at more than this share of the largest entropy is called even.
 EVEN = 0.99
 
@@ -190,19 +190,6 @@ def class_map(one: TokenMaps, image: int) -> Tensor:
 def _class_tokens(found: Sequence[TokenMaps], photo: Photo, number: int) -> Figure:
     maps = [(one.site.path, class_map(one, number)) for one in found]
     return over_photo(photo, maps)
-
-
-def over_photo(photo: Photo, maps: Sequence[tuple[str, Tensor]]) -> Figure:
-    """A photograph, then maps over it with their titles."""
-    columns = min(COLUMNS, len(maps) + 1)
-    made, grid = panels(rows_of([photo, *maps], columns), columns, aspect=photo.size[0] / photo.size[1])
-    places = iter([place for line in grid for place in line])
-    picture(next(places), photo.pixels, label(photo.name, 26))
-    for title, values in maps:
-        laid(next(places), photo, values, title)
-    for place in places:
-        place.remove()
-    return made
 
 
 def rollout_section(gathered: Gathered, chosen: Chosen | None) -> Section | None:
