@@ -89,17 +89,20 @@ def _bars(found: Sequence[Branches]) -> Figure:
     made = figure(len(found) * row + 0.75)
     place = axes(made, left, 0.3, WIDTH - left - 0.3, len(found) * row)
     thick = 0.8 / most
+    known = [shares(one) for one in found]
     for number in range(most):
-        having = [(index, *shares(one)) for index, one in enumerate(found) if one.values.shape[1] > number]
-        height = [index + (number - (most - 1) / 2) * thick for index, _, _ in having]
-        mean, spread = ([float(values[number]) for values in column] for column in list(zip(*having, strict=True))[1:])
+        having = [
+            (index, mean[number], spread[number]) for index, (mean, spread) in enumerate(known) if len(mean) > number
+        ]
+        sites, mean, spread = np.array(having, dtype=np.float32).T
+        height = sites + (number - (most - 1) / 2) * thick
         # A share is no less than 0.
         whiskers = (np.minimum(spread, mean), spread)
         colour, style = COLOURS[number % len(COLOURS)], {"elinewidth": 0.6, "ecolor": "#333333"}
         place.barh(height, mean, thick, xerr=whiskers, color=colour, label=f"branch {number + 1}", error_kw=style)
     place.set_yticks(range(len(found)), [label(one.site.path, 34) for one in found])
     place.set_ylim(len(found) - 0.4, -0.6)
-    place.set_xlim(0, min(1, 1.1 * max(float((mean + spread).max()) for mean, spread in map(shares, found))))
+    place.set_xlim(0, min(1, 1.1 * max(float((mean + spread).max()) for mean, spread in known)))
     place.set_xlabel("share")
     place.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(most, 6))
     return made

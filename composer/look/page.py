@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -43,7 +44,7 @@ def page(title: str, lead: Sequence[str], sections: Sequence[Section], images: M
     body = "\n".join(
         [
             f"<main><h1>{_text(title)}</h1>",
-            *(f"<p>{_text(text)}</p>" for text in lead),
+            *(f"<p>{_prose(text)}</p>" for text in lead),
             *_first([finding for section in sections for finding in section.findings]),
             f'<nav aria-label="Sections"><ul>{entries}</ul></nav>',
             *(_section(anchor, section, images) for anchor, section in linked),
@@ -63,7 +64,7 @@ def _first(findings: Sequence[Finding]) -> list[str]:
 
 
 def _section(anchor: str, section: Section, images: Mapping[str, bytes]) -> str:
-    parts = [f'<section id="{anchor}"><h2>{_text(section.title)}</h2>', f"<p>{_text(section.text)}</p>"]
+    parts = [f'<section id="{anchor}"><h2>{_text(section.title)}</h2>', f"<p>{_prose(section.text)}</p>"]
     parts += [_plate(plate, images[plate.name]) for plate in section.plates]
     if section.findings:
         parts.append(f"<h3>What was found</h3>{_list(section.findings)}")
@@ -101,6 +102,11 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _prose(text: str) -> str:
+    """Text in which backticks stand around what is code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", _text(text))
 
 
 def _text(text: str) -> str:

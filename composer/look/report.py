@@ -25,6 +25,7 @@ from composer.look.routing import routing_section
 from composer.look.sites import sites_of
 from composer.look.spatial import elements_section, spatial_section
 from composer.look.tokens import choose, rollout_section, tokens_section
+from composer.spec.hub import hub_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -170,7 +171,9 @@ def _weights(model: ComposedModule) -> str:
             f"Its weights are those it was drawn with (seed {model.seed}), unless it was trained or filled since: of "
             "random weights, what follows describes the beginning, not anything learnt."
         )
-    text = f"Its weights are those of {report.source.strip('`')}."
+    source = report.source.strip("`")
+    # The folder is the reader's own affair.
+    text = f"Its weights are those of `{source if hub_of(source) else Path(source).name}`."
     if report.inserted:
         text += (
             f" {len(report.inserted)} tensors that attention put in are not among them, so that this attention is as "

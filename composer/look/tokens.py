@@ -128,21 +128,25 @@ def _head_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks], cho
 
 
 def _heads(found: Sequence[Looks], photo: Photo, number: int, chosen: Chosen) -> Figure:
-    shown = min(HEADS, max(one.values.shape[1] for one in found))
-    made, grid = panels(len(found), 2 + shown, aspect=photo.size[0] / photo.size[1], gap=(0.05, 0.3), widest=1.2)
-    for one, line in zip(found, grid, strict=True):
-        patch = chosen.within(one.site.grid)
-        maps = looks_from(one, number, patch)
-        assert maps is not None
+    rows = [_titled(one, number, chosen) for one in found]
+    columns = 1 + max(map(len, rows))
+    made, grid = panels(len(found), columns, aspect=photo.size[0] / photo.size[1], gap=(0.05, 0.3), widest=1.2)
+    for one, maps, line in zip(found, rows, grid, strict=True):
         picture(line[0], photo.pixels, label(one.site.path, 16))
-        _frame(line[0], photo, patch, one.site.grid or chosen.grid)
-        laid(line[1], photo, maps.mean(0), "mean")
-        for head, place in enumerate(line[2:]):
-            if head < len(maps):
-                laid(place, photo, maps[head], f"head {head + 1}")
-            else:
-                place.remove()
+        _frame(line[0], photo, chosen.within(one.site.grid), one.site.grid or chosen.grid)
+        for (title, values), place in zip(maps, line[1:], strict=False):
+            laid(place, photo, values, title)
+        for place in line[1 + len(maps) :]:
+            place.remove()
     return made
+
+
+def _titled(one: Looks, number: int, chosen: Chosen) -> list[tuple[str, Tensor]]:
+    """Where the patch looks in each of the first heads, behind the mean of all where there are several."""
+    maps = looks_from(one, number, chosen.within(one.site.grid))
+    assert maps is not None
+    heads = [(f"head {head}", values) for head, values in enumerate(maps[:HEADS], 1)]
+    return [("mean", maps.mean(0)), *heads] if len(maps) > 1 else heads
 
 
 def _frame(place: Axes, photo: Photo, patch: Patch, grid: Grid) -> None:
@@ -205,7 +209,9 @@ def rollout_section(gathered: Gathered, chosen: Chosen | None) -> Section | None
         "Rollout",
         "Attention of several blocks multiplied, half of each being the residual connection, which hands a token on as "
         "it is (Abnar and Zuidema 2020): how much of each patch arrives at the class token, or at the chosen patch, "
-        "if values were only mixed. " + "; ".join(_members(group) for group in groups.values()) + ".",
+        "if attention were all that mixes them: what convolutions and other layers between do is left out. "
+        + "; ".join(_members(group) for group in groups.values())
+        + ".",
         [
             Plate(
                 f"rollout-{number + 1}" + (f"-{count + 1}" if len(groups) > 1 else ""),

@@ -146,7 +146,7 @@ def test_weights_of_the_file_and_those_that_attention_put_in(tmp_path):
     save_file(composer.build(plain, seed=5).state_dict(), tmp_path / "w.safetensors")
     model = composer.build(small("se"), weights=tmp_path / "w.safetensors")
     lead = composer.look(model, torch.rand(1, 3, 32, 32)).lead[1]
-    assert "w.safetensors. 4 tensors that attention put in are not among them" in lead
+    assert "`w.safetensors`. 4 tensors that attention put in are not among them" in lead
     assert "(seed 0), unless it was trained" in composer.look(small("se"), torch.rand(1, 3, 32, 32)).lead[1]
 
 
