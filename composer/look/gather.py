@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from composer import registry
-from composer.errors import Diagnostic, InputError
-from composer.images import find_images, prepare, read_image
 from composer.look.forms import Branches, Form, Gates, Other, Routing, read
-from composer.look.photograph import Photo, crop, undo
+from composer.look.photograph import Photo
+from composer.look.prepared import SHOWN, Images, prepare_images
 from composer.look.sites import Site, sites_of
 from composer.recording import record
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
 
-Images = Path | str | Sequence[Path | str] | Tensor
-
-BATCH_SIZE = 8
-# Of so many images maps are drawn; numbers are taken of all.
-SHOWN = 4
 # Larger values of an image are kept of the images that are drawn alone.
 LARGE = 1 << 14
 # What the first image is turned into, to see whether a gate notices.
@@ -74,49 +67,17 @@ def gather(model: ComposedModule, images: Images) -> Gathered:
     images   a path, several, a folder; or a batch b c h w, prepared as the network's input asks
     The network itself is left as it is. Raises InputError.
     """
-    twin = _copy(model)
-    names, photos, batches = _prepare(twin, images)
+    twin = copy.deepcopy(model).float().eval()
+    prepared = prepare_images(twin, images)
     found = _Collection(twin)
-    logits = [found.run(batch) for batch in batches]
-    shown = torch.cat(batches)[:SHOWN]
+    shown, logits = torch.empty(0), []
+    for number, batch in enumerate(prepared.batches):
+        logits.append(found.run(batch))
+        if number == 0:
+            shown = batch[:SHOWN]
     found.run(_altered(shown[0]), altered=True)
     whole = None if any(one is None for one in logits) else torch.cat([one for one in logits if one is not None])
-    return Gathered(twin, names, photos, shown, whole, tuple(found.seen()))
-
-
-def _copy(model: ComposedModule) -> ComposedModule:
-    """A copy that stays with the caller's settings nowhere: eval mode, float32, hooks of nobody."""
-    return copy.deepcopy(model).float().eval()
-
-
-def _prepare(model: ComposedModule, images: Images) -> tuple[tuple[str, ...], tuple[Photo, ...], list[Tensor]]:
-    wanted = model.graph.root.inputs
-    if len(wanted) != 1:
-        text = f"`{model.spec.name}` takes {len(wanted)} inputs ({', '.join(wanted)})"
-        raise InputError(Diagnostic("input", text, label="a network that takes one image"))
-    shape = next(iter(wanted.values())).shape[1:]
-    spec = next(iter(model.spec.inputs.values()))
-    if len(shape) != 3:
-        text = f"the input of `{model.spec.name}` is no image"
-        raise InputError(Diagnostic("input", text, label="channels, height and width"))
-    if isinstance(images, Tensor):
-        batch = images.detach().float().cpu()
-        if batch.ndim != 4 or tuple(batch.shape[1:]) != tuple(shape) or not len(batch):
-            found, asked = ("×".join(map(str, one)) for one in (batch.shape, ("b", *shape)))
-            raise InputError(Diagnostic("input", f"the images are {found}", label=asked))
-        names = tuple(f"image {number}" for number in range(1, len(batch) + 1))
-        return (
-            names,
-            tuple(undo(*one, spec) for one in zip(names, batch[:SHOWN], strict=False)),
-            [*batch.split(BATCH_SIZE)],
-        )
-    paths = find_images(map(Path, [images] if isinstance(images, str | Path) else images))
-    if not paths:
-        raise InputError(Diagnostic("image", "there is nothing to look at", label="at least one image"))
-    channels = shape[0]
-    photos = tuple(crop(path, read_image(path, channels), spec, shape) for path in paths[:SHOWN])
-    prepared = torch.stack([prepare(read_image(path, channels), spec, shape) for path in paths])
-    return tuple(path.name for path in paths), photos, [*prepared.split(BATCH_SIZE)]
+    return Gathered(twin, prepared.names, prepared.photos, shown, whole, tuple(found.seen()))
 
 
 def _altered(image: Tensor) -> Tensor:
@@ -124,7 +85,7 @@ def _altered(image: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     pixels = image.flatten(1)
     order = torch.randperm(pixels.shape[1], generator=generator)
-    mean, deviation = pixels.mean(1, keepdim=True), pixels.std(1, keepdim=True)
+    mean, deviation = pixels.mean(1, keepdim=True), pixels.std(1, correction=0, keepdim=True)
     negative = 2 * mean - pixels
     noise = mean + deviation * torch.randn(pixels.shape, generator=generator)
     return torch.stack([negative, pixels[:, order], noise, mean.expand_as(pixels)]).unflatten(2, image.shape[1:])

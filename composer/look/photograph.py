@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class Photo:
         return Photo(self.name, _pixels(image.resize((max(1, round(width * share)), max(1, round(height * share))))))
 
 
-def crop(path: Path, image: Image.Image, spec: InputSpec, shape: tuple[int, int, int]) -> Photo:
+def crop(path: Path, image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Photo:
     """The crop of an image that `prepare` gives a network whose input is `shape`, c h w."""
     (width, height), (left, top) = frame(image, spec, shape)
     across, down = image.width / width, image.height / height

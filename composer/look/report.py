@@ -15,11 +15,12 @@ from composer.look.canvas import png, styled
 from composer.look.classes import choose_classes, class_section
 from composer.look.fields import check_nodes, fields_section
 from composer.look.gates import gates_section
-from composer.look.gather import Gathered, Images, gather
+from composer.look.gather import Gathered, gather
 from composer.look.other import other_section
 from composer.look.page import page
 from composer.look.places import sites_section
 from composer.look.plates import Finding, Section
+from composer.look.prepared import Images
 from composer.look.queries import Patch
 from composer.look.routing import routing_section
 from composer.look.sites import sites_of

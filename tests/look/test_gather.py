@@ -13,8 +13,9 @@ import composer
 from composer.errors import InputError
 from composer.images import prepare, read_image
 from composer.look.forms import ElementMaps, Gates, Other, SpatialMaps
-from composer.look.gather import COPIES, SHOWN, gather
+from composer.look.gather import COPIES, gather
 from composer.look.photograph import crop, enlarge, overlay, undo
+from composer.look.prepared import SHOWN
 from composer.look.sites import sites_of
 
 
