@@ -195,3 +195,29 @@ import sys
 assert "matplotlib" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_networks_that_end_in_several_outputs_have_no_classes():
+    model = composer.build(small("se", outputs={"map": "act", "logits": "fc"}))
+    look = composer.look(model, torch.rand(1, 3, 32, 32))
+    assert not any(section.title == "Grad-CAM" for section in look.sections)
+    with pytest.raises(InputError, match="ends in no vector of logits"):
+        composer.look(model, torch.rand(1, 3, 32, 32), target=0)
+
+
+def test_each_image_that_is_drawn_has_its_own_figures_and_likeliest_class():
+    spec = {**small("cbam"), "input": {"shape": [3, 24, 40]}}
+    images = torch.rand(5, 3, 24, 40)
+    model = composer.build(spec).eval()
+    look = composer.look(model, images)
+    made = look.figures()
+    for name in ("cbam-maps", "grad-cam"):
+        assert [one for one in made if one.startswith(name)] == [f"{name}-{number}" for number in range(1, 5)]
+    (section,) = [one for one in look.sections if one.title == "Grad-CAM"]
+    with torch.no_grad():
+        likeliest = model(images).argmax(1).tolist()
+    assert [row[1] for row in section.table.rows] == [f"class {index}" for index in likeliest]
+    photo = made["cbam-maps-1"].axes[0]
+    box = photo.get_window_extent()
+    assert box.height / box.width == pytest.approx(24 / 40, abs=0.01)
+    assert "5 images; figures show the first 4" in look.lead[0]
