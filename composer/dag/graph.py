@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, build, refuses_one
@@ -220,6 +219,9 @@ def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Any, int]) -> 
         return 0
     key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
     if key not in known:
+        # Importing it imports triton, and few need multiply-accumulates.
+        from torch.utils.flop_counter import FlopCounterMode
+
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
             build(operation.entry, operation.arguments)(*(torch.empty(tensor.shape) for tensor in inputs))
         # The counter counts a multiply and an add as two, for the whole batch.

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from composer.images import frame
+from composer.images import frame, per_channel
 from composer.spec.model import InputSpec
 
 # Longer side of what is kept of a photograph, in pixels.
@@ -63,9 +63,9 @@ def _pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 def undo(name: str, tensor: Tensor, spec: InputSpec) -> Photo:
     """The picture that a prepared input c h w was made of, as far as it shows."""
-    for values, operation in ((spec.std, torch.mul), (spec.mean, torch.add)):
+    for key, values, operation in (("std", spec.std, torch.mul), ("mean", spec.mean, torch.add)):
         if values is not None:
-            tensor = operation(tensor, torch.tensor(values).view(-1, 1, 1))
+            tensor = operation(tensor, per_channel(key, values, len(tensor)).view(-1, 1, 1))
     tensor = tensor[:3] if len(tensor) in (3, 4) else tensor.mean(0, keepdim=True).expand(3, -1, -1)
     if spec.mean is None and spec.std is None:
         # Nothing says what values a pixel has.

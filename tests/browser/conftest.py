@@ -1,0 +1,101 @@
+"""A real browser: Debian's Chromium (or any other), driven by Playwright, that counts every request and complaint."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Serious means: someone cannot use the page.
+GRAVE = ("serious", "critical")
+LOUD = ("error", "warning")
+QUIET = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--no-default-browser-check",
+]
+
+
+def executable() -> str | None:
+    """Where a browser is: what `COMPOSER_BROWSER` names, or the first that is installed."""
+    return os.environ.get("COMPOSER_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests of a process; they are skipped, loudly, where there is none."""
+    found = executable()
+    if found is None:
+        reason = "NO BROWSER: pages are not tested. Install Chromium (apt-get install chromium) or set COMPOSER_BROWSER"
+        warnings.warn(pytest.PytestWarning(reason), stacklevel=1)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=found, args=QUIET, chromium_sandbox=False)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Opened:
+    """A page and everything it did that it should not: requests but for its own file, complaints on the console."""
+
+    page: Any
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def assert_quiet(self) -> None:
+        """It asked nobody for anything, and nothing went wrong in it."""
+        assert self.requests == []
+        assert self.complaints == []
+
+    def grave(self) -> list[str]:
+        """What axe-core finds that would keep people from using the page."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{one['id']}: {one['help']} at {[node['target'] for node in one['nodes']][:3]}"
+            for one in found
+            if one["impact"] in GRAVE
+        ]
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
+    """Opens a file from disk in a context of its own; options are those of Playwright's `new_context`."""
+    with ExitStack() as contexts:
+
+        def opener(file: Path, fragment: str = "", **options: Any) -> Opened:
+            options = {"viewport": {"width": 1280, "height": 800}, "offline": True, **options}
+            context = contexts.enter_context(browser.new_context(**options))
+            page = context.new_page()
+            opened = Opened(page)
+            own = file.resolve().as_uri()
+
+            def requested(request: Any) -> None:
+                if request.url.partition("#")[0] != own and not request.url.startswith("data:"):
+                    opened.requests.append(request.url)
+
+            page.on("request", requested)
+            page.on("console", lambda said: opened.complaints.append(said.text) if said.type in LOUD else None)
+            page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+            page.on("dialog", lambda dialog: (opened.complaints.append(dialog.message), dialog.dismiss()))
+            page.goto(own + (f"#{fragment}" if fragment else ""))
+            return opened
+
+        yield opener
