@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from composer.errors import Diagnostic, InputError, did_you_mean
-from composer.look.class_activation import grad_cam
+from composer.look.class_activation import grad_cam, target_of
 from composer.look.forms import ElementMaps, Form, SpatialMaps, TokenMaps
 from composer.look.gather import Gathered
 from composer.look.overlays import over_photo
@@ -67,7 +67,7 @@ def _index(asked: str, count: int, names: Sequence[str] | None) -> int:
 
 def class_section(gathered: Gathered, classes: Sequence[Class] | None) -> Section | None:
     """Grad-CAM at the last feature map, beside the last maps of attention; None for networks without either end."""
-    path = last_map(gathered.model.graph)
+    path = target_of(gathered.model.graph) or last_map(gathered.model.graph)
     if classes is None or path is None or gathered.logits is None:
         return None
     shown = list(zip(gathered.photos, gathered.inputs, classes, strict=False))

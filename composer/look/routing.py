@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from composer.annealing import Annealed
 from composer.look.canvas import COLOURS, axes, figure, label, panels, rows_of
 from composer.look.forms import Routing
 from composer.look.gather import Gathered, Seen
 from composer.look.plates import Finding, Plate, Section, Table
+from composer.look.temperature import schedule
 from composer.look.variation import judged, variation, verdict
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ UNUSED = 0.01
 # Routing at more than this share of the largest entropy is called even.
 EVEN = 0.99
 TEMPERATURES = (30.0, 10.0, 3.0, 1.0)
+# Longer schedules are shown as far as that.
+MOST_EPOCHS = 300
 
 
 def routing_section(gathered: Gathered, mechanism: str) -> Section | None:
@@ -72,9 +76,10 @@ def entropy(weights: Tensor) -> float:
 
 
 def temperature_of(gathered: Gathered, routing: Routing) -> float | None:
-    """The temperature of a site's softmax now; None where it has none."""
-    value = getattr(gathered.model.get_submodule(routing.site.path), "temperature", None)
-    return float(value) if isinstance(value, Tensor) and value.numel() == 1 else None
+    """The temperature of a site's softmax now; None where it has none that is annealed."""
+    module = gathered.model.get_submodule(routing.site.path)
+    value = getattr(module, "temperature", None)
+    return float(value) if isinstance(value, Tensor) and value.numel() == 1 and hasattr(module, "anneal") else None
 
 
 def at_temperature(weights: Tensor, now: float, other: float) -> Tensor:
@@ -177,10 +182,9 @@ def _temperature(gathered: Gathered, chosen: Routing, now: float) -> Figure:
     return made
 
 
-EPOCHS = 15
-
-
 def _schedule(gathered: Gathered, chosen: Routing) -> list[float]:
-    from composer.look.temperature import curve
-
-    return curve(EPOCHS)
+    """The temperature before each epoch, a while beyond the last that changes it."""
+    module = cast(Annealed, gathered.model.get_submodule(chosen.site.path))
+    values = schedule(module, range(MOST_EPOCHS))
+    last = next((epoch for epoch in reversed(range(1, MOST_EPOCHS)) if values[epoch] != values[epoch - 1]), 0)
+    return values[: last + 2 + last // 4]

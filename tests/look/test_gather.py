@@ -179,6 +179,7 @@ def test_values_of_plugins_that_fit_no_form_are_listed(tmp_path, own_registry, w
     path.write_text(PLUGIN)
     composer.registry.load_plugin_file(path)
     spec = {"input": [3, 32, 32], "nodes": {"a": "relu", "odd": {"op": "odd", "what": what}, "pool": "global_avg_pool"}}
+    spec["nodes"]["fc"] = {"op": "linear", "out_features": 2}
     look = composer.look(composer.build(spec), images)
     (section,) = [one for one in look.sections if one.title == "Other values"]
     (row,) = section.table.rows
