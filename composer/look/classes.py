@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from composer.errors import Diagnostic, InputError, did_you_mean
-from composer.look.class_activation import grad_cam, target_of
+from composer.look.class_activation import grad_cam
 from composer.look.forms import ElementMaps, Form, SpatialMaps, TokenMaps
 from composer.look.gather import Gathered
 from composer.look.overlays import over_photo
 from composer.look.plates import Plate, Section, Table
-from composer.look.sites import last_map
+from composer.look.sites import class_node
 from composer.look.tokens import class_map
 
 if TYPE_CHECKING:
@@ -67,11 +68,12 @@ def _index(asked: str, count: int, names: Sequence[str] | None) -> int:
 
 def class_section(gathered: Gathered, classes: Sequence[Class] | None) -> Section | None:
     """Grad-CAM at the last feature map, beside the last maps of attention; None for networks without either end."""
-    path = target_of(gathered.model.graph) or last_map(gathered.model.graph)
+    path = class_node(gathered.model.graph)
     if classes is None or path is None or gathered.logits is None:
         return None
     shown = list(zip(gathered.photos, gathered.inputs, classes, strict=False))
-    maps = [grad_cam(gathered.model, image[None], path, one.index) for _, image, one in shown]
+    device = next(gathered.model.parameters(), torch.empty(0)).device
+    maps = [grad_cam(gathered.model, image[None].to(device), path, one.index) for _, image, one in shown]
     return Section(
         "Grad-CAM",
         f"Where {path} speaks for a class (Selvaraju et al. 2017): a map of that class, not of attention, to compare "

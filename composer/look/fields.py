@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from composer.compile.module import ComposedModule, compile_graph
-from composer.dag.scope import TensorSpec
-from composer.errors import Diagnostic, InputError, did_you_mean
+from composer.dag.scope import num_parameters
+from composer.errors import Diagnostic, InputError
 from composer.look.canvas import FIELD, label, panels, picture, scale
+from composer.look.nodes import map_node
 from composer.look.plates import Finding, Plate, Section, Table
-from composer.look.receptive import effective_receptive_field, share_of_area
+from composer.look.receptive import THRESHOLD, effective_receptive_field, of_both, share_of_area
 from composer.look.sites import last_map
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# An input pixel belongs to the field where its influence is at least this share of the largest.
-THRESHOLDS = (0.5, 0.05, 0.01)
+    from composer.compile.module import ComposedModule
+    from composer.dag.graph import Graph
+
+# An input pixel belongs to the field where its influence is above such a share of the largest.
+THRESHOLDS = (0.5, THRESHOLD, 0.01)
 SAMPLES = 8
 
 
@@ -35,71 +38,46 @@ class Field:
 
 
 def check_nodes(model: ComposedModule, asked: Sequence[str]) -> list[str]:
-    """Paths of nodes with a feature map: those that were asked for, or the last level. Raises InputError."""
+    """Paths of nodes with a feature map or tokens: those that were asked for, or the last. Raises InputError."""
     if not asked:
         last = last_map(model.graph)
         return [] if last is None else [last]
-    nodes = {place.node.path: place.node for place in model.graph.places}
-    problems = []
+    problems: list[Diagnostic] = []
     for path in asked:
-        if path not in nodes:
-            text = f"`{model.spec.name}` has no node `{path}`"
-            help = did_you_mean(path, nodes, "`composer sites SPEC '**'` lists all")
-            problems.append(Diagnostic("node", text, help=help))
-        elif not isinstance(output := nodes[path].output, TensorSpec) or output.layout not in LAYOUTS:
-            text = f"`{path}` gives {output if isinstance(output, TensorSpec) else 'several outputs'}"
-            label = "a node that gives a feature map or tokens"
-            problems.append(Diagnostic("node", text, label=label))
-    if problems:
-        raise InputError(problems)
+        try:
+            map_node(model.graph, path)
+        except InputError as error:
+            problems += error.diagnostics
+    InputError.check(problems)
     return list(asked)
 
 
-LAYOUTS = ("b c h w", "b h w c", "b n c")
+def field_of(model: ComposedModule, path: str) -> Field:
+    """The effective receptive field of a node, and that of the same node without attention where there is one."""
+    plain = model.graph.plain
+    if plain is model.graph or path not in {place.node.path for place in plain.places}:
+        return Field(path, effective_receptive_field(model, path, samples=SAMPLES), None)
+    return Field(path, *of_both(model, path, samples=SAMPLES))
 
 
-def fields(model: ComposedModule, paths: Sequence[str]) -> list[Field]:
-    """The effective receptive field of each node, and of the same node in the network without its rules."""
-    plain, _ = without_attention(model)
-    known = set() if plain is None else {place.node.path for place in plain.graph.places}
+def replaced(graph: Graph) -> list[str]:
+    """Paths of the plain network's operations with weights that rules took out or put something else in place of."""
+    ours = {node.path: node.content for node, _ in graph.operations}
     return [
-        Field(
-            path,
-            effective_receptive_field(model, path, samples=SAMPLES).cpu(),
-            effective_receptive_field(plain, path, samples=SAMPLES).cpu()
-            if plain is not None and path in known
-            else None,
-        )
-        for path in paths
+        node.path for node, _ in graph.plain.operations if num_parameters(node) and ours.get(node.path) != node.content
     ]
-
-
-def without_attention(model: ComposedModule) -> tuple[ComposedModule | None, int]:
-    """The network without its rules and with the same weights, and how many of its tensors the other does not have.
-
-    Those are drawn from the seed. None for a network without rules.
-    """
-    if not model.graph.spec.rules:
-        return None, 0
-    plain = compile_graph(model.graph.plain, model.seed).eval()
-    ours, wanted = model.state_dict(), plain.state_dict()
-    shared = {name: ours[name] for name, value in wanted.items() if name in ours and ours[name].shape == value.shape}
-    plain.load_state_dict(shared, strict=False)
-    like = next(model.parameters(), None)
-    return (plain if like is None else plain.to(like.device)), len(wanted) - len(shared)
 
 
 def fields_section(model: ComposedModule, paths: Sequence[str]) -> Section | None:
     """The fields of nodes; None without any."""
     if not paths:
         return None
-    found = fields(model, paths)
-    _, own = without_attention(model)
+    found, own = [field_of(model, path) for path in paths], len(replaced(model.graph))
     text = (
         "How much each input pixel moves the middle of a node's output: the gradient, mean over random inputs, as a "
         "share of its largest value (Luo et al. 2016). The plain network is the same without its attention rules, "
         "with the same weights"
-        + (f", but for {own} tensors of what attention replaced, which are random" if own else "")
+        + (f", but for {own} operations that attention replaced, whose weights are random" if own else "")
         + ". Colours are of the square root, so that faint influence shows."
     )
     return Section(
@@ -121,7 +99,7 @@ def fields_section(model: ComposedModule, paths: Sequence[str]) -> Section | Non
 
 
 def _table(found: Sequence[Field]) -> Table:
-    heads = ("node", "network", *(f"area ≥ {threshold:g}" for threshold in THRESHOLDS))
+    heads = ("node", "network", *(f"area above {threshold:.2%}" for threshold in THRESHOLDS))
     rows = []
     for one in found:
         for name, field in (("with attention", one.whole), ("plain", one.plain)):
@@ -132,11 +110,10 @@ def _table(found: Sequence[Field]) -> Table:
 
 
 def _findings(one: Field) -> list[Finding]:
-    threshold = THRESHOLDS[-1]
-    ours = share_of_area(one.whole, threshold)
-    theirs = "" if one.plain is None else f", {share_of_area(one.plain, threshold):.1%} without attention"
+    ours = share_of_area(one.whole)
+    theirs = "" if one.plain is None else f", {share_of_area(one.plain):.1%} without attention"
     what = f"its effective receptive field covers {ours:.1%} of the input{theirs}"
-    return [Finding(one.path, what, f"influence of at least {threshold:g} of the largest", True)]
+    return [Finding(one.path, what, f"influence above {THRESHOLD:.2%} of the largest", True)]
 
 
 def _draw(one: Field) -> Figure:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from composer.look.sites import Grid, Site
+from composer.look.nodes import Grid
+from composer.look.sites import Site
 
 # Mechanisms that multiply by 1 + gate.
 ONE_MORE = frozenset({"bam", "bam_channel", "bam_spatial"})

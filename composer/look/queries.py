@@ -10,7 +10,8 @@ from torch import Tensor
 
 from composer.errors import Diagnostic, InputError
 from composer.look.forms import TokenMaps, WindowMaps
-from composer.look.sites import Grid
+from composer.look.nodes import Grid
+from composer.look.rollout import patch_maps
 
 Looks = TokenMaps | WindowMaps
 Patch = tuple[int, int]
@@ -50,8 +51,10 @@ def looks_from(one: Looks, image: int, patch: Patch) -> Tensor | None:
         return _unfolded(one.values[image, :, patch[0], patch[1]], patch, (one.values.shape[2], one.values.shape[3]))
     if grid is None or one.keys is None:
         return None
-    row = one.values[image, :, one.prefix + patch[0] * grid[1] + patch[1], one.prefix :]
-    return row.unflatten(1, one.keys)
+    number = patch[0] * grid[1] + patch[1]
+    if one.keys == grid:
+        return patch_maps(one.values[image], number, grid, prefix=one.prefix)
+    return one.values[image, :, one.prefix + number, one.prefix :].unflatten(1, one.keys)
 
 
 def _unfolded(window: Tensor, patch: Patch, grid: Grid) -> Tensor:

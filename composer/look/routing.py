@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from composer.annealing import Annealed
 from composer.look.canvas import COLOURS, axes, figure, label, panels, rows_of
 from composer.look.forms import Routing
 from composer.look.gather import Gathered, Seen
 from composer.look.plates import Finding, Plate, Section, Table
-from composer.look.temperature import schedule
+from composer.look.sites import Site
+from composer.look.temperature import curve, softmax_at
 from composer.look.variation import judged, variation, verdict
 
 if TYPE_CHECKING:
@@ -79,17 +79,19 @@ def temperature_of(gathered: Gathered, routing: Routing) -> float | None:
     """The temperature of a site's softmax now; None where it has none that is annealed."""
     module = gathered.model.get_submodule(routing.site.path)
     value = getattr(module, "temperature", None)
-    return float(value) if isinstance(value, Tensor) and value.numel() == 1 and hasattr(module, "anneal") else None
+    # `curve` asks mechanisms that stand in for convolutions.
+    annealed = hasattr(module, "anneal") and routing.site.replaces
+    return float(value) if annealed and isinstance(value, Tensor) and value.numel() == 1 else None
 
 
-def at_temperature(weights: Tensor, now: float, other: float) -> Tensor:
-    """What a softmax over the last axis that gave `weights` at a temperature would give at another.
+def at_temperatures(weights: Tensor, now: float, others: Sequence[float]) -> Tensor:
+    """What a softmax that gave weights n at a temperature would give at others: a row of n for each.
 
     >>> logits = torch.tensor([1.0, 3.0])
-    >>> bool(torch.allclose(at_temperature((logits / 30).softmax(0), 30, 2), (logits / 2).softmax(0)))
+    >>> bool(torch.allclose(at_temperatures((logits / 30).softmax(0), 30, [2.0])[0], (logits / 2).softmax(0)))
     True
     """
-    return (weights.clamp(min=1e-30).log() * (now / other)).softmax(-1)
+    return softmax_at(now * weights.clamp(min=1e-30).log(), others)
 
 
 def _table(gathered: Gathered, mine: Sequence[Seen], found: Sequence[Routing]) -> Table:
@@ -148,43 +150,43 @@ def _temperature_plate(gathered: Gathered, tempered: Sequence[Routing], mechanis
     # The site whose experts differ most, where there is most to see.
     chosen = min(tempered, key=lambda one: entropy(one.values))
     now = temperature_of(gathered, chosen) or 1.0
+    hot, cold = (entropy(row[None]) for row in at_temperatures(chosen.values[0], now, TEMPERATURES)[[0, -1]])
     return Plate(
         f"{mechanism}-temperature",
         "What temperature does",
         f"Left: the weights of {chosen.site.path} for the first image, from the same logits at several temperatures. "
         "Right: the temperature that composer.anneal sets before each epoch, and what it makes of the entropy of these "
         "weights.",
-        f"At temperature {TEMPERATURES[0]:g} the weights of {chosen.site.path} have an entropy of "
-        f"{entropy(at_temperature(chosen.values[:1], now, TEMPERATURES[0])):.3f}, at {TEMPERATURES[-1]:g} one of "
-        f"{entropy(at_temperature(chosen.values[:1], now, TEMPERATURES[-1])):.3f}.",
-        partial(_temperature, gathered, chosen, now),
+        f"At temperature {TEMPERATURES[0]:g} the weights of {chosen.site.path} have an entropy of {hot:.3f}, at "
+        f"{TEMPERATURES[-1]:g} one of {cold:.3f}.",
+        partial(_temperature, chosen, now),
     )
 
 
-def _temperature(gathered: Gathered, chosen: Routing, now: float) -> Figure:
+def _temperature(chosen: Routing, now: float) -> Figure:
     made = figure(2.2)
     weights = chosen.values[0]
     left, right = axes(made, 0.5, 0.3, 2.9, 1.4), axes(made, 4.1, 0.3, 2.5, 1.4)
     experts, thick = np.arange(1, len(weights) + 1), 0.8 / len(TEMPERATURES)
-    for number, temperature in enumerate(TEMPERATURES):
-        shown = at_temperature(weights, now, temperature).numpy()
+    for number, shown in enumerate(at_temperatures(weights, now, TEMPERATURES)):
         offset = (number - (len(TEMPERATURES) - 1) / 2) * thick
-        left.bar(experts + offset, shown, thick, color=COLOURS[number], label=f"τ = {temperature:g}")
+        name = f"τ = {TEMPERATURES[number]:g}"
+        left.bar(experts + offset, shown.numpy(), thick, color=COLOURS[number], label=name)
     left.set(xlabel="expert", ylabel="weight", xticks=experts)
     left.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(TEMPERATURES))
-    schedule = _schedule(gathered, chosen)
+    schedule = _schedule(chosen.site)
     right.plot(range(len(schedule)), schedule, color=COLOURS[0])
     right.set(xlabel="epoch", ylabel="temperature τ", ylim=(0, 1.05 * max(schedule)))
     other = right.twinx()
-    other.plot([entropy(at_temperature(weights[None], now, tau)) for tau in schedule], color=COLOURS[5], linestyle="--")
+    entropies = [entropy(row[None]) for row in at_temperatures(weights, now, schedule)]
+    other.plot(entropies, color=COLOURS[5], linestyle="--")
     other.set(ylabel="entropy (dashed)", ylim=(0, 1.05))
     other.spines["right"].set_visible(True)
     return made
 
 
-def _schedule(gathered: Gathered, chosen: Routing) -> list[float]:
+def _schedule(site: Site) -> list[float]:
     """The temperature before each epoch, a while beyond the last that changes it."""
-    module = cast(Annealed, gathered.model.get_submodule(chosen.site.path))
-    values = schedule(module, range(MOST_EPOCHS))
+    values = curve(MOST_EPOCHS, site.options, site.mechanism)
     last = next((epoch for epoch in reversed(range(1, MOST_EPOCHS)) if values[epoch] != values[epoch - 1]), 0)
     return values[: last + 2 + last // 4]

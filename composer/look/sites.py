@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
-
-import networkx as nx
 
 from composer.dag.places import Place
 from composer.dag.scope import Operation, TensorSpec
+from composer.look.nodes import Grid, token_grids
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
     from composer.dag.graph import Graph
-
-Grid = tuple[int, int]
-# Asked for only where a grid is not plain to see: it counts what every operation costs.
-Flat = Callable[[], "nx.DiGraph[str]"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +20,7 @@ class Site:
     """One mechanism of a network.
 
     kind     as the registry has it: channel, spatial, channel+spatial, branch, kernel or token
+    replaces whether it can stand in for a convolution
     rule     number of the attention rule that put it there, counted from 1; None for the backbone's own
     options  those that differ from the mechanism's defaults
     grid     rows and columns of the map that it works on; None where its tokens are no positions of a map
@@ -35,6 +30,7 @@ class Site:
     path: str
     mechanism: str
     kind: str
+    replaces: bool
     stage: int | None
     block: int | None
     rule: int | None
@@ -46,27 +42,30 @@ class Site:
 def sites_of(model: ComposedModule) -> dict[str, Site]:
     """Every mechanism of a network by path, in the order they run."""
     parameters = dict(model.named_parameters())
-    flat = cache(model.graph.networkx)
+    grids = token_grids(model.graph)
     found = {}
     for place in model.graph.places:
         operation = place.node.content
         if isinstance(operation, Operation) and operation.entry.category == "mechanism":
             gamma = parameters.get(f"{place.node.path}_gamma")
-            found[place.node.path] = _site(place, operation, flat, None if gamma is None else float(gamma.detach()))
+            found[place.node.path] = _site(place, operation, grids, None if gamma is None else float(gamma.detach()))
     return found
 
 
-def _site(place: Place, operation: Operation, flat: Flat, gamma: float | None) -> Site:
-    node = place.node
+def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: float | None) -> Site:
+    node, arriving = place.node, place.input
+    height, width = (None, None) if arriving is None else (arriving.axis("h"), arriving.axis("w"))
+    grid = (height, width) if height and width else grids.get(node.path)
     return Site(
         node.path,
         operation.entry.name,
         operation.entry.kind,
+        operation.entry.replaces is not None,
         place.stage,
         place.block,
         None if node.rule is None else node.rule + 1,
         operation.options,
-        _grid(place, flat),
+        grid,
         gamma,
     )
 
@@ -82,18 +81,15 @@ def last_map(graph: Graph) -> str | None:
     return next(reversed(levels or maps), None)
 
 
-def _grid(place: Place, flat: Flat) -> Grid | None:
-    """The map a mechanism works on: what arrives, or the map that its tokens were made of."""
-    arriving = place.input
-    if arriving is not None and arriving.axis("h") and arriving.axis("w"):
-        return arriving.axis("h") or 0, arriving.axis("w") or 0
-    graph = flat()
-    for _, before in nx.bfs_edges(graph, place.node.path, reverse=True):
-        attributes = graph.nodes[before]
-        if attributes["op"] == "map_to_tokens" and attributes["options"].get("axis") == "channels":
-            return None
-        axes = (attributes["layout"] or "").split()
-        if {"h", "w"} <= set(axes):
-            lengths = dict(zip([axis for axis in axes if axis != "b"], attributes["shape"], strict=True))
-            return lengths["h"], lengths["w"]
-    return None
+def class_node(graph: Graph) -> str | None:
+    """Path of the node whose features speak for a class: the last map, or what arrives at the last mixer of tokens.
+
+    Behind that one, a network that reads its class token alone has no use for the others, and no gradient.
+    """
+    path = last_map(graph)
+    mixers = [place for place in graph.places if "mixer" in place.node.sites and place.node.inputs]
+    output = next((place.node.output for place in graph.places if place.node.path == path), None)
+    if not mixers or not isinstance(output, TensorSpec) or output.layout != "b n c":
+        return path
+    scope, name = mixers[-1].scope, mixers[-1].node.inputs[0]
+    return scope.nodes[name].path if name in scope.nodes else path

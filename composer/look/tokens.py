@@ -13,12 +13,12 @@ from composer.errors import Diagnostic, InputError
 from composer.look.canvas import COLOURS, SEQUENTIAL, label, panels, picture, rows_of, scale
 from composer.look.forms import TokenMaps, WindowMaps
 from composer.look.gather import Gathered
+from composer.look.nodes import Grid
 from composer.look.overlays import laid, over_photo
 from composer.look.photograph import Photo
 from composer.look.plates import Finding, Plate, Section, Table
 from composer.look.queries import Looks, Patch, check_patch, evenness, finest, in_grid, looks_from, reach
 from composer.look.rollout import class_token_map, rollout
-from composer.look.sites import Grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

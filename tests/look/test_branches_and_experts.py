@@ -9,7 +9,7 @@ import torch
 
 from composer.look.branches import branches_section, shares
 from composer.look.forms import Branches, Routing
-from composer.look.routing import at_temperature, entropy, routing_section, temperature_of
+from composer.look.routing import at_temperatures, entropy, routing_section, temperature_of
 
 
 @pytest.mark.parametrize("name", ["sk", "splat"])
@@ -68,6 +68,6 @@ def test_another_temperature_is_what_the_network_would_compute(network, seen):
     assert temperature_of(gathered, at_thirty) == 30
     model.conv.temperature.fill_(2.0)
     (at_two,) = seen(model).of(Routing)
-    assert torch.allclose(at_temperature(at_thirty.values, 30, 2), at_two.values, atol=1e-4)
+    assert torch.allclose(at_temperatures(at_thirty.values[1], 30, [2.0])[0], at_two.values[1], atol=1e-4)
     assert entropy(at_two.values) < entropy(at_thirty.values)
     assert "at temperature 30" in routing_section(gathered, "dynconv").findings[0].detail

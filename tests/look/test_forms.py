@@ -10,7 +10,7 @@ from composer.look.sites import Site
 
 
 def site(kind, grid=None, mechanism="plugin"):
-    return Site("a.b", mechanism, kind, None, None, None, {}, grid, None)
+    return Site("a.b", mechanism, kind, False, None, None, None, {}, grid, None)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from composer.look.tokens import choose, rolled, rollout_section, tokens_section
 
 
 def site(grid):
-    return Site("a", "mhsa", "token", None, None, None, {}, grid, None)
+    return Site("a", "mhsa", "token", False, None, None, None, {}, grid, None)
 
 
 def test_a_patch_looks_where_its_row_says():
