@@ -66,7 +66,7 @@ def build(
               `none`
     download  let a reference that the spec itself writes connect
     Raises SpecError, GraphError, WeightsError, or UnavailableError for a device, an extra or a hub that is not there;
-    warns of a classifier that the weights leave as it was.
+    warns of a classifier that the weights leave as it was, and of a network that they were not made for.
     """
     from composer.compile.module import compile_graph
     from composer.weights.choose import choose, fill
@@ -79,8 +79,8 @@ def build(
         model = compile_graph(composed, seed)
     if chosen is not None:
         report, _ = fill(model, chosen)
-        for head in report.heads:
-            warnings.warn(f"{spec.name}: {head}", stacklevel=2)
+        for note in (*report.heads, *report.notes):
+            warnings.warn(f"{spec.name}: {note}", stacklevel=2)
     return model if target is None and dtype is None else model.to(device=target, dtype=dtype)
 
 

@@ -67,7 +67,7 @@ def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor
 
     shape  (c, h, w) of the network's input
     The image is scaled until it covers (h, w) / crop, then the central h×w is kept; values are 0..1 before
-    (x - mean) / std. Returns c h w.
+    (x - mean) / std. Returns c h w. Raises InputError where mean and std are of another number of channels.
     """
     channels, height, width = shape
     scale = max(int(height / spec.crop) / image.height, int(width / spec.crop) / image.width)
@@ -77,7 +77,19 @@ def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor
     image = image.crop((left, top, left + width, top + height))
     pixels = np.array(image, dtype=np.float32).reshape(height, width, channels) / np.float32(255)
     tensor = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-    for values, operation in ((spec.mean, torch.sub), (spec.std, torch.div)):
+    for name, values, operation in (("mean", spec.mean, torch.sub), ("std", spec.std, torch.div)):
         if values is not None:
-            tensor = operation(tensor, torch.tensor(values).view(-1, 1, 1))
+            tensor = operation(tensor, _per_channel(name, values, channels).view(-1, 1, 1))
     return tensor
+
+
+def _per_channel(name: str, values: Sequence[float], channels: int) -> Tensor:
+    """One value for each channel. Grey takes the average of those that its backbone has for colours."""
+    found = torch.tensor(values)
+    if channels == 1:
+        return found.mean(0, keepdim=True)
+    if len(values) not in (1, channels):
+        text = f"the input has {channels} channels, and `{name}` has {len(values)} values"
+        help = (f"write `{name}` with {channels} values, or one for all, under `input`",)
+        raise InputError(Diagnostic("image", text, help=help))
+    return found

@@ -71,3 +71,11 @@ def test_what_cannot_be_read(tmp_path, monkeypatch):
     empty.mkdir()
     with pytest.raises(InputError, match="no image in the folder"):
         find_images([empty])
+
+
+def test_other_channels_than_the_backbone_has_means_for():
+    spec = InputSpec(shape=[3, 8, 8], mean=[0.3, 0.4, 0.5], std=[0.1, 0.2, 0.3])
+    grey = noise(8, 8, "L")
+    assert torch.allclose(prepare(grey, spec, (1, 8, 8)), (torch.from_numpy(np.array(grey)) / 255 - 0.4) / 0.2)
+    with pytest.raises(InputError, match="the input has 4 channels, and `mean` has 3 values"):
+        prepare(noise(8, 8, "RGBA"), spec, (4, 8, 8))

@@ -19,12 +19,15 @@ from composer.cli.options import (
     SpecName,
     Verbose,
     load_spec,
+    measured,
     write,
 )
 from composer.draw.formats import PAGE, SUFFIXES, WITH_INSETS, format_of
 from composer.errors import GraphError, SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from composer.dag.graph import Graph
     from composer.dag.sketch import Sketch
     from composer.draw.picture import Wish
@@ -61,6 +64,16 @@ def command(
         typer.Option(metavar="PLACE", help="Only these blocks: a site, or a glob over paths. A page opens them."),
     ] = None,
     direction: Annotated[Direction, typer.Option(help="Down, or to the right.")] = Direction.TB,
+    time: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="RUNS",
+            help="On a page: run the network on one random image, and colour by the time of each operation, the median "
+            "of so many runs. Without it no network is ever run.",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where time is measured: auto, cpu, cuda or cuda:N.")] = "auto",
     theme: Annotated[Theme, typer.Option(help="`auto` is light or dark as the reader prefers.")] = Theme.AUTO,
     insets: Annotated[
         bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
@@ -81,6 +94,8 @@ def command(
     the failing nodes in red; the mistakes are printed, and the exit code is 1.
     """
     kind = format_of(output, format)
+    if time is not None and kind != PAGE:
+        raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint="--time")
     try:
         loaded = load_spec(spec, sets, root)
     except SpecError as error:
@@ -102,17 +117,20 @@ def command(
         failure = error
         drawn = sketch(loaded, error.diagnostics, limits)
     wish = Wish(depth, select, direction.value, insets and kind in WITH_INSETS)
-    write(context, output, _rendered(drawn, network, wish, kind, theme.value), force=force)
+    seconds = measured(context, network, time, device) if time is not None and network is not None else None
+    write(context, output, _rendered(drawn, network, wish, kind, theme.value, seconds), force=force)
     if failure is not None:
         raise failure
 
 
-def _rendered(drawn: Sketch, network: Graph | None, wish: Wish, kind: str, theme: str) -> bytes:
+def _rendered(
+    drawn: Sketch, network: Graph | None, wish: Wish, kind: str, theme: str, seconds: Mapping[str, float] | None
+) -> bytes:
     """A network in any format."""
     if kind == PAGE:
         from composer.page.render import render_page
 
-        return render_page(drawn, network, wish, theme).encode("utf-8", "replace")
+        return render_page(drawn, network, wish, theme, seconds).encode("utf-8", "replace")
     from composer.draw.picture import draw
     from composer.draw.render import render
 

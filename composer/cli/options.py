@@ -14,6 +14,8 @@ from composer import registry
 from composer.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
 
     from composer.dag.graph import Graph
@@ -131,6 +133,16 @@ def find_dtype(name: str) -> torch.dtype:
         text = f"unknown dtype `{name}`"
         raise InputError(Diagnostic("dtype", text, label="float32, bfloat16, float16 or float64"))
     return dtype
+
+
+def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Mapping[str, float]:
+    """Seconds of each operation. Raises UnavailableError."""
+    from composer.compile.module import compile_graph
+    from composer.timing import measure
+
+    target = find_device(device)
+    say(context, f"measuring {runs} {'run' if runs == 1 else 'runs'} of `{graph.spec.name}` on {target}, one image")
+    return measure(compile_graph(graph).to(target), runs=runs)
 
 
 def say(context: typer.Context, text: str, level: int = 0) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, build, refuses_one
@@ -121,11 +120,14 @@ class Graph:
                 found[node.path] = reason
         return found
 
-    def summary(self) -> Summary:
-        """Its nodes as a table, folded by repeats, with what they cost and what attention added."""
+    def summary(self, time: Mapping[str, float] | None = None) -> Summary:
+        """Its nodes as a table, folded by repeats, with what they cost and what attention added.
+
+        `time` is what `composer.timing.measure` found, if anyone did.
+        """
         from composer.summary import summarise
 
-        return summarise(self)
+        return summarise(self, time)
 
     def networkx(self) -> nx.DiGraph[str]:
         """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,
@@ -220,6 +222,9 @@ def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Any, int]) -> 
         return 0
     key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
     if key not in known:
+        # Importing it imports triton, and few need multiply-accumulates.
+        from torch.utils.flop_counter import FlopCounterMode
+
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
             build(operation.entry, operation.arguments)(*(torch.empty(tensor.shape) for tensor in inputs))
         # The counter counts a multiply and an add as two, for the whole batch.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from composer import registry
 from composer.dag.arguments import ArgumentProblem, complete, tensor_facts
 from composer.dag.draft import Draft
 from composer.dag.infer import Inference, Misfit, missing
+from composer.dag.insertion import Insertion, WrongPlace
 from composer.dag.limits import Limits
 from composer.dag.match import match
 from composer.dag.names import RESERVED
@@ -35,7 +36,8 @@ def place_what_fits(root: Scope, spec: Spec, limits: Limits, inference: Inferenc
     problems: list[Diagnostic] = []
     for number, (rule, origin) in enumerate(spec.rules):
         try:
-            placed = _Placement(rule, origin, number, spec.vars, inference).apply(root)
+            insertion = Insertion(origin, number, rule.tokens, inference)
+            placed = _Placement(rule, origin, spec.vars, insertion).apply(root)
         except GraphError as error:
             problems += error.diagnostics
             continue
@@ -45,23 +47,14 @@ def place_what_fits(root: Scope, spec: Spec, limits: Limits, inference: Inferenc
     return root, problems
 
 
-class WrongPlace(Exception):
-    """A place cannot have what a rule asks for. The caret goes under the place, or under another `key` of the rule."""
-
-    def __init__(self, message: str, label: str = "", help: tuple[str, ...] = (), key: str | None = None) -> None:
-        super().__init__(message)
-        self.label, self.help, self.key = label, help, key
-
-
 @dataclass
 class _Placement:
     """One rule at work."""
 
     rule: Rule
     origin: Origin
-    number: int
     vars: Mapping[str, Any]
-    infer: Inference
+    insertion: Insertion
     problems: list[Diagnostic] = field(default_factory=list)
 
     def apply(self, root: Scope) -> Scope:
@@ -136,7 +129,7 @@ class _Placement:
             raise ArgumentProblem([here.problem("name", f"`{name}` cannot name a node", "another name")])
         replaced = position == "replace" and self.rule.start is None
         arguments = self.arguments(entry, host, draft.tensor(source), facts)
-        made = self.mechanism(draft, entry, arguments, source, host.name if replaced else name, host)
+        made = self.insertion.mechanism(draft, entry, arguments, source, host.name if replaced else name, host)
         if position == "replace":
             self.put_in_place(draft, host, made, entry, name)
             return
@@ -144,9 +137,9 @@ class _Placement:
         self.keep_shape(result.tensor, host.tensor if position == "beside" else draft.tensor(source), host)
         if position == "beside":
             base = host.tail or host.name
-            made.append(self.helper(draft, "add", f"{name}_add", (base, result.name), host, made=made))
+            made.append(self.insertion.helper(draft, "add", f"{name}_add", (base, result.name), host, made=made))
         if self.rule.start is not None:
-            made += self.start(draft, base, made[-1].name, name, host)
+            made += self.insertion.start(draft, base, made[-1].name, name, host)
         if position == "before":
             draft.put_before(host.name, made)
         else:
@@ -166,7 +159,7 @@ class _Placement:
         self.keep_shape(made[-1].tensor, end.tensor, host)
         if self.rule.start is not None:
             tail = end.tail or end.name
-            made += self.start(draft, tail, made[-1].name, name, host)
+            made += self.insertion.start(draft, tail, made[-1].name, name, host)
             draft.put_after(end.name, made)
             return
         kept = [site for one in [host, *(draft.nodes[other] for other in swallowed)] for site in one.sites]
@@ -194,7 +187,7 @@ class _Placement:
         ]:
             text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
             raise WrongPlace(text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
-        adapted = self.adapted(entry, tensor)
+        adapted = self.insertion.adapted(entry, tensor)
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
     def settings(self, entry: Entry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,89 +204,6 @@ class _Placement:
         text = f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`"
         raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
 
-    def adapted(self, entry: Entry, tensor: TensorSpec) -> TensorSpec:
-        """The tensor as the mechanism will see it."""
-        for op, options in self.adapters(entry, tensor)[0]:
-            adapter = registry.get(op)
-            assert adapter is not None
-            tensor = self.infer(adapter, options, [tensor]).output
-        return tensor
-
-    def adapters(
-        self, entry: Entry, tensor: TensorSpec
-    ) -> tuple[list[tuple[str, dict[str, Any]]], list[tuple[str, dict[str, Any]]]]:
-        """Operations before and after the mechanism that turn the place's layout into its own and back."""
-        into: list[tuple[str, dict[str, Any]]] = []
-        back: list[tuple[str, dict[str, Any]]] = []
-        layout = tensor.layout
-        if layout == "b h w c" and entry.layout != layout:
-            into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
-        if layout == "b c h w" and entry.layout == "b n c":
-            axis = {"axis": self.rule.tokens or "pixels"}
-            return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
-        if self.rule.tokens is not None:
-            found = f"`{entry.name}` works on `{entry.layout}`" if entry.layout != "b n c" else f"here is `{layout}`"
-            text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
-            raise WrongPlace(text, "remove it", key="tokens")
-        if layout != entry.layout:
-            text = f"`{entry.name}` works on `{entry.layout}`, the place has `{tensor.layout}` ({tensor})"
-            help = ("`composer list mechanisms` shows what each works on",)
-            raise WrongPlace(text, f"a place with `{entry.layout}`", help)
-        return into, back
-
-    def mechanism(
-        self, draft: Draft, entry: Entry, arguments: Mapping[str, Any], source: str, name: str, host: Node
-    ) -> list[Node]:
-        into, back = self.adapters(entry, draft.tensor(source))
-        made: list[Node] = []
-        current, maps = source, []
-        for op, options in into:
-            maps.append(current)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), host, options, made))
-            current = made[-1].name
-        tensor = draft.tensor(current, made)
-        inferred = self.infer(entry, arguments, [tensor])
-        content = Operation(entry, arguments, inferred.num_parameters)
-        made.append(self.made(name, host, (current,), content, inferred.output))
-        for op, options in back:
-            inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, host, options, made))
-        return made
-
-    def start(self, draft: Draft, host: str, changed: str, name: str, at: Node) -> list[Node]:
-        """y = host + γ·(changed − host), γ = 0: the network computes what it did before, until training moves γ."""
-        gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
-        extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
-        entry = registry.get("blend")
-        assert entry is not None
-        inferred = self.infer(entry, {}, list(extra.values()))
-        content = Operation(entry, {}, 0)
-        return [gamma, self.made(f"{name}_start", at, (host, changed, gamma.name), content, inferred.output)]
-
-    def helper(
-        self,
-        draft: Draft,
-        op: str,
-        name: str,
-        inputs: tuple[str, ...],
-        host: Node,
-        options: Mapping[str, Any] | None = None,
-        made: Sequence[Node] = (),
-    ) -> Node:
-        entry = registry.get(op)
-        assert entry is not None, f"composer's own `{op}` is not registered"
-        arguments = complete(entry, options or {}, {}, self.origin, host.path)
-        tensors = [draft.tensor(one, made) for one in inputs]
-        inferred = self.infer(entry, arguments, tensors)
-        return self.made(
-            draft.fresh(name), host, inputs, Operation(entry, arguments, inferred.num_parameters), inferred.output
-        )
-
-    def made(self, name: str, host: Node, inputs: tuple[str, ...], content: Operation, output: TensorSpec) -> Node:
-        prefix = host.path.rpartition(".")[0]
-        path = f"{prefix}.{name}" if prefix else name
-        return Node(name, path, self.origin, inputs, content, output, rule=self.number)
-
 
 def _is_conv(node: Node) -> bool:
     return isinstance(node.content, Operation) and node.content.entry.kind == "conv"
@@ -302,11 +212,3 @@ def _is_conv(node: Node) -> bool:
 def _replaces(node: Node) -> str | None:
     """What a mechanism already there stands in for."""
     return node.content.entry.replaces if isinstance(node.content, Operation) else None
-
-
-_SHORT = {
-    "map_to_tokens": "tokens",
-    "tokens_to_map": "map",
-    "channels_first": "channels_first",
-    "channels_last": "channels_last",
-}

@@ -1,8 +1,8 @@
-"""Operations whose result on the meta device is shaped like their first tensor, and that PyTorch takes long to tell."""
+"""Operations whose result on the meta device is easily told, and that PyTorch takes long to tell."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,32 +10,98 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-_SAME_SHAPE = frozenset(
-    (
-        *(F.relu, F.relu6, F.hardtanh, F.leaky_relu, F.silu, F.gelu, F.hardswish, F.hardsigmoid),
-        *(torch.relu, torch.sigmoid, Tensor.sigmoid, Tensor.normal_, Tensor.uniform_),
-    )
-)
+# What a rule says of a result: the tensor, or None where PyTorch shall say it, its own words on mistakes included.
+Rule = Callable[..., Tensor | None]
 
 
 class Shortcuts(TorchFunctionMode):
-    """Answers for such operations within it: activations, batch norm, and filling with random numbers.
+    """Answers for such operations within it: activations, norms, sums and products, means, random numbers.
 
-    Their meta kernels are Python that takes milliseconds, most of what composing a graph would take.
+    Their meta kernels are Python that takes milliseconds, most of what composing a graph would take. The first of a
+    process to be called imports all of torch._dynamo besides, which takes seconds.
     """
 
     def __torch_function__(
         self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         given = kwargs or {}
-        if args and (func in _SAME_SHAPE or (func is F.batch_norm and _fits(*args, *given.values()))):
+        rule = _RULES.get(func)
+        if rule is not None and args and isinstance(args[0], Tensor):
             first = args[0]
-            if first.is_meta and first.dtype.is_floating_point:
-                return first
+            if first.is_meta and first.dtype.is_floating_point and (found := rule(*args, **given)) is not None:
+                return found
         return func(*args, **given)
 
 
-def _fits(x: Tensor, *others: Any) -> bool:
-    """Whether batch norm has nothing to refuse; where it has, its own words are wanted."""
-    tensors = (one for one in others if isinstance(one, Tensor))
-    return x.ndim > 1 and x.numel() > x.shape[1] and all(one.shape == x.shape[1:2] for one in tensors)
+def _same(x: Tensor, *others: Any, **options: Any) -> Tensor:
+    return x
+
+
+def _elementwise(x: Tensor, *others: Any, **options: Any) -> Tensor | None:
+    """Numbers, or tensors of the same type, that are broadcast over the first."""
+    covered = (
+        one.is_meta and one.dtype == x.dtype and _broadcasts(one.shape, x.shape)
+        if isinstance(one, Tensor)
+        else isinstance(one, int | float)
+        for one in others
+    )
+    return x if not options and all(covered) else None
+
+
+def _broadcasts(shape: Sequence[int], over: Sequence[int]) -> bool:
+    """Whether a shape needs nothing but to be repeated to be the other one."""
+    aligned = zip(reversed(shape), reversed(over), strict=False)
+    return len(shape) <= len(over) and all(length in (1, wanted) for length, wanted in aligned)
+
+
+def _batch_norm(x: Tensor, *others: Any, **options: Any) -> Tensor | None:
+    vectors = (one for one in (*others, *options.values()) if isinstance(one, Tensor))
+    fits = x.ndim > 1 and x.numel() > x.shape[1] and all(one.shape == x.shape[1:2] for one in vectors)
+    return x if fits else None
+
+
+def _layer_norm(x: Tensor, shape: Sequence[int], *others: Any, **options: Any) -> Tensor | None:
+    vectors = (one for one in (*others, *options.values()) if isinstance(one, Tensor))
+    fits = len(shape) > 0 and tuple(x.shape[-len(shape) :]) == tuple(shape)
+    return x if fits and all(tuple(one.shape) == tuple(shape) for one in vectors) else None
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
+    fits = x.ndim > 1 and weight.ndim == 2 and x.shape[-1] == weight.shape[1] and x.dtype == weight.dtype
+    fits = fits and weight.is_meta and (bias is None or (bias.is_meta and bias.shape == weight.shape[:1]))
+    return x.new_empty((*x.shape[:-1], weight.shape[0])) if fits else None
+
+
+def _mean(x: Tensor, dim: Any = None, keepdim: bool = False, **options: Any) -> Tensor | None:
+    axes = [dim] if isinstance(dim, int) else dim
+    if options or not isinstance(axes, list | tuple) or not all(-x.ndim <= axis < x.ndim for axis in axes):
+        return None
+    reduced = {axis % x.ndim for axis in axes}
+    if len(reduced) != len(axes) or not axes:
+        return None
+    lengths = [
+        1 if axis in reduced else length for axis, length in enumerate(x.shape) if keepdim or axis not in reduced
+    ]
+    return x.new_empty(lengths)
+
+
+_RULES: Mapping[Any, Rule] = {
+    **dict.fromkeys(
+        (
+            *(F.relu, F.relu6, F.hardtanh, F.leaky_relu, F.silu, F.gelu, F.hardswish, F.hardsigmoid),
+            *(torch.relu, torch.sigmoid, Tensor.sigmoid, Tensor.normal_, Tensor.uniform_),
+        ),
+        _same,
+    ),
+    **dict.fromkeys(
+        (
+            *(torch.add, torch.sub, torch.mul, Tensor.add, Tensor.sub, Tensor.mul),
+            *(Tensor.__add__, Tensor.__sub__, Tensor.__mul__),
+        ),
+        _elementwise,
+    ),
+    F.batch_norm: _batch_norm,
+    F.layer_norm: _layer_norm,
+    F.linear: _linear,
+    **dict.fromkeys((torch.mean, Tensor.mean), _mean),
+}

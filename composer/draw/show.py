@@ -37,14 +37,14 @@ def show_graph(graph: Graph, wish: Wish | None = None) -> None:
     if interactive is not None and interactive.get_ipython() is not None:
         from IPython.display import HTML, display
 
-        display(HTML(_frame(page)))
+        display(HTML(frame_of(page)))
         return
     with tempfile.NamedTemporaryFile("w", suffix=".html", prefix="composer-", delete=False, encoding="utf-8") as file:
         file.write(page)
     webbrowser.open(Path(file.name).as_uri())
 
 
-def _frame(page: str) -> str:
+def frame_of(page: str) -> str:
     """A page in a frame that holds it whole: nothing is fetched, and it reaches nothing of the notebook around it."""
     sandbox = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
     # IPython warns of markup that is nothing but a frame.

@@ -17,16 +17,25 @@ from composer.page.tables import Json
 
 def render_difference(difference: Difference, theme: str = "auto") -> str:
     """The page of what differs between two networks."""
-    before, after = difference.before, difference.after
-    networks = [_network("composed", "after", after), _network("base", "before", before)]
-    changes, wish = told(difference), Wish()
+    networks = _networks(difference)
     with uncollected():
-        data = page_data(networks, wish)
-        data["changes"] = [_change(one) for one in changes]
-        data["totals"] = [[name, *numbers] for name, *numbers in difference.totals]
-        data["name"] = f"{before.spec.name} → {after.spec.name}"
-        picture = replace(static_picture(networks[0], wish), name=data["name"])
-        return write_page(picture, data, theme, list(_without_script(changes)))
+        data = difference_data(difference, networks)
+        picture = replace(static_picture(networks[0], Wish()), name=data["name"])
+        return write_page(picture, data, theme, list(_without_script(told(difference))))
+
+
+def difference_data(difference: Difference, networks: list[Network] | None = None) -> Json:
+    """The data of its page: as that of any page, with `changes`, and the `totals` before and after."""
+    data = page_data(networks or _networks(difference))
+    data["name"] = f"{difference.before.spec.name} → {difference.after.spec.name}"
+    data["changes"] = [_change(one) for one in told(difference)]
+    data["totals"] = [[name, *numbers] for name, *numbers in difference.totals]
+    return data
+
+
+def _networks(difference: Difference) -> list[Network]:
+    """The network after first: it is what the page shows until its reader asks for the other."""
+    return [_network("composed", "after", difference.after), _network("base", "before", difference.before)]
 
 
 def _network(key: str, label: str, graph: Graph) -> Network:

@@ -45,6 +45,7 @@ def compare(fitted: Fitted, wanted: Wanted, checkpoint: Checkpoint) -> LoadRepor
         entry=checkpoint.entry,
         prefix=checkpoint.prefix,
         keys=fitted.keys,
+        notes=fitted.notes,
     )
 
 

@@ -57,6 +57,7 @@ class Fitted:
     """Tensors under our names.
 
     keys     the key map that was used
+    notes    what its networks have besides weights, and this one has not
     dropped  the file's names that the key map knows and we have nothing like
     sources  our name -> the file's, under the key map
     """
@@ -65,6 +66,7 @@ class Fitted:
     keys: str = ""
     dropped: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def by_name(checkpoint: Checkpoint, wanted: Wanted, keys: Keys | None) -> Fitted:
@@ -139,7 +141,7 @@ def _renamed(
         # Another library may write a 1×1 convolution as a linear layer.
         same = shape is not None and same_numbers(tuple(tensor.shape), shape)
         tensors[ours] = tensor.reshape(shape) if same and shape is not None else tensor
-    return Fitted(tensors, keys.name, tuple(dropped), sources)
+    return Fitted(tensors, keys.name, tuple(dropped), sources, tuple(keys.departures(wanted.graph.spec)))
 
 
 def same_numbers(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

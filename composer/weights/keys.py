@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 from composer.errors import Diagnostic, WeightsError, did_you_mean
 from composer.spec import zoo
 from composer.spec.document import Document
+from composer.spec.load import Spec
 from composer.spec.origin import Origin
 from composer.spec.references import read_file
 
-Keys = str | Path | Mapping[str, str | None]
+Keys = str | Path | Mapping[str, Any]
+# The entry of a key map that is no pair of names.
+VARS = "vars"
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class KeyMap:
     """Beginnings of another library's names -> beginnings of ours; what follows stays, and so do all other names.
 
     The longest beginning wins. `*` stands for any part of one name, and for the same part on our side; None says that
-    we have no such tensors.
+    we have no such tensors. `vars` says what their networks have besides weights: backbones of ours (a glob) -> vars.
 
     >>> keys = KeyMap("example", {"features.0": "stem", "layers.l_*": "blocks.*", "layers.l_*.ln_1": "blocks.*.norm1"})
     >>> [keys.rename(name) for name in ("features.0.weight", "layers.l_7.ln_1.bias", "layers.l_7.fc.bias", "head.bias")]
@@ -32,6 +36,16 @@ class KeyMap:
 
     name: str
     pairs: Mapping[str, str | None]
+    vars: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def departures(self, spec: Spec) -> Iterator[str]:
+        """What a spec has to set to compute what their network does: what no weight says."""
+        names = [file.content.name for file in spec.files if file.content.name]
+        for pattern, theirs in self.vars.items():
+            if fnmatch.filter(names, pattern):
+                for name, value in theirs.items():
+                    if spec.vars.get(name) != value:
+                        yield f"theirs has {name} {value}, not {spec.vars.get(name)}: set `vars: {{{name}: {value}}}`"
 
     @cached_property
     def _patterns(self) -> dict[int, list[tuple[re.Pattern[str], str | None]]]:
@@ -88,8 +102,20 @@ def _checked(name: str, document: Document) -> KeyMap:
     pairs, origin = document.plain(), Origin(document)
     if not isinstance(pairs, dict):
         raise WeightsError(origin.problem("weights-keys", "a key map is a mapping", "`their.name: our.name` pairs"))
-    WeightsError.check(problem for key, ours in pairs.items() if (problem := _problem(key, ours, origin / key)))
-    return KeyMap(name, pairs)
+    vars = pairs.pop(VARS) if isinstance(pairs.get(VARS), dict) else {}
+    WeightsError.check(
+        [
+            *_vars_problems(vars, origin / VARS),
+            *(problem for key, ours in pairs.items() if (problem := _problem(key, ours, origin / key))),
+        ]
+    )
+    return KeyMap(name, pairs, vars)
+
+
+def _vars_problems(vars: Mapping[str, Any], origin: Origin) -> Iterator[Diagnostic]:
+    if not all(isinstance(some, dict) for some in vars.values()):
+        text = f"`{VARS}` says what their networks have besides weights"
+        yield origin.problem("weights-keys", text, "a mapping of backbones to vars, as `resnet*: {width: 64}`")
 
 
 def _problem(key: str, ours: Any, origin: Origin) -> Diagnostic | None:

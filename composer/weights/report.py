@@ -38,6 +38,7 @@ class LoadReport:
     heads       classifiers with another number of classes in the file, or none; they keep their own weights
     source      the file or reference; `entry` and `prefix` as in Checkpoint
     keys        the key map that turned the file's names into ours
+    notes       what the weights were made for that this network is not, such as another eps of its norms
     """
 
     loaded: tuple[str, ...]
@@ -51,6 +52,7 @@ class LoadReport:
     entry: str = ""
     prefix: str = ""
     keys: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def fills_backbone(self) -> bool:
@@ -68,7 +70,7 @@ class LoadReport:
         ):
             if names:
                 parts.append(f"{len(names)} {label}: {one_of(names, 6)}")
-        return "\n".join([*parts, *map(str, self.heads)])
+        return "\n".join([*parts, *map(str, self.heads), *self.notes])
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain JSON values."""
@@ -78,6 +80,7 @@ class LoadReport:
             **{name: list(getattr(self, name)) for name in ("inserted", "missing", "unexpected", "left_out")},
             "misshapen": {name: {"found": list(a), "own": list(b)} for name, (a, b) in self.misshapen.items()},
             "heads": [vars(head) for head in self.heads],
+            "notes": list(self.notes),
         }
 
     def _from(self) -> str:

@@ -57,3 +57,28 @@ def test_a_mistake_in_either_is_an_error(run, small):
         assert "did you mean `cbam`" in result.err
         assert result.out == ""
     assert run("diff", small).code == 2
+
+
+@pytest.mark.parametrize(
+    ("ending", "start"), [(".html", "<!doctype html>"), (".json", "{"), (".txt", "small -> [b]wider")]
+)
+def test_the_ending_of_a_file_is_the_format(run, small, wider, tmp_path, ending, start):
+    target = tmp_path / "out" / f"change{ending}"
+    result = run("diff", small, wider, "-o", target, "--exit-code")
+    assert (result.code, result.out, result.err) == (1, "", f"wrote {target}\n")
+    assert target.read_text(encoding="utf-8").startswith(start)
+    assert run("diff", small, wider, "-o", target).code == 1
+    assert run("diff", small, wider, "-o", target, "--force", "-q").err == ""
+
+
+def test_a_page_on_stdout(run, small, wider):
+    out = run("diff", small, wider, "--format", "html").out
+    assert out.startswith("<!doctype html>")
+    assert "<title>small → [b]wider</title>" in out
+
+
+def test_an_unknown_ending_names_the_known_ones(run, small, wider, tmp_path):
+    result = run("diff", small, wider, "-o", tmp_path / "x.svg")
+    assert result.code == 1
+    assert "`.txt`, `.json`, `.html`, `.htm`" in result.err
+    assert run("diff", small, wider, "--format", "svg").code == 2

@@ -114,6 +114,41 @@ def test_an_unknown_format_names_the_known_ones(run, small, tmp_path, monkeypatc
     assert not (tmp_path / "x").exists()
 
 
+def test_a_page_is_written_whole_or_not_at_all(run, small, tmp_path):
+    target = tmp_path / "small.html"
+    target.write_text("mine")
+    assert run("graph", small, "-o", target).code == 1
+    assert target.read_text() == "mine"
+    assert run("graph", small, "--select", "stam", "--force", "-o", target).code == 1
+    assert target.read_text() == "mine"
+    assert run("graph", small, "--force", "-q", "-o", target).err == ""
+    assert target.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_options_change_the_page(run, small):
+    def data(*words):
+        page = run("graph", small, "--format", "html", *words).out
+        return json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+
+    assert data("--direction", "LR")["direction"] == "LR"
+    assert data("--set", "vars.width=16")["facts"]["composed"]["stem"]["parameters"] == 3 * 16 * 9
+    assert "--paper:#12161d" in run("graph", small, "--format", "html", "--theme", "dark").out
+
+
+def test_a_page_shows_measured_time_where_it_is_asked_for(run, small, tmp_path):
+    target = tmp_path / "small.html"
+    result = run("graph", small, "--time", 1, "--device", "cpu", "-o", target)
+    assert (result.code, "measuring 1 run of `small` on cpu" in result.err) == (0, True)
+    page = target.read_text(encoding="utf-8")
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    assert all(facts["seconds"] > 0 for facts in data["facts"]["composed"].values())
+    assert data["networks"][0]["facts"]["seconds"] > 0
+    result = run("graph", small, "--time", 1, "-o", tmp_path / "small.svg")
+    assert result.code == 2
+    assert "only a page shows times" in result.err
+
+
 def test_wrong_words_are_usage_errors(run, small):
     for words in (["--depth", "0"], ["--direction", "UP"], ["--theme", "pink"]):
         assert run("graph", small, *words).code == 2

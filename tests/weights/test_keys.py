@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import warnings
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,10 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
 
 
 def peer_of(name: str) -> torch.nn.Module:
-    """Torchvision's network, with the eps of timm's batch norm: eps is no weight, and no checkpoint carries it."""
+    """Torchvision's network."""
     options = {"init_weights": False} if name in ("inception_v3", "googlenet") else {}
     peer = randomised(torchvision.models.get_model(name, weights=None, **options))
     for module in peer.modules():
-        if isinstance(module, torch.nn.BatchNorm2d) and name not in ("inception_v3", "googlenet"):
-            module.eps = 1e-5
         if hasattr(module, "transform_input"):
             # It undoes another library's preparation of images.
             module.transform_input = False
@@ -74,9 +73,10 @@ SLOW = pytest.mark.slow
 def test_torchvisions_weights_give_torchvisions_outputs(name, spec, size, keys, tmp_path):
     peer = peer_of(name)
     torch.save(peer.state_dict(), tmp_path / "theirs.pth")
-    model = composer.build({"backbone": spec, "input": [3, size, size]}).eval()
+    vars = {"norm_eps": 1e-3} if name.startswith(("mobilenet_v3", "efficientnet_v2")) else {}
+    model = composer.build({"backbone": spec, "input": [3, size, size], "vars": vars}).eval()
     report = composer.load_weights(model, tmp_path / "theirs.pth")
-    assert report.keys == keys
+    assert (report.keys, report.notes) == (keys, ())
     assert set(report.loaded) == set(model.state_dict())
     assert all("aux" in name.lower() or name.endswith("position_index") for name in report.left_out)
     x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(2))
@@ -100,6 +100,22 @@ def test_a_small_vit_of_torchvisions(tmp_path):
     x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         assert torch.allclose(model(x), peer(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"), [("efficientnet_b0", "efficientnet_b0"), ("efficientnet_b5", "efficientnet_b5")]
+)
+def test_what_no_weight_says_is_said(name, spec, tmp_path):
+    peer = torchvision.models.get_model(name, weights=None)
+    torch.save(peer.state_dict(), tmp_path / "theirs.pth")
+    (eps,) = {module.eps for module in peer.modules() if isinstance(module, torch.nn.BatchNorm2d)}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        composer.build(spec, weights=tmp_path / "theirs.pth")
+    said = (
+        ["efficientnet_b5: theirs has norm_eps 0.001, not 1e-05: set `vars: {norm_eps: 0.001}`"] if eps > 1e-5 else []
+    )
+    assert [str(one.message) for one in caught] == said
 
 
 @pytest.mark.parametrize(
@@ -190,8 +206,16 @@ def test_every_map_says_whose_it_is_and_means_one_thing(name):
     text = zoo.key_map(name).read_text()
     assert text.startswith("# ")
     assert " -> " in text.splitlines()[0]
-    pairs = read_key_map(name).pairs
-    assert pairs == yaml.safe_load(text)
+    keys = read_key_map(name)
+    pairs = keys.pairs
+    assert {**pairs, **({"vars": keys.vars} if keys.vars else {})} == yaml.safe_load(text)
+    known = {backbone for pattern in keys.vars for backbone in zoo.backbones(pattern)}
+    assert all(
+        composer.load(one).vars[var] != value
+        for one in known
+        for vars in keys.vars.values()
+        for var, value in vars.items()
+    )
     assert all(re.fullmatch(r"[\w*-]+(\.[\w*-]+)*", key) for pair in pairs.items() for key in pair if key is not None)
 
 

@@ -74,11 +74,13 @@ export function lineLink(store, file, line, words = "") {
 
 export function problemOf(store, problem) {
   const box = problem.path && store.box(problem.path);
+  // Carets stand under what they mean; words may go on in another line.
+  const lines = problem.text.split("\n").map((line) => html("span", { class: /^ *\d* (\||-->)/.test(line) ? "excerpt" : "" }, line || " "));
   return html(
     "div",
     { class: "problem" },
-    html("pre", { tabindex: "0" }, problem.text),
-    ...[lineLink(store, problem.file, problem.line), box ? pathLink(store, problem.path) : null].filter(Boolean),
+    html("pre", { tabindex: "0", "aria-label": problem.message }, ...lines),
+    ...[lineLink(store, problem.file, problem.line), box && box.path === problem.path && !problem.path.includes(":") ? pathLink(store, problem.path) : null].filter(Boolean),
   );
 }
 
@@ -87,7 +89,12 @@ const SIGNS = { added: "+", removed: "−", changed: "~", moved: "›" };
 /** Changes of one sort are one row; choosing it goes to the first of its nodes, then on to the next. */
 function differences(store) {
   const { changes, networks, totals: lines } = store.data;
-  const found = lines.map(([name, before, after]) => [name, exact(before), exact(after), before === after ? "=" : signed(after - before, short)]);
+  const found = lines.map(([name, before, after]) => [
+    name === "MACs" ? name : name[0].toUpperCase() + name.slice(1),
+    short(before),
+    short(after),
+    before === after ? "=" : signed(after - before, short),
+  ]);
   const list = html("ul", { class: "changes" });
   for (const change of changes) {
     const side = change.after.length ? "after" : "before";

@@ -22,6 +22,8 @@ export function mountPanel(element, store) {
     // What nobody sees is not made: keys may run through hundreds of boxes.
     if (isStale && state.panel) update();
   });
+  // What is wrong or different is what such a page is opened for.
+  if (store.data.problems.length || store.data.changes) queueMicrotask(() => store.set({ panel: true }));
 }
 
 function closer(store) {

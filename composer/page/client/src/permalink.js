@@ -64,7 +64,11 @@ export function keepFragment({ store, current, apply }) {
     const next = writeFragment(store.state, store.data, current());
     if (next === written) return;
     written = next;
-    history.replaceState(null, "", next ? `#${next}` : location.pathname + location.search);
+    try {
+      history.replaceState(null, "", next ? `#${next}` : location.pathname + location.search);
+    } catch {
+      // A frame in a notebook has no address of its own.
+    }
   }
 
   addEventListener("hashchange", () => {

@@ -7,7 +7,7 @@ import { short, time } from "./numbers.js";
 const MODES = {
   parameters: { words: "Parameters", written: short },
   macs: { words: "Multiply-accumulates", written: short },
-  time: { words: "Time of a forward pass", written: time, key: "seconds" },
+  time: { words: "Measured time of each operation", written: time, key: "seconds" },
 };
 // What is smaller than the largest by more than this is as pale as what is that small.
 const MOST_DECADES = 5;
@@ -88,12 +88,12 @@ function compared(store) {
   const marks = changedPaths(store);
   const fill = (path) => {
     const kind = marks.get(path);
-    return kind ? `color-mix(in oklab, var(--${kind}) 28%, var(--paper))` : null;
+    return kind ? `var(--${kind}-fill)` : null;
   };
   const kinds = Object.keys(SIGNS).filter((kind) => store.data.changes.some((one) => one.kind === kind));
   const entries = kinds.map((kind) => {
     const swatch = html("i", { class: "swatch", "aria-hidden": "true" }, SIGNS[kind]);
-    swatch.style.background = `color-mix(in oklab, var(--${kind}) 28%, var(--paper))`;
+    swatch.style.background = `var(--${kind}-fill)`;
     return html("span", { class: "entry" }, swatch, kind);
   });
   return { fill, legend: kinds.length ? html("div", { class: "scale" }, html("p", {}, "Differences"), ...entries) : null };

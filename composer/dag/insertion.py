@@ -1,0 +1,125 @@
+"""What a rule puts in at one place: the mechanism, and what it needs around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from composer import registry
+from composer.dag.arguments import complete
+from composer.dag.draft import Draft
+from composer.dag.infer import Inference
+from composer.dag.scope import Node, Operation, TensorSpec
+from composer.registry import Entry
+from composer.spec.origin import Origin
+
+# An operation and its options.
+Step = tuple[str, Mapping[str, Any]]
+
+_SHORT = {
+    "map_to_tokens": "tokens",
+    "tokens_to_map": "map",
+    "channels_first": "channels_first",
+    "channels_last": "channels_last",
+}
+
+
+class WrongPlace(Exception):
+    """A place cannot have what a rule asks for. The caret goes under the place, or under another `key` of the rule."""
+
+    def __init__(self, message: str, label: str = "", help: tuple[str, ...] = (), key: str | None = None) -> None:
+        super().__init__(message)
+        self.label, self.help, self.key = label, help, key
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """Makes nodes in a draft around a host. `tokens` is the axis that a rule makes tokens of, where it says so."""
+
+    origin: Origin
+    number: int
+    tokens: str | None
+    infer: Inference
+
+    def adapted(self, entry: Entry, tensor: TensorSpec) -> TensorSpec:
+        """The tensor as the mechanism will see it. Raises WrongPlace."""
+        for op, options in self.adapters(entry, tensor)[0]:
+            tensor = self.infer(_own(op), options, [tensor]).output
+        return tensor
+
+    def adapters(self, entry: Entry, tensor: TensorSpec) -> tuple[list[Step], list[Step]]:
+        """Operations before and after a mechanism that turn the place's layout into its own and back."""
+        into: list[Step] = []
+        back: list[Step] = []
+        layout = tensor.layout
+        if layout == "b h w c" and entry.layout != layout:
+            into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
+        if layout == "b c h w" and entry.layout == "b n c":
+            axis = {"axis": self.tokens or "pixels"}
+            return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
+        if self.tokens is not None:
+            found = f"`{entry.name}` works on `{entry.layout}`" if entry.layout != "b n c" else f"here is `{layout}`"
+            text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
+            raise WrongPlace(text, "remove it", key="tokens")
+        if layout != entry.layout:
+            text = f"`{entry.name}` works on `{entry.layout}`, the place has `{tensor.layout}` ({tensor})"
+            help = ("`composer list mechanisms` shows what each works on",)
+            raise WrongPlace(text, f"a place with `{entry.layout}`", help)
+        return into, back
+
+    def mechanism(
+        self, draft: Draft, entry: Entry, arguments: Mapping[str, Any], source: str, name: str, host: Node
+    ) -> list[Node]:
+        """The mechanism on a source, with what turns the layout before and after it."""
+        into, back = self.adapters(entry, draft.tensor(source))
+        made: list[Node] = []
+        current, maps = source, []
+        for op, options in into:
+            maps.append(current)
+            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), host, options, made))
+            current = made[-1].name
+        inferred = self.infer(entry, arguments, [draft.tensor(current, made)])
+        content = Operation(entry, arguments, inferred.num_parameters)
+        made.append(self._made(name, host, (current,), content, inferred.output))
+        for op, options in back:
+            inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
+            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, host, options, made))
+        return made
+
+    def start(self, draft: Draft, host: str, changed: str, name: str, at: Node) -> list[Node]:
+        """y = host + γ·(changed − host), γ = 0: the network computes what it did before, until training moves γ."""
+        gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
+        extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
+        entry = _own("blend")
+        inferred = self.infer(entry, {}, list(extra.values()))
+        content = Operation(entry, {}, 0)
+        return [gamma, self._made(f"{name}_start", at, (host, changed, gamma.name), content, inferred.output)]
+
+    def helper(
+        self,
+        draft: Draft,
+        op: str,
+        name: str,
+        inputs: tuple[str, ...],
+        host: Node,
+        options: Mapping[str, Any] | None = None,
+        made: Sequence[Node] = (),
+    ) -> Node:
+        """One of composer's own operations beside a mechanism; `made` are nodes that are not in the draft yet."""
+        entry = _own(op)
+        arguments = complete(entry, options or {}, {}, self.origin, host.path)
+        inferred = self.infer(entry, arguments, [draft.tensor(one, made) for one in inputs])
+        content = Operation(entry, arguments, inferred.num_parameters)
+        return self._made(draft.fresh(name), host, inputs, content, inferred.output)
+
+    def _made(self, name: str, host: Node, inputs: tuple[str, ...], content: Operation, output: TensorSpec) -> Node:
+        prefix = host.path.rpartition(".")[0]
+        path = f"{prefix}.{name}" if prefix else name
+        return Node(name, path, self.origin, inputs, content, output, rule=self.number)
+
+
+def _own(op: str) -> Entry:
+    entry = registry.get(op)
+    assert entry is not None, f"composer's own `{op}` is not registered"
+    return entry

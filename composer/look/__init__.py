@@ -1,0 +1,1 @@
+"""Attention maps one can look at."""
