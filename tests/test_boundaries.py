@@ -42,6 +42,7 @@ ALLOWED = {
         "composer.compile",
         "composer.weights",
     },
+    "timing.py": {"torch", "composer.compile", "composer.dag"},
     "lines.py": {"rich"},
     "alike.py": {"composer.dag"},
     "summary": {

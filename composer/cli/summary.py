@@ -19,12 +19,16 @@ from composer.cli.options import (
     TableFormatOption,
     Verbose,
     compose_graph,
+    find_device,
     print_json,
     say,
 )
 from composer.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from composer.dag.graph import Graph
     from composer.summary.view import View
 
 
@@ -35,6 +39,11 @@ class Order(enum.StrEnum):
     PARAMETERS = "parameters"
     MACS = "macs"
     MEMORY = "memory"
+    TIME = "time"
+
+
+# Runs of a network where only a column, or an order, asks for time.
+RUNS = 5
 
 
 def command(
@@ -45,8 +54,18 @@ def command(
     ] = None,
     sort: Annotated[Order, typer.Option(help="As they run, or the largest of each parent first.")] = Order.ORDER,
     columns: Annotated[
-        str | None, typer.Option(metavar="NAME,…", help="op count output parameters macs memory source options")
+        str | None, typer.Option(metavar="NAME,…", help="op count output parameters macs memory time source options")
     ] = None,
+    time: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="RUNS",
+            help="Run the network on one random image and show the time of each operation, the median of so many runs. "
+            "Without it, and without `time` among the columns or as order, no network is ever run.",
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where time is measured: auto, cpu, cuda or cuda:N.")] = "auto",
     sets: Sets = None,
     root: Root = None,
     plugin: Plugins = None,
@@ -59,11 +78,14 @@ def command(
     """Print a network as a tree: shapes, parameters, MACs, activation memory, source lines; and what attention added.
 
     Nodes that repeat are one row, which shows what all of them cost together. Memory is what one more example of a
-    batch adds to a training step: every tensor that is kept for the backward pass, once, in float32.
+    batch adds to a training step: every tensor that is kept for the backward pass, once, in float32. Time is measured
+    only with --time.
     JSON holds every row and column.
     """
     graph = compose_graph(spec, sets, root, max_nodes, max_parameters)
-    summary = graph.summary()
+    wanted = columns.split(",") if columns is not None else None
+    runs = time or (RUNS if sort is Order.TIME or "time" in (wanted or ()) else None)
+    summary = graph.summary(_measured(context, graph, runs, device) if runs else None)
     if format is TableFormat.JSON:
         print_json(summary.to_json())
         return
@@ -72,7 +94,7 @@ def command(
     bottom = deepest(summary.root)
     shown = bottom if depth is None and format is TableFormat.CSV else depth
     try:
-        view = summary.view(depth=shown, sort=sort.value, columns=columns.split(",") if columns is not None else None)
+        view = summary.view(depth=shown, sort=sort.value, columns=wanted)
     except InputError as error:
         problem = error.diagnostics[0]
         raise typer.BadParameter("; ".join((problem.message, *problem.help)), param_hint="--columns") from error
@@ -82,6 +104,16 @@ def command(
         print(view.csv() if format is TableFormat.CSV else view.markdown())
     if depth is None and view.depth < bottom:
         say(context, f"rows below depth {view.depth} of {bottom} are left out; all of them: --depth {bottom}")
+
+
+def _measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Mapping[str, float]:
+    """Seconds of each operation. Raises UnavailableError."""
+    from composer.compile.module import compile_graph
+    from composer.timing import measure
+
+    target = find_device(device)
+    say(context, f"measuring {runs} {'run' if runs == 1 else 'runs'} of `{graph.spec.name}` on {target}, one image")
+    return measure(compile_graph(graph).to(target), runs=runs)
 
 
 def _print(context: typer.Context, view: View, *, chosen: bool) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,17 +17,16 @@ if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
 
 
-def run(model: ComposedModule, node: Node, inputs: Sequence[Tensor]) -> Tensor:
-    """What an operation of a network gives."""
+def callable_of(model: ComposedModule, node: Node) -> Callable[..., Tensor]:
+    """What computes an operation of a network from the tensors that arrive at it."""
     operation = node.content
     assert isinstance(operation, Operation)
     if operation.entry.form == "function":
-        value: Tensor = operation.entry.factory(*inputs, **operation.options)
-    elif operation.entry.form == "parameter":
-        value = model.get_parameter(node.path)
-    else:
-        value = model.get_submodule(node.path)(*inputs)
-    return value
+        return functools.partial(operation.entry.factory, **operation.options)
+    if operation.entry.form == "parameter":
+        parameter = model.get_parameter(node.path)
+        return lambda: parameter
+    return model.get_submodule(node.path)
 
 
 def run_steps(
@@ -34,7 +34,7 @@ def run_steps(
 ) -> dict[str, Tensor]:
     """A network's outputs by name, as its forward has them. `then` sees each node's value and gives what goes on."""
     (name,) = model.graph.root.inputs
-    return follow(model.graph.root, {name: x}, lambda node, inputs: run(model, node, inputs), then)
+    return follow(model.graph.root, {name: x}, lambda node, inputs: callable_of(model, node)(*inputs), then)
 
 
 @contextlib.contextmanager

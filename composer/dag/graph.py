@@ -120,11 +120,14 @@ class Graph:
                 found[node.path] = reason
         return found
 
-    def summary(self) -> Summary:
-        """Its nodes as a table, folded by repeats, with what they cost and what attention added."""
+    def summary(self, time: Mapping[str, float] | None = None) -> Summary:
+        """Its nodes as a table, folded by repeats, with what they cost and what attention added.
+
+        `time` is what `composer.timing.measure` found, if anyone did.
+        """
         from composer.summary import summarise
 
-        return summarise(self)
+        return summarise(self, time)
 
     def networkx(self) -> nx.DiGraph[str]:
         """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,

@@ -38,6 +38,19 @@ def size(number: int | None, *, signed: bool = False) -> str:
     return f"{amount:{'+' if signed else ''},.{0 if unit == 'B' else 2}f} {unit}"
 
 
+def duration(seconds: float | None) -> str:
+    """Time as people read it; `?` where nobody measured it.
+
+    >>> duration(4.2e-5), duration(0.0123), duration(2.5), duration(0)
+    ('42.0 µs', '12.3 ms', '2.50 s', '0.0 µs')
+    """
+    if seconds is None:
+        return "?"
+    if seconds < 0.0009995:
+        return f"{seconds * 1e6:.1f} µs"
+    return f"{seconds * 1e3:.1f} ms" if seconds < 0.9995 else f"{seconds:,.2f} s"
+
+
 def shape(output: Output) -> str:
     """A tensor's shape with its batch as N; of several tensors, each with its name."""
     if not isinstance(output, TensorSpec):
@@ -68,6 +81,7 @@ COLUMNS: Mapping[str, Column] = {
     "parameters": Column("parameters", lambda row: row.cost.parameters, thousands, number=True),
     "macs": Column("MACs", lambda row: row.cost.macs, thousands, number=True),
     "memory": Column("memory", lambda row: row.cost.memory, size, number=True),
+    "time": Column("time", lambda row: row.time, duration, number=True),
     "source": Column("source", lambda row: row.source),
     "options": Column("options", _options),
 }

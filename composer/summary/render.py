@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from composer.lines import Line, Part, printable, share, table, thousands, width
-from composer.summary.columns import COLUMNS, Column, shape, size
+from composer.summary.columns import COLUMNS, Column, duration, shape, size
 from composer.summary.cost import Cost
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def _totals(view: View) -> Iterator[Line]:
     for (head, text), added in zip(totals, _growth(cost - plain, plain), strict=True):
         by_attention = f"  ({added} by attention)" if view.summary.rules else ""
         yield (Part(f"{head:<10}  {text:>{widest}}{by_attention}"),)
+    if view.summary.root.time is not None:
+        yield (Part(f"{'time':<10}  {duration(view.summary.root.time):>{widest}}"),)
 
 
 def _rules(view: View) -> Iterator[Line]:

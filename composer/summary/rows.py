@@ -25,6 +25,7 @@ class Row:
     count   nodes of the network that the row stands for: inside a row that stands for several, as many times more
     output  what each of them gives
     cost    of all of them; of a row with rows below, exactly their sum
+    time    seconds that all of them took, the sum of the rows below; None where nobody measured
     rule    number of the attention rule that put them there, counted from 0; None for the backbone's own
     uses    the mechanisms that rules put there or inside
     source  file:line where they are written; empty for a spec that was no file
@@ -36,6 +37,7 @@ class Row:
     count: int
     output: Output
     cost: Cost
+    time: float | None = None
     rule: int | None = None
     uses: tuple[str, ...] = ()
     options: Mapping[str, Any] | None = None
@@ -57,6 +59,7 @@ class Row:
             "count": self.count,
             "output": _shapes(self.output),
             **self.cost.to_json(),
+            "time": self.time,
             "rule": self.rule,
             "uses": list(self.uses),
             "options": None if self.options is None else dict(self.options),
@@ -71,13 +74,16 @@ def _shapes(output: Output) -> Any:
     return {name: list(tensor.without_batch) for name, tensor in output.items()}
 
 
-def root_row(graph: Graph, memory: Mapping[str, int] | None) -> Row:
-    """The row of the whole network. `memory` is that of the operations by path, None where it is not known."""
+def root_row(graph: Graph, memory: Mapping[str, int] | None, time: Mapping[str, float] | None = None) -> Row:
+    """The row of the whole network. `memory` and `time` are those of the operations by path, None where not known."""
     outputs = graph.outputs
     output = outputs if len(outputs) > 1 else next(iter(outputs.values()))
-    rows = _Rows(graph.macs, memory, Alike(rules=True).numbers(graph.root)).below([graph.root])
+    made = _Rows(graph.macs, memory, time, Alike(rules=True).numbers(graph.root))
+    rows = made.below([graph.root])
     name = graph.spec.name
-    return Row((name,), "", "", 1, output, _sum(row.cost for row in rows), uses=_uses(rows), rows=rows)
+    return Row(
+        (name,), "", "", 1, output, _sum(row.cost for row in rows), made.total(rows), uses=_uses(rows), rows=rows
+    )
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ class _Rows:
 
     macs: Mapping[str, int]
     memory: Mapping[str, int] | None
+    time: Mapping[str, float] | None
     alike: Mapping[str, int]
 
     def below(self, scopes: Sequence[Scope]) -> tuple[Row, ...]:
@@ -109,6 +116,7 @@ class _Rows:
             count=len(nodes),
             output=first.output,
             cost=cost,
+            time=self.total(rows) if scopes else self.seconds(nodes),
             rule=first.rule,
             uses=_uses(rows) or _use(first),
             options=first.content.options if isinstance(first.content, Operation) else None,
@@ -120,6 +128,12 @@ class _Rows:
         assert isinstance(node.content, Operation)
         memory = None if self.memory is None else self.memory[node.path]
         return Cost(node.content.num_parameters, self.macs[node.path], memory)
+
+    def seconds(self, nodes: Sequence[Node]) -> float | None:
+        return None if self.time is None else sum(self.time[node.path] for node in nodes)
+
+    def total(self, rows: Iterable[Row]) -> float | None:
+        return None if self.time is None else sum(row.time or 0.0 for row in rows)
 
 
 def folded(scope: Scope, alike: Mapping[str, int]) -> list[tuple[str, ...]]:

@@ -64,7 +64,8 @@ class Summary:
         """A part of it, or another order: prints as a table, and writes itself as Markdown and CSV.
 
         depth    rows to show below the network's own; as many as 60 lines hold unless given
-        sort     `order` (as they run), or rows of one parent by `parameters`, `macs` or `memory`, the largest first
+        sort     `order` (as they run), or rows of one parent by `parameters`, `macs`, `memory` or `time`, the largest
+                 first
         columns  names from `composer.summary.view.COLUMNS`
         Raises InputError for a name that is none of these.
         """
@@ -77,6 +78,7 @@ class Summary:
             "inputs": {name: list(tensor.without_batch) for name, tensor in self.inputs.items()},
             "outputs": {name: list(tensor.without_batch) for name, tensor in self.outputs.items()},
             **self.cost.to_json(),
+            "time": self.root.time,
             "memory_unknown": self.unknown or None,
             "without_attention": self.plain.to_json(),
             "rules": [rule.to_json() for rule in self.rules],
@@ -84,15 +86,18 @@ class Summary:
         }
 
 
-def summarise(graph: Graph) -> Summary:
-    """What a network is made of and costs. Allocates nothing; takes time linear in its nodes, once for each rule."""
+def summarise(graph: Graph, time: Mapping[str, float] | None = None) -> Summary:
+    """What a network is made of and costs. Allocates nothing; takes time linear in its nodes, once for each rule.
+
+    `time` is that of the operations by path, in seconds, where it was measured.
+    """
     traces, unknown = Traces(), ""
     memory: Mapping[str, int] | None = None
     try:
         memory = activation_memory(graph.root, traces)
     except Unknown as problem:
         unknown = str(problem)
-    root = root_row(graph, memory)
+    root = root_row(graph, memory, time)
     costs = [*(_cost(step, traces, known=not unknown) for step in _steps(graph)), root.cost]
     places = _places(graph)
     rules = tuple(

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 MAX_LINES = 60
 
-ORDERS: Mapping[str, Callable[[Row], int]] = {
+ORDERS: Mapping[str, Callable[[Row], float]] = {
     "order": lambda row: 0,
     "parameters": lambda row: -row.cost.parameters,
     "macs": lambda row: -row.cost.macs,
     "memory": lambda row: -(row.cost.memory or 0),
+    "time": lambda row: -(row.time or 0.0),
 }
 
 
@@ -55,7 +56,8 @@ class View:
         """Raises InputError for an order or column that there is not."""
         check_names([sort], ORDERS, "order")
         check_names(columns or (), COLUMNS, "column")
-        return cls(summary, _fitting(summary.root) if depth is None else depth, sort, tuple(columns or USUAL))
+        usual = USUAL if summary.root.time is None else (*USUAL[:-1], "time", USUAL[-1])
+        return cls(summary, _fitting(summary.root) if depth is None else depth, sort, tuple(columns or usual))
 
     def __str__(self) -> str:
         return plain(render.styled(self, render.ASCII))

@@ -152,3 +152,14 @@ def least_seconds(graph: Graph) -> float:
         str(graph.summary().view(depth=9))
         seconds.append(time.process_time() - start)
     return min(seconds)
+
+
+def test_measured_time_adds_up_over_rows_that_stand_for_many_nodes(stages):
+    graph = composer.graph(stages)
+    time = {node.path: 2.0**number for number, (node, _) in enumerate(graph.operations)}
+    root = graph.summary(time).root
+    assert root.time == sum(time.values())
+    for _, row in root.walk():
+        assert not row.rows or row.time == sum(below.time for below in row.rows)
+    assert graph.summary().root.time is None
+    assert {row.time for _, row in graph.summary().root.walk()} == {None}
