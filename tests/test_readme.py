@@ -137,6 +137,7 @@ def test_the_python_of_the_mechanisms():
     assert list(names["values"]) == ["layer4.1.conv2"]
 
 
+@pytest.mark.slow
 def test_the_commands_of_looking(run, tmp_path, monkeypatch, weights, cat):
     monkeypatch.chdir(tmp_path)
     shutil.copy(cat, "cat.png")

@@ -77,7 +77,7 @@ def fields_section(model: ComposedModule, paths: Sequence[str]) -> Section | Non
         "How much each input pixel moves the middle of a node's output: the gradient, mean over random inputs, as a "
         "share of its largest value (Luo et al. 2016). The plain network is the same without its attention rules, "
         "with the same weights"
-        + (f", but for {own} operations that attention replaced, whose weights are random" if own else "")
+        + (f" (but for what attention replaced, {own} of its operations: these are random)" if own else "")
         + ". Colours are of the square root, so that faint influence shows."
     )
     return Section(
