@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
     from composer.difference import diff
     from composer.extraction import features
-    from composer.look import look
+    from composer.looking import look
     from composer.recording import record
     from composer.weights import load_weights
 
@@ -42,7 +42,7 @@ _LAZY = {
     "list_papers": "composer.api",
     "load": "composer.api",
     "load_weights": "composer.weights",
-    "look": "composer.look",
+    "look": "composer.looking",
     "record": "composer.recording",
     "ComposedModule": "composer.compile.module",
 }
@@ -85,7 +85,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module `composer` has no attribute `{name}`")
     import importlib
 
-    module = importlib.import_module(_LAZY[name])
-    # `composer.look` is a package that can be called; importing a part of it must not change what the name means.
-    value = globals()[name] = module if module.__name__ == f"{__name__}.{name}" else getattr(module, name)
+    value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
     return value

@@ -71,7 +71,7 @@ ALLOWED = {
         "composer.spec",
         "composer.summary",
     },
-    "look": {
+    "looking": {
         "torch",
         "networkx",
         "numpy",
@@ -84,7 +84,7 @@ ALLOWED = {
         "composer.files",
         "composer.html",
         "composer.images",
-        "composer.look",
+        "composer.looking",
         "composer.recording",
         "composer.registry",
         "composer.spec",

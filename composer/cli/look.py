@@ -39,7 +39,7 @@ from composer.cli.weights import (
 )
 
 if TYPE_CHECKING:
-    from composer.look import Look
+    from composer.looking import Look
 
 
 def _patch(text: str | None) -> tuple[int, int] | None:
@@ -95,8 +95,8 @@ def command(
     chosen = choose_weights(graph.spec, weights, match=match, require=require, keys=keys, ema=ema, download=download)
     device_found = find_device(device)
     from composer.compile.module import compile_graph
-    from composer.look.canvas import require_matplotlib
-    from composer.look.report import look
+    from composer.looking.canvas import require_matplotlib
+    from composer.looking.report import look
 
     require_matplotlib()
     model = compile_graph(graph, seed)
@@ -121,7 +121,7 @@ def command(
 
 
 def _print(found: Look) -> None:
-    from composer.look.plates import grouped
+    from composer.looking.plates import grouped
 
     groups = grouped(finding for finding in found.findings if finding.notable)
     if not groups:

@@ -1,0 +1,141 @@
+"""Effective receptive fields. Luo et al., Understanding the Effective Receptive Field in Deep CNNs, NeurIPS 2016."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.compile.module import ComposedModule, compile_graph
+from composer.compile.steps import evaluating, run_steps
+from composer.errors import Diagnostic, InputError
+from composer.looking.nodes import MapNode, map_node
+
+if TYPE_CHECKING:
+    from composer.dag.scope import Node
+
+# The paper's: what lies outside two standard deviations, were the field a Gaussian.
+THRESHOLD = 1 - 0.9545
+
+
+class _Reached(Exception):
+    """The node's value is there, and the rest of the network need not run."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.value = value
+
+
+def effective_receptive_field(
+    model: ComposedModule, path: str, size: tuple[int, int] | None = None, *, samples: int = 16, seed: int = 0
+) -> Tensor:
+    """How much each pixel of the input moves the centre of a node's output: h w, the largest 1.
+
+    Mean over random inputs of the gradient of the centre, summed over its channels: absolute values, summed over the
+    input's channels. The centre of n rows is row n // 2. Pixels that cannot move it are exactly 0.
+
+    path     a node that gives a feature map or tokens; what rules put behind it belongs to it
+    size     height and width of the input; the spec's own unless given
+    samples  how many inputs, standard normal, drawn from the seed
+    The network is run in eval mode and left as it was. Raises InputError, and ValueError without samples.
+    """
+    if samples < 1:
+        raise ValueError(f"samples={samples}: a mean needs at least one")
+    channels, *own = _input_shape(model)
+    height, width = size or own
+    node = map_node(model.graph, path).at_size((own[0], own[1]), (height, width))
+    like = next(model.parameters(), torch.empty(0))
+    generator = torch.Generator().manual_seed(seed)
+    with evaluating(model), torch.inference_mode(False), torch.enable_grad():
+        total = torch.zeros(height, width, dtype=torch.float64)
+        for _ in range(samples):
+            x = torch.randn((1, channels, height, width), generator=generator).to(like)
+            total += _gradient(model, node, x).abs().sum(0).cpu()
+    # A node that nothing of the input reaches has a field of zeros.
+    return (total / total.max().clamp(min=torch.finfo(total.dtype).tiny)).to(torch.float32)
+
+
+def of_both(
+    model: ComposedModule, path: str, size: tuple[int, int] | None = None, *, samples: int = 16, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """The field of a node with attention, and in the network without its rules: of the same weights and inputs.
+
+    Weights that the network has not, those of what a rule replaced, are drawn from its seed. Raises InputError, also
+    for a node that only one of the two has.
+    """
+    with torch.inference_mode(False):
+        plain = _without_attention(model)
+    map_node(plain.graph, path)
+    ours, theirs = (effective_receptive_field(one, path, size, samples=samples, seed=seed) for one in (model, plain))
+    return ours, theirs
+
+
+def share_of_area(field: Tensor, threshold: float = THRESHOLD) -> float:
+    """The share of the input's pixels that are above a share of the largest; at 0, that matter at all.
+
+    >>> share_of_area(torch.tensor([[0.0, 0.5, 1.0, 0.01]]))
+    0.5
+    """
+    return int((field > threshold).sum()) / field.numel()
+
+
+def side(field: Tensor, threshold: float = THRESHOLD) -> float:
+    """The side of a square as large as the pixels above a share of the largest: the paper's size of a field.
+
+    >>> side(torch.ones(4, 9))
+    6.0
+    """
+    return math.sqrt(int((field > threshold).sum()))
+
+
+def _gradient(model: ComposedModule, node: MapNode, x: Tensor) -> Tensor:
+    """Of the centre of the node's output by the one input: c h w."""
+    x.requires_grad_()
+    value = node.as_map(_value(model, node, x))
+    centre = value[0, :, value.shape[2] // 2, value.shape[3] // 2].sum()
+    if not centre.requires_grad:
+        return torch.zeros_like(x[0])
+    (gradient,) = torch.autograd.grad(centre, x, allow_unused=True)
+    return torch.zeros_like(x[0]) if gradient is None else gradient[0]
+
+
+def _value(model: ComposedModule, wanted: MapNode, x: Tensor) -> Tensor:
+    """What the node gives. Raises InputError where the network cannot take an input of this size."""
+
+    def stop(node: Node, value: Tensor) -> Tensor:
+        if node.path == wanted.path:
+            raise _Reached(value)
+        return value
+
+    try:
+        run_steps(model, x, stop)
+    except _Reached as reached:
+        return reached.value
+    except (RuntimeError, ValueError) as error:
+        height, width = _input_shape(model)[1:]
+        if x.shape[2:] == (height, width):
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        text = f"`{model.spec.name}` cannot take an input of {x.shape[2]}×{x.shape[3]}: {reason}"
+        label = f"its own size, {height}×{width}, or another that it can take"
+        raise InputError(Diagnostic("input-size", text, label=label)) from error
+    raise AssertionError(f"`{wanted.path}` was never reached")
+
+
+def _input_shape(model: ComposedModule) -> tuple[int, ...]:
+    """Channels, height and width of the one map that a network takes. Raises InputError."""
+    tensors = list(model.graph.root.inputs.values())
+    if len(tensors) != 1 or tensors[0].layout != "b c h w":
+        text = f"`{model.spec.name}` takes {', '.join(map(str, tensors))}"
+        raise InputError(Diagnostic("input", text, label="a network of one input b c h w"))
+    return tensors[0].without_batch
+
+
+def _without_attention(model: ComposedModule) -> ComposedModule:
+    plain, ours = compile_graph(model.graph.plain, model.seed), model.state_dict()
+    wanted = plain.state_dict().items()
+    shared = {name: ours[name] for name, value in wanted if name in ours and ours[name].shape == value.shape}
+    plain.load_state_dict(shared, strict=False)
+    like = next(model.parameters(), torch.empty(0))
+    return plain.to(device=like.device, dtype=like.dtype)
