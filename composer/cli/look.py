@@ -95,10 +95,13 @@ def command(
     chosen = choose_weights(graph.spec, weights, match=match, require=require, keys=keys, ema=ema, download=download)
     device_found = find_device(device)
     from composer.compile.module import compile_graph
+    from composer.files import check_target
     from composer.looking.canvas import require_matplotlib
-    from composer.looking.report import look
+    from composer.looking.report import INDEX, look
 
     require_matplotlib()
+    if output is not None:
+        check_target(output / INDEX, force=force)
     model = compile_graph(graph, seed)
     classes = graph.spec.classes
     if chosen is not None:
