@@ -112,15 +112,16 @@ def picture(place: Axes, pixels: Any, title: str = "", **options: Any) -> None:
         place.set_title(title, fontsize=TINY, y=1.0, pad=2.5)
 
 
-def scale(place: Axes, low: float, high: float, colours: str = SEQUENTIAL) -> None:
-    """A thin colour bar below axes, with what its ends mean."""
+def scale(place: Axes, low: float, high: float, colours: str = SEQUENTIAL, middle: float | None = None) -> None:
+    """A thin colour bar below axes, with what its ends mean, and its middle where that is not halfway between."""
     import numpy as np
 
     place.set_autoscale_on(False)
     bar, below = np.linspace(0, 1, 128)[None], place.transAxes
     place.imshow(bar, aspect="auto", cmap=colours, extent=(0, 1, -0.075, -0.03), transform=below, clip_on=False)
     narrow = place.bbox.width < NARROW
-    for x, number, side in ((0, low, "left"), (1, high, "right")):
+    halfway = [] if middle is None else [(0.5, middle, "center")]
+    for x, number, side in ((0.0, low, "left"), *halfway, (1.0, high, "right")):
         text = f"{number:.2g}" if narrow else f"{number:.3g}"
         place.text(x, -0.1, text, fontsize=4.5 if narrow else 5, ha=side, va="top", transform=below)
 

@@ -124,5 +124,5 @@ def _draw(one: Field) -> Figure:
         if len(shown) == 1:
             title = one.path
         picture(place, values.sqrt().numpy(), label(title), cmap=FIELD, vmin=0, vmax=1)
-        scale(place, 0, 1, FIELD)
+        scale(place, 0, 1, FIELD, middle=0.25)
     return made
