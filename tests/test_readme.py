@@ -119,7 +119,7 @@ def test_the_commands_of_the_pictures(run, tmp_path, monkeypatch):
     for line in fence("Pictures", "sh").splitlines():
         result = run(*shlex.split(line, comments=True)[1:])
         assert result.code == 0, (line, result.err)
-    assert [path.name for path in sorted(Path().iterdir())] == ["cbam.svg", "stage.svg"]
+    assert [path.name for path in sorted(Path().iterdir())] == ["cbam.html", "cbam.svg", "change.html", "stage.svg"]
     for target in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (ROOT / target).is_file(), target
 

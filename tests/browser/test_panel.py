@@ -156,6 +156,37 @@ def test_colours_by_how_much(open_page, se, mode, words):
     opened.assert_quiet()
 
 
+CONTRASTS = """() => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const probe = document.body.appendChild(document.createElement("span"));
+    const luminance = colour => {
+        probe.style.color = colour;
+        canvas.fillStyle = getComputedStyle(probe).color;
+        canvas.fillRect(0, 0, 1, 1);
+        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(one => one / 255)
+            .map(one => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const contrast = (one, other) => {
+        const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+    };
+    const fills = ["scale-low", "scale-high", "added-fill", "removed-fill", "changed-fill", "moved-fill"];
+    const inks = [...fills.flatMap(fill => [["faint", fill], ["ink", fill]])];
+    const code = ["code-keyword", "code-string", "code-number"];
+    const words = [...code, "faint", "pick", "added", "removed", "changed", "moved"];
+    inks.push(...words.flatMap(word => [[word, "paper"], [word, "wash"]]), ["on-accent", "accent"]);
+    return inks.map(([ink, fill]) => [ink, fill, contrast(`var(--${ink})`, `var(--${fill})`)]);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_are_legible_on_every_colour(open_page, se, scheme):
+    """WCAG AA, also on the fills of boxes, at which axe does not look."""
+    found = open_page(se, color_scheme=scheme).page.evaluate(CONTRASTS)
+    assert [one for one in found if one[2] < 4.5] == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_people_from_using_it(open_page, se, scheme):
     opened = open_page(se, color_scheme=scheme)

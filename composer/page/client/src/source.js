@@ -54,10 +54,11 @@ export function mountSource(element, store) {
 
   function row(text, line, wrong) {
     const stretch = stretches[file].byLine[line];
-    const parts = [html("span", { class: "number" }, String(line)), html("code", {}, ...yaml(text))];
+    const isFirstOfMany = stretch?.start === line && stretch.paths.length > 1;
+    const count = html("span", { class: "count" }, isFirstOfMany ? `×${stretch.paths.length}` : "");
+    const parts = [html("span", { class: "number" }, String(line)), count, html("code", {}, ...yaml(text))];
     const classes = ["line", stretch && "makes", wrong.has(line) && "wrong"].filter(Boolean).join(" ");
     if (!stretch) return html("div", { class: classes }, ...parts);
-    if (stretch.start === line && stretch.paths.length > 1) parts.push(html("span", { class: "count" }, `×${stretch.paths.length}`));
     const button = html("button", { type: "button", class: classes, tabindex: "-1" }, ...parts);
     button.addEventListener("click", () => choose(stretch));
     return button;
