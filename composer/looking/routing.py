@@ -72,7 +72,8 @@ def entropy(weights: Tensor) -> float:
     if weights.shape[1] < 2:
         return 0.0
     share = weights / weights.sum(1, keepdim=True).clamp(min=1e-12)
-    return abs(float(torch.special.entr(share).sum(1).mean())) / math.log(weights.shape[1])
+    # Rounding may leave the last digits outside.
+    return min(1.0, max(0.0, float(torch.special.entr(share).sum(1).mean()) / math.log(weights.shape[1])))
 
 
 def temperature_of(gathered: Gathered, routing: Routing) -> float | None:
