@@ -1,4 +1,4 @@
-// View -> layout: where every box, wire and port of a container is; as composer/draw/layout.py.
+// View -> layout: where every box, wire and port of a container is; as composer/draw/layout/layout.py.
 
 import * as measure from "./measure.js";
 import { route } from "./route.js";

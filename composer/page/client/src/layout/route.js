@@ -1,4 +1,4 @@
-// From an arrangement and the sizes of its items to positions and wires; as composer/draw/route.py.
+// From an arrangement and the sizes of its items to positions and wires; as composer/draw/layout/route.py.
 
 import { placeColumns } from "./columns.js";
 import { findTracks, turnsOf } from "./tracks.js";

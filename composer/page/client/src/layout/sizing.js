@@ -1,4 +1,4 @@
-// How large the items of a view are, across and along the direction of the picture; as composer/draw/sizing.py.
+// How large the items of a view are, across and along the direction of the picture; as composer/draw/layout/sizing.py.
 
 import * as measure from "./measure.js";
 import { LEAST_PIN_GAP, PIN_GAP } from "./ways.js";

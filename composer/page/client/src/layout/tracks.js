@@ -1,4 +1,4 @@
-// Wires between two layers: each goes down, sideways on a track of its own, and down again; as composer/draw/tracks.py.
+// Wires between two layers: each goes down, sideways on a track of its own, and down again; as composer/draw/layout/tracks.py.
 
 import { pop, push } from "./heap.js";
 
