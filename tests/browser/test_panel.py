@@ -140,7 +140,8 @@ def test_the_base_network_has_its_own_facts(open_page, se):
 
 @pytest.mark.parametrize(("mode", "words"), [("parameters", "Parameters"), ("macs", "Multiply-accumulates")])
 def test_colours_by_how_much(open_page, se, mode, words):
-    opened = open_page(se)
+    # Otherwise a fill is read on its way from one colour to another.
+    opened = open_page(se, reduced_motion="reduce")
     opened.page.evaluate("mode => composer.store.set({ colour: mode })", mode)
     legend = opened.page.locator("#legend")
     assert words in legend.inner_text()
