@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from draw.conftest import make, view_of
+
+__all__ = ["browser", "make", "open_page", "page_of", "view_of"]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Serious means: someone cannot use the page.

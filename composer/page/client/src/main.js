@@ -86,7 +86,8 @@ function start(canvas, data) {
   function known(patch) {
     const network = store.indexOf(patch.network ?? data.networks[0].key);
     const selected = patch.selected !== undefined && network.at(patch.selected) ? patch.selected : null;
-    return { ...patch, selected, panel: selected !== null };
+    // What the panel says of the whole network is what differences and mistakes are looked at for.
+    return { ...patch, selected, panel: selected !== null || Boolean(data.problems?.length || data.changes?.length) };
   }
 
   function apply({ patch, look }) {
