@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
     from composer.difference import diff
     from composer.extraction import features
+    from composer.looking import look
     from composer.recording import record
     from composer.weights import load_weights
 
@@ -41,6 +42,7 @@ _LAZY = {
     "list_papers": "composer.api",
     "load": "composer.api",
     "load_weights": "composer.weights",
+    "look": "composer.looking",
     "record": "composer.recording",
     "ComposedModule": "composer.compile.module",
 }
@@ -72,6 +74,7 @@ __all__ = [
     "list_papers",
     "load",
     "load_weights",
+    "look",
     "mechanism",
     "record",
 ]

@@ -20,7 +20,7 @@ def staged(targets: Sequence[Path], *, force: bool = False) -> Iterator[list[Pat
     Raises InputError where a target exists and may not be replaced, or its folder cannot be written.
     """
     for target in targets:
-        _check(target, force)
+        check_target(target, force=force)
     try:
         made = [folder for target in targets for folder in _make_folder(target.parent)]
     except OSError as error:
@@ -54,7 +54,8 @@ def write_text(target: Path, text: str, *, force: bool = False) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _check(target: Path, force: bool) -> None:
+def check_target(target: Path, *, force: bool = False) -> None:
+    """Raises InputError for a folder, or a file that exists and may not be replaced: before work that would be lost."""
     if target.is_dir():
         raise InputError(Diagnostic("output", f"`{target}` is a folder", label="the name of a file"))
     if target.exists() and not force:
@@ -81,7 +82,7 @@ def _move(source: Path, target: Path, force: bool) -> None:
         # Fails where another process made the target since it was checked.
         os.link(source, target)
     except FileExistsError:
-        _check(target, force)
+        check_target(target, force=force)
         raise
     except OSError:
         # A file system without hard links.

@@ -70,20 +70,26 @@ def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor
     (x - mean) / std. Returns c h w. Raises InputError where mean and std are of another number of channels.
     """
     channels, height, width = shape
-    scale = max(int(height / spec.crop) / image.height, int(width / spec.crop) / image.width)
-    size = (max(width, int(image.width * scale + 1e-6)), max(height, int(image.height * scale + 1e-6)))
+    size, (left, top) = frame(image, spec, shape)
     image = image.resize(size, _FILTERS[spec.interpolation])
-    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
     image = image.crop((left, top, left + width, top + height))
     pixels = np.array(image, dtype=np.float32).reshape(height, width, channels) / np.float32(255)
     tensor = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
     for name, values, operation in (("mean", spec.mean, torch.sub), ("std", spec.std, torch.div)):
         if values is not None:
-            tensor = operation(tensor, _per_channel(name, values, channels).view(-1, 1, 1))
+            tensor = operation(tensor, per_channel(name, values, channels).view(-1, 1, 1))
     return tensor
 
 
-def _per_channel(name: str, values: Sequence[float], channels: int) -> Tensor:
+def frame(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What `prepare` makes of an image's size: width and height it is scaled to, left and top of the part it keeps."""
+    _, height, width = shape
+    scale = max(int(height / spec.crop) / image.height, int(width / spec.crop) / image.width)
+    size = (max(width, int(image.width * scale + 1e-6)), max(height, int(image.height * scale + 1e-6)))
+    return size, (round((size[0] - width) / 2), round((size[1] - height) / 2))
+
+
+def per_channel(name: str, values: Sequence[float], channels: int) -> Tensor:
     """One value for each channel. Grey takes the average of those that its backbone has for colours."""
     found = torch.tensor(values)
     if channels == 1:

@@ -25,6 +25,13 @@ def pytest_addoption(parser):
     parser.addoption("--renew", action="store_true", help="rewrite golden files")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What a machine cannot test is not passed over in silence."""
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    if absent := [reason for reason in skipped if "NO BROWSER" in reason]:
+        terminalreporter.write_line(f"NO BROWSER: {len(absent)} tests of pages were skipped", red=True, bold=True)
+
+
 @dataclass
 class Result:
     code: int

@@ -137,6 +137,27 @@ def test_the_python_of_the_mechanisms():
     assert list(names["values"]) == ["layer4.1.conv2"]
 
 
+@pytest.mark.slow
+def test_the_commands_of_looking(run, tmp_path, monkeypatch, weights, cat):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(cat, "cat.png")
+    shutil.copy(weights, "mobilenet_v2.pth")
+    for line in fence("Looking at attention", "sh").splitlines():
+        result = run(*shlex.split(line, comments=True)[1:])
+        assert result.code == 0, (line, result.err)
+        assert "effective receptive field covers" in result.out
+    assert {"index.html", "cbam-maps-1.png"} < {path.name for path in Path("looked").iterdir()}
+
+
+def test_the_python_of_looking(tmp_path, monkeypatch, cat):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(cat, "cat.png")
+    rule = {"use": "se", "after": "branch"}
+    names = {"model": composer.build({"backbone": "resnet18", "input": [3, 64, 64], "attention": [rule]})}
+    exec(f"import composer\n{fence('Looking at attention', 'python')}", names)
+    assert Path("looked", "index.html").is_file()
+
+
 def test_the_python_of_features():
     names = {"images": torch.randn(1, 3, 64, 64)}
     exec(fence("Features and classifiers", "python"), names)

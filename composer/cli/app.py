@@ -11,14 +11,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from composer import __version__
-from composer.cli import build, check, diff, graph, list, new, run, schema, show, sites, summary, validate
+from composer.cli import build, check, diff, graph, list, look, new, run, schema, show, sites, summary, validate
 from composer.cli.options import Invocation
 from composer.errors import ComposerError
 
 USAGE, BUG = 2, 70
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-for _verb in (build, validate, run, list, show, sites, summary, graph, diff, check, schema, new):
+for _verb in (build, validate, run, list, show, sites, summary, graph, look, diff, check, schema, new):
     app.command(_verb.__name__.rpartition(".")[2])(_verb.command)
 
 

@@ -18,6 +18,7 @@ from composer.cli.options import (
     Root,
     Sets,
     Verbose,
+    check_output,
     compose_graph,
     note_format,
     print_json,
@@ -70,6 +71,7 @@ def command(
     marked. `--set` changes both.
     """
     kind = format_of(output, format, _SUFFIXES, "text")
+    check_output(output, force=force)
     graphs = [compose_graph(spec, sets, root, max_nodes, max_parameters) for spec in (before, after)]
     from composer.difference import diff
 

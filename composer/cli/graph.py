@@ -18,6 +18,7 @@ from composer.cli.options import (
     Sets,
     SpecName,
     Verbose,
+    check_output,
     load_spec,
     measured,
     write,
@@ -94,6 +95,7 @@ def command(
     the failing nodes in red; the mistakes are printed, and the exit code is 1.
     """
     kind = format_of(output, format)
+    check_output(output, force=force)
     if time is not None and kind != PAGE:
         raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint="--time")
     try:

@@ -158,6 +158,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def check_output(output: Path, *, force: bool) -> None:
+    """Before work that would be lost: raises InputError for a file that exists and may not be replaced."""
+    from composer.files import check_target
+
+    if str(output) != "-":
+        check_target(output, force=force)
+
+
 def write(context: typer.Context, output: Path, content: bytes, *, force: bool) -> None:
     """A file, whole and never instead of another unless asked; `-` is stdout. Raises InputError."""
     from composer.files import staged

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from composer.draw import measure
 from composer.draw.layout import Layout, Placed
+from composer.draw.layout.route import Point
 from composer.draw.markup import element, moved, rectangle, text, title
-from composer.draw.route import Point
 from composer.draw.text import fit, visible, width
 from composer.draw.theme import class_of
 from composer.draw.view import Box, View

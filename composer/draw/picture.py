@@ -11,8 +11,8 @@ from composer.draw import measure
 from composer.draw.build import build_view
 from composer.draw.insets import insets
 from composer.draw.layout import Known, Layout, lay_out
+from composer.draw.layout.sizing import Direction
 from composer.draw.selection import selected
-from composer.draw.sizing import Direction
 from composer.draw.view import Box, View, num_boxes, opened
 from composer.errors import Diagnostic
 

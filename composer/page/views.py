@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.draw import measure
-from composer.draw.order import Arrangement, Step, arrange
-from composer.draw.rank import Diagram
-from composer.draw.straight import straight_steps
+from composer.draw.layout.order import Arrangement, Step, arrange
+from composer.draw.layout.rank import Diagram
+from composer.draw.layout.straight import straight_steps
+from composer.draw.layout.topology import diagram_of, items_of
 from composer.draw.text import advance, visible
 from composer.draw.theme import class_of
-from composer.draw.topology import diagram_of, items_of
 from composer.draw.view import Box, View
 
 Json = dict[str, Any]

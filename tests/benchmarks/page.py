@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from composer.dag.sketch import Sketch
 from composer.page.render import render_page
 from tests.benchmarks.engine import chain
 from tests.benchmarks.see import least
-from tests.browser.conftest import QUIET, executable
+from tests.browser.chromium import executable, started
 
 # The script runs before the page is interactive; what is painted first may be its picture, or the static one.
 TIMES = """async () => {
@@ -79,7 +78,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     print(f"{'':<28}{'nodes':>8}{'write s':>9}{'kB':>8}{'paint ms':>10}{'ready ms':>10}")
-    with tempfile.TemporaryDirectory() as folder, _browser() as browser:
+    program = executable()
+    with tempfile.TemporaryDirectory() as folder, started(program) if program else nullcontext() as browser:
         for words, graph in networks().items():
             # What belongs to composing is not the page's.
             assert graph.num_macs + graph.plain.num_macs
@@ -95,18 +95,6 @@ def main() -> None:
 
 def _page(graph: Graph) -> str:
     return render_page(Sketch.of(graph), graph)
-
-
-@contextmanager
-def _browser() -> Iterator[Any]:
-    """Chromium, or None where there is none."""
-    if (path := executable()) is None:
-        yield None
-        return
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=path, args=QUIET, chromium_sandbox=False)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,45 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser.chromium import ABSENT, executable, started
 from draw.conftest import make, view_of
 
 __all__ = ["browser", "make", "open_page", "page_of", "view_of"]
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Serious means: someone cannot use the page.
 GRAVE = ("serious", "critical")
 LOUD = ("error", "warning")
-QUIET = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-domain-reliability",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--no-default-browser-check",
-]
-
-
-def executable() -> str | None:
-    """Where a browser is: what `COMPOSER_BROWSER` names, or the first that is installed."""
-    return os.environ.get("COMPOSER_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """One Chromium for all tests of a process; they are skipped, loudly, where there is none."""
-    found = executable()
-    if found is None:
-        reason = "NO BROWSER: pages are not tested. Install Chromium (apt-get install chromium) or set COMPOSER_BROWSER"
-        warnings.warn(pytest.PytestWarning(reason), stacklevel=1)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=QUIET, chromium_sandbox=False)
+    """One Chromium for all tests of a process; where there is none they are skipped, and the summary says so."""
+    program = executable()
+    if program is None:
+        pytest.skip(ABSENT)
+    with started(program) as chromium:
         yield chromium
-        chromium.close()
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 
 import composer
@@ -124,6 +126,48 @@ def test_what_is_drawn_is_what_python_lays_out(se):
 
     walk(view, lay_out(view, role="whole"))
     assert found == expected
+
+
+# Of each container: its frame, its boxes (without the sheets under them) and the ends of its wires, as they are seen.
+SEEN = """() => [...document.querySelectorAll("#drawing .inside")].map(inside => {
+    const rectangle = group => {
+        const box = group.querySelector(":scope > rect.box:not(.sheet)").getBoundingClientRect();
+        return [box.left, box.right, box.top, box.bottom];
+    };
+    const around = inside.closest("[data-path]");
+    const seen = (wire, at) => {
+        const { x, y } = wire.getPointAtLength(at).matrixTransform(wire.getScreenCTM());
+        return [x, y];
+    };
+    return {
+        frame: around && rectangle(around),
+        boxes: [...inside.querySelectorAll(":scope > .boxes > [data-path]")].map(rectangle),
+        wires: [...inside.querySelectorAll(":scope > .wires > path.wire")].map(
+            wire => [wire.querySelector("title").textContent, seen(wire, 0), seen(wire, wire.getTotalLength())]),
+    };
+})"""
+HEADER, ARROW, SHEETS = 24, 7, 6
+
+
+@pytest.mark.parametrize("name", [SE, "densenet121", "googlenet", "vit_tiny_patch16_224"])
+def test_no_boxes_overlap_and_every_wire_ends_on_its_boxes(open_page, page_of, name):
+    page = open_page(page_of(name), reduced_motion="reduce").page
+    page.evaluate("() => composer.scene.viewport.set({ x: 0, y: 0, scale: 1 }, false)")
+    boxes = page.locator("#drawing [data-path][aria-expanded=false]")
+    paths = [boxes.nth(index).get_attribute("data-path") for index in range(min(3, boxes.count()))]
+    page.evaluate("more => composer.store.set({ open: new Set([...composer.store.state.open, ...more]) })", paths)
+    still(page)
+    containers = page.evaluate(SEEN)
+    assert len(containers) > len(paths)
+    for one in containers:
+        for box, other in combinations(one["boxes"], 2):
+            assert box[1] <= other[0] or other[1] <= box[0] or box[3] <= other[2] or other[3] <= box[2]
+        left, right, top, bottom = one["frame"] or (0, 0, 0, 0)
+        starts = [(box[0], box[1], box[3]) for box in one["boxes"]] + [(left, right, top + HEADER)]
+        ends = [(box[0], box[1], box[2]) for box in one["boxes"]] + [(left, right, bottom)]
+        for words, start, end in one["wires"]:
+            assert any(a <= start[0] <= b and -1 <= start[1] - y <= SHEETS + 1 for a, b, y in starts), words
+            assert any(a <= end[0] <= b and -1 <= y - end[1] <= ARROW for a, b, y in ends), words
 
 
 def test_those_who_want_no_motion_get_none(open_page, page_of):

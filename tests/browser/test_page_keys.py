@@ -87,7 +87,9 @@ def test_its_button_is_the_next_stop(se):
     se.evaluate("composer.store.select('layer3', { panel: false })")
     press(se, "Tab")
     assert se.evaluate("document.activeElement.getAttribute('aria-label')") == "Open layer3"
-    press(se, "Enter")
+    for label in ("Close layer3", "Open layer3", "Close layer3"):
+        press(se, "Enter")
+        assert se.evaluate("document.activeElement.getAttribute('aria-label')") == label
     assert se.locator('#drawing [data-path="layer3"]').get_attribute("aria-expanded") == "true"
 
 

@@ -137,8 +137,8 @@ def test_wires_that_turn_twice(client, make, seed):
 
 
 def test_wires_that_go_beside(client, make, monkeypatch):
-    monkeypatch.setattr("composer.draw.rank.FREE_BENDS", 0)
-    monkeypatch.setattr("composer.draw.rank.BENDS_PER_ITEM", 0)
+    monkeypatch.setattr("composer.draw.layout.rank.FREE_BENDS", 0)
+    monkeypatch.setattr("composer.draw.layout.rank.BENDS_PER_ITEM", 0)
     assert_alike(client, [make.random_view(seed, 20, 1.5) for seed in range(20)], "TB", 3, 3)
 
 

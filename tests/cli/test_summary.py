@@ -87,3 +87,32 @@ def test_a_spec_with_a_mistake(run, tmp_path):
     assert found.code == 1
     assert found.json["errors"][0]["line"] == 3
     assert run("summary", path, "--format", "csv").out == ""
+
+
+def test_time_is_measured_only_for_those_who_ask(run, small):
+    assert "time" not in run("summary", small).out.splitlines()[2].split()
+    assert run("summary", small, "--format", "json").json["time"] is None
+    for asking in (["--time", 1], ["--columns", "op,time"], ["--sort", "time"]):
+        result = run("summary", small, *asking, "--device", "cpu")
+        assert "of `small` on cpu, one image" in result.err
+        assert any(line.startswith("time  ") for line in result.out.splitlines())
+    lines = run("summary", small, "--time", 1).out.splitlines()
+    assert lines[2].split() == ["node", "operation", "×", "output", "parameters", "MACs", "memory", "time", "source"]
+
+
+def test_measured_time_adds_up_in_every_format(run, small):
+    found = run("summary", small, "--time", 2, "--format", "json").json
+    assert found["time"] == pytest.approx(sum(row["time"] for row in found["rows"]))
+    text = run("summary", small, "--time", 2, "--format", "csv", "--columns", "time").out
+    whole, *rows = [float(row["time"]) for row in csv.DictReader(io.StringIO(text))]
+    assert whole == pytest.approx(sum(rows))
+    assert min(rows) > 0
+    lines = run("summary", small, "--time", 2, "--format", "md", "--columns", "time").out.splitlines()
+    assert lines[:2] == ["| node | time |", "| --- | ---: |"]
+
+
+def test_time_on_a_device_that_is_not_there(run, small):
+    result = run("summary", small, "--time", 1, "--device", "tpu")
+    assert result.code == 3
+    assert "unknown device `tpu`" in result.err
+    assert run("summary", small, "--time", 0).code == 2

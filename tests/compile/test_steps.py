@@ -8,7 +8,14 @@ import torch
 import composer
 from composer.compile.steps import run_steps
 
-SPECS = ["resnet18", "mobilenetv3_small_100", "densenet121", "vit_tiny_patch16_224", "convnext_tiny", "vgg11_bn"]
+SPECS = [
+    "resnet18",
+    "mobilenetv3_small_100",
+    "densenet121",
+    "vit_tiny_patch16_224",
+    "convnext_tiny",
+    pytest.param("vgg11_bn", marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composer.draw.layout import Known, Layout, Placed, Wire, lay_out
-from composer.draw.topology import diagram_of
+from composer.draw.layout.topology import diagram_of
 from composer.draw.view import Edge, opened
 
 NETWORKS = [
@@ -213,8 +213,8 @@ def test_a_large_graph_has_no_faults_either(make, faults):
 
 
 def test_what_is_too_long_to_bend_goes_beside(make, faults, monkeypatch):
-    monkeypatch.setattr("composer.draw.rank.FREE_BENDS", 0)
-    monkeypatch.setattr("composer.draw.rank.BENDS_PER_ITEM", 0)
+    monkeypatch.setattr("composer.draw.layout.rank.FREE_BENDS", 0)
+    monkeypatch.setattr("composer.draw.layout.rank.BENDS_PER_ITEM", 0)
     view = long_view(make, 60)
     layout = lay_out(view, role="whole")
     assert faults(layout, view) == []

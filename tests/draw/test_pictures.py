@@ -33,4 +33,4 @@ def test_the_picture_is_what_is_drawn_now(name, request):
 
 
 def test_no_picture_without_its_network():
-    assert {path.name for path in FOLDER.iterdir()} == set(PICTURES)
+    assert {path.name for path in FOLDER.glob("*.svg")} == set(PICTURES)

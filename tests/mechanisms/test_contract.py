@@ -302,7 +302,7 @@ def test_the_shape_of_a_convolution_and_the_example_are_checked(own_registry):
     subject = Subject(registry.get("test_small"), channels=2)
     found = contract.verdict(subject, "keeps the shape", contract.CHECKS["keeps the shape"])
     assert found.status == "failed"
-    parts = "\n".join(f"{part} ?" for part in contract.behaviour.SECTIONS)
+    parts = "\n".join(f"{part}: ?" for part in contract.behaviour.SECTIONS)
     Small.__doc__ = f"Small.\n\n{parts}\n\n>>> sum(p.numel() for p in Small(2, 3).parameters())\n1\n"
     found = contract.verdict(subject, "documented", contract.CHECKS["documented"])
     assert (found.status, found.detail) == ("failed", "the docstring's example is not true: 1 Got: 54")

@@ -13,13 +13,21 @@ const target = process.argv[2] ?? dirname(here);
 function sources() {
   const inside = readdirSync(join(here, "src"), { recursive: true, withFileTypes: true })
     .filter((one) => one.isFile())
-    .map((one) => relative(here, join(one.parentPath ?? one.path, one.name)).split(sep).join("/"));
+    .map((one) =>
+      relative(here, join(one.parentPath ?? one.path, one.name))
+        .split(sep)
+        .join("/"),
+    );
   return ["package.json", "package-lock.json", ...inside].sort();
 }
 
 function hashOfSources() {
   const hash = createHash("sha256");
-  for (const name of sources()) hash.update(`${name}\0`).update(readFileSync(join(here, name))).update("\0");
+  for (const name of sources())
+    hash
+      .update(`${name}\0`)
+      .update(readFileSync(join(here, name)))
+      .update("\0");
   return hash.digest("hex");
 }
 

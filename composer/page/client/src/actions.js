@@ -31,7 +31,10 @@ export function createActions(store, scene, say) {
       const { open, count, isStopped } = openedBelow(store.network(), store.state.open, path);
       if (path) scene.keep(path);
       store.set({ open });
-      say(isStopped ? `Stopped at ${count} boxes: some containers stay closed` : `Everything is open: ${count} boxes`, isStopped);
+      say(
+        isStopped ? `Stopped at ${count} boxes: some containers stay closed` : `Everything is open: ${count} boxes`,
+        isStopped,
+      );
       if (!path) scene.viewport.restart();
     },
     closeBelow(path) {

@@ -6,7 +6,12 @@ import { KEYS } from "./keyboard.js";
 export function createHelp() {
   const close = html("button", { class: "close", "aria-label": "Close" }, "×");
   const rows = KEYS.map(([keys, what]) =>
-    html("tr", {}, html("th", { scope: "row" }, ...keys.split(" ").map((key) => html("kbd", {}, key))), html("td", {}, what)),
+    html(
+      "tr",
+      {},
+      html("th", { scope: "row" }, ...keys.split(" ").map((key) => html("kbd", {}, key))),
+      html("td", {}, what),
+    ),
   );
   const element = html(
     "dialog",

@@ -18,14 +18,19 @@ import { createStatus } from "./status.js";
 import { createStore } from "./store.js";
 import { rememberedTheme, useTheme } from "./theme.js";
 import { createToolbar, createZoom } from "./toolbar.js";
+import { READABLE } from "./viewport.js";
 
 start(document.getElementById("canvas"), JSON.parse(document.getElementById("data").textContent));
 
 function start(canvas, data) {
   const store = createStore(data);
   const first = readFragment(location.hash, data);
+  const sides = createSides(canvas);
+  mountPanel(sides.panel, store);
+  mountSource(sides.source, store);
   store.set({ ...known(first.patch), theme: rememberedTheme() });
   useTheme(store.state.theme);
+  sides.update(store.state);
 
   const scene = createScene(canvas, store);
   const { viewport } = scene;
@@ -35,14 +40,10 @@ function start(canvas, data) {
   const help = createHelp();
   const marks = createMarks(scene, store);
   const minimap = createMinimap(scene, store);
-  const sides = createSides(canvas);
   const legend = html("div", { id: "legend", class: "over" });
   scene.picture.setAttribute("aria-label", `Boxes of ${data.name}`);
   document.getElementById("head").append(createToolbar({ store, actions, search, help }));
   document.body.append(help.element);
-  mountPanel(sides.panel, store);
-  mountSource(sides.source, store);
-  sides.update(store.state);
 
   takeOver();
   showLegend();
@@ -69,7 +70,10 @@ function start(canvas, data) {
   // For tests, and for the curious.
   globalThis.composer = { store, scene };
 
-  /** What Python drew is there until this is; where it is the same picture, it stays where it is. */
+  /**
+   * What Python drew is there until this is; where it is the same picture and can be read, it stays
+   * where it is.
+   */
   function takeOver() {
     const drawn = canvas.querySelector("svg");
     const isAsDrawn = !["open", "network", "onlyInserted"].some((key) => key in first.patch);
@@ -79,15 +83,14 @@ function start(canvas, data) {
     canvas.append(scene.picture, legend, minimap.element, createZoom(viewport), status.element);
     document.documentElement.classList.add("ready");
     if (first.look) viewport.setCentre(first.look);
-    else viewport.set(look ?? viewport.first(), false);
+    else viewport.set(look && look.scale >= READABLE ? look : viewport.first(), false);
   }
 
   /** The state that a fragment asks for, as far as the network has it; what is selected is shown beside it. */
   function known(patch) {
     const network = store.indexOf(patch.network ?? data.networks[0].key);
     const selected = patch.selected !== undefined && network.at(patch.selected) ? patch.selected : null;
-    // What the panel says of the whole network is what differences and mistakes are looked at for.
-    return { ...patch, selected, panel: selected !== null || Boolean(data.problems?.length || data.changes?.length) };
+    return { ...patch, selected, panel: selected !== null };
   }
 
   function apply({ patch, look }) {

@@ -23,7 +23,10 @@ export function createMarks(scene, store) {
       const isSelected = path !== null && path === selected;
       const found = path === null ? "" : foundIn(path, state);
       const classes = [one.look, isSelected && "selected", found, state.onlyInserted && fadeOf(one.box)];
-      assign(one.group, { class: classes.filter(Boolean).join(" "), "aria-selected": path === null ? null : String(isSelected) });
+      assign(one.group, {
+        class: classes.filter(Boolean).join(" "),
+        "aria-selected": path === null ? null : String(isSelected),
+      });
       const button = one.own.at(-1);
       if (button?.matches(".toggle")) button.setAttribute("tabindex", isSelected ? "0" : "-1");
       colour(one, path);

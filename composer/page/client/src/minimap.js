@@ -2,7 +2,7 @@
 
 import { assign, svg } from "./dom.js";
 
-const WIDE = 150;
+const WIDE = 180;
 const HIGH = 190;
 const LEAST = 18;
 /** Boxes smaller than this would only be grey. */

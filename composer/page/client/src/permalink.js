@@ -51,7 +51,10 @@ function decoded(text) {
 }
 
 /** Names stay readable: only what means something in a fragment is written otherwise. */
-const encoded = (text) => encodeURIComponent(text.toWellFormed?.() ?? text).replaceAll("%2F", "/").replaceAll("%3A", ":");
+const encoded = (text) =>
+  encodeURIComponent(text.toWellFormed?.() ?? text)
+    .replaceAll("%2F", "/")
+    .replaceAll("%3A", ":");
 
 const isSame = (open, first) => open.size === first.length && first.every((one) => open.has(one));
 

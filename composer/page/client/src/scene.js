@@ -21,11 +21,12 @@ const ILLEGIBLE = 0.3;
 /** @param {HTMLElement} canvas */
 export function createScene(canvas, store) {
   setCharacters(store.data.characters);
-  const layOut = createLayouts(store.data.arrangements.map(readArrangement), store.data.direction ?? "TB");
+  const { direction } = store.data;
+  const layOut = createLayouts(store.data.arrangements.map(readArrangement), direction);
   const world = svg("g", { class: "world", role: "presentation" });
   const picture = svg("svg", { id: "drawing", class: "cg", role: "tree", tabindex: "0" }, world);
   const motion = createMotion();
-  const drawing = createDrawing(world);
+  const drawing = createDrawing(world, direction === "TB");
   const viewport = createViewport(canvas, world, motion);
   const listeners = new Set();
   let layout = null;
@@ -35,11 +36,12 @@ export function createScene(canvas, store) {
 
   /** Draws the store's state. */
   function render() {
+    motion.finish();
     const before = still && layout ? areaOf(still) : null;
     const { open } = store.state;
     const isFirst = layout === null;
     layout = layOut(store.network().root, open);
-    viewport.setContent(layout.width, layout.height);
+    viewport.setContent(layout.width, layout.height, startOf(layout));
     isClipped = countShown(store.network().root, open) > MANY;
     const after = before && areaOf(still);
     still = null;
@@ -114,4 +116,9 @@ export function createScene(canvas, store) {
     /** Calls back when elements have come or gone. */
     onDraw: (listener) => listeners.add(listener),
   };
+}
+
+/** The middle of the first thing that data comes to. */
+function startOf({ boxes: [first] }) {
+  return first ? { x: first.x + first.width / 2, y: first.y + first.height / 2 } : { x: 0, y: 0 };
 }

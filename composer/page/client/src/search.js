@@ -21,7 +21,13 @@ export function createSearch(store) {
   });
   const hint = html("kbd", { "aria-hidden": "true" }, "/");
   const count = html("span", { class: "count", role: "status" });
-  const list = html("ul", { id: "results", role: "listbox", tabindex: "-1", "aria-label": "Nodes found", hidden: true });
+  const list = html("ul", {
+    id: "results",
+    role: "listbox",
+    tabindex: "-1",
+    "aria-label": "Nodes found",
+    hidden: true,
+  });
   const element = html("div", { class: "search over" }, input, hint, count, list);
   let all = null;
   let allOf = null;
@@ -34,8 +40,13 @@ export function createSearch(store) {
     found = find(all, query);
     active = found.length ? 0 : -1;
     list.replaceChildren(...found.slice(0, MOST_SHOWN).map(option));
-    if (found.length > MOST_SHOWN) list.append(html("li", { class: "more", role: "presentation" }, `${found.length - MOST_SHOWN} more`));
-    count.textContent = query.trim() ? (found.length === 1 ? "1 node" : `${found.length.toLocaleString("en")} nodes`) : "";
+    if (found.length > MOST_SHOWN)
+      list.append(html("li", { class: "more", role: "presentation" }, `${found.length - MOST_SHOWN} more`));
+    count.textContent = query.trim()
+      ? found.length === 1
+        ? "1 node"
+        : `${found.length.toLocaleString("en")} nodes`
+      : "";
     store.set({ query, found: query.trim() ? boxesOf(store, found) : null });
     show(query.trim() !== "" && found.length > 0);
   }

@@ -92,7 +92,9 @@ export function createStore(data) {
       const first = facts.get(data.networks[0].key) ?? {};
       const own = facts.get(store.state.network) ?? {};
       const none = absent.get(store.state.network);
-      return new Map(Object.entries({ ...first, ...own }).filter(([path]) => !none.has(path) && store.network().at(path)));
+      return new Map(
+        Object.entries({ ...first, ...own }).filter(([path]) => !none.has(path) && store.network().at(path)),
+      );
     },
     /** The box that shows a path: of a copy the folded one, of a node without a box the nearest around it. */
     box: (path) => store.network().at(path),

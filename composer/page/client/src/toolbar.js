@@ -7,7 +7,8 @@ const ICONS = {
   expand: "M4 6l4-4 4 4M4 10l4 4 4-4",
   link: "M6.5 9.5l3-3M7 4.5l1.3-1.3a3 3 0 014.2 4.3L11 9M9 11.5l-1.3 1.3a3 3 0 01-4.2-4.3L5 7",
   auto: "M8 2.5a5.5 5.5 0 100 11zM8 2.5a5.5 5.5 0 110 11",
-  light: "M8 5a3 3 0 100 6 3 3 0 000-6zM8 1v1.6M8 13.4V15M1 8h1.6M13.4 8H15M3 3l1.1 1.1M11.9 11.9L13 13M3 13l1.1-1.1M11.9 4.1L13 3",
+  light:
+    "M8 5a3 3 0 100 6 3 3 0 000-6zM8 1v1.6M8 13.4V15M1 8h1.6M13.4 8H15M3 3l1.1 1.1M11.9 11.9L13 13M3 13l1.1-1.1M11.9 4.1L13 3",
   dark: "M13 9.6A5.6 5.6 0 016.4 3 5.6 5.6 0 1013 9.6z",
   help: "M6 6a2 2 0 113 1.7c-.7.4-1 .8-1 1.6M8 12v.2",
   source: "M5 4L1.5 8 5 12M11 4l3.5 4-3.5 4",
@@ -18,11 +19,19 @@ const ICONS = {
 };
 
 function icon(name) {
-  return svg("svg", { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, svg("path", { d: ICONS[name] }));
+  return svg(
+    "svg",
+    { class: "icon", viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" },
+    svg("path", { d: ICONS[name] }),
+  );
 }
 
 function button(name, label, action, attributes = {}) {
-  const element = html("button", { type: "button", class: "tool", "aria-label": label, title: label, ...attributes }, icon(name));
+  const element = html(
+    "button",
+    { type: "button", class: "tool", "aria-label": label, title: label, ...attributes },
+    icon(name),
+  );
   element.addEventListener("click", action);
   return element;
 }
@@ -30,9 +39,15 @@ function button(name, label, action, attributes = {}) {
 export function createToolbar({ store, actions, search, help }) {
   const { data } = store;
   const everything = button("expand", "Open everything, or close it (Shift Enter)", () => actions.toggleBelow(null));
-  const source = button("source", "Spec (y)", () => store.set({ source: !store.state.source }), { "aria-controls": "source" });
-  const panel = button("panel", "Details (d)", () => store.set({ panel: !store.state.panel }), { "aria-controls": "panel" });
-  const theme = button("auto", "", () => store.set({ theme: THEMES[(THEMES.indexOf(store.state.theme) + 1) % THEMES.length] }));
+  const source = button("source", "Spec (y)", () => store.set({ source: !store.state.source }), {
+    "aria-controls": "source",
+  });
+  const panel = button("panel", "Details (d)", () => store.set({ panel: !store.state.panel }), {
+    "aria-controls": "panel",
+  });
+  const theme = button("auto", "", () =>
+    store.set({ theme: THEMES[(THEMES.indexOf(store.state.theme) + 1) % THEMES.length] }),
+  );
   const inserted = inserter(store, actions);
   const networks = networkSwitch(store, actions);
   const element = html(
@@ -72,7 +87,11 @@ export function createToolbar({ store, actions, search, help }) {
 
 function inserter(store, actions) {
   if (!store.data.rules?.length) return null;
-  const element = html("button", { type: "button", class: "tool worded", title: "Only inserted attention (i)" }, "Only inserted");
+  const element = html(
+    "button",
+    { type: "button", class: "tool worded", title: "Only inserted attention (i)" },
+    "Only inserted",
+  );
   element.addEventListener("click", () => actions.setOnlyInserted(!store.state.onlyInserted));
   return element;
 }
@@ -91,7 +110,12 @@ function networkSwitch(store, actions) {
 
 function colourMenu(store) {
   const hasTimes = [...store.allFacts().values()].some((one) => one.seconds !== undefined);
-  const modes = [["kind", "kind"], ["parameters", "parameters"], ["macs", "MACs"], ...(hasTimes ? [["time", "time"]] : [])];
+  const modes = [
+    ["kind", "kind"],
+    ["parameters", "parameters"],
+    ["macs", "MACs"],
+    ...(hasTimes ? [["time", "time"]] : []),
+  ];
   const options = modes.map(([value, words]) => html("option", { value }, words));
   const select = html("select", {}, ...options);
   select.addEventListener("change", () => store.set({ colour: select.value }));

@@ -6,7 +6,7 @@ const LEAST = 0.02;
 const MOST = 4;
 const MARGIN = 24;
 /** No picture is shown so small at first that its words cannot be read. */
-const READABLE = 0.72;
+export const READABLE = 0.72;
 
 /**
  * @typedef {{x: number, y: number, scale: number}} Look  where the drawing's origin is on the canvas, and its scale
@@ -18,7 +18,7 @@ const READABLE = 0.72;
 export function createViewport(canvas, world, motion) {
   /** @type {Look} */
   let look = { x: 0, y: 0, scale: 1 };
-  let content = { width: 0, height: 0 };
+  let content = { width: 0, height: 0, start: { x: 0, y: 0 } };
   const listeners = new Set();
 
   const room = () => ({ width: canvas.clientWidth, height: canvas.clientHeight });
@@ -46,30 +46,47 @@ export function createViewport(canvas, world, motion) {
   function glide(next, isByHand = true) {
     const from = look;
     motion.run((share) =>
-      set({ x: between(from.x, next.x, share), y: between(from.y, next.y, share), scale: between(from.scale, next.scale, share) }, isByHand),
+      set(
+        {
+          x: between(from.x, next.x, share),
+          y: between(from.y, next.y, share),
+          scale: between(from.scale, next.scale, share),
+        },
+        isByHand,
+      ),
     );
   }
 
-  /** The look at which everything is seen, no larger than it is drawn. */
+  /** The look at which everything is seen, no larger than it is drawn; where that is too small, its beginning. */
   function whole(least = LEAST) {
     const { width, height } = room();
-    const scale = clamp(Math.min((width - 2 * MARGIN) / content.width, (height - 2 * MARGIN) / content.height, 1), least, 1);
-    const y = Math.max(MARGIN, (height - content.height * scale) / 2);
-    return { x: (width - content.width * scale) / 2, y, scale };
+    const fitting = Math.min((width - 2 * MARGIN) / content.width, (height - 2 * MARGIN) / content.height, 1);
+    const scale = clamp(fitting, least, 1);
+    const x = placed(content.width * scale, content.start.x * scale, width);
+    return { x, y: placed(content.height * scale, content.start.y * scale, height), scale };
   }
 
   /** The part of the drawing that is seen, with a margin. */
   function seen(margin = 0) {
     const { width, height } = room();
     const [left, top] = [(-look.x - margin) / look.scale, (-look.y - margin) / look.scale];
-    return { left, top, right: left + (width + 2 * margin) / look.scale, bottom: top + (height + 2 * margin) / look.scale };
+    return {
+      left,
+      top,
+      right: left + (width + 2 * margin) / look.scale,
+      bottom: top + (height + 2 * margin) / look.scale,
+    };
   }
 
   /** The nearest look at which an area of the drawing is seen, as far as it has room. */
   function lookAt({ x, y, width, height }) {
     const { width: wide, height: high } = room();
     const scale = look.scale < 0.45 ? 0.8 : look.scale;
-    const centred = { x: wide / 2 - (x + width / 2) * scale, y: high / 2 - (y + Math.min(height, 200) / 2) * scale, scale };
+    const centred = {
+      x: wide / 2 - (x + width / 2) * scale,
+      y: high / 2 - (y + Math.min(height, 200) / 2) * scale,
+      scale,
+    };
     if (scale !== look.scale) return centred;
     return {
       x: nudge(look.x, x * scale, (x + width) * scale, wide),
@@ -87,11 +104,17 @@ export function createViewport(canvas, world, motion) {
     whole,
     get: () => look,
     /** What is in the middle of the canvas, and the scale: the same in windows of any size. */
-    centre: () => ({ scale: look.scale, x: (room().width / 2 - look.x) / look.scale, y: (room().height / 2 - look.y) / look.scale }),
-    setCentre: ({ x, y, scale }) => set({ scale, x: room().width / 2 - x * scale, y: room().height / 2 - y * scale }, false),
+    centre: () => ({
+      scale: look.scale,
+      x: (room().width / 2 - look.x) / look.scale,
+      y: (room().height / 2 - look.y) / look.scale,
+    }),
+    setCentre: ({ x, y, scale }) =>
+      set({ scale, x: room().width / 2 - x * scale, y: room().height / 2 - y * scale }, false),
     room,
     content: () => content,
-    setContent: (width, height) => (content = { width, height }),
+    /** `start` is where data comes in. */
+    setContent: (width, height, start) => (content = { width, height, start }),
     /** What is shown first: everything, or its beginning where that would be too small to read. */
     first: () => whole(READABLE),
     restart: () => glide(whole(READABLE)),
@@ -115,6 +138,12 @@ function nudge(origin, start, end, room) {
     return start + origin >= margin && start + origin < room / 2 ? origin : margin - start;
   }
   return end + origin > room - margin ? room - margin - end : origin;
+}
+
+/** Where an axis' origin is for a length to be in the middle of the room; where it is too long, for its start to be seen. */
+function placed(length, start, room) {
+  if (length <= room - 2 * MARGIN) return (room - length) / 2;
+  return clamp(room / 2 - start, room - MARGIN - length, MARGIN);
 }
 
 const clamp = (value, least, most) => Math.max(least, Math.min(most, value));

@@ -7,7 +7,7 @@ import { fit, visible, width } from "../layout/text.js";
 const BASELINE = 4;
 const BADGE = 8;
 const BUTTON = 7;
-/** So far left of a block's edge that it does not touch the name. */
+/** So far beyond a block's edge that its button does not touch the name. */
 const ASIDE = 4;
 
 export function text(content, x, y, kind = null) {
@@ -19,12 +19,13 @@ export function rectangle(x, y, wide, high, kind, radius = 4) {
 }
 
 /** The frame and head of an open block; what is inside is drawn by itself. */
-export function openContent(box, wide, high) {
-  return [...sheets(box, wide, high), rectangle(0, 0, wide, high, "box", 6), ...head(box, wide), toggle(box, true)];
+export function openContent(box, wide, high, isDown) {
+  const frame = rectangle(0, 0, wide, high, "box", 6);
+  return [...sheets(box, wide, high), frame, ...head(box, wide), toggle(box, true, isDown)];
 }
 
 /** An operation, or a block that shows nothing of what it holds. */
-export function closedContent(box, wide, high) {
+export function closedContent(box, wide, high, isDown) {
   const body = high - (measure.countOf(box) > 1 ? measure.SHEETS : 0);
   const found = [...sheets(box, wide, body), rectangle(0, 0, wide, body, "box"), ...head(box, wide)];
   let below = measure.ROW + 7;
@@ -37,7 +38,7 @@ export function closedContent(box, wide, high) {
     below += measure.LINE;
   }
   if (box.rule !== undefined) found.push(...badge(String(box.rule + 1), wide - 2, 1));
-  if (box.inner) found.push(toggle(box, false));
+  if (box.inner) found.push(toggle(box, false, isDown));
   return found;
 }
 
@@ -50,9 +51,9 @@ export function endContent(name, wide, high) {
   ];
 }
 
-/** The button that opens and closes a block, on its left edge. */
-function toggle(box, isOpen) {
-  const y = measure.ROW / 2;
+/** The button that opens and closes a block, on the edge that no wire comes to. */
+function toggle(box, isOpen, isDown) {
+  const place = isDown ? [-ASIDE, measure.ROW / 2] : [measure.ROW / 2, -ASIDE];
   const sign = isOpen ? "M-3 0H3" : "M-3 0H3M0-3V3";
   return svg(
     "g",
@@ -62,7 +63,7 @@ function toggle(box, isOpen) {
       tabindex: "-1",
       "aria-expanded": String(isOpen),
       "aria-label": `${isOpen ? "Close" : "Open"} ${box.label}`,
-      transform: `translate(${-ASIDE} ${y})`,
+      transform: `translate(${place.join(" ")})`,
     },
     svg("circle", { class: "reach", r: 14 }),
     svg("circle", { class: "disc", r: BUTTON }),
@@ -90,7 +91,8 @@ function head(box, room) {
   const shown = fit(box.label, measure.NAME_SIZE, most, true);
   found.push(text(shown, left, y, "name"));
   left += width(shown, measure.NAME_SIZE, true) + 10;
-  if (detail && right - left > 20) found.push(text(fit(detail, measure.DETAIL_SIZE, right - left), right, y, "faint end"));
+  if (detail && right - left > 20)
+    found.push(text(fit(detail, measure.DETAIL_SIZE, right - left), right, y, "faint end"));
   return found;
 }
 

@@ -21,8 +21,11 @@ import { createWires } from "./wires.js";
 const isOutside = (clip, x, y, wide, high) =>
   x > clip.right || y > clip.bottom || x + wide < clip.left || y + high < clip.top;
 
-/** @param {SVGGElement} world  where everything is drawn */
-export function createDrawing(world) {
+/**
+ * @param {SVGGElement} world  where everything is drawn
+ * @param {boolean} isDown  whether data runs down, or to the right
+ */
+export function createDrawing(world, isDown) {
   /** @type {Map<string, Shown>} */
   const shown = new Map();
   const root = insideGroup(world);
@@ -72,9 +75,10 @@ export function createDrawing(world) {
     const { x, y, width, height } = placed;
     const form = `${placed.inside ? "open" : "closed"} ${width} ${height}`;
     const isReformed = form !== one.form || one.box !== placed.box;
-    if (isReformed) reform(one, placed, form);
+    if (isReformed) reform(one, placed, form, isDown);
     if (!known) assign(one.group, { transform: `translate(${x} ${y})` });
-    else if (isReformed || x !== one.place.x || y !== one.place.y) moves.push(moveOf(one, one.place, placed, isReformed));
+    else if (isReformed || x !== one.place.x || y !== one.place.y)
+      moves.push(moveOf(one, one.place, placed, isReformed));
     one.place = { x, y, width, height };
     return one;
   }
@@ -98,13 +102,16 @@ export function createDrawing(world) {
 }
 
 /** Makes what a box looks like anew: it opens, closes, changes its size, or is another one at the same path. */
-function reform(one, placed, form) {
+function reform(one, placed, form, isDown) {
   const { box, inside, width, height } = placed;
   if (one.box !== box) name(one, placed);
   Object.assign(one, { box, form, look: lookOf(box, Boolean(inside)) });
+  const isFocused = one.own.includes(document.activeElement);
   for (const old of one.own) old.remove();
-  one.own = contentOf(placed, width, height);
+  one.own = contentOf(placed, width, height, isDown);
   one.group.firstChild.after(...one.own);
+  // Its button is another one now.
+  if (isFocused) one.own.at(-1).focus({ preventScroll: true });
   if (box?.inner) assign(one.group, { "aria-expanded": String(Boolean(inside)) });
   if (inside && !one.inside) one.inside = insideGroup(one.group);
   if (!inside && one.inside) {
@@ -113,9 +120,10 @@ function reform(one, placed, form) {
   }
 }
 
-function contentOf({ box, name, inside }, width, height) {
+function contentOf({ box, name, inside }, width, height, isDown) {
   if (!box) return endContent(nameOfEnd(name), width, height);
-  return inside ? openContent(box, inside.width, inside.height) : closedContent(box, width, height);
+  if (inside) return openContent(box, inside.width, inside.height, isDown);
+  return closedContent(box, width, height, isDown);
 }
 
 const nameOfEnd = (name) => name.replace(/^(in|out):/, "");

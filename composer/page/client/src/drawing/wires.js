@@ -80,7 +80,10 @@ function moved(one, wire) {
   if (from.length !== to.length) return [fadeIn(elementsOf(one))];
   return [
     (share) =>
-      trace(one, share === 1 ? to : to.map(([x, y], at) => [between(from[at][0], x, share), between(from[at][1], y, share)])),
+      trace(
+        one,
+        share === 1 ? to : to.map(([x, y], at) => [between(from[at][0], x, share), between(from[at][1], y, share)]),
+      ),
   ];
 }
 

@@ -1,4 +1,4 @@
-// How far to the right each item stands; as composer/draw/columns.py.
+// How far to the right each item stands; as composer/draw/layout/columns.py.
 
 import { pop, push } from "./heap.js";
 

@@ -1,4 +1,4 @@
-// View -> layout: where every box, wire and port of a container is; as composer/draw/layout.py.
+// View -> layout: where every box, wire and port of a container is; as composer/draw/layout/layout.py.
 
 import * as measure from "./measure.js";
 import { route } from "./route.js";
@@ -79,7 +79,17 @@ function framed({ view, arrangement, inside, direction, whole, head }) {
   });
   const [width, height] = whole ? content : sizeOfFrame(down, content, head);
   const labels = labelsOf({ view, arrangement, inside, whole }, wires, right, down);
-  return { view, arrangement, width, height, boxes, wires, ports, labels, gives: givesOf(view, arrangement, wires, labels) };
+  return {
+    view,
+    arrangement,
+    width,
+    height,
+    boxes,
+    wires,
+    ports,
+    labels,
+    gives: givesOf(view, arrangement, wires, labels),
+  };
 }
 
 function nameOf(view, arrangement, item) {
@@ -115,7 +125,8 @@ function labelsOf(sizing, wires, right, down) {
     last = net;
     const [output, shape] = view.tensors[net];
     const { source } = arrangement.nets[net];
-    if (shape && outputs(source).has(output)) found.push({ net, shape, ...labelAt(points[0], shape, right[source], down) });
+    if (shape && outputs(source).has(output))
+      found.push({ net, shape, ...labelAt(points[0], shape, right[source], down) });
   }
   return found;
 }

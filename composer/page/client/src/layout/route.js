@@ -1,4 +1,4 @@
-// From an arrangement and the sizes of its items to positions and wires; as composer/draw/route.py.
+// From an arrangement and the sizes of its items to positions and wires; as composer/draw/layout/route.py.
 
 import { placeColumns } from "./columns.js";
 import { findTracks, turnsOf } from "./tracks.js";
@@ -25,7 +25,9 @@ function routed(arrangement, sizes) {
   const { nets, layer, numItems, bends } = arrangement;
   const width = [...sizes.width, ...new Array(bends.length).fill(0)];
   const pins = { width, inputs: new Map(sizes.inputs), outputs: new Map(sizes.outputs) };
-  const left = placeColumns(arrangement, pins, (one, other) => (one < numItems && other < numItems ? BOX_GAP : WIRE_GAP));
+  const left = placeColumns(arrangement, pins, (one, other) =>
+    one < numItems && other < numItems ? BOX_GAP : WIRE_GAP,
+  );
   const ways = findWays(arrangement, pins, left);
   const rows = runsOf(ways).map(findTracks);
   const { starts, firstTracks, height } = levelsOf(arrangement, sizes, rows);

@@ -1,4 +1,4 @@
-// How large the items of a view are, across and along the direction of the picture; as composer/draw/sizing.py.
+// How large the items of a view are, across and along the direction of the picture; as composer/draw/layout/sizing.py.
 
 import * as measure from "./measure.js";
 import { LEAST_PIN_GAP, PIN_GAP } from "./ways.js";
@@ -11,7 +11,14 @@ import { LEAST_PIN_GAP, PIN_GAP } from "./ways.js";
  * @param {boolean} whole  whether it is the whole network, whose inputs and outputs are boxes
  */
 export function sizesOf(view, arrangement, inside, direction, whole) {
-  const sizing = { view, arrangement, inside, down: direction === "TB", whole, widest: widestShapes(view, arrangement) };
+  const sizing = {
+    view,
+    arrangement,
+    inside,
+    down: direction === "TB",
+    whole,
+    widest: widestShapes(view, arrangement),
+  };
   const common = measure.commonWidth(view, inside);
   const { takes, gives, fixed, numItems } = arrangement;
   const width = [];
@@ -70,7 +77,8 @@ function widestShapes(view, arrangement) {
   const found = new Array(arrangement.numItems).fill(0);
   arrangement.nets.forEach((net, number) => {
     const wide = measure.labelWidth(view.tensors[number][1]);
-    for (const item of [net.source, ...net.targets.map(([target]) => target)]) found[item] = Math.max(found[item], wide);
+    for (const item of [net.source, ...net.targets.map(([target]) => target)])
+      found[item] = Math.max(found[item], wide);
   });
   return found;
 }

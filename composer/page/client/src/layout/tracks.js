@@ -1,4 +1,4 @@
-// Wires between two layers: each goes down, sideways on a track of its own, and down again; as composer/draw/tracks.py.
+// Wires between two layers: each goes down, sideways on a track of its own, and down again; as composer/draw/layout/tracks.py.
 
 import { pop, push } from "./heap.js";
 
@@ -20,9 +20,18 @@ export function turnsOf(tracks, net, top, bottom) {
   if (top === bottom) return [];
   const row = tracks.row.get(net);
   const late = tracks.late.get(`${net} ${bottom}`);
-  if (late === undefined) return [[top, row], [bottom, row]];
+  if (late === undefined)
+    return [
+      [top, row],
+      [bottom, row],
+    ];
   const aside = top < bottom ? bottom - ASIDE : bottom + ASIDE;
-  return [[top, row], [aside, row], [aside, late], [bottom, late]];
+  return [
+    [top, row],
+    [aside, row],
+    [aside, late],
+    [bottom, late],
+  ];
 }
 
 /** A track for every net that is not straight. @param {Run[]} runs */
@@ -99,7 +108,7 @@ function* downwards(above) {
   waiting.forEach((some, index) => some.size === 0 && push(ready, index));
   const done = new Array(above.length).fill(false);
   let first = 0;
-  for (let left = above.length; left > 0; ) {
+  for (let left = above.length; left > 0;) {
     while (done[first]) first++;
     const index = ready.length ? pop(ready) : first;
     if (done[index]) continue;

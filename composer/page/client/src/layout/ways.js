@@ -1,4 +1,4 @@
-// Where each net passes each layer, and where on its edge a box lets each wire in; as composer/draw/ways.py.
+// Where each net passes each layer, and where on its edge a box lets each wire in; as composer/draw/layout/ways.py.
 
 import { bottomOf, topOf } from "./columns.js";
 import { runOf } from "./tracks.js";

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from composer.look.rollout import class_token_map, patch_maps, rollout
+from composer.looking.rollout import class_token_map, patch_maps, rollout
 
 
 def attention(seed: int, heads: int = 3, tokens: int = 7):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from composer.draw.rank import Diagram, Net
+from composer.draw.layout.rank import Diagram, Net
 from composer.draw.view import View
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 
-from composer.draw.order import Arrangement, Step
+from composer.draw.layout.order import Arrangement, Step
 
 
 def straight_steps(arrangement: Arrangement) -> dict[int, Step]:

@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from composer.draw import measure
-from composer.draw.rank import Diagram
-from composer.draw.route import Sizes
-from composer.draw.topology import items_of
+from composer.draw.layout.rank import Diagram
+from composer.draw.layout.route import Sizes
+from composer.draw.layout.topology import items_of
+from composer.draw.layout.ways import LEAST_PIN_GAP, PIN_GAP
 from composer.draw.view import Box, View
-from composer.draw.ways import LEAST_PIN_GAP, PIN_GAP
 
 if TYPE_CHECKING:
-    from composer.draw.layout import Layout
+    from composer.draw.layout.layout import Layout
 
 Direction = Literal["TB", "LR"]
 # The whole network, a block shown by itself, or one inside another.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from composer.draw.rank import Diagram, Ranking, rank
+from composer.draw.layout.rank import Diagram, Ranking, rank
 
 ROUNDS = 8
 # Sweeping over more items than this in all would be felt.

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import composer
-from composer.look.temperature import curve, softmax_at
+from composer.looking.temperature import curve, softmax_at
 from composer.mechanisms.dynconv import DynamicConv
 
 

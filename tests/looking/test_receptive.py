@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import composer
-from composer.look.receptive import effective_receptive_field, of_both, share_of_area, side
+from composer.looking.receptive import effective_receptive_field, of_both, share_of_area, side
 
 
 def stack(depth: int, *, attention=(), size=(31, 33), **conv):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from composer.compile.steps import evaluating, run_steps
 from composer.errors import Diagnostic, InputError, UnavailableError
-from composer.look.nodes import map_node
+from composer.looking.nodes import map_node
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule

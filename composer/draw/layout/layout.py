@@ -10,11 +10,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from composer.draw import measure
-from composer.draw.order import Arrangement, arrange
-from composer.draw.rank import Diagram
-from composer.draw.route import Point, Routed, Sizes, route
-from composer.draw.sizing import Direction, Measuring, Role
-from composer.draw.topology import diagram_of, items_of
+from composer.draw.layout.order import Arrangement, arrange
+from composer.draw.layout.rank import Diagram
+from composer.draw.layout.route import Point, Routed, Sizes, route
+from composer.draw.layout.sizing import Direction, Measuring, Role
+from composer.draw.layout.topology import diagram_of, items_of
 from composer.draw.view import Edge, View
 
 

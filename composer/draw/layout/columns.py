@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from composer.draw.order import Arrangement
-from composer.draw.straight import straight_steps
+from composer.draw.layout.order import Arrangement
+from composer.draw.layout.straight import straight_steps
 
 # Columns settle in a few rounds; those of huge pictures would take too long to.
 ROUNDS = 16

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from composer.draw.columns import Pins
-from composer.draw.order import Arrangement
-from composer.draw.tracks import Run
+from composer.draw.layout.columns import Pins
+from composer.draw.layout.order import Arrangement
+from composer.draw.layout.tracks import Run
 
 PIN_GAP = 14
 WIRE_GAP = 14

@@ -11,7 +11,7 @@ from torch import Tensor
 from composer.compile.module import ComposedModule, compile_graph
 from composer.compile.steps import evaluating, run_steps
 from composer.errors import Diagnostic, InputError
-from composer.look.nodes import MapNode, map_node
+from composer.looking.nodes import MapNode, map_node
 
 if TYPE_CHECKING:
     from composer.dag.scope import Node

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import composer
-from composer.look.class_activation import grad_cam
+from composer.looking.class_activation import grad_cam
 
 RESNET = {"backbone": "resnet18", "vars": {"num_classes": 5}}
 SMALL = {

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from composer.draw.columns import Pins, place_columns
-from composer.draw.order import Arrangement
-from composer.draw.tracks import Tracks, find_tracks
-from composer.draw.ways import WIRE_GAP, End, find_ways
+from composer.draw.layout.columns import Pins, place_columns
+from composer.draw.layout.order import Arrangement
+from composer.draw.layout.tracks import Tracks, find_tracks
+from composer.draw.layout.ways import WIRE_GAP, End, find_ways
 
 BOX_GAP = 26
 TRACK_GAP = 8

@@ -1,1 +1,0 @@
-"""Attention maps one can look at."""

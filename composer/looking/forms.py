@@ -1,0 +1,152 @@
+"""What an attention value is, told by the mechanism's kind and the value's axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from composer.looking.nodes import Grid
+from composer.looking.sites import Site
+
+# Mechanisms that multiply by 1 + gate.
+ONE_MORE = frozenset({"bam", "bam_channel", "bam_spatial"})
+# A class token and its like stand before the patches; more than a few are something else.
+MOST_PREFIX = 8
+
+
+@dataclass(frozen=True)
+class Gates:
+    """A number for each channel, images c. `offset` is what the gate proper is added to."""
+
+    site: Site
+    part: str
+    values: Tensor
+    offset: float
+
+
+@dataclass(frozen=True)
+class SpatialMaps:
+    """A number for each position, images h w."""
+
+    site: Site
+    part: str
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class ElementMaps:
+    """A number for each position of each channel, images c h w."""
+
+    site: Site
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class Branches:
+    """The share of each branch in each channel, images branches c."""
+
+    site: Site
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class Routing:
+    """The weight of each expert, images n."""
+
+    site: Site
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class TokenMaps:
+    """Who looks at whom, images heads n m.
+
+    prefix  how many tokens stand before the positions of the site's grid, such as a class token
+    keys    the grid of what is looked at, which may be coarser; None, like the site's grid, for tokens without one
+    """
+
+    site: Site
+    values: Tensor
+    prefix: int
+    keys: Grid | None
+
+
+@dataclass(frozen=True)
+class WindowMaps:
+    """What each position takes from the k x k around it, images heads h w k²."""
+
+    site: Site
+    values: Tensor
+
+
+@dataclass(frozen=True)
+class Other:
+    """A value of no known form, as it came."""
+
+    site: Site
+    part: str
+    values: Tensor
+    reason: str
+
+
+Form = Gates | SpatialMaps | ElementMaps | Branches | Routing | TokenMaps | WindowMaps | Other
+
+
+def read(site: Site, value: Tensor, part: str = "") -> Form:
+    """The form of a value with the images first; Other for one that fits none, or is not finite."""
+    if not value.numel():
+        return Other(site, part, value, "is empty")
+    if not value.isfinite().all():
+        return Other(site, part, value, "holds values that are not finite")
+    axes, lengths = value.ndim, tuple(value.shape)
+    if site.kind == "token":
+        return _tokens(site, value, part)
+    if site.kind == "branch" and axes == 5 and lengths[3:] == (1, 1):
+        return Branches(site, value[..., 0, 0])
+    if site.kind == "branch" and axes == 3:
+        return Branches(site, value)
+    if site.kind == "kernel" and axes >= 2 and value[0].numel() == lengths[1]:
+        return Routing(site, value.flatten(1))
+    return _gates(site, value, part)
+
+
+def _gates(site: Site, value: Tensor, part: str) -> Form:
+    kind, lengths = part or site.kind, tuple(value.shape)
+    if kind in ("channel", "spatial", "channel+spatial"):
+        if value.ndim == 2 and kind == "channel":
+            return Gates(site, part, value, _offset(site))
+        if value.ndim == 4 and lengths[1] == 1 and kind != "channel":
+            return SpatialMaps(site, part, value[:, 0])
+        if value.ndim == 3 and kind == "spatial":
+            return SpatialMaps(site, part, value)
+        if value.ndim == 4 and lengths[2:] == (1, 1):
+            return Gates(site, part, value[..., 0, 0], _offset(site))
+        if value.ndim == 4:
+            return ElementMaps(site, value)
+    return Other(site, part, value, f"has axes that a {kind} attention seldom has")
+
+
+def _offset(site: Site) -> float:
+    return 1.0 if site.mechanism in ONE_MORE else 0.0
+
+
+def _tokens(site: Site, value: Tensor, part: str) -> Form:
+    lengths = tuple(value.shape)
+    if value.ndim == 5 and site.grid == lengths[2:4] and round(lengths[4] ** 0.5) ** 2 == lengths[4]:
+        return WindowMaps(site, value)
+    if value.ndim == 3:
+        value, lengths = value[:, None], (lengths[0], 1, *lengths[1:])
+    if value.ndim != 4:
+        return Other(site, part, value, "has axes that a token attention seldom has")
+    positions = 0 if site.grid is None else site.grid[0] * site.grid[1]
+    prefix = lengths[2] - positions
+    if not positions or not 0 <= prefix <= MOST_PREFIX:
+        return TokenMaps(site, value, 0, None)
+    return TokenMaps(site, value, prefix, _keys(site.grid, lengths[3], prefix))
+
+
+def _keys(grid: Grid | None, length: int, prefix: int) -> Grid | None:
+    assert grid is not None
+    half = (grid[0] // 2, grid[1] // 2)
+    return next((one for one in (grid, half) if one[0] * one[1] + prefix == length), None)

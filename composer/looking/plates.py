@@ -1,0 +1,88 @@
+"""What a page is made of: sections with findings, tables, and plates that can be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was seen.
+
+    where    path of the node
+    what     a few words, the same wherever the same was seen
+    detail   the numbers behind it
+    notable  whether someone who reads one line should read this one
+    """
+
+    where: str
+    what: str
+    detail: str = ""
+    notable: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return {"where": self.where, "what": self.what, "detail": self.detail, "notable": self.notable}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings of the same words."""
+
+    what: str
+    findings: tuple[Finding, ...]
+
+    def places(self, limit: int = 3) -> str:
+        """Where it was seen; the middle left out."""
+        paths = [one.where for one in self.findings]
+        return ", ".join(paths if len(paths) <= limit else [*paths[: limit - 1], "…", paths[-1]])
+
+
+def grouped(findings: Iterable[Finding]) -> list[Group]:
+    """Findings by their words, in the order they first appear."""
+    by_what: dict[str, list[Finding]] = {}
+    for one in findings:
+        by_what.setdefault(one.what, []).append(one)
+    return [Group(what, tuple(found)) for what, found in by_what.items()]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; columns named in `right` hold numbers."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    right: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One figure.
+
+    name         its file is called so, with `.png`
+    caption      what it shows and how to read it
+    alternative  what it shows, for who cannot see it
+    draw         makes it; slow, and needs matplotlib
+    """
+
+    name: str
+    title: str
+    caption: str
+    alternative: str
+    draw: Callable[[], Figure]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading of the page with what belongs under it."""
+
+    title: str
+    text: str
+    plates: Sequence[Plate] = ()
+    table: Table | None = None
+    findings: Sequence[Finding] = ()

@@ -1,0 +1,72 @@
+"""Images as a network takes them, and as people see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.errors import Diagnostic, InputError
+from composer.images import find_images, prepare, read_image
+from composer.looking.photograph import Photo, crop, undo
+from composer.spec.model import InputSpec
+
+if TYPE_CHECKING:
+    from composer.compile.module import ComposedModule
+
+Images = Path | str | Sequence[Path | str] | Tensor
+
+BATCH_SIZE = 8
+# Of so many images maps are drawn; numbers are taken of all.
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Names of all images, photographs of those that are drawn, and batches b c h w."""
+
+    names: tuple[str, ...]
+    photos: tuple[Photo, ...]
+    batches: Iterator[Tensor]
+
+
+def prepare_images(model: ComposedModule, images: Images) -> Prepared:
+    """Images, or a batch that is prepared already, for a network. Raises InputError for what it cannot take."""
+    wanted = model.graph.root.inputs
+    if len(wanted) != 1:
+        text = f"`{model.spec.name}` takes {len(wanted)} inputs ({', '.join(wanted)})"
+        raise InputError(Diagnostic("input", text, label="a network that takes one image"))
+    shape = next(iter(wanted.values())).shape[1:]
+    spec = next(iter(model.spec.inputs.values()))
+    if len(shape) != 3:
+        text = f"the input of `{model.spec.name}` is no image"
+        raise InputError(Diagnostic("input", text, label="channels, height and width"))
+    if isinstance(images, Tensor):
+        return _batch(images.detach().float().cpu(), spec, shape)
+    return _files(find_images(map(Path, [images] if isinstance(images, str | Path) else images)), spec, shape)
+
+
+def _batch(batch: Tensor, spec: InputSpec, shape: tuple[int, ...]) -> Prepared:
+    if batch.ndim != 4 or tuple(batch.shape[1:]) != shape or not len(batch):
+        found, asked = ("×".join(map(str, one)) for one in (batch.shape, ("b", *shape)))
+        raise InputError(Diagnostic("input", f"the images are {found}", label=asked))
+    names = tuple(f"image {number}" for number in range(1, len(batch) + 1))
+    photos = tuple(undo(name, image, spec) for name, image in zip(names, batch[:SHOWN], strict=False))
+    return Prepared(names, photos, iter(batch.split(BATCH_SIZE)))
+
+
+def _files(paths: list[Path], spec: InputSpec, shape: tuple[int, ...]) -> Prepared:
+    if not paths:
+        raise InputError(Diagnostic("image", "there is nothing to look at", label="at least one image"))
+    channels = shape[0]
+    # All are opened before the network runs: the twentieth broken photograph should not cost nineteen runs.
+    for path in paths:
+        read_image(path, channels)
+    photos = tuple(crop(path, read_image(path, channels), spec, shape) for path in paths[:SHOWN])
+    chunks = (paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE))
+    batches = (torch.stack([prepare(read_image(path, channels), spec, shape) for path in chunk]) for chunk in chunks)
+    return Prepared(tuple(path.name for path in paths), photos, batches)

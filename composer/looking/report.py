@@ -1,0 +1,183 @@
+"""A look at a network's attention: findings, figures, and the folder that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from composer.errors import Diagnostic, InputError
+from composer.files import staged
+from composer.looking.branches import branches_section
+from composer.looking.canvas import png, styled
+from composer.looking.classes import choose_classes, class_section
+from composer.looking.fields import check_nodes, fields_section
+from composer.looking.gates import gates_section
+from composer.looking.gather import Gathered, gather
+from composer.looking.other import other_section
+from composer.looking.page import page
+from composer.looking.places import sites_section
+from composer.looking.plates import Finding, Section
+from composer.looking.prepared import Images
+from composer.looking.queries import Patch
+from composer.looking.routing import routing_section
+from composer.looking.sites import sites_of
+from composer.looking.spatial import elements_section, spatial_section
+from composer.looking.tokens import choose, rollout_section, tokens_section
+from composer.spec.hub import hub_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from composer.api import Source
+    from composer.compile.module import ComposedModule
+
+INDEX = "index.html"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a network's attention, in sections; in a notebook, it shows its page.
+
+    `findings` and tables are there at once; figures are drawn when they are asked for, with the extra `look`.
+    """
+
+    network: str
+    lead: tuple[str, ...]
+    sections: tuple[Section, ...] = field(repr=False)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, in the order of the sections."""
+        return tuple(finding for section in self.sections for finding in section.findings)
+
+    def figures(self) -> dict[str, Figure]:
+        """Every figure by name, drawn anew. Raises UnavailableError without the extra `look`."""
+        with styled():
+            return {plate.name: plate.draw() for section in self.sections for plate in section.plates}
+
+    def write(self, folder: Path | str, *, force: bool = False) -> list[Path]:
+        """Write index.html and a PNG for each figure into a folder, all or none; returns their paths.
+
+        Raises InputError where one exists and may not be replaced, UnavailableError without the extra `look`.
+        """
+        images = self._images()
+        targets = [Path(folder) / INDEX, *(Path(folder) / f"{name}.png" for name in images)]
+        with staged(targets, force=force) as (index, *files):
+            index.write_text(self._page(images), encoding="utf-8")
+            for file, image in zip(files, images.values(), strict=True):
+                file.write_bytes(image)
+        return targets
+
+    def _images(self) -> dict[str, bytes]:
+        # Text is laid out when a figure is saved, so that the style has to hold until then.
+        with styled():
+            return {plate.name: png(plate.draw()) for section in self.sections for plate in section.plates}
+
+    def _page(self, images: dict[str, bytes]) -> str:
+        return page(f"Attention of {self.network}", self.lead, self.sections, images)
+
+    def _repr_html_(self) -> str:
+        # In a frame, the page's styles stay its own.
+        markup = escape(self._page(self._images()))
+        return f'<iframe srcdoc="{markup}" title="Attention" width="100%" height="640"></iframe>'
+
+
+def look(
+    model: ComposedModule | Source,
+    images: Images,
+    *,
+    nodes: str | Sequence[str] = (),
+    patch: Patch | None = None,
+    target: int | str | None = None,
+    classes: Sequence[str] | None = None,
+) -> Look:
+    """Look at the attention of a network on images.
+
+    model    a composed network, which stays as it is; or a source to build
+    images   a path, several, a folder; or a batch b c h w, prepared as the network's input asks
+    nodes    paths of nodes whose effective receptive field is wanted; the last level of features unless given
+    patch    row and column, in the finest grid that token attention has, of the patch whose view is wanted; the centre
+    target   number or name of the class for Grad-CAM; the likeliest for each image unless given
+    classes  names of the classes, in place of the spec's
+    Raises InputError for a network without attention (unless there are `nodes`) and for what it does not have;
+    UnavailableError without the extra `look`.
+    """
+    from composer.compile.module import ComposedModule
+
+    if not isinstance(model, ComposedModule):
+        from composer.api import build
+
+        model = build(model)
+    paths = check_nodes(model, [nodes] if isinstance(nodes, str) else nodes)
+    sites = sites_of(model)
+    if not sites and not nodes:
+        raise _nothing(model, "has no attention to look at")
+    gathered = gather(model, images)
+    if not gathered.seen and not nodes:
+        raise _nothing(model, "has attention, but none of it says what its values are")
+    sections = tuple(_sections(gathered, paths, patch, target, classes or model.spec.classes))
+    return Look(model.spec.name, _lead(model, gathered), sections)
+
+
+def _nothing(model: ComposedModule, what: str) -> InputError:
+    name = model.spec.name
+    help = (
+        f"put some in: a spec with `backbone: {name}` and a rule such as `{{use: cbam, after: branch}}`",
+        "a plugin shows its own through a method `attention(x)`",
+        "name a node (`--node PATH`) to see its receptive field alone",
+    )
+    return InputError(Diagnostic("look", f"`{name}` {what}", help=help))
+
+
+def _sections(
+    gathered: Gathered,
+    paths: Sequence[str],
+    patch: Patch | None,
+    target: int | str | None,
+    classes: Sequence[str] | None,
+) -> list[Section]:
+    # What was asked for is checked before anything slow is begun.
+    chosen = choose(gathered, patch)
+    wanted = choose_classes(None if target is None else str(target), gathered, classes)
+    mechanisms = dict.fromkeys(one.form.site.mechanism for one in gathered.seen)
+    found: list[Section | None] = [sites_section(gathered)]
+    for name in mechanisms:
+        found += [
+            gates_section(gathered, name),
+            spatial_section(gathered, name),
+            elements_section(gathered, name),
+            branches_section(gathered, name),
+            routing_section(gathered, name),
+            tokens_section(gathered, name, chosen),
+        ]
+    found += [rollout_section(gathered, chosen), other_section(gathered)]
+    found += [class_section(gathered, wanted), fields_section(gathered.model, paths)]
+    return [section for section in found if section is not None]
+
+
+def _lead(model: ComposedModule, gathered: Gathered) -> tuple[str, ...]:
+    count = len(gathered.names)
+    drawn = f"; figures show the first {len(gathered.photos)}" if count > len(gathered.photos) else ""
+    images = gathered.names[0] if count == 1 else f"{count} images{drawn}"
+    return f"{model.spec.name} on {images}, in eval mode and float32.", _weights(model)
+
+
+def _weights(model: ComposedModule) -> str:
+    report = model.weights_report
+    if report is None:
+        return (
+            f"Its weights are those it was drawn with (seed {model.seed}), unless it was trained or filled since: of "
+            "random weights, what follows describes the beginning, not anything learnt."
+        )
+    source = report.source.strip("`")
+    # The folder is the reader's own affair.
+    text = f"Its weights are those of `{source if hub_of(source) else Path(source).name}`."
+    if report.inserted:
+        text += (
+            f" {len(report.inserted)} tensors that attention put in are not among them, so that this attention is as "
+            "it was drawn: what follows describes its beginning, not anything learnt."
+        )
+    return text

@@ -1,0 +1,95 @@
+"""What the graph knows of the places where attention was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from composer.dag.places import Place
+from composer.dag.scope import Operation, TensorSpec
+from composer.looking.nodes import Grid, token_grids
+
+if TYPE_CHECKING:
+    from composer.compile.module import ComposedModule
+    from composer.dag.graph import Graph
+
+
+@dataclass(frozen=True)
+class Site:
+    """One mechanism of a network.
+
+    kind     as the registry has it: channel, spatial, channel+spatial, branch, kernel or token
+    replaces whether it can stand in for a convolution
+    rule     number of the attention rule that put it there, counted from 1; None for the backbone's own
+    options  those that differ from the mechanism's defaults
+    grid     rows and columns of the map that it works on; None where its tokens are no positions of a map
+    gamma    how far it is blended in, of `start: identity`; None where it is not
+    """
+
+    path: str
+    mechanism: str
+    kind: str
+    replaces: bool
+    stage: int | None
+    block: int | None
+    rule: int | None
+    options: Mapping[str, Any]
+    grid: Grid | None
+    gamma: float | None
+
+
+def sites_of(model: ComposedModule) -> dict[str, Site]:
+    """Every mechanism of a network by path, in the order they run."""
+    parameters = dict(model.named_parameters())
+    grids = token_grids(model.graph)
+    found = {}
+    for place in model.graph.places:
+        operation = place.node.content
+        if isinstance(operation, Operation) and operation.entry.category == "mechanism":
+            gamma = parameters.get(f"{place.node.path}_gamma")
+            found[place.node.path] = _site(place, operation, grids, None if gamma is None else float(gamma.detach()))
+    return found
+
+
+def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: float | None) -> Site:
+    node, arriving = place.node, place.input
+    height, width = (None, None) if arriving is None else (arriving.axis("h"), arriving.axis("w"))
+    grid = (height, width) if height and width else grids.get(node.path)
+    return Site(
+        node.path,
+        operation.entry.name,
+        operation.entry.kind,
+        operation.entry.replaces is not None,
+        place.stage,
+        place.block,
+        None if node.rule is None else node.rule + 1,
+        operation.options,
+        grid,
+        gamma,
+    )
+
+
+def last_map(graph: Graph) -> str | None:
+    """Path of the node whose features are the last: the coarsest level, or else the last feature map; None without."""
+    maps = [
+        place.node.path
+        for place in graph.places
+        if isinstance(place.node.output, TensorSpec) and place.node.output.layout == "b c h w"
+    ]
+    levels = [level.path for level in graph.levels]
+    return next(reversed(levels or maps), None)
+
+
+def class_node(graph: Graph) -> str | None:
+    """Path of the node whose features speak for a class: the last map, or what arrives at the last mixer of tokens.
+
+    Behind that one, a network that reads its class token alone has no use for the others, and no gradient.
+    """
+    path = last_map(graph)
+    mixers = [place for place in graph.places if "mixer" in place.node.sites and place.node.inputs]
+    output = next((place.node.output for place in graph.places if place.node.path == path), None)
+    if not mixers or not isinstance(output, TensorSpec) or output.layout != "b n c":
+        return path
+    scope, name = mixers[-1].scope, mixers[-1].node.inputs[0]
+    return scope.nodes[name].path if name in scope.nodes else path

@@ -1,0 +1,78 @@
+"""Spatial and element maps: where they are highest, whether they are flat, which channels vary."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import composer
+from composer.looking.canvas import styled
+from composer.looking.spatial import elements_section, most_varying, peak, spatial_section
+
+
+def hand_made(model, path, values):
+    model.get_submodule(path).attention = lambda x: values.expand(len(x), *values.shape[1:])
+    return model
+
+
+def test_a_map_is_highest_where_it_was_made_so(network, seen):
+    values = torch.full((1, 1, 16, 16), 0.25)
+    values[..., 12, 3] = 0.75
+    gathered = seen(hand_made(network("cbam_spatial"), "cbam_spatial", values))
+    section = spatial_section(gathered, "cbam_spatial")
+    assert section.table.rows[0][:5] == ("cbam_spatial", "16×16", f"{(0.25 * 255 + 0.75) / 256:.3f}", "0.250", "0.750")
+    assert peak(values[0, 0], gathered.photos[0]) == (25, 7)
+    assert section.table.rows[0][-1] == "78% down, 22% across"
+    assert not section.findings
+
+
+def test_a_drawn_map_is_brightest_at_the_right_pixels(network, seen):
+    values = torch.zeros(1, 1, 16, 16)
+    values[..., 12, 3] = 1.0
+    gathered = seen(hand_made(network("cbam_spatial"), "cbam_spatial", values))
+    with styled():
+        made = spatial_section(gathered, "cbam_spatial").plates[0].draw()
+        place = made.axes[1]
+        shown = place.images[0].get_array()
+    assert shown.shape == (32, 32, 3)
+    # Yellow has more green than blue; the rest is violet.
+    yellow = shown[..., 1] - shown[..., 2]
+    row, column = np.unravel_index(yellow.argmax(), yellow.shape)
+    assert (row // 2, column // 2) == (12, 3)
+
+
+def test_flat_maps_are_said_to_be(network, seen):
+    values = torch.full((1, 1, 16, 16), 0.5)
+    section = spatial_section(seen(hand_made(network("cbam_spatial"), "cbam_spatial", values)), "cbam_spatial")
+    assert [one.what for one in section.findings] == ["its map is flat"]
+
+
+def test_channels_that_vary_most_come_first():
+    values = torch.zeros(4, 2, 2)
+    values[2] = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    values[0] = torch.tensor([[0.0, 3.0], [0.0, 3.0]])
+    assert most_varying(values, 2) == [0, 2]
+    assert most_varying(values, 9) == [0, 2, 1, 3]
+
+
+def test_cbam_is_shown_by_its_halves_and_bam_by_its_elements(network, seen):
+    gathered = seen(network("cbam"))
+    assert elements_section(gathered, "cbam") is None
+    assert spatial_section(gathered, "cbam").title == "cbam: spatial maps (spatial half)"
+    bam = elements_section(seen(network("bam")), "bam")
+    assert bam.table.rows[0][:3] == ("bam", "32", "16×16")
+    assert [plate.name for plate in bam.plates] == ["bam-elements-1", "bam-elements-2"]
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_many_sites_are_split_over_plates(count, images):
+    nodes = {f"n{index}": {"op": "ge_minus", "extent": 2} for index in range(count)}
+    model = composer.build({"input": [3, 32, 32], "nodes": {**nodes, "pool": "global_avg_pool"}})
+    from composer.looking.gather import gather
+
+    section = elements_section(gather(model, images[:1]), "ge_minus")
+    assert len(section.plates) == -(-count // 6)
+    with styled():
+        # Photograph, mean and all 3 channels, with a bar of colours each but for the photograph.
+        assert len(section.plates[0].draw().axes) >= 5 * min(count, 6)
