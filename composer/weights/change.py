@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from composer.compile.module import ComposedModule, compile_graph
+from composer.compile.steps import evaluating
 from composer.spec.model import WeightsSpec
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.load import load_weights
@@ -43,11 +44,6 @@ def _inputs(graph: Graph, seed: int) -> list[Tensor]:
 
 
 def _outputs(model: ComposedModule, inputs: list[Tensor]) -> list[Tensor]:
-    modes = {module: module.training for module in model.modules()}
-    try:
-        with torch.inference_mode():
-            result = model.eval()(*inputs)
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with evaluating(model), torch.inference_mode():
+        result = model(*inputs)
     return list(result.values()) if isinstance(result, dict) else [result]
