@@ -14,37 +14,53 @@ from composer.errors import (
     UnavailableError,
     WeightsError,
 )
-from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt, Probability
-from composer.registry import layer, mechanism
 
 if TYPE_CHECKING:
     from composer.annealing import Annealed, anneal
-    from composer.api import build, graph, list_backbones, list_mechanisms, list_papers, load
+    from composer.api import (
+        build,
+        diff,
+        features,
+        graph,
+        list_backbones,
+        list_mechanisms,
+        list_papers,
+        load,
+        look,
+    )
     from composer.compile.module import ComposedModule
-    from composer.difference import diff
-    from composer.extraction import features
-    from composer.looking import look
+    from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt, Probability
     from composer.recording import record
+    from composer.registry import layer, mechanism
+    from composer.timm_models import register_with_timm
     from composer.weights import load_weights
 
 __version__ = "0.1.0"
 
-# Torch takes seconds to import, so what needs it is imported when it is first asked for.
+# Torch takes seconds to import, and pydantic a part of one: what needs them is imported when it is first asked for.
 _LAZY = {
     "Annealed": "composer.annealing",
     "anneal": "composer.annealing",
     "build": "composer.api",
-    "diff": "composer.difference",
-    "features": "composer.extraction",
+    "diff": "composer.api",
+    "features": "composer.api",
     "graph": "composer.api",
     "list_backbones": "composer.api",
     "list_mechanisms": "composer.api",
     "list_papers": "composer.api",
     "load": "composer.api",
     "load_weights": "composer.weights",
-    "look": "composer.looking",
+    "look": "composer.api",
     "record": "composer.recording",
+    "register_with_timm": "composer.timm_models",
     "ComposedModule": "composer.compile.module",
+    "NonNegativeInt": "composer.options",
+    "OddInt": "composer.options",
+    "PositiveFloat": "composer.options",
+    "PositiveInt": "composer.options",
+    "Probability": "composer.options",
+    "layer": "composer.registry",
+    "mechanism": "composer.registry",
 }
 
 __all__ = [
@@ -77,6 +93,7 @@ __all__ = [
     "look",
     "mechanism",
     "record",
+    "register_with_timm",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -12,14 +12,20 @@ from composer import registry
 from composer.errors import Diagnostic, UnavailableError
 from composer.spec import zoo
 from composer.spec.catalogue import experiments
-from composer.spec.load import Spec, load
+from composer.spec.load import check_source, load
 from composer.spec.references import NO_WEIGHTS
+from composer.spec.spec import Spec
 
 if TYPE_CHECKING:
     import torch
 
     from composer.compile.module import ComposedModule
-    from composer.dag.graph import Graph
+    from composer.dag.composition import Composition
+    from composer.difference import Difference
+    from composer.looking import Look
+    from composer.looking.prepared import Images
+    from composer.looking.queries import Patch
+    from composer.network import Graph
 
 Source = str | Path | Mapping[str, Any] | Spec
 
@@ -37,11 +43,11 @@ def graph(
     vars    values for the spec's vars
     Raises SpecError or GraphError with every problem of the stage that failed.
     """
-    from composer.dag.graph import compose
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
+    from composer.network import Graph
 
     limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
-    return compose(load(source, vars=vars), limits)
+    return Graph.of(load(source, vars=vars), limits)
 
 
 def build(
@@ -79,9 +85,92 @@ def build(
         model = compile_graph(composed, seed)
     if chosen is not None:
         report, _ = fill(model, chosen)
-        for note in (*report.heads, *report.notes):
+        for note in (*report.adapted, *report.heads, *report.notes):
             warnings.warn(f"{spec.name}: {note}", stacklevel=2)
     return model if target is None and dtype is None else model.to(device=target, dtype=dtype)
+
+
+def features(
+    model: ComposedModule | Source,
+    outputs: Mapping[str, str] | Iterable[str] | None = None,
+    *,
+    maps: bool | None = None,
+) -> ComposedModule:
+    """A network that gives what nodes of another give, without what they do not need.
+
+    model    a composed network: the result is a view of it, made of the same module objects, so that training, hooks
+             and later edits show in both; or a source to build
+    outputs  names -> paths of nodes, such as {"c3": "layer2"}, or the paths alone; unless given, one for each scale,
+             `c3` for what halves the input three times (a network of tokens: one for each block)
+    maps     whether they are given as maps b c h w, as necks and heads take them: channels first, tokens as the
+             positions they are of, without a class token; unless given, only where no outputs are named
+    Returns a module that gives a dict of tensors by name, however many there are.
+    Raises SpecError or GraphError for a path that leads nowhere, InputError for one inside a module that was replaced.
+
+    >>> import torch
+    >>> pyramid = features("resnet18")
+    >>> {name: tuple(value.shape) for name, value in pyramid(torch.zeros(2, 3, 64, 64)).items()}["c5"]
+    (2, 512, 2, 2)
+    """
+    from composer.compile.module import ComposedModule, compile_graph
+    from composer.compile.view import view
+    from composer.extraction import features_of
+
+    if isinstance(model, ComposedModule):
+        return view(model, features_of(model.composed.graph, outputs, maps))
+    check_source(model, "a composed network")
+    return compile_graph(features_of(graph(model), outputs, maps))
+
+
+def look(
+    model: ComposedModule | Source,
+    images: Images,
+    *,
+    nodes: str | Sequence[str] = (),
+    patch: Patch | None = None,
+    target: int | str | None = None,
+    classes: Sequence[str] | None = None,
+) -> Look:
+    """Look at the attention of a network on images.
+
+    model    a composed network, which stays as it is; or a source to build
+    images   a path, several, a folder; or a batch b c h w, prepared as the network's input asks
+    nodes    paths of nodes whose effective receptive field is wanted; the last level of features unless given
+    patch    row and column, in the finest grid that token attention has, of the patch whose view is wanted; the centre
+    target   number or name of the class for Grad-CAM; the likeliest for each image unless given
+    classes  names of the classes, in place of the spec's
+    Raises InputError for a network without attention (unless there are `nodes`) and for what it does not have;
+    UnavailableError without the extra `look`.
+    """
+    from composer.compile.module import ComposedModule
+    from composer.looking.report import look_at
+
+    if not isinstance(model, ComposedModule):
+        check_source(model, "a composed network")
+        model = build(model)
+    return look_at(model, images, nodes=nodes, patch=patch, target=target, classes=classes)
+
+
+def diff(before: Source | Composition, after: Source | Composition) -> Difference:
+    """Compare what two networks compute: their nodes, options, shapes and wiring; not their names, sites or lines.
+
+    before, after  paths, zoo names, mappings, Specs, or graphs that are already composed
+
+    Nodes at one path are one; of the others, those with the same content, best where the same nodes feed them. What
+    was put in between two nodes, or taken out, does not count as a change of what feeds the second.
+    Raises SpecError or GraphError.
+
+    >>> rules = [{"use": "se", "after": "branch", "where": "stage == 4"}]
+    >>> [change.after for change in diff("resnet18", {"backbone": "resnet18", "attention": rules}).changes]
+    ['layer4.0.se', 'layer4.1.se']
+    """
+    from composer.dag.composition import Composition
+    from composer.difference import compare
+
+    for one in (before, after):
+        if not isinstance(one, Composition):
+            check_source(one, "a graph")
+    return compare(*(one if isinstance(one, Composition) else graph(one) for one in (before, after)))
 
 
 def _is_meta(device: torch.device | None) -> TypeGuard[torch.device]:
@@ -134,4 +223,15 @@ def list_papers(
     return [experiment.name for experiment in found]
 
 
-__all__ = ["build", "check_device", "graph", "list_backbones", "list_mechanisms", "list_papers", "load"]
+__all__ = [
+    "build",
+    "check_device",
+    "diff",
+    "features",
+    "graph",
+    "list_backbones",
+    "list_mechanisms",
+    "list_papers",
+    "load",
+    "look",
+]

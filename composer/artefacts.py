@@ -4,44 +4,59 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from composer import __version__, registry
+from composer.dag.flatten import flat_json
 from composer.dag.scope import Operation
 from composer.files import staged
+from composer.paths import sha256
 from composer.spec import zoo
 from composer.spec.dump import dump
+from composer.visible import visible
 from composer.weights import save_weights
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
-    from composer.dag.graph import Graph
+    from composer.dag.composition import Composition
+    from composer.spec.model import InputSpec
     from composer.weights import LoadReport
 
 
 def write(model: ComposedModule, folder: Path, *, force: bool = False) -> list[Path]:
-    """Write NAME.lock.yaml, NAME.graph.json and NAME.safetensors into a folder, all or none.
+    """Write NAME.graph.json, NAME.safetensors and NAME.lock.yaml into a folder, all or none.
 
-    The lock is a spec of its own: it builds the same network from one file. Raises InputError.
+    The lock is a spec of its own: it builds the same network from one file. It takes its place last and holds the
+    hashes of the others, so that a lock and weights of two builds are never taken for one. Raises InputError.
     """
     stem = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in model.spec.name).lstrip(".")
-    targets = [folder / f"{stem or 'network'}{ending}" for ending in (".lock.yaml", ".graph.json", ".safetensors")]
-    with staged(targets, force=force) as (lock_file, graph_file, weights_file):
-        written = lock(model.graph, model.seed, model.weights_report, targets[-1].name)
-        lock_file.write_text(dump(written), encoding="utf-8")
-        graph_file.write_text(json.dumps(model.graph.to_json(), indent=1), encoding="utf-8")
+    targets = [folder / f"{stem or 'network'}{ending}" for ending in (".graph.json", ".safetensors", ".lock.yaml")]
+    with staged(targets, force=force) as (graph_file, weights_file, lock_file):
+        graph_file.write_text(json.dumps(flat_json(model.graph), indent=1), encoding="utf-8")
         save_weights(model, weights_file)
+        hashes = {targets[0].name: sha256(graph_file), targets[1].name: sha256(weights_file)}
+        written = lock(model.graph, model.seed, model.weights_report, targets[1].name, hashes)
+        lock_file.write_text(dump(written), encoding="utf-8")
     return targets
 
 
-def lock(graph: Graph, seed: int, report: LoadReport | None = None, weights_file: str = "") -> dict[str, Any]:
+def lock(
+    graph: Composition,
+    seed: int,
+    report: LoadReport | None = None,
+    weights_file: str = "",
+    hashes: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """The whole spec in one mapping, and what it was composed with: versions, and hashes of its files.
 
-    Of a network that was filled with weights it names `weights_file`, which holds them all.
+    hashes  SHA-256 of the files beside it, by name
+    Of a network that was filled with weights it names `weights_file`, which holds them all, and what its hash must be.
     """
+    hashes = hashes or {}
     used = {node.content.entry.plugin for node, _ in graph.operations if isinstance(node.content, Operation)}
     record = {
         "composer": __version__,
@@ -49,15 +64,34 @@ def lock(graph: Graph, seed: int, report: LoadReport | None = None, weights_file
         "python": platform.python_version(),
         "seed": seed,
         "parameters": graph.num_parameters,
-        "files": {zoo.portable(name): digest for name, digest in graph.spec.digests().items()},
+        "files": {visible(zoo.portable(name)): digest for name, digest in graph.spec.digests().items()},
         "plugins": {
             plugin.name: {"version": plugin.version, "sha256": plugin.sha256}
             for plugin in registry.plugin_versions()
             if plugin in used
         },
-        "weights": {"source": report.source.strip("`")} if report else {},
+        "weights": _of_weights(report) if report else {},
+        "sha256": dict(hashes),
     }
     written = {key: value for key, value in graph.spec.to_mapping().items() if key != "weights"}
+    if len(written.get("classes", ())) not in {tensor.channels for tensor in graph.outputs.values()}:
+        # Names of a backbone's own classes, where this network has others.
+        written.pop("classes", None)
     if report:
+        if report.image:
+            image = _preparation(report.image)
+            written["inputs"] = {name: {**one, **image} for name, one in written["inputs"].items()}
         written["weights"] = {"source": weights_file, "require": "all"}
+        if weights_file in hashes:
+            written["weights"]["sha256"] = hashes[weights_file]
     return {**written, "lock": {key: value for key, value in record.items() if value != {}}}
+
+
+def _of_weights(report: LoadReport) -> dict[str, Any]:
+    """Where weights came from, and how images are prepared for them."""
+    image = {"input": _preparation(report.image)} if report.image else {}
+    return {"source": report.source.strip("`"), **image}
+
+
+def _preparation(image: InputSpec) -> dict[str, Any]:
+    return image.model_dump(exclude_unset=True, exclude={"shape", "layout"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
-from composer.errors import Diagnostic, InputError
+from composer.errors import ComposerError, Diagnostic, InputError
 from composer.files import staged
-from composer.images import find_images, prepare, read_image
+from composer.images import find_images, input_of, prepare, read_image
+from composer.paths import obstacle, reason
+from composer.weights.pickled import unpickle
+from composer.weights.save import save_tensors
+from composer.weights.tensor import irregular
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
@@ -54,28 +58,35 @@ def inputs(model: ComposedModule, images: Sequence[Path], tensor: Path | None) -
     # All are opened before the network runs: the twentieth broken photograph should not cost nineteen runs.
     for path in paths:
         read_image(path, shape[0])
-    spec = next(iter(model.spec.inputs.values()))
+    spec = input_of(model)
     chunks = (paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE))
     batches = (torch.stack([prepare(read_image(path, shape[0]), spec, shape) for path in chunk]) for chunk in chunks)
     return [str(path) for path in paths], batches
 
 
 def read_tensor(path: Path) -> Tensor:
-    """The one tensor of a file, in float32. Raises InputError."""
+    """The one tensor of a file, in float32. Raises InputError, or WeightsError for a pickle that names code."""
+    if problem := obstacle(path):
+        raise InputError(Diagnostic("tensor", f"the tensor `{path}` {problem}", label="a file"))
     try:
         if path.suffix == ".npy":
             found = torch.from_numpy(np.load(path, allow_pickle=False))
         elif path.suffix == ".safetensors":
             (found,) = load_file(path).values()
         elif path.suffix in (".pt", ".pth"):
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            found = unpickle(path)
         else:
             raise InputError(Diagnostic("tensor", f"cannot tell what `{path}` is", label=".npy, .pt or .safetensors"))
-    except (OSError, ValueError, TypeError, RuntimeError, EOFError, SafetensorError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(Diagnostic("tensor", f"cannot read the tensor `{path}`: {reason}")) from error
+    except ComposerError:
+        raise
+    except Exception as error:
+        # Bytes that were never a tensor make readers fail in every way that Python code can.
+        raise InputError(Diagnostic("tensor", f"cannot read the tensor `{path}`: {reason(error)}")) from error
     if not isinstance(found, Tensor) or found.ndim == 0:
         raise InputError(Diagnostic("tensor", f"`{path}` does not hold one tensor"))
+    if (kind := irregular(found)) or found.is_complex():
+        text = f"`{path}` holds {kind or 'complex numbers'}"
+        raise InputError(Diagnostic("tensor", text, label="one plain dense tensor"))
     return found.float()
 
 
@@ -119,7 +130,9 @@ def save(outputs: dict[str, Tensor], path: Path, *, force: bool = False) -> None
         raise InputError(Diagnostic("output", f"cannot write {len(outputs)} outputs to `{path}`", label=label))
     with staged([path], force=force) as (file,):
         if path.suffix == ".npy":
-            with file.open("wb") as stream:
-                np.save(stream, next(iter(outputs.values())).numpy())
+            # Given a file, numpy writes past Python, and says nothing where a full disk takes no more of it.
+            content = io.BytesIO()
+            np.save(content, next(iter(outputs.values())).numpy())
+            file.write_bytes(content.getvalue())
         else:
-            save_file({name: value.contiguous() for name, value in outputs.items()}, file)
+            save_tensors({name: value.contiguous() for name, value in outputs.items()}, file)

@@ -6,17 +6,18 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from composer.dag.graph import compose
+from composer.dag.composition import Composition
 from composer.dag.infer import Inference
-from composer.spec.load import Spec, load
+from composer.spec.load import load
+from composer.spec.spec import Spec
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Learnable numbers, and multiply-accumulates of one input."""
+    """Learnable numbers, and multiply-accumulates of one input; None where they are not known."""
 
     parameters: int
-    macs: int
+    macs: int | None
 
 
 def costs(sources: Iterable[str]) -> dict[str, Cost]:
@@ -28,7 +29,7 @@ def costs(sources: Iterable[str]) -> dict[str, Cost]:
         spec = load(source)
         key = _network(spec)
         if key not in known:
-            graph = compose(spec, inference=inference)
+            graph = Composition.of(spec, inference=inference)
             known[key] = Cost(graph.num_parameters, graph.num_macs)
         found[source] = known[key]
     return found

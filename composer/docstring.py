@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-SECTIONS = ("Shape", "Math", "Params", "MACs", "Source", "Departs")
+SECTIONS = ("Shape", "Math", "Params", "MACs", "Source", "Departs", "Start")
 
 _HEAD = re.compile(rf"({'|'.join(SECTIONS)}):\s+(.*)")
 _ARXIV = re.compile(r"arXiv:([0-9]{4}\.[0-9]{4,5}(?:v[0-9]+)?)\b")

@@ -8,11 +8,13 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from composer.visible import visible
 
 MAX_SHOWN = 20
 # A stage stops looking here: each problem costs a search for what was meant.
@@ -81,7 +83,7 @@ class Diagnostic:
     severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        return "\n".join(_visible(_cut(line)) for line in self._lines())
+        return "\n".join(visible(_cut(line)) for line in self._lines())
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.severity}: {self.message}"
@@ -104,7 +106,8 @@ class Diagnostic:
         text, column, end = location.source.line(location.line), location.column, location.end_column
         if not text:
             return
-        text, column, end = _window(text, column, end)
+        # A tab would move what stands behind it away from its column.
+        text, column, end = _window(text.replace("\t", " "), column, end)
         before, marked = text[: column - 1], text[column - 1 : end - 1]
         yield f"{margin} |"
         yield f"{location.line} | {text}"
@@ -150,11 +153,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 100]} … {text[-100:]}"
 
 
-def _visible(text: str) -> str:
-    """Text that cannot move a terminal's cursor or hide."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
 def _columns(text: str) -> int:
     """How many columns of a terminal a text takes: East Asian characters two, combining marks none."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
@@ -191,6 +189,12 @@ class ComposerError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.diagnostics,), {"omitted": self.omitted}
 
+    def changed(self, change: Callable[[Diagnostic], Diagnostic]) -> Self:
+        """The same error, each of its problems told in another way."""
+        error = type(self)(map(change, self.diagnostics))
+        error.omitted += self.omitted
+        return error
+
     @classmethod
     def check(cls, problems: Iterable[Diagnostic]) -> None:
         """Raise this error if there are problems."""
@@ -225,14 +229,52 @@ class UnavailableError(ComposerError):
     exit_code = 3
 
 
+_TYPED = {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "−": "-", "×": "*", "÷": "/"}
+_TYPED |= {"≤": "<=", "≥": ">=", "≠": "!=", "、": ",", "。": ".", "\xa0": " ", "…": "..."}
+
+
+def typed(character: str) -> str:
+    """What to write for a character that an editor or another keyboard put in place of one of the language's."""
+    plain = _TYPED.get(character) or unicodedata.normalize("NFKC", character)
+    if plain == character or not plain.isascii():
+        return ""
+    return f"`{character}` is {unicodedata.name(character, 'a special character').lower()}: write `{plain}`"
+
+
+def typed_in(text: str) -> tuple[str, ...]:
+    """Help for the first character of a text that is not what its writer took it for."""
+    return tuple(islice(filter(None, map(typed, text)), 1))
+
+
 def suggest(word: object, candidates: Iterable[str]) -> str | None:
     """The candidate that `word` was probably meant to be."""
     text = str(word)[:80].lower()
     known = {name[:80].lower(): name for name in islice(candidates, 1000)}
     # Comparing sequences takes long, so only those with much the same letters are compared.
     likely = heapq.nlargest(10, sorted(known), key=lambda name: _shared_letters(text, name))
-    close = difflib.get_close_matches(text, likely, n=1, cutoff=0.6)
+    close = [one for one in difflib.get_close_matches(text, likely, n=3, cutoff=0.6) if _is_near(text, one)]
     return known[close[0]] if close else None
+
+
+def _is_near(word: str, candidate: str) -> bool:
+    """Whether one is a slip of the other: it begins or ends like it, or a letter in three differs at most."""
+    short, long = sorted((word, candidate), key=len)
+    if len(short) > 2 and (long.startswith(short) or long.endswith(short)):
+        return True
+    return _slips(word, candidate) <= max(1, len(word) // 3)
+
+
+def _slips(word: str, candidate: str) -> int:
+    """How many letters are wrong, missing, too many or exchanged with the next one."""
+    before = above = row = list(range(len(candidate) + 1))
+    for number, letter in enumerate(word, 1):
+        before, above, row = above, row, [number]
+        for index, other in enumerate(candidate):
+            steps = [above[index] + (letter != other), above[index + 1] + 1, row[index] + 1]
+            if number > 1 and index and letter == candidate[index - 1] and word[number - 2] == other:
+                steps.append(before[index - 1] + 1)
+            row.append(min(steps))
+    return row[-1]
 
 
 def _shared_letters(one: str, other: str) -> float:
@@ -243,7 +285,7 @@ def did_you_mean(word: object, candidates: Iterable[str], otherwise: str = "") -
     """Help lines for an unknown name: the nearest known one, and where to look for the rest."""
     nearest = suggest(word, candidates)
     line = "  ".join(part for part in (f"did you mean `{nearest}`?" if nearest else "", otherwise) if part)
-    return (line,) if line else ()
+    return (*typed_in(str(word)[:80]), *((line,) if line else ()))
 
 
 def one_of(names: Iterable[str], limit: int = 12) -> str:

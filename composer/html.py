@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from composer.draw.text import visible
+from composer.visible import visible
 
 
 def document(

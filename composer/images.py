@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,7 +14,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from composer.errors import Diagnostic, InputError
+from composer.paths import MISSING, is_folder, obstacle, reason
 from composer.spec.model import InputSpec
+
+if TYPE_CHECKING:
+    from composer.compile.module import ComposedModule
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _FILTERS = {
@@ -20,6 +26,8 @@ _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+# Pixels that a photograph may have when it is scaled as a whole.
+MAX_SCALED = 100_000_000
 
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
@@ -27,10 +35,13 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
     known = Image.registered_extensions()
     found: list[Path] = []
     for path in paths:
-        if not path.is_dir():
+        if not is_folder(path):
             found.append(path)
             continue
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in known and file.is_file())
+        try:
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in known and not obstacle(file))
+        except OSError as error:
+            raise InputError(Diagnostic("image", f"the folder `{path}` cannot be read: {reason(error)}")) from error
         if not inside:
             raise InputError(Diagnostic("image", f"there is no image in the folder `{path}`", label="PNG, JPEG …"))
         found += inside
@@ -43,13 +54,14 @@ def read_image(path: Path, channels: int = 3) -> Image.Image:
         text = f"an image cannot fill {channels} input channels"
         help = ("run the network with --tensor instead",)
         raise InputError(Diagnostic("image", text, label="1, 3 or 4 channels", help=help))
+    if problem := obstacle(path):
+        text = f"there is no image `{path}`" if problem == MISSING else f"the image `{path}` {problem}"
+        raise InputError(Diagnostic("image", text))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with path.open("rb") as stream, Image.open(stream) as image:
                 return _shallow(ImageOps.exif_transpose(image)).convert(_MODES[channels])
-    except FileNotFoundError as error:
-        raise InputError(Diagnostic("image", f"there is no image `{path}`")) from error
     except UnidentifiedImageError as error:
         text = f"`{path}` is not an image"
         raise InputError(Diagnostic("image", text, label="PNG, JPEG, WebP …")) from error
@@ -62,17 +74,22 @@ def _shallow(image: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if image.mode.startswith("I") else image
 
 
+def input_of(model: ComposedModule) -> InputSpec:
+    """How images become the one input of a network: as its weights were made, where their source says so."""
+    report = model.weights_report
+    return report.image if report and report.image else next(iter(model.spec.inputs.values()))
+
+
 def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor:
     """Resize, crop the centre and normalise as the input asks.
 
     shape  (c, h, w) of the network's input
     The image is scaled until it covers (h, w) / crop, then the central h×w is kept; values are 0..1 before
-    (x - mean) / std. Returns c h w. Raises InputError where mean and std are of another number of channels.
+    (x - mean) / std. Returns c h w. Raises InputError where mean and std are of another number of channels, and where
+    the part that is kept is smaller than a pixel of the image.
     """
     channels, height, width = shape
-    size, (left, top) = frame(image, spec, shape)
-    image = image.resize(size, _FILTERS[spec.interpolation])
-    image = image.crop((left, top, left + width, top + height))
+    image = _scaled(image, spec, shape)
     pixels = np.array(image, dtype=np.float32).reshape(height, width, channels) / np.float32(255)
     tensor = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
     for name, values, operation in (("mean", spec.mean, torch.sub), ("std", spec.std, torch.div)):
@@ -81,12 +98,37 @@ def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor
     return tensor
 
 
-def frame(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """What `prepare` makes of an image's size: width and height it is scaled to, left and top of the part it keeps."""
+def _scaled(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Image.Image:
+    """The part of an image that is kept, h×w."""
     _, height, width = shape
-    scale = max(int(height / spec.crop) / image.height, int(width / spec.crop) / image.width)
+    size, (left, top) = frame(image, spec, shape)
+    method = _FILTERS[spec.interpolation]
+    if math.prod(size) <= MAX_SCALED:
+        return image.resize(size, method).crop((left, top, left + width, top + height))
+    # A banner covers a square only when it is scaled to many times its size: then the part is cut out first.
+    across, down = image.width / size[0], image.height / size[1]
+    right, bottom = min(image.width, (left + width) * across), min(image.height, (top + height) * down)
+    return image.resize((width, height), method, box=(left * across, top * down, right, bottom))
+
+
+def frame(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """What `prepare` makes of an image's size: width and height it is scaled to, left and top of the part it keeps.
+
+    Raises InputError where that part is smaller than a pixel of the image, across or down, and the whole is large.
+    """
+    _, height, width = shape
+    wanted = width / spec.crop, height / spec.crop
+    scale = max(_whole(wanted[1]) / image.height, _whole(wanted[0]) / image.width)
+    if scale > min(width, height) and image.width * scale * image.height * scale > MAX_SCALED:
+        text = f"an image of {image.width}×{image.height} pixels has to be scaled {scale:,.0f} times"
+        help = (f"`crop` is {spec.crop:g}, and the input is {width}×{height}",)
+        raise InputError(Diagnostic("image", text, label="an image of which more than a pixel is kept", help=help))
     size = (max(width, int(image.width * scale + 1e-6)), max(height, int(image.height * scale + 1e-6)))
     return size, (round((size[0] - width) / 2), round((size[1] - height) / 2))
+
+
+def _whole(size: float) -> float:
+    return size if math.isinf(size) else int(size)
 
 
 def per_channel(name: str, values: Sequence[float], channels: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, zip_longest
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -24,17 +25,82 @@ def plain(lines: Iterable[Line]) -> str:
     return "\n".join("".join(part.text for part in line).rstrip() for line in lines)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[Line]], right: Sequence[bool]) -> Iterator[Line]:
-    """Lines of a table, each column as wide as its widest cell; those marked in `right` are aligned to the right."""
-    cells = [[(Part(head, "bold"),) for head in heads], *rows] if any(heads) else [*rows]
-    widths = [[width(cell) for cell in row] for row in cells]
-    widest = [max(column) for column in zip(*widths, strict=True)]
-    for row, own in zip(cells, widths, strict=True):
-        line: list[Part] = []
-        for cell, taken, most, to_right in zip(row, own, widest, right, strict=True):
-            space = Part(" " * (most - taken))
-            line += [GAP, space, *cell] if to_right else [GAP, *cell, space]
-        yield line[1:]
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[Line]], right: Sequence[bool], limit: int | None = None
+) -> Iterator[Line]:
+    """Lines of a table, each column as wide as its widest cell; those marked in `right` are aligned to the right.
+
+    limit  columns of the terminal: where the table is wider, cells are folded between words, the widest column first;
+           what is aligned to the right, as numbers are, is not folded
+    """
+    cells = _with_heads(heads, rows)
+    widest = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    if limit is not None:
+        widest = _narrowed(widest, _least(cells, right), limit)
+    for row in cells:
+        folded = [_fold(cell, most) for cell, most in zip(row, widest, strict=True)]
+        for parts in zip_longest(*folded, fillvalue=()):
+            yield _row(parts, widest, right)
+
+
+def fitting(heads: Sequence[str], rows: Sequence[Sequence[Line]], right: Sequence[bool], limit: int) -> int:
+    """How many of the first columns fit a terminal of so many when cells are folded; at least one."""
+    taken = accumulate(_least(_with_heads(heads, rows), right), lambda total, most: total + width([GAP]) + most)
+    return max(1, sum(total <= limit for total in taken))
+
+
+def _with_heads(heads: Sequence[str], rows: Sequence[Sequence[Line]]) -> list[Sequence[Line]]:
+    return [[(Part(head, "bold"),) for head in heads], *rows] if any(heads) else [*rows]
+
+
+def _row(cells: Sequence[Line], widths: Sequence[int], right: Sequence[bool]) -> Line:
+    line: list[Part] = []
+    for cell, most, to_right in zip(cells, widths, right, strict=True):
+        space = Part(" " * (most - width(cell)))
+        line += [GAP, space, *cell] if to_right else [GAP, *cell, space]
+    # What follows the last word of a line is nothing.
+    return line[1:] if right[-1] else line[1:-1]
+
+
+def _least(cells: Sequence[Sequence[Line]], right: Sequence[bool]) -> list[int]:
+    """How narrow each column can be: as its longest word, or as its widest cell where it is not folded."""
+    columns = zip(zip(*cells, strict=True), right, strict=True)
+    return [
+        max(width(part) for cell in column for part in ([cell] if whole else _words(cell))) for column, whole in columns
+    ]
+
+
+def _narrowed(widest: Sequence[int], least: Sequence[int], limit: int) -> list[int]:
+    """Widths that fit the limit, if those of the longest words do: all columns wider than some width get that one."""
+    room = limit - width([GAP]) * (len(widest) - 1)
+
+    def cut(level: int) -> list[int]:
+        return [max(few, min(many, level)) for few, many in zip(least, widest, strict=True)]
+
+    return next((cut(level) for level in range(max(widest), 0, -1) if sum(cut(level)) <= room), cut(1))
+
+
+def _fold(cell: Line, most: int) -> list[Line]:
+    """A cell in lines of whole words, each at most so wide."""
+    if width(cell) <= most:
+        return [cell]
+    lines: list[list[Part]] = []
+    for word in _words(cell):
+        if lines and width([*lines[-1], Part(" "), *word]) <= most:
+            lines[-1] += [Part(" "), *word]
+        else:
+            lines.append([*word])
+    return [*lines]
+
+
+def _words(cell: Line) -> list[list[Part]]:
+    """What stands between spaces, with its styles; one empty word for an empty cell."""
+    words: list[list[Part]] = [[]]
+    for text, style in cell:
+        first, *others = text.split(" ")
+        words[-1] += [Part(first, style)] if first else []
+        words += [[Part(other, style)] if other else [] for other in others]
+    return [word for word in words if word] or [[]]
 
 
 def width(line: Line) -> int:
@@ -42,18 +108,13 @@ def width(line: Line) -> int:
     return sum(len(text) if text.isascii() else cell_len(text) for text, _ in line)
 
 
-def printable(text: str) -> str:
-    """Text that cannot move a terminal's cursor, hide or break its line."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def thousands(number: int, *, signed: bool = False) -> str:
-    """A count as people read it: 1,234,567."""
+def thousands(number: int | None, *, signed: bool = False) -> str:
+    """A count as people read it: 1,234,567; `unknown` where it is None."""
+    if number is None:
+        return "unknown"
     return f"{number:+,}" if signed else f"{number:,}"
 
 
-def share(part: int, whole: int) -> str:
-    """A part of a whole in percent."""
-    return f"{100 * part / whole:+.2f} %" if whole else "–"
+def share(part: int | None, whole: int | None) -> str:
+    """A part of a whole in percent; a dash where one of them is not known, or nothing."""
+    return f"{100 * part / whole:+.2f} %" if part is not None and whole else "–"

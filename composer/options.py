@@ -14,7 +14,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 
 def _odd(value: int) -> int:
     if value % 2 == 0:
-        raise ValueError(f"must be odd, not {value}")
+        raise ValueError("an odd number")
     return value
 
 
@@ -43,6 +43,7 @@ class Signature:
     hints: Mapping[str, Any]
     variadic: bool
     options: type[BaseModel]
+    returns: Any = None
 
 
 def read_signature(target: Callable[..., Any], name: str) -> Signature:
@@ -80,7 +81,7 @@ def read_signature(target: Callable[..., Any], name: str) -> Signature:
     for option, hinted in fields.items():
         _check_default(option, hinted)
     given_hints = {parameter: hints.get(parameter, Any) for parameter in given}
-    return Signature(given, given_hints, variadic, options_model(name, fields))
+    return Signature(given, given_hints, variadic, options_model(name, fields), hints.get("return"))
 
 
 def _initialiser(target: type) -> Callable[..., Any] | None:

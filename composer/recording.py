@@ -14,7 +14,8 @@ from composer import registry
 
 @contextlib.contextmanager
 def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Collect `attention(x)` of every mechanism in a model, by its path, for the forward passes inside the block.
+    """Collect `attention(x)` of every mechanism in a model, and of every layer that has it, such as Swin's windows, by
+    path, for the forward passes inside the block.
 
     Values have the batch first and their shapes are those that each mechanism documents; several passes are joined
     along the batch. Each is computed beside the forward pass, without gradients: outputs stay the same bit for bit,
@@ -52,8 +53,8 @@ def _is_compiled(model: nn.Module, path: str) -> bool:
 
 
 def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Mechanisms by path. One inside another is a part of it: CBAM's halves are no places of their own."""
-    kinds = {entry.factory for entry in registry.entries("mechanism") if hasattr(entry.factory, "attention")}
+    """What has attention, by path. One inside another is a part of it: CBAM's halves are no places of their own."""
+    kinds = {entry.factory for entry in registry.entries() if entry.has_attention}
     found: list[tuple[str, nn.Module]] = []
     for path, module in model.named_modules():
         outer = found[-1][0] if found else None

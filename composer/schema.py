@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,7 +10,10 @@ from pydantic import BaseModel
 from composer import registry
 from composer.registry import Entry
 from composer.spec import zoo
+from composer.spec.kind import WORDS
+from composer.spec.load import load
 from composer.spec.model import NODE_KEYS, SpecFile
+from composer.spec.references import family
 
 # An option may be computed: any string with a dollar.
 _EXPRESSION = {"type": "string", "pattern": r"\$"}
@@ -27,10 +30,37 @@ def schema() -> dict[str, Any]:
     parts["WeightsSpec"] = {"anyOf": [{"type": "string", "minLength": 1}, _weights(parts["WeightsSpec"])]}
     names = {"enum": [*zoo.backbones(), *zoo.papers()]}
     whole["properties"]["backbone"] = {"anyOf": [names, {"type": "string", "pattern": r"\.ya?ml$"}]}
+    whole["properties"]["vars"] = _declared(whole["properties"]["vars"])
+    whole["allOf"] = [*_known_vars()]
     whole["definitions"] = parts
     del whole["$defs"]
     whole["oneOf"] = [{"required": ["nodes"]}, {"required": ["backbone"]}]
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "title": "composer spec"}
+
+
+def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
+    """Vars as the spec with the nodes may declare them: a mapping with `default` says what may be set instead."""
+    keys = {
+        "default": {},
+        "kind": {"enum": list(WORDS)},
+        "minimum": {"type": "number"},
+        "maximum": {"type": "number"},
+        "choices": {"type": "array", "minItems": 1},
+    }
+    declaration = {"properties": keys, "additionalProperties": False}
+    one = {"if": {"type": "object", "required": ["default"]}, "then": declaration}
+    return {**vars, "additionalProperties": one}
+
+
+def _known_vars() -> Iterator[dict[str, Any]]:
+    """What each family of the zoo lets be set, for its members and the papers' networks over them."""
+    families: dict[str, list[str]] = {}
+    for name in (*zoo.backbones(), *zoo.papers()):
+        families.setdefault(family(name), []).append(name)
+    for name, members in families.items():
+        kinds = {var: _or_expression(kind.schema()) for var, kind in load(name).kinds.items()}
+        then = {"properties": {"vars": _closed(kinds)}}
+        yield {"if": {"properties": {"backbone": {"enum": members}}, "required": ["backbone"]}, "then": then}
 
 
 def _node(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ class PixelGate(nn.Module):
     MACs:    ck² h w
     Source:  an example.
     Departs: nothing.
+    Start:   PyTorch's own.
 
     >>> sum(p.numel() for p in PixelGate(64, kernel_size=3).parameters())
     577

@@ -70,7 +70,7 @@ nodes:
   bn: {op: batch_norm, site: branch}
   pool: global_avg_pool
   fc: {op: linear, out_features: 4, site: head}
-outputs: {logits: fc}
+outputs: fc
 attention:
   - {use: se, after: branch, with: {reduction: 4}}
 classes: [ant, bee, cat, dog]

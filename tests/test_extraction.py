@@ -33,7 +33,7 @@ def test_parts_of_the_forward_equal_timms(pair) -> None:
     assert torch.equal(ours.forward_head(features, pre_logits=True), pooled)
     assert (ours.num_features, ours.num_classes) == (peer.num_features, peer.num_classes)
     assert ours.head_hidden_size == peer.head_hidden_size
-    assert type(ours.get_classifier()).__mro__[1] is type(peer.get_classifier())
+    assert type(ours.get_classifier()) is type(peer.get_classifier())
 
 
 def test_levels_are_timms(pair) -> None:
@@ -42,6 +42,23 @@ def test_levels_are_timms(pair) -> None:
     for key in ("num_chs", "reduction", "module"):
         assert [one[key] for one in ours.feature_info] == [one[key] for one in theirs]
     assert ours.feature_info.channels() == [one["num_chs"] for one in theirs]
+
+
+@pytest.mark.parametrize("stride", [16, 8])
+@pytest.mark.parametrize("name", ["resnet18", "convnext_tiny", "efficientnet_b0", "regnety_002", "mobilenetv2_050"])
+def test_levels_of_dilated_networks_are_timms(name: str, stride: int) -> None:
+    theirs = timm.create_model(name, features_only=True, output_stride=stride).feature_info
+    found = composer.build(name, vars={"output_stride": stride})
+    ours = found.feature_info
+    assert (ours.channels(), ours.reduction()) == (theirs.channels(), theirs.reduction())
+    assert list(composer.features(found).graph.outputs) == list(composer.features(name).graph.outputs)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenetv3_large_100"])
+def test_a_padded_image_is_no_level(name: str) -> None:
+    theirs = timm.create_model(f"tf_{name}", features_only=True).feature_info
+    ours = composer.build(name, vars={"tensorflow_padding": True}).feature_info
+    assert (ours.channels(), ours.reduction()) == (theirs.channels(), theirs.reduction())
 
 
 @pytest.mark.parametrize("name", ["efficientnet_b1", "efficientnet_b2", "inception_v3", "vgg16", "densenet121"])
@@ -64,13 +81,53 @@ def test_features_are_what_the_whole_network_computes_and_share_its_weights(pair
     ours(x)
     for hook in hooks:
         hook.remove()
-    part = composer.features(ours)
+    part = composer.features(ours, maps=False)
     assert not part.training
     found = part(x)
     assert all(torch.equal(a, b) for a, b in zip(found.values(), seen.values(), strict=True))
     own = dict(ours.named_parameters())
     assert all(parameter is own[name] for name, parameter in part.named_parameters())
     assert len(dict(part.named_parameters())) < len(own)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"])
+def test_features_of_tokens_are_timms_maps(name: str) -> None:
+    source = {"backbone": name, "input": [3, 64, 96]}
+    ours = composer.build(source).eval()
+    peer = timm.create_model(name, img_size=(64, 96)).eval()
+    peer.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3, 64, 96)
+    part = composer.features(ours)
+    found = list(part(x).values())
+    for one, wanted in zip(found, peer.forward_intermediates(x, intermediates_only=True), strict=True):
+        assert one.shape == (2, 192, 4, 6)
+        assert torch.equal(one, wanted)
+    assert {str(tensor) for tensor in part.graph.outputs.values()} == {"b×192×4×6"}
+    for twin in (copy.deepcopy(part), pickle.loads(pickle.dumps(part))):
+        assert all(torch.equal(one, other) for one, other in zip(twin(x).values(), found, strict=True))
+        assert twin.graph.outputs == part.graph.outputs
+    # What is asked for by its path is what that node gives, unless it is to be a map.
+    tokens = composer.features(ours, {"last": "blocks.11", "first": "patch_embed"})(x)
+    assert [tuple(value.shape) for value in tokens.values()] == [(2, 24 + ours.spec.vars["prefix"], 192), (2, 24, 192)]
+    one = composer.features(ours, {"last": "blocks.11", "logits": "head"}, maps=True)(x)
+    assert torch.equal(one["last"], found[-1])
+    assert one["logits"].shape == (2, 1000)
+
+
+@torch.no_grad()
+def test_features_of_swin_are_timms_with_the_channels_first() -> None:
+    options = {"depths": [1, 1, 1, 1], "drop_path": 0.0}
+    ours = composer.build({"backbone": "swin_tiny_patch4_window7_224", "vars": options, "input": [3, 64, 64]}).eval()
+    peer = timm.create_model("swin_tiny_patch4_window7_224", img_size=64, depths=(1, 1, 1, 1)).eval()
+    peer.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3, 64, 64)
+    found = composer.features(ours)(x)
+    assert list(found) == ["c2", "c3", "c4", "c5"]
+    for one, wanted in zip(found.values(), peer.forward_intermediates(x, intermediates_only=True), strict=True):
+        assert one.shape == wanted.shape
+        assert torch.allclose(one, wanted, atol=1e-5)
+    assert composer.features(ours, ["layers.0"])(x)["layers_0"].shape == (2, 16, 16, 96)
 
 
 def test_names_of_features() -> None:
@@ -84,7 +141,7 @@ def test_names_of_features() -> None:
         "c5": (512, 2, 2),
     }
     assert list(composer.features("resnet18", ["layer1.0", "layer3"])(x)) == ["layer1_0", "layer3"]
-    assert composer.features("resnet18", {"end": "layer2"})(x).shape == (2, 128, 8, 8)
+    assert composer.features("resnet18", {"end": "layer2"})(x)["end"].shape == (2, 128, 8, 8)
     with pytest.raises(composer.GraphError, match="no `9` in `layer1`"):
         composer.features("resnet18", ["layer1.9"])
 
@@ -119,3 +176,41 @@ def test_another_classifier_leaves_every_other_weight(monkeypatch) -> None:
             assert y.dtype == torch.float64
             assert torch.equal(y, pooled) if classes == 0 else y.shape == (2, classes)
     assert torch.equal(model.fc.weight, composer.build("resnet18").double().fc.weight)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("name", "outputs"),
+    [
+        ("resnet18", None),
+        ("resnet18", {"inside": "layer2.0.bn1", "logits": "fc"}),
+        ("resnet18", ["layer4.1.conv1", "layer4"]),
+        ("swin_tiny_patch4_window7_224", ["layers.3.blocks.1.mlp", "layers.0", "norm"]),
+    ],
+)
+def test_forward_features_of_a_view_is_the_networks_own(name: str, outputs) -> None:
+    side = 224 if name.startswith("swin") else 64
+    options = {"vars": {"depths": [1, 1, 1, 2]}} if side == 224 else {}
+    model, x = composer.build(name, **options).eval(), torch.randn(1, 3, side, side)
+    view = composer.features(model, outputs)
+    assert torch.equal(view.forward_features(x), model.forward_features(x))
+    assert view.num_features == model.num_features
+    again = pickle.loads(pickle.dumps(view))
+    assert torch.equal(again.forward_features(x), model.forward_features(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "end"),
+    [
+        ("vit_tiny_patch16_224", None, "norm"),
+        ("swin_tiny_patch4_window7_224", None, "norm"),
+        ("resnet18", ["layer4.0"], "layer4"),
+        ("resnet18", ["layer4.1.conv1", "layer3"], "layer4"),
+    ],
+)
+def test_a_view_without_the_end_of_the_features_says_so(name: str, outputs, end: str) -> None:
+    view = composer.features(composer.build(name, device="meta"), outputs)
+    x = torch.zeros(1, 3, 64, 64, device="meta")
+    for call in (lambda: view.forward_features(x), lambda: view.forward_head(x), lambda: view.num_features):
+        with pytest.raises(composer.InputError, match=rf"end at `{end}`, which its outputs leave out"):
+            call()

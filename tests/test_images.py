@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from torchvision.transforms import v2
 
 from composer.errors import InputError
 from composer.images import find_images, prepare, read_image
+from composer.looking.photograph import crop
 from composer.spec.model import InputSpec
 
 
@@ -65,7 +69,7 @@ def test_what_cannot_be_read(tmp_path, monkeypatch):
         read_image(tmp_path / "big.png")
     with pytest.raises(InputError, match="7 input channels"):
         read_image(tmp_path / "big.png", 7)
-    with pytest.raises(InputError, match="cannot read the image"):
+    with pytest.raises(InputError, match="is a folder"):
         read_image(tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -79,3 +83,26 @@ def test_other_channels_than_the_backbone_has_means_for():
     assert torch.allclose(prepare(grey, spec, (1, 8, 8)), (torch.from_numpy(np.array(grey)) / 255 - 0.4) / 0.2)
     with pytest.raises(InputError, match="the input has 4 channels, and `mean` has 3 values"):
         prepare(noise(8, 8, "RGBA"), spec, (4, 8, 8))
+
+
+def test_a_banner_is_cut_before_it_is_scaled(monkeypatch):
+    spec, image = InputSpec(shape=[3, 32, 32], crop=0.875), noise(4000, 20)
+    whole = prepare(image, spec, (3, 32, 32))
+    monkeypatch.setattr("composer.images.MAX_SCALED", 100_000)
+    assert (prepare(image, spec, (3, 32, 32)) - whole).abs().max() < 2 / 255
+    monkeypatch.undo()
+    # As a whole this would be 15,360,000 × 256 pixels, 11 GB.
+    start = time.perf_counter()
+    with pytest.raises(InputError, match="60000×1 pixels has to be scaled 256 times"):
+        prepare(Image.new("RGB", (60000, 1)), InputSpec(shape=[3, 224, 224], crop=0.875), (3, 224, 224))
+    assert prepare(Image.new("RGB", (60000, 2)), InputSpec(shape=[3, 224, 224]), (3, 224, 224)).shape == (3, 224, 224)
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("share", [0.001, 1e-300, 5e-324])
+def test_a_crop_that_keeps_nearly_nothing(share):
+    spec = InputSpec(shape=[3, 224, 224], crop=share)
+    with pytest.raises(InputError, match="has to be scaled"):
+        prepare(noise(20, 30), spec, (3, 224, 224))
+    with pytest.raises(InputError, match="has to be scaled"):
+        crop(Path("noise.png"), noise(20, 30), spec, (3, 224, 224))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from composer.lines import Part, plain, printable, share, table, thousands, width
+from composer.lines import Part, plain, share, table, thousands, width
 
 
 def test_a_table_lines_up():
@@ -15,12 +13,6 @@ def test_a_table_lines_up():
 
 def test_a_table_without_heads():
     assert plain(table(["", ""], [[(Part("a"),), (Part("b"),)]], [False, False])) == "a  b"
-
-
-@pytest.mark.parametrize("text", ["\x1b[31m", "a\nb", "\u202e", "\x00", "\u200b"])
-def test_what_cannot_be_printed_is_replaced(text):
-    assert printable(text).isprintable()
-    assert len(printable(text)) == len(text)
 
 
 def test_numbers():

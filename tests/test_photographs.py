@@ -48,7 +48,7 @@ def rule_for(name: str) -> dict[str, Any]:
 
 def logits(model: composer.ComposedModule, paths: list[Path]) -> torch.Tensor:
     _, batches = classify.inputs(model, paths, None)
-    return classify.run(model, batches)["logits"]
+    return classify.run(model, batches)["output"]
 
 
 def right(found: torch.Tensor, photographs: dict[Path, int]) -> int:
@@ -133,7 +133,7 @@ def test_cbam_is_really_there(composed) -> None:
 
 
 def test_the_cat_is_an_egyptian_cat(composed, cat) -> None:
-    (answer,) = classify.guesses({"logits": logits(composed, [cat])}, composed.spec.classes, 1) or []
+    (answer,) = classify.guesses({"output": logits(composed, [cat])}, composed.spec.classes, 1) or []
     assert answer[0].name == "Egyptian cat"
 
 
@@ -143,4 +143,6 @@ def test_the_command_line_does_the_same(run, cat, weights) -> None:
     assert "Egyptian cat" in result.out.splitlines()[2]
     assert "names by the key map `torchvision_mobilenet_v2`" in result.err
     assert "missing, inserted by attention" in result.err
-    assert result.err.splitlines()[-1] == "largest change of a logit against the plain network: 0"
+    *_, change, preparation = result.err.splitlines()
+    assert change == "largest change of a logit against the plain network: 0"
+    assert preparation.startswith("images are prepared with mean 0.485 0.456 0.406")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import subprocess
@@ -115,12 +116,12 @@ def test_files_that_are_no_plugins(tmp_path):
     assert "does not exist" in failure(tmp_path / "absent.py").message
     (tmp_path / "text.txt").write_text("hello")
     assert "not Python" in failure(tmp_path / "text.txt").message
-    assert "does not exist" in failure(tmp_path).message
+    assert "is a folder" in failure(tmp_path).message
 
 
-def test_a_plugin_that_ends_the_process_is_let_do_so(plugin):
-    with pytest.raises(SystemExit):
-        registry.load_plugin_file(plugin("raise SystemExit(4)\n"))
+def test_who_interrupts_the_import_of_a_plugin_is_obeyed(plugin):
+    with pytest.raises(KeyboardInterrupt):
+        registry.load_plugin_file(plugin("raise KeyboardInterrupt\n"))
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +160,97 @@ print(len(graph.inserted))
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "8"
+
+
+def test_a_plugin_imports_the_files_beside_it(tmp_path, own_registry, monkeypatch):
+    path = list(sys.path)
+    for number, folder in enumerate((tmp_path / "one", tmp_path / "two"), 1):
+        (folder / "parts").mkdir(parents=True)
+        (folder / "parts" / "__init__.py").write_text("from parts.inner import NUMBER\n")
+        (folder / "parts" / "inner.py").write_text(f"NUMBER = {number}\n")
+        (folder / "gates_beside.py").write_text("from parts import NUMBER\n")
+        # Not to be taken for Python's own.
+        (folder / "json.py").write_text("raise RuntimeError\n")
+        (folder / "plugin.py").write_text(
+            "import json\nimport composer\nimport gates_beside\nfrom torch import nn\n\n\n"
+            f"@composer.mechanism('beside_{number}', kind='channel')\nclass Beside(nn.Module):\n"
+            "    number = gates_beside.NUMBER\n\n    def forward(self, x):\n        return x\n"
+        )
+        registry.load_plugin_file(folder / "plugin.py")
+        assert registry.get(f"beside_{number}").factory.number == number
+        assert sys.path == path
+    assert sys.modules["gates_beside"].NUMBER == 1
+    for name in ("gates_beside", "parts", "parts.inner"):
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("gates_beside")
+
+
+def test_a_failing_import_beside_a_plugin_leaves_nothing(tmp_path, own_registry):
+    path = list(sys.path)
+    (tmp_path / "broken_beside.py").write_text("1 / 0\n")
+    (tmp_path / "plugin.py").write_text("import broken_beside\n")
+    assert "ZeroDivisionError" in failure(tmp_path / "plugin.py").message
+    assert sys.path == path
+    assert "broken_beside" not in sys.modules
+
+
+TAKES = """
+import composer
+from torch import nn
+
+@composer.mechanism("{name}", kind="spatial"{more})
+class Made(nn.Module):
+    def __init__(self, {facts}, *, reduction: int = 2) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d({channels}, {channels}, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "more", "rule", "said"),
+    [
+        (
+            "asks_width",
+            "channels: int, out_channels: int",
+            "",
+            {"after": "branch"},
+            "takes `out_channels`, which only what stands in",
+        ),
+        (
+            "asks_kernel",
+            "channels: int, kernel_size: int",
+            "",
+            {"replace": "layer1.0.conv1"},
+            "takes `kernel_size`, which only what",
+        ),
+        (
+            "asks_nothing",
+            "in_channels: int",
+            ', replaces="conv"',
+            {"replace": "layer2.0.conv1"},
+            "ask for its `out_channels`, `stride`",
+        ),
+        ("asks_little", "in_channels: int", ', replaces="conv"', {"replace": "layer2.0.conv2"}, None),
+    ],
+)
+def test_what_a_plugin_does_not_ask_for_is_said_of_the_plugin(plugin, name, facts, more, rule, said):
+    channels = facts.partition(":")[0]
+    file = plugin(TAKES.format(name=name, facts=facts, more=more, channels=channels))
+    registry.load_plugin_file(file)
+    spec = {"backbone": "resnet18", "attention": [{"use": name, **rule}]}
+    if said is None:
+        composer.graph(spec)
+        return
+    with pytest.raises(composer.GraphError) as caught:
+        composer.graph(spec)
+    (problem,) = caught.value.diagnostics
+    assert said in problem.message
+    assert (problem.location.source.name, problem.location.line) == (str(file), 5)
+    assert f'@composer.mechanism("{name}"' in str(problem)
+    # One that a spec sets is told.
+    if "kernel_size" in facts:
+        composer.graph({**spec, "attention": [{"use": name, "after": "branch", "with": {"kernel_size": 3}}]})

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import composer
-from composer.dag.places import sites
 from composer.spec import zoo
 
 # Channels at the end of the residual branches of ResNet-50, and how often.
@@ -46,7 +45,7 @@ def test_composes_with_sites_of_the_standard_vocabulary(name):
     graph = composer.graph(name)
     assert graph.num_parameters > 0
     assert next(iter(graph.outputs.values())).channels == 1000
-    found = sites(graph.places)
+    found = graph.places.sites
     wanted = {"stem", "block", "branch", "head"}
     assert wanted <= set(found)
     assert {"mixer", "mlp"} <= set(found) or {"stage", "spatial_conv"} <= set(found)

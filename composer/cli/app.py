@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from composer import __version__
-from composer.cli import build, check, diff, graph, list, look, new, run, schema, show, sites, summary, validate
+from composer import __version__, registry
+from composer.cli import (
+    build,
+    check,
+    diff,
+    graph,
+    list,
+    look,
+    new,
+    problems,
+    run,
+    schema,
+    screen,
+    show,
+    sites,
+    summary,
+    validate,
+)
 from composer.cli.options import Invocation
-from composer.errors import ComposerError
+from composer.cli.stopping import Stopped, stopping
+from composer.errors import ComposerError, InputError
+from composer.foreign import is_error, named
 
 USAGE, BUG = 2, 70
+_REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug …` and report what it prints"
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 for _verb in (build, validate, run, list, show, sites, summary, graph, look, diff, check, schema, new):
-    app.command(_verb.__name__.rpartition(".")[2])(_verb.command)
+    app.command(_verb.__name__.rpartition(".")[2])(screen.alone(_verb.command))
 
 
 @app.callback(invoke_without_command=True)
@@ -31,49 +49,81 @@ def composer(
     """Write which backbone and where which attention goes in YAML; get a plain PyTorch module."""
     context.obj.debug = debug
     if version:
-        print(f"composer {__version__}")
+        screen.out(f"composer {__version__}")
         raise typer.Exit
 
 
 def main() -> NoReturn:
     """Run the command line and exit: 0 fine, 1 bad input, 2 usage, 3 missing extra or device, 70 our bug."""
+    screen.prepare()
     invocation = Invocation()
-    try:
-        code = app(standalone_mode=False, obj=invocation, prog_name="composer") or 0
-        sys.stdout.flush()
-    except ComposerError as error:
-        code = _report(error, invocation)
-    except BrokenPipeError:
-        # The reader (`| head`) has gone; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
-    except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
-        code = 130
-    except Exception as error:
-        code = _unexpected(error, invocation)
+    with stopping():
+        code = _closed(lambda: _run(invocation))
     sys.exit(code)
+
+
+def _run(invocation: Invocation) -> int:
+    """The exit code of one command, whatever becomes of it."""
+    try:
+        return app(standalone_mode=False, obj=invocation, prog_name="composer") or 0
+    except ComposerError as error:
+        return _report(error, invocation)
+    except Stopped as stop:
+        return _stopped(stop)
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            # Typer makes an exit of it.
+            raise error.__context__ from None
+        if Stopped.last:
+            return _stopped(Stopped.last)
+        if not is_error(error):
+            raise
+        # A network runs a plugin's code wherever it runs.
+        plugin = registry.blamed(error)
+        return _report(plugin, invocation) if plugin else _unexpected(error, invocation)
+
+
+def _closed(run: Callable[[], int]) -> int:
+    """The exit code of a command whose output has reached stdout: a reader that left (`| head`) wants no word."""
+    try:
+        code = run()
+        screen.flush()
+        return code
+    except BrokenPipeError:
+        screen.silence()
+        return 1
+    except InputError as error:
+        problems.show(error)
+        return error.exit_code
+
+
+def _stopped(stop: Stopped) -> int:
+    screen.words(stop.words)
+    return stop.exit_code
 
 
 def _report(error: ComposerError, invocation: Invocation) -> int:
     if invocation.debug:
-        traceback.print_exc()
+        screen.words(traceback.format_exc())
     if invocation.format == "json":
-        found = [problem.to_json() for problem in error.diagnostics]
-        print(json.dumps({"ok": False, "errors": found, "omitted": error.omitted}, indent=2))
+        screen.print_json(problems.to_json(error))
     else:
-        print(error, file=sys.stderr)
+        problems.show(error)
     return error.exit_code
 
 
 def _unexpected(error: Any, invocation: Invocation) -> int:
     # Typer keeps its own copy of click, so a usage error is known by what it can do.
-    if hasattr(error, "show") and hasattr(error, "exit_code"):
-        error.show()
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            screen.words(f"{context.get_usage()}\ntry `{context.command_path} --help`\n")
+        screen.words(f"error: {error.format_message()}")
         return USAGE
     if invocation.debug:
-        traceback.print_exc()
-    print(f"error: composer failed: {type(error).__name__}: {error}", file=sys.stderr)
-    help = "this is a bug in composer or in a plugin; run `composer --debug …` and report what it prints"
-    print(f"  = help: {help}", file=sys.stderr)
+        screen.words(traceback.format_exc())
+    screen.words(f"error: composer failed: {named(error)}")
+    screen.words(f"  = help: {_REPORT_IT}")
     return BUG

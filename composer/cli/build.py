@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from composer.cli.opening import Opening
 from composer.cli.options import (
     Device,
     DType,
@@ -15,81 +16,53 @@ from composer.cli.options import (
     FormatOption,
     MaxNodes,
     MaxParameters,
-    Plugins,
-    Quiet,
-    Root,
-    Seed,
-    Sets,
-    SpecName,
-    Verbose,
-    compose_graph,
     find_device,
     find_dtype,
-    print_json,
     say,
 )
-from composer.cli.weights import (
-    Download,
-    Ema,
-    Keys,
-    MatchOption,
-    RequireOption,
-    Weights,
-    choose_weights,
-    fill_model,
-    other_weights,
-)
+from composer.cli.progress import stage
+from composer.cli.screen import out, print_json
+from composer.cli.spread import spread
 
 if TYPE_CHECKING:
-    from composer.dag.graph import Graph
+    from composer.network import Graph
 
 
+@spread
 def command(
     context: typer.Context,
-    spec: SpecName,
+    *,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Write lock, graph and weights there.")
     ] = None,
-    weights: Weights = None,
-    match: MatchOption = None,
-    require: RequireOption = None,
-    keys: Keys = None,
-    ema: Ema = False,
-    download: Download = False,
     force: Force = False,
-    sets: Sets = None,
-    root: Root = None,
-    plugin: Plugins = None,
-    seed: Seed = 0,
     device: Device = "cpu",
     dtype: DType = "float32",
     max_nodes: MaxNodes = None,
     max_parameters: MaxParameters = None,
     format: FormatOption = Format.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    opening: Opening,
 ) -> None:
     """Compose a network and build it, with the weights that it names if any; print its totals and what attention added.
 
-    With -o FOLDER, write NAME.lock.yaml (the whole spec, versions and hashes), NAME.graph.json and NAME.safetensors.
+    With -o FOLDER, write NAME.graph.json, NAME.safetensors and NAME.lock.yaml (the whole spec, versions, hashes).
     """
-    graph = compose_graph(spec, other_weights(sets, weights), root, max_nodes, max_parameters)
-    chosen = choose_weights(graph.spec, weights, match=match, require=require, keys=keys, ema=ema, download=download)
+    graph, weights = opening.compose(context, max_nodes, max_parameters)
     target, precision = find_device(device), find_dtype(dtype)
     from composer.artefacts import write
-    from composer.compile.module import compile_graph
 
-    model = compile_graph(graph, seed)
-    filled = fill_model(model, chosen) if chosen else None
+    model, filled = opening.build(context, graph, weights)
     model.to(device=target, dtype=precision)
     if format is Format.JSON:
         print_json({**summary(graph), "weights": filled.to_json() if filled else None})
     else:
         print_summary(graph)
         if filled:
-            print(f"\n{filled.lines()}")
+            out(f"\n{filled.lines()}")
     if output is not None:
-        for path in write(model, output, force=force):
+        with stage(context, f"writing {output}"):
+            written = write(model, output, force=force)
+        for path in written:
             say(context, f"wrote {path}")
 
 
@@ -125,6 +98,7 @@ def summary(graph: Graph) -> dict[str, Any]:
 def print_summary(graph: Graph) -> None:
     """What was composed, for people."""
     from composer.cli.tables import print_table
+    from composer.dag.macs import growth
     from composer.dag.notes import notes
     from composer.lines import share, thousands
 
@@ -132,14 +106,16 @@ def print_summary(graph: Graph) -> None:
     parameters, macs = graph.num_parameters, graph.num_macs
     inputs = ", ".join(str(tensor) for tensor in graph.root.inputs.values())
     outputs = ", ".join(f"{name} {tensor}" for name, tensor in graph.outputs.items())
-    print(f"{graph.spec.name}: {inputs} -> {outputs}")
+    out(f"{graph.spec.name}: {inputs} -> {outputs}")
     for label, total, base in (("parameters", parameters, plain.num_parameters), ("MACs", macs, plain.num_macs)):
-        by_attention = f"  ({total - base:+,}, {share(total - base, base)}, by attention)" if graph.added else ""
-        print(f"{label:<11} {thousands(total)}{by_attention}")
+        grown = growth(total, base)
+        text = "unknown" if grown is None else f"{grown:+,}, {share(grown, base)},"
+        by_attention = f"  ({text} by attention)" if graph.added else ""
+        out(f"{label:<11} {thousands(total)}{by_attention}")
     for note in notes(graph):
-        print(note)
+        out(note)
     if graph.added:
-        print()
+        out()
         rows = [
             (
                 added.rule.use or "",

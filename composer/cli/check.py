@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from composer import registry
-from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, print_json, say
+from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose
+from composer.cli.progress import counted, stage
+from composer.cli.screen import print_json
 from composer.cli.tables import print_table
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
 from composer.options import ValidationError, describe_problem, validate_options
@@ -41,8 +43,9 @@ def command(
 
     results = {}
     for entry, values in wanted:
-        say(context, f"checking {entry.name} …")
-        results[entry.name] = list(contract.run(contract.Subject(entry, values)))
+        with stage(context, f"checking {entry.name}") as tell:
+            verdicts = contract.run(contract.Subject(entry, values))
+            results[entry.name] = list(counted(verdicts, tell, f"{len(contract.CHECKS)} checks"))
     if format is Format.JSON:
         print_json({name: [vars(one) for one in found] for name, found in results.items()})
     elif len(results) == 1:

@@ -19,12 +19,13 @@ from composer.cli.options import (
     Sets,
     Verbose,
     check_output,
+    complete_spec,
     compose_graph,
     note_format,
-    print_json,
     say,
     write,
 )
+from composer.cli.screen import print_json
 from composer.draw.formats import format_of
 
 if TYPE_CHECKING:
@@ -48,8 +49,13 @@ def _note(context: typer.Context, value: Format | None) -> Format | None:
 
 def command(
     context: typer.Context,
-    before: Annotated[str, typer.Argument(metavar="A", help="A .yaml file, or a name such as `resnet50`.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="The one to compare with it.")],
+    before: Annotated[
+        str,
+        typer.Argument(metavar="A", help="A .yaml file, or a name such as `resnet50`.", autocompletion=complete_spec),
+    ],
+    after: Annotated[
+        str, typer.Argument(metavar="B", help="The one to compare with it.", autocompletion=complete_spec)
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="Its ending is the format; `-` is stdout.")
     ] = Path("-"),
@@ -72,10 +78,10 @@ def command(
     """
     kind = format_of(output, format, _SUFFIXES, "text")
     check_output(output, force=force)
-    graphs = [compose_graph(spec, sets, root, max_nodes, max_parameters) for spec in (before, after)]
-    from composer.difference import diff
+    graphs = [compose_graph(context, spec, sets, root, max_nodes, max_parameters) for spec in (before, after)]
+    from composer.difference import compare
 
-    difference = diff(*graphs)
+    difference = compare(*graphs)
     if str(output) != "-" or kind == Format.HTML:
         write(context, output, _rendered(difference, kind).encode("utf-8", "replace"), force=force)
     elif kind == Format.JSON:
@@ -100,7 +106,7 @@ def _rendered(difference: Difference, kind: str) -> str:
 
 
 def _print(difference: Difference) -> None:
-    from composer.cli.tables import print_lines
+    from composer.cli.screen import columns, print_lines
     from composer.difference.render import styled
 
-    print_lines(styled(difference))
+    print_lines(styled(difference, columns()))

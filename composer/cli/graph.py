@@ -23,15 +23,21 @@ from composer.cli.options import (
     measured,
     write,
 )
+from composer.cli.progress import stage
+from composer.cli.screen import is_terminal
 from composer.draw.formats import PAGE, SUFFIXES, WITH_INSETS, format_of
 from composer.errors import GraphError, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from composer.dag.graph import Graph
     from composer.dag.sketch import Sketch
     from composer.draw.picture import Wish
+    from composer.network import Graph
+
+
+_STDOUT = Path("-")
+_BYTES = ("png", "pdf")
 
 
 class Theme(enum.StrEnum):
@@ -54,8 +60,8 @@ def command(
     context: typer.Context,
     spec: SpecName,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Its ending is the format; `-` is stdout.")
-    ] = Path("-"),
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Its ending is the format; `-` is stdout.")
+    ] = None,
     format: Annotated[str | None, typer.Option("--format", help=f"{', '.join(SUFFIXES)}.")] = None,
     depth: Annotated[
         int | None, typer.Option(min=1, help="Levels of blocks to open; as many as stay readable if not given.")
@@ -94,7 +100,8 @@ def command(
     with all that is known of each node: one file that asks for nothing. Of a spec with mistakes, what can be drawn is,
     the failing nodes in red; the mistakes are printed, and the exit code is 1.
     """
-    kind = format_of(output, format)
+    kind = format_of(output or _STDOUT, format)
+    output = _destination(output, format, kind)
     check_output(output, force=force)
     if time is not None and kind != PAGE:
         raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint="--time")
@@ -105,24 +112,37 @@ def command(
         if str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):
             write(context, output, _failure(Path(spec).stem, error, kind, theme.value), force=force)
         raise
-    from composer.dag.graph import compose
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.dag.sketch import Sketch, sketch
     from composer.draw.picture import Wish
+    from composer.network import Graph
 
     limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
     network, failure = None, None
-    try:
-        network = compose(loaded, limits)
-        drawn = Sketch.of(network)
-    except GraphError as error:
-        failure = error
-        drawn = sketch(loaded, error.diagnostics, limits)
+    with stage(context, f"composing {loaded.name}"):
+        try:
+            network = Graph.of(loaded, limits)
+            drawn = Sketch.of(network)
+        except GraphError as error:
+            failure = error
+            drawn = sketch(loaded, error.diagnostics, limits)
     wish = Wish(depth, select, direction.value, insets and kind in WITH_INSETS)
     seconds = measured(context, network, time, device) if time is not None and network is not None else None
-    write(context, output, _rendered(drawn, network, wish, kind, theme.value, seconds), force=force)
+    with stage(context, f"drawing {loaded.name}"):
+        content = _rendered(drawn, network, wish, kind, theme.value, seconds)
+    write(context, output, content, force=force)
     if failure is not None:
         raise failure
+
+
+def _destination(output: Path | None, format: str | None, kind: str) -> Path:
+    """Where the picture goes. Raises BadParameter where it would flood a terminal that nobody asked it to."""
+    to_screen = str(output or _STDOUT) == "-" and is_terminal()
+    if to_screen and (kind in _BYTES or (output is None and format is None)):
+        text = "a picture is no text for a terminal: name a file, `-o FILE.svg` (.html .png .pdf .dot .mmd .json)"
+        hint = "; `composer summary` prints the network as a tree" + "; `-o -` prints it anyway" * (kind not in _BYTES)
+        raise typer.BadParameter(text + hint, param_hint="--output")
+    return output or _STDOUT
 
 
 def _rendered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,7 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.options import Plugins, Quiet, TableFormat, TableFormatOption, Verbose, print_json, say
+from composer.cli.options import Plugins, Quiet, TableFormat, TableFormatOption, Verbose, say
+from composer.cli.progress import stage
+from composer.cli.screen import out, print_json
 from composer.cli.tables import magnitude, print_csv, print_markdown, print_table
 
 
@@ -25,8 +28,9 @@ class What(enum.StrEnum):
     KEYS = "keys"
 
 
-MEASURED = ("top1", "images_per_second", "note")
-NUMBERS = ("parameters", "macs", "top1", "images_per_second")
+PRINTED = ("printed_parameters", "printed_macs", "deviates")
+MEASURED = ("top1", "images_per_second", "note", *PRINTED)
+NUMBERS = ("parameters", "macs", "printed_parameters", "printed_macs", "top1", "images_per_second")
 ROW = "Papers only: rows of a results table"
 
 
@@ -57,13 +61,14 @@ def command(
         raise typer.BadParameter("`--cost` is for `composer list backbones` and `composer list papers`")
     wanted = [one for one in What if one is not What.ALL] if what is What.ALL else [what]
     with_cost = cost if cost is not None else format is TableFormat.MD and networks
-    found = {one.value: _rows(one, pattern, filters, with_cost) for one in wanted}
+    with stage(context, "composing every network") if with_cost else contextlib.nullcontext():
+        found = {one.value: _rows(one, pattern, filters, with_cost) for one in wanted}
     if format is TableFormat.JSON:
         print_json(found if what is What.ALL else found[what.value])
         return
     for index, (name, rows) in enumerate(found.items()):
         if what is What.ALL:
-            print(("\n" if index else "") + name)
+            out(("\n" if index else "") + name)
         if rows:
             _print(rows, format)
     if not any(found.values()):
@@ -96,7 +101,7 @@ def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) 
 
 def _with_cost(rows: list[dict[str, Any]], cost: bool) -> list[dict[str, Any]]:
     if not cost:
-        return rows
+        return [{key: value for key, value in row.items() if key not in PRINTED} for row in rows]
     from composer.costs import costs
 
     found = costs(row["name"] for row in rows)
@@ -113,17 +118,15 @@ def _print(rows: Sequence[dict[str, Any]], format: TableFormat) -> None:
     if format is TableFormat.CSV:
         print_csv(rows)
         return
-    heads = [head for head in rows[0] if any(row[head] is not None for row in rows)]
+    heads = [head for head in rows[0] if head == "macs" or any(row[head] is not None for row in rows)]
     cells = [[_cell(head, row[head]) for head in heads] for row in rows]
     (print_markdown if format is TableFormat.MD else print_table)(heads, cells, NUMBERS)
 
 
 def _cell(head: str, value: Any) -> str:
-    if value is None:
-        return ""
     if head in ("parameters", "macs"):
         return magnitude(value)
-    return str(value)
+    return "" if value is None else str(value)
 
 
 def _key_maps(pattern: str) -> list[dict[str, Any]]:

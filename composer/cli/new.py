@@ -10,6 +10,7 @@ import typer
 
 from composer import registry
 from composer.cli.options import Force, Plugins, Quiet, Verbose, say
+from composer.cli.screen import out
 from composer.errors import Diagnostic, GraphError, InputError, did_you_mean
 from composer.spec import zoo
 
@@ -52,7 +53,7 @@ def command(
     stem = "my_net" if to_stdout else output.stem
     text = _starter(stem, backbone)
     if to_stdout:
-        print(text, end="")
+        out(text, end="")
         return
     from composer.files import staged, write_text
 
@@ -68,13 +69,12 @@ def command(
 def _starter(stem: str, backbone: str) -> str:
     from composer.api import graph
     from composer.dag.default_place import default_place
-    from composer.dag.places import sites
 
     plain = graph(backbone)
     for mechanism, options in _OPTIONS.items():
         entry = registry.get(mechanism)
         assert entry is not None
-        place = default_place(entry, sites(plain.places))
+        place = default_place(entry, plain.places.sites)
         try:
             found = graph({"backbone": backbone, "attention": [{"use": mechanism, **place}]})
         except GraphError:

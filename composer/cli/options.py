@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import enum
-import sys
+import glob
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from composer import registry
+from composer.cli import screen
+from composer.cli.progress import stage
 from composer.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    from composer.dag.graph import Graph
-    from composer.spec.load import Spec
+    from composer.network import Graph
+    from composer.spec.spec import Spec
 
 
 @dataclass
@@ -58,8 +61,18 @@ def note_format(context: typer.Context, value: AnyFormat) -> AnyFormat:
 
 def _load_plugins(values: list[Path] | None) -> list[Path] | None:
     for path in values or []:
-        registry.load_plugin_file(path)
+        screen.alone(registry.load_plugin_file)(path)
     return values
+
+
+def complete_spec(incomplete: str) -> list[str]:
+    """What a shell offers for the beginning of a spec: names of the zoo, .yaml files, and folders to look into."""
+    from composer.spec import zoo
+
+    paths = sorted(glob.glob(f"{glob.escape(incomplete)}*"))
+    files = [f"{path}/" if os.path.isdir(path) else path for path in paths]
+    files = [path for path in files if path.endswith(("/", ".yaml", ".yml"))]
+    return [*(name for name in (*zoo.backbones(), *zoo.papers()) if name.startswith(incomplete)), *files]
 
 
 def _note_quiet(context: typer.Context, value: bool) -> bool:
@@ -72,7 +85,10 @@ def _note_verbose(context: typer.Context, value: bool) -> bool:
     return value
 
 
-SpecName = Annotated[str, typer.Argument(metavar="SPEC", help="A .yaml file, or a name such as `resnet50`.")]
+SpecName = Annotated[
+    str,
+    typer.Argument(metavar="SPEC", help="A .yaml file, or a name such as `resnet50`.", autocompletion=complete_spec),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change the spec, e.g. vars.num_classes=10. Repeatable."),
@@ -91,7 +107,7 @@ DType = Annotated[str, typer.Option("--dtype", help="float32, bfloat16, float16 
 MaxNodes = Annotated[int | None, typer.Option(min=1, help="Refuse larger networks (default 10,000).")]
 MaxParameters = Annotated[int | None, typer.Option(min=1, help="Refuse larger networks (default 5e9).")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors.", callback=_note_quiet)]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.", callback=_note_verbose)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how long each step took.", callback=_note_verbose)]
 
 
 def load_spec(source: str, sets: list[str] | None, root: Path | None) -> Spec:
@@ -102,6 +118,7 @@ def load_spec(source: str, sets: list[str] | None, root: Path | None) -> Spec:
 
 
 def compose_graph(
+    context: typer.Context,
     source: str,
     sets: list[str] | None,
     root: Path | None,
@@ -110,9 +127,10 @@ def compose_graph(
 ) -> Graph:
     """The graph that a verb was asked for. Raises SpecError before torch is imported, or GraphError."""
     spec = load_spec(source, sets, root)
-    from composer.api import graph
+    with stage(context, f"composing {spec.name}"):
+        from composer.api import graph
 
-    return graph(spec, max_nodes=max_nodes, max_parameters=max_parameters)
+        return graph(spec, max_nodes=max_nodes, max_parameters=max_parameters)
 
 
 def find_device(name: str) -> torch.device:
@@ -142,20 +160,14 @@ def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Ma
 
     target = find_device(device)
     say(context, f"measuring {runs} {'run' if runs == 1 else 'runs'} of `{graph.spec.name}` on {target}, one image")
-    return measure(compile_graph(graph).to(target), runs=runs)
+    with stage(context, f"measuring {graph.spec.name}"):
+        return measure(compile_graph(graph).to(target), runs=runs)
 
 
 def say(context: typer.Context, text: str, level: int = 0) -> None:
     """Words for the person who waits: on stderr, unless --quiet."""
     if context.find_root().obj.verbosity >= level:
-        print(text, file=sys.stderr)
-
-
-def print_json(value: Any) -> None:
-    """Data as JSON on stdout."""
-    import json
-
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+        screen.words(text)
 
 
 def check_output(output: Path, *, force: bool) -> None:
@@ -171,9 +183,7 @@ def write(context: typer.Context, output: Path, content: bytes, *, force: bool) 
     from composer.files import staged
 
     if str(output) == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        screen.out_bytes(content)
         return
     with staged([output], force=force) as (path,):
         path.write_bytes(content)

@@ -7,37 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from composer.cli.opening import Opening
 from composer.cli.options import (
     Device,
     DType,
     Force,
     Format,
     FormatOption,
-    Plugins,
-    Quiet,
-    Root,
-    Seed,
-    Sets,
-    SpecName,
-    Verbose,
-    compose_graph,
     find_device,
     find_dtype,
-    print_json,
     say,
 )
+from composer.cli.progress import counted, stage
+from composer.cli.screen import out, print_json
+from composer.cli.spread import spread
 from composer.cli.tables import print_table
-from composer.cli.weights import (
-    Download,
-    Ema,
-    Keys,
-    MatchOption,
-    RequireOption,
-    Weights,
-    choose_weights,
-    fill_model,
-    other_weights,
-)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,56 +29,48 @@ if TYPE_CHECKING:
     from composer.classify import Guess
 
 
+@spread
 def command(
     context: typer.Context,
-    spec: SpecName,
+    *,
     image: Annotated[
         list[Path] | None, typer.Option("--image", metavar="PATH", help="A photograph or a folder. Repeatable.")
     ] = None,
     tensor: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A batch as .npy, .pt or .safetensors, instead of images.")
     ] = None,
-    weights: Weights = None,
-    match: MatchOption = None,
-    require: RequireOption = None,
-    keys: Keys = None,
-    ema: Ema = False,
-    download: Download = False,
     top: Annotated[int, typer.Option(min=1, help="How many classes to print.")] = 5,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write outputs there: .npy, .safetensors."),
     ] = None,
     force: Force = False,
-    sets: Sets = None,
-    root: Root = None,
-    plugin: Plugins = None,
-    seed: Seed = 0,
     device: Device = "auto",
     dtype: DType = "float32",
     format: FormatOption = Format.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    opening: Opening,
 ) -> None:
     """Run a network on photographs, prepared as its `input` declares, or on a tensor; print the top classes."""
     if (not image) == (tensor is None):
         raise typer.BadParameter("give either --image PATH or --tensor FILE")
-    graph = compose_graph(spec, other_weights(sets, weights), root)
-    chosen = choose_weights(graph.spec, weights, match=match, require=require, keys=keys, ema=ema, download=download)
+    graph, weights = opening.compose(context)
     target, precision = find_device(device), find_dtype(dtype)
     from composer import classify
-    from composer.compile.module import compile_graph
 
-    model = compile_graph(graph, seed).eval()
+    model, filled = opening.build(context, graph, weights)
+    model.eval()
     classes = graph.spec.classes
-    if chosen is not None:
-        filled = fill_model(model, chosen)
+    if filled is not None:
         say(context, filled.lines())
+        if image:
+            say(context, filled.images())
         classes = classes or filled.classes
     else:
-        say(context, f"no weights: the network is random (seed {seed})")
+        say(context, f"no weights: the network is random (seed {opening.seed})")
     names, batches = classify.inputs(model, image or [], tensor)
-    outputs = classify.run(model.to(target, precision), batches)
+    with stage(context, f"running {graph.spec.name}") as tell:
+        several = counted(batches, tell, f"{-(-len(names) // classify.BATCH_SIZE)} batches")
+        outputs = classify.run(model.to(target, precision), several)
     if output is not None:
         classify.save(outputs, output, force=force)
         say(context, f"wrote {output}")
@@ -103,10 +79,10 @@ def command(
         print_json(_as_json(names, outputs, guesses))
     elif guesses is None:
         for name, value in outputs.items():
-            print(f"{name}: {'×'.join(map(str, value.shape))}, {classify.describe(value)}")
+            out(f"{name}: {'×'.join(map(str, value.shape))}, {classify.describe(value)}")
     else:
         for name, found in zip(names, guesses, strict=True):
-            print(name)
+            out(name)
             rows = [(f"{100 * guess.probability:.2f} %", str(guess.index), guess.name or "") for guess in found]
             print_table(("probability", "class", "name"), rows, ("probability", "class"))
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from composer.cli.options import Force, Plugins, Quiet, Verbose, say
+from composer.cli.screen import out
 
 
 def command(
@@ -25,7 +26,7 @@ def command(
 
     text = json.dumps(schema(), indent=1) + "\n"
     if str(output) == "-":
-        print(text, end="")
+        out(text, end="")
     else:
         write_text(output, text, force=force)
         say(context, f"wrote {output}")

@@ -9,21 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from composer import registry
-from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, print_json
+from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, complete_spec
+from composer.cli.screen import out, print_json
 from composer.cli.tables import print_table
 from composer.docstring import sections
 from composer.errors import ComposerError, Diagnostic, InputError, did_you_mean
+from composer.lines import thousands
 from composer.schema import describe
 from composer.spec import zoo
 
 if TYPE_CHECKING:
     from composer.registry import Entry
-    from composer.spec.load import Spec
+    from composer.spec.spec import Spec
 
 
 def command(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A mechanism, layer, backbone or paper's network.")],
+    name: Annotated[
+        str, typer.Argument(help="A mechanism, layer, backbone or paper's network.", autocompletion=complete_spec)
+    ],
     at: Annotated[tuple[int, int, int], typer.Option(metavar="C H W", help="The size at which to state the cost.")] = (
         256,
         14,
@@ -80,28 +84,31 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
 
 
 def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
-    print(f"{entry.name}  ({entry.kind} {entry.category})\n")
-    print(entry.doc or "No description.")
-    print()
+    out(f"{entry.name}  ({entry.kind} {entry.category})\n")
+    out(entry.doc or "No description.")
+    out()
     if found["options"]:
         rows = [
             (name, option["type"], "required" if option["required"] else json.dumps(option["default"]))
             for name, option in found["options"].items()
         ]
         print_table(("option", "type", "default"), rows)
-        print()
+        out()
     if found["facts"]:
-        print(f"filled in from the place: {', '.join(found['facts'])}")
+        out(f"filled in from the place: {', '.join(found['facts'])}")
+    if found["layout"]:
+        out(f"works on: {', '.join(map(str, entry.layouts))}")
     if entry.replaces:
-        print(f"stands in for: {entry.replaces}")
+        out(f"stands in for: {entry.replaces}")
     if found["places"]:
         places = (", ".join(f"{key}: {text}" for key, text in place.items()) for place in found["places"])
-        print(f"goes by default: {'; else '.join(places)}")
+        out(f"goes by default: {'; else '.join(places)}")
     if found["cost"]:
-        print("cost at {at}: {parameters:,} parameters, {macs:,} MACs".format(**found["cost"]))
-    print(f"from: {entry.plugin.name} ({found['source']})")
+        at, *numbers = found["cost"].values()
+        out("cost at {}: {} parameters, {} MACs".format(at, *map(thousands, numbers)))
+    out(f"from: {entry.plugin.name} ({found['source']})")
     if entry.category == "mechanism":
-        print(f"\nYAML:\n{_indented(yaml_snippet(entry))}\n\nPython:\n{_indented(python_snippet(entry))}")
+        out(f"\nYAML:\n{_indented(yaml_snippet(entry))}\n\nPython:\n{_indented(python_snippet(entry))}")
 
 
 def _places(entry: Entry) -> list[dict[str, str]] | None:
@@ -118,10 +125,9 @@ def yaml_snippet(entry: Entry) -> str:
     """A spec that uses a mechanism at its default place."""
     from composer.api import graph
     from composer.dag.default_place import default_place
-    from composer.dag.places import sites
     from composer.spec.dump import dump
 
-    rule = {"use": entry.name, **default_place(entry, sites(graph("resnet50").places))}
+    rule = {"use": entry.name, **default_place(entry, graph("resnet50").places.sites)}
     return dump({"backbone": "resnet50", "attention": [rule]})
 
 
@@ -155,8 +161,10 @@ def _spec(spec: Spec) -> dict[str, Any]:
     return {
         "name": spec.name,
         "files": [file.origin.document.source.name for file in spec.files],
+        "about": [text for file in spec.files if (text := file.origin.document.comment)],
         **({"published": spec.published.model_dump(exclude_none=True)} if spec.published else {}),
         "vars": dict(spec.vars),
+        "kinds": {name: describe(kind.schema()) for name, kind in spec.kinds.items()},
         "inputs": {name: value.model_dump() for name, value in spec.inputs.items()},
         "rules": [rule.model_dump(exclude_unset=True, by_alias=True) for rule, _ in spec.rules],
     }
@@ -165,4 +173,6 @@ def _spec(spec: Spec) -> dict[str, Any]:
 def _print_spec(found: dict[str, Any]) -> None:
     from composer.spec.dump import dump
 
-    print(dump(found), end="")
+    for text in found.pop("about"):
+        out("\n".join(f"# {line}".rstrip() for line in text.splitlines()) + "\n")
+    out(dump(found), end="")

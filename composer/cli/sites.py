@@ -16,10 +16,11 @@ from composer.cli.options import (
     SpecName,
     Verbose,
     compose_graph,
-    print_json,
     say,
 )
+from composer.cli.screen import print_json
 from composer.cli.tables import print_table
+from composer.errors import Diagnostic, InputError
 
 
 def command(
@@ -34,8 +35,9 @@ def command(
     verbose: Verbose = False,
 ) -> None:
     """List a network's sites with their places; of one site or glob, each place with its path and shape."""
-    graph = compose_graph(spec, sets, root)
-    from composer.dag.places import Place, select, sites
+    graph = compose_graph(context, spec, sets, root)
+    from composer.dag.match import unknown_place
+    from composer.dag.places import Place
 
     def row(place: Place) -> dict[str, Any]:
         facts = place.facts("after", last=False)
@@ -43,14 +45,17 @@ def command(
         return {"path": place.node.path, **shown, "shape": str(place.node.output), "sites": list(place.node.sites)}
 
     if site is not None:
-        rows = [row(place) for place in select(graph.places, site)]
+        rows = [row(place) for place in graph.places.select(site)]
+        if not rows:
+            text, help = unknown_place(site, graph.places)
+            raise InputError(Diagnostic("no-match", text, label="a site, or a glob over paths", help=help))
         if format is Format.JSON:
             print_json(rows)
         else:
-            print_table([*rows[0]] if rows else [], [[_text(value) for value in one.values()] for one in rows])
-            say(context, f"{len(rows)} places")
+            print_table([*rows[0]], [[_text(value) for value in one.values()] for one in rows])
+            say(context, f"{len(rows)} place{'s' * (len(rows) != 1)}")
         return
-    found = {name: [row(place) for place in select(graph.places, name)] for name in sites(graph.places)}
+    found = {name: [row(place) for place in graph.places.select(name)] for name in graph.places.sites}
     if format is Format.JSON:
         print_json(found)
         return

@@ -20,9 +20,9 @@ from composer.cli.options import (
     Verbose,
     compose_graph,
     measured,
-    print_json,
     say,
 )
+from composer.cli.screen import out, print_json
 from composer.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def command(
     only with --time.
     JSON holds every row and column.
     """
-    graph = compose_graph(spec, sets, root, max_nodes, max_parameters)
+    graph = compose_graph(context, spec, sets, root, max_nodes, max_parameters)
     wanted = columns.split(",") if columns is not None else None
     runs = time or (RUNS if sort is Order.TIME or "time" in (wanted or ()) else None)
     summary = graph.summary(measured(context, graph, runs, device) if runs else None)
@@ -96,23 +96,22 @@ def command(
         problem = error.diagnostics[0]
         raise typer.BadParameter("; ".join((problem.message, *problem.help)), param_hint="--columns") from error
     if format is TableFormat.TEXT:
-        _print(context, view, chosen=columns is not None)
+        _print(view, chosen=columns is not None)
     else:
-        print(view.csv() if format is TableFormat.CSV else view.markdown())
+        out(view.csv() if format is TableFormat.CSV else view.markdown())
     if depth is None and view.depth < bottom:
         say(context, f"rows below depth {view.depth} of {bottom} are left out; all of them: --depth {bottom}")
 
 
-def _print(context: typer.Context, view: View, *, chosen: bool) -> None:
+def _print(view: View, *, chosen: bool) -> None:
     """The tree; on a terminal, without the columns that do not fit it."""
-    from rich.console import Console
-
-    from composer.cli.tables import print_lines
+    from composer.cli.screen import columns, draws, print_lines
+    from composer.cli.tables import tell_left_out
     from composer.summary.render import ASCII, DRAWN, fitting, styled
 
-    console = Console()
-    guides = DRAWN if console.is_terminal and not console.options.ascii_only else ASCII
-    shown = fitting(view, guides, console.width) if console.is_terminal and not chosen else view
-    print_lines(styled(shown, guides))
+    limit = columns()
+    guides = DRAWN if limit is not None and draws("├") else ASCII
+    shown = view if limit is None or chosen else fitting(view, guides, limit)
+    print_lines(styled(shown, guides, limit))
     if left_out := view.columns[len(shown.columns) :]:
-        say(context, f"this terminal is too narrow for {', '.join(left_out)}; a pipe or --columns has them")
+        tell_left_out(left_out)

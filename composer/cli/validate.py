@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.options import Format, FormatOption, Plugins, Quiet, Root, Sets, Verbose, load_spec, print_json
-from composer.errors import ComposerError
+from composer.cli import problems
+from composer.cli.options import Format, FormatOption, Plugins, Quiet, Root, Sets, Verbose, complete_spec
+from composer.cli.progress import stage
+from composer.cli.screen import out, print_json
+from composer.errors import ComposerError, GraphError, SpecError
+
+if TYPE_CHECKING:
+    from composer.network import Graph
 
 
 def command(
     context: typer.Context,
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC...", help="Files or names.")],
+    specs: Annotated[
+        list[str], typer.Argument(metavar="SPEC...", help="Files or names.", autocompletion=complete_spec)
+    ],
     sets: Sets = None,
     root: Root = None,
     plugin: Plugins = None,
@@ -25,26 +34,47 @@ def command(
     results = []
     for source in specs:
         try:
-            spec = load_spec(source, sets, root)
-            from composer.api import graph
+            with stage(context, f"composing {source}"):
+                found = _checked(source, sets, root)
             from composer.dag.notes import notes
 
-            found = graph(spec)
             said = notes(found)
         except ComposerError as error:
             failed.append(error)
             results.append({"spec": source, "ok": False, "errors": [one.to_json() for one in error.diagnostics]})
             if format is Format.TEXT:
-                typer.echo(error, err=True)
+                problems.show(error)
         else:
             results.append(
-                {"spec": source, "ok": True, "name": spec.name, "parameters": found.num_parameters, "notes": said}
+                {"spec": source, "ok": True, "name": found.spec.name, "parameters": found.num_parameters, "notes": said}
             )
             if format is Format.TEXT:
-                print(f"{source}: fine, {found.num_parameters:,} parameters")
+                out(f"{source}: fine, {found.num_parameters:,} parameters")
                 for note in said:
-                    print(f"  {note}")
+                    out(f"  {note}")
     if format is Format.JSON:
         print_json(results)
     if failed:
         raise typer.Exit(failed[0].exit_code)
+
+
+def _checked(source: str, sets: list[str] | None, root: Path | None) -> Graph:
+    """The graph of a spec. Raises SpecError or GraphError with the mistakes of every stage.
+
+    What is sound of the text is composed too: a mistake in a name does not hide one in a shape.
+    """
+    from composer.spec.load import examine
+
+    spec, problems = examine(source, sets=sets or (), root=root)
+    if spec is None:
+        raise SpecError(problems)
+    from composer.network import Graph
+
+    try:
+        graph = Graph.of(spec)
+    except GraphError as error:
+        if not problems:
+            raise
+        raise SpecError([*problems, *error.diagnostics]) from error
+    SpecError.check(problems)
+    return graph

@@ -2,48 +2,82 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from composer.dag.graph import compose
+from composer.compile.code import modules
+from composer.compile.emit import make
+from composer.compile.origin import Composed
+from composer.dag.levels import end_of_features
+from composer.dag.scope import Node, Operation, Scope
 from composer.errors import Diagnostic, InputError
 from composer.spec.load import load
 
-if TYPE_CHECKING:
-    from composer.compile.module import ComposedModule
+NUM_CLASSES = "num_classes"
 
 
-def change_classes(model: ComposedModule, num_classes: int) -> None:
-    """Give a network a new classifier, in place; see ComposedModule.reset_classifier."""
-    if "num_classes" not in model.spec.vars:
-        text = f"`{model.spec.name}` has no var `num_classes`"
+def head_nodes(scope: Scope) -> list[Node]:
+    """The classifiers, those that are left out too: the outermost nodes tagged `head`."""
+    found: list[Node] = []
+    for node in modules(scope).values():
+        if "head" in node.sites:
+            found.append(node)
+        elif isinstance(node.content, Scope):
+            found += head_nodes(node.content)
+    return found
+
+
+def change_classes(model: nn.Module, old: Composed, num_classes: int, global_pool: str | None) -> Composed:
+    """Give a network a new classifier, in place; see ComposedModule.reset_classifier. Returns what it is then."""
+    spec = old.graph.spec
+    if NUM_CLASSES not in spec.vars:
+        text = f"`{spec.name}` has no var `{NUM_CLASSES}`"
         raise InputError(Diagnostic("classifier", text, help=("give its spec one, and let the classifier read it",)))
-    from composer.compile.module import compile_graph
-
-    graph = compose(load(model.spec, vars={"num_classes": num_classes}), model.graph.limits)
+    graph = type(old.graph).of(load(spec, vars={NUM_CLASSES: num_classes}), old.graph.limits)
+    pools = [] if global_pool is None else _pools(old, global_pool)
     like = next(model.parameters(), torch.empty(0))
-    twin = compile_graph(graph, model.seed).to(device=like.device, dtype=like.dtype).train(model.training)
-    heads = [place.node.path for one in (model.graph, graph) for place in one.places if "head" in place.node.sites]
-    # The node of the root that holds the classifier gives way whole: its own forward may have changed with it.
-    for name in dict.fromkeys(path.partition(".")[0] for path in heads):
-        old, new = getattr(model, name, None), getattr(twin, name, None)
-        if old is not None and new is not None:
-            inside = [".".join(rest) for first, *rest in (path.split(".") for path in heads) if first == name]
-            share(new, old, leave=tuple(inside))
-        if old is not None and new is None:
-            delattr(model, name)
-        elif new is not None:
-            setattr(model, name, new)
-    model.__class__ = type(twin)
-    model.spec, model.graph, model.code = twin.spec, twin.graph, twin.code
+    heads = head_nodes(graph.root)
+    for owner in dict.fromkeys(node.path.rpartition(".")[0] for node in heads):
+        _check_owner(model, old, owner)
+    for node in heads:
+        head: nn.Module = make(node, old.seed)
+        model.set_submodule(node.path, head.to(device=like.device, dtype=like.dtype).train(model.training))
+    for path, pool in pools:
+        model.set_submodule(path, pool.train(model.training))
+    return Composed(graph, old.seed)
 
 
-def share(module: nn.Module, other: nn.Module, leave: tuple[str, ...] = ()) -> None:
-    """Give a module the other's parameters and buffers of the same names, those below the paths to leave apart."""
-    names = {*dict(module.named_parameters()), *dict(module.named_buffers())}
-    for name, tensor in [*other.named_parameters(), *other.named_buffers()]:
-        if name in names and not name.startswith(leave):
-            owner, _, own = name.rpartition(".")
-            setattr(module.get_submodule(owner), own, tensor)
+def _check_owner(model: nn.Module, old: Composed, path: str) -> None:
+    """Refuse where what holds the classifier is not the module that was composed: nobody knows where its own is."""
+    try:
+        found: object = model.get_submodule(path)
+    except AttributeError:
+        found = None
+    if path and not isinstance(found, old.classes[path]):
+        text = f"`{path}`, which held the classifier of `{old.graph.spec.name}`, is a {type(found).__name__} now"
+        help = (f"replace the classifier by hand: `model.{path} = ...`",)
+        raise InputError(Diagnostic("classifier", text, help=help))
+
+
+def _pools(old: Composed, global_pool: str) -> list[tuple[str, nn.Module]]:
+    """The pooling behind the features, and what is to stand there."""
+    nodes = list(_pooling(old.graph.root))
+    if global_pool not in ("avg", "") or not nodes:
+        text = f"`{old.graph.spec.name}` has no pooling `{global_pool}`"
+        label = "`avg`, or an empty string for none" if nodes else "no `global_pool`: it has no global_avg_pool"
+        raise InputError(Diagnostic("classifier", text, label=label))
+    if global_pool == "":
+        return [(node.path, nn.Identity()) for node in nodes]
+    return [(node.path, make(node, old.seed)) for node in nodes]
+
+
+def _pooling(root: Scope) -> Iterator[Node]:
+    end = end_of_features(root)
+    names = list(root.nodes)
+    behind = names[names.index(end.name) + 1 :] if end else []
+    for name in behind:
+        node = root.nodes[name]
+        inside = node.content.walk() if isinstance(node.content, Scope) else [node]
+        yield from (one for one in inside if isinstance(one.content, Operation) and one.op == "global_avg_pool")

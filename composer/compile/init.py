@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -24,11 +25,13 @@ def seeded(seed: int, path: str, make: Callable[[], T]) -> T:
     The process's own generator is neither read nor moved: other threads may draw from it meanwhile. Where PyTorch is
     told to make tensors on the meta device, nothing is allocated, let alone drawn.
     """
-    if torch.get_default_device().type == "meta":
+    default = torch.get_default_device()
+    if default.type == "meta":
         return make()
     generator = torch.Generator()
     generator.manual_seed(seed_of(seed, path))
-    with torch.device("cpu"), _Draws(generator):
+    # PyTorch asks the mode of a device at every call, so it is entered only where it changes something.
+    with _Draws(generator), torch.device("cpu") if default.type != "cpu" else nullcontext():
         return make()
 
 

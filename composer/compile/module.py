@@ -1,22 +1,28 @@
-"""The composed network: a plain nn.Module that knows its spec and its graph."""
+"""The composed network: a plain nn.Module that knows what it was composed from."""
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from composer.compile.emit import emit, forward_over
-from composer.dag.levels import Level, end_of_features, split
-from composer.dag.scope import TensorSpec
+from composer.compile.checkpointing import set_checkpointed
+from composer.compile.classifier import change_classes, head_nodes
+from composer.compile.edits import edits_of
+from composer.compile.emit import emit
+from composer.compile.features import FeatureInfo
+from composer.compile.groups import group_matcher, undecayed
+from composer.compile.links import Links
+from composer.compile.origin import Composed
+from composer.compile.trace import explain
+from composer.dag.composition import Composition
+from composer.dag.levels import end_of_features, features_of
+from composer.dag.scope import Scope, num_parameters
 from composer.errors import Diagnostic, InputError
-
-if TYPE_CHECKING:
-    from composer.dag.graph import Graph
-    from composer.spec.load import Spec
-    from composer.weights.report import LoadReport
+from composer.load_report import LoadReport
+from composer.spec.spec import Spec
 
 
 class ComposedModule(nn.Module):
@@ -24,158 +30,194 @@ class ComposedModule(nn.Module):
 
     Shape:  what the spec's inputs and outputs say, e.g. b c h w -> b classes; a dict when it names several outputs.
 
-    It pickles as its spec and the tensors and modes of the modules that the spec asks for: a module put in by hand
-    does not survive that (nor would its spec be true any more); `state_dict` and `copy.deepcopy` keep it.
+    What the modules are is what counts: pickling, copies, `composer.features` and `reset_classifier` take them as they
+    are, whatever was put in by hand. `graph` and `spec` say what was composed.
     """
 
-    spec: Spec
-    graph: Graph
-    seed: int
+    # The file that defines the class of this network.
     code: str
-    # What `weights:` or `--weights` filled it with, when it was built.
+    composed: Composed
+    # What `weights:`, `--weights` or `composer.load_weights` filled it with.
     weights_report: LoadReport | None = None
+    # Of a view (`composer.features`): the live modules that it follows.
+    links: Links | None = None
+
+    if not TYPE_CHECKING:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            # What compiles or exports reads no notes.
+            if torch.compiler.is_compiling():
+                return super().__call__(*args, **kwargs)
+            if self.links is not None:
+                self.links.follow()
+            try:
+                return super().__call__(*args, **kwargs)
+            except Exception as error:
+                explain(error, self, self.composed.graph)
+                raise
+
+    @property
+    def graph(self) -> Composition:
+        """What was composed; `graph.edits` says which modules are others by now."""
+        return self.composed.edited(edits_of(self, self.composed))
+
+    @property
+    def spec(self) -> Spec:
+        """The spec that the network was composed from."""
+        return self.composed.graph.spec
+
+    @property
+    def seed(self) -> int:
+        """The seed that its first weights were drawn from."""
+        return self.composed.seed
+
+    def _repr_html_(self) -> str | None:
+        """The picture of what was composed, for a notebook; `repr` is torch's."""
+        picture = getattr(self.graph, "_repr_html_", None)
+        return picture and picture()
 
     @property
     def num_features(self) -> int:
         """Channels of what `forward_features` gives."""
-        end = end_of_features(self.graph.root)
-        if end is None or end.tensor.channels is None:
-            raise _no_features(self.spec.name)
-        return end.tensor.channels
+        root = self.composed.graph.root
+        reference = features_of(root)
+        channels = None if reference is None else root.tensor(reference).channels
+        if channels is None:
+            raise _no_features(self)
+        return channels
 
     @property
     def num_classes(self) -> int:
         """Outputs of the classifier; 0 without one."""
-        head = self.graph.head
-        return 0 if head is None else head.node.tensor.channels or 0
+        head = self.get_classifier()
+        if isinstance(head, nn.Identity):
+            return 0
+        place = self.composed.graph.head
+        composed = place.node.tensor.channels if place else None
+        return int(getattr(head, "out_features", composed or 0))
 
     @property
     def head_hidden_size(self) -> int:
         """Channels that the classifier takes; without one, those of the output."""
-        head = self.graph.head
-        tensor = next(iter(self.graph.outputs.values())) if head is None else head.input
+        graph = self.composed.graph
+        tensor = next(iter(graph.outputs.values())) if graph.head is None else graph.head.input
         return (tensor.channels if tensor else None) or 0
 
     @property
     def feature_info(self) -> FeatureInfo:
         """Features at each scale, as timm lists them: num_chs, reduction and module."""
-        return FeatureInfo(self.graph.levels)
+        return FeatureInfo(self.composed.graph.levels)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """What is pooled: b c h w, or b n c of a network of tokens. Raises InputError where nothing says what it is."""
-        raise _no_features(self.spec.name)
+        """What is pooled: b c h w, or b n c of a network of tokens. Raises InputError where nothing says what it is, or
+        the network is a view that leaves it out."""
+        raise _no_features(self)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """From what `forward_features` gives on: logits b c, or with `pre_logits` what arrives at the classifier."""
-        if not pre_logits:
-            return self._forward_head(x)
-        found: list[Tensor] = []
-        handle = self.get_classifier().register_forward_pre_hook(lambda module, inputs: found.append(inputs[0]))
-        try:
-            result = self._forward_head(x)
-        finally:
-            handle.remove()
-        return found[0] if found else result
-
-    def _forward_head(self, x: Tensor) -> Tensor:
-        raise _no_features(self.spec.name)
+        raise _no_head(self)
 
     def get_classifier(self) -> nn.Module:
-        """The classifier; an nn.Identity without one."""
-        head = self.graph.head
-        return nn.Identity() if head is None else self.get_submodule(head.node.path)
+        """The classifier, the last where there are several; an nn.Identity without one."""
+        heads = head_nodes(self.composed.graph.root)
+        return self.get_submodule(heads[-1].path) if heads else nn.Identity()
 
-    def reset_classifier(self, num_classes: int) -> None:
-        """Put in a new classifier with this many outputs, on the device and in the precision of the rest; 0 for none.
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Put in a new classifier, on the device and in the precision of the rest; every other weight stays.
 
-        Every other weight stays. Raises InputError for a network whose spec has no var `num_classes`.
+        num_classes  its outputs; 0 for none, which leaves an nn.Identity
+        global_pool  `avg`, or an empty string for no pooling; as it is unless given
+        Raises InputError for a network whose spec has no var `num_classes`, or another pooling.
         """
-        from composer.compile.classifier import change_classes
+        self.composed = change_classes(self, self.composed, num_classes, global_pool)
 
-        change_classes(self, num_classes)
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Keep only the inputs of blocks in training, and run each block again for its gradients: less memory.
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> ComposedModule:
-        twin = type(self).__new__(type(self))
-        memo[id(self)] = twin
-        # The spec and the graph never change, so copies share them.
-        memo.update({id(shared): shared for shared in (self.spec, self.graph)})
-        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        return twin
+        Raises InputError for a network without blocks or stages.
+        """
+        root = self.composed.graph.root
+        site = next((site for site in ("block", "stage") if any(site in node.sites for node in root.walk())), None)
+        if site is None:
+            help = ("tag the blocks of its spec: `site: block`",)
+            raise InputError(
+                Diagnostic("checkpointing", f"`{self.spec.name}` has neither blocks nor stages", help=help)
+            )
+        there = {path for path, _ in self.named_modules()}
+        for node in root.walk():
+            # Somebody may have taken a block out.
+            if site in node.sites and isinstance(node.content, Scope) and node.path in there:
+                set_checkpointed(self.get_submodule(node.path), enable)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        tensors = dict(self.state_dict())
-        state = {
-            "tensors": tensors,
-            "loose_buffers": {name: buffer for name, buffer in self.named_buffers() if name not in tensors},
-            "frozen": [name for name, parameter in self.named_parameters() if not parameter.requires_grad],
-            "training": {name: module.training for name, module in self.named_modules()},
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Patterns of parameter names for layer decay, in timm's form: the stem, then each block (`coarse`: stage)."""
+        return group_matcher(self.composed.graph.root, coarse)
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters that weight decay leaves alone: learnt tokens, positions, tables of positions."""
+        return undecayed(self.composed.graph.root, [name for name, _ in self.named_parameters()])
+
+    @property
+    def pretrained_cfg(self) -> dict[str, Any]:
+        """What the network was made for, in the words of timm's configurations."""
+        spec = next(iter(self.spec.inputs.values()))
+        heads = head_nodes(self.composed.graph.root)
+        first = next((one for one, _ in self.composed.graph.operations if num_parameters(one)), None)
+        return {
+            "architecture": self.spec.name,
+            "input_size": tuple(spec.shape),
+            "mean": spec.mean and tuple(spec.mean),
+            "std": spec.std and tuple(spec.std),
+            "interpolation": spec.interpolation,
+            "crop_pct": spec.crop,
+            "num_classes": self.num_classes,
+            "classifier": heads[-1].path if heads else None,
+            "first_conv": first.path if first else None,
         }
-        return _rebuild, (self.graph.spec, self.graph.limits, self.seed), state
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.load_state_dict(state["tensors"], assign=True)
-        for name, buffer in state["loose_buffers"].items():
-            owner, _, own_name = name.rpartition(".")
-            setattr(self.get_submodule(owner), own_name, buffer)
-        for name in state["frozen"]:
-            self.get_parameter(name).requires_grad_(False)
-        for name, module in self.named_modules():
-            module.training = state["training"][name]
+    default_cfg = pretrained_cfg
 
+    def __prepare_scriptable__(self) -> ComposedModule:
+        # torch.jit.script asks this first, and would stumble over what the network says of itself.
+        raise _no_script(self.spec.name)
 
-class FeatureInfo(list[dict[str, Any]]):
-    """A list of levels as timm gives it, from the finest on."""
-
-    def __init__(self, levels: list[Level]) -> None:
-        super().__init__({"num_chs": one.channels, "reduction": one.reduction, "module": one.path} for one in levels)
-
-    def channels(self) -> list[int]:
-        """Channels of each level."""
-        return [one["num_chs"] for one in self]
-
-    def reduction(self) -> list[int]:
-        """How many input pixels a position stands for, in each direction."""
-        return [one["reduction"] for one in self]
-
-    def module_name(self) -> list[str]:
-        """Paths of the modules that give them."""
-        return [one["module"] for one in self]
+    def init_non_persistent_buffers(self) -> None:
+        """Work out anew what no state_dict holds, such as Swin's window masks: after `to_empty`, they are garbage."""
+        for module in self.modules():
+            recompute: Callable[[], None] | None = getattr(module, "init_non_persistent_buffers", None)
+            if module is not self and recompute is not None:
+                recompute()
 
 
-def _no_features(name: str) -> InputError:
+def _no_script(name: str) -> InputError:
+    help = ("use `torch.export.export`, `torch.compile` or `torch.jit.trace`",)
+    return InputError(Diagnostic("script", f"`{name}` cannot be scripted: PyTorch has deprecated it", help=help))
+
+
+def _no_features(model: ComposedModule) -> InputError:
+    root = model.composed.graph.root
+    end = end_of_features(root)
+    missing = end.path if end is not None else root.end
+    if missing is not None:
+        text = f"the features of `{model.spec.name}` end at `{missing}`, which its outputs leave out"
+        return InputError(Diagnostic("features", text, help=("ask the network that this one is a part of",)))
     help = ("tag the node of the root that is pooled: `site: features`",)
-    return InputError(Diagnostic("features", f"nothing says where the features of `{name}` end", help=help))
+    return InputError(Diagnostic("features", f"nothing says where the features of `{model.spec.name}` end", help=help))
 
 
-def _rebuild(spec: Spec, limits: Any, seed: int) -> ComposedModule:
-    from composer.dag.graph import compose
+def _no_head(model: ComposedModule) -> InputError:
+    if features_of(model.composed.graph.root) is None:
+        return _no_features(model)
+    text = f"what follows the features of `{model.spec.name}` is not one tensor that needs them alone"
+    return InputError(Diagnostic("features", text, help=("ask the network that this one is a part of",)))
 
-    return compile_graph(compose(spec, limits), seed)
 
-
-def compile_graph(graph: Graph, seed: int = 0) -> ComposedModule:
+def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:
     """A graph -> the module, on the CPU, its weights drawn from the seed and each node's path."""
-    root = emit(graph.root, seed)
-    # The generated forward becomes the class's own, so that the root prints and calls like any other module.
-    namespace = {"forward": type(root).forward, "__module__": __name__, "__doc__": f"{graph.spec.name}, composed."}
-    composed_type = type(type(root).__name__, (ComposedModule,), {**namespace, **_parts(graph, root)})
-    module: ComposedModule = composed_type()
-    for name, child in root.named_children():
-        module.add_module(name, child)
-    for name, parameter in root.named_parameters(recurse=False):
-        module.register_parameter(name, parameter)
-    module.spec, module.graph, module.seed, module.code = graph.spec, graph, seed, root.code
-    return module
-
-
-def _parts(graph: Graph, root: nn.Module) -> dict[str, Any]:
-    """Forwards of the network up to its features, and from there on."""
-    end = end_of_features(graph.root)
-    if end is None or not isinstance(end.output, TensorSpec):
-        return {}
-    before, after = split(graph.root, end.tail or end.name)
-    parts = {"forward_features": forward_over(before, root)}
-    return parts if after is None else {**parts, "_forward_head": forward_over(after, root)}
+    model = emit(graph.root, seed)
+    assert isinstance(model, ComposedModule)
+    model.composed = Composed(graph, seed)
+    return model
 
 
 def dtype_of(name: str) -> torch.dtype | None:

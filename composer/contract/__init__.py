@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from composer.contract import behaviour, carrying, precision
-from composer.contract.subject import Refusal, Subject
+from composer.contract import behaviour, carrying, engines, precision
+from composer.contract.subject import Failure, Refusal, Subject
+from composer.foreign import is_error, named
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,12 @@ def verdict(subject: Subject, name: str, check: Check) -> Verdict:
             check(subject)
     except Refusal as refusal:
         return Verdict(name, "refused", str(refusal))
-    except AssertionError as error:
+    except Failure as error:
         return Verdict(name, "failed", str(error))
-    except Exception as error:
-        cause = _first_cause(error)
-        return Verdict(name, "failed", f"{type(cause).__name__}: {next(iter(str(cause).splitlines()), '')}")
+    except BaseException as error:
+        if not is_error(error):
+            raise
+        return Verdict(name, "failed", next(iter(named(_first_cause(error)).splitlines())))
     return Verdict(name, "ok")
 
 
@@ -70,10 +72,17 @@ CHECKS: Mapping[str, Check] = {
     "copies": carrying.copies,
     "attention values": behaviour.attention,
     "meta device": carrying.meta,
+    "derived buffers": carrying.derived_buffers,
+    "checkpointing": engines.checkpoints,
+    "vmap": engines.ensembles,
+    "symbolic_trace": carrying.traces,
+    "jit.trace": engines.is_recorded,
     "torch.compile": carrying.compiles,
     "torch.export": carrying.exports,
     "torch.export of any size": carrying.exports_any_size,
     "ONNX": carrying.exports_to_onnx,
+    "quantize_dynamic": engines.is_quantised_dynamically,
+    "PT2E": engines.is_quantised,
 }
 
-__all__ = ["CHECKS", "Check", "Refusal", "Subject", "Verdict", "run", "verdict"]
+__all__ = ["CHECKS", "Check", "Failure", "Refusal", "Subject", "Verdict", "run", "verdict"]

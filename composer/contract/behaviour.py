@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from composer.contract.subject import Refusal, Subject, close, shake
+from composer.contract.subject import Failure, Refusal, Subject, close, require, shake
 from composer.docstring import SECTIONS
 
 SIZES = ((1, 1), (1, 7), (7, 7), (13, 17), (56, 40))
@@ -26,16 +26,17 @@ def documented(subject: Subject) -> None:
     heads = [f"{section}:" for section in SECTIONS]
     positions = [doc.find(head) for head in heads]
     missing = [head for head, position in zip(heads, positions, strict=True) if position < 0]
-    assert not missing, f"the docstring lacks {', '.join(missing)}"
-    assert positions == sorted(positions), f"the docstring has its parts in another order than {', '.join(heads)}"
-    assert re.search(r">>> sum\(p\.numel\(\)", doc), "the docstring has no doctest of the number of parameters"
+    require(not missing, f"the docstring lacks {', '.join(missing)}")
+    require(positions == sorted(positions), f"the docstring has its parts in another order than {', '.join(heads)}")
+    require(re.search(r">>> sum\(p\.numel\(\)", doc), "the docstring has no doctest of the number of parameters")
     said: list[str] = []
     factory = subject.entry.factory
     runner = doctest.DocTestRunner(verbose=False)
     names = vars(sys.modules[factory.__module__])
     for test in doctest.DocTestFinder(recurse=False).find(factory, subject.entry.name, module=False, globs=names):
         runner.run(test, out=said.append)
-    assert not said, f"the docstring's example is not true: {' '.join(''.join(said).partition('Expected:')[2].split())}"
+    found = " ".join("".join(said).partition("Expected:")[2].split())
+    require(not said, f"the docstring's example is not true: {found}")
 
 
 def keeps_the_shape(subject: Subject) -> None:
@@ -50,8 +51,8 @@ def keeps_the_shape(subject: Subject) -> None:
         for batch in (1, 2):
             x = subject.sample(batch, height, width)
             y = module(x)
-            assert y.shape == x.shape, f"{tuple(x.shape)} becomes {tuple(y.shape)}"
-            assert y.isfinite().all(), f"not finite on a map of {height}×{width}"
+            require(y.shape == x.shape, f"{tuple(x.shape)} becomes {tuple(y.shape)}")
+            require(y.isfinite().all(), f"not finite on a map of {height}×{width}")
     if subject.entry.replaces:
         _has_the_shape_of_a_convolution(subject)
     if refused:
@@ -66,7 +67,7 @@ def _has_the_shape_of_a_convolution(subject: Subject) -> None:
         expected = nn.Conv2d(subject.channels, subject.channels, **conv)(x).shape  # type: ignore[arg-type]
         found = subject.build_at(height, width, place).eval()(x).shape
         where = f"{kernel_size}×{kernel_size} convolution of stride {stride} on {height}×{width}"
-        assert found == expected, f"in place of a {where} it gives {tuple(found)}, not {tuple(expected)}"
+        require(found == expected, f"in place of a {where} it gives {tuple(found)}, not {tuple(expected)}")
 
 
 def every_parameter_learns(subject: Subject) -> None:
@@ -76,9 +77,8 @@ def every_parameter_learns(subject: Subject) -> None:
     shake(module)
     module(x).square().sum().backward()
     without = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
-    assert not without, f"no gradient reaches {', '.join(without)}"
-    assert x.grad is not None, "no gradient reaches the input"
-    assert x.grad.any(), "no gradient reaches the input"
+    require(not without, f"no gradient reaches {', '.join(without)}")
+    require(x.grad is not None and x.grad.any(), "no gradient reaches the input")
 
 
 def gradients_are_right(subject: Subject) -> None:
@@ -99,7 +99,9 @@ def trains(subject: Subject) -> None:
     """A training step on two images has finite gradients."""
     module, x = subject.build().train(), subject.sample().requires_grad_()
     module(x).square().sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters()), "a gradient is not finite"
+    require(
+        all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters()), "a gradient is not finite"
+    )
 
 
 def trains_on_one(subject: Subject) -> None:
@@ -110,23 +112,23 @@ def trains_on_one(subject: Subject) -> None:
     except ValueError as error:
         if NEEDS_TWO in " ".join(subject.entry.doc.split()):
             raise Refusal(f"in training it {NEEDS_TWO}") from error
-        raise AssertionError(f"{error}; offer another norm and say in the docstring that it {NEEDS_TWO}") from error
-    assert y.shape == x.shape, f"{tuple(x.shape)} becomes {tuple(y.shape)}"
+        raise Failure(f"{error}; offer another norm and say in the docstring that it {NEEDS_TWO}") from error
+    require(y.shape == x.shape, f"{tuple(x.shape)} becomes {tuple(y.shape)}")
 
 
 def empty_batch(subject: Subject) -> None:
     """A batch of none is a batch."""
     module, x = subject.build().eval(), subject.sample(0)
-    assert module(x).shape == x.shape, "an empty batch changes its shape"
+    require(module(x).shape == x.shape, "an empty batch changes its shape")
 
 
 def deterministic(subject: Subject) -> None:
     """In eval mode, and without a change of state."""
     module, x = subject.build().eval(), subject.sample()
     before = copy.deepcopy(module.state_dict())
-    assert torch.equal(module(x), module(x)), "two runs in eval mode differ"
+    require(torch.equal(module(x), module(x)), "two runs in eval mode differ")
     after = module.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before), "a run in eval mode changes its state"
+    require(all(torch.equal(before[name], after[name]) for name in before), "a run in eval mode changes its state")
 
 
 def leaves_its_input(subject: Subject) -> None:
@@ -135,7 +137,7 @@ def leaves_its_input(subject: Subject) -> None:
         x = subject.sample()
         before = x.clone()
         subject.build().train(training)(x)
-        assert torch.equal(x, before), "it changes its input"
+        require(torch.equal(x, before), "it changes its input")
 
 
 def samples_do_not_mix(subject: Subject) -> None:
@@ -156,6 +158,6 @@ def attention(subject: Subject) -> None:
         values = attention(x)
     except NotImplementedError as error:
         raise Refusal(str(error)) from error
-    assert values.shape[0] == x.shape[0], f"attention values of shape {tuple(values.shape)} for a batch of {len(x)}"
-    assert values.isfinite().all(), "attention values are not finite"
-    assert torch.equal(module(x), before), "asking for its attention values changes its output"
+    require(values.shape[0] == x.shape[0], f"attention values of shape {tuple(values.shape)} for a batch of {len(x)}")
+    require(values.isfinite().all(), "attention values are not finite")
+    require(torch.equal(module(x), before), "asking for its attention values changes its output")

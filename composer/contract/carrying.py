@@ -6,8 +6,16 @@ import copy
 import pickle
 
 import torch
+from torch import Tensor, nn
 
-from composer.contract.subject import Refusal, Subject, close, shake
+from composer.contract.subject import Failure, Refusal, Subject, close, require, shake
+
+CANNOT_BE_TRACED = "cannot be traced"
+HOW_TO_TRACE = (
+    "put what looks at sizes, types or values into a function beside the class and write "
+    '`torch.fx.wrap("its_name")` under it, or, where the computation depends on the values, '
+    f"say in the docstring that it {CANNOT_BE_TRACED}"
+)
 
 
 def copies(subject: Subject) -> None:
@@ -15,11 +23,11 @@ def copies(subject: Subject) -> None:
     module, x = subject.build().eval(), subject.sample()
     shake(module)
     expected = module(x)
-    assert torch.equal(copy.deepcopy(module)(x), expected), "its deep copy computes something else"
-    assert torch.equal(pickle.loads(pickle.dumps(module))(x), expected), "pickled and read back it differs"
+    require(torch.equal(copy.deepcopy(module)(x), expected), "its deep copy computes something else")
+    require(torch.equal(pickle.loads(pickle.dumps(module))(x), expected), "pickled and read back it differs")
     other = subject.build().eval()
     other.load_state_dict(module.state_dict(), strict=True)
-    assert torch.equal(other(x), expected), "its state_dict does not hold all of it"
+    require(torch.equal(other(x), expected), "its state_dict does not hold all of it")
 
 
 def meta(subject: Subject) -> None:
@@ -27,9 +35,61 @@ def meta(subject: Subject) -> None:
     with torch.device("meta"):
         module = subject.build()
     x = subject.sample().to("meta")
-    assert module(x).shape == x.shape, "it runs otherwise on the meta device"
+    require(module(x).shape == x.shape, "it runs otherwise on the meta device")
     real = [name for name, tensor in module.state_dict().items() if tensor.device.type != "meta"]
-    assert not real, f"on the meta device it allocates {', '.join(real)}"
+    require(not real, f"on the meta device it allocates {', '.join(real)}")
+
+
+def derived_buffers(subject: Subject) -> None:
+    """What no state_dict holds can be worked out again, by the name that timm gave it."""
+    module, x = subject.build().eval(), subject.sample()
+    expected = module(x)
+    for path, part in module.named_modules():
+        names = [name for name in sorted(part._non_persistent_buffers_set) if part._buffers.get(name) is not None]
+        if not names:
+            continue
+        anew = getattr(part, "init_non_persistent_buffers", None)
+        name = f"{path}.{names[0]}".removeprefix(".")
+        if anew is None:
+            raise Failure(
+                f"no state_dict holds `{name}`, which is lost where a network is built on the meta device; "
+                "give its module a method `init_non_persistent_buffers()` that computes it, or make it persistent"
+            )
+        for one in names:
+            getattr(part, one).fill_(1)
+        anew()
+        require(torch.equal(module(x), expected), f"`init_non_persistent_buffers()` does not bring `{name}` back")
+
+
+def traces(subject: Subject) -> None:
+    """torch.fx.symbolic_trace, to which only torch.nn's classes are whole, computes the same bit for bit."""
+    for training in (False, True):
+        module = nn.Sequential(subject.build().train(training))
+        shake(module)
+        expected, state = _run(copy.deepcopy(module), subject)
+        try:
+            traced = torch.fx.symbolic_trace(module)
+        except Exception as error:
+            if CANNOT_BE_TRACED in " ".join(subject.entry.doc.split()):
+                raise Refusal(f"it {CANNOT_BE_TRACED}") from error
+            raise Failure(f"{_first_line(error)}; {HOW_TO_TRACE}") from error
+        copies = {"": traced, "copied": copy.deepcopy(traced), "pickled": pickle.loads(pickle.dumps(traced))}
+        for how, one in copies.items():
+            found, after = _run(one, subject)
+            what = f"traced{' and ' * bool(how)}{how}"
+            require(torch.equal(found, expected), f"{what} it computes something else{' in training' * training}")
+            same = state.keys() == after.keys() and all(torch.equal(state[name], after[name]) for name in state)
+            require(same, f"{what} it changes its state otherwise")
+
+
+def _run(module: nn.Module, subject: Subject) -> tuple[Tensor, dict[str, Tensor]]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return module(subject.sample()), dict(module.state_dict())
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def compiles(subject: Subject) -> None:
@@ -40,10 +100,14 @@ def compiles(subject: Subject) -> None:
     close(compiled(x), module(x), "compiled it computes something else")
 
 
+# PyTorch 2.10 exports a convolution whose groups are examples for inputs of fewer than 2³¹ numbers only.
+MAX_BATCH = 1 << 15
+
+
 def exports(subject: Subject) -> None:
-    """torch.export takes it, with any batch."""
+    """torch.export takes it, with any batch up to MAX_BATCH."""
     module, x = subject.build().eval(), subject.sample()
-    program = torch.export.export(module, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    program = torch.export.export(module, (x,), dynamic_shapes=({0: torch.export.Dim("batch", max=MAX_BATCH)},))
     other = subject.sample(5)
     close(program.module()(other), module(other), "exported it computes something else")
 

@@ -7,11 +7,11 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from composer.contract.subject import Subject, close
+from composer.contract.subject import Subject, close, require
 
 
 def memory_formats(subject: Subject) -> None:
-    """Strides change nothing: non-contiguous and channels_last inputs, channels_last weights."""
+    """Strides change nothing: non-contiguous and channels_last inputs, channels_last weights; channels_last stays."""
     module, x = subject.build().eval(), subject.sample()
     expected = module(x)
     strided = torch.stack([x, x], -1)[..., 0]
@@ -20,6 +20,21 @@ def memory_formats(subject: Subject) -> None:
         last = x.to(memory_format=torch.channels_last)
         close(module(last), expected, "channels_last gives something else")
         close(module.to(memory_format=torch.channels_last)(last), expected, "channels_last weights give something else")
+        for training in (False, True):
+            _stays_channels_last(module.train(training), last)
+
+
+def _stays_channels_last(module: nn.Module, x: Tensor) -> None:
+    """The output of a channels_last map, and the gradient that goes back for a channels_last one."""
+    gradients: list[Tensor] = []
+    # Of a leaf the gradient is laid out as the leaf is, whatever arrives.
+    inner = x.detach().requires_grad_() * 1
+    inner.register_hook(gradients.append)
+    y = module(inner)
+    require(y.is_contiguous(memory_format=torch.channels_last), "a channels_last input gives an output that is not")
+    y.backward(torch.ones_like(y))
+    last = all(one.is_contiguous(memory_format=torch.channels_last) for one in gradients)
+    require(last, "a channels_last input gets a gradient that is not")
 
 
 def half_precision(subject: Subject) -> None:
@@ -27,10 +42,10 @@ def half_precision(subject: Subject) -> None:
     for training in (False, True):
         module, x = subject.build().to(torch.bfloat16).train(training), subject.sample(dtype=torch.bfloat16)
         y = module(x.requires_grad_())
-        assert y.dtype == torch.bfloat16, f"bfloat16 becomes {y.dtype}"
+        require(y.dtype == torch.bfloat16, f"bfloat16 becomes {y.dtype}")
         y.float().square().sum().backward()
-        assert y.isfinite().all(), "not finite in bfloat16"
-        assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters()), "a bfloat16 gradient"
+        require(y.isfinite().all(), "not finite in bfloat16")
+        require(all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters()), "a bfloat16 gradient")
 
 
 def scales(subject: Subject) -> None:
@@ -41,9 +56,9 @@ def scales(subject: Subject) -> None:
             continue
         where = f"at a scale of {scale:g}{' in training' * training}"
         with torch.autocast("cpu", torch.bfloat16):
-            assert _finite(subject.build().train(training), x), f"not finite under autocast {where}"
+            require(_finite(subject.build().train(training), x), f"not finite under autocast {where}")
         half = subject.build().to(torch.bfloat16).train(training)
-        assert _finite(half, x.to(torch.bfloat16)), f"not finite in bfloat16 {where}"
+        require(_finite(half, x.to(torch.bfloat16)), f"not finite in bfloat16 {where}")
 
 
 def _finite(module: nn.Module, x: Tensor) -> bool:

@@ -16,6 +16,16 @@ class Refusal(Exception):
     """A mechanism says, before it runs or with a clear error, that it does not do this; the message is its reason."""
 
 
+class Failure(Exception):
+    """A mechanism does not do what the contract asks; the message says what it does instead."""
+
+
+def require(holds: object, otherwise: str) -> None:
+    """Raise Failure unless something holds. Not `assert`, which `python -O` takes out."""
+    if not holds:
+        raise Failure(otherwise)
+
+
 @dataclass(frozen=True)
 class Subject:
     """A mechanism with the options it is checked with."""
@@ -66,4 +76,4 @@ def shake(module: nn.Module, amount: float = 0.1) -> None:
 def close(found: Tensor, expected: Tensor, otherwise: str, tolerance: float = 1e-5) -> None:
     scale = expected.abs().max().clamp_min(1)
     difference = ((found - expected).abs().max() / scale).item()
-    assert difference <= tolerance, f"{otherwise} (by {difference:.1e})"
+    require(difference <= tolerance, f"{otherwise} (by {difference:.1e})")

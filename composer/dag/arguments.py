@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from composer.dag.infer import missing
@@ -67,14 +67,24 @@ def complete(
     return arguments
 
 
+def unknown_options(entry: Entry, written: Mapping[str, Any], origin: Origin) -> Iterator[Diagnostic]:
+    """Options that an entry has nowhere, whatever the place."""
+    known = [*entry.settings.model_fields, *entry.options.model_fields]
+    return (_unknown(entry, name, origin, origin.dotted) for name in written if name not in known)
+
+
+def _unknown(entry: Entry, name: str, origin: Origin, path: str) -> Diagnostic:
+    known = [*entry.settings.model_fields, *entry.options.model_fields]
+    hint = did_you_mean(name, [*known, *NODE_KEYS], f"`{entry.name}` has {one_of(known)}")
+    text = f"`{entry.name}` has no option `{name}`"
+    return (origin / name).problem("unknown-option", text, "not an option", hint, key=True, path=path)
+
+
 def _translate(entry: Entry, record: Any, origin: Origin, path: str) -> Diagnostic:
     name = str(record["loc"][0]) if record["loc"] else entry.name
-    known = [*entry.settings.model_fields, *entry.options.model_fields]
     here = origin / name
     if record["type"] == "extra_forbidden":
-        hint = did_you_mean(name, [*known, *NODE_KEYS], f"`{entry.name}` has {one_of(known)}")
-        message = f"`{entry.name}` has no option `{name}`"
-        return here.problem("unknown-option", message, "not an option", hint, key=True, path=path)
+        return _unknown(entry, name, origin, path)
     if record["type"] == "missing":
         return origin.problem("missing-option", f"`{entry.name}` needs `{name}`", f"`{name}: …`", key=True, path=path)
     message = f"`{name}` of `{entry.name}`: {describe_problem(record)}"

@@ -17,6 +17,8 @@ class Draft:
         self.nodes = dict(nodes)
         self.outputs = dict(original.outputs)
         self.open = replace(original, nodes=self.nodes)
+        # For a name, the number below which all are taken.
+        self.numbers: dict[str, int] = {}
         # Who takes a node's output or has it as its tail.
         self.users: defaultdict[str, dict[str, None]] = defaultdict(dict)
         # What runs right before, instead of and right after a node of the original scope.
@@ -28,7 +30,8 @@ class Draft:
 
     def scope(self) -> Scope:
         """The scope as it is now, its nodes in the order they run."""
-        order = (one for name in self.original.nodes for one in self._at(name))
+        moved = self.before.keys() | self.instead.keys() | self.after.keys()
+        order = (one for name in self.original.nodes for one in (self._at(name) if name in moved else (name,)))
         nodes = {name: self.nodes[name] for name in order if name in self.nodes}
         return replace(self.original, nodes=nodes, outputs=self.outputs)
 
@@ -44,10 +47,10 @@ class Draft:
 
     def fresh(self, name: str) -> str:
         """The name, or `name_2`, `name_3` … where it is taken."""
-        candidate, number = name, 1
-        while candidate in self.nodes or candidate in self.original.inputs:
+        number = self.numbers.get(name, 1)
+        while (candidate := name if number == 1 else f"{name}_{number}") in self.nodes or candidate in self.open.inputs:
             number += 1
-            candidate = f"{name}_{number}"
+        self.numbers[name] = number
         return candidate
 
     def consumers(self, name: str) -> list[str]:
@@ -90,6 +93,7 @@ class Draft:
         self._redirect(end, made[-1].name)
         for one in (name, *swallowed):
             self._forget(one)
+        self.numbers.clear()
         own = [_with_tail(replace(node, sites=sites), tail) if node.name == name else node for node in made]
         self._add(own)
         self.instead[name] = [node.name for node in own]
@@ -98,6 +102,7 @@ class Draft:
         """Without the node: its consumers take its source."""
         self._redirect(name, source)
         self._forget(name)
+        self.numbers.clear()
 
     def _redirect(self, old: str, new: str) -> None:
         """Whoever took the old node's output, or had it as its tail, has the new one."""

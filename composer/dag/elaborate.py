@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
-from composer import registry
-from composer.dag.arguments import ArgumentProblem, arguments_of_node
-from composer.dag.infer import Inference, Misfit
+from composer.dag.infer import Inference
+from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
-from composer.dag.names import RESERVED, can_name_node
+from composer.dag.names import RESERVED
 from composer.dag.numbered import NotASequence, numbered
 from composer.dag.order import Cycle, check_use, node_of, running_order, written_inputs
-from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
+from composer.dag.reader import Reader
+from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.step import Body, Step, Stop
 from composer.dag.unfinished import Missing, Unfinished, circle
-from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
-from composer.registry import Entry
+from composer.errors import GraphError, did_you_mean, one_of
 from composer.spec.check import MAX_DEPTH, check_arguments
-from composer.spec.load import Spec
 from composer.spec.model import BlockSpec, NodeSpec
-from composer.spec.origin import EvaluationError, Origin, evaluate
+from composer.spec.origin import Origin
+from composer.spec.spec import Spec
 
 
 def elaborate(spec: Spec, limits: Limits, inference: Inference) -> Scope:
@@ -38,107 +37,26 @@ def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Un
     return elaboration.unfinished
 
 
-class _Stop(Exception):
-    """A part cannot be elaborated; its problems have been noted. `lacking` is the copy that could not be made."""
-
-    def __init__(self, *problems: Diagnostic, lacking: Mapping[str, Missing] | None = None) -> None:
-        super().__init__(*problems)
-        self.problems, self.lacking = problems, lacking or {}
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A node about to be made: what it takes, where it is written, and what its expressions may read."""
-
-    name: str
-    path: str
-    origin: Origin
-    references: tuple[str, ...]
-    tensors: tuple[TensorSpec, ...]
-    names: Mapping[str, Any]
-    depth: int
-
-    @cached_property
-    def known(self) -> dict[str, Any]:
-        """Names of the scope, and facts of what arrives: a block's own `width` is not the width of what arrives."""
-        return {**(self.tensors[0].facts if self.tensors else {}), **self.names}
-
-    def problem(self, code: str, message: str, label: str = "", help: tuple[str, ...] = ()) -> Diagnostic:
-        return self.origin.problem(code, message, label, help, key=True, path=self.path)
-
-    def problem_at(self, key: str, code: str, message: str, label: str = "", help: tuple[str, ...] = ()) -> Diagnostic:
-        return (self.origin / key).problem(code, message, label, help, path=self.path)
-
-
-@dataclass(frozen=True)
-class _Body:
-    """What a scope is made from: a block's nodes (or the network's), with what its expressions may read."""
-
-    block: str
-    path: str
-    origin: Origin
-    specs: Mapping[str, NodeSpec]
-    inputs: Mapping[str, TensorSpec]
-    names: Mapping[str, Any]
-    outputs: Mapping[str, str]
-    outputs_origin: Origin
-    depth: int
-
-
 @dataclass
-class _Elaboration:
-    spec: Spec
-    limits: Limits
-    infer: Inference
-    problems: dict[tuple[Any, ...], Diagnostic] = field(default_factory=dict)
-    unfinished: dict[str, Unfinished] = field(default_factory=dict)
-    num_nodes: int = 0
-    num_parameters: int = 0
-
-    def note(self, *problems: Diagnostic) -> _Stop:
-        for problem in problems:
-            # The same line fails in every instance of its block: once is enough.
-            self.problems.setdefault((problem.code, problem.location or problem.message), problem)
-        return _Stop(*problems)
-
+class _Elaboration(Reader):
     def root(self) -> Scope:
         spec = self.spec
         try:
-            inputs = {name: self.input_tensor(name) for name in spec.inputs}
+            inputs = {name: input_tensor(spec, name) for name in spec.inputs}
             names = {**spec.vars, **{name: tensor.facts for name, tensor in inputs.items()}}
             outputs, origin = dict(spec.own_outputs), spec.body / "outputs"
             if spec.files[-1].content.lock is not None:
                 # A lock may hold a whole backbone of which the outputs need a part.
                 outputs[""] = list(spec.nodes)[-1]
-            scope = self.scope(_Body(spec.name, "", spec.body, spec.nodes, inputs, names, outputs, origin, 0))
-        except _Stop:
-            raise GraphError(self.problems.values()) from None
+            scope = self.scope(Body(spec.name, "", spec.body, spec.nodes, inputs, names, outputs, origin, 0))
+        except Stop as stop:
+            self.note(*stop.problems)
+            raise GraphError([*self.problems.values(), *spec.problems]) from None
         if self.problems:
             raise GraphError(self.problems.values())
         return scope
 
-    def input_tensor(self, name: str) -> TensorSpec:
-        spec = self.spec.inputs[name]
-        origin = self.spec.input_origins[name]
-        shape = self.evaluate(spec.shape, self.spec.vars, origin, name)
-        if not all(isinstance(length, int) and not isinstance(length, bool) and 0 < length < 2**31 for length in shape):
-            raise self.note(origin.problem("input", f"the shape of `{name}` is {shape}", "positive whole numbers"))
-        axes = spec.layout.split()
-        if axes[:1] != ["b"] or len(axes) != len(shape) + 1 or len(set(axes)) != len(axes):
-            label = f"{len(axes) - 1} lengths, one for each axis of `{spec.layout}` after `b`"
-            raise self.note(origin.problem("input", f"the shape {shape} of `{name}` does not fit its layout", label))
-        return TensorSpec((BATCH, *shape), spec.layout)
-
-    def evaluate(self, value: Any, names: Mapping[str, Any], origin: Origin, path: str) -> Any:
-        try:
-            return evaluate(value, names, origin, path)
-        except EvaluationError as error:
-            raise self.note(error.diagnostic) from error
-
-    def value(self, step: _Step, key: str, value: Any) -> Any:
-        return self.evaluate(value, step.known, step.origin / key, step.path)
-
-    def scope(self, body: _Body) -> Scope:
+    def scope(self, body: Body) -> Scope:
         """One instance of a block's nodes. A node that fails takes only those with it that need it."""
         if body.depth > MAX_DEPTH:
             text = f"blocks nest deeper than {MAX_DEPTH}; `{body.block}` probably contains itself"
@@ -165,6 +83,8 @@ class _Elaboration:
         for name in order:
             references = tuple(last.get(reference, reference) for reference in written[name])
             try:
+                if not self.spec.is_sound(where := body.origin / "nodes" / name):
+                    raise self.note(*self.said_of(body.specs[name], where))
                 if failed.isdisjoint(map(node_of, written[name])):
                     step = self.step(scope, body, name, references)
                     if body.specs[name].inline:
@@ -174,12 +94,12 @@ class _Elaboration:
                 else:
                     failed.add(name)
                     missing[name] = Missing(body.specs[name], references, failed=False)
-            except _Stop as stop:
+            except Stop as stop:
                 failed.add(name)
                 missing |= stop.lacking or {name: Missing(body.specs[name], references, True, stop.problems)}
                 last[name] = list(missing)[-1]
         if failed:
-            raise _Stop
+            raise Stop
         for output, reference in body.outputs.items():
             outputs[output] = last.get(reference, reference)
             if not self.has_output(scope, body, output):
@@ -190,9 +110,9 @@ class _Elaboration:
             del self.unfinished[body.path]
         return scope
 
-    def has_output(self, scope: Scope, body: _Body, output: str) -> bool:
+    def has_output(self, scope: Scope, body: Body, output: str) -> bool:
         """Whether an output is a node of the scope. Those of the network may be paths into it, followed later."""
-        reference, origin = scope.outputs[output], body.outputs_origin / output
+        reference, origin = scope.outputs[output], (body.outputs_origin / output).written
         name = node_of(reference)
         if name in scope.nodes and (body.depth or name == reference):
             self.tensor(scope, reference, origin, body.path)
@@ -201,13 +121,13 @@ class _Elaboration:
             raise self.note(origin.problem("unknown-node", f"there is no node `{name}`", "a node of this scope", hint))
         return name in scope.nodes
 
-    def step(self, scope: Scope, body: _Body, name: str, references: tuple[str, ...]) -> _Step:
+    def step(self, scope: Scope, body: Body, name: str, references: tuple[str, ...]) -> Step:
         origin, path = body.origin / "nodes" / name, f"{body.path}.{name}" if body.path else name
         if name in RESERVED:
             text = f"`{name}` cannot name a node: every module has an attribute of that name"
             raise self.note(origin.problem("name", text, "another name", key=True, path=path))
         tensors = tuple(self.tensor(scope, reference, origin / "from", path) for reference in references)
-        return _Step(name, path, origin, references, tensors, body.names, body.depth)
+        return Step(name, path, origin, references, tensors, body.names, body.depth)
 
     def tensor(self, scope: Scope, reference: str, origin: Origin, path: str) -> TensorSpec:
         name, _, output = reference.partition(".")
@@ -221,7 +141,7 @@ class _Elaboration:
             raise self.note(origin.problem("unknown-output", text, known, path=path))
         return several[output]
 
-    def node(self, spec: NodeSpec, step: _Step) -> Node:
+    def node(self, spec: NodeSpec, step: Step) -> Node:
         if spec.repeat is not None:
             return self.repeated(spec, step)
         sites = self.sites(spec, step)
@@ -239,44 +159,7 @@ class _Elaboration:
         references = step.references if operation.entry.inputs != (0, 0) else ()
         return Node(step.name, step.path, step.origin, references, operation, tensor, sites)
 
-    def sites(self, spec: NodeSpec, step: _Step) -> tuple[str, ...]:
-        """The sites a node is tagged with; an expression may come out as null, for none."""
-        if not spec.site:
-            return ()
-        found = self.value(step, "site", spec.site)
-        for site in found:
-            if site is not None and not isinstance(site, str):
-                raise self.note(step.problem_at("site", "site", f"a site is {site!r}", "a name, or null for none"))
-        return tuple(site for site in found if site is not None)
-
-    def spend(self, step: _Step, nodes: int = 0, parameters: int = 0) -> None:
-        self.num_nodes += nodes
-        self.num_parameters += parameters
-        if problem := self.limits.problem(self.num_nodes, self.num_parameters, step.origin, step.path):
-            # Going on would only cost time.
-            self.note(problem)
-            raise GraphError(self.problems.values())
-
-    def condition(self, spec: NodeSpec, step: _Step) -> bool:
-        when = self.value(step, "when", spec.when)
-        if not isinstance(when, bool):
-            raise self.note(step.problem_at("when", "when", f"`when` is {when!r}", "true or false"))
-        if not when and not step.tensors:
-            raise self.note(step.problem("when", "a node without inputs has none to pass on, so it takes no `when`"))
-        return when
-
-    def block(self, text: str, step: _Step) -> tuple[str, BlockSpec]:
-        name = self.value(step, "block", text)
-        block = self.spec.blocks.get(name) if isinstance(name, str) else None
-        if block is None:
-            hint = did_you_mean(name, self.spec.blocks, f"the blocks are {one_of(self.spec.blocks)}")
-            problem = step.problem_at(
-                "block", "unknown-block", f"unknown block `{name}`", "not a block of this spec", hint
-            )
-            raise self.note(problem)
-        return str(name), block
-
-    def instance(self, name: str, block: BlockSpec, spec: NodeSpec, step: _Step) -> Scope:
+    def instance(self, name: str, block: BlockSpec, spec: NodeSpec, step: Step) -> Scope:
         if problems := list(check_arguments(name, block, spec.args, step.origin)):
             raise self.note(*problems)
         if len(step.tensors) != len(block.inputs):
@@ -286,6 +169,8 @@ class _Elaboration:
         inputs = dict(zip(block.inputs, step.tensors, strict=True))
         given = self.value(step, "args", spec.args)
         where = self.spec.body / "blocks" / name
+        if not all(self.spec.is_sound(where / key) for key in ("args", "vars", "inputs", "outputs")):
+            raise Stop
         inner: dict[str, Any] = {**self.spec.vars, **{key: tensor.facts for key, tensor in inputs.items()}}
         for arg, default in block.args.items():
             inner[arg] = given[arg] if arg in given else self.evaluate(default, inner, where / "args" / arg, step.path)
@@ -293,7 +178,7 @@ class _Elaboration:
             inner[var] = self.evaluate(value, inner, where / "vars" / var, step.path)
         outputs = block.outputs or {"output": list(block.nodes)[-1]}
         scope = self.scope(
-            _Body(name, step.path, where, block.nodes, inputs, inner, outputs, where / "outputs", step.depth + 1)
+            Body(name, step.path, where, block.nodes, inputs, inner, outputs, where / "outputs", step.depth + 1)
         )
         try:
             return numbered(scope) if block.numbered else scope
@@ -301,14 +186,7 @@ class _Elaboration:
             label = "only a chain of nodes can be numbered"
             raise self.note((where / "numbered").problem("numbered", str(problem), label, path=step.path)) from None
 
-    def count(self, spec: NodeSpec, step: _Step) -> int:
-        count = self.value(step, "repeat", spec.repeat)
-        if not isinstance(count, int) or isinstance(count, bool) or count < 0 or not step.tensors:
-            label = "a whole number, 0 or more" if step.tensors else "an input to repeat over"
-            raise self.note(step.problem_at("repeat", "repeat", f"`repeat` is {count!r}", label))
-        return count
-
-    def repeated(self, spec: NodeSpec, step: _Step) -> Node:
+    def repeated(self, spec: NodeSpec, step: Step) -> Node:
         """A scope of the node's copies, each fed by the one before it; further inputs go to all of them."""
         count, sites = self.count(spec, step), self.sites(spec, step)
         self.spend(step, nodes=1)
@@ -319,20 +197,20 @@ class _Elaboration:
         inside = replace(step, references=tuple(inputs))
         try:
             last = self.copies(spec, inside, count, f"{step.path}.", nodes, set(inputs))
-        except _Stop as stop:
+        except Stop as stop:
             scope = Scope("repeat", step.path, inputs, nodes, dict(zip(["output"], stop.lacking, strict=False)))
             self.unfinished[step.path] = Unfinished(scope, stop.lacking)
-            raise _Stop(*stop.problems) from None
+            raise Stop(*stop.problems) from None
         scope = Scope("repeat", step.path, inputs, nodes, {"output": last})
         return Node(step.name, step.path, step.origin, step.references, scope, nodes[last].tensor, sites)
 
-    def inlined(self, spec: NodeSpec, step: _Step, nodes: dict[str, Node], taken: Collection[str]) -> str:
+    def inlined(self, spec: NodeSpec, step: Step, nodes: dict[str, Node], taken: Collection[str]) -> str:
         """The node's copies as nodes of the scope itself; returns the reference that stands for the last of them."""
         prefix = step.path.removesuffix(step.name)
         return self.copies(spec, step, self.count(spec, step), prefix, nodes, taken)
 
     def copies(
-        self, spec: NodeSpec, step: _Step, count: int, prefix: str, nodes: dict[str, Node], taken: Collection[str]
+        self, spec: NodeSpec, step: Step, count: int, prefix: str, nodes: dict[str, Node], taken: Collection[str]
     ) -> str:
         child_spec = spec.model_copy(update={"repeat": None, "inline": False, "site": []})
         (current, *others), tensor = step.references, step.tensors[0]
@@ -346,42 +224,11 @@ class _Elaboration:
                 raise self.note(step.problem_at("as", "name", f"two nodes are called `{current}`", help=help))
             try:
                 node = self.node(child_spec, replace(child, name=current, path=f"{prefix}{current}"))
-            except _Stop as stop:
+            except Stop as stop:
                 lacking = {current: Missing(child_spec, child.references, True, stop.problems)}
-                raise _Stop(lacking=lacking) from None
+                raise Stop(lacking=lacking) from None
             nodes[current] = node
             if not isinstance(node.output, TensorSpec):
                 raise self.note(step.problem_at("repeat", "repeat", "a block with several outputs cannot repeat"))
             tensor = node.output
         return current
-
-    def child_name(self, spec: NodeSpec, step: _Step) -> str:
-        name = str(step.names["index"] if spec.child_name is None else self.value(step, "as", spec.child_name))
-        if not can_name_node(name):
-            label = "letters, digits and `_`: it becomes an attribute and a state_dict key"
-            raise self.note(step.problem_at("as", "name", f"`{name}` cannot name a node", label))
-        return name
-
-    def operation(self, spec: NodeSpec, step: _Step) -> tuple[Operation, TensorSpec]:
-        entry = self.entry(spec, step)
-        inputs = step.tensors if entry.inputs != (0, 0) else ()
-        options = self.evaluate(spec.options, step.known, step.origin, step.path)
-        try:
-            arguments = arguments_of_node(entry, options, inputs, step.origin, step.path)
-            inferred = self.infer(entry, arguments, inputs)
-        except ArgumentProblem as problem:
-            raise self.note(*problem.diagnostics) from problem
-        except Misfit as misfit:
-            raise self.note(step.problem("misfit", str(misfit))) from misfit
-        self.spend(step, parameters=inferred.num_parameters)
-        return Operation(entry, arguments, inferred.num_parameters), inferred.output
-
-    def entry(self, spec: NodeSpec, step: _Step) -> Entry:
-        op = self.value(step, "op", spec.op)
-        entry = registry.get(op) if isinstance(op, str) else None
-        if entry is None:
-            known = [one.name for one in registry.entries()]
-            hint = did_you_mean(op, known, "`composer list` shows all")
-            problem = step.problem_at("op", "unknown-op", f"unknown operation `{op}`", "not in the registry", hint)
-            raise self.note(problem, *registry.failures())
-        return entry

@@ -10,9 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from composer.dag.scope import TensorSpec
+from composer.dag.limits import MAX_TENSOR
+from composer.dag.scope import BATCH, TensorSpec
 from composer.dag.shortcuts import Shortcuts
+from composer.foreign import is_error, said
 from composer.registry import Entry
 
 Key = tuple[Any, ...]
@@ -32,10 +35,11 @@ class Inferred:
 
 @dataclass
 class Inference:
-    """Infers and remembers: networks repeat the same few operations many times. `macs` are those of one input."""
+    """Infers and remembers: networks repeat the same few operations many times. `macs` are those of one input,
+    None where not known."""
 
     known: dict[Key, Inferred] = field(default_factory=dict)
-    macs: dict[Key, int] = field(default_factory=dict)
+    macs: dict[Key, int | None] = field(default_factory=dict)
 
     def __call__(self, entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Inferred:
         """The output of the entry called with these arguments. Raises Misfit."""
@@ -49,18 +53,27 @@ def infer(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpe
     """Build and run one operation on the meta device at batch 2. Raises Misfit."""
     _check_arity(entry, len(inputs))
     layout = output_layout(entry, arguments, inputs)
-    tensors = [torch.empty(tensor.shape, device="meta") for tensor in inputs]
+    built = None
     try:
         with torch.device("meta"), torch.no_grad(), Shortcuts():
+            tensors = [torch.empty(tensor.shape) for tensor in inputs]
             built = build(entry, arguments)
+            if isinstance(built, nn.Module) and any(map(is_lazy, built.parameters())):
+                raise TypeError("it has parameters without a shape (`nn.Lazy…`): take `channels` and give their sizes")
             result = built if entry.form == "parameter" else built(*tensors)
-    except Exception as error:
+    except BaseException as error:
+        if not is_error(error):
+            raise
         found = " and ".join(map(str, inputs)) or "no input"
-        raise Misfit(f"`{entry.name}` does not fit {found}: {_first_words(error, entry.name)}") from error
+        why = _too_wide(built, inputs) or _first_words(error, entry.name)
+        raise Misfit(f"{entry.words} does not fit {found}: {why}") from error
     if not isinstance(result, Tensor):
-        raise Misfit(f"`{entry.name}` returns {type(result).__name__}, not one tensor")
+        raise Misfit(f"{entry.words} returns {type(result).__name__}, not one tensor")
     if layout is not None and len(layout.split()) != result.ndim:
-        raise Misfit(f"`{entry.name}` returns {result.ndim} axes, its layout `{layout}` has {len(layout.split())}")
+        raise Misfit(f"{entry.words} returns {result.ndim} axes, its layout `{layout}` has {len(layout.split())}")
+    if entry.form != "parameter" and result.numel() > BATCH * MAX_TENSOR:
+        given = TensorSpec(tuple(result.shape), layout)
+        raise Misfit(f"`{entry.name}` gives {given}, more than {MAX_TENSOR:,} numbers for one input; make it smaller")
     count = 0
     if entry.form == "parameter":
         count = result.numel()
@@ -77,7 +90,9 @@ def refuses_one(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[Ten
     try:
         with torch.device("meta"), torch.no_grad():
             build(entry, arguments).train()(*tensors)
-    except Exception as error:
+    except BaseException as error:
+        if not is_error(error):
+            raise
         return _first_words(error, entry.name)
     return None
 
@@ -95,13 +110,23 @@ def output_layout(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[T
     if callable(rule):
         options = {name: value for name, value in arguments.items() if name in entry.options.model_fields}
         try:
-            return rule(inputs, **options)
+            given = rule(inputs, **options)
         except ValueError as error:
-            raise Misfit(str(error)) from error
+            raise Misfit(said(error)) from error
+        except BaseException as error:
+            if not is_error(error):
+                raise
+            text = f"the layout rule of {entry.words} fails: {_first_words(error, entry.name)}"
+            raise Misfit(text) from error
+        if not isinstance(given, str | None):
+            raise Misfit(f"the layout rule of {entry.words} gives {type(given).__name__}, not a layout")
+        return given
     first = inputs[0] if inputs else TensorSpec(())
     if rule is None:
         return first.layout
     wanted, _, given = rule.partition("->")
+    if first.layout in entry.layouts:
+        return first.layout
     if first.layout != wanted.strip():
         found = f"`{first.layout}` ({first})" if first.layout else str(first)
         raise Misfit(f"`{entry.name}` works on `{wanted.strip()}`, found {found}")
@@ -115,8 +140,23 @@ def _check_arity(entry: Entry, found: int) -> None:
         raise Misfit(f"`{entry.name}` takes {wanted} input{'s' * (wanted != '1')}, found {found}")
 
 
-def _first_words(error: Exception, name: str) -> str:
-    text = next(iter(str(error).splitlines()), "") or type(error).__name__
+def _too_wide(built: Any, inputs: Sequence[TensorSpec]) -> str | None:
+    """Of a convolution or pooling whose window is larger than the map: that it is, for PyTorch's words change."""
+    if not isinstance(built, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) or len(inputs) != 1 or len(inputs[0].shape) != 4:
+        return None
+    settings = (built.kernel_size, built.padding, getattr(built, "dilation", 1))
+    kernel, padding, dilation = ((one, one) if isinstance(one, int) else one for one in settings)
+    window = [step * (size - 1) + 1 for step, size in zip(dilation, kernel, strict=True)]
+    padded = [size + 2 * pad for size, pad in zip(inputs[0].shape[2:], padding, strict=True)]
+    if all(one <= other for one, other in zip(window, padded, strict=True)):
+        return None
+    return "its window is {}×{}, and the map with its padding {}×{}".format(*window, *padded)
+
+
+def _first_words(error: BaseException, name: str) -> str:
+    text = next(iter(said(error).splitlines()), "")
+    if not text:
+        return type(error).__name__
     text = text.removeprefix(f"{name}: ")
     if re.search(r"[Oo]verflow(ed|.*unpacking)", text):
         return "a tensor of it would be larger than any memory; use smaller numbers"

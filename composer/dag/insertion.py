@@ -9,6 +9,7 @@ from typing import Any
 from composer import registry
 from composer.dag.arguments import complete
 from composer.dag.draft import Draft
+from composer.dag.identity import BLEND
 from composer.dag.infer import Inference
 from composer.dag.scope import Node, Operation, TensorSpec
 from composer.registry import Entry
@@ -62,7 +63,7 @@ class Insertion:
             found = f"`{entry.name}` works on `{entry.layout}`" if entry.layout != "b n c" else f"here is `{layout}`"
             text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
             raise WrongPlace(text, "remove it", key="tokens")
-        if layout != entry.layout:
+        if layout not in entry.layouts:
             text = f"`{entry.name}` works on `{entry.layout}`, the place has `{tensor.layout}` ({tensor})"
             help = ("`composer list mechanisms` shows what each works on",)
             raise WrongPlace(text, f"a place with `{entry.layout}`", help)
@@ -91,7 +92,7 @@ class Insertion:
         """y = host + γ·(changed − host), γ = 0: the network computes what it did before, until training moves γ."""
         gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
-        entry = _own("blend")
+        entry = _own(BLEND)
         inferred = self.infer(entry, {}, list(extra.values()))
         content = Operation(entry, {}, 0)
         return [gamma, self._made(f"{name}_start", at, (host, changed, gamma.name), content, inferred.output)]

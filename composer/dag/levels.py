@@ -3,28 +3,58 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from composer.dag.outputs import prune
-from composer.dag.places import Place
-from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.places import Places
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
 
 
 @dataclass(frozen=True)
 class Level:
-    """Features of one scale: path of the node that gives them, their channels, and pixels that a position spans."""
+    """Features of one scale: path of the node that gives them, their channels, and pixels that a position spans.
+
+    `scale` is the pixels that it would span, were convolutions strided where they are dilated.
+    """
 
     path: str
     channels: int
     reduction: int
+    scale: int
 
 
 def end_of_features(root: Scope) -> Node | None:
-    """The node of the root that gives what is pooled: tagged `features`, or the last that is or holds a `stage`."""
-    tagged = [node for node in root.nodes.values() if "features" in node.sites]
+    """The node of the root that gives what is pooled: tagged `features`, or the last that is or holds a `stage`.
+
+    None also where the outputs leave the one that is tagged out.
+    """
+    if root.end is not None:
+        return root.nodes.get(root.end)
     staged = [node for node in root.nodes.values() if _holds(node, "stage")]
-    return next(reversed(tagged or staged), None)
+    return next(reversed(staged), None)
+
+
+def tagged_end(root: Scope) -> str | None:
+    """The last node of the root that is tagged `features`."""
+    return next((node.name for node in reversed(list(root.nodes.values())) if "features" in node.sites), None)
+
+
+def features_of(root: Scope) -> str | None:
+    """The reference of what is pooled; None where nothing says it, or the outputs leave it out."""
+    end = end_of_features(root)
+    if end is None:
+        return None
+    name = end.tail or end.name
+    node = root.nodes[name]
+    if not isinstance(node.content, Scope):
+        return name
+    own = [output for output in node.content.outputs if output not in node.content.exposed]
+    if len(own) != 1:
+        return None
+    return name if isinstance(node.output, TensorSpec) else f"{name}.{own[0]}"
 
 
 def _holds(node: Node, site: str) -> bool:
@@ -34,8 +64,10 @@ def _holds(node: Node, site: str) -> bool:
 
 
 def split(root: Scope, name: str) -> tuple[Scope, Scope | None]:
-    """The network up to a node of its root, and from there on; None where a later node takes more than that one."""
-    before = prune(replace(root, outputs={"features": name}), ["features"])
+    """The network up to a tensor of its root, and from there on; None where a later node takes more than that one."""
+    needed = prune(replace(root, outputs={"features": name}), ["features"])
+    # Scopes pass outward what they do in the whole network: their modules are the same.
+    before = replace(needed, nodes={one: root.nodes[one] for one in needed.nodes})
     later = {one: node for one, node in root.nodes.items() if one not in before.nodes}
     known = {name, *later}
     if not all(reference in known for node in later.values() for reference in node.inputs):
@@ -45,29 +77,65 @@ def split(root: Scope, name: str) -> tuple[Scope, Scope | None]:
     return before, replace(root, inputs={name: root.tensor(name)}, nodes=later)
 
 
-def levels(root: Scope, places: list[Place]) -> list[Level]:
-    """One for each scale: the last stage of it, or the last node before all stages, in the root or beside the first.
+def levels(root: Scope, places: Places) -> list[Level]:
+    """One for each scale: the last node of it that is tagged `level`; else its last stage; else the last node before
+    all stages, in the root or beside the first.
 
-    A network of tokens has one scale, and a level for each of its blocks.
+    A network without stages has a level for each of its blocks. Stages that are dilated, so that they keep the size,
+    are of different scales, as if they did not.
     """
     side = next(iter(root.inputs.values())).axis("h")
     if side is None:
         return []
-    maps = [(place, level) for place in places if (level := _level(place.node, side)) is not None]
-    staged = {level.reduction: level for place, level in maps if "stage" in place.node.sites}
-    if not staged:
-        return list(_blocks(places, max((level.reduction for _, level in maps), default=1)))
-    first = next(index for index, (place, _) in enumerate(maps) if "stage" in place.node.sites)
+    dilated = _dilations(places)
+    maps = [
+        (place, level)
+        for place, dilation in zip(places, dilated, strict=True)
+        if not _is_padding(place.node) and (level := _level(place.node, side, dilation)) is not None
+    ]
+    tagged, staged = (
+        {level.scale: level for place, level in maps if site in place.node.sites} for site in ("level", "stage")
+    )
+    if not tagged and not staged:
+        return list(_blocks(places, side))
+    sites = {"stage"} if staged else {"level"}
+    first = next(index for index, (place, _) in enumerate(maps) if sites & {*place.node.sites})
     paths = ("", maps[first][0].scope.path)
-    found = {level.reduction: level for place, level in maps[:first] if place.scope.path in paths}
-    return [one for _, one in sorted((found | staged).items())]
+    found = {level.scale: level for place, level in maps[:first] if place.scope.path in paths}
+    return [one for _, one in sorted((found | staged | tagged).items())]
 
 
-def _level(node: Node, side: int) -> Level | None:
+def _is_padding(node: Node) -> bool:
+    """Whether a node only changes how large a map is, for the sake of the next one."""
+    return isinstance(node.content, Operation) and node.content.entry.kind == "pad"
+
+
+def _dilations(places: Places) -> list[int]:
+    """Of each place, the greatest dilation of a convolution up to its end."""
+    ends = list(range(len(places)))
+    known = {path: index for index, path in enumerate(places.paths)}
+    reached: list[int] = []
+    for index, place in enumerate(places):
+        reached.append(max(_dilation(place.node), reached[-1] if reached else 1))
+        around = place.node.path
+        while around := around.rpartition(".")[0]:
+            ends[known[around]] = index
+    return [reached[end] for end in ends]
+
+
+def _dilation(node: Node) -> int:
+    arguments = node.content.arguments if isinstance(node.content, Operation) else {}
+    # Mechanisms have dilations inside, too, which say nothing of the network.
+    found = arguments.get("dilation", 1) if "kernel_size" in arguments else 1
+    return max(found) if isinstance(found, tuple) else int(found)
+
+
+def _level(node: Node, side: int, dilation: int = 1) -> Level | None:
     tensor = node.output
     if not isinstance(tensor, TensorSpec) or tensor.channels is None or not (height := tensor.axis("h")):
         return None
-    return Level(node.path, tensor.channels, _reduction(side, height))
+    reduction = _reduction(side, height)
+    return Level(node.path, tensor.channels, reduction, reduction * dilation)
 
 
 def _reduction(side: int, height: int) -> int:
@@ -82,17 +150,23 @@ def _reduction(side: int, height: int) -> int:
     return side // height if exact else power
 
 
-def _blocks(places: list[Place], reduction: int) -> Iterator[Level]:
+def _blocks(places: Places, side: int) -> Iterator[Level]:
+    """Each block. Tokens span the pixels of a position of the last map that is made before the block ends."""
+    operations = [place for place in places if isinstance(place.node.content, Operation)]
+    maps = [(place.depth, level.reduction) for place in operations if (level := _level(place.node, side)) is not None]
     for place in places:
         tensor = place.node.output
         if "block" in place.node.sites and isinstance(tensor, TensorSpec) and tensor.channels is not None:
-            yield Level(place.node.path, tensor.channels, reduction)
+            made = bisect_right(maps, place.depth, key=itemgetter(0))
+            reduction = maps[made - 1][1] if made else 1
+            of_tokens = Level(place.node.path, tensor.channels, reduction, reduction)
+            yield _level(place.node, side) or of_tokens
 
 
 def names_of_levels(found: list[Level]) -> Mapping[str, str]:
     """Names for levels as outputs, with their paths: c3 halves the input three times; else the path itself."""
-    powers = [level.reduction.bit_length() - 1 for level in found]
-    exact = all(1 << power == level.reduction for power, level in zip(powers, found, strict=True))
+    powers = [level.scale.bit_length() - 1 for level in found]
+    exact = all(1 << power == level.scale for power, level in zip(powers, found, strict=True))
     if exact and len(set(powers)) == len(powers):
         return {f"c{power}": level.path for power, level in zip(powers, found, strict=True)}
     return {level.path.replace(".", "_"): level.path for level in found}

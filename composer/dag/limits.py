@@ -9,6 +9,9 @@ from composer.spec.origin import Origin
 
 MAX_NODES = 10_000
 MAX_PARAMETERS = 5_000_000_000
+# Numbers of one input of the network, and of any tensor in it that comes of one input.
+MAX_INPUT = 100_000_000
+MAX_TENSOR = 1_000_000_000
 
 
 @dataclass(frozen=True)

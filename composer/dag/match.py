@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from composer.dag.places import Place, select, sites
+from composer.dag.places import Place, Places
 from composer.errors import Diagnostic, GraphError, did_you_mean
 from composer.spec.expression import parse_condition
 from composer.spec.model import Rule
@@ -15,11 +15,12 @@ from composer.spec.origin import EvaluationError, Origin, evaluate_condition
 Match = tuple[Place, dict[str, Any]]
 
 
-def match(rule: Rule, origin: Origin, found: Sequence[Place], vars: Mapping[str, Any]) -> list[Match]:
+def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) -> list[Match]:
     """The places of a rule, each with what its expressions may read. Raises GraphError for none, or not `expect`."""
-    selected = select(found, rule.selector)
+    selected = found.select(rule.selector)
     if not selected:
-        raise GraphError(_unknown(rule, origin, found))
+        text, help = unknown_place(rule.selector, found)
+        raise GraphError((origin / rule.position).problem("no-match", text, "a site, or a glob over paths", help))
     candidates = [
         (place, {**vars, **place.facts(rule.position, last=index == len(selected) - 1)})
         for index, place in enumerate(selected)
@@ -44,16 +45,18 @@ def _holds(rule: Rule, origin: Origin, candidate: Match) -> bool:
         raise GraphError(error.diagnostic) from error
 
 
-def _unknown(rule: Rule, origin: Origin, found: Sequence[Place]) -> Diagnostic:
-    known = sites(found)
-    listed = ", ".join(f"{name} ({count})" for name, count in known.items()) or "none"
-    help = [*did_you_mean(rule.selector, [*known, *(place.node.path for place in found)])]
-    wider = re.sub(r"\*+", "**", rule.selector)
-    if reached := len(select(found, wider)):
+def unknown_place(selector: str, found: Places) -> tuple[str, tuple[str, ...]]:
+    """What to say of a selector that means none of the places, and what might help."""
+    listed = ", ".join(f"{name} ({count})" for name, count in found.sites.items()) or "none"
+    inside = f"**.{selector}"
+    help = [*did_you_mean(selector, [*found.sites, *found.paths])]
+    if selector.isidentifier() and (within := len(found.select(inside))):
+        help = [f"a bare name is that of a node of the network itself: `{inside}` has {_places(within)}"]
+    wider = re.sub(r"\*+", "**", selector)
+    if reached := len(found.select(wider)):
         help = [f"`*` stays within one name: `{wider}` has {_places(reached)}"]
     help += [f"the sites here are {listed}", "`composer sites` lists every place with its path"]
-    text = f"no place is called `{rule.selector}`"
-    return (origin / rule.position).problem("no-match", text, "a site, or a glob over paths", tuple(help))
+    return f"no place is called `{selector}`", tuple(help)
 
 
 def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Match]) -> Diagnostic:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from composer.dag.graph import Graph
+from composer.dag.composition import Composition
 from composer.dag.scope import Operation
 
 
-def notes(graph: Graph) -> list[str]:
+def notes(graph: Composition) -> list[str]:
     """One sentence each, with how many places it holds for and the first of them."""
     found = []
     if graph.refusing_one:
@@ -18,7 +18,7 @@ def notes(graph: Graph) -> list[str]:
     return found
 
 
-def narrowed(graph: Graph) -> Mapping[str, str]:
+def narrowed(graph: Composition) -> Mapping[str, str]:
     """Paths of the mechanisms whose reduction is larger than their channels, with both numbers."""
     found = {}
     for node, _ in graph.operations:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import networkx as nx
 
@@ -64,10 +64,23 @@ def check_use(scope: Scope, written: Mapping[str, tuple[str, ...]], origin: Orig
         idle = [one for one in idle if one in scope.nodes and scope.nodes[one].content is None]
         help = "name it in another node's `from`, or in `outputs`, or remove it"
         if idle:
-            help = f"{one_of(idle)} would use it but is left out here by its `when`; give `{name}` the same `when`"
+            help = _left_out(name, idle, written[idle[0]])
         where = origin / "nodes" / name
         yield where.problem("unused", f"nothing uses node `{name}`", help=(help,), key=True, path=node.path)
     if not used & set(scope.inputs):
         help = f"begin a chain of nodes with `from: {next(iter(scope.inputs))}`"
         text = f"the output of `{scope.block}` does not depend on its input"
         yield (origin / "nodes").problem("unreachable", text, help=(help,), key=True, path=scope.path)
+
+
+def _left_out(name: str, idle: Sequence[str], given: Sequence[str]) -> str:
+    """What to do about a node whose only users are left out by their `when`."""
+    text = f"{one_of(idle)} would use it but is left out here by its `when`"
+    others = [one for one in given if node_of(one) != name]
+    if not others:
+        return f"{text}; give `{name}` the same `when`"
+    first = ", ".join([name, *others])
+    return (
+        f"{text} and passes on `{given[0]}`;\n"
+        f"write `from: [{first}]` to pass `{name}` on, or give `{name}` the same `when`"
+    )

@@ -9,8 +9,8 @@ from typing import Any
 from composer.dag.order import node_of
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
-from composer.spec.load import Spec
 from composer.spec.origin import Origin
+from composer.spec.spec import Spec
 
 
 def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
@@ -18,14 +18,18 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
 
     What rules put behind a node belongs to it. Raises GraphError for paths that lead nowhere.
     """
+    root = replace(root, named=spec.names_outputs)
     own = spec.own_outputs
     wanted = own if spec.outputs is None else spec.outputs
     plain = [name for name, path in own.items() if "." not in path and name in root.outputs]
     kept = {name: root.outputs[name] for name in plain} if wanted == own else {}
     if kept.keys() == root.outputs.keys() == wanted.keys():
         return root
-    paths = {name: _Path(path, spec.outputs_origin / name) for name, path in wanted.items() if name not in kept}
-    GraphError.check(problem for path in paths.values() if (problem := _dead_end(backbone, path)))
+    origin = spec.outputs_origin
+    paths = {name: _Path(path, (origin / name).written) for name, path in wanted.items() if name not in kept}
+    # A rule may take a node of the backbone out, and puts in nodes of its own.
+    lost = (path for path in paths.values() if _dead_end(root, path))
+    GraphError.check(problem for path in lost if (problem := _dead_end(backbone, path)))
     exposed, references = _expose(root, paths)
     outputs = {name: kept.get(name) or references[name] for name in wanted}
     return prune(replace(exposed, outputs=outputs), outputs)
@@ -99,7 +103,8 @@ def _expose(scope: Scope, paths: Mapping[str, _Path]) -> tuple[Scope, dict[str, 
         inner, references = _expose(content, inside)
         outputs = _Outputs(dict(inner.outputs))
         found.update((key, f"{name}.{outputs.name_of(reference)}") for key, reference in references.items())
-        nodes[name] = _with_content(nodes[name], replace(inner, outputs=outputs.found))
+        exposed = inner.exposed | (outputs.found.keys() - inner.outputs.keys())
+        nodes[name] = _with_content(nodes[name], replace(inner, outputs=outputs.found, exposed=exposed))
         renamed[name] = f"{name}.{next(iter(inner.outputs))}"
     return _renamed(replace(scope, nodes=nodes), renamed), {key: renamed.get(one, one) for key, one in found.items()}
 

@@ -7,44 +7,66 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer import registry
-from composer.dag.arguments import ArgumentProblem, complete, tensor_facts
+from composer.dag.arguments import ArgumentProblem, complete, tensor_facts, unknown_options
 from composer.dag.draft import Draft
 from composer.dag.infer import Inference, Misfit, missing
 from composer.dag.insertion import Insertion, WrongPlace
 from composer.dag.limits import Limits
 from composer.dag.match import match
 from composer.dag.names import RESERVED
-from composer.dag.places import Place, conv_settings, places
+from composer.dag.places import Place, Places, conv_settings, linear_settings
+from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
 from composer.registry import CONV_FACTS, Entry
-from composer.spec.load import Spec
 from composer.spec.model import Rule
 from composer.spec.origin import EvaluationError, Origin, evaluate
+from composer.spec.spec import Spec
 
 
-def place(root: Scope, spec: Spec, limits: Limits, inference: Inference) -> Scope:
-    """The network with every rule applied, in order. Raises GraphError with the problems of all rules."""
-    root, problems = place_what_fits(root, spec, limits, inference)
+def place(root: Scope, spec: Spec, limits: Limits, inference: Inference) -> list[Scope]:
+    """The network after each rule, in order. Raises GraphError with the problems of all rules."""
+    found, problems = place_what_fits(root, spec, limits, inference)
     if problems:
         raise GraphError(problems)
-    return root
+    return found
 
 
-def place_what_fits(root: Scope, spec: Spec, limits: Limits, inference: Inference) -> tuple[Scope, list[Diagnostic]]:
-    """The network with every rule applied that can be, and the problems of the others."""
+def place_what_fits(
+    root: Scope, spec: Spec, limits: Limits, inference: Inference
+) -> tuple[list[Scope], list[Diagnostic]]:
+    """The network after each rule that can be applied, and the problems of the others."""
+    found: list[Scope] = []
     problems: list[Diagnostic] = []
     for number, (rule, origin) in enumerate(spec.rules):
         try:
             insertion = Insertion(origin, number, rule.tokens, inference)
+            if not spec.is_sound(origin):
+                problems += said_without_a_place(rule, origin)
+                continue
             placed = _Placement(rule, origin, spec.vars, insertion).apply(root)
         except GraphError as error:
             problems += error.diagnostics
             continue
-        if problem := limits.problem(sum(1 for _ in placed.walk()), placed.num_parameters, origin):
-            return root, [problem]
+        if problem := limits.problem(placed.num_nodes, placed.num_parameters, origin):
+            return found, [problem]
         root = placed
-    return root, problems
+        found.append(root)
+    return found, problems
+
+
+def said_without_a_place(rule: Rule, origin: Origin) -> list[Diagnostic]:
+    """What is wrong with the mechanism of a rule and the names of its options, wherever it goes."""
+    if rule.use is None:
+        return []
+    entry = registry.get(rule.use)
+    if entry is not None and entry.category == "mechanism":
+        return list(unknown_options(entry, rule.options, origin / "with"))
+    known = [one.name for one in registry.entries("mechanism")]
+    hint = did_you_mean(rule.use, known, "`composer list mechanisms` shows all")
+    label = "not in the registry" if entry is None else f"a {entry.category}, not a mechanism"
+    problem = (origin / "use").problem("unknown-mechanism", f"unknown mechanism `{rule.use}`", label, hint)
+    return [problem, *registry.failures()]
 
 
 @dataclass
@@ -58,8 +80,14 @@ class _Placement:
     problems: list[Diagnostic] = field(default_factory=list)
 
     def apply(self, root: Scope) -> Scope:
-        entry = self.entry()
-        matched = match(self.rule, self.origin, places(root), self.vars)
+        problems = said_without_a_place(self.rule, self.origin)
+        entry = registry.get(self.rule.use) if self.rule.use else None
+        try:
+            matched = match(self.rule, self.origin, Places.of(root), self.vars)
+        except GraphError as error:
+            raise GraphError([*problems, *error.diagnostics]) from error
+        if problems:
+            raise GraphError(problems)
         by_scope: dict[str, list[tuple[Place, dict[str, Any]]]] = {}
         for one, facts in matched:
             by_scope.setdefault(one.scope.path, []).append((one, facts))
@@ -72,19 +100,6 @@ class _Placement:
         if self.problems:
             raise GraphError(self.problems)
         return result
-
-    def entry(self) -> Entry | None:
-        if self.rule.position == "remove":
-            return None
-        entry = registry.get(self.rule.use or "")
-        if entry is None or entry.category != "mechanism":
-            known = [one.name for one in registry.entries("mechanism")]
-            hint = did_you_mean(self.rule.use, known, "`composer list mechanisms` shows all")
-            label = "not in the registry" if entry is None else f"a {entry.category}, not a mechanism"
-            here = self.origin / "use"
-            problem = here.problem("unknown-mechanism", f"unknown mechanism `{self.rule.use}`", label, hint)
-            raise GraphError([problem, *registry.failures()])
-        return entry
 
     def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: Entry | None) -> Scope:
         """The scope with the matched places in it, and below it, edited."""
@@ -156,6 +171,11 @@ class _Placement:
         bare = _replaces(host) != "conv-norm-act"
         swallowed = draft.norm_and_activation(host.name) if bare and entry.replaces == "conv-norm-act" else []
         end = draft.nodes[swallowed[-1]] if swallowed else host
+        arriving = draft.tensor(host.inputs[0])
+        if made[-1].tensor != end.tensor and entry.replaces is not None:
+            problem = not_asked_for(entry, arriving, end.tensor, host, self.origin / "use")
+            if problem is not None:
+                raise ArgumentProblem([problem])
         self.keep_shape(made[-1].tensor, end.tensor, host)
         if self.rule.start is not None:
             tail = end.tail or end.name
@@ -173,8 +193,7 @@ class _Placement:
             text = f"`{self.rule.use}` turns {wanted} into {found}{layouts}"
             raise WrongPlace(text, "what is inserted must keep the shape", key="use")
         text = f"`{host.path}` gives {wanted}, in its place `{self.rule.use}` gives {found}{layouts}"
-        help = ("what stands in for a convolution may change the shape: see `replaces` in `composer list mechanisms`",)
-        raise WrongPlace(text, "a place that keeps its shape", help if _is_conv(host) else ())
+        raise WrongPlace(text, "a place that keeps its shape", _stand_ins() if _is_conv(host) else ())
 
     def arguments(self, entry: Entry, host: Node, tensor: TensorSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
         here = self.origin / "with"
@@ -185,6 +204,8 @@ class _Placement:
         elif lacking := [
             one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
         ]:
+            if entry.replaces is None and not entry.is_own:
+                raise ArgumentProblem([never_told(entry, lacking, self.origin / "use", host.path)])
             text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
             raise WrongPlace(text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
         adapted = self.insertion.adapted(entry, tensor)
@@ -193,11 +214,14 @@ class _Placement:
     def settings(self, entry: Entry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]) -> dict[str, Any]:
         """What a host hands on to a mechanism that stands in for a convolution. Raises WrongPlace."""
         stands_in = _replaces(host)
-        if stands_in == "conv-norm-act" and entry.replaces == "conv":
+        if stands_in == "conv-norm-act" and entry.replaces != "conv-norm-act":
             text = f"`{host.path}` is `{host.op}`, which brings norm and activation along; `{entry.name}` has none"
             raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
         if _is_conv(host) or stands_in is not None:
             return conv_settings(host, {k: v for k, v in entry.facts.items() if k in CONV_FACTS}, written)
+        if _kind(host) == "linear" and tensor.layout in entry.layouts:
+            known = linear_settings(host)
+            return {name: known[name] for name in entry.facts if name in known}
         if entry.kind == "token" and tensor == host.output:
             # One token mixer instead of another.
             return {"out_channels": tensor.channels}
@@ -205,8 +229,17 @@ class _Placement:
         raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
 
 
+def _stand_ins() -> tuple[str, ...]:
+    names = [entry.name for entry in registry.entries("mechanism") if entry.replaces is not None and entry.is_own]
+    return (f"what stands in for a convolution may change the shape: {one_of(names, len(names))}",)
+
+
 def _is_conv(node: Node) -> bool:
-    return isinstance(node.content, Operation) and node.content.entry.kind == "conv"
+    return _kind(node) == "conv"
+
+
+def _kind(node: Node) -> str | None:
+    return node.content.entry.kind if isinstance(node.content, Operation) else None
 
 
 def _replaces(node: Node) -> str | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, overload
 
+from composer.dag.globs import glob
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.spec.check import ARRIVING
+from composer.visible import visible
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,78 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def places(root: Scope) -> list[Place]:
-    """Every node that computes something, in the order they run. A node that only passes its input on is no place."""
-    nodes = [node for node in root.walk() if node.content is not None]
-    num_operations = sum(isinstance(node.content, Operation) for node in nodes)
-    walk = _Walk(max(1, num_operations - 1), sum("stage" in node.sites for node in nodes))
-    walk.visit(root, None, None)
-    return walk.found
+class Places(Sequence[Place]):
+    """Places of one network, in the order they run: all of them, or those that a site or a glob picks. Immutable.
+
+    Prints as their paths, one in a line.
+    """
+
+    def __init__(self, found: Iterable[Place]) -> None:
+        self._found = tuple(found)
+
+    @classmethod
+    def of(cls, root: Scope) -> Places:
+        """Every node that computes something. A node that only passes its input on is no place."""
+        walk = _Walk(max(1, root.num_operations - 1), root.num_stages)
+        walk.visit(root, None, None)
+        return cls(walk.found)
+
+    @overload
+    def __getitem__(self, index: int) -> Place: ...
+    @overload
+    def __getitem__(self, index: slice) -> Places: ...
+    def __getitem__(self, index: int | slice) -> Place | Places:
+        return Places(self._found[index]) if isinstance(index, slice) else self._found[index]
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[Place]:
+        return iter(self._found)
+
+    def __eq__(self, other: object) -> bool:
+        return self._found == other._found if isinstance(other, Places) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.paths)
+
+    def __str__(self) -> str:
+        return "\n".join(map(visible, self.paths))
+
+    def __repr__(self) -> str:
+        ends = [visible(self.paths[index]) for index in ([0, -1] if len(self) > 1 else range(len(self)))]
+        return f"<{len(self)} place{'s' * (len(self) != 1)}{': ' * bool(ends)}{' … '.join(ends)}>"
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Their paths in the network."""
+        return tuple(place.node.path for place in self)
+
+    @cached_property
+    def sites(self) -> Mapping[str, int]:
+        """How many places each site has, in the order they first appear."""
+        return dict(Counter(site for place in self for site in place.node.sites))
+
+    def at(self, path: str) -> Place | None:
+        """The place of a path; None where there is none."""
+        return self._by_path.get(path)
+
+    def select(self, selector: str) -> Places:
+        """Those of a site, or those whose path is like the glob: `*` stays within one name, `**` does not. Empty where
+        there are none.
+
+        >>> from composer import graph
+        >>> print(graph("resnet18").places.select("layer4.*"))
+        layer4.0
+        layer4.1
+        """
+        by_site = [place for place in self if selector in place.node.sites]
+        wanted = glob(selector)
+        return Places(by_site or [place for place in self if wanted.matches(place.node.path)])
+
+    @cached_property
+    def _by_path(self) -> Mapping[str, Place]:
+        return {place.node.path: place for place in self}
 
 
 @dataclass
@@ -78,14 +144,15 @@ class _Walk:
 
     def visit(self, scope: Scope, stage: int | None, block: int | None) -> None:
         """Note the places of a scope that is inside a stage and a block, or outside."""
-        stage_ends = sum(_ends(node, "stage") for node in scope.nodes.values())
-        block_ends = sum(_ends(node, "block") for node in scope.nodes.values())
+        marked = [node for node in scope.nodes.values() if "stage" in node.sites or "block" in node.sites]
+        stage_ends = sum(_ends(node, "stage") for node in marked)
+        block_ends = sum(_ends(node, "block") for node in marked)
         began = False
         for node in scope.nodes.values():
             if node.content is None:
                 continue
             # A stem before the first block is in no stage.
-            began = began or block_ends > 0 or _holds_block(node)
+            began = began or block_ends > 0 or (stage_ends > 0 and _holds_block(node))
             in_stage = self.stages + 1 if stage_ends and began else stage
             in_block = self.blocks + 1 if block_ends else block
             if "stage" in node.sites and not _ends(node, "stage"):
@@ -102,11 +169,12 @@ class _Walk:
 
     def note(self, node: Node, scope: Scope, stage: int | None, block: int | None) -> None:
         """Note a place, and those inside it behind it."""
-        index = len(self.found)
-        self.found.append(Place(node, scope, stage, block, self.num_stages, self.operations / self.last))
-        if isinstance(node.content, Scope):
-            self.visit(node.content, stage, block)
-            self.found[index] = replace(self.found[index], depth=(self.operations - 1) / self.last)
+        inside = node.content if isinstance(node.content, Scope) else None
+        # A scope is as deep as the last operation in it.
+        operations = self.operations + (inside.num_operations - 1 if inside else 0)
+        self.found.append(Place(node, scope, stage, block, self.num_stages, operations / self.last))
+        if inside:
+            self.visit(inside, stage, block)
         else:
             self.operations += 1
 
@@ -124,48 +192,27 @@ def _holds_block(node: Node) -> bool:
     return "block" in node.sites or any("block" in one.sites for one in inside)
 
 
-def sites(found: Sequence[Place]) -> dict[str, int]:
-    """How many places each site has, in the order they first appear."""
-    return dict(Counter(site for place in found for site in place.node.sites))
-
-
-def select(found: Sequence[Place], selector: str) -> list[Place]:
-    """The places of a site, or those whose path is like the glob. `*` stays within one name, `**` does not."""
-    by_site = [place for place in found if selector in place.node.sites]
-    if by_site:
-        return by_site
-    pattern = glob_pattern(selector)
-    return [place for place in found if pattern.fullmatch(place.node.path)]
-
-
-@lru_cache(maxsize=256)
-def glob_pattern(glob: str) -> re.Pattern[str]:
-    """A glob over dotted paths as a regular expression; a bracket that is never closed stands for itself."""
-    parts = []
-    for token in re.findall(r"\*\*|\*|\?|\[!?[^\]]+\]|.", glob, re.DOTALL):
-        if token == "**":
-            parts.append(".*")
-        elif token in "*?":
-            parts.append(r"[^.]*" if token == "*" else "[^.]")
-        elif len(token) > 1:
-            body = re.escape(token[1:-1].lstrip("!")).replace(r"\-", "-")
-            parts.append(f"[{'^' * token.startswith('[!')}{body}]")
-        else:
-            parts.append(re.escape(token))
-    # A run of stars would make matching exponential.
-    try:
-        return re.compile(re.sub(r"(?:\.\*){2,}", ".*", "".join(parts)))
-    except re.error:
-        return re.compile(re.escape(glob))
-
-
 def conv_settings(host: Node, wanted: Mapping[str, Any], overridden: Mapping[str, Any]) -> dict[str, Any]:
-    """What a replaced convolution hands on, of what the mechanism wants to know."""
+    """What a replaced convolution hands on, of what the mechanism wants to know.
+
+    A padding that keeps the size does so with another kernel too: that one's is the mechanism's to find.
+    """
     assert isinstance(host.content, Operation)
     known = dict(host.content.arguments)
+    keeps_size = _same_padding(known["kernel_size"], known.get("dilation", 1))
     if known.get("padding") is None and wanted.get("padding", None) is not None and "kernel_size" not in overridden:
-        known["padding"] = _same_padding(known["kernel_size"], known.get("dilation", 1))
+        known["padding"] = keeps_size
+    elif known.get("padding") == keeps_size and not overridden.keys().isdisjoint(("kernel_size", "dilation")):
+        del known["padding"]
     return {name: known[name] for name in wanted if name in known}
+
+
+def linear_settings(host: Node) -> dict[str, Any]:
+    """What a replaced linear layer hands on: it is a convolution of one position."""
+    assert isinstance(host.content, Operation)
+    known = host.content.arguments
+    one = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    return {**one, "out_channels": known["out_features"], "bias": known.get("bias", True)}
 
 
 def _same_padding(kernel_size: Any, dilation: Any) -> Any:

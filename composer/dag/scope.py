@@ -107,13 +107,38 @@ class Node:
 
 @dataclass(frozen=True)
 class Scope:
-    """An instance of a block (or a repeat, or the whole network): nodes in the order they run."""
+    """An instance of a block (or a repeat, or the whole network): nodes in the order they run.
+
+    exposed  names of the outputs that the block itself does not have: a path from outside leads to them
+    named    of a network, whether it gives a dict of its outputs though there may be one; else the one tensor
+    end      of a network, the node that it tags `features`, though its outputs may leave it out; None without one
+    """
 
     block: str
     path: str
     inputs: Mapping[str, TensorSpec]
     nodes: Mapping[str, Node] = field(repr=False)
     outputs: Mapping[str, str]
+    exposed: frozenset[str] = frozenset()
+    named: bool = False
+    end: str | None = None
+
+    @property
+    def main_outputs(self) -> list[str]:
+        """Names of what its module returns: all outputs but those that are passed outward beside it."""
+        own = [name for name in self.outputs if name not in self.exposed]
+        return own or list(self.outputs)[:1]
+
+    @property
+    def outward(self) -> list[str]:
+        """Names of the outputs that are passed outward beside what its module returns."""
+        main = self.main_outputs
+        return [name for name in self.outputs if name not in main]
+
+    @property
+    def gives_dict(self) -> bool:
+        """Whether its module returns a dict of tensors by name, not one tensor."""
+        return self.named or len(self.main_outputs) > 1
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
@@ -139,6 +164,27 @@ class Scope:
             yield node
             if isinstance(node.content, Scope):
                 yield from node.content.walk()
+
+    @cached_property
+    def num_nodes(self) -> int:
+        """Nodes in it and in the scopes that it holds."""
+        return len(self.nodes) + sum(one.num_nodes for one in self._scopes)
+
+    @cached_property
+    def num_operations(self) -> int:
+        """Operations in it and in the scopes that it holds."""
+        own = sum(isinstance(node.content, Operation) for node in self.nodes.values())
+        return own + sum(one.num_operations for one in self._scopes)
+
+    @cached_property
+    def num_stages(self) -> int:
+        """Nodes of the site `stage`, in it and in the scopes that it holds."""
+        own = sum("stage" in node.sites for node in self.nodes.values() if node.content is not None)
+        return own + sum(one.num_stages for one in self._scopes)
+
+    @cached_property
+    def _scopes(self) -> list[Scope]:
+        return [node.content for node in self.nodes.values() if isinstance(node.content, Scope)]
 
     @cached_property
     def num_parameters(self) -> int:

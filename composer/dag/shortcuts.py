@@ -85,6 +85,10 @@ def _mean(x: Tensor, dim: Any = None, keepdim: bool = False, **options: Any) -> 
     return x.new_empty(lengths)
 
 
+def _pooled(x: Tensor, output_size: Any) -> Tensor | None:
+    return x.new_empty((*x.shape[:2], 1, 1)) if output_size == 1 and x.ndim == 4 and x.numel() > 0 else None
+
+
 _RULES: Mapping[Any, Rule] = {
     **dict.fromkeys(
         (
@@ -103,5 +107,6 @@ _RULES: Mapping[Any, Rule] = {
     F.batch_norm: _batch_norm,
     F.layer_norm: _layer_norm,
     F.linear: _linear,
+    F.adaptive_avg_pool2d: _pooled,
     **dict.fromkeys((torch.mean, Tensor.mean), _mean),
 }

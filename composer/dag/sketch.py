@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from composer.dag.composition import Composition
 from composer.dag.elaborate import attempt
-from composer.dag.graph import Graph
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.outputs import take_outputs
@@ -16,7 +16,7 @@ from composer.dag.place import place_what_fits
 from composer.dag.scope import Scope
 from composer.dag.unfinished import Unfinished
 from composer.errors import Diagnostic, GraphError
-from composer.spec.load import Spec
+from composer.spec.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Sketch:
     problems: tuple[Diagnostic, ...] = ()
 
     @classmethod
-    def of(cls, graph: Graph) -> Sketch:
+    def of(cls, graph: Composition) -> Sketch:
         """A finished graph."""
         return cls(graph.spec, graph.root)
 
@@ -48,7 +48,8 @@ def sketch(spec: Spec, problems: Sequence[Diagnostic], limits: Limits | None = N
     root = unfinished[""].scope
     if set(unfinished) == {""} and not unfinished[""].missing:
         backbone = root
-        root, _ = place_what_fits(backbone, spec, limits, inference)
+        placed, _ = place_what_fits(backbone, spec, limits, inference)
+        root = placed[-1] if placed else backbone
         with contextlib.suppress(GraphError):
             root = take_outputs(root, backbone, spec)
     return Sketch(spec, root, unfinished, tuple(problems))

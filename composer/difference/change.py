@@ -20,7 +20,7 @@ class Change:
     size               how many operations it is
     sources            what feeds it, as it is after (before, when it was removed)
     details            what changed, each before and after: `op`, `options.NAME`, `input` and `output` (shapes), `from`
-    parameters, macs   before and after
+    parameters, macs   before and after; MACs None where they are not known
     """
 
     kind: Kind
@@ -31,7 +31,7 @@ class Change:
     sources: tuple[Path, ...] = ()
     details: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     parameters: tuple[int, int] = (0, 0)
-    macs: tuple[int, int] = (0, 0)
+    macs: tuple[int | None, int | None] = (0, 0)
 
     @property
     def path(self) -> Path:

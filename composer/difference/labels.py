@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import islice, product
 
-from composer.dag.places import glob_pattern
+from composer.dag.globs import Glob
 from composer.dag.scope import Scope
 from composer.difference.change import Path
 from composer.summary.names import ranges
@@ -65,14 +65,14 @@ def _is_exact(glob: str, count: int, root: Scope) -> bool:
     parts = glob.split(".")
     open_scopes, tried = [root], 0
     for depth, part in enumerate(parts, 1):
-        pattern = glob_pattern(part)
+        pattern = Glob(part)
         found = []
         for scope in open_scopes:
             names = [part] if "*" not in part and "[" not in part else scope.nodes
             tried += len(names)
             if tried > 20 * count + 500:
                 return False
-            found += [scope.nodes[name] for name in names if name in scope.nodes and pattern.fullmatch(name)]
+            found += [scope.nodes[name] for name in names if name in scope.nodes and pattern.matches(name)]
         found = [node for node in found if node.content is not None]
         if depth == len(parts):
             return len(found) == count

@@ -7,14 +7,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from composer.dag.macs import growth, total
 from composer.difference.change import Change, Kind, Path
+from composer.difference.comparison import Comparison
 from composer.difference.labels import label
-from composer.lines import Line, Part, printable, share, table, thousands
-
-if TYPE_CHECKING:
-    from composer.difference.difference import Difference
+from composer.lines import Line, Part, share, table, thousands
+from composer.visible import visible
 
 SIGNS = {"removed": ("-", "red"), "added": ("+", "green"), "moved": (">", "blue"), "changed": ("~", "yellow")}
 MAX_NAMED = 3
@@ -29,7 +29,7 @@ class Told:
     operation: str
     what: str
     parameters: int
-    macs: int
+    macs: int | None
 
     @property
     def kind(self) -> Kind:
@@ -37,19 +37,19 @@ class Told:
         return self.changes[0].kind
 
 
-def told(difference: Difference) -> list[Told]:
+def told(difference: Comparison) -> list[Told]:
     """The changes, those of one sort together."""
     return [_told(group, difference) for group in _sorts(difference.changes)]
 
 
-def styled(difference: Difference) -> Iterator[Line]:
-    """The networks, their changes, and the totals of both."""
+def styled(difference: Comparison, limit: int | None = None) -> Iterator[Line]:
+    """The networks, their changes, and the totals of both; the changes are folded to the columns of a terminal."""
     names = f"{difference.before.spec.name} -> {difference.after.spec.name}"
-    yield (Part(printable(names), "bold"),)
+    yield (Part(visible(names), "bold"),)
     yield ()
     heads = ("", "nodes", "operation", "×", "what", "parameters", "MACs")
     rows = [_row(one) for one in told(difference)]
-    yield from table(heads, rows, [False, False, False, True, False, True, True])
+    yield from table(heads, rows, [False, False, False, True, False, True, True], limit)
     yield ()
     yield from _totals(difference)
 
@@ -95,13 +95,11 @@ def _detail(name: str, before: Any, after: Any) -> str:
     return f"{before} -> {after}" if name == "op" else f"{name.removeprefix('options.')} {before} -> {after}"
 
 
-def _told(group: Sequence[Change], difference: Difference) -> Told:
+def _told(group: Sequence[Change], difference: Comparison) -> Told:
     ops = list(dict.fromkeys(change.op for change in group))
-    parameters, macs = (
-        sum(after - before for before, after in numbers)
-        for numbers in ((change.parameters for change in group), (change.macs for change in group))
-    )
-    return Told(group, printable(_nodes(group, difference)), _few(ops), printable(_what(group)), parameters, macs)
+    parameters = sum(after - before for before, after in (change.parameters for change in group))
+    macs = total(growth(after, before) for before, after in (change.macs for change in group))
+    return Told(group, visible(_nodes(group, difference)), _few(ops), visible(_what(group)), parameters, macs)
 
 
 def _row(one: Told) -> list[Line]:
@@ -118,7 +116,7 @@ def _row(one: Told) -> list[Line]:
     ]
 
 
-def _nodes(group: Sequence[Change], difference: Difference) -> str:
+def _nodes(group: Sequence[Change], difference: Comparison) -> str:
     before = [change.before for change in group if change.before is not None]
     after = [change.after for change in group if change.after is not None]
     then = label(before, difference.before.root) if before else ""
@@ -147,14 +145,14 @@ def _few(names: Sequence[str]) -> str:
     return ", ".join([*names[:MAX_NAMED], "…"] if len(names) > MAX_NAMED else names)
 
 
-def _signed(number: int) -> str:
-    return thousands(number, signed=True) if number else ""
+def _signed(number: int | None) -> str:
+    return "" if number == 0 else thousands(number, signed=True)
 
 
-def _totals(difference: Difference) -> Iterator[Line]:
+def _totals(difference: Comparison) -> Iterator[Line]:
     rows = []
     for name, before, after in difference.totals:
-        percent = share(after - before, before) if after != before else ""
-        cells = (name, thousands(before), thousands(after), _signed(after - before), percent)
+        grown = growth(after, before)
+        cells = (name, thousands(before), thousands(after), _signed(grown), share(grown, before) if grown else "")
         rows.append([(Part(cell),) for cell in cells])
     return table(("", "before", "after", "", ""), rows, [False, True, True, True, True])

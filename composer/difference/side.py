@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from composer.alike import Alike
-from composer.dag.graph import Graph
+from composer.dag.composition import Composition
+from composer.dag.macs import total
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 
 
@@ -21,13 +22,13 @@ class Side:
     size     how many operations are in each node; macs: what they cost
     """
 
-    graph: Graph
+    graph: Composition
     nodes: Mapping[str, Node]
     sources: Mapping[str, tuple[str, ...]]
     outputs: Mapping[str, str]
     alike: Mapping[str, int]
     size: Mapping[str, int]
-    macs: Mapping[str, int]
+    macs: Mapping[str, int | None]
 
     def tensor(self, source: str) -> TensorSpec:
         """What a source gives."""
@@ -57,16 +58,17 @@ def children(node: Node) -> Iterator[Node]:
         yield from (child for child in node.content.nodes.values() if child.content is not None)
 
 
-def read(graph: Graph, alike: Alike) -> Side:
+def read(graph: Composition, alike: Alike) -> Side:
     """The side of a graph. Takes time linear in its nodes, for each level of scopes."""
     nodes = {node.path: node for node in graph.root.walk() if node.content is not None}
     sources: dict[str, tuple[str, ...]] = {}
     outputs = _trace(graph.root, {name: name for name in graph.root.inputs}, sources)
-    size, macs = dict.fromkeys(nodes, 0), dict.fromkeys(nodes, 0)
+    size = dict.fromkeys(nodes, 0)
+    macs: dict[str, int | None] = dict.fromkeys(nodes, 0)
     for path, cost in graph.macs.items():
         for outer in _prefixes(path):
             size[outer] += 1
-            macs[outer] += cost
+            macs[outer] = total([macs[outer], cost])
     return Side(graph, nodes, sources, outputs, alike.numbers(graph.root), size, macs)
 
 

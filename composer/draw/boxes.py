@@ -8,9 +8,10 @@ from composer.draw import measure
 from composer.draw.layout import Layout, Placed
 from composer.draw.layout.route import Point
 from composer.draw.markup import element, moved, rectangle, text, title
-from composer.draw.text import fit, visible, width
+from composer.draw.text import fit, width
 from composer.draw.theme import class_of
 from composer.draw.view import Box, View
+from composer.visible import visible
 
 RADIUS = 5
 ARROW = 7

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from composer.dag.flatten import flat_json
 from composer.draw.layout import Layout, Placed
 from composer.draw.picture import Figure, Picture
 from composer.draw.view import Box, View
 
 if TYPE_CHECKING:
-    from composer.dag.graph import Graph
+    from composer.dag.composition import Composition
 
 
-def document(picture: Picture, graph: Graph | None) -> dict[str, Any]:
+def document(picture: Picture, graph: Composition | None) -> dict[str, Any]:
     """Plain JSON values. `graph` holds options, shapes, parameters and MACs of every node; null with mistakes."""
     return {
         "name": picture.name,
@@ -22,7 +23,7 @@ def document(picture: Picture, graph: Graph | None) -> dict[str, Any]:
         "rules": [vars(rule) for rule in picture.rules],
         "problems": [problem.to_json() for problem in picture.problems],
         "figures": [_figure(figure) for figure in picture.figures],
-        "graph": None if graph is None else graph.to_json(),
+        "graph": None if graph is None else flat_json(graph),
     }
 
 

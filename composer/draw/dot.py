@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from composer.draw import measure
 from composer.draw.flat import flat_edges
 from composer.draw.picture import Figure, Picture
-from composer.draw.text import visible
 from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View
+from composer.visible import visible
 
 
 def render_dot(picture: Picture) -> str:

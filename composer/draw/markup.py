@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from composer.draw.text import visible
+from composer.draw.text import size_of, width
+from composer.visible import visible
 
 Attributes = Mapping[str, object]
 
@@ -22,8 +23,11 @@ def words(text: str) -> str:
 
 
 def text(content: str, x: int, y: int, kind: str = "") -> str:
-    """A line of text; `kind` are classes of the style sheet."""
-    return element("text", {"x": x, "y": y, "class": kind}, [words(content)])
+    """A line of text; `kind` are classes of the style sheet. In any font it is as long as it was measured."""
+    size, bold = size_of(kind)
+    length = width(visible(content), size, bold=bold)
+    fixed = {"textLength": length, "lengthAdjust": "spacingAndGlyphs"} if length else {}
+    return element("text", {"x": x, "y": y, "class": kind, **fixed}, [words(content)])
 
 
 def spaced(content: str, x: int, y: int, kind: str = "") -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from composer.draw.describe import describe_count
-from composer.draw.text import visible, width, wrap
+from composer.draw.text import width, wrap
 from composer.draw.view import Box, View
+from composer.visible import visible
 
 NAME_SIZE = 12.0
 DETAIL_SIZE = 11.0

@@ -9,9 +9,9 @@ from composer.draw.chunks import in_chunks
 from composer.draw.dot import label_of
 from composer.draw.flat import flat_edges
 from composer.draw.picture import Picture
-from composer.draw.text import visible
 from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View, num_levels, opened
+from composer.visible import visible
 
 # Mermaid's own `maxEdges` and `maxTextSize`, beyond which it shows an error instead.
 MOST_EDGES = 500

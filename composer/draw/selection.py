@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from composer.dag.places import places, select, sites
+from composer.dag.places import Places
 from composer.dag.sketch import Sketch
 from composer.draw.view import Box, View
 from composer.errors import Diagnostic, InputError, did_you_mean
@@ -13,11 +13,10 @@ def selected(sketch: Sketch, view: View, selector: str) -> list[Box | None]:
 
     Copies are one box, so several of them are found once. Raises InputError where nothing is selected.
     """
-    found = places(sketch.root)
-    chosen = select(found, selector)
+    found = Places.of(sketch.root)
+    chosen = found.select(selector)
     if not chosen:
-        known = list(sites(found))
-        help = did_you_mean(selector, [*known, *(one.node.path for one in found)], "`composer sites` lists every place")
+        help = did_you_mean(selector, [*found.sites, *found.paths], "`composer sites` lists every place")
         text = f"`--select {selector}` finds nothing in `{sketch.spec.name}`"
         raise InputError(Diagnostic("no-match", text, label="a site, or a glob over paths", help=help))
     blocks = {id(block): block for place in chosen for block in [_block_at(view, place.node.path)]}

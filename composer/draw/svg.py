@@ -12,8 +12,9 @@ from composer.draw.flow import flow
 from composer.draw.legend import legend
 from composer.draw.markup import element, moved, rectangle, spaced, text, title, words
 from composer.draw.picture import Figure, Picture
-from composer.draw.text import fit, visible, width
+from composer.draw.text import fit, width
 from composer.draw.theme import style
+from composer.visible import visible
 
 MARGIN = 20
 # A picture is at least so wide where its heading asks for it.

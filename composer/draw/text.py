@@ -53,6 +53,9 @@ _WIDTHS = [
     {character: width for width, characters in table.items() for character in characters} for table in (_REGULAR, _BOLD)
 ]
 _UNKNOWN = 667
+# Classes of the style sheet by their size and whether they are bold; text without one is of the usual size.
+USUAL = 11
+KINDS = {"name": (12, True), "label": (10, False), "title": (17, True), "badge": (10, True)}
 
 
 @lru_cache(maxsize=4096)
@@ -72,11 +75,9 @@ def advance(character: str, *, bold: bool = False) -> int:
     return 1000 if unicodedata.east_asian_width(character) in "WF" else _UNKNOWN
 
 
-def visible(text: str) -> str:
-    """Text that can neither hide nor turn the direction of what follows; XML can hold all of it."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+def size_of(kind: str) -> tuple[int, bool]:
+    """The size of text of these classes, and whether it is bold."""
+    return next((KINDS[one] for one in kind.split() if one in KINDS), (USUAL, False))
 
 
 def fit(text: str, size: float, limit: int, *, bold: bool = False) -> str:

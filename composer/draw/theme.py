@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from composer.draw.text import KINDS, USUAL
+
 if TYPE_CHECKING:
     from composer.draw.view import Box
 
@@ -20,7 +22,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "activation": ("activation",),
     "pooling": ("pool",),
     "merge": ("merge",),
-    "other": ("shape", "token", "parameter", "other"),
+    "other": ("shape", "pad", "token", "parameter", "other"),
     "closed block": ("block",),
     "attention": ("attention",),
 }
@@ -117,12 +119,12 @@ def style(theme: str) -> str:
 def sheet(theme: Theme) -> str:
     """Fonts, lines and the theme's colours."""
     fixed = (
-        f".cg text{{font-family:{FONT};font-size:11px}}"
-        ".cg .name{font-size:12px;font-weight:bold}"
-        ".cg .label{font-size:10px}"
-        ".cg .title{font-size:17px;font-weight:bold}"
-        ".cg .badge{font-size:10px;font-weight:bold}"
-        f".cg .mono{{font-family:{MONO};font-size:10px;white-space:pre}}"
+        f".cg text{{font-family:{FONT};font-size:{USUAL}px}}"
+        + "".join(
+            f".cg .{kind}{{font-size:{size}px{';font-weight:bold' if bold else ''}}}"
+            for kind, (size, bold) in KINDS.items()
+        )
+        + f".cg .mono{{font-family:{MONO};font-size:10px;white-space:pre}}"
         ".cg .end{text-anchor:end}.cg .mid{text-anchor:middle}"
         ".cg path{fill:none}"
         ".cg .wire{stroke-width:1.2}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from composer.options import PositiveFloat, Probability
@@ -12,83 +14,63 @@ from composer.registry import layer
 
 
 @layer("relu", kind="activation")
-class ReLU(nn.ReLU):
+def relu() -> nn.ReLU:
     """max(0, x)"""
-
-    def __init__(self) -> None:
-        super().__init__()
+    return nn.ReLU()
 
 
 @layer("relu6", kind="activation")
-class ReLU6(nn.ReLU6):
+def relu6() -> nn.ReLU6:
     """min(max(0, x), 6)"""
-
-    def __init__(self) -> None:
-        super().__init__()
+    return nn.ReLU6()
 
 
 @layer("leaky_relu", kind="activation")
-class LeakyReLU(nn.LeakyReLU):
+def leaky_relu(*, negative_slope: PositiveFloat = 0.01) -> nn.LeakyReLU:
     """x where it is positive, negative_slope * x elsewhere"""
-
-    def __init__(self, *, negative_slope: PositiveFloat = 0.01):
-        super().__init__(negative_slope)
+    return nn.LeakyReLU(negative_slope)
 
 
 @layer("silu", kind="activation")
-class SiLU(nn.SiLU):
+def silu() -> nn.SiLU:
     """x * sigmoid(x)"""
-
-    def __init__(self) -> None:
-        super().__init__()
+    return nn.SiLU()
 
 
 @layer("gelu", kind="activation")
-class GELU(nn.GELU):
+def gelu(*, approximate: Literal["none", "tanh"] = "none") -> nn.GELU:
     """x * Phi(x), Phi the cumulative distribution of N(0, 1); `approximate: tanh` is the cheaper formula"""
-
-    def __init__(self, *, approximate: Literal["none", "tanh"] = "none"):
-        super().__init__(approximate)
+    return nn.GELU(approximate)
 
 
 @layer("hard_swish", kind="activation")
-class HardSwish(nn.Hardswish):
+def hard_swish() -> nn.Hardswish:
     """x * min(max(0, x + 3), 6) / 6"""
-
-    def __init__(self) -> None:
-        super().__init__()
+    return nn.Hardswish()
 
 
 @layer("hard_sigmoid", kind="activation")
-class HardSigmoid(nn.Hardsigmoid):
+def hard_sigmoid() -> nn.Hardsigmoid:
     """min(max(0, x + 3), 6) / 6"""
-
-    def __init__(self) -> None:
-        super().__init__()
+    return nn.Hardsigmoid()
 
 
 @layer("sigmoid", kind="activation")
-class Sigmoid(nn.Sigmoid):
+def sigmoid() -> nn.Sigmoid:
     """1 / (1 + exp(-x))"""
-
-    def __init__(self) -> None:
-        super().__init__()
+    return nn.Sigmoid()
 
 
 @layer("identity", kind="other")
-class Identity(nn.Identity):
+def identity() -> nn.Identity:
     """x"""
-
-    def __init__(self) -> None:
-        super().__init__()
+    return nn.Identity()
 
 
 @layer("dropout", kind="other")
-class Dropout(nn.Dropout):
+def dropout(*, p: Probability = 0.5) -> nn.Dropout:
     """In training, 0 with probability p and x / (1 - p) otherwise; in evaluation, x"""
-
-    def __init__(self, *, p: Probability = 0.5):
-        super().__init__(p)
+    return nn.Dropout(p)
 
 
 @layer("drop_path", kind="other")
@@ -104,16 +86,26 @@ class DropPath(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        kept = torch.empty((x.shape[0], *(1,) * (x.ndim - 1)), dtype=x.dtype, device=x.device).bernoulli_(1 - self.p)
-        return x * kept / (1 - self.p) if self.p < 1 else x * kept
+        return _drop_examples(x, self.p) if self.training and self.p > 0 else x
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
 
 
-@layer("scale", kind="other")
+def _drop_examples(x: Tensor, p: float) -> Tensor:
+    kept = torch.empty((x.shape[0], *(1,) * (x.ndim - 1)), dtype=x.dtype, device=x.device).bernoulli_(1 - p)
+    return x * kept / (1 - p) if p < 1 else x * kept
+
+
+# It counts axes, which a symbolic trace cannot.
+torch.fx.wrap("_drop_examples")
+
+
+def _scale_code(names: list[str], inputs: Sequence[Any], *, factor: float) -> str:
+    return f"{names[0]} * {factor!r}"
+
+
+@layer("scale", kind="other", code=_scale_code)
 def scale(x: Tensor, *, factor: float) -> Tensor:
     """factor * x"""
     return x * factor

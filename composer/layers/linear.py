@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
-from composer.options import PositiveInt
+from composer.layers.init import BiasLaw, LinearLaw, fill, undrawn
+from composer.options import PositiveFloat, PositiveInt
 from composer.registry import layer
 
 
@@ -23,36 +24,26 @@ def channels_last_layout(inputs: Sequence[Any], **options: Any) -> str:
 
 
 @layer("linear", kind="linear", layout=channels_last_layout)
-class Linear(nn.Linear):
+def linear(
+    channels: int,
+    *,
+    out_features: PositiveInt,
+    bias: bool = True,
+    init: LinearLaw = "torch",
+    std: PositiveFloat = 0.02,
+    bias_init: BiasLaw | None = None,
+) -> nn.Linear:
     """Map the channels of each position, which are the last axis, to `out_features` numbers.
 
     Shape:   ... c -> ... o
     Math:    y = W x + b
     Params:  c o + o;  c o without bias
 
-    `init: trunc_normal` draws weights from N(0, 0.02²) and sets the bias to 0; `torch` is PyTorch's own.
+    `init` is how the weights are drawn: `torch` is PyTorch's own, `uniform_fan_out` between -1/sqrt(o) and 1/sqrt(o),
+    `normal` and `trunc_normal` from N(0, std²). `bias_init` is `torch`, PyTorch's own, which is the default beside
+    weights of `torch`, or `zeros`, which is so beside others.
 
-    >>> sum(p.numel() for p in Linear(8, out_features=3).parameters())
+    >>> sum(p.numel() for p in linear(8, out_features=3).parameters())
     27
     """
-
-    def __init__(
-        self,
-        channels: int,
-        *,
-        out_features: PositiveInt,
-        bias: bool = True,
-        init: Literal["torch", "trunc_normal"] = "torch",
-    ):
-        # nn.Linear calls reset_parameters while it is being built.
-        self.init = init
-        super().__init__(channels, out_features, bias)
-
-    def reset_parameters(self) -> None:
-        """Draw the weights anew."""
-        if self.init == "torch":
-            super().reset_parameters()
-            return
-        nn.init.trunc_normal_(self.weight, std=0.02)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
+    return fill(undrawn(nn.Linear, channels, out_features, bias), init, std, bias_init)

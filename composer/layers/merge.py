@@ -32,10 +32,7 @@ def _same_layout(name: str, inputs: Sequence[Any]) -> str | None:
     for other in inputs:
         scale = other.layout is None and tuple(other.shape) == tuple(host.shape[-1:])
         if not scale and tuple(other.shape) != tuple(host.shape):
-            raise ValueError(
-                f"`{name}` takes inputs of one shape, found {_listed(inputs)}; "
-                "make the shapes equal, or write `broadcast: true`"
-            )
+            raise ValueError(f"`{name}` takes inputs of one shape, found {_listed(inputs)}; {_remedy(inputs)}")
         if other.layout and host.layout and other.layout != host.layout:
             raise ValueError(
                 f"`{name}` takes inputs of one layout, found `{host.layout}` and `{other.layout}`; "
@@ -45,20 +42,43 @@ def _same_layout(name: str, inputs: Sequence[Any]) -> str | None:
 
 
 def _broadcast_layout(name: str, inputs: Sequence[Any]) -> str | None:
-    try:
-        shape = torch.broadcast_shapes(*(tuple(tensor.shape) for tensor in inputs))
-    except RuntimeError:
+    shape = _broadcast_shape(inputs)
+    if shape is None:
         raise ValueError(
             f"`{name}` cannot broadcast {_listed(inputs)}; aligned at the last axis, lengths must be equal or 1"
-        ) from None
+        )
     return next((tensor.layout for tensor in inputs if tensor.layout and len(tensor.shape) == len(shape)), None)
+
+
+def _broadcast_shape(inputs: Sequence[Any]) -> tuple[int, ...] | None:
+    try:
+        return tuple(torch.broadcast_shapes(*(tuple(tensor.shape) for tensor in inputs)))
+    except RuntimeError:
+        return None
+
+
+def _remedy(inputs: Sequence[Any]) -> str:
+    """What makes inputs of several shapes one; broadcasting only where it does."""
+    if _broadcast_shape(inputs) is not None:
+        return "make the shapes equal, or write `broadcast: true`"
+    layouts = {tensor.layout for tensor in inputs}
+    axes = (layouts.pop() or "").split() if len(layouts) == 1 else []
+    lengths = zip(axes, *(tensor.shape for tensor in inputs), strict=True) if axes else ()
+    apart = [
+        f"`{axis}` is {' and '.join(map(str, dict.fromkeys(found)))}" for axis, *found in lengths if len(set(found)) > 1
+    ]
+    return "make the shapes equal" + (f": {', '.join(apart)}" if apart else "")
 
 
 def _listed(inputs: Sequence[Any]) -> str:
     return " and ".join(map(str, inputs))
 
 
-@layer("add", kind="merge", layout=_elementwise("add"))
+def _joined(symbol: str) -> Callable[..., str]:
+    return lambda names, inputs, **options: f" {symbol} ".join(names)
+
+
+@layer("add", kind="merge", layout=_elementwise("add"), code=_joined("+"))
 def add(*inputs: Tensor, broadcast: bool = False) -> Tensor:
     """The sum of two or more tensors.
 
@@ -71,7 +91,7 @@ def add(*inputs: Tensor, broadcast: bool = False) -> Tensor:
     return first
 
 
-@layer("mul", kind="merge", layout=_elementwise("mul"))
+@layer("mul", kind="merge", layout=_elementwise("mul"), code=_joined("*"))
 def mul(*inputs: Tensor, broadcast: bool = False) -> Tensor:
     """The product of two or more tensors, element by element.
 
@@ -84,7 +104,11 @@ def mul(*inputs: Tensor, broadcast: bool = False) -> Tensor:
     return first
 
 
-@layer("average", kind="merge", layout=_elementwise("average"))
+def _average_code(names: list[str], inputs: Sequence[Any], **options: Any) -> str:
+    return f"({' + '.join(names)}) / {len(names)}"
+
+
+@layer("average", kind="merge", layout=_elementwise("average"), code=_average_code)
 def average(*inputs: Tensor, broadcast: bool = False) -> Tensor:
     """The mean of two or more tensors, element by element.
 
@@ -127,7 +151,11 @@ def _named(tensor: Any) -> str:
     return f"`{tensor.layout}`" if tensor.layout else f"{tensor} without a layout"
 
 
-@layer("concat", kind="merge", layout=_concat_layout)
+def _concat_code(names: list[str], inputs: Sequence[Any], *, axis: str = "c") -> str:
+    return f"torch.cat([{', '.join(names)}], {inputs[0].layout.split().index(axis)})"
+
+
+@layer("concat", kind="merge", layout=_concat_layout, code=_concat_code)
 def concat(*inputs: Tensor, axis: str = "c") -> Tensor:
     """The tensors one after the other along a named axis.
 

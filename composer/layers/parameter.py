@@ -17,12 +17,21 @@ def parameter(
     shape: list[PositiveInt],
     init: float | Literal["zeros", "ones", "normal", "trunc_normal"] = "zeros",
     std: PositiveFloat = 0.02,
+    grid: tuple[PositiveInt, PositiveInt] | None = None,
 ) -> nn.Parameter:
     """A learnable tensor: filled with the number `init`, or drawn around 0 with the standard deviation `std`.
+
+    With a `grid` of h x w, the last h w of the second axis are positions of a map, and weights that were learnt on
+    another one are resampled when they are loaded. Raises ValueError where there are fewer.
 
     >>> parameter(shape=[3], init=0.5).tolist()
     [0.5, 0.5, 0.5]
     """
+    if grid is not None and (len(shape) != 3 or shape[1] < grid[0] * grid[1]):
+        raise ValueError(
+            f"a grid of {grid[0]}×{grid[1]} takes a shape 1×n×c of at least {grid[0] * grid[1]} positions, found "
+            f"{'×'.join(map(str, shape))}; set grid to the rows and columns of the map"
+        )
     tensor = torch.empty(shape)
     if init == "normal":
         nn.init.normal_(tensor, std=std)

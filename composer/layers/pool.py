@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,44 +14,37 @@ from composer.registry import layer
 
 
 @layer("max_pool", kind="pool", layout="b c h w -> b c h w")
-class MaxPool2d(nn.MaxPool2d):
+def max_pool(
+    *,
+    kernel_size: PositiveInt,
+    stride: PositiveInt | None = None,
+    padding: NonNegativeInt | None = None,
+    ceil_mode: bool = False,
+) -> nn.MaxPool2d:
     """The maximum over windows; stride is the kernel's size and padding (kernel_size - 1) // 2 unless set.
 
     Shape:   b c h w -> b c h' w'        h' = (h + 2 padding - kernel_size) // stride + 1
     """
-
-    def __init__(
-        self,
-        *,
-        kernel_size: PositiveInt,
-        stride: PositiveInt | None = None,
-        padding: NonNegativeInt | None = None,
-        ceil_mode: bool = False,
-    ):
-        padding = _checked_padding(kernel_size, padding)
-        super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)
+    return nn.MaxPool2d(kernel_size, stride, _checked_padding(kernel_size, padding), ceil_mode=ceil_mode)
 
 
 @layer("avg_pool", kind="pool", layout="b c h w -> b c h w")
-class AvgPool2d(nn.AvgPool2d):
+def avg_pool(
+    *,
+    kernel_size: PositiveInt,
+    stride: PositiveInt | None = None,
+    padding: NonNegativeInt | None = None,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> nn.AvgPool2d:
     """The mean over windows; stride is the kernel's size and padding (kernel_size - 1) // 2 unless set.
 
     Shape:   b c h w -> b c h' w'        h' = (h + 2 padding - kernel_size) // stride + 1
 
     `count_include_pad: false` leaves the padded zeros out of the mean.
     """
-
-    def __init__(
-        self,
-        *,
-        kernel_size: PositiveInt,
-        stride: PositiveInt | None = None,
-        padding: NonNegativeInt | None = None,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-    ):
-        padding = _checked_padding(kernel_size, padding)
-        super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
+    padding = _checked_padding(kernel_size, padding)
+    return nn.AvgPool2d(kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 def _checked_padding(kernel_size: int, padding: int | None) -> int:
@@ -80,13 +74,21 @@ class AtLeast(nn.Module):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        if min(height, width) >= self.size:
-            return x
-        return F.adaptive_avg_pool2d(x, (max(height, self.size), max(width, self.size)))
+        return _stretched(x, self.size)
 
     def extra_repr(self) -> str:
         return f"size={self.size}"
+
+
+def _stretched(x: Tensor, size: int) -> Tensor:
+    height, width = x.shape[2:]
+    if min(height, width) >= size:
+        return x
+    return F.adaptive_avg_pool2d(x, (max(height, size), max(width, size)))
+
+
+# It compares sizes, which a symbolic trace does not know.
+torch.fx.wrap("_stretched")
 
 
 def _pooled_layout(inputs: Sequence[Any], *, keepdim: bool = False) -> str:
@@ -108,7 +110,9 @@ class GlobalAvgPool2d(nn.Module):
         self.keepdim = keepdim
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.mean((2, 3), keepdim=self.keepdim)
+        # Quantisers know pooling and pass over a mean; the numbers are the same.
+        pooled = F.adaptive_avg_pool2d(x, 1)
+        return pooled if self.keepdim else pooled.flatten(1)
 
     def extra_repr(self) -> str:
         return f"keepdim={self.keepdim}"

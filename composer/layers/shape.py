@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import einops
@@ -72,7 +72,17 @@ def _axis_name(axes: list[str]) -> str:
     return "_" if "b" in axes or "c" not in axes else "c"
 
 
-@layer("rearrange", kind="shape", layout=_rearranged_layout)
+def _rearrange_code(names: list[str], inputs: Sequence[Any], *, pattern: str) -> str:
+    """The same in PyTorch's own words: a permutation, and one reshape where axes are merged."""
+    left, right = _sides(pattern)
+    order = [left.index(axis) for axes in right for axis in axes]
+    moved = names[0] if order == sorted(order) else f"{names[0]}.permute({', '.join(map(str, order))})"
+    merged = [(index, len(axes)) for index, axes in enumerate(right) if len(axes) > 1]
+    calls = "".join(f".flatten({index}, {index + count - 1})" for index, count in merged)
+    return moved + calls
+
+
+@layer("rearrange", kind="shape", layout=_rearranged_layout, code=_rearrange_code)
 def rearrange(x: Tensor, *, pattern: str) -> Tensor:
     """Reorder axes and merge those in parentheses, as in einops.
 
@@ -85,19 +95,24 @@ def rearrange(x: Tensor, *, pattern: str) -> Tensor:
     return einops.rearrange(x, pattern)
 
 
-@layer("channels_first", kind="shape", layout="b h w c -> b c h w")
+def _method(call: str) -> Callable[..., str]:
+    """How a forward calls a tensor's own method, options by name filled in."""
+    return lambda names, inputs, **options: f"{names[0]}{call.format(**options)}"
+
+
+@layer("channels_first", kind="shape", layout="b h w c -> b c h w", code=_method(".permute(0, 3, 1, 2)"))
 def channels_first(x: Tensor) -> Tensor:
     """b h w c -> b c h w"""
     return x.permute(0, 3, 1, 2)
 
 
-@layer("channels_last", kind="shape", layout="b c h w -> b h w c")
+@layer("channels_last", kind="shape", layout="b c h w -> b h w c", code=_method(".permute(0, 2, 3, 1)"))
 def channels_last(x: Tensor) -> Tensor:
     """b c h w -> b h w c"""
     return x.permute(0, 2, 3, 1)
 
 
-@layer("flatten", kind="shape", layout="b c h w -> b c")
+@layer("flatten", kind="shape", layout="b c h w -> b c", code=_method(".flatten(1)"))
 def flatten(x: Tensor) -> Tensor:
     """b c h w -> b (c h w)"""
     return x.flatten(1)
@@ -114,7 +129,7 @@ def _sliced_layout(inputs: Sequence[Any], *, start: int, end: int) -> str:
     return str(found)
 
 
-@layer("channels", kind="shape", layout=_sliced_layout)
+@layer("channels", kind="shape", layout=_sliced_layout, code=_method("[:, {start}:{end}]"))
 def channels(x: Tensor, *, start: NonNegativeInt, end: PositiveInt) -> Tensor:
     """Some channels: from `start`, counted from 0, up to `end`, which is left out.
 
@@ -135,7 +150,11 @@ def _shuffled_layout(inputs: Sequence[Any], *, groups: int) -> str:
     return str(found)
 
 
-@layer("channel_shuffle", kind="shape", layout=_shuffled_layout)
+def _shuffle_code(names: list[str], inputs: Sequence[Any], *, groups: int) -> str:
+    return f"torch.unflatten({names[0]}, 1, ({groups}, -1)).transpose(1, 2).flatten(1, 2)"
+
+
+@layer("channel_shuffle", kind="shape", layout=_shuffled_layout, code=_shuffle_code)
 def channel_shuffle(x: Tensor, *, groups: PositiveInt) -> Tensor:
     """Deal the channels of `groups` groups out in turn, so that the next grouped convolution mixes them.
 

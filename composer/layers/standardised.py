@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from composer.layers.conv import check_groups
+from composer.layers.pad import pad_same
 from composer.options import NonNegativeInt, PositiveFloat, PositiveInt
 from composer.registry import layer
 
@@ -45,10 +47,7 @@ class ScaledStandardisedConv2d(nn.Conv2d):
         eps: PositiveFloat = 1e-5,
         tensorflow_padding: bool = False,
     ):
-        for what, channels in (("input", in_channels), ("output", out_channels)):
-            if channels % groups:
-                text = f"{channels} {what} channels do not divide into {groups} groups"
-                raise ValueError(f"{text}; set groups to a divisor of {channels}")
+        check_groups(in_channels, out_channels, groups)
         fan_in = kernel_size**2 * in_channels // groups
         if fan_in == 1:
             raise ValueError("an output of one weight has no variance; set groups or kernel_size so that it has more")
@@ -76,12 +75,7 @@ class ScaledStandardisedConv2d(nn.Conv2d):
         scale = (self.gain * self.scale).flatten()
         return F.batch_norm(flat, None, None, scale, training=True, eps=self.eps).view_as(self.weight)
 
-    def _padded(self, x: Tensor) -> Tensor:
-        if self.reach == 0:
-            return x
-        height, width = (max(self.reach - (length - 1) % self.stride[0], 0) for length in x.shape[2:])
-        return F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
-
     def forward(self, input: Tensor) -> Tensor:
         weight = self.standardised()
-        return F.conv2d(self._padded(input), weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        padded = pad_same(input, self.reach, self.stride[0]) if self.reach else input
+        return F.conv2d(padded, weight, self.bias, self.stride, self.padding, self.dilation, self.groups)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from torch import Tensor
 
 from composer.registry import layer
 
 
-@layer("blend", kind="merge")
+def _blend_code(names: list[str], inputs: Sequence[Any]) -> str:
+    host, changed, gamma = names
+    return f"{host} + {gamma} * ({changed} - {host})"
+
+
+@layer("blend", kind="merge", code=_blend_code)
 def blend(host: Tensor, changed: Tensor, gamma: Tensor) -> Tensor:
     """host + gamma * (changed - host): the host alone at gamma = 0, the changed one alone at gamma = 1.
 

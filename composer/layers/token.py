@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -38,6 +39,40 @@ def prepend_token(token: Tensor, x: Tensor) -> Tensor:
     Shape:   1 1 c, b n c -> b (1 + n) c
     """
     return torch.cat([token.expand(x.shape[0], -1, -1), x], 1)
+
+
+def _positioned_layout(inputs: Sequence[Any]) -> str:
+    x, positions = inputs
+    count = _tokens("add_positions", x)
+    if tuple(positions.shape) != (1, count, x.shape[2]):
+        found = "×".join(map(str, positions.shape))
+        raise ValueError(
+            f"`add_positions` takes a sequence and then its positions, 1×{count}×{x.shape[2]}, found {found}; "
+            f"write `shape: [1, {count}, {x.shape[2]}]` at the parameter"
+        )
+    return "b n c"
+
+
+@layer("add_positions", kind="token", layout=_positioned_layout)
+def add_positions(x: Tensor, positions: Tensor) -> Tensor:
+    """Each token plus what is learnt for its place. Raises ValueError for another number of tokens.
+
+    Shape:   b n c, 1 n c -> b n c
+    """
+    return _added(x, positions)
+
+
+def _added(x: Tensor, positions: Tensor) -> Tensor:
+    if x.shape[1] != positions.shape[1]:
+        raise ValueError(
+            f"add_positions: built for {positions.shape[1]} tokens, found {x.shape[1]}; build the network for images "
+            "of that size, and its weights are resampled when they are loaded"
+        )
+    return x + positions
+
+
+# Tracing keeps it as one call: what stands for a tensor there has no shape to compare.
+torch.fx.wrap("_added")
 
 
 def _taken_layout(inputs: Sequence[Any], *, index: int = 0) -> str:
@@ -105,6 +140,30 @@ def tokens_to_map(tokens: Tensor, like: Tensor, *, axis: Literal["pixels", "chan
     """
     flat = tokens.transpose(1, 2) if axis == "pixels" else tokens
     return torch.unflatten(flat, 2, like.shape[2:])
+
+
+def _patches_layout(inputs: Sequence[Any], *, grid: tuple[int, int], skip: int = 0) -> str:
+    count = _tokens("patches_to_map", inputs[0])
+    if count != skip + grid[0] * grid[1]:
+        raise ValueError(
+            f"`patches_to_map` takes {skip} + {grid[0]}×{grid[1]} = {skip + grid[0] * grid[1]} tokens, found {count}; "
+            "set grid to that of the patches, and skip to the tokens before them"
+        )
+    return "b c h w"
+
+
+def _patches_code(names: list[str], inputs: Sequence[Any], *, grid: tuple[int, int], skip: int = 0) -> str:
+    patches = f"{names[0]}[:, {skip}:]" if skip else names[0]
+    return f"{patches}.transpose(1, 2).unflatten(2, {tuple(grid)})"
+
+
+@layer("patches_to_map", kind="token", layout=_patches_layout, code=_patches_code)
+def patches_to_map(x: Tensor, *, grid: tuple[PositiveInt, PositiveInt], skip: NonNegativeInt = 0) -> Tensor:
+    """The tokens of patches as a feature map; the first `skip`, such as a class token, are left out.
+
+    Shape:   b (skip + h w) c -> b c h w        grid = (h, w)
+    """
+    return torch.unflatten(x[:, skip:].transpose(1, 2), 2, grid)
 
 
 def _resized_layout(inputs: Sequence[Any], *, source: tuple[int, int], skip: int = 0, **options: Any) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 from composer.options import NonNegativeInt, PositiveInt
@@ -56,8 +58,9 @@ class WindowAttention(nn.Module):
         self.relative_position_bias_table = nn.Parameter(torch.empty((2 * rows - 1) * (2 * columns - 1), num_heads))
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
-        self.register_buffer("offsets", self._offsets(), persistent=False)
-        self.register_buffer("mask", self._mask() if any(self.shift) else None, persistent=False)
+        self.register_buffer("offsets", None, persistent=False)
+        self.register_buffer("mask", None, persistent=False)
+        self._derive(torch.get_default_device())
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -67,66 +70,126 @@ class WindowAttention(nn.Module):
             nn.init.trunc_normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
 
-    def _offsets(self) -> Tensor:
+    def init_non_persistent_buffers(self) -> None:
+        """Work out what follows from the sizes alone, beside the weights; no state_dict holds it (timm's name)."""
+        self._derive(self.relative_position_bias_table.device)
+
+    def _derive(self, device: torch.device) -> None:
+        self.offsets = self._offsets(device)
+        dtype = self.relative_position_bias_table.dtype
+        self.mask = self._mask(device).to(dtype) if any(self.shift) else None
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        # Built on the meta device and materialised, they hold anything until now.
+        self.init_non_persistent_buffers()
+
+    @property
+    def offset_tables(self) -> dict[str, tuple[int, ...]]:
+        """Name of each table with a row for each offset within a window -> the window."""
+        return {"relative_position_bias_table": self.window}
+
+    def _offsets(self, device: torch.device) -> Tensor:
         """The row of the table for each pair of positions in a window, n n."""
         rows, columns = self.window
-        y, x = torch.arange(rows).repeat_interleave(columns), torch.arange(columns).repeat(rows)
+        y = torch.arange(rows, device=device).repeat_interleave(columns)
+        x = torch.arange(columns, device=device).repeat(rows)
         down, right = y[:, None] - y + rows - 1, x[:, None] - x + columns - 1
         return down * (2 * columns - 1) + right
 
-    def _mask(self) -> Tensor:
+    def _mask(self, device: torch.device) -> Tensor:
         """0 for the pairs of a shifted window that see one another and -inf for the others, windows n n."""
-        vertical, horizontal = (self._regions(axis) for axis in (0, 1))
+        vertical, horizontal = (self._regions(axis, device) for axis in (0, 1))
         regions = self._windows((3 * vertical[:, None] + horizontal)[None, :, :, None])[0, :, :, 0]
         apart = regions[:, :, None] != regions[:, None, :]
-        return torch.zeros(apart.shape).masked_fill(apart, float("-inf"))
+        return torch.zeros(apart.shape, device=device).masked_fill(apart, float("-inf"))
 
-    def _regions(self, axis: int) -> Tensor:
+    def _regions(self, axis: int, device: torch.device) -> Tensor:
         """Along an axis of the rolled map: 0 before the last window, 1 in it, and 2 for what came round the edge."""
         length = self.size[axis] + self.padding[axis]
         if not self.shift[axis]:
-            return torch.zeros(length)
-        position = torch.arange(length)
+            return torch.zeros(length, device=device)
+        position = torch.arange(length, device=device)
         return (position >= length - self.window[axis]).float() + (position >= length - self.shift[axis]).float()
 
     def _windows(self, x: Tensor) -> Tensor:
         """b h w c -> b windows n c"""
         rows, columns = self.window
-        return rearrange(x, "b (y i) (x j) c -> b (y x) (i j) c", i=rows, j=columns)
+        grid = x.unflatten(2, (-1, columns)).unflatten(1, (-1, rows))
+        return grid.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+
+    def _map(self, windows: Tensor, heads: int) -> Tensor:
+        """b (windows heads) n p -> b h w (heads p), still rolled and padded"""
+        (height, width), (down, right), (rows, columns) = self.size, self.padding, self.window
+        grid = ((height + down) // rows, (width + right) // columns)
+        y = windows.unflatten(1, (*grid, heads)).unflatten(4, self.window).permute(0, 1, 4, 2, 5, 3, 6)
+        # A copy even where one window could be viewed: exporters take attention apart, and its result lies otherwise.
+        y = y.clone(memory_format=torch.contiguous_format)
+        return y.flatten(5).flatten(3, 4).flatten(1, 2)
 
     def _bias(self) -> Tensor:
         """What is added to the logits, 1 (windows heads) n n; the same for every window where nothing is shifted."""
         bias = self.relative_position_bias_table[self.offsets].permute(2, 0, 1)
         if self.mask is None:
             (height, width), (down, right) = self.size, self.padding
-            return bias.repeat((height + down) * (width + right) // bias.shape[-1], 1, 1)[None]
+            return bias.repeat((height + down) * (width + right) // math.prod(self.window), 1, 1)[None]
         return (bias + self.mask[:, None].to(bias.dtype)).flatten(0, 1)[None]
 
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[1:3]
-        if (height, width) != self.size:
-            raise ValueError(
-                f"window_attention: built for maps of {self.size[0]}×{self.size[1]}, found {height}×{width}; "
-                "build it for that size"
-            )
-        (down, right), (rows, columns) = self.shift, self.window
-        x = F.pad(x.roll((-down, -right), (1, 2)), (0, 0, 0, self.padding[1], 0, self.padding[0]))
-        windows = self._windows(self.qkv(x))
+    def _rolled(self, x: Tensor, padding: float = 0) -> Tensor:
+        down, right = self.shift
+        return F.pad(x.roll((-down, -right), (1, 2)), (0, 0, 0, self.padding[1], 0, self.padding[0]), value=padding)
+
+    def _rolled_back(self, x: Tensor) -> Tensor:
+        height, width = self.size
+        return x[:, :height, :width].roll(self.shift, (1, 2))
+
+    def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
         # Every head of every window is a head of one attention, which the fused kernels take.
-        q, k, v = rearrange(windows, "b w n (three h p) -> three b (w h) n p", three=3, h=self.num_heads)
+        x = self._rolled(of_built_size(x, self.size))
+        windows = self._windows(self.qkv(x)).unflatten(3, (3, self.num_heads, -1))
+        return windows.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind(0)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """What each position takes from its window, b heads h w n, at least float32; sums to 1 over the last.
+
+        `attended` says which position each of the n weights is of. A forward never holds it.
+        """
+        q, k, _ = self._heads(x)
+        precision = torch.promote_types(q.dtype, torch.float32)
+        logits = q.to(precision) @ k.to(precision).transpose(2, 3) / math.sqrt(q.shape[3])
+        weights = (logits + self._bias().to(precision)).softmax(-1)
+        return self._rolled_back(self._map(weights, self.num_heads)).unflatten(3, (self.num_heads, -1)).movedim(3, 1)
+
+    @property
+    def attended(self) -> Tensor:
+        """Row and column of the n positions in the window of each position, h w n 2; nan of what is padded."""
+        rows, columns = (torch.arange(length, dtype=torch.float32) for length in self.size)
+        places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)[None]
+        windows = self._windows(self._rolled(places, float("nan"))).flatten(2)
+        each = windows[:, :, None].expand(-1, -1, math.prod(self.window), -1)
+        return self._rolled_back(self._map(each, 1))[0].unflatten(2, (-1, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self._heads(x)
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=self._bias())
-        y = rearrange(
-            y,
-            "b (y x h) (i j) p -> b (y i) (x j) (h p)",
-            h=self.num_heads,
-            y=(height + self.padding[0]) // rows,
-            i=rows,
-            j=columns,
-        )
-        return self.proj(y)[:, :height, :width].roll((down, right), (1, 2))
+        return self._rolled_back(self.proj(self._map(y, self.num_heads)))
 
     def extra_repr(self) -> str:
         return f"num_heads={self.num_heads}, window={self.window}, shift={self.shift}"
+
+
+def of_built_size(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map b h w c as it is. Raises ValueError where it has another size."""
+    height, width = x.shape[1:3]
+    if (height, width) != size:
+        wanted = f"{size[0]}×{size[1]}"
+        raise ValueError(
+            f"window_attention: built for maps of {wanted}, found {height}×{width}; build it for that size"
+        )
+    return x
+
+
+torch.fx.wrap("of_built_size")
 
 
 @layer("merge_patches", kind="shape", layout="b h w c -> b h w c")
@@ -138,4 +201,4 @@ def merge_patches(x: Tensor) -> Tensor:
     """
     height, width = x.shape[1:3]
     x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
-    return rearrange(x, "b (h i) (w j) c -> b h w (j i c)", i=2, j=2)
+    return torch.cat([x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], -1)

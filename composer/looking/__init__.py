@@ -1,6 +1,6 @@
 """Attention maps one can look at: what mechanisms compute on photographs, as findings, figures and one page."""
 
 from composer.looking.plates import Finding
-from composer.looking.report import Look, look
+from composer.looking.report import Look, look_at
 
-__all__ = ["Finding", "Look", "look"]
+__all__ = ["Finding", "Look", "look_at"]

@@ -105,7 +105,7 @@ def _beside(gathered: Gathered, number: int, map_of_class: Tensor) -> Figure:
         # Of a site with several, the last: CBAM's spatial half rather than the product of both.
         if (values := attention_map(one.form, number)) is not None:
             found[one.form.site.path] = values
-    return over_photo(gathered.photos[number], [("Grad-CAM", map_of_class), *list(found.items())[-MAPS:]])
+    return over_photo(gathered.photos[number], [("Grad-CAM", map_of_class), *list(found.items())[-MAPS:]], apart=True)
 
 
 def attention_map(form: Form, image: int) -> Tensor | None:

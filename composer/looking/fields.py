@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from composer.compile.module import ComposedModule
-    from composer.dag.graph import Graph
+    from composer.dag.composition import Composition
 
 # An input pixel belongs to the field where its influence is above such a share of the largest.
 THRESHOLDS = (0.5, THRESHOLD, 0.01)
@@ -60,7 +60,7 @@ def field_of(model: ComposedModule, path: str) -> Field:
     return Field(path, *of_both(model, path, samples=SAMPLES))
 
 
-def replaced(graph: Graph) -> list[str]:
+def replaced(graph: Composition) -> list[str]:
     """Paths of the plain network's operations with weights that rules took out or put something else in place of."""
     ours = {node.path: node.content for node, _ in graph.operations}
     return [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from composer.looking.nodes import Grid
+from composer.dag.maps import Grid
 from composer.looking.sites import Site
 
 # Mechanisms that multiply by 1 + gate.
@@ -74,7 +75,10 @@ class TokenMaps:
 
 @dataclass(frozen=True)
 class WindowMaps:
-    """What each position takes from the k x k around it, images heads h w k²."""
+    """What each position takes from others of its window, images heads h w n.
+
+    `attended` of the site says where they are; without it they are the k x k around the position, n = k².
+    """
 
     site: Site
     values: Tensor
@@ -133,7 +137,7 @@ def _offset(site: Site) -> float:
 
 def _tokens(site: Site, value: Tensor, part: str) -> Form:
     lengths = tuple(value.shape)
-    if value.ndim == 5 and site.grid == lengths[2:4] and round(lengths[4] ** 0.5) ** 2 == lengths[4]:
+    if value.ndim == 5 and site.grid == lengths[2:4] and _is_window(site, lengths[4]):
         return WindowMaps(site, value)
     if value.ndim == 3:
         value, lengths = value[:, None], (lengths[0], 1, *lengths[1:])
@@ -144,6 +148,13 @@ def _tokens(site: Site, value: Tensor, part: str) -> Form:
     if not positions or not 0 <= prefix <= MOST_PREFIX:
         return TokenMaps(site, value, 0, None)
     return TokenMaps(site, value, prefix, _keys(site.grid, lengths[3], prefix))
+
+
+def _is_window(site: Site, count: int) -> bool:
+    """Whether so many weights for each position are those of a window that is known."""
+    if site.attended is not None:
+        return tuple(site.attended.shape) == (*(site.grid or ()), count, 2)
+    return math.isqrt(count) ** 2 == count
 
 
 def _keys(grid: Grid | None, length: int, prefix: int) -> Grid | None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from composer.dag.follow import follow
-from composer.dag.scope import Node, Operation, TensorSpec
+from composer.dag.maps import Grid, token_grids
+from composer.dag.scope import TensorSpec
 from composer.errors import Diagnostic, InputError, did_you_mean
 
 if TYPE_CHECKING:
-    from composer.dag.graph import Graph
-
-Grid = tuple[int, int]
+    from composer.dag.composition import Composition
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class MapNode:
         return replace(self, grid=(self.grid[0] * size[0] // own[0], self.grid[1] * size[1] // own[1]))
 
 
-def map_node(graph: Graph, path: str) -> MapNode:
+def map_node(graph: Composition, path: str) -> MapNode:
     """The node of a path; what rules put behind a node belongs to it. Raises InputError."""
     nodes = {node.path: node for node in graph.root.walk()}
     if path not in nodes:
@@ -63,36 +60,8 @@ def map_node(graph: Graph, path: str) -> MapNode:
         raise InputError(Diagnostic("node", text, label=label))
     if tensor.layout in ("b c h w", "b h w c"):
         return MapNode(node.path, tensor.layout, (tensor.axis("h") or 0, tensor.axis("w") or 0))
-    grid, count = token_grids(graph).get(node.path), tensor.axis("n") or 0
+    grid, count = token_grids(graph.root).get(node.path), tensor.axis("n") or 0
     if tensor.layout != "b n c" or grid is None or grid[0] * grid[1] > count:
         text, label = f"`{path}` gives {tensor}, which is no map", "a node that gives a feature map, or tokens of one"
         raise InputError(Diagnostic("node", text, label=label))
     return MapNode(node.path, tensor.layout, grid, count - grid[0] * grid[1])
-
-
-def token_grids(graph: Graph) -> Mapping[str, Grid]:
-    """Rows and columns of the map that each node's positions come from, by path; not of those that have none."""
-    found: dict[str, Grid] = {}
-
-    def note(node: Node, grid: Grid | None) -> Grid | None:
-        if grid is not None:
-            found[node.path] = grid
-        return grid
-
-    inputs = {name: _map_of(tensor) for name, tensor in graph.root.inputs.items()}
-    follow(graph.root, inputs, _grid, note)
-    return found
-
-
-def _grid(node: Node, arriving: list[Grid | None]) -> Grid | None:
-    operation, tensor = node.content, node.tensor
-    assert isinstance(operation, Operation)
-    if operation.options.get("axis") == "channels" or tensor.axis("n") is None:
-        # Tokens of channels are no positions, and vectors have forgotten theirs.
-        return _map_of(tensor)
-    return next((grid for grid in arriving if grid is not None), None)
-
-
-def _map_of(tensor: TensorSpec) -> Grid | None:
-    height, width = tensor.axis("h"), tensor.axis("w")
-    return None if height is None or width is None else (height, width)

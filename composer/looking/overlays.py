@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -17,23 +17,56 @@ if TYPE_CHECKING:
 COLUMNS = 6
 
 
-def laid(place: Axes, photo: Photo, values: Tensor, title: str) -> None:
-    """A map over a photograph in axes, in its own range of colours, which stands below."""
-    low, high = float(values.min()), float(values.max())
+# A map whose deviation is below the first share of its size, and its range below the second, is called even.
+EVEN, EVEN_RANGE = 0.1, 0.5
+Range = tuple[float, float]
+
+
+def shared_range(maps: Iterable[Tensor]) -> Range:
+    """The colours' range for maps that are compared: from 0, or the least where that is below, to the largest.
+
+    A map that hardly differs between its positions is then hardly coloured, whatever its own range is.
+
+    >>> import torch
+    >>> shared_range([torch.tensor([1.46, 1.54]), torch.tensor([0.5, 1.0])])
+    (0.0, 1.54)
+    """
+    every = [(float(one.min()), float(one.max())) for one in maps]
+    least, most = min(low for low, _ in every), max(high for _, high in every)
+    return round(min(least, 0.0), 12), round(max(most, 0.0), 7)
+
+
+def is_even(values: Tensor) -> bool:
+    """Whether a map says little about where: it differs by a small share of its size."""
+    most = float(values.abs().max())
+    differs = float(values.std(correction=0))
+    return differs < EVEN * most and float(values.max() - values.min()) < EVEN_RANGE * most
+
+
+def laid(place: Axes, photo: Photo, values: Tensor, title: str, colours: Range, *, even: bool | None = None) -> None:
+    """A map over a photograph in axes, in a range of colours, which stands below; one that is even is called so.
+
+    even  whether it is; what the map itself says unless given
+    """
     # Twice what the axes have: enough for a figure that is saved larger.
     shown = photo.within(2 * round(max(place.bbox.width, place.bbox.height)))
-    picture(place, overlay(shown, values, low, high, SEQUENTIAL), label(title, 26))
-    scale(place, low, high)
+    title = f"{label(title, 18)}: even" if (is_even(values) if even is None else even) else label(title, 26)
+    picture(place, overlay(shown, values, *colours, SEQUENTIAL), title)
+    scale(place, *colours)
 
 
-def over_photo(photo: Photo, maps: Sequence[tuple[str, Tensor]]) -> Figure:
-    """A photograph, then maps over it with their titles."""
+def over_photo(photo: Photo, maps: Sequence[tuple[str, Tensor]], *, apart: bool = False) -> Figure:
+    """A photograph, then maps over it with their titles, all in one range of colours.
+
+    apart   each has its own range, from 0: their numbers are of different things
+    """
     columns = min(COLUMNS, len(maps) + 1)
     made, grid = panels(rows_of([photo, *maps], columns), columns, aspect=photo.size[0] / photo.size[1])
     places = iter([place for line in grid for place in line])
     picture(next(places), photo.pixels, label(photo.name, 26))
+    common = shared_range(values for _, values in maps)
     for title, values in maps:
-        laid(next(places), photo, values, title)
+        laid(next(places), photo, values, title, shared_range([values]) if apart else common)
     for place in places:
         place.remove()
     return made

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from composer.draw.text import visible
 from composer.html import document
 from composer.looking.plates import Finding, Plate, Section, Table, grouped
+from composer.visible import visible
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --faint: #6b6b70; --line: #d8d8dc; --mark: #0072b2 }
@@ -25,11 +25,16 @@ p { margin: .5rem 0; max-width: 46rem } nav ul { padding: 0; list-style: none; c
 a { color: var(--mark) } small, figcaption { color: var(--faint) }
 figure { margin: 0 0 1rem } figure img { display: block; max-width: 100%; height: auto; background: #fff;
   border-radius: 4px } figcaption { font-size: .87rem; max-width: 46rem; margin-top: .35rem }
-.wide { overflow-x: auto } table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums }
+.wide, .words { overflow-x: auto }
+table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums }
 th, td { padding: .2rem .75rem .2rem 0; text-align: left; vertical-align: top; white-space: nowrap }
 th { border-bottom: 1px solid var(--line); font-weight: 600 } .right { text-align: right }
 .words td { white-space: normal } .wide td:first-child, code { font-family: ui-monospace, monospace; font-size: .95em }
 li { margin: .15rem 0 }
+@media print {
+  body { max-width: none; padding: 0 } .wide, .words { overflow: visible } th, td { white-space: normal }
+  figure, tr { break-inside: avoid }
+}
 """
 
 
@@ -45,7 +50,7 @@ def page(title: str, lead: Sequence[str], sections: Sequence[Section], images: M
         [
             f"<main><h1>{_text(title)}</h1>",
             *(f"<p>{_prose(text)}</p>" for text in lead),
-            *_first([finding for section in sections for finding in section.findings]),
+            *_first(sections),
             f'<nav aria-label="Sections"><ul>{entries}</ul></nav>',
             *(_section(anchor, section, images) for anchor, section in linked),
             "</main>",
@@ -54,13 +59,39 @@ def page(title: str, lead: Sequence[str], sections: Sequence[Section], images: M
     return document(title, body, styles=[STYLE])
 
 
-def _first(findings: Sequence[Finding]) -> list[str]:
-    groups = grouped(one for one in findings if one.notable)
-    if not groups:
-        return []
+def cell(title: str, lead: Sequence[str], sections: Sequence[Section], images: Mapping[str, bytes]) -> str:
+    """The same for a notebook's cell, in paragraphs, tables and images alone.
+
+    A notebook that is not trusted yet, or shown on the web, takes frames, styles and scripts out; nothing here is one.
+    """
+    first = _notable(sections)
+    parts = [_bold(title), *(f"<p>{_prose(text)}</p>" for text in lead)]
+    parts += [] if first is None else [_bold("Most notable"), _table(first, "Most notable")]
+    for section in sections:
+        parts += [_bold(section.title), f"<p>{_prose(section.text)}</p>"]
+        for plate in section.plates:
+            parts.append(f"{_bold(plate.title)}<p>{_image(plate, images[plate.name], 'width')}</p>")
+            parts.append(f"<p><em>{_text(plate.caption)}</em></p>")
+        found = [(one.where, one.what, one.detail) for one in section.findings]
+        tables = {"What was found": Table(("where", "what", "how much"), tuple(found))} if found else {}
+        tables |= {"Numbers": section.table} if section.table is not None else {}
+        parts += [_bold(name) + _table(table, f"{name}: {section.title}") for name, table in tables.items()]
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _bold(text: str) -> str:
+    return f"<p><b>{_text(text)}</b></p>"
+
+
+def _first(sections: Sequence[Section]) -> list[str]:
+    table = _notable(sections)
+    return [] if table is None else ["<h2>Most notable</h2>", _table(table, "Most notable", "words")]
+
+
+def _notable(sections: Sequence[Section]) -> Table | None:
+    groups = grouped(one for section in sections for one in section.findings if one.notable)
     rows = tuple((group.what, str(len(group.findings)), group.places()) for group in groups)
-    table = _table(Table(("finding", "sites", "where"), rows, ("sites",)))
-    return ["<h2>Most notable</h2>", table.replace('class="wide"', 'class="words"')]
+    return Table(("finding", "sites", "where"), rows, ("sites",)) if rows else None
 
 
 def _section(anchor: str, section: Section, images: Mapping[str, bytes]) -> str:
@@ -69,18 +100,23 @@ def _section(anchor: str, section: Section, images: Mapping[str, bytes]) -> str:
     if section.findings:
         parts.append(f"<h3>What was found</h3>{_list(section.findings)}")
     if section.table is not None:
-        parts.append(f"<h3>Numbers</h3>{_table(section.table)}")
+        parts.append(f"<h3>Numbers</h3>{_table(section.table, f'Numbers: {section.title}')}")
     return "\n".join([*parts, "</section>"])
 
 
 def _plate(plate: Plate, image: bytes) -> str:
-    data = base64.b64encode(image).decode()
-    width, height = (int.from_bytes(image[at : at + 4], "big") for at in (16, 20))
     return (
-        f'<h3>{_text(plate.title)}</h3><figure><img src="data:image/png;base64,{data}" width="{width}" '
-        f'height="{height}" alt="{_text(plate.alternative)}"><figcaption>{_text(plate.caption)} '
-        f"<code>{_text(plate.name)}.png</code></figcaption></figure>"
+        f"<h3>{_text(plate.title)}</h3><figure>{_image(plate, image, 'width', 'height')}"
+        f"<figcaption>{_text(plate.caption)} <code>{_text(plate.name)}.png</code></figcaption></figure>"
     )
+
+
+def _image(plate: Plate, image: bytes, *sides: str) -> str:
+    """A figure in the text of a page, with the sides of its own that are named."""
+    data = base64.b64encode(image).decode()
+    pixels = {"width": int.from_bytes(image[16:20], "big"), "height": int.from_bytes(image[20:24], "big")}
+    own = "".join(f' {side}="{pixels[side]}"' for side in sides)
+    return f'<img src="data:image/png;base64,{data}"{own} alt="{_text(plate.alternative)}">'
 
 
 def _list(findings: Sequence[Finding]) -> str:
@@ -94,14 +130,16 @@ def _list(findings: Sequence[Finding]) -> str:
     return f"<ul>{''.join(rows)}</ul>"
 
 
-def _table(table: Table) -> str:
+def _table(table: Table, label: str, kind: str = "wide") -> str:
+    """A table that scrolls sideways where it has no room, by keys too."""
     sides = [' class="right"' if head in table.right else "" for head in table.heads]
     heads = "".join(f'<th scope="col"{side}>{_text(head)}</th>' for head, side in zip(table.heads, sides, strict=True))
     rows = "".join(
         f"<tr>{''.join(f'<td{side}>{_text(cell)}</td>' for cell, side in zip(row, sides, strict=True))}</tr>"
         for row in table.rows
     )
-    return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    region = f'<div class="{kind}" role="region" tabindex="0" aria-label="{_text(label)}">'
+    return f"{region}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 
 def _prose(text: str) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from composer.errors import Diagnostic, InputError
-from composer.images import find_images, prepare, read_image
+from composer.images import find_images, input_of, prepare, read_image
 from composer.looking.photograph import Photo, crop, undo
 from composer.spec.model import InputSpec
 
@@ -41,7 +41,7 @@ def prepare_images(model: ComposedModule, images: Images) -> Prepared:
         text = f"`{model.spec.name}` takes {len(wanted)} inputs ({', '.join(wanted)})"
         raise InputError(Diagnostic("input", text, label="a network that takes one image"))
     shape = next(iter(wanted.values())).shape[1:]
-    spec = next(iter(model.spec.inputs.values()))
+    spec = input_of(model)
     if len(shape) != 3:
         text = f"the input of `{model.spec.name}` is no image"
         raise InputError(Diagnostic("input", text, label="channels, height and width"))

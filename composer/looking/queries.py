@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from composer.dag.maps import Grid
 from composer.errors import Diagnostic, InputError
 from composer.looking.forms import TokenMaps, WindowMaps
-from composer.looking.nodes import Grid
 from composer.looking.rollout import patch_maps
 
 Looks = TokenMaps | WindowMaps
@@ -48,7 +48,10 @@ def looks_from(one: Looks, image: int, patch: Patch) -> Tensor | None:
     """Where a patch of the site's own grid looks, heads rows columns; None for tokens that are no positions."""
     grid = one.site.grid
     if isinstance(one, WindowMaps):
-        return _unfolded(one.values[image, :, patch[0], patch[1]], patch, (one.values.shape[2], one.values.shape[3]))
+        rows, columns, inside = _window(one, patch)
+        found = torch.zeros(one.values.shape[1:4])
+        found[:, rows, columns] = one.values[image][:, patch[0], patch[1]][:, inside]
+        return found
     if grid is None or one.keys is None:
         return None
     number = patch[0] * grid[1] + patch[1]
@@ -57,21 +60,48 @@ def looks_from(one: Looks, image: int, patch: Patch) -> Tensor | None:
     return one.values[image, :, one.prefix + number, one.prefix :].unflatten(1, one.keys)
 
 
-def _unfolded(window: Tensor, patch: Patch, grid: Grid) -> Tensor:
-    """Weights of a window around a patch, heads k², in their places of the map; what lies outside is left out."""
-    side = math.isqrt(window.shape[1])
-    reach = side // 2
-    padded = torch.zeros(len(window), grid[0] + 2 * reach, grid[1] + 2 * reach)
-    padded[:, patch[0] : patch[0] + side, patch[1] : patch[1] + side] = window.unflatten(1, (side, side))
-    return padded[:, reach : reach + grid[0], reach : reach + grid[1]]
+def attended(one: WindowMaps) -> Tensor:
+    """Row and column of the position that each weight of a position is of, h w n 2: outside the map, or nan, of none.
+
+    Unless the site says it, they are those of the window around the position.
+    """
+    if one.site.attended is not None:
+        return one.site.attended
+    height, width, count = one.values.shape[2:]
+    side = math.isqrt(count)
+    return _places((height, width))[:, :, None] + (_places((side, side)) - side // 2).flatten(0, 1)
+
+
+def _window(one: WindowMaps, patch: Patch) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows and columns of the positions of the map that a patch may look at, and which of its weights are of them."""
+    places = attended(one)[patch]
+    seen = (one.values[:, :, patch[0], patch[1]] > 0).flatten(0, 1).any(0)
+    size = torch.tensor(one.values.shape[2:4])
+    # A comparison with nan is false.
+    inside = seen & ((places >= 0) & (places < size)).all(1)
+    rows, columns = places[inside].long().unbind(1)
+    return rows, columns, inside
+
+
+def bounds(one: WindowMaps, patch: Patch) -> tuple[Patch, Grid]:
+    """The upper left of the rectangle of positions that a patch may look at, and how many rows and columns it has."""
+    rows, columns, _ = _window(one, patch)
+    top, left = int(rows.min()), int(columns.min())
+    return (top, left), (int(rows.max()) + 1 - top, int(columns.max()) + 1 - left)
 
 
 def evenness(one: Looks) -> float:
-    """The entropy of the rows of attention by that of even ones, mean over heads and tokens of the first image."""
+    """The entropy of the rows of attention by that of even ones, mean over heads and tokens of the first image.
+
+    What a mask takes out of a window could not be looked at; a token that can look at one alone is left out.
+    """
     rows = one.values[0].flatten(1, -2)
-    if rows.shape[-1] < 2:
-        return 0.0
-    return float(torch.special.entr(rows.clamp(min=0)).sum(-1).mean()) / math.log(rows.shape[-1])
+    entropy = torch.special.entr(rows.clamp(min=0)).sum(-1)
+    counts = torch.full(entropy.shape[1:], rows.shape[-1])
+    if isinstance(one, WindowMaps):
+        counts = (one.values > 0).flatten(0, 1).any(0).sum(-1).flatten()
+    several = counts > 1
+    return float((entropy / counts.clamp(min=2).log())[:, several].mean()) if several.any() else 0.0
 
 
 def reach(one: Looks) -> float | None:
@@ -80,17 +110,20 @@ def reach(one: Looks) -> float | None:
     if grid is None:
         return None
     if isinstance(one, WindowMaps):
-        side = math.isqrt(one.values.shape[-1])
-        return float((one.values[0] * _distances((side, side))[side * side // 2]).sum(-1).mean())
+        distances = (attended(one) - _places(grid)[:, :, None]).norm(dim=-1)
+        return _mean_distance(one.values[0] * ~distances.isnan(), distances.nan_to_num())
     if one.keys != grid:
         return None
-    weights = one.values[0, :, one.prefix :, one.prefix :]
-    total = weights.sum(-1).clamp(min=1e-12)
-    return float(((weights * _distances(grid)).sum(-1) / total).mean())
+    places = _places(grid).flatten(0, 1)
+    return _mean_distance(one.values[0, :, one.prefix :, one.prefix :], torch.cdist(places, places))
 
 
-def _distances(grid: Grid) -> Tensor:
-    """Between any two positions of a grid, n n."""
-    rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
-    places = torch.stack([rows.flatten(), columns.flatten()], 1).float()
-    return torch.cdist(places, places)
+def _mean_distance(weights: Tensor, distances: Tensor) -> float:
+    """Mean of the distances by the weights of each row, heads … n, whose sum may be less than 1; then over rows."""
+    return float(((weights * distances).sum(-1) / weights.sum(-1).clamp(min=1e-12)).mean())
+
+
+def _places(grid: Grid) -> Tensor:
+    """Row and column of each position of a grid, h w 2."""
+    rows, columns = (torch.arange(length, dtype=torch.float32) for length in grid)
+    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)

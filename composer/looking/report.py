@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,13 @@ from composer.errors import Diagnostic, InputError
 from composer.files import staged
 from composer.looking.branches import branches_section
 from composer.looking.canvas import png, styled
+from composer.looking.chosen import choose
 from composer.looking.classes import choose_classes, class_section
 from composer.looking.fields import check_nodes, fields_section
 from composer.looking.gates import gates_section
 from composer.looking.gather import Gathered, gather
 from composer.looking.other import other_section
-from composer.looking.page import page
+from composer.looking.page import cell, page
 from composer.looking.places import sites_section
 from composer.looking.plates import Finding, Section
 from composer.looking.prepared import Images
@@ -25,13 +25,12 @@ from composer.looking.queries import Patch
 from composer.looking.routing import routing_section
 from composer.looking.sites import sites_of
 from composer.looking.spatial import elements_section, spatial_section
-from composer.looking.tokens import choose, rollout_section, tokens_section
+from composer.looking.tokens import rollout_section, tokens_section
 from composer.spec.hub import hub_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from composer.api import Source
     from composer.compile.module import ComposedModule
 
 INDEX = "index.html"
@@ -39,7 +38,7 @@ INDEX = "index.html"
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of a network's attention, in sections; in a notebook, it shows its page.
+    """What was seen of a network's attention, in sections; a notebook shows all of it.
 
     `findings` and tables are there at once; figures are drawn when they are asked for, with the extra `look`.
     """
@@ -77,16 +76,18 @@ class Look:
             return {plate.name: png(plate.draw()) for section in self.sections for plate in section.plates}
 
     def _page(self, images: dict[str, bytes]) -> str:
-        return page(f"Attention of {self.network}", self.lead, self.sections, images)
+        return page(self._title, self.lead, self.sections, images)
+
+    @property
+    def _title(self) -> str:
+        return f"Attention of {self.network}"
 
     def _repr_html_(self) -> str:
-        # In a frame, the page's styles stay its own.
-        markup = escape(self._page(self._images()))
-        return f'<iframe srcdoc="{markup}" title="Attention" width="100%" height="640"></iframe>'
+        return cell(self._title, self.lead, self.sections, self._images())
 
 
-def look(
-    model: ComposedModule | Source,
+def look_at(
+    model: ComposedModule,
     images: Images,
     *,
     nodes: str | Sequence[str] = (),
@@ -94,23 +95,7 @@ def look(
     target: int | str | None = None,
     classes: Sequence[str] | None = None,
 ) -> Look:
-    """Look at the attention of a network on images.
-
-    model    a composed network, which stays as it is; or a source to build
-    images   a path, several, a folder; or a batch b c h w, prepared as the network's input asks
-    nodes    paths of nodes whose effective receptive field is wanted; the last level of features unless given
-    patch    row and column, in the finest grid that token attention has, of the patch whose view is wanted; the centre
-    target   number or name of the class for Grad-CAM; the likeliest for each image unless given
-    classes  names of the classes, in place of the spec's
-    Raises InputError for a network without attention (unless there are `nodes`) and for what it does not have;
-    UnavailableError without the extra `look`.
-    """
-    from composer.compile.module import ComposedModule
-
-    if not isinstance(model, ComposedModule):
-        from composer.api import build
-
-        model = build(model)
+    """Look at the attention of a network on images; see `composer.look`."""
     paths = check_nodes(model, [nodes] if isinstance(nodes, str) else nodes)
     sites = sites_of(model)
     if not sites and not nodes:
@@ -162,7 +147,8 @@ def _lead(model: ComposedModule, gathered: Gathered) -> tuple[str, ...]:
     count = len(gathered.names)
     drawn = f"; figures show the first {len(gathered.photos)}" if count > len(gathered.photos) else ""
     images = gathered.names[0] if count == 1 else f"{count} images{drawn}"
-    return f"{model.spec.name} on {images}, in eval mode and float32.", _weights(model)
+    edits = [f"Changed by hand since it was composed: {edit}." for edit in model.graph.edits]
+    return *edits, f"{model.spec.name} on {images}, in eval mode and float32.", _weights(model)
 
 
 def _weights(model: ComposedModule) -> str:
@@ -180,4 +166,6 @@ def _weights(model: ComposedModule) -> str:
             f" {len(report.inserted)} tensors that attention put in are not among them, so that this attention is as "
             "it was drawn: what follows describes its beginning, not anything learnt."
         )
+    if report.preparation:
+        text += f" Images are prepared with {report.preparation}."
     return text

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
+from composer.dag.identity import gamma_of
+from composer.dag.maps import Grid, token_grids
 from composer.dag.places import Place
 from composer.dag.scope import Operation, TensorSpec
-from composer.looking.nodes import Grid, token_grids
+from composer.registry import Entry
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
-    from composer.dag.graph import Graph
+    from composer.dag.composition import Composition
 
 
 @dataclass(frozen=True)
 class Site:
-    """One mechanism of a network.
+    """One mechanism of a network, or a layer of its backbone that says what its attention is.
 
     kind     as the registry has it: channel, spatial, channel+spatial, branch, kernel or token
     replaces whether it can stand in for a convolution
@@ -25,6 +29,8 @@ class Site:
     options  those that differ from the mechanism's defaults
     grid     rows and columns of the map that it works on; None where its tokens are no positions of a map
     gamma    how far it is blended in, of `start: identity`; None where it is not
+    attended row and column of the position that each weight of a position is of, h w n 2, nan for those of none; None
+             where the mechanism does not say
     """
 
     path: str
@@ -37,19 +43,27 @@ class Site:
     options: Mapping[str, Any]
     grid: Grid | None
     gamma: float | None
+    attended: Tensor | None = field(default=None, compare=False, repr=False)
 
 
 def sites_of(model: ComposedModule) -> dict[str, Site]:
-    """Every mechanism of a network by path, in the order they run."""
+    """Every mechanism of a network, and every layer that has attention, by path, in the order they run."""
     parameters = dict(model.named_parameters())
-    grids = token_grids(model.graph)
+    grids = token_grids(model.graph.root)
     found = {}
     for place in model.graph.places:
         operation = place.node.content
-        if isinstance(operation, Operation) and operation.entry.category == "mechanism":
-            gamma = parameters.get(f"{place.node.path}_gamma")
-            found[place.node.path] = _site(place, operation, grids, None if gamma is None else float(gamma.detach()))
+        if isinstance(operation, Operation) and _attends(operation.entry):
+            gamma = gamma_of(place.scope, place.node)
+            value = float(parameters[gamma.path].detach()) if gamma and gamma.path in parameters else None
+            site = _site(place, operation, grids, value)
+            attended = getattr(model.get_submodule(site.path), "attended", None)
+            found[site.path] = replace(site, attended=attended) if isinstance(attended, Tensor) else site
     return found
+
+
+def _attends(entry: Entry) -> bool:
+    return entry.category == "mechanism" or entry.has_attention
 
 
 def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: float | None) -> Site:
@@ -70,7 +84,7 @@ def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: 
     )
 
 
-def last_map(graph: Graph) -> str | None:
+def last_map(graph: Composition) -> str | None:
     """Path of the node whose features are the last: the coarsest level, or else the last feature map; None without."""
     maps = [
         place.node.path
@@ -81,7 +95,7 @@ def last_map(graph: Graph) -> str | None:
     return next(reversed(levels or maps), None)
 
 
-def class_node(graph: Graph) -> str | None:
+def class_node(graph: Composition) -> str | None:
     """Path of the node whose features speak for a class: the last map, or what arrives at the last mixer of tokens.
 
     Behind that one, a network that reads its class token alone has no use for the others, and no gradient.

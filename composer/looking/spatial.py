@@ -11,7 +11,7 @@ from torch import Tensor
 from composer.looking.canvas import label, panels, picture
 from composer.looking.forms import ElementMaps, SpatialMaps
 from composer.looking.gather import Gathered
-from composer.looking.overlays import laid, over_photo
+from composer.looking.overlays import EVEN, laid, over_photo, shared_range
 from composer.looking.photograph import Photo
 from composer.looking.plates import Finding, Plate, Section, Table
 from composer.looking.variation import STILL, variation
@@ -34,8 +34,8 @@ def spatial_section(gathered: Gathered, mechanism: str) -> Section | None:
         Plate(
             f"{mechanism}-maps-{number + 1}",
             f"Maps over {photo.name}",
-            "Maps of all sites, in the order they run, bilinearly enlarged to the photograph. Each has its own range "
-            "of colours, below it.",
+            "Maps of all sites, in the order they run, bilinearly enlarged to the photograph. All have one range of "
+            f"colours, from 0, below each; one that deviates by less than {EVEN:.0%} of its size is called even.",
             f"{len(found)} maps over the photograph {photo.name}; the table says where each is highest.",
             partial(_maps, found, photo, number),
         )
@@ -98,7 +98,7 @@ def elements_section(gathered: Gathered, mechanism: str) -> Section | None:
             f"{mechanism}-elements-{number + 1}" + (f"-{count + 1}" if len(parts) > 1 else ""),
             f"Maps over {photo.name}" + (f", part {count + 1} of {len(parts)}" if len(parts) > 1 else ""),
             f"A row for each site: the mean over channels, then the {CHANNELS} channels whose numbers vary most over "
-            "positions. Each map has its own range of colours.",
+            "positions. The maps of a row have one range of colours, from 0.",
             f"Maps of {len(part)} sites over the photograph {photo.name}.",
             partial(_elements, part, photo, number),
         )
@@ -125,10 +125,12 @@ def _elements(found: Sequence[ElementMaps], photo: Photo, number: int) -> Figure
     for one, line in zip(found, grid, strict=True):
         values = one.values[number]
         picture(line[0], photo.pixels, label(one.site.path, 26))
-        laid(line[1], photo, values.mean(0), "mean over channels")
         channels = most_varying(values, CHANNELS)
+        mean = values.mean(0)
+        colours = shared_range([mean, *values[channels]])
+        laid(line[1], photo, mean, "mean over channels", colours)
         for channel, place in zip(channels, line[2:], strict=False):
-            laid(place, photo, values[channel], f"channel {channel}")
+            laid(place, photo, values[channel], f"channel {channel}", colours)
         for place in line[2 + len(channels) :]:
             place.remove()
     return made

@@ -3,82 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from composer.errors import Diagnostic, InputError
-from composer.looking.canvas import COLOURS, SEQUENTIAL, label, panels, picture, rows_of, scale
+from composer.looking.chosen import Chosen, looks_of
 from composer.looking.forms import TokenMaps, WindowMaps
 from composer.looking.gather import Gathered
-from composer.looking.nodes import Grid
-from composer.looking.overlays import laid, over_photo
+from composer.looking.heads import frame, head_plates
+from composer.looking.overlays import over_photo
 from composer.looking.photograph import Photo
 from composer.looking.plates import Finding, Plate, Section, Table
-from composer.looking.queries import Looks, Patch, check_patch, evenness, finest, in_grid, looks_from, reach
+from composer.looking.queries import Looks, evenness, reach
 from composer.looking.rollout import class_token_map, rollout
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-HEADS = 12
-COLUMNS = 6
-SITES_A_PLATE = 6
 # Attention at more than this share of the largest entropy is called even.
 EVEN = 0.99
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The patch that is asked about: row and column in the finest grid that token attention of the network has."""
-
-    patch: Patch
-    grid: Grid
-
-    def within(self, other: Grid | None) -> Patch:
-        """The patch of another grid that lies there."""
-        return in_grid(self.patch, self.grid, other or self.grid)
-
-    def __str__(self) -> str:
-        return f"patch {self.patch[0]},{self.patch[1]} of {self.grid[0]}×{self.grid[1]}"
-
-
-def choose(gathered: Gathered, patch: Patch | None) -> Chosen | None:
-    """The patch that was asked for, or the one at the centre; None without a grid. Raises InputError."""
-    grid = finest(_all(gathered))
-    if grid is not None:
-        return Chosen(check_patch(patch, grid), grid)
-    if patch is not None:
-        text = f"`{gathered.model.spec.name}` has no attention between positions, so no patch looks anywhere"
-        raise InputError(Diagnostic("patch", text, help=("leave out the patch",)))
-    return None
-
-
-def _all(gathered: Gathered) -> list[Looks]:
-    return [*gathered.of(TokenMaps), *gathered.of(WindowMaps)]
-
-
 def tokens_section(gathered: Gathered, mechanism: str, chosen: Chosen | None) -> Section | None:
     """The token attention of one mechanism."""
-    found = [one for one in _all(gathered) if one.site.mechanism == mechanism]
+    found = [one for one in looks_of(gathered) if one.site.mechanism == mechanism]
     if not found:
         return None
     return Section(
         f"{mechanism}: who looks at whom",
         "Entropy is that of a token's attention by the largest there can be, mean over heads and tokens: 1 looks at "
-        "everything alike, 0 at one token. Reach is how far a position looks on average, in steps of its grid. Both "
-        "are of the first image.",
-        [*_head_plates(gathered, mechanism, found, chosen), *_class_plates(gathered, mechanism, found)],
+        "everything alike, 0 at one token; in a window, alike at all that no mask hides. Reach is how far a position "
+        "looks on average, in steps of its grid. Both are of the first image.",
+        [*head_plates(gathered, mechanism, found, chosen), *_class_plates(gathered, mechanism, found)],
         _table(found),
         [
-            Finding(one.site.path, "it looks at everything alike", f"entropy {evenness(one):.4f} of 1", True)
+            Finding(
+                one.site.path, f"it looks at everything{_where(one)} alike", f"entropy {evenness(one):.4f} of 1", True
+            )
             for one in found
             if evenness(one) > EVEN
         ],
     )
+
+
+def _where(one: Looks) -> str:
+    return " in its window" if isinstance(one, WindowMaps) else ""
 
 
 def _table(found: Sequence[Looks]) -> Table:
@@ -93,90 +63,14 @@ def _table(found: Sequence[Looks]) -> Table:
     return Table(heads, tuple(rows), heads[1:])
 
 
-def _head_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks], chosen: Chosen | None) -> list[Plate]:
-    mapped = [
-        one for one in found if chosen is not None and looks_from(one, 0, chosen.within(one.site.grid)) is not None
-    ]
-    rest = [one for one in found if one not in mapped and isinstance(one, TokenMaps)]
-    plates = []
-    parts = [mapped[start : start + SITES_A_PLATE] for start in range(0, len(mapped), SITES_A_PLATE)]
-    for number, photo in enumerate(gathered.photos):
-        for count, part in enumerate(parts):
-            assert chosen is not None
-            plates.append(
-                Plate(
-                    f"{mechanism}-heads-{number + 1}" + (f"-{count + 1}" if len(parts) > 1 else ""),
-                    f"Where a patch of {photo.name} looks"
-                    + (f", part {count + 1} of {len(parts)}" if len(parts) > 1 else ""),
-                    f"A row for each site: {chosen}, framed, then where it looks: the mean of all heads and each of "
-                    f"the first {HEADS}. Each map has its own range of colours.",
-                    f"Maps of where {chosen} looks, for {len(part)} sites.",
-                    partial(_heads, part, photo, number, chosen),
-                )
-            )
-    if rest:
-        plates.append(
-            Plate(
-                f"{mechanism}-matrices",
-                "Attention between tokens that are no positions",
-                "A row of each matrix is who a token looks at, mean over heads, for the first image.",
-                f"Matrices of {len(rest)} sites.",
-                partial(_matrices, rest),
-            )
-        )
-    return plates
-
-
-def _heads(found: Sequence[Looks], photo: Photo, number: int, chosen: Chosen) -> Figure:
-    rows = [_titled(one, number, chosen) for one in found]
-    columns = 1 + max(map(len, rows))
-    made, grid = panels(len(found), columns, aspect=photo.size[0] / photo.size[1], gap=(0.05, 0.3), widest=1.2)
-    for one, maps, line in zip(found, rows, grid, strict=True):
-        picture(line[0], photo.pixels, label(one.site.path, 16))
-        _frame(line[0], photo, chosen.within(one.site.grid), one.site.grid or chosen.grid)
-        for (title, values), place in zip(maps, line[1:], strict=False):
-            laid(place, photo, values, title)
-        for place in line[1 + len(maps) :]:
-            place.remove()
-    return made
-
-
-def _titled(one: Looks, number: int, chosen: Chosen) -> list[tuple[str, Tensor]]:
-    """Where the patch looks in each of the first heads, behind the mean of all where there are several."""
-    maps = looks_from(one, number, chosen.within(one.site.grid))
-    assert maps is not None
-    heads = [(f"head {head}", values) for head, values in enumerate(maps[:HEADS], 1)]
-    return [("mean", maps.mean(0)), *heads] if len(maps) > 1 else heads
-
-
-def _frame(place: Axes, photo: Photo, patch: Patch, grid: Grid) -> None:
-    from matplotlib.patches import Rectangle
-
-    high, wide = photo.size[0] / grid[0], photo.size[1] / grid[1]
-    corner = (patch[1] * wide - 0.5, patch[0] * high - 0.5)
-    place.add_patch(Rectangle(corner, wide, high, fill=False, edgecolor=COLOURS[5], linewidth=1))
-
-
-def _matrices(found: Sequence[TokenMaps]) -> Figure:
-    columns = min(COLUMNS, len(found))
-    made, grid = panels(rows_of(found, columns), columns)
-    places = [place for line in grid for place in line]
-    for one, place in zip(found, places, strict=False):
-        values = one.values[0].mean(0)
-        picture(place, values.numpy(), label(one.site.path, 26), cmap=SEQUENTIAL)
-        scale(place, float(values.min()), float(values.max()))
-    for place in places[len(found) :]:
-        place.remove()
-    return made
-
-
 def _class_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks]) -> list[Plate]:
     having = [one for one in found if isinstance(one, TokenMaps) and one.prefix and one.keys == one.site.grid]
     return [
         Plate(
             f"{mechanism}-class-{number + 1}",
             f"Where the class token looks in {photo.name}",
-            "The first token's attention to the patches, mean over heads, by site in the order they run.",
+            "The first token's attention to the patches, mean over heads, by site in the order they run; all in one "
+            "range of colours.",
             f"Maps of {len(having)} sites over the photograph {photo.name}.",
             partial(_class_tokens, having, photo, number),
         )
@@ -245,5 +139,5 @@ def rolled(group: Sequence[TokenMaps], image: int, chosen: Chosen) -> list[tuple
 def _rollout(group: Sequence[TokenMaps], photo: Photo, number: int, chosen: Chosen) -> Figure:
     last = [("last block, class token", class_map(group[-1], number))] if group[0].prefix else []
     made = over_photo(photo, [*last, *rolled(group, number, chosen)])
-    _frame(made.axes[0], photo, chosen.within(group[0].site.grid), group[0].site.grid or chosen.grid)
+    frame(made.axes[0], photo, chosen.within(group[0].site.grid), group[0].site.grid or chosen.grid)
     return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
+from composer.mechanisms.pooled_norm import NormAt, PooledNorm, pooled_norm
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -15,11 +15,12 @@ class BAMChannel(nn.Module):
 
     Shape:   b c h w -> b c h w
     Math:    y = x * (1 + sigmoid(p))        p = W2 relu(BN(W1 mean_hw(x)))
-             W1: c -> d,  W2: d -> c,  d = max(1, c // r)
-    Params:  2cd + c + 3d
+             W1: c -> d,  W2: d -> c,  d = max(1, c // r);  `norm_at: last`: p = BN(W2 relu(W1 mean_hw(x)))
+    Params:  2cd + c + 3d;  2cd + 3c + d with the norm last
     MACs:    2cd
     Source:  Park et al., BAM: Bottleneck Attention Module, BMVC 2018, eq. 3. arXiv:1807.06514
-    Departs: the batch norm stands inside, as in the authors' code; the paper has it last.
+    Departs: the batch norm stands inside, as in the authors' code; the paper has it last (`norm_at: last`).
+    Start:   the authors' code: PyTorch's own, U(-b, b) with b = 1 / sqrt(inputs), but zero biases.
 
     In training mode it needs a batch of at least 2, since a batch norm over one value raises ValueError; `norm: layer`
     and `norm: none` do not.
@@ -28,21 +29,31 @@ class BAMChannel(nn.Module):
     588
     """
 
-    def __init__(self, channels: int, *, reduction: PositiveInt = 16, norm: PooledNorm = "batch"):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: PositiveInt = 16,
+        norm: PooledNorm = "batch",
+        norm_at: NormAt = "hidden",
+    ):
         super().__init__()
         hidden = max(1, channels // reduction)
+        self.norm_at = norm_at
         self.fc1 = nn.Conv2d(channels, hidden, 1)
-        self.bn = pooled_norm(norm, hidden)
+        self.bn = pooled_norm(norm, hidden if norm_at == "hidden" else channels)
         self.act = nn.ReLU()
         self.fc2 = nn.Conv2d(hidden, channels, 1)
         for layer in (self.fc1, self.fc2):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
     def logits(self, x: Tensor) -> Tensor:
         """p, b c 1 1."""
-        return self.fc2(self.act(self.bn(self.fc1(x.mean((2, 3), keepdim=True)))))
+        z = self.fc1(x.mean((2, 3), keepdim=True))
+        if self.norm_at == "hidden":
+            return self.fc2(self.act(self.bn(z)))
+        return self.bn(self.fc2(self.act(z)))
 
     def attention(self, x: Tensor) -> Tensor:
         """The factor, b c 1 1, in (1, 2)."""

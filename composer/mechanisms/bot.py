@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 from composer.mechanisms.divisors import dim_of_heads
-from composer.mechanisms.mhsa import full_precision
+from composer.mechanisms.map_size import of_built_size
+from composer.mechanisms.memory_format import in_format_of
+from composer.mechanisms.precision import at_least_float32, full_precision
 from composer.options import PositiveInt, Size
 from composer.registry import mechanism
+
+torch.fx.wrap("in_format_of")
+torch.fx.wrap("of_built_size")
 
 
 @mechanism("bot", kind="token", layout="b c h w", replaces="conv")
@@ -23,15 +27,13 @@ class BottleneckSelfAttention(nn.Module):
     MACs:    3co h w + 2o (h w)² + o h w (h + w)
     Source:  Srinivas et al., Bottleneck Transformers for Visual Recognition, CVPR 2021, fig. 4. arXiv:2101.11605
     Departs: nothing. There is no output projection; at stride 2 the result is averaged over 2 × 2, as in the paper.
+    Start:   the authors' code: N(0, 0.01²) projections and, as it says it means to, N(0, 1 / p) tables.
 
     Its tables of positions fit maps of one size only, and it refuses others.
 
     >>> sum(p.numel() for p in BottleneckSelfAttention(64, 64, 7, 7).parameters())
     12704
     """
-
-    _rows: Tensor
-    _columns: Tensor
 
     def __init__(
         self,
@@ -49,49 +51,59 @@ class BottleneckSelfAttention(nn.Module):
         self.qkv = nn.Conv2d(in_channels, 3 * out_channels, 1, bias=False)
         self.row = nn.Parameter(torch.randn(2 * height - 1, self.head_dim) * self.head_dim**-0.5)
         self.column = nn.Parameter(torch.randn(2 * width - 1, self.head_dim) * self.head_dim**-0.5)
-        self.register_buffer("_rows", _offsets(height), persistent=False)
-        self.register_buffer("_columns", _offsets(width), persistent=False)
         self.pool = nn.AvgPool2d(stride, stride, ceil_mode=True) if stride not in (1, (1, 1)) else nn.Identity()
-        nn.init.normal_(self.qkv.weight, std=in_channels**-0.5)
+        nn.init.normal_(self.qkv.weight, std=0.01)
 
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
-        if tuple(x.shape[2:]) != self.size:
-            found = "×".join(map(str, x.shape[2:]))
-            wanted = "×".join(map(str, self.size))
-            raise ValueError(f"bot: built for maps of {wanted}, found {found}; build it for that size")
-        qkv = rearrange(self.qkv(x), "b (three m p) h w -> three b m (h w) p", three=3, m=self.num_heads)
-        # Attention runs fused only where the values of a head stand side by side, as they do in channels_last.
-        return (qkv if qkv.stride(-1) == 1 else qkv.contiguous()).unbind(0)
+        qkv = self.qkv(of_built_size(x, self.size, "bot:"))
+        qkv = qkv.unflatten(1, (3, self.num_heads, self.head_dim)).flatten(4).permute(1, 0, 2, 4, 3)
+        return side_by_side(qkv).unbind(0)
 
     def _positions(self, q: Tensor) -> Tensor:
         """What rows and columns add to the logits, b heads n n."""
-        q = rearrange(q, "b m (h w) p -> b m h w p", h=self.size[0]) * self.head_dim**-0.5
-        rows = torch.einsum("bmhwp,hkp->bmhwk", q, self.row[self._rows])
-        columns = torch.einsum("bmhwp,wlp->bmhwl", q, self.column[self._columns])
-        return rearrange(rows.unsqueeze(-1) + columns.unsqueeze(-2), "b m h w k l -> b m (h w) (k l)")
-
-    def _weights(self, q: Tensor, k: Tensor) -> Tensor:
-        precise = torch.promote_types(q.dtype, torch.float32)
-        with full_precision(q):
-            logits = torch.einsum("bmip,bmjp->bmij", q.to(precise) * self.head_dim**-0.5, k.to(precise))
-        return (logits + self._positions(q)).softmax(-1)
+        height, width = self.size
+        q = q.unflatten(2, self.size) * self.head_dim**-0.5
+        rows = torch.einsum("bmhwp,hpk->bmhwk", q, _shifted(self.row, height))
+        columns = torch.einsum("bmhwp,wpl->bmhwl", q, _shifted(self.column, width))
+        return (rows.unsqueeze(-1) + columns.unsqueeze(-2)).flatten(4).flatten(2, 3)
 
     def attention(self, x: Tensor) -> Tensor:
         """Who looks at whom, b heads n n, at least float32; rows sum to 1."""
         q, k, _ = self._heads(x)
-        return self._weights(q, k)
+        return weights_of_keys(q, k, self._positions(q))
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self._heads(x)
-        if torch.onnx.is_in_onnx_export():
-            # Its decomposition of fused attention with a mask lays the result out in another way than it was traced.
-            y = self._weights(q, k).to(v.dtype) @ v
-        else:
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=self._positions(q).to(q.dtype))
-        return self.pool(y.transpose(2, 3).flatten(1, 2).unflatten(2, self.size))
+        y = attend(q, k, v, self._positions(q).to(q.dtype))
+        return in_format_of(x, self.pool(y.transpose(2, 3).flatten(1, 2).unflatten(2, self.size)))
 
 
-def _offsets(length: int) -> Tensor:
-    """Index of j - i in a table that starts at 1 - length: i, j."""
-    positions = torch.arange(length)
-    return positions[None, :] - positions[:, None] + length - 1
+def _shifted(table: Tensor, length: int) -> Tensor:
+    """For each position i, the numbers of the offsets j - i to every j, of a table that starts at 1 - length: i p j."""
+    return table.unfold(0, length, 1).flip(0)
+
+
+def side_by_side(x: Tensor) -> Tensor:
+    """A tensor whose last axis has no gaps, as fused attention asks and channels_last already has."""
+    return x if x.stride(-1) == 1 else x.contiguous()
+
+
+def weights_of_keys(q: Tensor, k: Tensor, positions: Tensor) -> Tensor:
+    """softmax(q kᵀ / sqrt(p) + positions) over keys, b heads n n, in float32 or better."""
+    with full_precision(q):
+        logits = torch.einsum("bmip,bmjp->bmij", at_least_float32(q) * q.shape[-1] ** -0.5, at_least_float32(k))
+    return (logits + positions).softmax(-1)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, positions: Tensor) -> Tensor:
+    """The values, mixed by those weights: b heads n p."""
+    if torch.onnx.is_in_onnx_export():
+        # Its decomposition of fused attention with a mask lays the result out in another way than it was traced.
+        return weights_of_keys(q, k, positions).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=positions)
+
+
+# What looks at strides, devices and exporters is not traced.
+torch.fx.wrap("side_by_side")
+torch.fx.wrap("weights_of_keys")
+torch.fx.wrap("attend")

@@ -18,7 +18,9 @@ class SpatialAttention(nn.Module):
     Params:  2k² + 1;  2k² without bias;  2k² + 2 with norm
     MACs:    2k² h w
     Source:  Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018, eq. 3. arXiv:1807.06521
-    Departs: mean before max and a bias, as in the equation; `norm` follows the authors' code, which has a batch norm.
+    Departs: mean before max and a bias, as in the equation; `norm` follows the authors' code, which has a batch norm,
+             of momentum 0.01. Of equal maxima each gets a share of the gradient; in the authors' code one gets it all.
+    Start:   the authors' code: N(0, 2 / k²), zero biases, and the scale of the batch norm at 0: every gate is 1/2.
 
     >>> sum(p.numel() for p in SpatialAttention().parameters())
     99
@@ -31,7 +33,12 @@ class SpatialAttention(nn.Module):
                 f"cbam_spatial: kernel_size={kernel_size} is even; use an odd number, so that the map keeps its size"
             )
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=bias and not norm)
-        self.bn = nn.BatchNorm2d(1) if norm else nn.Identity()
+        self.bn = nn.BatchNorm2d(1, momentum=0.01) if norm else nn.Identity()
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+        if isinstance(self.bn, nn.BatchNorm2d):
+            nn.init.zeros_(self.bn.weight)
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b 1 h w, in (0, 1)."""

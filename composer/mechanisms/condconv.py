@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composer.mechanisms.divisors import check_groups
+from composer.mechanisms.memory_format import in_format_of, with_gradient_in_format
 from composer.mechanisms.splat import same_padding
 from composer.options import Padding, PositiveInt, Size
 from composer.registry import mechanism
@@ -41,47 +42,74 @@ class ExpertConv2d(nn.Module):
         self.padding = same_padding(kernel_size, dilation) if padding is None else padding
         self.weight = nn.Parameter(torch.empty(num_experts, math.prod(self.shape)))
         self.bias = nn.Parameter(torch.zeros(num_experts, out_channels)) if bias else None
-        # Each expert starts as a convolution of its own would (He et al.).
-        nn.init.normal_(self.weight, std=math.sqrt(2 / (out_channels * rows * columns)))
+        # Each expert starts as a convolution of its own would (He et al., by the outputs of a group).
+        nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (out_channels * rows * columns)))
 
     def convolve(self, x: Tensor, mix: Tensor) -> Tensor:
-        """b c h w and b experts -> b o h' w'"""
-        if x.shape[0] == 0:
-            # No groups to fold the batch into; the first expert gives the shape.
-            return self._apply_kernels(x, self.weight[0], None, 1)
-        if torch.onnx.is_in_onnx_export():
-            return self._mix_outputs(x, mix)
-        kernels = mix.to(self.weight.dtype) @ self.weight
-        bias = None if self.bias is None else (mix.to(self.bias.dtype) @ self.bias).flatten()
-        # The whole batch as one image, its samples as groups.
-        y = self._apply_kernels(x.reshape(1, -1, *x.shape[2:]), kernels, bias, x.shape[0])
-        return y.reshape(x.shape[0], self.shape[0], *y.shape[2:])
-
-    def _mix_outputs(self, x: Tensor, mix: Tensor) -> Tensor:
-        """The same by mixing each expert's output: ONNX has no convolution with as many groups as samples."""
-        experts, outputs = len(self.weight), self.shape[0]
-        kernels = self.weight.reshape(experts, self.groups, -1, *self.shape[1:]).transpose(0, 1)
-        kernels = kernels.reshape(experts * outputs, *self.shape[1:])
-        y = F.conv2d(x, kernels, None, self.stride, self.padding, self.dilation, self.groups)
-        y = y.unflatten(1, (self.groups, experts, outputs // self.groups))
-        y = (y * mix.to(y.dtype)[:, None, :, None, None, None]).sum(2).flatten(1, 2)
-        return y if self.bias is None else y + (mix.to(self.bias.dtype) @ self.bias)[:, :, None, None]
-
-    def _apply_kernels(self, x: Tensor, kernels: Tensor, bias: Tensor | None, samples: int) -> Tensor:
-        kernels = kernels.reshape(-1, *self.shape[1:])
-        return F.conv2d(x, kernels, bias, self.stride, self.padding, self.dilation, samples * self.groups)
+        """b c h w and b experts -> b o h' w', or b c -> b o as a map of one position"""
+        settings = (self.stride, self.padding, self.dilation, self.groups)
+        return convolve_each(x, mix, self.weight, self.bias, self.shape, settings)
 
 
-@mechanism("condconv", kind="kernel", replaces="conv")
+Settings = tuple[Size, Size, Size, int]
+
+
+def convolve_each(
+    x: Tensor, mix: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[int, ...], settings: Settings
+) -> Tensor:
+    """Convolve each sample with its mixture of the experts: b c h w and b experts -> b o h' w'.
+
+    `shape` is that of one kernel, `settings` are stride, padding, dilation and groups.
+    """
+    if x.ndim == 2:
+        return convolve_each(x[:, :, None, None], mix, weight, bias, shape, settings)[:, :, 0, 0]
+    if x.shape[0] == 0:
+        # No groups to fold the batch into; the first expert gives the shape.
+        return F.conv2d(x, weight[0].reshape(shape), None, *settings)
+    if torch.onnx.is_in_onnx_export():
+        return _mix_outputs(x, mix, weight, bias, shape, settings)
+    stride, padding, dilation, groups = settings
+    kernels = (mix.to(weight.dtype) @ weight).reshape(-1, *shape[1:])
+    biases = None if bias is None else (mix.to(bias.dtype) @ bias).flatten()
+    # The whole batch as one image, its samples as groups.
+    folded = with_gradient_in_format(x).reshape(1, -1, *x.shape[2:])
+    y = F.conv2d(folded, kernels, biases, stride, padding, dilation, x.shape[0] * groups)
+    return in_format_of(x, y.reshape(x.shape[0], shape[0], *y.shape[2:]))
+
+
+def _mix_outputs(
+    x: Tensor, mix: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[int, ...], settings: Settings
+) -> Tensor:
+    """The same by mixing each expert's output: ONNX has no convolution with as many groups as samples."""
+    experts, outputs, groups = len(weight), shape[0], settings[-1]
+    kernels = weight.reshape(experts, groups, -1, *shape[1:]).transpose(0, 1)
+    y = F.conv2d(x, kernels.reshape(experts * outputs, *shape[1:]), None, *settings)
+    y = y.unflatten(1, (groups, experts, outputs // groups))
+    y = (y * mix.to(y.dtype)[:, None, :, None, None, None]).sum(2).flatten(1, 2)
+    return y if bias is None else y + (mix.to(bias.dtype) @ bias)[:, :, None, None]
+
+
+def pooled(x: Tensor) -> Tensor:
+    """The mean of each channel: b c h w -> b c. Of b c it is x."""
+    return x if x.ndim == 2 else x.mean((2, 3))
+
+
+# The batch is a number of groups and may be 0: not traced.
+torch.fx.wrap("convolve_each")
+torch.fx.wrap("pooled")
+
+
+@mechanism("condconv", kind="kernel", replaces="conv-or-linear")
 class CondConv(ExpertConv2d):
     """Convolve each sample with a kernel of its own, a sum of experts weighted by gates from the pooled input.
 
-    Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w
+    Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w;  b c -> b o for a linear layer
     Math:    y = (sum_i a_i W_i) * x        a = sigmoid(R mean_hw(x)),  R: c -> n
     Params:  n k² o c / g + n (c + 1);  n o more with bias;  n (c + 1) less with a given router
     MACs:    k² o c h' w' / g + n c + n k² o c / g;  n o more with bias;  n c less with a given router
     Source:  Yang et al., CondConv: Conditionally Parameterized Convolutions, NeurIPS 2019, eq. 1-2. arXiv:1904.04971
     Departs: nothing. The gates are not normalised.
+    Start:   the authors' code: experts N(0, 2 g / (k² o)), R U(-b, b) with b = sqrt(6 / (c + n)), zero biases.
 
     `router: given` has no R: the gates come as a second input, b n, so that the convolutions of a block can share a
     `condconv_router`.
@@ -106,6 +134,9 @@ class CondConv(ExpertConv2d):
     ):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, num_experts)
         self.router = nn.Linear(in_channels, num_experts) if router == "own" else None
+        if self.router is not None:
+            nn.init.xavier_uniform_(self.router.weight)
+            nn.init.zeros_(self.router.bias)
 
     def attention(self, x: Tensor, gates: Tensor | None = None) -> Tensor:
         """The weight of each expert, b n, in (0, 1)."""
@@ -113,7 +144,7 @@ class CondConv(ExpertConv2d):
             if gates is None:
                 raise ValueError("condconv: `router: given` takes the gates as a second input")
             return gates
-        return self.router(x.mean((2, 3))).sigmoid()
+        return self.router(pooled(x)).sigmoid()
 
     def forward(self, x: Tensor, gates: Tensor | None = None) -> Tensor:
         return self.convolve(x, self.attention(x, gates))

@@ -5,22 +5,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from composer.mechanisms.condconv import ExpertConv2d
+from composer.mechanisms.condconv import ExpertConv2d, pooled
+from composer.mechanisms.precision import at_least_float32
 from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
 from composer.registry import mechanism
 
+torch.fx.wrap("at_least_float32")
+torch.fx.wrap("pooled")
 
-@mechanism("dynconv", kind="kernel", replaces="conv")
+
+@mechanism("dynconv", kind="kernel", replaces="conv-or-linear")
 class DynamicConv(ExpertConv2d):
     """Convolve each sample with a kernel of its own, a mean of experts weighted by attention over them.
 
-    Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w
+    Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w;  b c -> b o for a linear layer
     Math:    y = (sum_i a_i W_i) * x        a = softmax(W2 relu(W1 mean_hw(x)) / tau)
              W1: c -> d,  W2: d -> n,  d = max(1, c // r)
     Params:  n k² o c / g + c d + d + d n + n;  n o more with bias
     MACs:    k² o c h' w' / g + c d + d n + n k² o c / g;  n o more with bias
     Source:  Chen et al., Dynamic Convolution: Attention over Convolution Kernels, CVPR 2020, eq. 2-3. arXiv:1912.03458
     Departs: the biases of W1 and W2 are on, as in common code.
+    Start:   experts N(0, 2 g / (k² o)), as in CondConv, W1 and W2 as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs);
+             the paper says nothing of it and has no code.
 
     tau starts at `temperature`, so that all experts train, and `composer.anneal` lowers it in equal steps to 1 over the
     first `annealing_epochs` epochs. It is a buffer, saved with the weights.
@@ -65,9 +71,8 @@ class DynamicConv(ExpertConv2d):
 
     def attention(self, x: Tensor) -> Tensor:
         """The weight of each expert, b n, at least float32; sums to 1."""
-        logits = self.fc2(self.act(self.fc1(x.mean((2, 3)))))
-        precise = torch.promote_types(logits.dtype, torch.float32)
-        return (logits.to(precise) / self.temperature).softmax(1)
+        logits = self.fc2(self.act(self.fc1(pooled(x))))
+        return (at_least_float32(logits) / self.temperature).softmax(1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.convolve(x, self.attention(x))

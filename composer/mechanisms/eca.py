@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ class ECA(nn.Module):
     MACs:    k c
     Source:  Wang et al., ECA-Net: Efficient Channel Attention for Deep CNNs, CVPR 2020, eq. 9 and 12. arXiv:1910.03151
     Departs: nothing.
+    Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(k).
 
     >>> sum(p.numel() for p in ECA(256).parameters())
     5
@@ -48,8 +48,8 @@ class ECA(nn.Module):
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        z = rearrange(x.mean((2, 3)), "b c -> b 1 c")
-        return rearrange(self.conv(z).sigmoid(), "b 1 c -> b c 1 1")
+        z = x.mean((2, 3)).unsqueeze(1)
+        return self.conv(z).sigmoid().transpose(1, 2).unsqueeze(3)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -23,6 +23,7 @@ class EffectiveSE(nn.Module):
     Source:  Lee & Park, CenterMask, CVPR 2020, eq. 3 (eSE). arXiv:1911.06667
              Wang et al., ECA-Net, CVPR 2020, table 2 (SE-Var-3). arXiv:1910.03151
     Departs: the bias is on, as in the authors' code; `gate: hard_sigmoid` is CenterMask's code.
+    Start:   timm's VoVNet: N(0, 2 / c), and PyTorch's own biases, U(-b, b) with b = 1 / sqrt(c).
 
     >>> sum(p.numel() for p in EffectiveSE(64).parameters())
     4160
@@ -34,6 +35,7 @@ class EffectiveSE(nn.Module):
             raise ValueError(f"ese: unknown gate {gate!r}; use one of {', '.join(_GATES)}")
         self.fc = nn.Conv2d(channels, channels, 1, bias=bias)
         self.gate = _GATES[gate]()
+        nn.init.kaiming_normal_(self.fc.weight, mode="fan_out", nonlinearity="relu")
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1); hard_sigmoid reaches both ends."""

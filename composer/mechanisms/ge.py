@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from composer.mechanisms.map_size import of_built_size
 from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
 from composer.registry import mechanism
+
+torch.fx.wrap("of_built_size")
 
 # 0 is the whole map, and no map is so large that more would differ from it.
 Extent = Annotated[int, Field(ge=0, le=1024)]
@@ -34,6 +38,7 @@ class Gather(nn.Sequential):
             if extent == 0:
                 kernel = {"kernel_size": (height, width)}
             conv = nn.Conv2d(channels, channels, groups=channels, bias=False, **kernel)  # type: ignore[arg-type]
+            nn.init.kaiming_normal_(conv.weight, mode="fan_in", nonlinearity="relu")
             self.add_module(f"conv{step + 1}", conv)
             self.add_module(f"bn{step + 1}", pooled_norm(norm, channels))
             # A relu before the sigmoid would keep every gate above 1/2.
@@ -41,12 +46,8 @@ class Gather(nn.Sequential):
                 self.add_module(f"act{step + 1}", nn.ReLU())
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.extent == 0 and tuple(input.shape[2:]) != self.size:
-            height, width = input.shape[2:]
-            raise ValueError(
-                f"{self.name}: extent=0 was built for maps of {self.size[0]}×{self.size[1]}, found {height}×{width}; "
-                "build it for that size, or set an extent"
-            )
+        if self.extent == 0:
+            input = of_built_size(input, self.size, f"{self.name}: extent=0 was", ", or set an extent")
         for layer in self:
             input = layer(input)
         return input
@@ -63,6 +64,7 @@ class GatherExcite(nn.Module):
     MACs:    c h w;  9c S with an extent of 2^i,  S the sum of ceil(h / 2^j) ceil(w / 2^j) for j from 1 to i
     Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
     Departs: nothing. up is the nearest neighbour.
+    Start:   the authors' files: N(0, 2 / k²) kernels of k × k, h × w at extent 0 (Caffe's `msra`).
 
     With extent 0 it fits maps of one size only, and refuses others. In training mode it needs a batch of at least 2
     where it gathers to a single position, since a batch norm over one value raises ValueError; `norm: layer` and

@@ -19,6 +19,7 @@ class GatherExciteMinus(nn.Module):
     MACs:    0
     Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
     Departs: nothing. Positions outside the map do not count; up is the nearest neighbour.
+    Start:   nothing to start.
 
     >>> sum(p.numel() for p in GatherExciteMinus(extent=4).parameters())
     0

@@ -21,6 +21,7 @@ class GatherExcitePlus(nn.Module):
     MACs:    c h w + 2cd;  9c S + 2cd s with an extent of 2^i,  s = ceil(h / 2^i) ceil(w / 2^i),  S as in GE-θ
     Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
     Departs: relu behind the gathering and the biases are the authors' code. up is the nearest neighbour.
+    Start:   the authors' files: gathering as in GE-θ, W1 and W2 N(0, 0.01²), zero biases.
 
     With extent 0 it fits maps of one size only, and refuses others. In training mode it needs a batch of at least 2
     where it gathers to a single position, since a batch norm over one value raises ValueError; `norm: layer` and
@@ -44,18 +45,20 @@ class GatherExcitePlus(nn.Module):
         super().__init__()
         hidden = max(1, channels // reduction)
         self.gather = Gather("ge_plus", channels, height, width, extent, norm)
-        self.act = nn.ReLU()
+        # One for each call: quantisers refuse a layer that is called twice.
+        self.act1 = nn.ReLU()
         self.fc1 = nn.Conv2d(channels, hidden, 1, bias=bias)
+        self.act2 = nn.ReLU()
         self.fc2 = nn.Conv2d(hidden, channels, 1, bias=bias)
         for layer in (self.fc1, self.fc2):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.normal_(layer.weight, std=0.01)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c h w (b c 1 1 where it gathers the whole map), in (0, 1)."""
-        z = self.act(self.gather(x))
-        return spread(self.fc2(self.act(self.fc1(z))).sigmoid(), x, self.gather.extent)
+        z = self.act1(self.gather(x))
+        return spread(self.fc2(self.act2(self.fc1(z))).sigmoid(), x, self.gather.extent)
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

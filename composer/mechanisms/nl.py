@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 from composer.mechanisms.mhsa import softmax_of_keys
 from composer.options import PositiveInt
 from composer.registry import mechanism
+
+torch.fx.wrap("softmax_of_keys")
 
 
 @mechanism("nl", kind="token", layout="b c h w", place={"after": "stage", "where": "last"})
@@ -16,15 +18,14 @@ class NonLocal(nn.Module):
     """Add to each position a mixture of all positions, weighted by how well its query matches their keys.
 
     Shape:   b c h w -> b c h w
-    Math:    y = x + BN(W (A g(x)))        A = softmax_keys(theta(x)ᵀ phi(x)),  theta, phi, g: c -> d,  W: d -> c
-             d = max(1, c // r)
+    Math:    y = x + BN(W (A g(x')))        A = softmax_keys(theta(x)ᵀ phi(x')),  theta, phi, g: c -> d,  W: d -> c
+             d = max(1, c // r),  x' = x, or with sub_sample its 2 × 2 maxima
     Params:  4cd + 3d + 3c
-    MACs:    4cd h w + 2d (h w)²;  4cd h w + 2d h w m with sub_sample,  m = floor(h / 2) floor(w / 2)
+    MACs:    4cd h w + 2d (h w)²;  2cd h w + 2cd m + 2d h w m with sub_sample,  m = floor(h / 2) floor(w / 2)
     Source:  Wang et al., Non-local Neural Networks, CVPR 2018, eq. 4 and 6, embedded Gaussian. arXiv:1711.07971
-    Departs: nothing. The scale of the batch norm starts at 0, so that the block starts as the identity.
-
-    `sub_sample` takes keys and values from the map pooled by 2 × 2 maxima; `scale` divides the logits by sqrt(d), as
-    in Vaswani et al.
+    Departs: nothing. The authors' code also divides the logits by sqrt(d), as Vaswani et al. do (`scale`).
+    Start:   the authors' code: N(0, 0.01²) and zero biases; the scale of the batch norm is 0, so that the block starts
+             as the identity.
 
     >>> sum(p.numel() for p in NonLocal(64, 7, 7).parameters())
     8480
@@ -51,19 +52,23 @@ class NonLocal(nn.Module):
         self.pool = nn.MaxPool2d(2) if sub_sample else nn.Identity()
         self.proj = nn.Conv2d(hidden, channels, 1)
         self.bn = nn.BatchNorm2d(channels)
+        for layer in (self.theta, self.phi, self.g, self.proj):
+            nn.init.normal_(layer.weight, std=0.01)
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.bn.weight)
 
     def _tokens(self, x: Tensor) -> Tensor:
         # Attention runs fused only over rows without gaps.
-        return rearrange(x, "b d h w -> b 1 (h w) d").contiguous()
+        return x.flatten(2).transpose(1, 2).unsqueeze(1).contiguous()
 
     def attention(self, x: Tensor) -> Tensor:
         """Who looks at whom, b 1 n m, at least float32; rows sum to 1. Recomputed: forward never holds it."""
-        return softmax_of_keys(self._tokens(self.theta(x)), self._tokens(self.pool(self.phi(x))), self.scale)
+        return softmax_of_keys(self._tokens(self.theta(x)), self._tokens(self.phi(self.pool(x))), self.scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        q = self._tokens(self.theta(x))
-        k, v = self._tokens(self.pool(self.phi(x))), self._tokens(self.pool(self.g(x)))
+        pooled = self.pool(x)
+        q, k, v = self._tokens(self.theta(x)), self._tokens(self.phi(pooled)), self._tokens(self.g(pooled))
         y = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
         y = y.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:])
         return x + self.bn(self.proj(y))

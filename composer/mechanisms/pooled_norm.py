@@ -7,6 +7,8 @@ from typing import Literal
 from torch import nn
 
 PooledNorm = Literal["batch", "layer", "none"]
+# Behind the layers in between, or behind the last one alone.
+NormAt = Literal["hidden", "last"]
 
 
 def pooled_norm(norm: PooledNorm, channels: int) -> nn.Module:

@@ -7,10 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composer.mechanisms.divisors import dim_of_heads, nearest_divisors
-from composer.mechanisms.mhsa import full_precision
+from composer.mechanisms.memory_format import in_format_of
+from composer.mechanisms.precision import at_least_float32, full_precision
 from composer.mechanisms.sk import weighted_sum
 from composer.options import OddInt, PositiveInt, Size
 from composer.registry import mechanism
+
+torch.fx.wrap("in_format_of")
+torch.fx.wrap("weighted_sum")
 
 
 @mechanism("sasa", kind="token", layout="b c h w", replaces="conv")
@@ -25,6 +29,7 @@ class StandAloneSelfAttention(nn.Module):
     Source:  Ramachandran et al., Stand-Alone Self-Attention in Vision Models, NeurIPS 2019, eq. 3. arXiv:1906.05909
     Departs: queries, keys and values see all channels; the paper's see those of their head. Outside the map keys and
              values are 0 and take part, as in the padding of a convolution.
+    Start:   N(0, 2 / 3o) projections (He et al., by outputs) and N(0, 1) offsets; the paper says nothing of it.
 
     At stride 2 the result is averaged over 2 × 2, as in the paper. One half of a head's offset is of the row, the other
     of the column. `MACs` counts the matrix products; the window costs 2 k² o h w more, element by element.
@@ -62,34 +67,41 @@ class StandAloneSelfAttention(nn.Module):
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
         return self.qkv(x).unflatten(1, (3, self.num_heads, self.head_dim)).unbind(1)
 
-    def _windows(self, x: Tensor) -> list[Tensor]:
-        """The map b m p h w moved to each place of the window: k² views of one padded copy."""
-        reach = self.window // 2
-        height, width = x.shape[3:]
-        padded = F.pad(x, (reach, reach, reach, reach))
-        shifts = [(a, b) for a in range(self.window) for b in range(self.window)]
-        return [padded[..., a : a + height, b : b + width] for a, b in shifts]
-
-    def _weights(self, q: Tensor, k: Tensor) -> Tensor:
-        precise = torch.promote_types(q.dtype, torch.float32)
-        q, k = q.to(precise), k.to(precise)
-        content = torch.stack([(q * near).sum(2) for near in self._windows(k)], -1)
-        upper, lower = q.chunk(2, 2)
-        with full_precision(q):
-            rows = torch.einsum("bmphw,amp->bmhwa", upper, self.row.to(precise))
-            columns = torch.einsum("bmphw,amp->bmhwa", lower, self.column.to(precise))
-        place = rows.unsqueeze(-1) + columns.unsqueeze(-2)
-        return (content + place.flatten(-2)).softmax(-1)
-
     def attention(self, x: Tensor) -> Tensor:
         """What each position takes from its window, b heads h w k², at least float32; sums to 1 over the last."""
         q, k, _ = self._heads(x)
-        return self._weights(q, k)
+        return weights_in_windows(q, k, self.row, self.column)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self._heads(x)
-        weights = self._weights(q, k).to(v.dtype).unsqueeze(2).unbind(-1)
-        return self.pool(weighted_sum(weights, self._windows(v)).flatten(1, 2))
+        weights = weights_in_windows(q, k, self.row, self.column).to(v.dtype).unsqueeze(2).unbind(-1)
+        y = weighted_sum(weights, windows(v, self.window)).flatten(1, 2)
+        return in_format_of(x, self.pool(y))
+
+
+def windows(x: Tensor, side: int) -> list[Tensor]:
+    """A map b m p h w moved to each place of a window: side² views of one padded copy."""
+    reach = side // 2
+    height, width = x.shape[3:]
+    padded = F.pad(x, (reach, reach, reach, reach))
+    shifts = [(a, b) for a in range(side) for b in range(side)]
+    return [padded[..., a : a + height, b : b + width] for a, b in shifts]
+
+
+def weights_in_windows(q: Tensor, k: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """softmax(q (k + offset)) over the window around each position: b m p h w -> b m h w k², in float32 or better."""
+    q, k = at_least_float32(q), at_least_float32(k)
+    content = torch.stack([(q * near).sum(2) for near in windows(k, len(row))], -1)
+    upper, lower = q.chunk(2, 2)
+    with full_precision(q):
+        rows = torch.einsum("bmphw,amp->bmhwa", upper, row.to(q.dtype))
+        columns = torch.einsum("bmphw,amp->bmhwa", lower, column.to(q.dtype))
+    place = rows.unsqueeze(-1) + columns.unsqueeze(-2)
+    return (content + place.flatten(-2)).softmax(-1)
+
+
+torch.fx.wrap("windows")
+torch.fx.wrap("weights_in_windows")
 
 
 def _even(channels: int, num_heads: int) -> str:

@@ -23,8 +23,10 @@ class SqueezeExcitation(nn.Module):
     MACs:    2cd
     Source:  Hu et al., Squeeze-and-Excitation Networks, CVPR 2018, eq. 2-4. arXiv:1709.01507
     Departs: biases are on, as in the authors' code; the equations have none.
+    Start:   N(0, 2 / outputs) and zero biases: He et al.'s, which the paper names, as timm's EfficientNets read it.
 
     `names: conv` calls its layers conv_reduce and conv_expand, as the weights of EfficientNets do.
+    `init: lecun` draws its weights from N(0, 1 / inputs), as NFNets do, in place of N(0, 2 / outputs).
     `hidden` sets d outright; `round_to` makes d the nearest multiple of it to c / r that is at most 10 % below c / r.
 
     >>> sum(p.numel() for p in SqueezeExcitation(64, reduction=4).parameters())
@@ -42,6 +44,7 @@ class SqueezeExcitation(nn.Module):
         act: Literal["relu", "silu", "gelu", "hard_swish"] = "relu",
         gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid",
         names: Literal["fc", "conv"] = "fc",
+        init: Literal["he", "lecun"] = "he",
     ):
         super().__init__()
         if act not in _ACTIVATIONS:
@@ -59,7 +62,10 @@ class SqueezeExcitation(nn.Module):
         self.add_module(self.names[1], up)
         self.gate = _GATES[gate]()
         for layer in (down, up):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            if init == "he":
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            else:
+                nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="linear")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -17,6 +17,7 @@ class SEVar1(nn.Module):
     MACs:    0
     Source:  Wang et al., ECA-Net: Efficient Channel Attention for Deep CNNs, CVPR 2020, table 2. arXiv:1910.03151
     Departs: nothing.
+    Start:   nothing to start.
 
     >>> sum(p.numel() for p in SEVar1().parameters())
     0

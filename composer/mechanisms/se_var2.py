@@ -17,6 +17,7 @@ class SEVar2(nn.Module):
     MACs:    c
     Source:  Wang et al., ECA-Net: Efficient Channel Attention for Deep CNNs, CVPR 2020, eq. 4. arXiv:1910.03151
     Departs: the bias v is on; the equation has none.
+    Start:   PyTorch's own, U(-1, 1) for u and v; no code of the authors has it.
 
     >>> sum(p.numel() for p in SEVar2(64, bias=False).parameters())
     64

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
-from einops import rearrange
 from pydantic import Field
 from torch import Tensor, nn
 
 from composer.mechanisms.divisors import check_groups
 from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
+from composer.mechanisms.precision import at_least_float32
 from composer.options import Padding, PositiveInt, Size
 from composer.registry import mechanism
 
@@ -32,6 +32,8 @@ class SelectiveKernel(nn.Module):
     MACs:    m k² o c h' w' / g + o d + m o d
     Source:  Li et al., Selective Kernel Networks, CVPR 2019, eq. 1-6. arXiv:1903.06586
     Departs: a single branch is gated by sigmoid, since softmax over one is always 1.
+    Start:   the authors' files: branches N(0, 2 / (k² c / g)) (Caffe's `msra`), W and W_l N(0, 0.01²). `init: he` is
+             timm's: N(0, 2 / (k² outputs)) for all.
 
     Norm and activation are inside and nothing follows the sum; weights have timm's names. Strides, groups and the
     host's own dilation apply to every branch, and each is padded to the size of the host's output. In training mode it
@@ -56,6 +58,7 @@ class SelectiveKernel(nn.Module):
         reduction: PositiveInt = 16,
         floor: PositiveInt = 32,
         norm: PooledNorm = "batch",
+        init: Literal["authors", "he"] = "authors",
     ):
         super().__init__()
         check_groups("sk", in_channels, out_channels, groups)
@@ -88,19 +91,20 @@ class SelectiveKernel(nn.Module):
             "fc_select": nn.Conv2d(hidden, branches * out_channels, 1, bias=False),
         }
         self.attn = nn.Sequential(OrderedDict(fuse))
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        for name, layer in self.named_modules():
+            if isinstance(layer, nn.Conv2d) and init == "authors" and name.startswith("attn."):
+                nn.init.normal_(layer.weight, std=0.01)
+            elif isinstance(layer, nn.Conv2d):
+                mode = "fan_in" if init == "authors" else "fan_out"
+                nn.init.kaiming_normal_(layer.weight, mode=mode, nonlinearity="relu")  # type: ignore[arg-type]
 
     def _split(self, x: Tensor) -> list[Tensor]:
         return [path(x) for path in self.paths]
 
     def _select(self, features: Sequence[Tensor]) -> Tensor:
         s = sum(features[1:], features[0]).mean((2, 3), keepdim=True)
-        logits = self.attn(s)
-        logits = rearrange(logits, "b (m o) 1 1 -> b m o 1 1", m=len(features))
-        precise = torch.promote_types(logits.dtype, torch.float32)
-        return logits.softmax(1, precise) if len(features) > 1 else logits.sigmoid()
+        logits = self.attn(s).unflatten(1, (len(features), -1))
+        return at_least_float32(logits).softmax(1) if len(features) > 1 else logits.sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The share of each branch, b m o 1 1; sums to 1 over m (one branch: in (0, 1))."""
@@ -118,6 +122,10 @@ def weighted_sum(weights: Sequence[Tensor], features: Sequence[Tensor]) -> Tenso
     for a, u in zip(weights[1:], features[1:], strict=True):
         y += a * u
     return y
+
+
+torch.fx.wrap("weighted_sum")
+torch.fx.wrap("at_least_float32")
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

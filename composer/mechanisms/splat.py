@@ -6,14 +6,17 @@ import math
 from typing import Literal
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from composer.mechanisms.divisors import nearest_divisors
 from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
+from composer.mechanisms.precision import at_least_float32
 from composer.mechanisms.sk import weighted_sum
 from composer.options import NonNegativeInt, Padding, PositiveInt, Size
 from composer.registry import mechanism
+
+torch.fx.wrap("at_least_float32")
+torch.fx.wrap("weighted_sum")
 
 
 @mechanism("splat", kind="branch", replaces="conv-norm-act")
@@ -29,6 +32,8 @@ class SplitAttention(nn.Module):
     Source:  Zhang et al., ResNeSt: Split-Attention Networks, CVPRW 2022, eq. 1-3 and fig. 8. arXiv:2004.08955
     Departs: the radix-major order, the biases and the floor are the authors' code. R = 1 gates with a sigmoid, since
              softmax over one is always 1; R = 0 is a plain convolution with its norm and relu.
+    Start:   the authors' code: N(0, 2 / (k² outputs)), and biases as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs)
+             of an output.
 
     Cardinality K is the groups of the convolution it replaces unless set; K = 1 is SplAt-0. `avd` lets a 3 × 3 mean
     before or after take a stride over from the convolution (`after`: h' w' of the MACs are h w). Norm and activation
@@ -85,19 +90,16 @@ class SplitAttention(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
 
     def _split(self, x: Tensor) -> Tensor:
         features = self.act0(self.bn0(self.conv(self.pool_before(x))))
-        return rearrange(features, "b (r o) h w -> b r o h w", r=max(self.radix, 1))
+        return features.unflatten(1, (max(self.radix, 1), -1))
 
     def _select(self, features: Tensor) -> Tensor:
         s = features.sum(1).mean((2, 3), keepdim=True)
         logits = self.fc2(self.act1(self.bn1(self.fc1(s))))
-        logits = rearrange(logits, "b (k r o) 1 1 -> b r (k o) 1 1", k=self.cardinality, r=self.radix)
-        precise = torch.promote_types(logits.dtype, torch.float32)
-        return logits.softmax(1, precise) if self.radix > 1 else logits.sigmoid()
+        logits = logits.unflatten(1, (self.cardinality, self.radix, -1)).transpose(1, 2).flatten(2, 3)
+        return at_least_float32(logits).softmax(1) if self.radix > 1 else logits.sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The share of each branch, b R o 1 1; sums to 1 over R (R = 1: in (0, 1); R = 0: there is none)."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Hashable
 from textwrap import dedent
 from typing import Any
 
 from torch import nn
 
-from composer.compile.emit import forward_code, is_chain
+from composer.compile.code import forward_code, is_chain
 from composer.dag.scope import Node, Operation, Scope
 from composer.registry import Entry
 
@@ -20,9 +19,6 @@ Code = tuple[str, str]
 MAX_LINES = 300
 MAX_NODES = 1000
 
-# fx lets go of each value after its last use, which says nothing to readers.
-_RELEASE = re.compile(r";(?:  \w+ =(?: \w+ =)* None)$", re.MULTILINE)
-
 
 def scope_code(scope: Scope) -> Code:
     """The generated forward of a scope; of a plain chain, what its nn.Sequential holds."""
@@ -31,7 +27,7 @@ def scope_code(scope: Scope) -> Code:
         return scope.block, _cut("\n".join(["nn.Sequential(", *parts, ")"]))
     if len(scope.nodes) > MAX_NODES:
         return scope.block, f"# a forward of {len(scope.nodes):,} calls: `print(model.code)` shows it"
-    return scope.block, _cut(_RELEASE.sub("", forward_code(scope).strip()))
+    return scope.block, _cut(forward_code(scope))
 
 
 def scope_form(scope: Scope) -> Hashable:
@@ -50,7 +46,7 @@ def _called(node: Node) -> str:
     """The class of a node's module."""
     if isinstance(node.content, Scope):
         return node.content.block
-    return node.content.entry.factory.__name__ if node.content is not None else ""
+    return (node.content.entry.module or node.content.entry.factory).__name__ if node.content is not None else ""
 
 
 def operation_code(entry: Entry, built: Any) -> Code | None:
@@ -60,20 +56,20 @@ def operation_code(entry: Entry, built: Any) -> Code | None:
     if entry.form == "function":
         source = _source(entry.factory)
         return None if source is None else (entry.factory.__module__, source)
-    if _is_own_of_torch(entry.factory):
+    if _is_own_of_torch(entry):
         return "PyTorch", _constructed(built)
-    methods = [getattr(entry.factory, name, None) for name in ("attention", "forward")]
+    methods = [getattr(entry.module, name, None) for name in ("attention", "forward")]
     sources = [source for method in methods if method is not None and (source := _source(method))]
-    return (entry.factory.__name__, "\n\n".join(sources)) if sources else ("", _constructed(built))
+    return (type(built).__name__, "\n\n".join(sources)) if sources else ("", _constructed(built))
 
 
 def is_one_for_all(entry: Entry) -> bool:
     """Whether all operations of an entry have the same code, whatever their options."""
-    return entry.form != "module" or not _is_own_of_torch(entry.factory)
+    return entry.form != "module" or not _is_own_of_torch(entry)
 
 
-def _is_own_of_torch(factory: Any) -> bool:
-    return str(factory.forward.__module__).partition(".")[0] == "torch"
+def _is_own_of_torch(entry: Entry) -> bool:
+    return str(getattr(entry.module, "forward").__module__).partition(".")[0] == "torch"  # noqa: B009
 
 
 def _constructed(module: nn.Module) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from composer.dag.graph import Graph
+from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.difference import Difference
 from composer.difference.render import SIGNS, Told, told
@@ -38,7 +38,7 @@ def _networks(difference: Difference) -> list[Network]:
     return [_network("composed", "after", difference.after), _network("base", "before", difference.before)]
 
 
-def _network(key: str, label: str, graph: Graph) -> Network:
+def _network(key: str, label: str, graph: Composition) -> Network:
     return Network(key, f"{label}: {graph.spec.name}", Sketch.of(graph), graph)
 
 

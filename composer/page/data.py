@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from composer.dag.graph import Graph
+from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.draw.build import build_view
 from composer.draw.picture import Picture, Wish, readable_depth
@@ -29,7 +29,7 @@ class Network:
     key: str
     label: str
     sketch: Sketch
-    graph: Graph | None = None
+    graph: Composition | None = None
     seconds: Mapping[str, float] | None = None
 
     @cached_property
@@ -48,7 +48,7 @@ class _Page:
     traces: Traces = field(default_factory=Traces)
 
 
-def networks_of(sketch: Sketch, graph: Graph | None, seconds: Mapping[str, float] | None = None) -> list[Network]:
+def networks_of(sketch: Sketch, graph: Composition | None, seconds: Mapping[str, float] | None = None) -> list[Network]:
     """A network and, where rules changed it, the same without them."""
     if graph is None or graph.plain is graph:
         return [Network("composed", sketch.spec.name, sketch, graph, seconds)]

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from composer.dag.infer import build
+from composer.dag.macs import total
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.dag.sketch import Sketch
 from composer.dag.unfinished import Missing
@@ -35,7 +36,7 @@ class Costs:
     None where they are not known. `seconds` may name blocks too.
     """
 
-    macs: Mapping[str, int] | None = None
+    macs: Mapping[str, int | None] | None = None
     memory: Mapping[str, int] | None = None
     seconds: Mapping[str, float] | None = None
 
@@ -45,14 +46,14 @@ class _Sum:
     """What the operations of a scope cost together, and how many of which there are."""
 
     parameters: int = 0
-    macs: int = 0
+    macs: int | None = 0
     memory: int = 0
     seconds: float = 0.0
     operations: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: _Sum) -> None:
         self.parameters += other.parameters
-        self.macs += other.macs
+        self.macs = total([self.macs, other.macs])
         self.memory += other.memory
         self.seconds += other.seconds
         self.operations.update(other.operations)
@@ -94,7 +95,8 @@ class _Reader:
 
     def operation_sum(self, node: Node) -> _Sum:
         assert isinstance(node.content, Operation)
-        macs, memory = (one.get(node.path, 0) if one else 0 for one in (self.costs.macs, self.costs.memory))
+        macs = self.costs.macs.get(node.path, 0) if self.costs.macs else 0
+        memory = self.costs.memory.get(node.path, 0) if self.costs.memory else 0
         seconds = (self.costs.seconds or {}).get(node.path, 0.0)
         return _Sum(node.content.num_parameters, macs, memory, seconds, Counter([node.op]))
 

@@ -10,18 +10,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from composer.dag.graph import Graph
+from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.draw.chunks import in_chunks
 from composer.draw.describe import describe_count
 from composer.draw.picture import Picture, Wish, draw, readable_depth
 from composer.draw.svg import render_svg
-from composer.draw.text import visible
 from composer.draw.view import num_boxes, opened
 from composer.html import document
 from composer.page.data import Network, failure_data, networks_of, page_data
 from composer.page.tables import Json
 from composer.page.theme import page_style
+from composer.visible import visible
 
 # A static picture of more boxes shows those that follow one another as one.
 MOST_STATIC = 2000
@@ -31,7 +31,7 @@ _FOLDER = Path(__file__).parent
 
 def render_page(
     sketch: Sketch,
-    graph: Graph | None = None,
+    graph: Composition | None = None,
     wish: Wish | None = None,
     theme: str = "auto",
     seconds: Mapping[str, float] | None = None,

@@ -11,8 +11,8 @@ from composer.errors import Diagnostic, Location, Source
 from composer.page.tables import Json
 from composer.spec import zoo
 from composer.spec.document import Value
-from composer.spec.load import Spec
 from composer.spec.origin import Origin
+from composer.spec.spec import Spec
 
 # A file and a line in it: files from 0, lines from 1.
 Line = tuple[int, int]

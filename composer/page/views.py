@@ -14,9 +14,10 @@ from composer.draw.layout.order import Arrangement, Step, arrange
 from composer.draw.layout.rank import Diagram
 from composer.draw.layout.straight import straight_steps
 from composer.draw.layout.topology import diagram_of, items_of
-from composer.draw.text import advance, visible
+from composer.draw.text import advance
 from composer.draw.theme import class_of
 from composer.draw.view import Box, View
+from composer.visible import visible
 
 Json = dict[str, Any]
 

@@ -13,6 +13,8 @@ from composer.spec.model import Published
 from composer.spec.references import read_file
 from composer.spec.structure import validate
 
+_FIELDS = tuple(Published.model_fields)
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -22,9 +24,9 @@ class Experiment:
     published: Published | None
 
     def to_row(self) -> dict[str, Any]:
-        """Its facts as plain values, None for what is not known."""
-        fields = Published.model_fields
-        return {"name": self.name, **{field: getattr(self.published, field, None) for field in fields}}
+        """Its facts as plain values, None for what is not known; `printed_…` is the paper's own figure."""
+        names = {field: f"printed_{field}" if field in ("parameters", "macs") else field for field in _FIELDS}
+        return {"name": self.name, **{name: getattr(self.published, field, None) for field, name in names.items()}}
 
 
 def experiments(

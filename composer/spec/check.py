@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import Read, is_dynamic, parse_condition, parse_template
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, walk_strings
+from composer.spec.spec import Spec
 from composer.spec.tokens import ExpressionError
-
-if TYPE_CHECKING:
-    from composer.spec.load import Spec
 
 ARRIVING = ("channels", "height", "width", "tokens")
 PLACE = (
@@ -23,6 +21,8 @@ PLACE = (
 )
 REPEATED = ("index", "repeat")
 MAX_DEPTH = 64
+# Each rule looks at all places that those before it made.
+MAX_RULES = 500
 
 Problems = Iterator[Diagnostic]
 # Names that expressions may read, each with the facts that may follow its dot; None where nobody knows.
@@ -31,6 +31,11 @@ Names = Mapping[str, Container[str] | None]
 
 def check_spec(spec: Spec) -> Problems:
     """What is wrong with a spec before anything is known about plugins."""
+    if len(spec.rules) > MAX_RULES:
+        help = ("one rule with a site or a glob, and `where`, is about many places",)
+        text = f"there are {len(spec.rules):,} rules, and at most {MAX_RULES} can apply"
+        yield spec.rules[MAX_RULES][1].problem("budget", text, "too much from here on", help)
+        return
     vars: dict[str, Container[str] | None] = dict.fromkeys(spec.vars)
     for name, value in spec.inputs.items():
         yield from _expressions(value.shape, spec.input_origins[name], vars)
@@ -38,12 +43,17 @@ def check_spec(spec: Spec) -> Problems:
     for name, block in spec.blocks.items():
         yield from _block(spec, block, spec.body / "blocks" / name, vars)
     yield from _recursion(spec)
-    yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin)
+    added = tuple(str(rule.name or rule.use) for rule, _ in spec.rules if rule.use)
+    yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin, added)
     place = ChainMap(dict.fromkeys(PLACE), vars)
     for rule, origin in spec.rules:
         yield from _expressions(rule.options, origin / "with", place)
         if isinstance(rule.where, str):
-            start, condition = parse_condition(rule.where)
+            try:
+                start, condition = parse_condition(rule.where)
+            except ExpressionError:
+                # Said where the rule was read.
+                continue
             reads = tuple((name, start + offset) for name, offset in condition.reads)
             yield from _unknown_names(reads, origin / "where", place)
 
@@ -142,16 +152,19 @@ def _unknown_names(reads: Iterable[Read], origin: Origin, names: Names) -> Probl
             yield origin.within("unknown-name", text, start, len(fact), "not a fact of it", hint)
 
 
-def _outputs(outputs: Mapping[str, str] | None, nodes: Mapping[str, NodeSpec], origin: Origin) -> Problems:
+def _outputs(
+    outputs: Mapping[str, str] | None, nodes: Mapping[str, NodeSpec], origin: Origin, added: tuple[str, ...] = ()
+) -> Problems:
     if outputs is not None and not outputs:
-        yield origin.problem("empty", "`outputs` is empty", "`name: node`", key=True)
+        yield origin.problem("empty", "`outputs` is empty", "a node, or `name: node`", key=True)
     if any(node.inline for node in nodes.values()):
         # Its children have no names yet.
         return
     for name, reference in (outputs or {}).items():
-        if reference.partition(".")[0] not in nodes:
+        # What rules put in is called like their mechanism, and is not there yet.
+        if reference.partition(".")[0] not in nodes and not reference.startswith(added):
             hint = did_you_mean(reference, nodes, f"the nodes here are {one_of(nodes)}")
-            here = origin / name
+            here = (origin / name).written
             yield here.problem("unknown-node", f"there is no node `{reference}`", "a node of this scope", hint)
 
 

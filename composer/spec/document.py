@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from composer.errors import Diagnostic, Location, Source, SpecError
@@ -83,6 +85,12 @@ class Document:
         """The value without places. Not a copy: leave it as it is."""
         return self._plain
 
+    @property
+    def comment(self) -> str:
+        """What the comment on its first lines says; empty without one, as where there is no text."""
+        lines = takewhile(lambda line: line.startswith("#"), self.source.text.splitlines())
+        return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
+
     def nearest(self, path: Path) -> Value:
         """The value at the path, or the deepest of those around it that is written."""
         value = self.root
@@ -104,6 +112,22 @@ class Document:
         return cls(Source(name), _Converter().value(data, ()))
 
 
+# Controls, and what turns the direction of the text behind it.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def unseen(text: str) -> str:
+    """What to say of a text that would move the cursor or show as another; empty for any other text."""
+    found = None if text.isascii() and text.isprintable() else _UNSEEN.search(text)
+    return f"the character U+{ord(found.group()):04X} would not show, and hide what does" if found else ""
+
+
+def _plain_value(data: Any) -> Any:
+    """The Python value of a scalar or an array of another library, such as numpy; any other value as it is."""
+    convert = getattr(data, "tolist", None)
+    return convert() if callable(convert) and type(data).__module__.partition(".")[0] == "numpy" else data
+
+
 class _Converter:
     def __init__(self) -> None:
         self.count = 0
@@ -115,8 +139,11 @@ class _Converter:
             raise self.problem("yaml-budget", text, path)
         if isinstance(data, Mapping):
             return Value({self.key(key, path): self.value(value, (*path, key)) for key, value in data.items()})
-        if isinstance(data, list | tuple):
+        if isinstance(data, Sequence) and not isinstance(data, str | bytes | bytearray):
             return Value([self.value(value, (*path, index)) for index, value in enumerate(data)])
+        data = _plain_value(data)
+        if isinstance(data, list):
+            return self.value(data, path)
         if type(data) is str:
             return Value(self.text(data, path))
         if type(data) is int and abs(data) >= 10**MAX_DIGITS:
@@ -134,6 +161,8 @@ class _Converter:
     def text(self, text: str, path: Path) -> str:
         if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
             raise self.problem("yaml-character", "a string holds a lone surrogate, which no file can", path)
+        if hidden := unseen(text):
+            raise self.problem("yaml-character", hidden, path, "text that shows")
         return text
 
     def problem(self, code: str, message: str, path: Path, label: str = "") -> SpecError:

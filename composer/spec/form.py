@@ -5,10 +5,12 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator
+from unicodedata import is_normalized
 
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import parse_condition
 from composer.spec.hub import example, hub_of, parse_reference
+from composer.spec.kind import check_declaration, is_declaration
 from composer.spec.model import NODE_KEYS, POSITIONS, BlockSpec, NodeSpec, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.tokens import ExpressionError
@@ -19,9 +21,15 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _INDEX = re.compile(r"[0-9]{1,9}")
 
 
+def is_attribute(name: str) -> bool:
+    """Whether a name can be an attribute of a module: a word of letters of any script, as Python reads it."""
+    return len(name) <= 100 and name.isidentifier() and not keyword.iskeyword(name) and is_normalized("NFKC", name)
+
+
 def check_file(file: SpecFile, origin: Origin) -> Problems:
     """What is wrong with one file by itself."""
     yield from _sections(file, origin)
+    yield from _vars(file, origin / "vars")
     for name in file.inputs or {}:
         yield from _name(name, origin / "inputs" / name, "an input")
     yield from _nodes(file.nodes or {}, origin / "nodes")
@@ -61,6 +69,16 @@ def _sections(file: SpecFile, origin: Origin) -> Problems:
         yield (origin / "inputs").problem("both", "a spec has `input` or `inputs`, not both", label, key=True)
 
 
+def _vars(file: SpecFile, origin: Origin) -> Problems:
+    for name, value in file.vars.items():
+        if file.nodes is not None:
+            yield from check_declaration(name, value, origin / name)
+        elif is_declaration(value):
+            help = ("write the value alone; the spec that writes the nodes declares what it may be",)
+            text = f"`{name}` is declared where it is set"
+            yield (origin / name).problem("var-kind", text, "a value", help, key=True)
+
+
 def _name(name: str, origin: Origin, what: str, *, key: bool = True) -> Problems:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         label = "letters, digits and `_`, not a digit first"
@@ -82,7 +100,7 @@ def _block(name: str, block: BlockSpec, origin: Origin) -> Problems:
 def _nodes(nodes: dict[str, NodeSpec], origin: Origin) -> Problems:
     for name, node in nodes.items():
         here = origin / name
-        if not _INDEX.fullmatch(name):
+        if not _INDEX.fullmatch(name) and not is_attribute(name):
             yield from _name(name, here, "a node")
         yield from _form(node, here)
 

@@ -138,6 +138,9 @@ class WeightsSpec(BaseModel):
     match    by name, or the n-th tensor of the file to the n-th of the plain backbone
     keys     a key map of the zoo, or a .yaml file: the file's names -> ours
     ema      take the averaged weights of a checkpoint that holds both
+    entry    which entry of a checkpoint that holds several sets of weights, dotted
+    prefix   what the names of the weights begin with in the file, where several would do
+    sha256   the hash that a file must have, in hexadecimal; a lock writes it
     """
 
     model_config = _FROZEN
@@ -147,6 +150,9 @@ class WeightsSpec(BaseModel):
     match: Literal["name", "order"] = "name"
     keys: str | None = None
     ema: bool = False
+    entry: Annotated[str, Field(min_length=1)] | None = None
+    prefix: str | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -154,10 +160,16 @@ class WeightsSpec(BaseModel):
         return {"source": value} if isinstance(value, str) else value
 
 
+# A number as a paper prints it and its unit; Mi and Gi are 2^20 and 2^30.
+Figure = Annotated[str, Field(pattern=r"^\d+(\.\d+)? (M|G|Mi|Gi)$")]
+
+
 class Published(BaseModel):
     """What a paper measured with this network: a row of a results table.
 
     `top1` is ImageNet accuracy in percent, `images_per_second` the authors' own throughput, bound to their hardware.
+    `parameters` and `macs` are as the paper prints them; where this network's are others, `deviates` has them and the
+    reason.
     """
 
     model_config = _FROZEN
@@ -168,10 +180,22 @@ class Published(BaseModel):
     top1: Annotated[float, Field(gt=0, le=100)]
     images_per_second: PositiveFloat | None = None
     note: str | None = None
+    parameters: Figure | None = None
+    macs: Figure | None = None
+    deviates: str | None = None
+
+
+# The name of what a network gives that names nothing.
+OUTPUT = "output"
 
 
 class SpecFile(BaseModel):
-    """One file: its own nodes, or another spec to start from; and rules."""
+    """One file: its own nodes, or another spec to start from; and rules.
+
+    `outputs` is the path of a node, whose tensor the network gives, or names with paths, of which it gives a dict.
+    With `maps` they are feature maps b c h w: channels come first, and tokens are laid out as the positions they are
+    of, without those that are of none, such as a class token.
+    """
 
     model_config = _FROZEN
 
@@ -182,9 +206,15 @@ class SpecFile(BaseModel):
     vars: dict[str, Any] = {}
     blocks: dict[str, BlockSpec] = {}
     nodes: dict[str, NodeSpec] | None = None
-    outputs: dict[str, str] | None = None
+    outputs: str | dict[str, str] | None = None
+    maps: bool = False
     attention: list[Rule] = []
     classes: str | list[str] | None = None
     weights: WeightsSpec | None = None
     published: Published | None = None
     lock: dict[str, Any] | None = None
+
+    @property
+    def named_outputs(self) -> dict[str, str] | None:
+        """The outputs by name; that of a bare path is `output`."""
+        return {OUTPUT: self.outputs} if isinstance(self.outputs, str) else self.outputs

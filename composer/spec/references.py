@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from composer.errors import Diagnostic, SpecError, did_you_mean
+from composer.errors import Diagnostic, SpecError, did_you_mean, suggest
+from composer.paths import PATH_ERRORS, reason
 from composer.spec import zoo
 from composer.spec.document import Document
 from composer.spec.hub import hub_of
 from composer.spec.model import SpecFile, WeightsSpec
 from composer.spec.origin import Origin
+from composer.spec.sources import wrong_source
 from composer.spec.structure import validate
 from composer.spec.yaml import MAX_BYTES, decode, read
 
 MAX_REFERENCES = 16
 NO_WEIGHTS = "none"
-# A path may hold a NUL, be too long, or run in circles through links.
-_PATH_ERRORS = (OSError, ValueError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ def open_source(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path 
     if isinstance(source, Mapping):
         return Document.from_mapping(source), None
     if not isinstance(source, str | Path):
-        found, label = type(source).__name__, "a path, a name, a mapping or a Spec"
-        raise SpecError(Diagnostic("source", f"a spec cannot be a {found}", label=label))
+        raise SpecError(wrong_source(source))
     text = str(source)
     if "\n" in text:
         help = ("write it to a file",)
@@ -65,6 +64,16 @@ def read_file(path: Path) -> Document:
     return read(decode(_read_bytes(path), str(path)))
 
 
+def family(name: str) -> str:
+    """The backbone of the zoo whose file writes the nodes of one of the zoo's networks."""
+    while True:
+        folder = zoo.folder() if "/" in name else zoo.folder() / "backbones"
+        reference = read_file(folder / f"{name}.yaml").plain().get("backbone")
+        if reference is None:
+            return name
+        name = reference
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         # A pipe or a device would block or never end.
@@ -72,18 +81,20 @@ def _read_bytes(path: Path) -> bytes:
             raise SpecError(Diagnostic("unreadable", f"`{path}` is not a regular file", label="a YAML file"))
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
-    except _PATH_ERRORS as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError(Diagnostic("unreadable", f"cannot read `{path}`: {reason}")) from error
+    except PATH_ERRORS as error:
+        raise SpecError(Diagnostic("unreadable", f"cannot read `{path}`: {reason(error)}")) from error
 
 
 def home(path: Path | None, root: str | Path | None) -> Path:
     """The folder that the references of a spec may not leave. Raises SpecError."""
     try:
         if root is not None:
-            return Path(root).resolve(strict=True)
+            found = Path(root).resolve(strict=True)
+            if not found.is_dir():
+                raise NotADirectoryError
+            return found
         folder = path.parent.resolve() if path else Path.cwd()
-    except _PATH_ERRORS as error:
+    except PATH_ERRORS as error:
         raise SpecError(Diagnostic("root", f"there is no folder `{root or path}`", label="a folder")) from error
     return zoo.folder().resolve() if folder.is_relative_to(zoo.folder().resolve()) else folder
 
@@ -110,7 +121,9 @@ def _resolve(reference: str, file: LoadedFile, origin: Origin) -> tuple[Path, Pa
     if not reference.endswith((".yaml", ".yml")):
         path = zoo.find(reference)
         if path is None:
-            hint = did_you_mean(reference, zoo.backbones(), "`composer list backbones` shows all")
+            near = did_you_mean(reference, zoo.backbones(), "`composer list backbones` shows all")
+            none = f"composer has no `{reference}`; `composer list backbones` shows what it has"
+            hint = near if suggest(reference, zoo.backbones()) else (none,)
             text = f"unknown backbone `{reference}`"
             raise SpecError(origin.problem("unknown-backbone", text, "a name of the zoo, or a .yaml file", hint))
         return path, zoo.folder().resolve()
@@ -129,7 +142,7 @@ def _inside(reference: str, file: LoadedFile, origin: Origin) -> Path | None:
             help = ("copy the file below that folder, or name a wider one with --root",)
             label = "a file below the folder of the spec that was asked for"
             raise SpecError(origin.problem("outside-root", f"`{reference}` leaves the spec's own tree", label, help))
-    except _PATH_ERRORS:
+    except PATH_ERRORS:
         return None
     return path if os.path.isfile(path) else None
 
@@ -152,9 +165,20 @@ def _weights_file(source: str, file: LoadedFile, origin: Origin) -> str:
     path = _inside(source, file, origin)
     if path is None:
         label = "a file, its path relative to this one's" if file.path else "a file below the working folder"
-        help = ("weights of a hub are written `timm:…`, `torchvision:…` or `hf:…`",)
-        raise SpecError(origin.problem("weights", f"there is no weights file `{source}`", label, help))
+        help = _weights_help(source)
+        raise SpecError(origin.problem("weights", f"there is no weights file `{source}`", label, (help,)))
     return str(path)
+
+
+def _weights_help(source: str) -> str:
+    """How to name weights that a spec cannot name as it does."""
+    if source.startswith("~"):
+        return (
+            "a spec is read by others too, so `~` means nobody's home: write the path from its folder, or `--weights`"
+        )
+    if "://" in source:
+        return "a spec names no address: download the file and write its path, or `hf:OWNER/NAME/FILE`"
+    return "weights of a hub are written `timm:…`, `torchvision:…` or `hf:…`"
 
 
 def _key_map_file(name: str, file: LoadedFile, origin: Origin) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
-from composer.errors import Diagnostic, SpecError, did_you_mean, one_of
+from composer.errors import MAX_FOUND, Diagnostic, SpecError, did_you_mean, one_of
+from composer.spec.blame import shown_where_set
 from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
 from composer.spec.expression import is_dynamic, parse_template
+from composer.spec.kind import Kind, default_origin, kind_of, misfits
 from composer.spec.model import InputSpec
 from composer.spec.origin import EvaluationError, Origin, evaluate, walk_strings
 from composer.spec.references import LoadedFile
@@ -16,14 +20,24 @@ from composer.spec.settings import Setting, is_var
 from composer.spec.tokens import ExpressionError
 
 
-def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Vars:
+    """The vars of a network. `origins` says where each value is set, `kinds` what could be set instead."""
+
+    values: Mapping[str, Any]
+    kinds: Mapping[str, Kind]
+    origins: Mapping[str, Origin]
+
+
+def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Vars:
     """The vars of the file with the nodes, as the others and the settings override them. Raises SpecError."""
     base = files[-1]
-    written = {name: base.origin / "vars" / name for name in base.content.vars}
-    SpecError.check(_override(written, files, settings))
-    result: dict[str, Any] = {}
-    SpecError.check(_evaluate(written, result))
-    return result
+    own = {name: default_origin(value, base.origin / "vars" / name) for name, value in base.content.vars.items()}
+    written = dict(own)
+    problems = list(islice(_override(written, files, settings), MAX_FOUND))
+    settled = _Settling(base, own, written)
+    SpecError.check(chain(problems, settled.problems()))
+    return Vars(settled.values, settled.kinds, written)
 
 
 def _override(
@@ -62,26 +76,57 @@ def _alone(name: str, value: Value, setting: Setting) -> Origin:
 _PYTHON = Document.from_mapping({}, "<vars>").source
 
 
-def _evaluate(written: Mapping[str, Origin], result: dict[str, Any]) -> Iterator[Diagnostic]:
-    """Fill in the values, in their order; a var sees those before it."""
-    budget = MAX_VALUES
-    failed: set[str] = set()
-    for name, origin in written.items():
-        value = origin.document.nearest(origin.path).plain()
+@dataclass
+class _Settling:
+    """The vars in their order; each sees those before it. `own` are the defaults, `written` what holds instead."""
+
+    base: LoadedFile
+    own: Mapping[str, Origin]
+    written: Mapping[str, Origin]
+    values: dict[str, Any] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+
+    def problems(self) -> Iterator[Diagnostic]:
+        """What is wrong with them. Fills in the values and kinds of the others."""
+        budget = MAX_VALUES
+        for name in self.written:
+            try:
+                yield from self.settle(name)
+            except EvaluationError as error:
+                self.failed.add(name)
+                yield shown_where_set(error.diagnostic, [self.base.origin], self.written)
+            budget -= size(self.values.get(name), budget)
+            if budget < 0:
+                text = f"the vars hold more than {MAX_VALUES:,} values"
+                yield self.written[name].problem("budget", text, "a shorter list")
+                return
+
+    def settle(self, name: str) -> Iterator[Diagnostic]:
+        """Fill in one var. Raises EvaluationError."""
+        origin, own = self.written[name], self.own[name]
+        given, default = _plain(origin), _plain(own)
         # What reads a var that failed has no problem of its own.
-        if failed and not failed.isdisjoint(_names(value, origin)):
-            failed.add(name)
-            continue
-        try:
-            result[name] = evaluate(value, result, origin)
-        except EvaluationError as error:
-            yield error.diagnostic
-            failed.add(name)
-            continue
-        budget -= size(result[name], budget)
-        if budget < 0:
-            yield origin.problem("budget", f"the vars hold more than {MAX_VALUES:,} values", "a shorter list")
+        if not self.failed.isdisjoint(_names(given, origin)):
+            self.failed.add(name)
             return
+        value = evaluate(given, self.values, origin)
+        if origin is not own and not self.failed.isdisjoint(_names(default, own)):
+            default = None
+        elif origin is not own:
+            default = evaluate(default, self.values, own)
+        else:
+            default = value
+        self.kinds[name] = kind = kind_of(self.base.content.vars[name], default)
+        if wrong := list(misfits(name, value, kind, origin)):
+            self.failed.add(name)
+            yield from wrong
+        else:
+            self.values[name] = value
+
+
+def _plain(origin: Origin) -> Any:
+    return origin.document.nearest(origin.path).plain()
 
 
 def _names(value: Any, origin: Origin) -> set[str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
 
-from composer.errors import Diagnostic, SpecError, did_you_mean, one_of
+from composer.errors import MAX_FOUND, Diagnostic, SpecError, did_you_mean, one_of, typed_in
 from composer.spec.document import Document, Path
-from composer.spec.evaluate import show
 from composer.spec.form import check_file, check_weights
+from composer.spec.kind import boolean_advice, found
 from composer.spec.model import BlockSpec, InputSpec, Published, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 
@@ -46,15 +47,71 @@ _MODELS = {
 }
 
 
+_EXAMPLES = {
+    "nodes": "`nodes: {conv: {op: conv2d, out_channels: 8, kernel_size: 3}, act: relu}`",
+    "blocks": "`blocks: {unit: {nodes: {act: relu}}}`",
+    "vars": "`vars: {width: 64}`",
+    "args": "`args: {planes: 64}`",
+    "inputs": "`inputs: {image: [3, 224, 224]}`",
+}
+
+
 def validate(document: Document) -> SpecFile:
     """The model of one document, structure checked. Raises SpecError."""
+    content, problems = inspect(document)
+    SpecError.check(problems)
+    assert content is not None, "what has no problems has a model"
+    return content
+
+
+def inspect(document: Document) -> tuple[SpecFile | None, list[Diagnostic]]:
+    """The model of what is sound in a document, where that is enough for one, and every problem. Raises SpecError."""
     origin = Origin(document)
     plain = document.plain()
     if not isinstance(plain, dict):
-        raise SpecError(origin.problem("structure", f"a spec is a mapping, not {_found(plain)}", "`key: value` pairs"))
-    content = _parse(document)
-    SpecError.check(check_file(content, origin))
-    return content
+        text, help = f"a spec is a mapping, not {found(plain)}", typed_in(plain) if isinstance(plain, str) else ()
+        raise SpecError(origin.problem("structure", text, "`key: value` pairs", help))
+    try:
+        return _checked(SpecFile.model_validate(plain), origin, [])
+    except ValidationError as error:
+        problems = list(islice(_problems(error, origin), MAX_FOUND))
+    if any(_names_something(problem.path.split(".")) for problem in problems):
+        return None, problems
+    for problem in problems:
+        plain = _without(plain, problem.path.split("."))
+    try:
+        return _checked(SpecFile.model_validate(plain), origin, problems)
+    except ValidationError:
+        return None, problems
+
+
+def _checked(content: SpecFile, origin: Origin, before: list[Diagnostic]) -> tuple[SpecFile, list[Diagnostic]]:
+    """The model, with its problems behind those before it. Of what lacks a part that was wrong they say nothing."""
+    found = islice(check_file(content, origin), MAX_FOUND)
+    around = [one.path for one in before]
+    return content, [*before, *(one for one in found if not any(_is_within(path, one.path) for path in around))]
+
+
+def _names_something(steps: list[str]) -> bool:
+    """Whether what a path leads to is known by its name elsewhere, where it would be missed."""
+    sections = ("nodes", "blocks", "vars", "args", "inputs", "input")
+    return steps[-1] in sections or steps[-2:-1] in (["nodes"], ["blocks"])
+
+
+def _is_within(path: str, outer: str) -> bool:
+    return not outer or path == outer or path.startswith(f"{outer}.")
+
+
+def _without(value: Any, steps: list[str]) -> Any:
+    """A plain value without the key that a path leads to; as it is, where that is an item of a list."""
+    step, *rest = steps
+    if isinstance(value, list) and rest and step.isdecimal():
+        return [_without(item, rest) if index == int(step) else item for index, item in enumerate(value)]
+    if not isinstance(value, dict) or step not in value:
+        return value
+    if rest:
+        return {**value, step: _without(value[step], rest)}
+    return {key: child for key, child in value.items() if key != step}
 
 
 def validate_weights(value: Any) -> WeightsSpec:
@@ -126,22 +183,16 @@ def _wrong_type(here: Origin, expected: str) -> Diagnostic:
         return here.problem("wrong-type", f"`{name}` is empty", expected)
     if expected == "a list" and name in ("from", "site", "inputs"):
         expected = "a name or a list of names"
-    advice = _advice(value, expected)
-    return here.problem("wrong-type", f"`{name}` is {_found(value)}", expected, (advice,) if advice else ())
+    if here.path == ("outputs",):
+        expected = "the path of a node, or a mapping of names to paths"
+    return here.problem("wrong-type", f"`{name}` is {found(value)}", expected, _advice(name, value, expected))
 
 
-def _advice(value: Any, expected: str) -> str:
+def _advice(name: Any, value: Any, expected: str) -> tuple[str, ...]:
     if isinstance(value, str) and "number" in expected and value.replace(".", "", 1).isdecimal():
-        return "without the quotes it is a number"
-    return "start each item with `- `" if isinstance(value, dict) and expected == "a list" else ""
-
-
-def _found(value: Any) -> str:
-    """A value of the wrong type, in words."""
-    if isinstance(value, str):
-        return f"the string {show(value)}"
-    if isinstance(value, bool):
-        return show(value)
-    if isinstance(value, int | float):
-        return f"the number {show(value)}"
-    return "a list" if isinstance(value, list) else "a mapping"
+        return ("without the quotes it is a number",)
+    if "true or false" in expected:
+        return boolean_advice(value)
+    if isinstance(value, list) and name in _EXAMPLES:
+        return (f"each has its name for a key, such as {_EXAMPLES[name]}",)
+    return ("start each item with `- `",) if isinstance(value, dict) and expected == "a list" else ()

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from composer.errors import typed
+
 MAX_TEXT = 1000
 
 
@@ -66,7 +68,7 @@ def tokens(text: str) -> Iterator[Token]:
         match = _TOKEN.match(text, position)
         if match is None:
             start = end - len(text[position:end].lstrip(_SPACE))
-            help = _STRAY.get(text[start], "")
+            help = _STRAY.get(text[start]) or typed(text[start])
             raise ExpressionError(f"`{text[start]}` is not part of the expression language", start, 1, help)
         kind = str(match.lastgroup)
         start, position = match.span(kind)

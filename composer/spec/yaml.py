@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from composer.errors import Diagnostic, Location, Source, SpecError
-from composer.spec.document import MAX_DEPTH, MAX_DIGITS, MAX_VALUES, Document, Value
+from composer.errors import Diagnostic, Location, Source, SpecError, typed_in
+from composer.spec.document import MAX_DEPTH, MAX_DIGITS, MAX_VALUES, Document, Value, unseen
 
 MAX_BYTES = 1 << 20
 
@@ -34,7 +34,10 @@ _WORDS: dict[str, Any] = {
     for word in words
 }
 # U+0085, U+2028 and U+2029 end lines in YAML 1.1, so PyYAML, but nowhere else.
-_FORBIDDEN = re.compile("[^\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Those that turn the direction of a line show a text as what it is not.
+_FORBIDDEN = re.compile(
+    "[^\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -159,7 +162,9 @@ class _Reader:
     def count(self, event: Any, number: int = 1) -> None:
         tag = getattr(event, "tag", None)
         if tag is not None:
-            raise self.problem("tag", f"tags (`{tag}`) are not part of a spec", event, "remove it")
+            negated = tag[1:] if tag.startswith("!") and tag[1:].isidentifier() else ""
+            help = f"remove it; in a condition, write `not {negated}`" if negated else "remove it"
+            raise self.problem("tag", f"tags (`{tag}`) are not part of a spec", event, help)
         self.num_values += number
         if self.num_values > MAX_VALUES:
             help = "aliases count as what they stand for"
@@ -211,6 +216,8 @@ class _Reader:
         if event.style:
             if any("\ud800" <= character <= "\udfff" for character in text):
                 raise self.problem("character", "lone surrogates are not characters", event, "remove the escape")
+            if hidden := unseen(text):
+                raise self.problem("character", hidden, event, "remove it")
             return text
         if text in _WORDS:
             return _WORDS[text]
@@ -248,7 +255,8 @@ class _Reader:
         context = getattr(error, "context", None)
         location = self.before(mark.line + 1, mark.column + 1) if mark else None
         message = f"not YAML: {text}" + (f" ({context})" if context else "")
-        help = tuple(help for known, help in _ADVICE if known in message)[:1]
+        line = self.source.line(location.line) if location else ""
+        help = (*typed_in(line), *[help for known, help in _ADVICE if known in message][:1])
         return SpecError(Diagnostic("yaml-syntax", message, location, help=help))
 
 
@@ -265,6 +273,7 @@ _ADVICE = (
     ("end of stream", "the quotes are never closed"),
     ("expected node content", "a key or a value is missing here"),
     ("scanning an alias", _QUOTE),
+    ("scanning a tag", "`!` starts a tag of YAML; in a condition write `not last`, not `!last`"),
     ("scanning an anchor", _QUOTE),
     ("cannot start any token", _QUOTE),
 )

@@ -1,7 +1,8 @@
 """A network as a table: where its parameters, multiply-accumulates and memory are, and what attention added."""
 
+from composer.summary.breakdown import RuleCost
 from composer.summary.cost import Cost
 from composer.summary.rows import Row
-from composer.summary.summarise import RuleCost, Summary, summarise
+from composer.summary.summarise import Summary, Table, summarise
 
-__all__ = ["Cost", "Row", "RuleCost", "Summary", "summarise"]
+__all__ = ["Cost", "Row", "RuleCost", "Summary", "Table", "summarise"]

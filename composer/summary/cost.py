@@ -5,25 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from composer.dag.macs import growth, total
+
 
 @dataclass(frozen=True)
 class Cost:
     """Learnable numbers, multiply-accumulates of one input, and bytes that one more example adds to a training step.
 
+    macs    None where nobody says how to count those of an operation
     memory  what `activation_memory` counts; None where it could not be counted
     """
 
     parameters: int = 0
-    macs: int = 0
+    macs: int | None = 0
     memory: int | None = 0
 
     def __add__(self, other: Cost) -> Cost:
-        memory = None if self.memory is None or other.memory is None else self.memory + other.memory
-        return Cost(self.parameters + other.parameters, self.macs + other.macs, memory)
+        macs, memory = total([self.macs, other.macs]), total([self.memory, other.memory])
+        return Cost(self.parameters + other.parameters, macs, memory)
 
     def __sub__(self, other: Cost) -> Cost:
-        memory = None if self.memory is None or other.memory is None else self.memory - other.memory
-        return Cost(self.parameters - other.parameters, self.macs - other.macs, memory)
+        macs, memory = growth(self.macs, other.macs), growth(self.memory, other.memory)
+        return Cost(self.parameters - other.parameters, macs, memory)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers by name."""

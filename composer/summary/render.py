@@ -7,16 +7,17 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from composer.lines import Line, Part, printable, share, table, thousands, width
+from composer.lines import Line, Part, share, table, thousands, width
+from composer.summary.breakdown import RuleCost
 from composer.summary.columns import COLUMNS, Column, duration, shape, size
 from composer.summary.cost import Cost
+from composer.summary.rows import Row
+from composer.summary.view import Shown, View
+from composer.visible import visible
 
-if TYPE_CHECKING:
-    from composer.summary.rows import Row
-    from composer.summary.summarise import RuleCost
-    from composer.summary.view import Shown, View
+MAX_EDITS = 10
 
 
 class Guides(NamedTuple):
@@ -32,8 +33,9 @@ ASCII = Guides("|  ", "|- ", "`- ", "   ")
 DRAWN = Guides("│  ", "├─ ", "└─ ", "   ")
 
 
-def styled(view: View, guides: Guides) -> Iterator[Line]:
-    """The lines of the tree, of the totals, and of what each rule added."""
+def styled(view: View, guides: Guides, limit: int | None = None) -> Iterator[Line]:
+    """The lines of the tree, of the totals, and of what each rule added, folded to the columns of a terminal."""
+    yield from _edits(view)
     yield _title(view)
     yield ()
     yield from _rows(view, guides)
@@ -41,10 +43,22 @@ def styled(view: View, guides: Guides) -> Iterator[Line]:
     yield from _totals(view)
     if view.summary.rules:
         yield ()
-        yield from _rules(view)
+        yield from _rules(view, limit)
     if view.summary.unknown:
         yield ()
-        yield (Part(f"memory is not known: {printable(view.summary.unknown)}"),)
+        yield (Part(f"memory is not known: {visible(view.summary.unknown)}"),)
+
+
+def _edits(view: View) -> Iterator[Line]:
+    """What somebody changed by hand, before all that is said of the network as it was composed."""
+    if not view.summary.edits:
+        return
+    yield (Part("what follows was composed; by now, of its modules"),)
+    for edit in view.summary.edits[:MAX_EDITS]:
+        yield (Part(f"  {visible(edit)}"),)
+    if (more := len(view.summary.edits) - MAX_EDITS) > 0:
+        yield (Part(f"  and {more} more"),)
+    yield ()
 
 
 def fitting(view: View, guides: Guides, limit: int) -> View:
@@ -58,7 +72,7 @@ def _title(view: View) -> Line:
     summary = view.summary
     inputs = ", ".join(shape(tensor) for tensor in summary.inputs.values())
     outputs = ", ".join(f"{name} {shape(tensor)}" for name, tensor in summary.outputs.items())
-    return Part(printable(summary.name), "bold"), Part(printable(f": {inputs} -> {outputs}"))
+    return Part(visible(summary.name), "bold"), Part(visible(f": {inputs} -> {outputs}"))
 
 
 def _rows(view: View, guides: Guides) -> Iterator[Line]:
@@ -71,7 +85,7 @@ def _node(line: Shown, guides: Guides) -> Line:
     around = "".join(guides.below if last else guides.beside for last in line.last[:-1])
     branch = (guides.to_last if line.last[-1] else guides.to) if line.last else ""
     if line.row.rule is None:
-        return Part(around + branch, "dim"), Part(printable(line.label))
+        return Part(around + branch, "dim"), Part(visible(line.label))
     return Part(around + branch, "dim"), Part(f"+ {line.label}", "green")
 
 
@@ -79,7 +93,7 @@ def _cells(line: Shown, names: Sequence[str]) -> Iterator[Line]:
     styles = {"op": "cyan" if line.row.rule is None else "green", "source": "dim"}
     for name in names:
         column = COLUMNS[name]
-        yield (Part(printable(column.text(column.value(line.row))), styles.get(name, "")),)
+        yield (Part(visible(column.text(column.value(line.row))), styles.get(name, "")),)
 
 
 def _totals(view: View) -> Iterator[Line]:
@@ -93,9 +107,9 @@ def _totals(view: View) -> Iterator[Line]:
         yield (Part(f"{'time':<10}  {duration(view.summary.root.time):>{widest}}"),)
 
 
-def _rules(view: View) -> Iterator[Line]:
-    rows = [[(Part(text),) for text in (rule.use, printable(rule.at), *numbers)] for rule, numbers in _added(view)]
-    return table(_RULE_HEADS, rows, [False, False, True, True, True, True])
+def _rules(view: View, limit: int | None) -> Iterator[Line]:
+    rows = [[(Part(text),) for text in (rule.use, visible(rule.at), *numbers)] for rule, numbers in _added(view)]
+    return table(_RULE_HEADS, rows, [False, False, True, True, True, True], limit)
 
 
 _RULE_HEADS = ("attention", "at", "places", "parameters", "MACs", "memory")
@@ -142,7 +156,7 @@ def _markdown_cell(column: Column, row: Row) -> str:
 
 def _code(text: str) -> str:
     """Text as it is, whatever Markdown would make of it."""
-    text = printable(text)
+    text = visible(text)
     if not text:
         return ""
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)

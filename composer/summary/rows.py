@@ -9,7 +9,7 @@ from operator import add
 from typing import Any
 
 from composer.alike import Alike
-from composer.dag.graph import Graph
+from composer.dag.composition import Composition
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.spec import zoo
 from composer.summary.cost import Cost
@@ -74,7 +74,7 @@ def _shapes(output: Output) -> Any:
     return {name: list(tensor.without_batch) for name, tensor in output.items()}
 
 
-def root_row(graph: Graph, memory: Mapping[str, int] | None, time: Mapping[str, float] | None = None) -> Row:
+def root_row(graph: Composition, memory: Mapping[str, int] | None, time: Mapping[str, float] | None = None) -> Row:
     """The row of the whole network. `memory` and `time` are those of the operations by path, None where not known."""
     outputs = graph.outputs
     output = outputs if len(outputs) > 1 else next(iter(outputs.values()))
@@ -90,7 +90,7 @@ def root_row(graph: Graph, memory: Mapping[str, int] | None, time: Mapping[str, 
 class _Rows:
     """What rows are made from: numbers by path."""
 
-    macs: Mapping[str, int]
+    macs: Mapping[str, int | None]
     memory: Mapping[str, int] | None
     time: Mapping[str, float] | None
     alike: Mapping[str, int]

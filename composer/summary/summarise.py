@@ -1,92 +1,59 @@
-"""A graph -> its summary: rows, totals, and what each attention rule added."""
+"""A composition -> its summary: rows, totals, and what each attention rule added."""
 
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
-from composer.dag.graph import Graph, compose
-from composer.dag.scope import Operation, TensorSpec
+from composer.dag.composition import Composition
+from composer.lines import plain
+from composer.summary.breakdown import Breakdown, RuleCost
 from composer.summary.cost import Cost
 from composer.summary.memory import Traces, Unknown, activation_memory
-from composer.summary.rows import Row, root_row
+from composer.summary.render import ASCII, csv, markdown, styled
+from composer.summary.rows import root_row
 from composer.summary.view import View
 
 
-@dataclass(frozen=True)
-class RuleCost:
-    """What one attention rule did: its mechanism and place as written, paths of its mechanisms, and what they cost."""
+class Table(View):
+    """A summary with the depth, order and columns in which it is shown. Prints as a table."""
 
-    use: str
-    at: str
-    paths: tuple[str, ...]
-    cost: Cost
+    def __str__(self) -> str:
+        return plain(styled(self, ASCII))
 
-    def to_json(self) -> dict[str, Any]:
-        """The same as plain JSON values."""
-        found = {"use": self.use, "at": self.at, "places": len(self.paths), "paths": list(self.paths)}
-        return {**found, **self.cost.to_json()}
+    __repr__ = __str__
+
+    def markdown(self) -> str:
+        """The rows as a table of GitHub's Markdown."""
+        return markdown(self)
+
+    def csv(self) -> str:
+        """The rows as comma-separated values, numbers as digits alone."""
+        return csv(self)
 
 
-@dataclass(frozen=True, repr=False)
-class Summary:
-    """A network's rows and totals. Prints as a table.
-
-    root     the row of the whole network, above all others
-    plain    what the same network costs without its attention rules
-    rules    what each of them added, in the order they apply
-    unknown  why activation memory is not known; empty when it is
-    """
-
-    name: str
-    inputs: Mapping[str, TensorSpec]
-    outputs: Mapping[str, TensorSpec]
-    root: Row
-    plain: Cost
-    rules: tuple[RuleCost, ...]
-    unknown: str = ""
+class Summary(Breakdown):
+    """A network's rows and totals. Prints as a table."""
 
     def __str__(self) -> str:
         return str(self.view())
 
     __repr__ = __str__
 
-    @property
-    def cost(self) -> Cost:
-        """What the network costs."""
-        return self.root.cost
-
-    def view(self, *, depth: int | None = None, sort: str = "order", columns: Sequence[str] | None = None) -> View:
+    def view(self, *, depth: int | None = None, sort: str = "order", columns: Sequence[str] | None = None) -> Table:
         """A part of it, or another order: prints as a table, and writes itself as Markdown and CSV.
 
         depth    rows to show below the network's own; as many as 60 lines hold unless given
         sort     `order` (as they run), or rows of one parent by `parameters`, `macs`, `memory` or `time`, the largest
                  first
-        columns  names from `composer.summary.view.COLUMNS`
+        columns  names from `composer.summary.columns.COLUMNS`
         Raises InputError for a name that is none of these.
         """
-        return View.of(self, depth, sort, columns)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything, as plain JSON values."""
-        return {
-            "name": self.name,
-            "inputs": {name: list(tensor.without_batch) for name, tensor in self.inputs.items()},
-            "outputs": {name: list(tensor.without_batch) for name, tensor in self.outputs.items()},
-            **self.cost.to_json(),
-            "time": self.root.time,
-            "memory_unknown": self.unknown or None,
-            "without_attention": self.plain.to_json(),
-            "rules": [rule.to_json() for rule in self.rules],
-            "rows": [row.to_json() for row in self.root.rows],
-        }
+        return Table.of(self, depth, sort, columns)
 
 
-def summarise(graph: Graph, time: Mapping[str, float] | None = None) -> Summary:
+def summarise(composition: Composition, time: Mapping[str, float] | None = None) -> Summary:
     """What a network is made of and costs. Allocates nothing; takes time linear in its nodes, once for each rule.
 
     `time` is that of the operations by path, in seconds, where it was measured.
@@ -94,37 +61,31 @@ def summarise(graph: Graph, time: Mapping[str, float] | None = None) -> Summary:
     traces, unknown = Traces(), ""
     memory: Mapping[str, int] | None = None
     try:
-        memory = activation_memory(graph.root, traces)
+        memory = activation_memory(composition.root, traces)
     except Unknown as problem:
         unknown = str(problem)
-    root = root_row(graph, memory, time)
-    costs = [*(_cost(step, traces, known=not unknown) for step in _steps(graph)), root.cost]
-    places = _places(graph)
+    root = root_row(composition, memory, time)
+    *before, _ = composition.steps
+    costs = [*(_cost(step, traces, known=not unknown) for step in before), root.cost]
     rules = tuple(
-        RuleCost(rule.use or "", f"{rule.position} {rule.selector}", tuple(places[number]), after - before)
-        for number, ((rule, _), (before, after)) in enumerate(zip(graph.spec.rules, pairwise(costs), strict=True))
+        RuleCost(rule.use or "", f"{rule.position} {rule.selector}", composition.mechanisms.get(number, ()), now - was)
+        for number, ((rule, _), (was, now)) in enumerate(zip(composition.spec.rules, pairwise(costs), strict=True))
     )
-    return Summary(graph.spec.name, graph.root.inputs, graph.outputs, root, costs[0], rules, unknown)
+    return Summary(
+        composition.spec.name,
+        composition.root.inputs,
+        composition.outputs,
+        root,
+        costs[0],
+        rules,
+        unknown,
+        composition.edits,
+    )
 
 
-def _steps(graph: Graph) -> Iterator[Graph]:
-    """The network without its rules, with the first, with the first two …, without the last."""
-    for count in range(len(graph.spec.rules)):
-        yield compose(replace(graph.spec, rules=graph.spec.rules[:count]), graph.limits) if count else graph.plain
-
-
-def _cost(graph: Graph, traces: Traces, known: bool) -> Cost:
+def _cost(step: Composition, traces: Traces, known: bool) -> Cost:
     memory = None
     # A rule may have replaced what cannot be traced.
     with contextlib.suppress(Unknown):
-        memory = sum(activation_memory(graph.root, traces).values()) if known else None
-    return Cost(graph.num_parameters, graph.num_macs, memory)
-
-
-def _places(graph: Graph) -> Mapping[int | None, list[str]]:
-    """Paths of the mechanisms that each rule put in."""
-    found: defaultdict[int | None, list[str]] = defaultdict(list)
-    for node, _ in graph.operations:
-        if isinstance(node.content, Operation) and node.content.entry.category == "mechanism":
-            found[node.rule].append(node.path)
-    return found
+        memory = sum(activation_memory(step.root, traces).values()) if known else None
+    return Cost(step.num_parameters, step.num_macs, memory)

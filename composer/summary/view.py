@@ -5,24 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Self
 
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
-from composer.lines import plain
-from composer.summary import render
+from composer.summary.breakdown import Breakdown
 from composer.summary.columns import COLUMNS, USUAL
 from composer.summary.names import ranges
 from composer.summary.rows import Row
-
-if TYPE_CHECKING:
-    from composer.summary.summarise import Summary
 
 MAX_LINES = 60
 
 ORDERS: Mapping[str, Callable[[Row], float]] = {
     "order": lambda row: 0,
     "parameters": lambda row: -row.cost.parameters,
-    "macs": lambda row: -row.cost.macs,
+    "macs": lambda row: -(row.cost.macs or 0),
     "memory": lambda row: -(row.cost.memory or 0),
     "time": lambda row: -(row.time or 0.0),
 }
@@ -44,33 +40,20 @@ class Shown:
 
 @dataclass(frozen=True, repr=False)
 class View:
-    """A summary with the depth, order and columns in which it is shown. Prints as a table."""
+    """A summary with the depth, order and columns in which it is shown."""
 
-    summary: Summary
+    summary: Breakdown
     depth: int
     sort: str
     columns: tuple[str, ...]
 
     @classmethod
-    def of(cls, summary: Summary, depth: int | None, sort: str, columns: Sequence[str] | None) -> View:
+    def of(cls, summary: Breakdown, depth: int | None, sort: str, columns: Sequence[str] | None) -> Self:
         """Raises InputError for an order or column that there is not."""
         check_names([sort], ORDERS, "order")
         check_names(columns or (), COLUMNS, "column")
         usual = USUAL if summary.root.time is None else (*USUAL[:-1], "time", USUAL[-1])
         return cls(summary, _fitting(summary.root) if depth is None else depth, sort, tuple(columns or usual))
-
-    def __str__(self) -> str:
-        return plain(render.styled(self, render.ASCII))
-
-    __repr__ = __str__
-
-    def markdown(self) -> str:
-        """The rows as a table of GitHub's Markdown."""
-        return render.markdown(self)
-
-    def csv(self) -> str:
-        """The rows as comma-separated values, numbers as digits alone."""
-        return render.csv(self)
 
     def lines(self) -> Iterator[Shown]:
         """The rows that are shown, the network's own first."""

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from composer.compile.module import ComposedModule, compile_graph
 from composer.compile.steps import evaluating
+from composer.errors import WeightsError
 from composer.spec.model import WeightsSpec
 from composer.weights.checkpoint import Checkpoint
-from composer.weights.load import load_weights
+from composer.weights.load import copy_weights
 
 if TYPE_CHECKING:
-    from composer.dag.graph import Graph
+    from composer.dag.composition import Composition
 
 BATCH_SIZE = 2
 
@@ -29,15 +30,18 @@ def largest_change(model: ComposedModule, checkpoint: Checkpoint, weights: Weigh
         return None
     # The same seed gives the tensors that the weights leave alone the same values.
     plain = compile_graph(model.graph.plain, model.seed)
-    report = load_weights(plain, checkpoint, require="any", match=weights.match, keys=weights.keys)
-    if not report.fills_backbone:
+    try:
+        copy_weights(
+            plain, checkpoint, require="backbone", match=weights.match, keys=weights.keys, prefix=weights.prefix
+        )
+    except WeightsError:
         return None
     inputs = _inputs(model.graph, model.seed)
     ours, theirs = _outputs(model, inputs), _outputs(plain, inputs)
     return max(float((one - other).abs().max()) for one, other in zip(ours, theirs, strict=True))
 
 
-def _inputs(graph: Graph, seed: int) -> list[Tensor]:
+def _inputs(graph: Composition, seed: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
     shapes = [(BATCH_SIZE, *tensor.without_batch) for tensor in graph.root.inputs.values()]
     return [torch.randn(shape, generator=generator) for shape in shapes]

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from composer.errors import WeightsError
+from composer.errors import Diagnostic, WeightsError
+from composer.load_report import LoadReport
+from composer.paths import obstacle, sha256
 from composer.spec.hub import hub_of
-from composer.spec.load import Spec
 from composer.spec.model import WeightsSpec
 from composer.spec.references import NO_WEIGHTS
+from composer.spec.spec import Spec
 from composer.spec.structure import validate_weights
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.load import load_weights, open_source
-from composer.weights.report import LoadReport
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
@@ -38,10 +39,32 @@ def choose(spec: Spec, given: str | Path | Mapping[str, Any] | None, *, download
 
 def fill(model: ComposedModule, weights: WeightsSpec) -> tuple[LoadReport, Checkpoint]:
     """Load the chosen weights. Raises WeightsError or UnavailableError, and leaves the network as it was."""
-    checkpoint = open_source(weights.source, ema=weights.ema)
-    report = load_weights(model, checkpoint, require=weights.require, match=weights.match, keys=weights.keys)
-    model.weights_report = report
+    if weights.sha256 is not None:
+        _check_hash(weights.source, weights.sha256)
+    checkpoint = open_source(weights.source, ema=weights.ema, entry=weights.entry)
+    report = load_weights(
+        model,
+        checkpoint,
+        require=weights.require,
+        match=weights.match,
+        keys=weights.keys,
+        prefix=weights.prefix,
+    )
     return report, checkpoint
+
+
+def _check_hash(source: str, expected: str) -> None:
+    """Raises WeightsError where a file is not the one that a spec means."""
+    if hub_of(source) is not None or obstacle(source):
+        # What cannot be read is told by whoever reads it; a hub knows its files by other names.
+        return
+    if sha256(source) != expected:
+        help = (
+            "build both again, or take the file as it is: --weights FILE",
+            "where it was trained further, take `sha256` out of `weights`",
+        )
+        text = f"`{source}` is not the file that this spec was written with: its hash is another"
+        raise WeightsError(Diagnostic("weights-hash", text, label=f"SHA-256 {expected}", help=help))
 
 
 def _of_spec(spec: Spec, download: bool) -> WeightsSpec | None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Literal
 
 from composer.errors import Diagnostic, WeightsError, one_of
+from composer.load_report import Head, LoadReport, Shape, some_unequal
 from composer.weights.checkpoint import Checkpoint
-from composer.weights.fit import COUNTER, Fitted, Wanted
-from composer.weights.report import Head, LoadReport, Shape, some_unequal
+from composer.weights.fit import Fitted
+from composer.weights.wanted import COUNTER, Wanted
 
 Require = Literal["all", "backbone", "any"]
 
@@ -42,10 +43,13 @@ def compare(fitted: Fitted, wanted: Wanted, checkpoint: Checkpoint) -> LoadRepor
         misshapen={name: shapes for name, shapes in misshapen.items() if name not in of_heads},
         heads=tuple(heads),
         source=checkpoint.name,
-        entry=checkpoint.entry,
-        prefix=checkpoint.prefix,
+        entry=fitted.entry,
+        prefix=fitted.prefix,
         keys=fitted.keys,
         notes=fitted.notes,
+        left_over=fitted.left_over,
+        computed=fitted.computed,
+        remarks=fitted.remarks,
     )
 
 
@@ -69,12 +73,12 @@ def require_fit(report: LoadReport, require: Require, name: str, *, by_order: bo
 
     `name` is the network's.
     """
-    if require == "any":
+    if require == "any" and report.loaded:
         return
     missing, unexpected = list(report.missing), list(report.unexpected)
     if require == "all":
         missing += report.inserted
-        unexpected += report.left_out
+        unexpected += (*report.left_out, *report.left_over)
     problems = [
         (f"the network has {len(missing)} tensors that are not in it: {one_of(missing, 6)}", missing),
         (f"it has {len(unexpected)} tensors that the network has not: {one_of(unexpected, 6)}", unexpected),
@@ -82,11 +86,17 @@ def require_fit(report: LoadReport, require: Require, name: str, *, by_order: bo
         *((str(head).partition(";")[0], [head]) for head in report.heads if require == "all"),
     ]
     found = [text for text, names in problems if names]
-    if not found:
+    if not found and report.loaded:
         return
-    help = ["to copy what fits and leave the rest, load with --require any (in Python, require='any')"]
-    if not by_order and not report.loaded:
-        help.insert(0, "if only the names differ, give --keys a key map, or load with --match order")
+    help = []
+    if report.loaded:
+        help.append("to copy what fits and leave the rest, load with --require any (in Python, require='any')")
+    elif not by_order:
+        help.append("if only the names differ, give --keys a key map, or load with --match order")
+    place = "".join(
+        (f", entry `{report.entry}`" if report.entry else "", f", without `{report.prefix}`" if report.prefix else "")
+    )
     under = f" (names by the key map `{report.keys}`)" if report.keys else ""
-    text = f"the weights in {report.source}{under} do not fit `{name}`; nothing was loaded"
-    raise WeightsError(Diagnostic("weights-fit", text, help=(*found, *help)))
+    fit = "do not fit" if report.loaded else "have nothing that fits"
+    text = f"the weights in {report.source}{place}{under} {fit} `{name}`; nothing was loaded"
+    raise WeightsError(Diagnostic("weights-fit", text, help=(*found, *report.remarks, *help)))

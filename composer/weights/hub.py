@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from urllib.error import HTTPError, URLError
 from composer.errors import ComposerError, Diagnostic, UnavailableError, WeightsError, did_you_mean
 from composer.spec.hub import example, hub_of, parse_reference
 from composer.weights.checkpoint import Checkpoint
+from composer.weights.facts import Facts
+from composer.weights.peers import facts_of_timm, facts_of_torchvision, image_of_timm
 from composer.weights.read import read_checkpoint
 from composer.weights.unwrap import unwrap
 
@@ -56,7 +59,8 @@ def _timm(reference: str, name: str, ema: bool) -> Checkpoint:
         raise WeightsError(Diagnostic("weights-hub", f"timm has no weights `{name}`", help=hint))
     # Its own loading turns files of other projects into its names.
     model = timm.create_model(name, pretrained=True)
-    return Checkpoint(f"`{reference}`", dict(model.state_dict()))
+    facts = facts_of_timm(lambda: timm.create_model(name))
+    return Checkpoint(f"`{reference}`", dict(model.state_dict()), facts=facts)
 
 
 def _torchvision(reference: str, name: str, ema: bool) -> Checkpoint:
@@ -69,7 +73,15 @@ def _torchvision(reference: str, name: str, ema: bool) -> Checkpoint:
         raise WeightsError(Diagnostic("weights-hub", f"torchvision has no weights `{name}`", help=hint)) from error
     found = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
     classes = weights.meta.get("categories")
-    return replace(unwrap(found, f"`{reference}`", ema=ema), classes=tuple(classes) if classes else None)
+    checkpoint = unwrap(found, f"`{reference}`", ema=ema)
+    facts = facts_of_torchvision(lambda: _unfilled(models, weights), weights.transforms())
+    return replace(checkpoint, classes=tuple(classes) if classes else None, facts=facts)
+
+
+def _unfilled(models: Any, weights: Any) -> Any:
+    """The network of torchvision's that weights are of, without them."""
+    name = next(one for one in models.list_models() if weights in models.get_model_weights(one))
+    return models.get_model(name, weights=None, num_classes=len(weights.meta["categories"]))
 
 
 def _hugging_face(repo: str, file: str | None, revision: str | None, ema: bool) -> Checkpoint:
@@ -84,8 +96,32 @@ def _hugging_face(repo: str, file: str | None, revision: str | None, ema: bool) 
             offline = offline or isinstance(error, errors.LocalEntryNotFoundError)
             failure = error
         else:
-            return read_checkpoint(Path(path), ema=ema)
+            checkpoint = read_checkpoint(Path(path), ema=ema)
+            return (
+                replace(checkpoint, facts=_facts_of_repository(repo, revision)) if _silent(checkpoint) else checkpoint
+            )
     raise failure
+
+
+def _silent(checkpoint: Checkpoint) -> bool:
+    return checkpoint.facts.input is None and not checkpoint.facts.uses
+
+
+def _facts_of_repository(repo: str, revision: str | None) -> Facts:
+    """What timm wrote beside weights that it pushed to the hub; nothing in repositories of others."""
+    hub = _library("huggingface_hub", f"hf:{repo}")
+    try:
+        path = hub.hf_hub_download(repo, "config.json", revision=revision)
+        written = json.loads(Path(path).read_text(encoding="utf-8"))
+        image = image_of_timm(written["pretrained_cfg"])
+        timm = importlib.import_module("timm")
+        network = facts_of_timm(lambda: timm.create_model(written["architecture"], **written.get("model_args", {})))
+    except ImportError:
+        return Facts(image)
+    except Exception:
+        # It is a service: without it the weights are as good, and the report says what is not known.
+        return Facts()
+    return Facts(image, network.uses)
 
 
 def _library(name: str, reference: str) -> Any:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from composer.compile.module import ComposedModule
 from composer.errors import Diagnostic, WeightsError, did_you_mean, one_of
+from composer.load_report import Adapted, LoadReport
 from composer.spec.hub import hub_of
+from composer.spec.sources import wrong_network
+from composer.weights.adapt import adapt
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.compare import Require, compare, require_fit
-from composer.weights.fit import Wanted, by_name, by_order
+from composer.weights.fit import Fitted, by_name, by_order
 from composer.weights.hub import fetch
-from composer.weights.keys import Keys
+from composer.weights.keys import Keys, read_key_map
 from composer.weights.read import read_checkpoint
-from composer.weights.report import LoadReport
-from composer.weights.unwrap import unwrap
-
-if TYPE_CHECKING:
-    from composer.compile.module import ComposedModule
+from composer.weights.remarks import with_remarks
+from composer.weights.search import Choice
+from composer.weights.tensor import irregular
+from composer.weights.unwrap import of_entry, unwrap
+from composer.weights.wanted import Wanted
 
 Match = Literal["name", "order"]
 
@@ -34,6 +39,8 @@ def load_weights(
     match: Match = "name",
     keys: Keys | None = None,
     ema: bool = False,
+    entry: str | None = None,
+    prefix: str | None = None,
 ) -> LoadReport:
     """Copy weights into a composed network.
 
@@ -45,26 +52,62 @@ def load_weights(
     keys     a key map by name, as a .yaml file or a mapping; without one those of composer are tried where the
              names do not fit
     ema      take averaged weights of a file that holds both
+    entry    the entry of a file that holds several sets of weights, dotted; without one that which fits is found
+    prefix   what the names of the weights begin with in the file; without one that under which they fit is found
     Raises WeightsError, with every name that does not fit, and UnavailableError for a hub that cannot be asked. The
     network is then as it was.
     """
+    if not isinstance(model, ComposedModule):
+        raise WeightsError(wrong_network(model))
     WeightsError.check(_wrong_options(require, match, keys))
-    checkpoint = open_source(source, ema=ema)
+    checkpoint = open_source(source, ema=ema, entry=entry)
+    report, fitted = copy_weights(model, checkpoint, require=require, match=match, keys=keys, prefix=prefix)
+    report = with_remarks(report, model.graph, checkpoint, fitted.sources)
+    model.weights_report = report
+    return report
+
+
+def copy_weights(
+    model: ComposedModule,
+    checkpoint: Checkpoint,
+    *,
+    require: Require,
+    match: Match,
+    keys: Keys | None,
+    prefix: str | None,
+) -> tuple[LoadReport, Fitted]:
+    """Copy tensors alone; see `load_weights`."""
+    choice = Choice(None if keys is None else read_key_map(keys), prefix)
     own = model.state_dict()
+    WeightsError.check(_no_room(own))
     wanted = Wanted({name: tuple(tensor.shape) for name, tensor in own.items()}, model.graph)
-    fitted = by_order(checkpoint, wanted) if match == "order" else by_name(checkpoint, wanted, keys)
+    fitted = (by_order if match == "order" else by_name)(checkpoint, wanted, choice)
+    adapted: tuple[Adapted, ...] = ()
+    if require != "all":
+        image = checkpoint.facts.input
+        size = None if image is None or len(image.shape) != 3 else (int(image.shape[1]), int(image.shape[2]))
+        tensors, adapted = adapt(fitted.tensors, model, size)
+        fitted = replace(fitted, tensors=tensors)
     report = compare(fitted, wanted, checkpoint)
+    report = replace(report, adapted=adapted)
     require_fit(report, require, model.spec.name, by_order=match == "order")
     ready = {name: fitted.tensors[name].detach() for name in report.loaded}
     WeightsError.check(_problems(ready, own, checkpoint.name))
     with torch.no_grad():
         for name, tensor in ready.items():
             own[name].copy_(tensor)
-    return report
+    return report, fitted
 
 
-def open_source(source: str | Path | Mapping[str, Any] | Checkpoint, *, ema: bool = False) -> Checkpoint:
+def open_source(
+    source: str | Path | Mapping[str, Any] | Checkpoint, *, ema: bool = False, entry: str | None = None
+) -> Checkpoint:
     """The checkpoint of whatever `load_weights` takes. Raises WeightsError or UnavailableError."""
+    found = _open(source, ema)
+    return found if entry is None else of_entry(found, entry)
+
+
+def _open(source: str | Path | Mapping[str, Any] | Checkpoint, ema: bool) -> Checkpoint:
     if isinstance(source, Checkpoint):
         return source
     if isinstance(source, str) and hub_of(source):
@@ -84,6 +127,22 @@ def _wrong_options(require: str, match: str, keys: Keys | None) -> Iterator[Diag
         yield Diagnostic("weights-keys", text, help=("drop one of the two",))
 
 
+def _no_room(own: Mapping[str, Tensor]) -> Iterator[Diagnostic]:
+    """Tensors of a network that no numbers can be copied into, one problem a kind."""
+    if meta := [name for name, tensor in own.items() if tensor.is_meta]:
+        text = f"the network has no numbers yet: on the meta device are {one_of(meta, 3)}"
+        help = ('call `model.to_empty(device="cpu")` and `model.init_non_persistent_buffers()` first',)
+        yield Diagnostic("weights-meta", text, label="a network on a device", help=help)
+    # As torch's DTensor has it, which is not imported to tell.
+    if sharded := [name for name, tensor in own.items() if hasattr(tensor, "device_mesh")]:
+        text = f"the network is spread over processes: each holds a part of {one_of(sharded, 3)}"
+        help = (
+            "load weights before `fully_shard`, or give the whole state of a network to "
+            "`torch.distributed.checkpoint.state_dict.set_model_state_dict`",
+        )
+        yield Diagnostic("weights-sharded", text, label="a whole network", help=help)
+
+
 def _problems(found: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> Iterator[Diagnostic]:
     """Tensors of the right shape that still cannot be copied, one problem a kind."""
     kinds: dict[tuple[str, str], list[str]] = {}
@@ -96,8 +155,7 @@ def _problems(found: Mapping[str, Tensor], own: Mapping[str, Tensor], source: st
 
 def _unfit(tensor: Tensor, own: Tensor) -> tuple[str, str] | None:
     """What a tensor holds instead of what the network needs there, and that; None where it can be copied."""
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
-        kind = "no values" if tensor.is_meta else "quantized values" if tensor.is_quantized else f"{tensor.layout} ones"
+    if kind := irregular(tensor):
         return kind, "plain dense tensors"
     if own.is_floating_point():
         if not tensor.is_floating_point():

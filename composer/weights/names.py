@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from composer.dag.graph import Graph, compose
+from composer.dag.composition import Composition
 from composer.dag.infer import build
 from composer.dag.scope import Node, Operation, Scope
-from composer.errors import GraphError
 
 Shapes = dict[str, tuple[int, ...]]
 
 
-def shapes_of(graph: Graph) -> Shapes:
+def shapes_of(graph: Composition) -> Shapes:
     """Every tensor of the network's state_dict with its shape, in the state_dict's order."""
     return dict(_Reader().scope(graph.root))
-
-
-def whole_backbone(graph: Graph) -> Graph:
-    """The network without rules, and with all that its backbone computes: `outputs` of a spec may leave some out.
-
-    Names of its tensors that the network does not have are `left out` in a report, not `unexpected`.
-    """
-    if graph.spec.outputs in (None, graph.spec.own_outputs):
-        return graph.plain
-    try:
-        return compose(replace(graph.spec, rules=(), outputs=None), graph.limits)
-    except GraphError:
-        # An input that is enough for the outputs may be too small for what they leave out.
-        return graph.plain
 
 
 def within(name: str, paths: Container[str]) -> bool:
@@ -41,14 +26,13 @@ def within(name: str, paths: Container[str]) -> bool:
     return any(".".join(steps[:length]) in paths for length in range(1, len(steps) + 1))
 
 
-def heads(graph: Graph) -> list[str]:
+def heads(graph: Composition) -> list[str]:
     """Paths of the operations that are a head (the site), or inside one."""
     paths = []
-    for place in graph.places:
-        if "head" in place.node.sites:
-            content = place.node.content
-            inside = content.walk() if isinstance(content, Scope) else [place.node]
-            paths += [node.path for node in inside if isinstance(node.content, Operation)]
+    for place in graph.places.select("head"):
+        content = place.node.content
+        inside = content.walk() if isinstance(content, Scope) else [place.node]
+        paths += [node.path for node in inside if isinstance(node.content, Operation)]
     return list(dict.fromkeys(paths))
 
 

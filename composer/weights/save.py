@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
+
+from composer.weights.facts import Facts, uses_in, write_facts
+from composer.weights.preparation import image_of
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
 
 
 def save_weights(model: ComposedModule, path: Path) -> None:
-    """Write a network's weights as safetensors, with its class names where they fit its output."""
+    """Write a network's weights as safetensors, with what it was made for: its classes' names, how an image
+    becomes its input, and how its backbone uses each tensor."""
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     metadata = {"format": "pt", "spec": model.spec.name}
     if model.spec.classes is not None:
         metadata["classes"] = json.dumps(model.spec.classes)
-    save_file(tensors, path, metadata=metadata)
+    image = report.image if (report := model.weights_report) else image_of(model.graph)
+    metadata.update(write_facts(Facts(image, uses_in(model.graph))))
+    save_tensors(tensors, path, metadata)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors as safetensors. Raises OSError for a full disk, as everything else that writes does."""
+    try:
+        save_file(_apart(tensors), path, metadata=dict(metadata or {}))
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors that share no memory, as safetensors wants them: of tied weights, each name has its own."""
+    found: dict[str, Tensor] = {}
+    known: set[int] = set()
+    for name, tensor in tensors.items():
+        memory = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if memory in known else tensor
+        known.add(memory)
+    return found

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import composer
-from composer.dag.graph import Graph
-from composer.dag.places import select
 from composer.dag.scope import num_parameters
+from composer.network import Graph
 
 Create = Callable[[], nn.Module]
 
@@ -99,7 +98,7 @@ def check_input(name: str, peer: str) -> None:
 
 def check_features(graph: Graph, num_features: int) -> None:
     """The site `features`, or the root node that holds the last stage, gives a map of so many channels."""
-    places = select(graph.places, "features") or select(graph.places, "stage")[-1:]
+    places = graph.places.select("features") or graph.places.select("stage")[-1:]
     (name,) = {place.node.path.split(".")[0] for place in places}
     features = graph.root.tensor(name)
     assert (features.channels, features.layout) == (num_features, "b c h w")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from composer.dag.places import Place, select
+from composer.dag.places import Place
 from composer.dag.scope import Operation, TensorSpec
 from composer.registry import POSITIONS, Entry
 
@@ -89,10 +89,10 @@ class Host:
 
 def expected_refusal(cell: Cell) -> str | None:
     """How the refusal of a cell must start; None where it must compose."""
-    if not select(cell.places, cell.site):
+    if not cell.places.select(cell.site):
         return f"no place is called `{cell.site}`"
     if not cell.hosts:
-        return f"`{cell.site}` has {_places(len(select(cell.places, cell.site)))}, and `where` leaves none of them"
+        return f"`{cell.site}` has {_places(len(cell.places.select(cell.site)))}, and `where` leaves none of them"
     found = (reason for place in cell.hosts for rule in RULES if (reason := rule(cell, Host(place))))
     return next(found, None)
 
@@ -120,7 +120,7 @@ def _needs_a_convolution(cell: Cell, host: Host) -> str | None:
 
 def _would_lose_the_norm(cell: Cell, host: Host) -> str | None:
     """SplAt and SK carry norm and activation, which a bare convolution in their place would lack."""
-    if cell.entry.replaces != "conv" or host.stands_in != "conv-norm-act":
+    if cell.entry.replaces not in ("conv", "conv-or-linear") or host.stands_in != "conv-norm-act":
         return None
     node = host.place.node
     return f"`{node.path}` is `{node.op}`, which brings norm and activation along; `{cell.entry.name}` has none"

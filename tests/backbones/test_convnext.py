@@ -8,7 +8,6 @@ import torch
 from backbones.peers import check_features, check_grey, check_input, check_parity
 
 import composer
-from composer.dag.places import select
 
 # Parameters, and what Liu et al. state in table 1: millions of them, and 1e9 multiply-adds.
 SIZES = {
@@ -61,7 +60,7 @@ def test_weights_start_as_the_papers():
 
 def test_an_attention_stands_before_the_layer_scale():
     graph = composer.graph({"backbone": "convnext_tiny", "attention": [{"use": "se", "after": "branch"}]})
-    branches = select(graph.places, "branch")
+    branches = graph.places.select("branch")
     assert {place.node.tensor.layout for place in branches} == {"b h w c"}
     unit = branches[0].scope.nodes
     assert unit["scale"].inputs == ("se_channels_last", "gamma")

@@ -7,7 +7,6 @@ import timm
 from backbones.peers import check_features, check_grey, check_input, check_parity
 
 import composer
-from composer.dag.places import select, sites
 
 SIZES = {"densenet121": 7_978_856, "densenet161": 28_681_000, "densenet169": 14_149_480, "densenet201": 20_013_928}
 LARGER_ARE_SLOW = ["densenet121", *(pytest.param(name, marks=pytest.mark.slow) for name in [*SIZES][1:])]
@@ -36,6 +35,7 @@ def test_features_and_grey_images():
 def test_cost_and_places():
     graph = composer.graph("densenet121")
     assert graph.num_macs == pytest.approx(2.834e9, abs=1e6)
-    assert sites(graph.places) == {"stem": 1, "stage": 4, "block": 58, "spatial_conv": 58, "branch": 58, "head": 1}
-    assert {place.node.tensor.channels for place in select(graph.places, "branch")} == {32}
-    assert [place.node.tensor.channels for place in select(graph.places, "stage")] == [256, 512, 1024, 1024]
+    counts = {"stem": 1, "stage": 4, "block": 58, "spatial_conv": 58, "branch": 58, "level": 1, "head": 1}
+    assert graph.places.sites == counts
+    assert {place.node.tensor.channels for place in graph.places.select("branch")} == {32}
+    assert [place.node.tensor.channels for place in graph.places.select("stage")] == [256, 512, 1024, 1024]

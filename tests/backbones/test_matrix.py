@@ -22,7 +22,7 @@ from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.match import match
 from composer.dag.place import place
-from composer.dag.places import Place, places, sites
+from composer.dag.places import Places
 from composer.dag.scope import Scope
 from composer.spec import zoo
 
@@ -44,7 +44,7 @@ class Network:
 
     source: dict[str, Any]
     root: Scope
-    places: list[Place]
+    places: Places
 
 
 @lru_cache(maxsize=2)
@@ -55,7 +55,7 @@ def network(name: str, side: int | None = None) -> Network:
         source.update({"input": {"shape": [channels, side, side]}, "vars": {"num_classes": 10}})
     spec = composer.load(source)
     root = elaborate(spec, Limits(), INFERENCE)
-    return Network(source, root, places(place(root, spec, Limits(), INFERENCE)))
+    return Network(source, root, Places.of([root, *place(root, spec, Limits(), INFERENCE)][-1]))
 
 
 @lru_cache(maxsize=2)
@@ -71,7 +71,7 @@ def small(name: str) -> Network:
 
 def outcome(plain: Network, entry: registry.Entry) -> tuple[str | None, dict[str, Any]]:
     """How a cell is refused, as the table says it must be, or None where it composes; and its spec."""
-    rule = dict(default_place(entry, sites(plain.places)))
+    rule = dict(default_place(entry, plain.places.sites))
     source = {**plain.source, "attention": [{"use": entry.name, **rule}]}
     spec = composer.load(source)
     try:
@@ -92,7 +92,7 @@ def outcome(plain: Network, entry: registry.Entry) -> tuple[str | None, dict[str
 def composed(plain: Network, spec: Any) -> tuple[Scope | None, list[str]]:
     """The network with its attention, or what is said against it."""
     try:
-        return place(plain.root, spec, Limits(), INFERENCE), []
+        return [plain.root, *place(plain.root, spec, Limits(), INFERENCE)][-1], []
     except GraphError as refused:
         return None, [problem.message for problem in refused.diagnostics]
 

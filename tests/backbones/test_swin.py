@@ -8,7 +8,6 @@ import torch
 from backbones.peers import check_count, check_input, check_outputs, check_parity
 
 import composer
-from composer.dag.places import sites
 
 # Parameters; Liu et al. (2021, table 1) state 29, 50 and 88 M, and 4.5, 8.7 and 15.4 G multiply-adds.
 SIZES = {
@@ -42,7 +41,7 @@ def test_counts_sites_and_input(name, parameters, giga_macs):
     graph = check_count(name, lambda: timm.create_model(name))
     assert graph.num_parameters == parameters
     assert graph.num_macs / 1e9 == pytest.approx(giga_macs, rel=0.02)
-    found = sites(graph.places)
+    found = graph.places.sites
     assert found["mixer"] == found["mlp"] == found["branch"] == found["block"] == sum(graph.spec.vars["depths"])
     assert (found["stem"], found["stage"], found["features"], found["head"]) == (1, 4, 1, 1)
     check_input(name, name)

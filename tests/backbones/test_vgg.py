@@ -17,7 +17,6 @@ from timm.layers import ClassifierHead
 from timm.models.vgg import ConvMlp
 
 import composer
-from composer.dag.places import select
 
 # Without batch norm: millions of parameters, Simonyan & Zisserman, table 2.
 SIZES = {
@@ -85,7 +84,7 @@ def test_features_and_grey_images():
 
 def test_stages_end_before_their_pooling():
     places = composer.graph("vgg16_bn").places
-    stages = select(places, "stage")
+    stages = places.select("stage")
     assert [place.node.op for place in stages] == 5 * ["relu"]
     assert [place.node.path for place in stages] == [
         "features.5",
@@ -94,9 +93,9 @@ def test_stages_end_before_their_pooling():
         "features.32",
         "features.42",
     ]
-    assert [place.stage for place in select(places, "block")] == [1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
-    assert [place.block for place in select(places, "block")] == [1, 2, 1, 2, 1, 2, 3, 1, 2, 3, 1, 2, 3]
+    assert [place.stage for place in places.select("block")] == [1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
+    assert [place.block for place in places.select("block")] == [1, 2, 1, 2, 1, 2, 3, 1, 2, 3, 1, 2, 3]
     convolutions = [place for place in places if place.node.op == "conv2d" and place.node.path.startswith("features")]
     assert [place.stage for place in convolutions] == [1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
-    assert select(places, "stem") == convolutions[:1]
-    assert select(places, "spatial_conv") == convolutions[1:]
+    assert list(places.select("stem")) == convolutions[:1]
+    assert list(places.select("spatial_conv")) == convolutions[1:]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import timm
+import torch
 from backbones.peers import check_count, check_input, check_parity
 
 import composer
-from composer.dag.places import select, sites
 
 # Touvron et al. (2021, table 1) state 5, 22 and 86 M parameters, Dosovitskiy et al. (2021, table 1) 86 and 307 M for
 # ViT-Base and ViT-Large.
@@ -42,14 +42,14 @@ def test_parity_of_mean_pooling():
     name = "vit_tiny_patch16_224"
     spec = small(name, mean_pool=True)
     graph, _ = check_parity(spec, lambda: timm.create_model(name, img_size=96, global_pool="avg"), size=96)
-    assert [place.node.path for place in select(graph.places, "features")] == ["blocks"]
+    assert [place.node.path for place in graph.places.select("features")] == ["blocks"]
 
 
 @pytest.mark.parametrize(("name", "parameters"), SIZES.items())
 def test_counts_sites_and_input(name, parameters):
     graph = check_count(name, lambda: timm.create_model(name, num_classes=1000))
     assert graph.num_parameters == parameters
-    found = sites(graph.places)
+    found = graph.places.sites
     depth = graph.spec.vars["depth"]
     assert found["mixer"] == found["mlp"] == found["branch"] == found["block"] == depth
     assert found["stem"] == found["features"] == 1
@@ -83,3 +83,15 @@ def test_a_mixer_by_another():
         ],
     }
     assert len(composer.graph(spec).added[0].places) == 6
+
+
+@pytest.mark.parametrize("name", ["deit_tiny_distilled_patch16_224", "vit_tiny_patch16_224"])
+def test_order_of_the_weights_and_what_arrives_at_the_classifiers(name):
+    """An optimiser's state goes by order; of both tokens of a distilled network it is the mean."""
+    peer, ours = timm.create_model(name).eval(), composer.build(name).eval()
+    assert list(ours.state_dict()) == list(peer.state_dict())
+    assert [key for key, _ in ours.named_parameters()] == [key for key, _ in peer.named_parameters()]
+    ours.load_state_dict(peer.state_dict())
+    features = torch.randn(2, 198, 192, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        assert torch.equal(ours.forward_head(features, pre_logits=True), peer.forward_head(features, pre_logits=True))

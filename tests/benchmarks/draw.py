@@ -7,13 +7,13 @@ import random
 from collections.abc import Callable, Iterator
 
 import composer
-from composer.dag.graph import compose
 from composer.dag.limits import Limits
 from composer.dag.sketch import Sketch
 from composer.draw.layout import lay_out
 from composer.draw.picture import Wish, draw
 from composer.draw.svg import render_svg
 from composer.draw.view import Box, Edge, View
+from composer.network import Graph
 from tests.benchmarks.engine import chain
 from tests.benchmarks.see import least
 
@@ -70,7 +70,7 @@ def main() -> None:
         views = [view(size, form) for size in options.boxes]
         cells = [least(lambda one=one: lay_out(one, role="whole"), options.runs) for one in views]  # type: ignore[misc]
         print(f"{form.__name__:<16}" + "".join(f"{cell:>8.2f}" for cell in cells))
-    graph = compose(composer.load(chain(2500, flat=True, rule=True)), Limits(nodes=10**6))
+    graph = Graph.of(composer.load(chain(2500, flat=True, rule=True)), Limits(nodes=10**6))
     nodes = sum(1 for _ in graph.root.walk())
     for words, wish in (("folded", Wish()), ("all open", Wish(depth=9))):
         seconds = least(lambda wish=wish: render_svg(draw(Sketch.of(graph), wish)), options.runs)  # type: ignore[misc]

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import composer
-from composer.dag.graph import Graph, compose
 from composer.dag.limits import Limits
 from composer.dag.sketch import Sketch
+from composer.network import Graph
 from composer.page.render import render_page
 from tests.benchmarks.engine import chain
 from tests.benchmarks.see import least
@@ -58,7 +58,7 @@ def networks() -> dict[str, Graph]:
         "blocks + eca, and without": chain(1660, flat=False, rule=True),
         "flat + eca, and without": chain(1990, flat=True, rule=True),
     }
-    return {words: compose(composer.load(spec), Limits(nodes=10**6)) for words, spec in specs.items()}
+    return {words: Graph.of(composer.load(spec), Limits(nodes=10**6)) for words, spec in specs.items()}
 
 
 def paint(browser: Any, file: Path) -> tuple[float, float]:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import composer
-from composer.dag.graph import Graph, compose
 from composer.dag.limits import Limits
+from composer.network import Graph
 from tests.benchmarks.engine import chain
 
 LIMITS = Limits(nodes=10**6)
@@ -34,7 +34,7 @@ def least(function: Callable[[], Any], runs: int) -> float:
 
 def measure(blocks: int, *, flat: bool, runs: int) -> None:
     """One line: seconds for each step, on a chain of residual blocks with and without ECA at each."""
-    plain, composed = (compose(composer.load(chain(blocks, flat=flat, rule=rule)), LIMITS) for rule in (False, True))
+    plain, composed = (Graph.of(composer.load(chain(blocks, flat=flat, rule=rule)), LIMITS) for rule in (False, True))
     summary, difference = plain.summary(), composer.diff(plain, composed)
     steps = {
         "summary": lambda: fresh(plain).summary(),

@@ -28,11 +28,13 @@ def executable() -> str | None:
 
 
 @contextmanager
-def started(program: str) -> Iterator[Any]:
-    """A browser, driven by Playwright."""
+def started(program: str, **environment: str) -> Iterator[Any]:
+    """A browser, driven by Playwright; with variables of its environment besides those that are set."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=QUIET, chromium_sandbox=False)
+        chromium = playwright.chromium.launch(
+            executable_path=program, args=QUIET, chromium_sandbox=False, env={**os.environ, **environment}
+        )
         yield chromium
         chromium.close()

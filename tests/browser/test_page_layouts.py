@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from composer.draw.layout import Known, Layout, lay_out
-from composer.draw.text import advance, fit, visible, width
+from composer.draw.text import advance, fit, width
 from composer.draw.view import View, opened_at
 from composer.page.views import Shared
+from composer.visible import visible
 
 CLIENT = Path(__file__).parents[2] / "composer/page/client/src"
 MODULE = Path(__file__).with_name("layouts.mjs")

@@ -33,12 +33,19 @@ def opened(request, open_page, tmp_path):
     wires = [(f"in:{name}", name), (name, deep.name), (deep.name, f"out:{name}")]
     view = a_view(boxes, wires, [name], [name])
     view = replace(view, edges=tuple(replace(edge, source=edge.source or name, shape=name) for edge in view.edges))
-    graph = composer.graph({"name": name, "input": [3, 8, 8], "nodes": {"x" * 60: "relu"}})
+    graph = composer.graph(
+        {"name": name if name.isprintable() else "net", "input": [3, 8, 8], "nodes": {"x" * 60: "relu"}}
+    )
     data = page_data([Network("composed", name, Sketch.of(graph), graph)])
     shared = Shared()
     root = shared.view(view)
     facts = {box.path: {"op": name, "kind": name, "parameters": 1, "macs": 1} for box in view.walk()}
-    data = data | shared.tables() | {"networks": [data["networks"][0] | {"root": root}], "open": [deep.path]}
+    data = (
+        data
+        | {"name": name}
+        | shared.tables()
+        | {"networks": [data["networks"][0] | {"root": root}], "open": [deep.path]}
+    )
     data["facts"] = {"composed": data["facts"]["composed"] | facts}
     file = tmp_path / "hostile.html"
     file.write_text(write_page(draw(Sketch.of(graph)), data), encoding="utf-8")

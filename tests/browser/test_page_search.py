@@ -61,7 +61,7 @@ def test_words_find_what_has_all_of_them(se, words, count):
 
 
 def test_a_line_of_the_spec(se):
-    search(se, "se/resnet50.yaml:5")
+    search(se, "se/resnet50.yaml:8")
     assert se.locator(".search .count").text_content() == "16 nodes"
 
 

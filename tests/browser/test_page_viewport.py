@@ -49,28 +49,79 @@ def test_a_drag_moves_and_does_not_select(se):
     assert se.evaluate("composer.store.state.selected") == "conv1"
 
 
-def test_two_fingers_pinch(se):
-    before = place(se)
+class Fingers:
+    """Fingers on the browser's own touch screen: what they touch captures them, as it does on a phone."""
+
+    def __init__(self, page):
+        self._page, self._session = page, page.context.new_cdp_session(page)
+
+    def put(self, kind, points):
+        """Sends one event with where fingers are, by number; without any, all that are down."""
+        touches = [{"x": x, "y": y, "id": number} for number, (x, y) in points.items()]
+        self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    def move(self, *ways, steps=8):
+        """Moves fingers from where they are put down to where they are lifted, each `((x, y), (x, y))`."""
+        self.put("touchStart", dict(enumerate(start for start, _ in ways)))
+        for step in range(1, steps + 1):
+            share = step / steps
+            now = [(x + (u - x) * share, y + (v - y) * share) for (x, y), (u, v) in ways]
+            self.put("touchMove", dict(enumerate(now)))
+        self.put("touchEnd", {})
+        self.settle()
+
+    def settle(self):
+        """Waits for moves, which a page is told of once a frame."""
+        self._page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+@pytest.fixture
+def phone(open_page, page_of):
+    opened = open_page(page_of(SE), viewport={"width": 412, "height": 800}, has_touch=True, is_mobile=True)
+    yield opened.page
+    opened.assert_quiet()
+
+
+def test_one_finger_drags_a_box(phone):
+    before = place(phone)
     x, y = middle(before)
-    se.evaluate(
-        """([x, y]) => {
-            const canvas = document.getElementById("canvas");
-            canvas.setPointerCapture = () => {};
-            const send = (name, id, x, y) => canvas.dispatchEvent(new PointerEvent(name,
-                { pointerId: id, pointerType: "touch", clientX: x, clientY: y, bubbles: true }));
-            send("pointerdown", 11, x - 50, y);
-            send("pointerdown", 12, x + 50, y);
-            for (let step = 1; step <= 5; step++) {
-                send("pointermove", 11, x - 50 - 10 * step, y);
-                send("pointermove", 12, x + 50 + 10 * step, y);
-            }
-            send("pointerup", 11, x, y);
-            send("pointerup", 12, x, y);
-        }""",
-        [x, y],
-    )
-    assert place(se)["width"] == pytest.approx(2 * before["width"], rel=0.01)
-    assert middle(place(se)) == pytest.approx((x, y), abs=2)
+    Fingers(phone).move(((x, y), (x + 80, y + 120)))
+    assert place(phone)["x"] == pytest.approx(before["x"] + 80, abs=2)
+    assert place(phone)["y"] == pytest.approx(before["y"] + 120, abs=2)
+    assert phone.evaluate("composer.store.state.selected") is None
+    # And a tap after it selects again, once the browser takes it for no end of a fling.
+    phone.wait_for_timeout(400)
+    phone.touchscreen.tap(*middle(place(phone)))
+    phone.locator('#drawing .selected[data-path="conv1"]').wait_for()
+
+
+def test_two_fingers_pinch_a_box(phone):
+    before = place(phone)
+    x, y = middle(before)
+    Fingers(phone).move(((x - 40, y), (x - 80, y)), ((x + 40, y), (x + 80, y)))
+    assert place(phone)["width"] == pytest.approx(2 * before["width"], rel=0.02)
+    assert middle(place(phone)) == pytest.approx((x, y), abs=2)
+    assert phone.evaluate("composer.store.state.selected") is None
+
+
+def test_a_finger_that_stays_goes_on_dragging(phone):
+    """Two fingers pinch, one is lifted, and the other drags on; a third touch starts afresh."""
+    x, y = middle(place(phone))
+    fingers = Fingers(phone)
+    fingers.put("touchStart", {0: (x - 40, y), 1: (x + 40, y)})
+    fingers.put("touchMove", {0: (x - 60, y), 1: (x + 60, y)})
+    fingers.put("touchEnd", {1: (x + 60, y)})
+    fingers.settle()
+    before = place(phone)
+    fingers.put("touchMove", {0: (x - 60, y + 50)})
+    fingers.put("touchMove", {0: (x - 60, y + 90)})
+    fingers.put("touchEnd", {})
+    fingers.settle()
+    assert place(phone)["y"] == pytest.approx(before["y"] + 90, abs=2)
+    assert phone.locator("#canvas.dragged").count() == 0
+    before = place(phone)
+    fingers.move(((x, y), (x, y - 60)))
+    assert place(phone)["y"] == pytest.approx(before["y"] - 60, abs=2)
 
 
 def test_buttons(se):
@@ -81,7 +132,7 @@ def test_buttons(se):
     se.get_by_role("button", name="Fit (f)").click()
     se.wait_for_timeout(350)
     canvas = se.locator("#canvas").bounding_box()
-    for end in ("in:input", "out:logits"):
+    for end in ("in:input", "out:output"):
         box = place(se, end)
         assert canvas["y"] <= box["y"] <= canvas["y"] + canvas["height"]
     assert se.locator("#minimap.gone").count() == 1

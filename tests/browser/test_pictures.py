@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from draw.test_notebook import Sanitizer
 
 import composer
 from composer.dag.sketch import Sketch
@@ -57,3 +58,15 @@ def test_words_fit_their_boxes(open_page, tmp_path):
         })"""
     )
     assert outside == []
+
+
+def test_a_cell_that_is_not_trusted_shows_the_picture(open_page, tmp_path):
+    """Of a graph's markup, what a notebook's sanitizer leaves is an image that a browser draws."""
+    file = tmp_path / "cell.html"
+    left = Sanitizer(composer.graph("resnet18")._repr_html_()).kept
+    file.write_text(f"<!doctype html><body>{left}", encoding="utf-8")
+    opened = open_page(file)
+    image = opened.page.locator("img")
+    assert image.evaluate("async one => { await one.decode(); return one.naturalWidth; }") > 200
+    assert opened.page.locator("body").inner_text().strip() == ""
+    opened.assert_quiet()

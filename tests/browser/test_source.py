@@ -7,6 +7,14 @@ import pytest
 import composer
 from composer.dag.sketch import Sketch
 from composer.page.render import render_page
+from composer.spec import zoo
+
+
+def written(text):
+    """The line of the bottleneck of resnet.yaml that starts with a text."""
+    lines = (zoo.folder() / "backbones/resnet.yaml").read_text().splitlines()
+    start = lines.index("  bottleneck:")
+    return next(number for number, one in enumerate(lines, 1) if number > start and one.strip().startswith(text))
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +63,13 @@ def test_the_files_of_the_chain(opened):
 
 
 def test_a_rule_s_line_goes_through_its_places(opened):
-    line(opened, 5).click()
+    line(opened, 8).click()
     assert selected(opened) == "layer1.0.se"
     assert opened.page.locator("#source .made").inner_text() == "1 of 16: layer1.0.se"
-    line(opened, 5).click()
+    line(opened, 8).click()
     assert selected(opened) == "layer1.1.se"
     assert opened.page.locator("#source .made").inner_text() == "2 of 16: layer1.1.se"
-    assert current(opened) == ["5"]
+    assert current(opened) == ["8"]
     # What is selected is on the picture too.
     assert opened.page.locator('[data-path="layer1.1.se"].selected').count() == 1
     opened.assert_quiet()
@@ -70,22 +78,22 @@ def test_a_rule_s_line_goes_through_its_places(opened):
 def test_a_node_shows_all_of_its_lines(opened):
     select(opened, "layer3.2.conv2")
     assert tab(opened) == "resnet.yaml"
-    assert current(opened) == [str(number) for number in range(56, 63)]
+    assert current(opened) == [str(number) for number in range(written("conv2:"), written("bn2:"))]
     assert opened.page.evaluate(
         """() => { const list = document.querySelector("#source .lines").getBoundingClientRect();
             const line = document.querySelector("#source .current").getBoundingClientRect();
             return line.top >= list.top && line.bottom <= list.bottom; }"""
     )
     select(opened, "layer3.2.se")
-    assert (tab(opened), current(opened)) == ("se/resnet50.yaml", ["5"])
+    assert (tab(opened), current(opened)) == ("se/resnet50.yaml", ["8"])
 
 
 def test_any_line_of_a_node_selects_it(opened):
     opened.page.locator("#source [role=tab]").nth(2).click()
-    line(opened, 60).click()
+    line(opened, written("conv2:") + 4).click()
     assert selected(opened) == "layer1.0.conv2"
     # A block's own line selects its instances; lines inside it, what they write.
-    line(opened, 48).click()
+    line(opened, written("bottleneck:")).click()
     assert selected(opened) == "layer1.0"
     line(opened, 1).click()
     assert selected(opened) == "layer1.0"
@@ -109,18 +117,18 @@ def test_by_keyboard_alone(opened):
 def test_the_panel_leads_to_the_line(opened):
     opened.page.evaluate("composer.store.set({ source: false })")
     select(opened, "layer2.0.bn2")
-    opened.page.locator("#panel").get_by_role("button", name="line 63 of resnet.yaml").click()
+    opened.page.locator("#panel").get_by_role("button", name=f"line {written('bn2:')} of resnet.yaml").click()
     assert opened.page.locator("#source").is_visible()
-    assert (tab(opened), current(opened)) == ("resnet.yaml", ["63"])
+    assert (tab(opened), current(opened)) == ("resnet.yaml", [str(written("bn2:"))])
     select(opened, "layer2.0.bn3")
-    assert current(opened) == ["66"]
+    assert current(opened) == [str(written("bn3:"))]
 
 
 def test_the_base_network_has_no_rules(opened):
     opened.page.evaluate("composer.store.set({ network: 'base' })")
-    assert not line(opened, 5).evaluate("one => one.matches('button')")
+    assert not line(opened, 8).evaluate("one => one.matches('button')")
     opened.page.locator("#source [role=tab]").nth(2).click()
-    assert line(opened, 66).evaluate("one => one.matches('button')")
+    assert line(opened, written("bn3:")).evaluate("one => one.matches('button')")
     opened.assert_quiet()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+from hashlib import sha256
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ def test_prints_what_was_composed(run, small):
     result = run("build", small)
     assert result.code == 0
     assert result.out.splitlines()[:3] == [
-        "small: b×3×32×32 -> logits b×4",
+        "small: b×3×32×32 -> output b×4",
         "parameters  310  (+42, +15.67 %, by attention)",
         "MACs        55,360  (+32, +0.06 %, by attention)",
     ]
@@ -174,3 +176,32 @@ def test_errors_as_json(run, tmp_path):
     assert result.code == 1
     (error,) = result.json["errors"]
     assert (error["line"], error["column"], error["code"]) == (3, 11, "unknown-mechanism")
+
+
+def test_a_lock_takes_only_the_weights_that_it_was_written_with(run, small, tmp_path):
+    assert run("build", small, "-o", tmp_path / "first").code == 0
+    weights = tmp_path / "first" / "small.safetensors"
+    assert run("build", small, "--weights", weights, "-o", tmp_path / "second").code == 0
+    lock = tmp_path / "second" / "small.lock.yaml"
+    assert run("build", lock).code == 0
+    assert run("build", small, "--seed", 7, "-o", tmp_path / "third").code == 0
+    (tmp_path / "third" / "small.safetensors").replace(tmp_path / "second" / "small.safetensors")
+    result = run("build", lock)
+    assert result.code == 1
+    assert "is not the file that this spec was written with" in result.err
+    assert run("build", lock, "--weights", tmp_path / "second" / "small.safetensors").code == 0
+    recorded = composer.load(lock).files[0].content.lock["sha256"]
+    assert recorded["small.graph.json"] == sha256((tmp_path / "second" / "small.graph.json").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_weights_are_written_leaves_what_was_there(run, small, tmp_path, monkeypatch, number):
+    assert run("build", small, "-o", tmp_path / "out").code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    monkeypatch.setattr("composer.artefacts.save_weights", lambda *_: os.kill(os.getpid(), number))
+    for folder in ("out", "new"):
+        result = run("build", small, "--seed", 5, "-o", tmp_path / folder, "--force")
+        assert result.code == 128 + number
+        assert result.err == {signal.SIGTERM: "terminated\n", signal.SIGINT: "interrupted\n"}[number]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert not (tmp_path / "new").exists()

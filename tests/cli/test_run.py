@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -61,7 +65,7 @@ def test_a_tensor_instead_of_images(run, small, tmp_path, ending):
     assert run("run", small, "--tensor", path, "-o", tmp_path / "y.safetensors").code == 0
     with torch.no_grad():
         expected = composer.build(small).eval()(x)
-    assert torch.allclose(load_file(tmp_path / "y.safetensors")["logits"], expected, atol=1e-6)
+    assert torch.allclose(load_file(tmp_path / "y.safetensors")["output"], expected, atol=1e-6)
 
 
 def test_bfloat16_and_weights_from_a_build(run, small, photo, tmp_path):
@@ -83,7 +87,7 @@ def test_weights_carry_class_names_for_a_spec_without(run, small, photo, tmp_pat
 
 
 def test_a_network_that_is_no_classifier_gives_shapes(run, small, photo):
-    small.write_text(small.read_text().replace("{logits: fc}", "{map: bn, logits: fc}"))
+    small.write_text(small.read_text().replace("outputs: fc", "outputs: {map: bn, logits: fc}"))
     result = run("run", small, "--image", photo)
     assert result.out.splitlines()[0].startswith("map: 1×8×16×16, mean ")
 
@@ -122,3 +126,55 @@ def test_usage_and_input_problems(run, small, photo, tmp_path):
     (tmp_path / "none").mkdir()
     assert "no image in the folder" in run("run", small, "--image", tmp_path / "none").err
     assert "cannot write" in run("run", small, "--image", photo, "-o", tmp_path / "y.txt").err
+
+
+class Calling:
+    """Its pickle calls a function."""
+
+    def __reduce__(self):
+        return os.getcwd, ()
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "said"),
+    [
+        ("x.npy", lambda path: path.write_bytes(b"garbage"), "cannot read the tensor"),
+        ("x.pt", lambda path: path.write_bytes(b"garbage"), "x.pt"),
+        ("x.safetensors", lambda path: path.write_bytes(b"garbage"), "cannot read the tensor"),
+        ("empty.pt", lambda path: path.write_bytes(b""), "cannot read the weights"),
+        ("code.pt", lambda path: path.write_bytes(pickle.dumps(Calling(), 2)), "calls `posix.getcwd` as it is read"),
+        ("code.pt", lambda path: path.write_bytes(pickle.dumps(Calling(), 4)), "calls `posix.getcwd` as it is read"),
+        ("name.pt", lambda path: path.write_bytes(pickle.dumps(os.getcwd, 4)), "protocol that cannot be read safely"),
+        ("x.pt", lambda path: torch.save(torch.eye(3).to_sparse(), path), "sparse_coo values"),
+        ("x.pt", lambda path: torch.save(torch.eye(3, device="meta"), path), "no values"),
+        ("x.pt", lambda path: torch.save(torch.zeros(1, 3, 32, 32, dtype=torch.complex64), path), "complex numbers"),
+        ("x.pt", lambda path: torch.save([torch.ones(1)], path), "does not hold one tensor"),
+        ("x.npy", lambda path: np.save(path, np.array(["text"])), "cannot read the tensor"),
+        ("x.npy", lambda path: np.save(path, np.array([{}]), allow_pickle=True), "cannot read the tensor"),
+    ],
+)
+def test_what_is_no_tensor(run, small, tmp_path, name, make, said):
+    path = tmp_path / name
+    make(path)
+    result = run("run", small, "--tensor", path)
+    assert result.code == 1
+    assert said in result.err
+
+
+def test_a_disk_that_fills_up(run, small, tmp_path):
+    torch.save(torch.zeros(64, 3, 32, 32), tmp_path / "x.pt")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for words in (
+        ["run", small, "--tensor", tmp_path / "x.pt", "-o", tmp_path / "out" / "y.safetensors"],
+        ["run", small, "--tensor", tmp_path / "x.pt", "-o", tmp_path / "out" / "y.npy"],
+        ["build", small, "-o", tmp_path / "out"],
+    ):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+        try:
+            result = run(*words)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert result.code == 1
+        assert "cannot write" in result.err
+        assert "File too large" in result.err
+        assert not (tmp_path / "out").exists()

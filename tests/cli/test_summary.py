@@ -13,7 +13,7 @@ def test_a_pipe_gets_plain_text(run, small):
     assert result.code == 0
     assert result.err == ""
     lines = result.out.splitlines()
-    assert lines[0] == "small: N×3×32×32 -> logits N×4"
+    assert lines[0] == "small: N×3×32×32 -> output N×4"
     assert lines[2].split() == ["node", "operation", "×", "output", "parameters", "MACs", "memory", "source"]
     assert lines[6].split() == ["|-", "+", "se", "se", "N×8×16×16", "42", "32", "72", "B", f"{small}:11"]
     assert set("\x1b├└│…").isdisjoint(result.out)
@@ -38,7 +38,7 @@ def test_a_terminal_gets_colour_and_only_columns_that_fit(run, small, monkeypatc
     assert f"{small}:" in wide.out
     monkeypatch.setenv("COLUMNS", "60")
     narrow = run("summary", small)
-    assert "too narrow for memory, source;" in narrow.err
+    assert "2 columns are left out, memory, source:" in narrow.err
     assert "MACs" in narrow.out
     assert f"{small}:" not in narrow.out
     chosen = run("summary", small, "--columns", "source,options,output")

@@ -11,8 +11,11 @@ import textwrap
 import jsonschema
 import pytest
 import torch
+import yaml
 
 import composer
+from composer.cli.app import app
+from composer.spec import zoo
 from composer.spec.references import read_file
 
 
@@ -66,6 +69,22 @@ def test_show_explains_every_entry(run, entry):
     assert all(name in result.out for name in entry.options.model_fields)
 
 
+def test_show_says_what_a_backbone_is_and_whose_its_first_weights_are(run):
+    shown = run("show", "papers/cbam/resnet50").out
+    assert shown.startswith("# CBAM-ResNet-50 (Woo et al.")
+    assert "\n# ResNet (He et al. 2016, arXiv:1512.03385)" in shown
+    assert "\n# Start: timm's: convolutions by He et al.'s law" in shown
+    assert yaml.safe_load(shown)["name"] == "cbam_resnet50"
+    about = json.loads(run("show", "papers/cbam/resnet50", "--format", "json").out)["about"]
+    assert [text[:4] for text in about] == ["CBAM", "ResN"]
+
+
+def test_every_backbone_says_how_it_starts():
+    for name in zoo.backbones():
+        about = "\n".join(file.origin.document.comment for file in composer.load(name).files)
+        assert len(re.findall("^Start: ", about, re.MULTILINE)) == 1, name
+
+
 def test_show_a_backbone_and_an_unknown_name(run):
     assert "depths: [3, 4, 6, 3]" in run("show", "resnet50").out
     assert "use: cbam" in run("show", "papers/cbam/resnet50").out
@@ -88,7 +107,10 @@ def test_sites(run):
     rows = run("sites", "resnet18", "layer[12].*.bn2", "--format", "json").json
     assert [row["path"] for row in rows] == [f"layer{a}.{b}.bn2" for a in (1, 2) for b in (0, 1)]
     assert "layer4.1.bn2" in run("sites", "resnet18", "branch").out
-    assert run("sites", "resnet18", "nothing").err == "0 places\n"
+    nothing = run("sites", "resnet18", "spatial_con")
+    assert nothing.code == 1
+    assert nothing.err.startswith("error: no place is called `spatial_con`")
+    assert "did you mean `spatial_conv`?" in nothing.err
 
 
 def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
@@ -158,6 +180,29 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert "AssertionError" not in done.stderr
     assert done.returncode == (1 if "bad.yaml" in words else 0)
+
+
+@pytest.mark.parametrize("verb", ["", *sorted(one.name for one in app.registered_commands)])
+def test_help_is_short_to_ask_for(run, verb):
+    words = [verb] if verb else []
+    assert run(*words, "-h").out == run(*words, "--help").out != ""
+
+
+def test_a_shell_completes_verbs_and_specs(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet_mine.yaml").touch()
+    (tmp_path / "resnets").mkdir()
+    (tmp_path / "resnet.txt").touch()
+    monkeypatch.setenv("_COMPOSER_COMPLETE", "complete_bash")
+    for words, expected in {
+        "composer su": ["summary"],
+        "composer build resnet15": ["resnet152"],
+        "composer diff resnet18 resnet_": ["resnet_mine.yaml"],
+        "composer validate resnets": ["resnets/"],
+    }.items():
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+        assert run().out.split() == expected
 
 
 @pytest.mark.parametrize("entry", composer.registry.entries("mechanism"), ids=lambda entry: entry.name)

@@ -97,7 +97,10 @@ def test_the_lock_builds_the_same_network_with_the_same_weights(run, trained, sm
     spec = composer.load(tmp_path / "out" / "small.lock.yaml")
     assert spec.weights[0].source == str(tmp_path / "out" / "small.safetensors")
     assert spec.weights[0].require == "all"
-    assert spec.files[0].content.lock["weights"] == {"source": str(tmp_path / "plain.pt")}
+    assert spec.files[0].content.lock["weights"] == {
+        "source": str(tmp_path / "plain.pt"),
+        "input": {"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25], "crop": 0.8},
+    }
     again, first = composer.build(spec, seed=5).state_dict(), composer.build(trained).state_dict()
     assert all(torch.equal(tensor, again[name]) for name, tensor in first.items())
     assert run("build", small, "-o", tmp_path / "random").code == 0

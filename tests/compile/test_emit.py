@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import pytest
 import torch
 from torch import nn
 
 import composer
+from composer.dag.names import RESERVED
 
 
 def test_blocks_are_modules_of_their_own_and_hooks_fire() -> None:
@@ -22,9 +26,17 @@ def test_blocks_are_modules_of_their_own_and_hooks_fire() -> None:
 
 def test_the_code_reads_like_a_network_written_by_hand() -> None:
     block = composer.build({"backbone": "resnet18", "attention": [{"use": "se", "after": "branch"}]}).layer1[0]
-    lines = [line.strip().split(";")[0] for line in block.code.splitlines() if "self." in line]
-    assert lines[:3] == ["conv1 = self.conv1(x)", "bn1 = self.bn1(conv1)", "act1 = self.act1(bn1)"]
-    assert "se = self.se(bn2)" in lines
+    lines = [line.strip() for line in block.code.partition("forward")[2].splitlines()[1:]]
+    assert lines == [
+        "y = self.conv1(x)",
+        "y = self.bn1(y)",
+        "y = self.act1(y)",
+        "y = self.conv2(y)",
+        "y = self.bn2(y)",
+        "y = self.se(y)",
+        "y = y + x  # add",
+        "return self.act2(y)",
+    ]
     assert "(se): SqueezeExcitation(" in str(block)
 
 
@@ -34,7 +46,7 @@ def test_paths_of_nodes_are_paths_of_modules_and_prefixes_of_tensors() -> None:
     for node, _ in model.graph.operations:
         if node.content.entry.form == "module":
             assert node.path in modules
-            assert type(modules[node.path]) is node.content.entry.factory
+            assert type(modules[node.path]) is node.content.entry.module
     owners = {name.rpartition(".")[0] for name in model.state_dict()}
     assert all(any(name == path or name.startswith(f"{path}.") for path in modules if path) for name in owners if name)
 
@@ -63,3 +75,44 @@ def test_compiles_whole() -> None:
     x = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="eager")(x), model(x))
+
+
+HOSTILE = [
+    '"""\nraise SystemExit("ran")\n"""',
+    '"; raise SystemExit("ran"); "',
+    "\\",
+    '\\"',
+    "a\nraise SystemExit('ran')",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_of_a_spec_runs(text):
+    conv = {"op": "conv2d", "out_channels": 4, "kernel_size": 3}
+    spec = {"name": text, "input": [3, 8, 8], "nodes": {"a": conv, "b": conv}, "outputs": {text: "a", "z": "b"}}
+    model = composer.build(spec)
+    assert list(model(torch.zeros(1, 3, 8, 8))) == [text, "z"]
+    unit = {"nodes": {"a": conv, "b": {"op": "add", "from": ["a", "a"]}}}
+    inside = {"input": [3, 8, 8], "blocks": {text: unit}, "nodes": {"u": {"block": text}}, "outputs": "u"}
+    # A name that cannot be a block's is refused; none may run.
+    with contextlib.suppress(composer.ComposerError):
+        composer.build(inside)(torch.zeros(1, 3, 8, 8))
+
+
+def test_parameters_lie_where_others_put_them_and_derived_buffers_where_they_are_needed() -> None:
+    accelerate = pytest.importorskip("accelerate")
+    spec = {"backbone": "swin_tiny_patch4_window7_224", "input": [3, 112, 112], "vars": {"depths": [1, 2, 1, 1]}}
+    with accelerate.init_empty_weights():
+        model = composer.build(spec)
+    assert all(one.is_meta for one in model.parameters())
+    assert not any(one.is_meta for one in model.buffers())
+    wanted = composer.build(spec)
+    model.load_state_dict(wanted.state_dict(), assign=True)
+    x = torch.randn(1, 3, 112, 112)
+    torch.testing.assert_close(model.eval()(x), wanted.eval()(x))
+
+
+def test_no_node_has_the_name_of_something_that_a_network_has():
+    assert {name for name in dir(composer.build("resnet10")) if not name.startswith("_")} - RESERVED == {
+        node.name for node in composer.graph("resnet10").root.nodes.values()
+    } - {"input"}

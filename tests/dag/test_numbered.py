@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import composer
-from composer.dag.places import sites
 
 
 def spec(**changes: Any) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def test_operations_are_numbered_as_they_run_and_what_is_left_out_takes_no_numbe
 
 def test_stages_and_blocks_end_with_their_last_operation() -> None:
     graph = composer.graph(spec())
-    assert sites(graph.places) == {"block": 4, "stage": 2}
+    assert graph.places.sites == {"block": 4, "stage": 2}
     inside = {place.node.name: (place.stage, place.block) for place in graph.places if "." in place.node.path}
     first, second = [(1, 1)] * 4 + [(1, 2)] * 3, [(2, 1)] * 4 + [(2, 2)] * 3
     assert list(inside.values()) == [*first, *second, (None, None)]

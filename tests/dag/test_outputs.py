@@ -111,9 +111,13 @@ def test_what_no_output_needs_is_left_out() -> None:
 
 
 def test_one_output_is_a_tensor_and_the_count_of_attention_is_of_what_is_left() -> None:
-    spec = {"backbone": "resnet18", "outputs": {"c3": "layer2"}, "attention": [{"use": "se", "after": "branch"}]}
-    graph = composer.graph(spec)
-    assert composer.build(spec).eval()(torch.randn(1, 3, 32, 32)).shape == (1, 128, 4, 4)
+    spec = {"backbone": "resnet18", "outputs": "layer2", "attention": [{"use": "se", "after": "branch"}]}
+    graph, x = composer.graph(spec), torch.randn(1, 3, 32, 32)
+    found = composer.build(spec).eval()(x)
+    assert found.shape == (1, 128, 4, 4)
+    named = composer.build({**spec, "outputs": {"c3": "layer2"}}).eval()(x)
+    assert list(named) == ["c3"]
+    assert torch.equal(named["c3"], found)
     (added,) = graph.added
     assert added.parameters == graph.num_parameters - graph.plain.num_parameters
     assert len(added.places) == 4
@@ -141,3 +145,55 @@ def test_a_lock_builds_the_same_part() -> None:
 def test_paths_that_lead_nowhere(path, said) -> None:
     rules = [{"use": "sk", "replace": "spatial_conv"}]
     assert said in message({"backbone": "resnet18", "outputs": {"wanted": path}, "attention": rules})
+
+
+@pytest.mark.parametrize(
+    ("outputs", "names", "gives_dict"),
+    [
+        ({}, ["output"], False),
+        ({"outputs": "act"}, ["output"], False),
+        ({"outputs": {"one": "act"}}, ["one"], True),
+        ({"outputs": {"output": "conv", "two": "act"}}, ["output", "two"], True),
+    ],
+)
+def test_a_path_gives_the_tensor_and_names_a_dict_however_many(outputs, names, gives_dict) -> None:
+    nodes = {"conv": {"op": "conv2d", "out_channels": 4, "kernel_size": 1}, "act": "relu"}
+    graph = composer.graph({"input": [3, 8, 8], "nodes": nodes, **outputs})
+    for one in (graph, composer.graph(graph.spec.to_mapping())):
+        assert (list(one.outputs), one.root.gives_dict) == (names, gives_dict)
+
+
+def test_outputs_over_a_backbone_say_themselves_what_they_give() -> None:
+    for outputs, gives_dict in (("layer2", False), ({"c3": "layer2"}, True), (None, False)):
+        graph = composer.graph({"backbone": "resnet18", **({"outputs": outputs} if outputs else {})})
+        assert graph.root.gives_dict == gives_dict
+    with pytest.raises(composer.ComposerError) as caught:
+        composer.graph({"backbone": "resnet18", "outputs": "layr2"})
+    assert caught.value.diagnostics[0].path == "outputs"
+
+
+def test_an_output_may_be_what_a_rule_puts_in() -> None:
+    spec = {"backbone": "resnet18", "attention": [{"use": "se", "after": "block"}, {"use": "se", "after": "conv1"}]}
+    graph = composer.graph({**spec, "outputs": {"gates": "layer1.se", "first": "se"}})
+    assert [tensor.without_batch for tensor in graph.outputs.values()] == [(64, 56, 56), (64, 112, 112)]
+    assert "se" in message({**spec, "outputs": {"gates": "layer1.sse"}})
+
+
+def test_outputs_as_maps() -> None:
+    vit = {"backbone": "vit_tiny_patch16_224", "input": [3, 64, 96], "vars": {"depth": 2}}
+    outputs = {"tokens": "blocks.0", "whole": "norm", "patches": "patch_embed", "map": "patch_embed.proj", "of": "head"}
+    found = composer.graph({**vit, "outputs": outputs, "maps": True})
+    assert {name: str(tensor) for name, tensor in found.outputs.items()} == {
+        **dict.fromkeys(("tokens", "whole", "patches", "map"), "b×192×4×6"),
+        "of": "b×1000",
+    }
+    plain = composer.graph({**vit, "outputs": outputs})
+    assert str(plain.outputs["tokens"]) == "b×25×192"
+    # The file that says it need not be the one that names the outputs.
+    swin = {"backbone": "swin_tiny_patch4_window7_224", "outputs": {"c2": "layers.0"}}
+    assert str(composer.graph(swin).outputs["c2"]) == "b×56×56×96"
+    maps = composer.graph({**swin, "maps": True})
+    assert str(maps.outputs["c2"]) == "b×96×56×56"
+    assert composer.graph(lock(maps, 0)).outputs == maps.outputs
+    tail = {"input": {"shape": [8, 8, 4], "layout": "b h w c"}, "nodes": {"norm": "layer_norm"}, "maps": True}
+    assert str(composer.graph(tail).outputs["output"]) == "b×4×8×8"

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import composer
-from composer.difference import Change, Difference, diff
+from composer import diff
+from composer.difference import Change, Difference
 
 CONV = {"op": "conv2d", "out_channels": 4, "kernel_size": 3}
 

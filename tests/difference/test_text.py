@@ -11,7 +11,7 @@ import composer
 from composer.difference.labels import label
 
 FOLDER = Path(__file__).parent / "texts"
-HOSTILE = "[red]<b>\u202e\x1b[31m\r\n\"'[/red] 漢字"
+HOSTILE = "[red]<b>\u200b\u2028\ufeff\n\"'[/red] 漢字"
 
 
 def inserted(backbone: str, *rules: dict[str, Any]) -> dict[str, Any]:

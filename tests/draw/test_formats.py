@@ -21,7 +21,7 @@ from composer.draw.render import render
 from composer.errors import UnavailableError
 
 NETWORKS = Path(__file__).parent / "networks"
-HOSTILE = '</script><img src=x onerror=alert(1)>"]; click n0 callback; ``` #quot; %% \\N \u202e'
+HOSTILE = '</script><img src=x onerror=alert(1)>"]; click n0 callback; ``` #quot; %% \\N'
 
 
 def picture_of(source, **wish):

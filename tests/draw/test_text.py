@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composer.draw.text import fit, visible, width, wrap
+from composer.draw.text import fit, width, wrap
 
 
 def test_widths_are_those_of_the_font():
@@ -27,13 +27,6 @@ def test_what_is_cut_fits_and_keeps_both_ends(text, limit):
         assert text.startswith(before)
         assert text.endswith(after)
         assert shown == "…" or width(shown, 12) <= limit
-
-
-@given(st.text())
-def test_what_is_visible_can_be_written_as_xml(text):
-    shown = visible(text)
-    assert shown.isprintable()
-    shown.encode("utf-8")
 
 
 @pytest.mark.parametrize("lines", [1, 2, 3])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 
 import composer
+from composer.layers.token import map_to_tokens, prepend_token, resize_positions, take_token, tokens_to_map
 from composer.layers.window import WindowAttention, merge_patches
 
 
@@ -92,3 +96,107 @@ def test_what_window_attention_refuses():
 def test_a_patch_goes_into_the_channels():
     x = torch.arange(6.0).view(1, 2, 3, 1)
     assert merge_patches(x).tolist() == [[[[0, 3, 1, 4], [2, 5, 0, 0]]]]
+
+
+# Several windows, shifted and padded; one window.
+SIZES = [(14, 14, 0), (14, 14, 3), (9, 12, 3), (7, 7, 3)]
+
+
+def built(height, width, shift):
+    torch.manual_seed(0)
+    return WindowAttention(8, height, width, num_heads=2, shift=shift)
+
+
+@pytest.mark.parametrize(("height", "width", "shift"), SIZES)
+def test_it_is_traced(height, width, shift):
+    for training in (False, True):
+        layer = torch.nn.Sequential(built(height, width, shift)).train(training)
+        traced = torch.fx.symbolic_trace(layer)
+        x = torch.randn(2, height, width, 8)
+        for one in (traced, copy.deepcopy(traced), pickle.loads(pickle.dumps(traced))):
+            assert torch.equal(one(x), layer(x))
+    with pytest.raises(ValueError, match="build it for that size"):
+        traced(torch.randn(2, height + 1, width, 8))
+
+
+class Tokens(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token = torch.nn.Parameter(torch.randn(1, 1, 3))
+        self.positions = torch.nn.Parameter(torch.randn(1, 5, 3))
+
+    def forward(self, x):
+        sequence = prepend_token(self.token, map_to_tokens(x))
+        sequence = sequence + resize_positions(self.positions, source=(2, 2), target=(4, 6), skip=1)
+        return tokens_to_map(sequence[:, 1:], x), take_token(sequence), merge_patches(x)
+
+
+def test_functions_of_tokens_are_traced():
+    module, x = Tokens(), torch.randn(2, 3, 4, 6)
+    traced = pickle.loads(pickle.dumps(torch.fx.symbolic_trace(module)))
+    for found, expected in zip(traced(x), module(x), strict=True):
+        assert torch.equal(found, expected)
+
+
+def garbage(module):
+    """What memory that nobody wrote may hold."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data.fill_(float("nan") if tensor.is_floating_point() else 1)
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_derived_buffers_come_back_with_the_weights(assign):
+    layer, x = built(14, 14, 3), torch.randn(2, 14, 14, 8)
+    with torch.device("meta"):
+        other = WindowAttention(8, 14, 14, num_heads=2, shift=3)
+    if not assign:
+        other.to_empty(device="cpu")
+        garbage(other)
+    other.load_state_dict(layer.state_dict(), assign=assign)
+    assert torch.equal(other(x), layer(x))
+
+
+def test_derived_buffers_come_back_by_timms_name():
+    spec = {
+        "input": {"shape": [14, 14, 8], "layout": "b h w c"},
+        "nodes": {"one": {"op": "window_attention", "num_heads": 2, "shift": 3}},
+    }
+    model, x = composer.build(spec).double(), torch.randn(2, 14, 14, 8, dtype=torch.float64)
+    expected = model(x)
+    weights = {name: value.clone() for name, value in model.named_parameters()}
+    garbage(model)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            value.copy_(weights[name])
+    for module in model.modules():
+        if isinstance(module, WindowAttention):
+            module.init_non_persistent_buffers()
+    assert torch.equal(model(x), expected)
+
+
+def to_onnx(module, x, other):
+    """The largest difference of what onnxruntime computes with another batch."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    dynamic = ({0: torch.export.Dim("batch")},)
+    program = torch.onnx.export(module, (x,), dynamo=True, dynamic_shapes=dynamic, verbose=False)
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
+    (found,) = session.run(None, {session.get_inputs()[0].name: other.numpy()})
+    return (torch.from_numpy(found) - module(other)).abs().max().item()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("height", "width", "shift"), [SIZES[3], pytest.param(*SIZES[1], marks=pytest.mark.slow)])
+@torch.no_grad()
+def test_onnx(height, width, shift):
+    layer = built(height, width, shift).eval()
+    assert to_onnx(layer, torch.randn(2, height, width, 8), torch.randn(3, height, width, 8)) < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@torch.no_grad()
+def test_onnx_of_swin():
+    """Its last stage is one window, where a result may be looked at in a way that it lies in no longer."""
+    model = composer.build("swin_tiny_patch4_window7_224", vars={"num_classes": 10}).eval()
+    assert to_onnx(model, torch.randn(2, 3, 224, 224), torch.randn(3, 3, 224, 224)) < 1e-4

@@ -86,7 +86,7 @@ def axis(length, wanted):
 def test_the_equations_written_out(path, class_index):
     model = composer.build(SMALL).eval()
     x, size = image(3, 20, 28), (20, 28)
-    features = composer.features(model, {"f": path})(x)
+    features = composer.features(model, {"f": path})(x)["f"]
 
     def after_add(value):
         return model.fc(model.norm(value.permute(0, 2, 3, 1)).mean((1, 2)))
@@ -109,7 +109,7 @@ def test_the_equations_written_out(path, class_index):
 def test_tokens_behind_a_class_token(class_index):
     model = composer.build(TOKENS).eval()
     x = image(3, 24, 16)
-    features = composer.features(model, {"f": "tokens"})(x)
+    features = composer.features(model, {"f": "tokens"})(x)["f"]
     wanted = by_hand(
         lambda value: model.fc(model.attn(value)[:, 0]),
         features,
@@ -132,7 +132,7 @@ def test_an_image_of_another_size_and_attention_behind_the_node():
     assert found.shape == (48, 80)
     assert 0 <= found.min() < found.max() <= 1
     # What the rule put behind the stage is part of it.
-    features = composer.features(model, {"f": "layer3"})(x)
+    features = composer.features(model, {"f": "layer3"})(x)["f"]
     wanted = by_hand(lambda value: model.fc(model.layer4(value).mean((2, 3))), features, 1, (48, 80))
     assert torch.allclose(found, wanted, atol=1e-5)
 

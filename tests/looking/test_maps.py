@@ -7,7 +7,10 @@ import pytest
 import torch
 
 import composer
+from composer.looking import overlays
 from composer.looking.canvas import styled
+from composer.looking.overlays import is_even, shared_range
+from composer.looking.photograph import Photo
 from composer.looking.spatial import elements_section, most_varying, peak, spatial_section
 
 
@@ -76,3 +79,32 @@ def test_many_sites_are_split_over_plates(count, images):
     with styled():
         # Photograph, mean and all 3 channels, with a bar of colours each but for the photograph.
         assert len(section.plates[0].draw().axes) >= 5 * min(count, 6)
+
+
+def test_what_is_nearly_constant_looks_so():
+    """A map from 1.46 to 1.54 is one colour, and so is attention that looks everywhere alike."""
+    gates, sharp = torch.linspace(1.46, 1.54, 49).reshape(7, 7), torch.eye(7)
+    assert shared_range([gates]) == pytest.approx((0, 1.54))
+    assert is_even(gates)
+    assert is_even(torch.full((14, 14), 1 / 196) + 5e-4 * torch.rand(14, 14))
+    assert not is_even(sharp)
+    # Compared maps have one range, and what is negative has its place in it.
+    assert shared_range([sharp, 0.1 * sharp, sharp - 2]) == (-2, 1)
+
+
+def test_maps_of_a_figure_share_their_range(monkeypatch):
+    drawn = []
+
+    def overlay(photo, values, low, high, colours):
+        drawn.append((low, high))
+        return photo.pixels
+
+    monkeypatch.setattr(overlays, "overlay", overlay)
+    photo = Photo("photo", torch.rand(8, 8, 3).numpy())
+    maps = [("one", torch.eye(4)), ("two", 0.2 + 0.01 * torch.eye(4))]
+    made = overlays.over_photo(photo, maps)
+    assert drawn == [(0, 1), (0, 1)]
+    assert [place.get_title() for place in made.axes] == ["photo", "one", "two: even"]
+    drawn.clear()
+    overlays.over_photo(photo, maps, apart=True)
+    assert drawn == [(0, 1), pytest.approx((0, 0.21))]

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from draw.test_notebook import KEPT, Sanitizer
 from looking.conftest import small
 from PIL import Image
 
@@ -128,7 +129,14 @@ def test_long_names_of_nodes(tmp_path):
 
 def test_findings_and_notebooks(look):
     assert {one.where for one in look.findings} <= {"cbam", "act"}
-    assert look._repr_html_().startswith('<iframe srcdoc="&lt;!doctype html&gt;')
+    markup = look._repr_html_()
+    cleaned, whole = Sanitizer(markup), Page(markup)
+    # What a notebook that is not trusted lets through is all of it.
+    assert {tag for tag, _ in whole.tags} <= KEPT
+    assert [one["src"] for one in cleaned.images] == [one["src"] for one in whole.all("img")]
+    assert len(cleaned.images) == len(look.figures())
+    for text in (look.lead[0], look.sections[0].title, look.findings[0].what, "Numbers"):
+        assert text in cleaned.words
     assert "sections" not in repr(look)
 
 

@@ -7,11 +7,12 @@ import torch
 
 import composer
 from composer.errors import InputError
+from composer.looking.chosen import choose
 from composer.looking.forms import TokenMaps, WindowMaps
 from composer.looking.gather import gather
 from composer.looking.queries import evenness, finest, in_grid, looks_from, reach
 from composer.looking.sites import Site
-from composer.looking.tokens import choose, rolled, rollout_section, tokens_section
+from composer.looking.tokens import rolled, rollout_section, tokens_section
 
 
 def site(grid):
@@ -120,11 +121,10 @@ def test_tokens_that_are_channels_are_shown_as_matrices(images):
     assert section.table.rows[0][1:4] == ("4", "8", "–")
 
 
-def test_windows_of_swin_are_no_mechanism_and_what_replaces_them_is():
+def test_windows_of_swin_and_what_replaces_them():
     small = {"dim": 12, "depths": [1, 1, 1, 1], "heads": [1, 2, 3, 4], "window": 4, "patch": 2, "num_classes": 4}
     swin = {"backbone": "swin", "input": {"shape": [3, 32, 32]}, "vars": small}
-    with pytest.raises(InputError, match="has no attention to look at"):
-        composer.look(composer.build(swin), torch.randn(1, 3, 32, 32))
     rule = {"use": "mhsa", "replace": "mixer", "where": "stage >= 3", "with": {"num_heads": 4}}
     gathered = gather(composer.build({**swin, "attention": [rule]}), torch.randn(1, 3, 32, 32))
     assert [(one.site.grid, one.keys) for one in gathered.of(TokenMaps)] == [((4, 4), (4, 4)), ((2, 2), (2, 2))]
+    assert [tuple(one.values.shape) for one in gathered.of(WindowMaps)] == [(1, 1, 16, 16, 16), (1, 2, 8, 8, 16)]

@@ -31,6 +31,29 @@ def test_equals_the_equation(fuse, dilation, slow, randomise, image):
     np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=0, atol=1e-9)
 
 
+def test_the_norms_of_the_paper_are_behind_the_last_layers(slow, randomise, image):
+    """Equations 3 and 4: BN(MLP(mean)) and BN(f(f(f(f(x))))), added."""
+    module, w = randomise(BAM(8, reduction=4, dilation=2, fuse="add", norm_at="last"))
+    assert [name for name in w if name.endswith("running_mean")] == [
+        "channel.bn.running_mean",
+        "spatial.bn4.running_mean",
+    ]
+    x = image(2, 8, 6, 7)
+    expected = np.empty(x.shape)
+    for n, sample in enumerate(x.numpy()):
+        hidden = slow.linear(w["channel.fc1.weight"], w["channel.fc1.bias"], sample.mean((1, 2)))
+        p = slow.linear(w["channel.fc2.weight"], w["channel.fc2.bias"], np.maximum(hidden, 0))
+        p = slow.batch_norm(p, w, "channel.bn")
+        q = sample
+        for layer, step in ((1, 0), (2, 2), (3, 2)):
+            weight, bias = w[f"spatial.conv{layer}.weight"], w[f"spatial.conv{layer}.bias"]
+            q = np.maximum(slow.conv2d(q, weight, bias, padding=step, dilation=max(step, 1)), 0)
+        q = slow.conv2d(q, w["spatial.conv4.weight"], w["spatial.conv4.bias"])
+        q = slow.batch_norm(q, w, "spatial.bn4")[0]
+        expected[n] = sample * (1 + slow.sigmoid(p[:, None, None] + q))
+    np.testing.assert_allclose(module(x).detach().numpy(), expected, rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize(("fuse", "q", "y"), [("multiply", 1, 3.5), ("add", 0, 3.5), ("multiply", 0, 3.0)])
 def test_by_hand(fuse, q, y):
     """On a map of twos p = ln 3, so sigmoid(p * 1) = sigmoid(p + 0) = 3/4 and sigmoid(p * 0) = 1/2."""

@@ -97,6 +97,7 @@ CASES = [
     ("cbam", {"bias": False, "kernel_size": 3}, ["without bias"]),
     ("cbam", {"norm": True, "reduction": 2}, ["with norm"]),
     ("bam", {"reduction": 4, "dilation": 2, "fuse": "add"}, []),
+    *[(name, {"norm_at": "last"}, ["with the norm last"]) for name in ("bam", "bam_channel", "bam_spatial")],
     ("bam_channel", {"reduction": 4}, []),
     ("bam_spatial", {"reduction": 4}, []),
     ("ge_minus", {"extent": 3}, []),

@@ -123,8 +123,62 @@ def test_refuses_groups_that_do_not_divide(kind):
 
 @pytest.mark.parametrize("groups", [1, 4])
 @pytest.mark.parametrize("kind", [CondConv, DynamicConv])
-def test_mixing_outputs_is_mixing_kernels(kind, groups, randomise, image):
+def test_mixing_outputs_is_mixing_kernels(kind, groups, randomise, image, monkeypatch):
     module, _ = randomise(kind(8, 12, 3, 2, groups=groups, bias=True))
     x = image(3, 8, 6, 5)
+    expected = module(x)
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [CondConv, DynamicConv])
+def test_of_vectors_it_is_a_linear_layer_for_each(kind, randomise):
+    module, w = randomise(kind(6, 5, 1, bias=True, num_experts=3))
+    x = torch.randn(4, 6, dtype=torch.float64)
     mix = module.attention(x)
-    torch.testing.assert_close(module._mix_outputs(x, mix), module.convolve(x, mix), rtol=0, atol=1e-10)
+    for one, shares, found in zip(x, mix, module(x), strict=True):
+        weight = sum(a * torch.from_numpy(expert).view(5, 6) for a, expert in zip(shares, w["weight"], strict=True))
+        bias = sum(a * torch.from_numpy(expert) for a, expert in zip(shares, w["bias"], strict=True))
+        torch.testing.assert_close(found, weight @ one + bias, rtol=0, atol=1e-10)
+    assert module(x[:0]).shape == (0, 5)
+    assert torch.equal(torch.fx.symbolic_trace(module)(x), module(x))
+
+
+def shared_routers_save(name, **changes):
+    """What a network's routers would be fewer if the convolutions of a block shared the first one's."""
+    model = composer.build(name, device="meta", **changes)
+    blocks = {}
+    for path, module in model.named_modules():
+        if isinstance(module, CondConv):
+            blocks.setdefault(path.rpartition(".")[0], []).append(module.router)
+    routers = [router for several in blocks.values() for router in several[1:]]
+    return sum(value.numel() for router in routers for value in router.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "rules", "published"),
+    [
+        ("mobilenetv2_100", [{"use": "condconv", "replace": "head", "with": {"bias": False}}], 22_877_496),
+        ("efficientnet_b0", [], 24_013_284),
+    ],
+)
+def test_condconv_networks_have_the_size_of_their_ports(name, rules, published):
+    """Those of d-li14/condconv.pytorch, whose convolutions of a block share a router; one classifier has experts."""
+    spec = {"backbone": f"papers/condconv/{name}", "attention": rules}
+    assert composer.graph(spec).num_parameters - shared_routers_save(spec) == published
+
+
+def test_what_a_linear_layer_hands_on():
+    rule = {"use": "condconv", "replace": "head", "with": {"num_experts": 2}}
+    model = composer.build({"backbone": "resnet18", "vars": {"num_classes": 7}, "attention": [rule]})
+    head = model.get_classifier()
+    assert type(head) is CondConv
+    assert tuple(head.weight.shape) == (2, 7 * 512)
+    assert tuple(head.bias.shape) == (2, 7)
+    assert model.num_classes == 7
+    assert model(torch.randn(2, 3, 64, 64)).shape == (2, 7)
+    with pytest.raises(composer.GraphError, match="`sk` stands in for a convolution, `fc` is `linear`"):
+        composer.graph({"backbone": "resnet18", "attention": [{**rule, "use": "sk", "with": {}}]})
+    mlp = {"use": "condconv", "replace": "blocks.0.mlp.fc1"}
+    with pytest.raises(composer.GraphError, match="`condconv` stands in for a convolution"):
+        composer.graph({"backbone": "vit_tiny_patch16_224", "attention": [mlp]})

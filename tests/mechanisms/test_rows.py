@@ -31,7 +31,7 @@ ROWS = {
     "bam channel": rule("bam_channel", {"after": "stage", "where": "not last"}),
     "bam spatial": rule("bam_spatial", {"after": "stage", "where": "not last"}),
     "bam": rule("bam", {"after": "stage", "where": "not last"}),
-    "bam as in the paper": rule("bam", {"after": "stage", "where": "not last"}, fuse="add"),
+    "bam as in the paper": rule("bam", {"after": "stage", "where": "not last"}, fuse="add", norm_at="last"),
     **{f"ge minus {extent}": rule("ge_minus", EVERY, extent=extent) for extent in (0, 2, 3, 4, 8)},
     **{f"ge {extent}": rule("ge", EVERY, extent=extent) for extent in (0, 2, 4, 8)},
     **{f"ge plus {extent}": rule("ge_plus", EVERY, extent=extent) for extent in (0, 2, 4, 8)},

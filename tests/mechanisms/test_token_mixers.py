@@ -69,11 +69,11 @@ def test_nl(sub_sample, scale, slow, randomise, image):
     x = image(2, 6, 5, 4)
     expected = np.empty(x.shape)
     for n, sample in enumerate(x.numpy()):
-        q, k, v = (project(w, name, sample) for name in ("theta", "phi", "g"))
+        seen = sample
         if sub_sample:
-            corners = [(i, j) for i in range(0, 4, 2) for j in range(0, 4, 2)]
-            near = [[(i + a) * 4 + j + b for a in (0, 1) for b in (0, 1)] for i, j in corners]
-            k, v = (np.array([side[positions].max(0) for positions in near]) for side in (k, v))
+            # The map itself is pooled, before the projections: the paper's section 3.3, and the authors' code.
+            seen = np.array([sample[:, i : i + 2, j : j + 2].max((1, 2)) for i in (0, 2) for j in (0, 2)]).T[..., None]
+        q, k, v = project(w, "theta", sample), project(w, "phi", seen), project(w, "g", seen)
         factor = 3**-0.5 if scale else 1.0
         mixed = np.array([slow.softmax([factor * (one @ key) for key in k]) @ v for one in q])
         added = project(w, "proj", mixed.T.reshape(3, 5, 4)).T.reshape(6, 5, 4)
@@ -202,3 +202,12 @@ def test_inside_resnet50(rule):
 def test_another_mixer_in_vit():
     graph = composer.graph({"backbone": "vit_base_patch16_224", "attention": [{"use": "sa", "replace": "mixer"}]})
     assert len(graph.inserted) == 12
+
+
+def test_bot_holds_nothing_that_its_state_dict_lacks():
+    module, x = BottleneckSelfAttention(8, 8, 5, 4), torch.randn(2, 8, 5, 4)
+    with torch.device("meta"):
+        other = BottleneckSelfAttention(8, 8, 5, 4)
+    other.to_empty(device="cpu").load_state_dict(module.state_dict())
+    assert not list(other.buffers())
+    assert torch.equal(other(x), module(x))

@@ -7,8 +7,8 @@ import json
 import pytest
 
 import composer
+from composer import diff
 from composer.dag.sketch import Sketch, sketch
-from composer.difference import diff
 from composer.draw.picture import Wish, draw_problems
 from composer.errors import GraphError, InputError, SpecError
 from composer.page.comparison import difference_data
@@ -85,7 +85,7 @@ def test_what_is_open_is_what_the_picture_opens(se):
 def test_rules_say_where_how_often_and_what_they_cost(se):
     (rule,) = se["rules"]
     assert rule == {
-        **{"number": 1, "use": "se", "where": "after branch", "places": 16, "file": 0, "line": 5},
+        **{"number": 1, "use": "se", "where": "after branch", "places": 16, "file": 0, "line": 8},
         **{"parameters": 2_530_992, "macs": 2_514_944},
     }
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 import composer
-from composer.dag.graph import Graph
 from composer.dag.sketch import Sketch
+from composer.network import Graph
 from composer.page.facts import Costs, facts_of
 from composer.page.sources import Files
 from composer.page.tables import Tables
@@ -58,7 +58,7 @@ def test_an_inserted_mechanism(se):
         "attention",
         0,
         2 * 512 * 32 + 512 + 32,
-        (0, 5),
+        (0, 8),
     )
     assert se.tensors(path, "in") == se.tensors(path, "out") == [["N×512×28×28", "b c h w"]]
     options = se.options(path)
@@ -83,9 +83,10 @@ def test_a_mechanism_is_documented_once(se):
 
 def test_an_option_keeps_the_expression_that_was_written(se):
     options = se.options("layer2.0.conv2")
-    assert options["stride"] == ("2", "given", "${1 if stride_in_1x1 else stride}")
+    assert options["stride"] == ("1", "given", "${1 if stride_in_1x1 else stride}")
     assert options["out_channels"] == ("128", "given", "$width")
-    assert options["dilation"] == ("1", "default")
+    assert options["dilation"] == ("1", "given", "$first_dilation")
+    assert options["padding"][1] == "default"
     assert se["layer2.0.conv2"]["sites"] == ("spatial_conv",)
 
 
@@ -98,13 +99,13 @@ def test_a_block_sums_up_what_is_in_it(se):
     }
     assert se.whole["parameters"] == 28_088_024
     assert se.whole["macs"] == se.graph.num_macs
-    assert se["layer1.0"]["defined"] == (2, 48)
+    assert se["layer1.0"]["defined"] == (2, 74)
 
 
 def test_code_of_scopes_is_what_is_generated_and_stored_once(se):
     heading, code = se.table("layer1.1", "codes")
     assert heading == "bottleneck"
-    assert "    se = self.se(bn3)\n" in code
+    assert "    y = self.se(y)\n" in code
     assert "None" not in code
     assert se["layer1.1"]["code"] == se["layer4.2"]["code"] != se["layer1.0"]["code"]
     assert se.table("layer1.0.downsample", "codes")[1] == "nn.Sequential(\n    (0): Conv2d\n    (1): BatchNorm2d\n)"

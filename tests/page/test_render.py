@@ -11,13 +11,13 @@ from html.parser import HTMLParser
 import pytest
 
 import composer
+from composer import diff
 from composer.dag.sketch import Sketch
-from composer.difference import diff
 from composer.page.comparison import render_difference
 from composer.page.render import MOST_STATIC, render_page
 from composer.page.theme import page_style
 
-HOSTILE = "</script><img src=x onerror=alert(1)>\"'&<!--\u202e"
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'&<!--"
 MOST_BYTES = 400_000
 
 
@@ -100,10 +100,10 @@ def test_names_are_never_markup(tmp_path):
 
 def test_hostile_yaml_stays_text(tmp_path):
     file = tmp_path / "net.yaml"
-    file.write_text(f"# {HOSTILE[:-1]}\ninput: [3, 8, 8]\nnodes: {{a: relu}}\n", encoding="utf-8")
+    file.write_text(f"# {HOSTILE}\ninput: [3, 8, 8]\nnodes: {{a: relu}}\n", encoding="utf-8")
     page = page_of(file)
     assert page.count("</script>") == 2
-    assert data_in(page)["files"][0]["text"].startswith(f"# {HOSTILE[:-1]}")
+    assert data_in(page)["files"][0]["text"].startswith(f"# {HOSTILE}")
 
 
 def test_the_same_network_gives_the_same_page(se):

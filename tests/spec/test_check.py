@@ -11,7 +11,8 @@ import pytest
 from composer.errors import Diagnostic, SpecError
 from composer.spec.check import PLACE
 from composer.spec.document import Document
-from composer.spec.load import Spec, load
+from composer.spec.load import load
+from composer.spec.spec import Spec
 from composer.spec.structure import validate
 
 HEAD = "name: net\ninput: [3, 32, 32]\n"

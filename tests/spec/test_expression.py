@@ -325,7 +325,7 @@ def test_errors_say_what_and_where(text: str, offset: int, length: int, message:
         ("a = 3", "`==`"),
         ("last && last", "`and`"),
         ("last || last", "`or`"),
-        ("!last", "`not`"),
+        ("!last", "`not last`"),
         ("$planes", "without `$`"),
         ("'a", "never closed"),
         ("plane", "did you mean `planes`"),

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from composer.errors import SpecError
 from composer.spec import zoo
-from composer.spec.load import Spec, load
+from composer.spec.load import load
+from composer.spec.spec import Spec
 from composer.spec.yaml import MAX_BYTES, Source, read
 
 NET = """\

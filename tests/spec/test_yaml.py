@@ -306,8 +306,13 @@ def test_tuples_are_lists() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["on", "1e-3", "010", "0o7", "~", "", " a", "a: b", "#", "*a", "$x", "é", "a\tb", "a\nb", "\x1b", "1:30"]
+    "text", ["on", "1e-3", "010", "0o7", "~", "", " a", "a: b", "#", "*a", "$x", "é", "a\tb", "a\nb", "1:30"]
 )
 def test_what_is_dumped_reads_back(text: str) -> None:
     value = {"key": text, "list": [text, 1, 1.5, None, True], text or "k": {"inner": []}}
     assert document(dump(value)).plain() == value
+
+
+def test_a_character_that_moves_the_cursor_is_refused_however_it_is_written() -> None:
+    with pytest.raises(SpecError, match=r"U\+001B would not show"):
+        document(dump({"key": "\x1b"}))

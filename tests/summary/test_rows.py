@@ -7,7 +7,7 @@ import time
 import pytest
 
 import composer
-from composer.dag.graph import Graph
+from composer.network import Graph
 from composer.spec import zoo
 from composer.summary import Cost, Row
 from composer.summary.names import ranges

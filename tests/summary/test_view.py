@@ -29,7 +29,7 @@ CASES = {
     ),
     "vit": ("vit_base_patch16_224", {"columns": COLUMNS_OF_ZOO}),
 }
-HOSTILE = "[red]<b>`|` \u202e\x1b[31m\r\n=1+1,\"'[/red] 漢字"
+HOSTILE = "[red]<b>`|` \u200b\u2028\ufeff\n=1+1,\"'[/red] 漢字"
 
 
 @pytest.mark.parametrize("case", CASES)

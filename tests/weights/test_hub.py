@@ -78,7 +78,8 @@ def test_timm_that_points_at_a_local_file(tmp_path, monkeypatch, resnet18):
 @pytest.mark.parametrize("name", ["resnet18", "ResNet18_Weights.IMAGENET1K_V1", "ResNet18_Weights.DEFAULT"])
 def test_torchvision(torch_home, resnet18, name):
     torch_home(torchvision.models.ResNet18_Weights.DEFAULT.url, resnet18)
-    model = composer.build("resnet18", weights=f"torchvision:{name}")
+    with pytest.warns(UserWarning, match="interpolation bilinear, not bicubic"):
+        model = composer.build("resnet18", weights=f"torchvision:{name}")
     assert equal(model, resnet18)
     classes = fetch(f"torchvision:{name}").classes
     assert len(classes) == 1000
@@ -88,7 +89,8 @@ def test_torchvision(torch_home, resnet18, name):
 def test_torchvisions_other_names(torch_home):
     theirs = torchvision.models.mobilenet_v2(weights=None).state_dict()
     torch_home(torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V2.url, theirs)
-    model = composer.build("mobilenetv2_100", weights="torchvision:mobilenet_v2")
+    with pytest.warns(UserWarning, match="interpolation bilinear, not bicubic"):
+        model = composer.build("mobilenetv2_100", weights="torchvision:mobilenet_v2")
     assert model.weights_report.keys == "torchvision_mobilenet_v2"
     assert torch.equal(model.state_dict()["conv_stem.weight"], theirs["features.0.0.weight"])
 

@@ -16,9 +16,11 @@ import yaml
 import composer
 from composer.spec import zoo
 from composer.weights import Checkpoint
-from composer.weights.fit import Wanted, by_name
+from composer.weights.fit import by_name
 from composer.weights.keys import KeyMap, read_key_map
 from composer.weights.names import shapes_of
+from composer.weights.search import Choice
+from composer.weights.wanted import Wanted
 
 derive = runpy.run_path(str(Path(__file__).with_name("derive.py")))
 
@@ -36,12 +38,14 @@ def randomised(model: torch.nn.Module) -> torch.nn.Module:
 def peer_of(name: str) -> torch.nn.Module:
     """Torchvision's network."""
     options = {"init_weights": False} if name in ("inception_v3", "googlenet") else {}
-    peer = randomised(torchvision.models.get_model(name, weights=None, **options))
-    for module in peer.modules():
-        if hasattr(module, "transform_input"):
-            # It undoes another library's preparation of images.
-            module.transform_input = False
-    return peer
+    return randomised(torchvision.models.get_model(name, weights=None, **options))
+
+
+def norms_of(peer: torch.nn.Module) -> dict[str, float]:
+    """The vars that give a network the norms of a peer."""
+    norm = next(module for module in peer.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    # MNASNet's momentum is written as 1 - 0.9997.
+    return {"norm_eps": norm.eps, "norm_momentum": round(norm.momentum, 9)}
 
 
 SLOW = pytest.mark.slow
@@ -62,8 +66,8 @@ SLOW = pytest.mark.slow
         ("efficientnet_v2_s", "efficientnetv2_s", 64, "torchvision_efficientnet_v2"),
         ("regnet_y_400mf", "regnety_004", 64, "torchvision_regnet"),
         ("regnet_x_800mf", "regnetx_008", 64, "torchvision_regnet"),
-        ("googlenet", "googlenet", 64, "torchvision_googlenet"),
-        ("inception_v3", "inception_v3", 107, "torchvision_inception_v3"),
+        ("googlenet", "googlenet", 64, ""),
+        ("inception_v3", "inception_v3", 107, ""),
         ("convnext_tiny", "convnext_tiny", 64, "torchvision_convnext"),
         pytest.param("vgg11_bn", "vgg11_bn", 224, "torchvision_vgg", marks=SLOW),
         pytest.param("swin_t", "swin_tiny_patch4_window7_224", 224, "torchvision_swin", marks=SLOW),
@@ -73,12 +77,14 @@ SLOW = pytest.mark.slow
 def test_torchvisions_weights_give_torchvisions_outputs(name, spec, size, keys, tmp_path):
     peer = peer_of(name)
     torch.save(peer.state_dict(), tmp_path / "theirs.pth")
-    vars = {"norm_eps": 1e-3} if name.startswith(("mobilenet_v3", "efficientnet_v2")) else {}
+    vars = norms_of(peer) if name.startswith(("mobilenet_v3", "efficientnet_v2", "mnasnet")) else {}
     model = composer.build({"backbone": spec, "input": [3, size, size], "vars": vars}).eval()
     report = composer.load_weights(model, tmp_path / "theirs.pth")
     assert (report.keys, report.notes) == (keys, ())
     assert set(report.loaded) == set(model.state_dict())
-    assert all("aux" in name.lower() or name.endswith("position_index") for name in report.left_out)
+    assert report.left_out == ()
+    assert all("aux" in name.lower() for name in report.left_over)
+    assert all(name.endswith("position_index") for name in report.computed)
     x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(2))
     # Linear layers for convolutions, and attention in other kernels, round otherwise.
     rounded = name.startswith(("vit", "swin", "vgg", "mobilenet_v3"))
@@ -103,18 +109,21 @@ def test_a_small_vit_of_torchvisions(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "spec"), [("efficientnet_b0", "efficientnet_b0"), ("efficientnet_b5", "efficientnet_b5")]
+    ("name", "spec"),
+    [("efficientnet_b0", "efficientnet_b0"), ("efficientnet_b5", "efficientnet_b5"), ("mnasnet1_0", "mnasnet_100")],
 )
 def test_what_no_weight_says_is_said(name, spec, tmp_path):
     peer = torchvision.models.get_model(name, weights=None)
     torch.save(peer.state_dict(), tmp_path / "theirs.pth")
-    (eps,) = {module.eps for module in peer.modules() if isinstance(module, torch.nn.BatchNorm2d)}
+    usual = {"norm_eps": 1e-5, "norm_momentum": 0.1}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         composer.build(spec, weights=tmp_path / "theirs.pth")
-    said = (
-        ["efficientnet_b5: theirs has norm_eps 0.001, not 1e-05: set `vars: {norm_eps: 0.001}`"] if eps > 1e-5 else []
-    )
+    said = [
+        f"{spec}: theirs has {name} {value}, not {usual[name]}: set `vars: {{{name}: {value}}}`"
+        for name, value in norms_of(peer).items()
+        if value != usual[name]
+    ]
     assert [str(one.message) for one in caught] == said
 
 
@@ -135,7 +144,7 @@ def test_other_members_of_a_family(name, spec):
     with torch.device("cpu" if name.startswith("regnet") else "meta"):
         theirs = torchvision.models.get_model(name, weights=None).state_dict()
     wanted = Wanted(shapes_of(graph := composer.graph(spec)), graph)
-    fitted = by_name(Checkpoint(name, theirs), wanted, None)
+    fitted = by_name(Checkpoint(name, theirs), wanted, Choice())
     assert {key: tuple(tensor.shape) for key, tensor in fitted.tensors.items()} == wanted.own
 
 
@@ -216,7 +225,12 @@ def test_every_map_says_whose_it_is_and_means_one_thing(name):
         for vars in keys.vars.values()
         for var, value in vars.items()
     )
-    assert all(re.fullmatch(r"[\w*-]+(\.[\w*-]+)*", key) for pair in pairs.items() for key in pair if key is not None)
+    assert all(
+        re.fullmatch(r"[\w*-]+(\.[\w*-]+)*(\[[123]/3\])?", key)
+        for pair in pairs.items()
+        for key in pair
+        if key is not None
+    )
 
 
 def test_the_longest_beginning_wins():
@@ -288,10 +302,11 @@ def test_a_map_is_found_for_composed_networks_features_and_other_classes(mobilen
     assert len(report.left_out) == len(mobilenet) - 6
 
 
-def test_a_map_is_not_taken_for_a_file_with_a_stranger(mobilenet, refused):
-    message = refused(composer.build("mobilenetv2_100"), {**mobilenet, "stranger": torch.zeros(1)})
-    assert "--keys" in message
-    assert "key map `" not in message
+def test_a_map_is_not_taken_for_a_file_with_a_stranger_in_the_network(mobilenet, refused):
+    beside = {**mobilenet, "criterion.weight": torch.zeros(1)}
+    assert composer.load_weights(composer.build("mobilenetv2_100"), beside).left_over == ("criterion.weight",)
+    deeper = {**mobilenet, "features.19.conv.weight": torch.zeros(1)}
+    assert "1 tensors that the network has not: `features.19" in refused(composer.build("mobilenetv2_100"), deeper)
 
 
 def test_where_only_shapes_differ_the_map_is_named_and_the_shapes(refused):
@@ -303,14 +318,71 @@ def test_where_only_shapes_differ_the_map_is_named_and_the_shapes(refused):
     assert len(composer.load_weights(model, half, require="all").loaded) == 314
 
 
-def test_several_maps_that_fit(refused, mobilenet, monkeypatch):
+def test_several_maps_that_fit(refused, monkeypatch):
+    mobilenet = randomised(torchvision.models.mobilenet_v2(weights=None)).state_dict()
     pairs = read_key_map("torchvision_mobilenet_v2").pairs
     swapped = {**pairs, "features.3.conv.1.1": pairs["features.3.conv.0.1"]}
     swapped["features.3.conv.0.1"] = pairs["features.3.conv.1.1"]
     maps = [KeyMap("one", pairs), KeyMap("two", dict(pairs))]
-    monkeypatch.setattr("composer.weights.fit.known_key_maps", lambda: maps)
+    monkeypatch.setattr("composer.weights.search.known_key_maps", lambda: maps)
     model = composer.build("mobilenetv2_100")
     assert composer.load_weights(model, mobilenet).keys == "one"
     maps.append(KeyMap("three", swapped))
-    assert "fit under several key maps: `one`, `two`, `three`" in refused(model, mobilenet)
+    assert "fit under several key maps: `one`, `three`" in refused(model, mobilenet)
     assert "one of them" in refused(model, mobilenet)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ({"backbone.": ""}, ""),
+        ({"backbone": ""}, ""),
+        ({"backbone.layer": "layer", "backbone": ""}, "`backbone.layer` ends within a name, of 114 tensors such as"),
+        ({"backbone.l": "l", "backbone.": ""}, "`backbone.l` ends within a name"),
+        ({"backbone": "", "head": "fc"}, "1 entry matches nothing in the file: `head`"),
+        (
+            {"backbone": "", "back": "", "backbone.layer9": "x"},
+            "2 entries match nothing in the file: `back`, `backbone.layer9`",
+        ),
+    ],
+)
+def test_beginnings_of_names(plain, pairs, said):
+    theirs = {f"backbone.{name}": tensor for name, tensor in plain.state_dict().items()}
+    model = composer.build(plain.spec)
+    report = composer.load_weights(model, theirs, keys=pairs)
+    assert len(report.loaded) == 122
+    assert said in "\n".join(report.remarks)
+    assert bool(report.remarks) == bool(said)
+    assert all(torch.equal(tensor, plain.state_dict()[name]) for name, tensor in model.state_dict().items())
+
+
+def test_an_entry_that_matches_nothing_is_said_with_its_line(plain, tmp_path):
+    theirs = {f"net.{name}": tensor for name, tensor in plain.state_dict().items()}
+    path = tmp_path / "mine.yaml"
+    path.write_text("net: ''\nnett.fc: fc\n")
+    report = composer.load_weights(composer.build(plain.spec), theirs, keys=path)
+    assert f"1 entry matches nothing in the file: `nett.fc` ({path}:2)" in str(report)
+
+
+def test_a_number_is_no_beginning_of_a_longer_one():
+    keys = KeyMap("it", {"b.1": "x.1"}, where={"b.1": ""})
+    assert keys.over(["b.10.weight"]).rename("b.10.weight") == "b.10.weight"
+    assert keys.over(["b.1.weight", "b.1x.weight"]).rename("b.1x.weight") == "b.1x.weight"
+    assert KeyMap("it", {"blk": "block"}, where={"blk": ""}).over(["blk1.a"]).rename("blk1.a") == "block1.a"
+
+
+def test_three_tensors_that_are_one(plain, refused):
+    theirs = {name: tensor for name, tensor in plain.state_dict().items() if name != "fc.weight"}
+    parts = dict(zip("abc", plain.state_dict()["fc.weight"].split((2, 2, 1)), strict=True))
+    keys = {f"part.{name}": f"fc.weight[{index}/3]" for index, name in enumerate("abc", 1)}
+    model = composer.build(plain.spec)
+    named = {f"part.{name}": tensor for name, tensor in parts.items()}
+    assert len(composer.load_weights(model, {**theirs, **named}, keys=keys, require="all").loaded) == 122
+    assert torch.equal(model.state_dict()["fc.weight"], plain.state_dict()["fc.weight"])
+    del named["part.b"]
+    assert "fc.weight" in refused(model, {**theirs, **named}, keys=keys, require="all")
+    assert "is no part of one tensor" in refused(model, theirs, keys={"a": "fc.weight[4/3]"})
+
+
+def test_many_stars_over_long_names_are_matched_at_once():
+    assert KeyMap("it", {"*a" * 12 + "b": "x"}).rename("a" * 60) == "a" * 60

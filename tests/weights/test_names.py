@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import composer
-from composer.weights.names import heads, shapes_of, whole_backbone
+from composer.weights.names import heads, shapes_of
 
 NAMES = ["resnet18", "mobilenetv2_100", "papers/cbam/mobilenetv2_100"]
 
@@ -25,11 +25,11 @@ def test_parameters_come_before_what_stands_in_front_of_them():
 
 def test_the_whole_backbone():
     plain = composer.graph("resnet18")
-    assert whole_backbone(plain) is plain
+    assert plain.whole_backbone is plain
     composed = composer.graph({"backbone": "resnet18", "attention": [{"use": "se", "after": "branch"}]})
-    assert shapes_of(whole_backbone(composed)) == shapes_of(plain)
+    assert shapes_of(composed.whole_backbone) == shapes_of(plain)
     features = composer.graph({"backbone": "resnet18", "outputs": {"c3": "layer2"}})
-    assert shapes_of(whole_backbone(features)) == shapes_of(plain)
+    assert shapes_of(features.whole_backbone) == shapes_of(plain)
 
 
 def test_heads():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import pickle
 import random
@@ -100,7 +99,7 @@ def test_the_report_says_what_was_taken(plain, tmp_path):
     path = saved(tmp_path, {"state_dict_ema": wrapped, "epoch": 3})
     report = composer.load_weights(composer.build(plain.spec), path)
     said = f"loaded 122 tensors from `{path}`, entry `state_dict_ema`, without the prefix `module.`"
-    assert str(report) == said
+    assert str(report).splitlines()[0] == said
 
 
 def test_what_a_training_loop_saved_without_a_file(plain):
@@ -133,17 +132,22 @@ def pickled(content) -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("w.pt", lambda: pickle.dumps({"a": _Evil()}), "could run code"),
-        ("w.ckpt", lambda: pickled({"state_dict": tensors(), "callback": _Evil()}), "could run code"),
-        ("w.pt", lambda: pickled({**tensors(), "args": argparse.Namespace(lr=1)}), "a pickled `argparse.Namespace`"),
+        ("w.pt", lambda: pickle.dumps({"a": _Evil()}), "calls `builtins.exec`"),
+        (
+            "w.ckpt",
+            lambda: pickled({"state_dict": tensors(), "callback": _Evil()}),
+            "calls `builtins.exec`",
+        ),
         ("w.pt", lambda: pickled(torch.nn.Linear(2, 2)), "a pickled `torch.nn.modules.linear.Linear`"),
         ("w.pt", lambda: b"garbage", "w.pt"),
         ("w.pt", lambda: b"", "cannot read the weights"),
+        ("w.pt", lambda: b"e\x00garbage" * 10, "it is no checkpoint of PyTorch's, or a damaged one"),
+        ("w.pt", lambda: b"garbage", "it is no checkpoint of PyTorch's, or a damaged one"),
         ("w.tar", lambda: pickled(tensors())[:-300], "cannot read the weights"),
         ("w.pt", lambda: pickled([1, 2]), "is not a state_dict"),
         ("w.pt", lambda: pickled(torch.zeros(3)), "is not a state_dict"),
         ("w.pt", lambda: pickled({}), "it is empty"),
-        ("w.pt", lambda: pickled({"encoder": tensors(), "decoder": {}}), "its entries are `encoder`, `decoder`"),
+        ("w.pt", lambda: pickled({"encoder": [tensors()], "decoder": {}}), "its entries are `encoder`, `decoder`"),
         ("w.pt", lambda: pickled({0: torch.zeros(1)}), "are no strings"),
         ("w.safetensors", lambda: b"garbage that is long enough", "cannot read the weights"),
         ("w.safetensors", lambda: b"", "cannot read the weights"),

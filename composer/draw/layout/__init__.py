@@ -4,6 +4,7 @@
 `route` puts them together, and `layout` does so for a view with everything that is open in it.
 """
 
-from composer.draw.layout.layout import Known, Label, Layout, Placed, Wire, lay_out
+from composer.draw.layout.layout import Known, lay_out
+from composer.draw.layout.placed import Label, Layout, Placed, Wire
 
 __all__ = ["Known", "Label", "Layout", "Placed", "Wire", "lay_out"]

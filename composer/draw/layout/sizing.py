@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from composer.draw import measure
+from composer.draw.layout.placed import Layout
 from composer.draw.layout.rank import Diagram
 from composer.draw.layout.route import Sizes
 from composer.draw.layout.topology import items_of
 from composer.draw.layout.ways import LEAST_PIN_GAP, PIN_GAP
 from composer.draw.view import Box, View
-
-if TYPE_CHECKING:
-    from composer.draw.layout.layout import Layout
 
 Direction = Literal["TB", "LR"]
 # The whole network, a block shown by itself, or one inside another.

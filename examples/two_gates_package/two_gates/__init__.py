@@ -16,6 +16,7 @@ class RowColumnGate(nn.Module):
     MACs:    cd h w + cd (h + w)
     Source:  an example.
     Departs: nothing.
+    Start:   PyTorch's own.
 
     >>> sum(p.numel() for p in RowColumnGate(64, hidden=8).parameters())
     1096

@@ -44,6 +44,8 @@ export function listenToGestures(canvas, viewport) {
 
   for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
     canvas.addEventListener(end, (event) => {
+      // A finger belongs to the box that it touched until the canvas takes it: that box's loss is no end.
+      if (end === "lostpointercapture" && event.target !== canvas) return;
       pointers.delete(event.pointerId);
       if (pointers.size === 0) canvas.classList.remove("dragged");
     });

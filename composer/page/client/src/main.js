@@ -10,6 +10,7 @@ import { createMarks } from "./marks.js";
 import { createMinimap } from "./minimap.js";
 import { mountPanel } from "./panel.js";
 import { keepFragment, readFragment } from "./permalink.js";
+import { listenToPrinting } from "./print.js";
 import { createScene } from "./scene.js";
 import { createSearch } from "./search.js";
 import { createSides, followSize } from "./sides.js";
@@ -63,6 +64,7 @@ function start(canvas, data) {
   store.onReveal(scene.reveal);
   followSize(canvas, { store, scene, onChange: minimap.draw });
   listenToGestures(canvas, viewport);
+  listenToPrinting(scene);
   listenToClicks({ store, scene, actions });
   listenToKeys({ store, scene, actions, search, help });
   if (store.state.query) search.set(store.state.query);

@@ -1,6 +1,7 @@
 // What state makes of boxes: selected, found, faded, coloured.
 
 import { assign } from "./dom.js";
+import { tell } from "./drawing/content.js";
 import { shownPath } from "./open.js";
 import { colourScale } from "./scale.js";
 
@@ -37,9 +38,12 @@ export function createMarks(scene, store) {
   }
 
   function colour(one, path) {
-    const fill = path === null || one.look === "frame" ? null : scale.fill(path);
+    const isCounted = path !== null && one.look !== "frame";
+    const found = isCounted ? scale.colours(path) : null;
     for (const element of one.own) {
-      if (element.matches("rect.box")) element.style.fill = fill ?? "";
+      if (element.matches("rect.box")) element.style.fill = found?.fill ?? "";
+      if (element.matches("text:not(.badge)")) element.style.fill = found?.ink ?? "";
+      if (element.matches(".told")) tell(element, isCounted ? scale.words(path, Boolean(one.box.inner)) : null);
     }
   }
 

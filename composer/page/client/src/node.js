@@ -100,7 +100,7 @@ function cost(store, facts) {
   const written = { parameters: exact, macs: exact, memory: bytes, seconds: time };
   const words = { parameters: "Parameters", macs: "MACs", memory: "Activations", seconds: "Time" };
   const lines = Object.keys(words)
-    .filter((key) => facts[key] !== undefined && facts[key] !== null)
+    .filter((key) => facts[key] !== undefined)
     .map((key) => [words[key], written[key](facts[key]), ...(facts[key] ? [html("span", { class: "share" }, ...bar(facts[key], whole[key]))] : [])]);
   return lines.length && facts.kind !== "missing" ? rows(lines, { class: "numbers" }) : null;
 }

@@ -2,11 +2,12 @@
 
 const LARGE = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
 
-/** All of a count: `28,088,024`. */
-export const exact = (number) => number.toLocaleString("en-US");
+/** All of a count: `28,088,024`; `unknown` of null. */
+export const exact = (number) => (number === null ? "unknown" : number.toLocaleString("en-US"));
 
-/** A count in three figures: `28.1 M`. */
+/** A count in three figures: `28.1 M`; `unknown` of null. */
 export function short(number) {
+  if (number === null) return "unknown";
   for (const [limit, letter] of LARGE) {
     // 999,999 has three figures as 1 M, not as 1000 k.
     if (Math.abs(number) >= 0.9995 * limit) return `${figures(number / limit)}${letter}`;
@@ -29,8 +30,14 @@ export function time(seconds) {
   return seconds >= 1e-3 ? `${figures(seconds * 1e3)} ms` : `${figures(seconds * 1e6)} µs`;
 }
 
-/** With its sign: `+2,530,992`. */
-export const signed = (number, written = exact) => (number < 0 ? `−${written(-number)}` : `+${written(number)}`);
+/** How much more the first is; null, not known, where one of them is. */
+export const growth = (after, before) => (after === null || before === null ? null : after - before);
+
+/** With its sign: `+2,530,992`; `unknown` of null. */
+export function signed(number, written = exact) {
+  if (number === null) return "unknown";
+  return number < 0 ? `−${written(-number)}` : `+${written(number)}`;
+}
 
 /** A part of a whole in percent; what is there is never `0 %`. */
 export function share(part, whole) {

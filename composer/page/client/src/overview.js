@@ -1,7 +1,7 @@
 // What the panel says of the whole network: totals, what attention added and where, and what is wrong.
 
 import { html } from "./dom.js";
-import { bytes, exact, share, short, signed, time } from "./numbers.js";
+import { bytes, exact, growth, share, short, signed, time } from "./numbers.js";
 import { python } from "./tokens.js";
 import { badge, link, long, rows, section } from "./sections.js";
 import { shortNames } from "./lines.js";
@@ -24,8 +24,7 @@ export function networkSections(store) {
 
 function totals(network) {
   const { facts } = network;
-  const lines = [["Parameters", exact(network.parameters)]];
-  if (network.macs !== null) lines.push(["MACs", exact(network.macs)]);
+  const lines = [["Parameters", exact(network.parameters)], ["MACs", exact(network.macs)]];
   if (facts.memory !== undefined) lines.push(["Activations", `${bytes(facts.memory)} per example`]);
   if (facts.seconds !== undefined) lines.push(["Time", time(facts.seconds)]);
   return network.parameters || network.macs !== null ? rows(lines, { class: "numbers" }) : null;
@@ -36,7 +35,7 @@ function attention(store) {
   const [composed, base] = store.data.networks;
   if (!base) return null;
   const lines = [["Parameters", "parameters"], ["MACs", "macs"]].map(([words, key]) => {
-    const change = composed[key] - base[key];
+    const change = growth(composed[key], base[key]);
     return [words, `${signed(change)}`, change ? signedShare(change, base[key]) : ""];
   });
   if (base.facts.memory !== undefined && composed.facts.memory !== undefined) {
@@ -93,7 +92,7 @@ function differences(store) {
     name === "MACs" ? name : name[0].toUpperCase() + name.slice(1),
     short(before),
     short(after),
-    before === after ? "=" : signed(after - before, short),
+    growth(after, before) === 0 ? "=" : signed(growth(after, before), short),
   ]);
   const list = html("ul", { class: "changes" });
   for (const change of changes) {
@@ -102,7 +101,7 @@ function differences(store) {
     let at = -1;
     const words = html("span", {}, html("b", {}, change.nodes), ` ${change.operation}`);
     const count = Math.max(change.before.length, change.after.length);
-    const numbers = [change.parameters && `${signed(change.parameters, short)} parameters`, change.macs && `${signed(change.macs, short)} MACs`];
+    const numbers = [change.parameters && `${signed(change.parameters, short)} parameters`, change.macs !== 0 && `${signed(change.macs, short)} MACs`];
     const small = [count > 1 && `×${count}`, change.what, ...numbers].filter(Boolean).join(", ");
     const button = html("button", { type: "button", class: `change ${change.kind}` }, html("span", { class: "sign", "aria-label": change.kind }, SIGNS[change.kind]), html("span", {}, words, html("small", {}, small)));
     button.addEventListener("click", () => {

@@ -3,24 +3,31 @@
 import { html } from "./dom.js";
 import { changedPaths } from "./changes.js";
 import { short, time } from "./numbers.js";
+import { rampAt } from "./ramp.js";
 
 const MODES = {
-  parameters: { words: "Parameters", written: short },
-  macs: { words: "Multiply-accumulates", written: short },
-  time: { words: "Measured time of each operation", written: time, key: "seconds" },
+  parameters: { words: "Parameters", written: short, unit: " parameters" },
+  macs: { words: "Multiply-accumulates", written: short, unit: " MACs" },
+  time: { words: "Measured time of each operation", written: time, unit: "", key: "seconds" },
 };
+const UNCOLOURED = { colours: () => null, words: () => null };
 // What is smaller than the largest by more than this is as pale as what is that small.
 const MOST_DECADES = 5;
 const STEPS = 24;
 
-/** @returns {{fill: (path: string) => string|null, legend: HTMLElement|null}} */
+/**
+ * What boxes look like: the colours of their fill and words, and a quantity that they print in place of what they are.
+ *
+ * @returns {{colours: (path: string) => {fill: string, ink?: string}|null,
+ *   words: (path: string, isBlock: boolean) => string|null, legend: HTMLElement|null}}
+ */
 export function colourScale(store) {
   const mode = MODES[store.state.colour];
   if (mode) return measured(store, mode, mode.key ?? store.state.colour);
-  return store.data.changes ? compared(store) : { fill: () => null, legend: null };
+  return store.data.changes ? compared(store) : { ...UNCOLOURED, legend: null };
 }
 
-/** Logarithmic, and straight through OKLab: equal ratios look equally far apart, on light and dark paper alike. */
+/** Logarithmic: equal ratios look equally far apart, on light and dark paper alike. */
 function measured(store, mode, key) {
   const values = new Map();
   for (const { box } of store.network().entries.values()) values.set(box.path, valueOf(store, box, key));
@@ -28,15 +35,23 @@ function measured(store, mode, key) {
   for (const value of values.values()) {
     if (value > 0) [smallest, most] = [Math.min(smallest, value), Math.max(most, value)];
   }
-  if (most === 0) return { fill: () => null, legend: null };
+  const words = (path, isBlock) => {
+    const value = values.get(path);
+    if (value === undefined) return null;
+    return value === null ? "unknown" : `${mode.written(value)}${isBlock ? mode.unit : ""}`;
+  };
+  const unknown = [...values.values()].filter((value) => value === null).length;
+  if (most === 0) return { ...UNCOLOURED, words, legend: null };
   const least = Math.max(smallest, most / 10 ** MOST_DECADES);
   const part = (value) => (most === least ? 1 : Math.max(0, Math.log(value / least) / Math.log(most / least)));
   return {
-    fill(path) {
+    colours(path) {
       const value = values.get(path);
-      return value === undefined || value === null ? null : value > 0 ? mixed(part(value)) : "var(--paper)";
+      if (value === undefined || value === null) return null;
+      return value > 0 ? rampAt(part(value)) : { fill: "var(--paper)" };
     },
-    legend: ramp(mode, least, most, part),
+    words,
+    legend: ramp(mode, least, most, part, unknown > 0),
   };
 }
 
@@ -51,13 +66,11 @@ function valueOf(store, box, key) {
   return sum;
 }
 
-const mixed = (part) => `color-mix(in oklab, var(--scale-high) ${(100 * part).toFixed(1)}%, var(--scale-low))`;
-
-function ramp(mode, least, most, part) {
+function ramp(mode, least, most, part, hasUnknown) {
   const bar = html("div", { class: "ramp", "aria-hidden": "true" });
   for (let step = 0; step < STEPS; step += 1) {
     const swatch = html("i");
-    swatch.style.background = mixed(step / (STEPS - 1));
+    swatch.style.background = rampAt(step / (STEPS - 1)).fill;
     bar.append(swatch);
   }
   const ticks = html("div", { class: "ticks" });
@@ -66,7 +79,8 @@ function ramp(mode, least, most, part) {
     tick.style.left = `${100 * part(value)}%`;
     ticks.append(tick);
   }
-  return html("div", { class: "scale" }, html("p", {}, `${mode.words}, logarithmic`), bar, ticks);
+  const rest = hasUnknown ? "none: as the paper; unknown: in the colour of its kind" : "none: as the paper";
+  return html("div", { class: "scale" }, html("p", {}, `${mode.words}, logarithmic; ${rest}`), bar, ticks);
 }
 
 /** The ends, and powers of ten that are not too near to another or to an end. */
@@ -86,9 +100,9 @@ const SIGNS = { added: "+", removed: "−", changed: "~", moved: "›" };
 /** What a difference says of each box; of a closed one, what it says of those inside. */
 function compared(store) {
   const marks = changedPaths(store);
-  const fill = (path) => {
+  const colours = (path) => {
     const kind = marks.get(path);
-    return kind ? `var(--${kind}-fill)` : null;
+    return kind ? { fill: `var(--${kind}-fill)` } : null;
   };
   const kinds = Object.keys(SIGNS).filter((kind) => store.data.changes.some((one) => one.kind === kind));
   const entries = kinds.map((kind) => {
@@ -96,5 +110,5 @@ function compared(store) {
     swatch.style.background = `var(--${kind}-fill)`;
     return html("span", { class: "entry" }, swatch, kind);
   });
-  return { fill, legend: kinds.length ? html("div", { class: "scale" }, html("p", {}, "Differences"), ...entries) : null };
+  return { ...UNCOLOURED, colours, legend: kinds.length ? html("div", { class: "scale" }, html("p", {}, "Differences"), ...entries) : null };
 }

@@ -79,6 +79,22 @@ export function createScene(canvas, store) {
     for (const listener of listeners) listener();
   }
 
+  /** Draws what is out of sight too; the size of it all. */
+  function drawWhole() {
+    motion.finish();
+    drawing.draw(layout, null)(1);
+    for (const listener of listeners) listener();
+    return layout;
+  }
+
+  /** Draws what is looked at, after the whole was drawn. */
+  function drawSeen() {
+    clip = isClipped ? viewport.seen(AROUND) : null;
+    drawing.draw(layout, clip)(1);
+    for (const listener of listeners) listener();
+    viewport.set(viewport.get(), false);
+  }
+
   viewport.subscribe((look) => {
     picture.classList.toggle("far", look.scale < ILLEGIBLE);
     refill();
@@ -101,9 +117,12 @@ export function createScene(canvas, store) {
 
   return {
     picture,
+    world,
     viewport,
     drawing,
     render,
+    drawWhole,
+    drawSeen,
     /** When it draws next, this box stays where it is on the screen. */
     keep: (path) => (still = path),
     areaOf,

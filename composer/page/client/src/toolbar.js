@@ -103,7 +103,7 @@ function networkSwitch(store, actions) {
   const choices = networks.map(({ key, label }) => {
     const input = html("input", { type: "radio", name: "network", value: key });
     input.addEventListener("change", () => actions.setNetwork(key));
-    return html("label", {}, input, html("span", {}, label));
+    return html("label", { title: label }, input, html("span", {}, label));
   });
   return html("fieldset", { class: "segments" }, html("legend", {}, "Network"), ...choices);
 }

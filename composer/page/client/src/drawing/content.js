@@ -1,8 +1,8 @@
 // What a box looks like by itself, closed or open; as composer/draw/boxes.py.
 
-import { svg } from "../dom.js";
+import { assign, svg } from "../dom.js";
 import * as measure from "../layout/measure.js";
-import { fit, visible, width } from "../layout/text.js";
+import { fit, sizeOf, visible, width } from "../layout/text.js";
 
 const BASELINE = 4;
 const BADGE = 8;
@@ -10,8 +10,25 @@ const BUTTON = 7;
 /** So far beyond a block's edge that its button does not touch the name. */
 const ASIDE = 4;
 
+/** A line of text; in any font it is as long as it was measured. */
 export function text(content, x, y, kind = null) {
-  return svg("text", { x, y, class: kind }, visible(content));
+  const shown = visible(content);
+  const length = width(shown, ...sizeOf(kind));
+  const fixed = length ? { textLength: length, lengthAdjust: "spacingAndGlyphs" } : {};
+  return svg("text", { x, y, class: kind, ...fixed }, shown);
+}
+
+/** A line whose words may give way to others, in the room that it has; see `tell`. */
+function tellable(content, x, y, kind, room) {
+  return assign(text(fit(content, measure.DETAIL_SIZE, room), x, y, `${kind} told`), { "data-own": content, "data-room": room });
+}
+
+/** Says something else in a line, or what it says by itself. */
+export function tell(element, words) {
+  const shown = fit(words ?? element.dataset.own, measure.DETAIL_SIZE, Number(element.dataset.room));
+  if (shown === element.textContent) return;
+  element.textContent = shown;
+  assign(element, { textLength: width(shown, measure.DETAIL_SIZE) || null, lengthAdjust: "spacingAndGlyphs" });
 }
 
 export function rectangle(x, y, wide, high, kind, radius = 4) {
@@ -27,10 +44,11 @@ export function openContent(box, wide, high, isDown) {
 /** An operation, or a block that shows nothing of what it holds. */
 export function closedContent(box, wide, high, isDown) {
   const body = high - (measure.countOf(box) > 1 ? measure.SHEETS : 0);
-  const found = [...sheets(box, wide, body), rectangle(0, 0, wide, body, "box"), ...head(box, wide)];
+  const found = [...sheets(box, wide, body), rectangle(0, 0, wide, body, "box"), ...head(box, wide, !box.row)];
   let below = measure.ROW + 7;
   if (box.row) {
-    found.push(text(box.row, measure.PAD, below, "faint"), ...pillsOf(box, wide, below));
+    const own = tellable(box.row, measure.PAD, below, "faint", width(box.row, measure.DETAIL_SIZE));
+    found.push(own, ...pillsOf(box, wide, below));
     below += measure.SECOND_ROW;
   }
   for (const line of box.lines ?? []) {
@@ -75,8 +93,8 @@ function badge(number, x, y) {
   return [svg("circle", { cx: x, cy: y, r: BADGE, class: "pill" }), text(number, x, y + BASELINE, "badge on mid")];
 }
 
-/** The name at the left; copies and what the box is at the right. */
-function head(box, room) {
+/** The name at the left; copies and what the box is at the right, which may give way to how much it has of something. */
+function head(box, room, mayTell = false) {
   const y = measure.ROW / 2 + BASELINE;
   const found = [];
   let [left, right] = [measure.PAD, room - measure.PAD];
@@ -91,8 +109,10 @@ function head(box, room) {
   const shown = fit(box.label, measure.NAME_SIZE, most, true);
   found.push(text(shown, left, y, "name"));
   left += width(shown, measure.NAME_SIZE, true) + 10;
-  if (detail && right - left > 20)
-    found.push(text(fit(detail, measure.DETAIL_SIZE, right - left), right, y, "faint end"));
+  if (right - left > 20) {
+    if (mayTell) found.push(tellable(detail, right, y, "faint end", right - left));
+    else if (detail) found.push(text(fit(detail, measure.DETAIL_SIZE, right - left), right, y, "faint end"));
+  }
   return found;
 }
 

@@ -1,6 +1,9 @@
 // How wide text is, by the table of characters that Python wrote; as composer/draw/text.py.
 
 const UNKNOWN = 667;
+const USUAL = 11;
+/** Classes of the style sheet by their size and whether they are bold. */
+const KINDS = { name: [12, true], label: [10, false], title: [17, true], badge: [10, true] };
 let tables = [{}, {}];
 
 /** @param {[Record<string, number>, Record<string, number>]} characters  thousandths of the size, regular and bold */
@@ -14,6 +17,12 @@ export function width(text, size, bold = false) {
   let thousandths = 0;
   for (const character of text) thousandths += table[character] ?? UNKNOWN;
   return Math.ceil((thousandths * size) / 1000);
+}
+
+/** The size of text of these classes, and whether it is bold. @returns {[number, boolean]} */
+export function sizeOf(kind) {
+  const one = (kind ?? "").split(" ").find((name) => name in KINDS);
+  return one ? KINDS[one] : [USUAL, false];
 }
 
 /** Text that can neither hide nor turn the direction of what follows. */

@@ -1,0 +1,142 @@
+"""A network with its weights: the options that `build`, `run` and `look` share, and what they do with them."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from composer.cli.options import Plugins, Quiet, Root, Seed, Sets, SpecName, Verbose, compose_graph
+from composer.cli.progress import stage
+from composer.spec.references import NO_WEIGHTS
+
+if TYPE_CHECKING:
+    from composer.compile.module import ComposedModule
+    from composer.network import Graph
+    from composer.spec.model import WeightsSpec
+    from composer.spec.spec import Spec
+    from composer.weights import LoadReport
+
+
+class Match(enum.StrEnum):
+    """How tensors of a file find those of the network."""
+
+    NAME = "name"
+    ORDER = "order"
+
+
+class Require(enum.StrEnum):
+    """How much of the network weights must fill."""
+
+    ALL = "all"
+    BACKBONE = "backbone"
+    ANY = "any"
+
+
+_SOURCE = "A file, timm:NAME, torchvision:NAME, hf:REPO/FILE, or none; in place of the spec's."
+_MATCH = "By name (default), or the n-th of the file to the n-th here."
+_KEYS = "A key map by name, or a .yaml file: their names to ours."
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Which network, with which weights."""
+
+    spec: SpecName
+    weights: Annotated[str | None, typer.Option("--weights", metavar="SOURCE", help=_SOURCE)] = None
+    match: Annotated[Match | None, typer.Option("--match", help=_MATCH)] = None
+    require: Annotated[Require | None, typer.Option("--require", help="What the weights must fill (backbone).")] = None
+    keys: Annotated[str | None, typer.Option("--keys", metavar="MAP", help=_KEYS)] = None
+    ema: Annotated[bool, typer.Option("--ema", help="The averaged weights of a file that holds both.")] = False
+    entry: Annotated[
+        str | None,
+        typer.Option("--entry", metavar="NAME", help="The entry of a file that holds several sets of weights."),
+    ] = None
+    prefix: Annotated[
+        str | None,
+        typer.Option("--prefix", metavar="TEXT", help="What the names of the weights begin with in the file."),
+    ] = None
+    download: Annotated[
+        bool, typer.Option("--download", help="Let a reference that the spec itself writes connect.")
+    ] = False
+    sets: Sets = None
+    root: Root = None
+    plugin: Plugins = None
+    seed: Seed = 0
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+    def compose(
+        self, context: typer.Context, max_nodes: int | None = None, max_parameters: int | None = None
+    ) -> tuple[Graph, WeightsSpec | None]:
+        """The network, composed, and the weights to load. Raises ComposerError."""
+        # The spec's own weights are not looked for where others are asked for.
+        other = [f"weights={NO_WEIGHTS}"] if self.weights is not None else []
+        graph = compose_graph(context, self.spec, [*(self.sets or []), *other], self.root, max_nodes, max_parameters)
+        return graph, self._chosen(graph.spec)
+
+    def _chosen(self, spec: Spec) -> WeightsSpec | None:
+        """What was asked for, or else the spec's weights. Raises ComposerError."""
+        given = {name: getattr(self, name) for name in ("match", "require", "keys", "ema", "entry", "prefix")}
+        given = {name: str(value) if isinstance(value, enum.Enum) else value for name, value in given.items() if value}
+        if self.weights == NO_WEIGHTS or (self.weights is None and spec.weights is None):
+            if given:
+                names = ", ".join(f"--{name}" for name in given)
+                raise typer.BadParameter(f"there are no weights that {names} could be about; give --weights")
+            return None
+        from composer.weights.choose import choose
+
+        if self.weights is not None:
+            return choose(spec, {"source": self.weights, **given})
+        found = choose(spec, None, download=self.download)
+        return found.model_copy(update=given) if found else None
+
+    def build(
+        self, context: typer.Context, graph: Graph, weights: WeightsSpec | None
+    ) -> tuple[ComposedModule, Filled | None]:
+        """The module, with its weights if any, and what loading them did. Raises ComposerError."""
+        from composer.compile.module import compile_graph
+
+        with stage(context, f"building {graph.spec.name}"):
+            model = compile_graph(graph, self.seed)
+        if weights is None:
+            return model, None
+        with stage(context, f"loading {weights.source}"):
+            return model, _fill(model, weights)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What loading did: the report, the names of the classes that came along, the largest change of an output."""
+
+    report: LoadReport
+    classes: tuple[str, ...] | None
+    change: float | None
+    of: str
+
+    def lines(self) -> str:
+        """The same for people."""
+        if self.change is None:
+            return str(self.report)
+        return f"{self.report}\nlargest change of {self.of} against the plain network: {self.change:.3g}"
+
+    def images(self) -> str:
+        """How images are prepared for these weights."""
+        return f"images are prepared with {self.report.preparation}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return {**self.report.to_json(), "largest_change": self.change}
+
+
+def _fill(model: ComposedModule, weights: WeightsSpec) -> Filled:
+    """Load weights and see what attention makes of them."""
+    from composer.weights.change import largest_change
+    from composer.weights.choose import fill
+
+    report, checkpoint = fill(model, weights)
+    logits = all(tensor.layout == "b c" for tensor in model.graph.outputs.values())
+    change = largest_change(model, checkpoint, weights)
+    return Filled(report, checkpoint.classes, change, "a logit" if logits else "an output")

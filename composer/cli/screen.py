@@ -1,0 +1,229 @@
+"""What reaches a person: text on stdout and stderr, visible and whole on any terminal, pipe and code page.
+
+Verbs print through this file alone. Data goes to stdout, and a stream that takes none of it is an error; words go to
+stderr, and are dropped where that is gone.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import functools
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any, ParamSpec, TextIO, TypeVar
+
+from rich.console import Console
+from rich.text import Text
+
+from composer.errors import Diagnostic, InputError
+from composer.lines import Line, Part, plain
+from composer.visible import visible, visible_lines
+
+# What a code page without these letters shows instead; any other letter becomes its number, as in \u03b8.
+_SPELT = {
+    **{"×": "x", "·": "*", "−": "-", "–": "-", "─": "-", "│": "|", "├": "|", "└": "`", "…": "...", "±": "+-"},
+    **{"≤": "<=", "≥": ">=", "²": "^2", "³": "^3", "⁻": "^-", "⁺": "^+", "ᵀ": "^T", "¹": "^1", "µ": "u"},
+    **{"γ": "gamma", "θ": "theta", "σ": "sigma", "τ": "tau", "\N{REPLACEMENT CHARACTER}": "?"},
+}
+_NO_WIDTH = 80
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Closed(io.TextIOBase):
+    """Stands for a stdout that was closed before Python began, for which it has no stream at all."""
+
+    @property
+    def buffer(self) -> _Closed:
+        return self
+
+    def write(self, data: object) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    def fileno(self) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def _spell(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(_SPELT.get(one) or one.encode("ascii", "backslashreplace").decode() for one in letters), error.end
+
+
+# Where data goes while other code prints elsewhere.
+_kept: TextIO | None = None
+
+
+def _stdout() -> TextIO:
+    return sys.stdout if _kept is None else _kept
+
+
+def alone(function: Callable[P, T]) -> Callable[P, T]:
+    """The function with stdout for our data alone: what other code prints meanwhile goes to stderr."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        global _kept
+        before, _kept = _kept, _stdout()
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                return function(*args, **kwargs)
+        finally:
+            _kept = before
+
+    return call
+
+
+codecs.register_error("composer.spelt", _spell)
+
+
+def prepare() -> None:
+    """Make both streams such that no letter fails on them, and none of them is missing."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The next file to be opened would get the number, and what C code prints would land in it.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, for the rest of the process
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="composer.spelt")
+
+
+def out(text: str = "", end: str = "\n") -> None:
+    """Data as text on stdout. Raises InputError where it cannot be written, BrokenPipeError where its reader left."""
+    _write(visible_lines(text) + end)
+
+
+def out_bytes(content: bytes) -> None:
+    """Data as bytes on stdout. Raises the same."""
+    flush()
+    with _told():
+        _stdout().buffer.write(content)
+        _stdout().buffer.flush()
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Lines on stdout: styled on a terminal, plain in a pipe, and cut in neither."""
+    _write(_drawn(lines, _stdout()))
+
+
+def print_json(value: Any) -> None:
+    """Data as JSON on stdout: the same values whatever the screen can show."""
+    unicode = (_stdout().encoding or "").lower().startswith("utf")
+    text = json.dumps(value, indent=2, ensure_ascii=not unicode)
+    _write("\n".join(map(_escaped, text.split("\n"))) + "\n")
+
+
+def words(text: str) -> None:
+    """Words for the person who waits, on stderr."""
+    _say(visible_lines(text) + "\n")
+
+
+def word_lines(lines: Iterable[Line]) -> None:
+    """The same, styled on a terminal."""
+    _say(_drawn(lines, sys.stderr))
+
+
+def _drawn(lines: Iterable[Line], stream: IO[str]) -> str:
+    """Lines with the codes that a stream takes, and no others."""
+    shown = [[Part(visible(text), style) for text, style in line] for line in lines]
+    if not is_terminal(stream):
+        return plain(shown) + "\n"
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, highlight=False)
+    for line in shown:
+        console.print(Text.assemble(*line), soft_wrap=True)
+    return file.getvalue()
+
+
+def flush() -> None:
+    """Send what waits to stdout. Raises InputError where it cannot be written, BrokenPipeError for a reader that left.
+
+    Nothing is written after either: Python would try once more at exit, and complain.
+    """
+    with _told():
+        _stdout().flush()
+
+
+def silence() -> None:
+    """Write nothing more to stdout."""
+    _silence(_stdout())
+
+
+def is_terminal(stream: IO[str] | None = None) -> bool:
+    """Whether a person reads a stream, stdout unless given, as it is written; FORCE_COLOR says so of a pipe."""
+    return Console(file=stream or _stdout()).is_terminal
+
+
+def columns() -> int | None:
+    """How many columns the terminal has that stdout goes to; None where it goes to none."""
+    if not is_terminal():
+        return None
+    if (written := os.environ.get("COLUMNS", "")).isdecimal() and int(written):
+        return int(written)
+    try:
+        return os.get_terminal_size(_stdout().fileno()).columns or _NO_WIDTH
+    except OSError:
+        return _NO_WIDTH
+
+
+def draws(letters: str) -> bool:
+    """Whether stdout can show these letters."""
+    try:
+        letters.encode(_stdout().encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _write(text: str) -> None:
+    with _told():
+        _stdout().write(text)
+
+
+def _say(text: str) -> None:
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        _silence(sys.stderr)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence()
+        reason = error.strerror or str(error)
+        raise InputError(Diagnostic("stdout", f"cannot write to stdout: {reason}")) from error
+
+
+def _silence(stream: IO[str]) -> None:
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _escaped(line: str) -> str:
+    """A line of JSON, what does not print in it written as its number."""
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else _number(one) for one in line)
+
+
+def _number(letter: str) -> str:
+    return f"\\u{ord(letter):04x}" if letter.isascii() else json.dumps(letter)[1:-1]

@@ -1,0 +1,348 @@
+"""A scope as Python: a plain nn.Module class whose forward reads as a person would write it. Nothing is made here."""
+
+from __future__ import annotations
+
+import json
+import keyword
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from textwrap import dedent
+from typing import Any
+
+from composer.dag.levels import features_of, split
+from composer.dag.order import node_of
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
+
+# Words that a variable must leave alone.
+_TAKEN = frozenset({"self", "torch", "nn", "Tensor", "outward"})
+
+
+def class_code(scope: Scope) -> str:
+    """The file that defines the class of a scope which is no plain chain."""
+    # A chain from which a tensor is passed outward can still be indexed.
+    base = "nn.Sequential" if _is_sequence(scope, scope.main_outputs) else "nn.Module"
+    return _file(scope, base, f"The block `{scope.block}` of a composed network.", _method("forward", scope))
+
+
+def root_code(root: Scope) -> str:
+    """The file that defines the class of a whole network: its forward, also up to its features and from there on."""
+    methods = _method("forward", root)
+    if (features := features_of(root)) is not None:
+        before, after = split(replace(root, named=False), features)
+        methods += _method("forward_features", before)
+        if after is not None and len(after.outputs) == 1:
+            methods += _head(after)
+    return _file(root, "ComposedModule", f"The network `{root.block}`, composed.", methods)
+
+
+def forward_code(scope: Scope) -> str:
+    """The forward of a scope alone, as its class has it."""
+    return dedent("\n".join(_method("forward", scope))).strip()
+
+
+def is_chain(scope: Scope) -> bool:
+    """Whether each node is a module that takes what the one before it gave, and nothing else."""
+    return _is_sequence(scope, list(scope.outputs))
+
+
+def _is_sequence(scope: Scope, outputs: Sequence[str]) -> bool:
+    current = next(iter(scope.inputs))
+    for name, node in scope.nodes.items():
+        if not (_is_module(node) or node.content is None) or [node_of(one) for one in node.inputs] != [current]:
+            return False
+        current = name
+    return len(scope.inputs) == 1 and [node_of(scope.outputs[name]) for name in outputs] == [current]
+
+
+def modules(scope: Scope) -> dict[str, Node]:
+    """The nodes of a scope that are modules of it. A classifier that is left out is one still: an nn.Identity."""
+    used = {node_of(one) for node in scope.nodes.values() for one in node.inputs} | set(scope.outputs.values())
+    return {
+        name: node
+        for name, node in scope.nodes.items()
+        if _is_module(node) or (node.content is None and "head" in node.sites and name in used)
+    }
+
+
+def _is_module(node: Node) -> bool:
+    return isinstance(node.content, Scope) or (node.content is not None and node.content.entry.form == "module")
+
+
+def identifier(text: str) -> str:
+    """The text as a Python name."""
+    word = "".join(character if f"_{character}".isidentifier() else "_" for character in text)
+    return word if word.isidentifier() and not keyword.iskeyword(word) else f"_{word}"
+
+
+def _file(scope: Scope, base: str, doc: str, methods: Sequence[str]) -> str:
+    body = "\n".join(methods)
+    imports = ["import torch"] if "torch." in body else []
+    imports += ["from torch import Tensor, nn" if base.startswith("nn.") else "from torch import Tensor"]
+    ours = [f"from composer import {base}"] if not base.startswith("nn.") else []
+    called = {node.op: node.content for node in scope.walk() if _is_called(node) and f" {node.op}(" in body}
+    ours += [_import(name, content) for name, content in sorted(called.items())]
+    imports += ["", *ours] if ours else []
+    return (
+        "\n".join([*imports, "", "", f"class {identifier(scope.block)}({base}):", f'    """{_text(doc)}"""', body])
+        + "\n"
+    )
+
+
+def _text(words: str) -> str:
+    """Text of a spec inside a string of generated code: nothing in it may end the string, or the line."""
+    return words.encode("unicode_escape").decode().replace('"', "'")
+
+
+def _import(name: str, operation: Any) -> str:
+    plugin = operation.entry.plugin.name
+    # Where the plugin is missing when the network is loaded, this says what to look for.
+    return f"from composer.functions import {name}" + (f"  # plugin: {_text(plugin)}" if plugin != "composer" else "")
+
+
+def _is_called(node: Node) -> bool:
+    """Whether a forward calls a function of the registry by its name."""
+    content = node.content
+    return isinstance(content, Operation) and content.entry.form == "function" and content.entry.code is None
+
+
+def _method(name: str, scope: Scope) -> list[str]:
+    words = _arguments(scope.inputs)
+    arguments = ["self", *(f"{word}: Tensor" for word in words)]
+    if scope.outward:
+        arguments.append("outward: dict[str, Tensor]")
+    returns = "dict[str, Tensor]" if scope.gives_dict else "Tensor"
+    body = _body(scope, words)
+    return ["", f"    def {name}({', '.join(arguments)}) -> {returns}:", *(f"        {line}" for line in body)]
+
+
+def _head(after: Scope) -> list[str]:
+    """`forward_head`. With `pre_logits` it is the network without its classifiers, the mean where it averages them."""
+    words = _arguments(after.inputs)
+    lines = ["", f"    def forward_head(self, {words[0]}: Tensor, pre_logits: bool = False) -> Tensor:"]
+    headless, opened = _without_heads(after)
+    if headless is not after:
+        lines += ["        if pre_logits:", *(f"            {line}" for line in _body(headless, words, opened))]
+    return [*lines, *(f"        {line}" for line in _body(after, words))]
+
+
+def _without_heads(scope: Scope) -> tuple[Scope, frozenset[str]]:
+    """A scope whose classifiers pass their input on, and the paths of the scopes inside that changed with it."""
+    nodes = dict(scope.nodes)
+    opened: set[str] = set()
+    for name, node in scope.nodes.items():
+        if "head" in node.sites:
+            nodes[name] = replace(node, content=None, sites=())
+        elif isinstance(node.content, Scope):
+            inner, inside = _without_heads(node.content)
+            if inner is not node.content:
+                nodes[name] = replace(node, content=inner)
+                opened |= {*inside, node.path}
+    changed = any(nodes[name] is not node for name, node in scope.nodes.items())
+    return (replace(scope, nodes=nodes) if changed else scope), frozenset(opened)
+
+
+def _outward_key(scope: Scope, output: str) -> str:
+    """The path of the node whose tensor an output passes outward."""
+    name, _, inner = scope.outputs[output].partition(".")
+    content = scope.nodes[name].content if name in scope.nodes else None
+    if inner and isinstance(content, Scope) and inner in content.outward:
+        return _outward_key(content, inner)
+    return f"{scope.path}.{name}"
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A tensor of a forward: what gives it, and how it is read from that variable (`["left"]` of a dict)."""
+
+    key: str
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A call of a forward. `owner` is the module that holds the node, `self` or a path from there."""
+
+    node: Node
+    inputs: tuple[_Value, ...]
+    specs: tuple[TensorSpec, ...]
+    owner: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.owner}.{self.node.name}"
+
+
+def _steps(
+    scope: Scope, arriving: Sequence[_Value], owner: str, opened: frozenset[str]
+) -> tuple[list[_Step], dict[str, _Value]]:
+    """The calls of a scope in order, scopes that are opened as their own calls, and the value of each reference."""
+    steps: list[_Step] = []
+    values = dict(zip(scope.inputs, arriving, strict=True))
+    own = modules(scope)
+    for name, node in scope.nodes.items():
+        inputs = tuple(values[reference] for reference in node.inputs)
+        content = node.content
+        if isinstance(content, Scope) and node.path in opened:
+            inside, known = _steps(content, inputs, _attribute(owner, name), opened)
+            steps += inside
+            values |= {f"{name}.{output}": known[reference] for output, reference in content.outputs.items()}
+            values[name] = known[next(iter(content.outputs.values()))]
+        elif content is None and name not in own:
+            values[name] = inputs[0]
+        else:
+            step = _Step(node, inputs, tuple(map(scope.tensor, node.inputs)), owner)
+            steps.append(step)
+            values[name] = _Value(step.key)
+            values |= {f"{name}.{key}": value for key, value in _parts(step)}
+    return steps, values
+
+
+def _parts(step: _Step) -> Iterable[tuple[str, _Value]]:
+    """The several outputs of a scope: keys of the dict that it returns, or what it passes outward."""
+    scope = step.node.content
+    if not isinstance(scope, Scope):
+        return
+    main = scope.main_outputs
+    for output in scope.outputs:
+        if output not in main:
+            yield output, _Value("outward", f'["{_outward_key(scope, output)}"]')
+        else:
+            yield output, _Value(step.key, f'["{output}"]' if scope.gives_dict else "")
+
+
+def _body(scope: Scope, words: Sequence[str], opened: frozenset[str] = frozenset()) -> list[str]:
+    """The lines of a forward whose arguments are called `words`."""
+    steps, values = _steps(scope, [_Value(word) for word in words], "self", opened)
+    main = {name: values[scope.outputs[name]] for name in scope.main_outputs}
+    outward = {_outward_key(scope, name): values[scope.outputs[name]] for name in scope.outward}
+    # What a scope inside passes outward is there already.
+    outward = {key: value for key, value in outward.items() if value.key != "outward"}
+    writer = _Writer(steps, {word: word for word in words} | {"outward": "outward"}, outward)
+    writer.uses.update(value.key for value in (*main.values(), *outward.values()))
+    writer.uses.update(value.key for step in steps for value in step.inputs)
+    made = any(_passes_outward(step.node) for step in steps) and not scope.outward
+    lines = ["outward: dict[str, Tensor] = {}"] if made else []
+    lines += [line for word in words for line in writer.pass_outward(word)]
+    for index in range(len(steps)):
+        lines += writer.write(index)
+    result = [writer.read(value) for value in main.values()]
+    if scope.gives_dict:
+        keys = [json.dumps(name, ensure_ascii=False) for name in main]
+        pairs = ", ".join(f"{key}: {text}" for key, text in zip(keys, result, strict=True))
+        return [*lines, f"return {{{pairs}}}"]
+    last = lines[-1] if lines else ""
+    start = f"{result[0]} = "
+    # The last call is what is returned.
+    if last.startswith(start) and steps and steps[-1].key == next(iter(main.values())).key:
+        return [*lines[:-1], f"return {last.removeprefix(start)}"]
+    return [*lines, f"return {result[0]}"]
+
+
+def _passes_outward(node: Node) -> bool:
+    return isinstance(node.content, Scope) and bool(node.content.outward)
+
+
+@dataclass
+class _Writer:
+    """Writes calls, a line each. A variable is used again where what it holds is needed no more.
+
+    names    for each value the expression that reads it
+    outward  what the scope passes outward: key in `outward` -> value
+    uses     how often each value is still needed
+    holds    for each variable the value that was last put in it
+    """
+
+    steps: Sequence[_Step]
+    names: dict[str, str]
+    outward: Mapping[str, _Value]
+    uses: Counter[str] = field(default_factory=Counter)
+    holds: dict[str, str] = field(init=False)
+    takers: dict[str, list[_Step]] = field(init=False)
+    reserved: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.holds = {name: key for key, name in self.names.items()}
+        self.takers = {}
+        for step in self.steps:
+            for value in step.inputs:
+                self.takers.setdefault(value.key, []).append(step)
+        self.reserved = _TAKEN | {step.node.op for step in self.steps if _is_called(step.node)}
+
+    def write(self, index: int) -> list[str]:
+        """The lines of one call."""
+        step = self.steps[index]
+        if _form(step.node) == "parameter":
+            self.names[step.key] = _attribute(step.owner, step.node.name)
+            return []
+        expression = self.call(step)
+        self.uses.subtract(value.key for value in step.inputs)
+        self.names[step.key] = self.variable(index)
+        # Lines that call no module say which node they are.
+        comment = f"  # {step.node.name}" if _form(step.node) == "function" else ""
+        return [f"{self.names[step.key]} = {expression}{comment}", *self.pass_outward(step.key)]
+
+    def pass_outward(self, key: str) -> list[str]:
+        found = [(name, value) for name, value in self.outward.items() if value.key == key]
+        self.uses.subtract(value.key for _, value in found)
+        return [f'outward["{name}"] = {self.read(value)}' for name, value in found]
+
+    def read(self, value: _Value) -> str:
+        return self.names[value.key] + value.suffix
+
+    def call(self, step: _Step) -> str:
+        arguments = [self.read(value) for value in step.inputs]
+        content = step.node.content
+        if isinstance(content, Operation) and content.entry.form == "function":
+            if content.entry.code is not None:
+                return content.entry.code(arguments, step.specs, **content.options)
+            options = [f"{name}={value!r}" for name, value in content.options.items()]
+            return f"{content.entry.name}({', '.join([*arguments, *options])})"
+        extra = ["outward=outward"] if _passes_outward(step.node) else []
+        return f"{_attribute(step.owner, step.node.name)}({', '.join([*arguments, *extra])})"
+
+    def variable(self, index: int) -> str:
+        """A name for what a call gives: that of an input that is needed no more, or else a free one."""
+        step = self.steps[index]
+        for value in step.inputs:
+            name = self.names[value.key]
+            if self.holds.get(name) == value.key and not self.is_live(name) and value.key != "outward":
+                return self.hold(name, step.key)
+        wanted = identifier(step.node.name)
+        if self.goes_on(step.key) and not self.is_live("y"):
+            wanted = "y"
+        while wanted in self.reserved or self.is_live(wanted):
+            wanted += "_"
+        return self.hold(wanted, step.key)
+
+    def hold(self, name: str, key: str) -> str:
+        self.holds[name] = key
+        return name
+
+    def is_live(self, name: str) -> bool:
+        return name in self.holds and self.uses[self.holds[name]] > 0
+
+    def goes_on(self, key: str) -> bool:
+        """Whether a value is simply handed on to the next call, which takes nothing else."""
+        takers = self.takers.get(key, [])
+        return len(takers) == 1 and self.uses[key] == 1 and len(takers[0].inputs) == 1
+
+
+def _form(node: Node) -> str:
+    return node.content.entry.form if isinstance(node.content, Operation) else "module"
+
+
+def _attribute(owner: str, name: str) -> str:
+    return f"{owner}.{name}" if name.isidentifier() and not keyword.iskeyword(name) else f'getattr({owner}, "{name}")'
+
+
+def _arguments(inputs: Iterable[str]) -> list[str]:
+    """Names for the arguments of a forward, each once; the usual one is `x`."""
+    found: list[str] = []
+    names = list(inputs)
+    for name in names:
+        word = "x" if name == "input" or len(names) == 1 else identifier(name)
+        while word in _TAKEN or word in found:
+            word = f"{word}_"
+        found.append(word)
+    return found

@@ -1,0 +1,94 @@
+"""Which modules of a network are others than it was composed with: replaced, added, taken away or changed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from composer.compile.code import modules
+from composer.compile.derived import keeps_forward
+from composer.compile.origin import Composed
+from composer.dag.infer import build
+from composer.dag.scope import Node, Operation, Scope
+
+# What a module is without its weights: its class and options, its tensors' shapes, and the same of its children.
+Form = tuple[str, str, Hashable, tuple[tuple[str, Any], ...]]
+
+
+def edits_of(root: nn.Module, composed: Composed) -> tuple[str, ...]:
+    """A sentence for each module that is not what was composed, the outermost only; none for an untouched network."""
+    return tuple(_inside(root, composed.graph.root, composed))
+
+
+def _inside(module: nn.Module, scope: Scope, composed: Composed) -> Iterator[str]:
+    prefix = f"{scope.path}." if scope.path else ""
+    known = modules(scope)
+    for name, node in known.items():
+        child = module._modules.get(name)
+        if child is None:
+            yield f"{prefix}{name} is gone: it was {_composed(node)}"
+        elif isinstance(node.content, Scope) and keeps_forward(type(child), composed.classes[node.path]):
+            yield from _inside(child, node.content, composed)
+        elif isinstance(node.content, Scope) or _form(child) != _expected(node):
+            yield f"{prefix}{name} is {_words(child)}: it was {_composed(node)}"
+    for name, child in module._modules.items():
+        if name not in known and child is not None:
+            yield f"{prefix}{name} is {_words(child)}: it was not there"
+    for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+        if name not in scope.nodes and tensor is not None:
+            yield f"{prefix}{name} is a tensor of {'×'.join(map(str, tensor.shape)) or '1'}: it was not there"
+
+
+def _expected(node: Node) -> Form:
+    if node.content is None:
+        return _form(nn.Identity())
+    assert isinstance(node.content, Operation)
+    return _form_of(_Key(node.content))
+
+
+class _Key:
+    """An operation, equal to every other with the same entry and arguments."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+        self.key = (operation.entry.name, repr(sorted(operation.arguments.items())))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.key == other.key and self.operation.entry is other.operation.entry
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=4096)
+def _form_of(key: _Key) -> Form:
+    with torch.device("meta"):
+        return _form(build(key.operation.entry, key.operation.arguments))
+
+
+def _form(module: nn.Module) -> Form:
+    # Whether an activation overwrites its input changes no numbers.
+    options = module.extra_repr().replace("inplace=True", "").replace(", inplace=True", "")
+    tensors = tuple(
+        (name, None if tensor is None else tuple(tensor.shape))
+        for name, tensor in (*module._parameters.items(), *module._buffers.items())
+    )
+    children = tuple((name, _form(child)) for name, child in module._modules.items() if child is not None)
+    return f"{type(module).__module__}.{type(module).__qualname__}", options, tensors, children
+
+
+def _words(module: nn.Module) -> str:
+    return " ".join(repr(module).split()) if not module._modules else type(module).__name__
+
+
+def _composed(node: Node) -> str:
+    if node.content is None:
+        return "left out"
+    if isinstance(node.content, Scope):
+        return f"a `{node.op}`"
+    with torch.device("meta"):
+        return _words(build(node.content.entry, node.content.arguments))

@@ -1,0 +1,69 @@
+"""Which parameters belong together in training: layers for layer decay, and what no weight decay is for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from composer.dag.levels import end_of_features
+from composer.dag.scope import Node, Operation, Scope
+
+# Tables of positions that are parameters of a module, not nodes; timm spares them too.
+_TABLES = ("relative_position_bias_table",)
+
+
+def group_matcher(root: Scope, coarse: bool) -> dict[str, Any]:
+    """Patterns of parameter names in timm's form: `stem`, then a group for each block, or with `coarse` each stage.
+
+    What stands between two blocks belongs to the second, what follows the last one to it, and what is behind the
+    features to none: timm makes it the last group.
+    """
+    end = end_of_features(root)
+    names = list(root.nodes)
+    behind = set(names[names.index(end.tail or end.name) + 1 :]) if end is not None else set()
+    site = "stage" if coarse and any("stage" in node.sites for node in root.walk()) else "block"
+    stem: list[str] = []
+    blocks: list[tuple[str, tuple[int]]] = []
+    waiting: list[str] = []
+    for node in _outermost(root, site):
+        if site in node.sites:
+            blocks.append((_pattern([*waiting, node.path]), (len(blocks),)))
+            waiting = []
+        elif "head" in node.sites or node.path.partition(".")[0] in behind:
+            continue
+        elif blocks:
+            waiting.append(node.path)
+        else:
+            stem.append(node.path)
+    if waiting and blocks:
+        blocks.append((_pattern(waiting), blocks[-1][1]))
+    return {"stem": _pattern(stem), "blocks": blocks}
+
+
+def undecayed(root: Scope, names: list[str]) -> set[str]:
+    """Parameters that weight decay leaves alone: learnt tokens, positions and tables of positions.
+
+    names  those of all parameters of the network
+    """
+    found = {node.path for node in root.walk() if _is_table(node)}
+    return found | {name for name in names if name.rpartition(".")[2] in _TABLES}
+
+
+def _is_table(node: Node) -> bool:
+    operation = isinstance(node.content, Operation) and node.content.entry.form == "parameter"
+    return operation and len(node.tensor.shape) > 1
+
+
+def _outermost(scope: Scope, site: str) -> Iterator[Node]:
+    """The nodes of a site, the classifiers, and the operations beside them, in the order they run."""
+    for node in scope.nodes.values():
+        if site in node.sites or "head" in node.sites or not isinstance(node.content, Scope):
+            if node.content is not None:
+                yield node
+        else:
+            yield from _outermost(node.content, site)
+
+
+def _pattern(paths: list[str]) -> str:
+    return rf"^(?:{'|'.join(map(re.escape, paths))})(?:\.|$)" if paths else r"^$"

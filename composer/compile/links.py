@@ -1,0 +1,100 @@
+"""How a view of a network and the live one stay one: what is put into either is put into both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from composer.compile.derived import derive
+from composer.errors import Diagnostic, InputError
+
+
+@dataclass(frozen=True)
+class Link:
+    """An object of a view, and the live one whose children, parameters and hooks it has."""
+
+    view: nn.Module
+    live: nn.Module
+    path: str
+    # The class of the view's object, and the one that the live object's was composed with.
+    made: type[nn.Module]
+    composed: type[nn.Module]
+    # Names of the children that the outputs need, and of those that they do not.
+    needed: tuple[str, ...]
+    left_out: frozenset[str]
+    # What the view was last given: something else in its place was put there by hand.
+    given: dict[str, nn.Module | nn.Parameter | None] = field(default_factory=dict)
+
+    def hand_on(self, views: dict[int, nn.Module]) -> None:
+        """Give the live object what somebody has put into the view; `views` as in `follow`."""
+        for name in self.needed:
+            child = self.view._modules.get(name)
+            if child is not self.given[name]:
+                if child is None or id(self.given[name]) in views:
+                    raise replaced(f"{self.path}.{name}".lstrip("."), child)
+                self.live._modules[name] = self.given[name] = child
+        if self.view._parameters is not self.live._parameters:
+            for name, parameter in self.view._parameters.items():
+                if parameter is not self.given.get(name):
+                    self.live._parameters[name] = parameter
+
+    def follow(self, views: dict[int, nn.Module]) -> None:
+        """Take over what the live object is by now; `views` are the view's own objects by id, with their live ones."""
+        view, live = self.view, self.live
+        view.training = live.training
+        for name in self.needed:
+            child, found = view._modules[name], live._modules.get(name)
+            if found is None or (id(child) in views and found is not views[id(child)]):
+                raise replaced(f"{self.path}.{name}".lstrip("."), found)
+            if id(child) not in views:
+                view._modules[name] = found
+        derived = derive(type(live), self.composed, self.made)
+        if type(view) is not derived:
+            view.__class__ = derived
+        extra: dict[str, nn.Module | None] = {}
+        if derived is self.made:
+            view._parameters.update((name, live._parameters.get(name)) for name in view._parameters)
+        else:
+            # Who derived the class may exchange parameters at any time, and make them of children of his own.
+            view._parameters = live._parameters
+            if self.made is not nn.Sequential:
+                extra = {name: one for name, one in live._modules.items() if name not in self.left_out}
+        for name in view._modules.keys() - extra.keys() - set(self.needed):
+            del view._modules[name]
+        view._modules.update((name, one) for name, one in extra.items() if name not in self.needed)
+        self.given.update(view._modules)
+        self.given.update(view._parameters)
+
+
+@dataclass
+class Links:
+    """What a view follows, and gives its own changes to. Copies and pickles stand alone."""
+
+    links: list[Link] = field(default_factory=list)
+
+    def follow(self) -> None:
+        """Bring together what was put into the view and into the live network since, and take over its mode."""
+        views = {id(one.view): one.live for one in self.links}
+        for one in self.links:
+            one.hand_on(views)
+        for one in self.links:
+            one.follow(views)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Links, ()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Links:
+        return Links()
+
+
+def replaced(path: str, found: nn.Module | None) -> InputError:
+    now = "is gone" if found is None else f"is a {type(found).__name__} that was put in by hand"
+    text = (
+        f"`{path}` {now}, so features inside or behind it cannot be told"
+        if path
+        else "the network's forward was replaced by hand"
+    )
+    help = ("take features of whole modules around it, or register a forward hook on the module of your own",)
+    return InputError(Diagnostic("features", text, help=help))

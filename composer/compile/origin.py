@@ -1,0 +1,73 @@
+"""What a network was composed from, as the network carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from torch import nn
+
+from composer.compile.emit import class_of_scope
+from composer.dag.composition import Composition
+from composer.dag.limits import Limits
+from composer.dag.scope import Scope
+from composer.spec.portable import from_portable, to_portable
+
+
+class Composed:
+    """The graph and the seed of a network. Immutable: copies share it.
+
+    It is pickled as the texts of the spec, and composed again only when somebody asks for the graph: a network runs
+    without. Raises SpecError, GraphError or PluginError then, where it cannot be.
+    """
+
+    def __init__(self, graph: Composition, seed: int) -> None:
+        self.graph = graph
+        self.seed = seed
+
+    @cached_property
+    def graph(self) -> Composition:
+        """The network as it was composed."""
+        limits = Limits(*self._portable["limits"])
+        kind: type[Composition] = self._portable["kind"]
+        return kind.of(from_portable(self._portable["spec"]), limits)
+
+    def edited(self, edits: tuple[str, ...]) -> Composition:
+        """The graph, which says of an edited network what differs."""
+        if edits and self.__dict__.get("_edited", (None,))[0] != edits:
+            self.__dict__["_edited"] = edits, replace(self.graph, edits=edits)
+        return self.__dict__["_edited"][1] if edits else self.graph
+
+    @cached_property
+    def classes(self) -> Mapping[str, type[nn.Module]]:
+        """The class that the module of each scope was made with, by path; the network's own is left out."""
+        found = {}
+        for node in self.graph.root.walk():
+            if isinstance(node.content, Scope):
+                found[node.path] = class_of_scope(node.content)
+        return found
+
+    @cached_property
+    def _portable(self) -> dict[str, Any]:
+        limits = self.graph.limits
+        return {
+            "spec": to_portable(self.graph.spec),
+            "limits": [limits.nodes, limits.parameters],
+            "kind": type(self.graph),
+            "seed": self.seed,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return composed, (self._portable,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Composed:
+        return self
+
+
+def composed(portable: dict[str, Any]) -> Composed:
+    """What a network was composed from. Pickled networks call it by name: never rename or move it."""
+    made = Composed.__new__(Composed)
+    made._portable, made.seed = portable, portable["seed"]
+    return made

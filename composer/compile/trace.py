@@ -1,0 +1,48 @@
+"""Where in a network an exception came up: a note with the node's path and its line in the spec."""
+
+from __future__ import annotations
+
+import linecache
+from types import TracebackType
+
+from torch import nn
+
+from composer.dag.composition import Composition
+from composer.dag.scope import Node, Scope
+
+
+def explain(error: BaseException, model: nn.Module, graph: Composition) -> None:
+    """Add a note to an exception that came out of a network's forward: which node ran, and where it is written."""
+    path = _innermost(error.__traceback__, {id(module): name for name, module in model.named_modules()})
+    if path is None or any("in the network" in note for note in getattr(error, "__notes__", ())):
+        return
+    node = _node(graph.root, path)
+    where = node.origin.location(key=True) if node is not None else None
+    name = f"`{node.path}` ({node.op})" if node is not None else f"`{path}`"
+    error.add_note(f"in the network `{graph.spec.name}`: {name}" + (f", {where}" if where else ""))
+
+
+def _innermost(trace: TracebackType | None, names: dict[int, str]) -> str | None:
+    """The path of the node that ran last, by the `self` of each frame; of a function, what its line says."""
+    path: str | None = None
+    while trace is not None:
+        frame = trace.tb_frame
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, nn.Module) and id(owner) in names:
+            path = names[id(owner)]
+            if frame.f_code.co_filename.startswith("<composed "):
+                # Calls of modules have a frame of their own; other lines name their node behind them.
+                line = linecache.getline(frame.f_code.co_filename, trace.tb_lineno)
+                _, mark, node = line.rstrip().rpartition("  # ")
+                path = (f"{path}.{node}" if path else node) if mark else path
+        trace = trace.tb_next
+    return path
+
+
+def _node(root: Scope, path: str) -> Node | None:
+    """The node of a path, or the innermost around it."""
+    found = None
+    for node in root.walk():
+        inside = path == node.path or path.startswith(f"{node.path}.")
+        found = node if inside and (found is None or len(node.path) > len(found.path)) else found
+    return found

@@ -1,0 +1,89 @@
+"""A view of a network: other outputs, computed by the same module objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from composer.compile.code import modules
+from composer.compile.derived import keeps_forward
+from composer.compile.emit import class_of_root, class_of_scope
+from composer.compile.links import Link, Links, replaced
+from composer.compile.module import ComposedModule
+from composer.compile.origin import Composed
+from composer.dag.composition import Composition
+from composer.dag.scope import Node, Scope
+
+
+def view(model: ComposedModule, part: Composition) -> ComposedModule:
+    """The network of a graph that is `model`'s with other outputs, made of the modules that `model` has now.
+
+    Scopes through which a tensor is passed outward are objects of their own with another forward, over the same
+    children, parameters and hooks. Raises InputError where somebody replaced a module that the outputs lie in.
+    """
+    viewing = _Viewing(model)
+    root = viewing.scope(class_of_root(part.root), part.root, model.composed.graph.root, model, "")
+    assert isinstance(root, ComposedModule)
+    root.composed, root.links = Composed(part, model.seed), viewing.links
+    viewing.links.follow()
+    return root
+
+
+@dataclass
+class _Viewing:
+    model: ComposedModule
+    links: Links = field(default_factory=Links)
+
+    def scope(self, made: type[nn.Module], scope: Scope, like: Scope, live: nn.Module, path: str) -> nn.Module:
+        """An object for a scope of the view, beside the live module of the scope that is like it."""
+        self.check(like, live, path)
+        result = made.__new__(made)
+        # Hooks, the mode and all else are the live object's; what `compile` made of its forward is not.
+        result.__dict__.update(live.__dict__)
+        result.__dict__.update(_modules={}, _parameters={}, _compiled_call_impl=None)
+        needed = modules(scope)
+        for name, node in needed.items():
+            result._modules[name] = self.child(node, like.nodes[name], live)
+        result._parameters.update((name, live._parameters[name]) for name in scope.nodes if name in live._parameters)
+        left_out = frozenset(modules(like)) - frozenset(needed)
+        given = {**result._modules, **result._parameters}
+        self.links.links.append(Link(result, live, path, made, self.composed(path), tuple(needed), left_out, given))
+        return result
+
+    def composed(self, path: str) -> type[nn.Module]:
+        """The class that the module of a scope was made with."""
+        if path:
+            return self.model.composed.classes[path]
+        return next(one for one in type(self.model).__mro__ if "code" in one.__dict__)
+
+    def child(self, node: Node, like: Node, live: nn.Module) -> nn.Module:
+        found = live._modules.get(node.name)
+        if found is None:
+            raise replaced(node.path, found)
+        if isinstance(node.content, Scope) and isinstance(like.content, Scope) and differ(node.content, like.content):
+            return self.scope(class_of_scope(node.content), node.content, like.content, found, node.path)
+        return found
+
+    def check(self, like: Scope, live: nn.Module, path: str) -> None:
+        """Refuse a module whose forward is not the one that was composed: nobody knows what it computes inside."""
+        composed = self.composed(path)
+        if not keeps_forward(type(live), composed) or "forward" in live.__dict__:
+            raise replaced(path or "forward", live)
+        wanted = list(modules(like))
+        if composed is nn.Sequential and list(live._modules) != wanted:
+            odd = next(iter(set(live._modules) ^ set(wanted)), wanted[0])
+            raise replaced(f"{path}.{odd}", live._modules.get(odd))
+
+
+def differ(scope: Scope, like: Scope) -> bool:
+    """Whether a scope gives more than another, or holds less."""
+    return (
+        scope.outputs.keys() != like.outputs.keys()
+        or scope.nodes.keys() != like.nodes.keys()
+        or any(_differ_inside(node, like.nodes[name]) for name, node in scope.nodes.items())
+    )
+
+
+def _differ_inside(node: Node, like: Node) -> bool:
+    return isinstance(node.content, Scope) and isinstance(like.content, Scope) and differ(node.content, like.content)

@@ -1,0 +1,253 @@
+"""A composed network: its scopes with attention in place, every shape known, and the same after each of its rules."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Self
+
+import torch
+
+from composer.dag.elaborate import elaborate
+from composer.dag.infer import Inference, build, refuses_one
+from composer.dag.levels import Level, levels, tagged_end
+from composer.dag.limits import Limits
+from composer.dag.macs import counted, growth, total
+from composer.dag.maps import outputs_as_maps
+from composer.dag.outputs import take_outputs
+from composer.dag.place import place, said_without_a_place
+from composer.dag.places import Place, Places
+from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
+from composer.errors import Diagnostic, GraphError
+from composer.spec.blame import shown_where_set
+from composer.spec.model import Rule
+from composer.spec.spec import Spec
+
+
+@dataclass(frozen=True)
+class Added:
+    """What one attention rule did: the paths of its mechanisms, and what the network's totals grew by (MACs None where
+    they are not known)."""
+
+    rule: Rule
+    places: tuple[str, ...]
+    parameters: int
+    macs: int | None
+
+
+@dataclass(frozen=True, repr=False)
+class Composition:
+    """A network as a tree of scopes, every shape known. Immutable.
+
+    root    the network with all its rules applied and its outputs taken
+    placed  the whole backbone, and behind it that with the first rule, with the first two …, with all
+    edits   of a module's network: which of its modules are others by now than those composed, a sentence each
+    """
+
+    spec: Spec
+    root: Scope
+    limits: Limits = field(default_factory=Limits)
+    inference: Inference = field(default_factory=Inference, repr=False, compare=False)
+    placed: tuple[Scope, ...] = field(default=(), repr=False, compare=False)
+    edits: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        size = f"{len(self.operations)} operations, {self.num_parameters:,} parameters"
+        return f"<{type(self).__name__} {self.spec.name}: {size}>"
+
+    @classmethod
+    def of(cls, spec: Spec, limits: Limits | None = None, inference: Inference | None = None) -> Self:
+        """A spec's network with its attention in place and checked, nothing allocated. Raises GraphError.
+
+        Networks composed with one `inference` share what it has found out about the operations they have in common.
+        """
+        limits, inference = limits or Limits(), inference or Inference()
+        with _shown_where_set(spec):
+            backbone = _elaborated(spec, limits, inference)
+            placed = (backbone, *place(backbone, spec, limits, inference))
+        return cls._finished(spec, limits, inference, placed)
+
+    @classmethod
+    def _finished(cls, spec: Spec, limits: Limits, inference: Inference, placed: tuple[Scope, ...]) -> Self:
+        """The network that gives the spec's outputs. Raises GraphError."""
+        backbone, whole = placed[0], placed[-1]
+        with _shown_where_set(spec):
+            root = take_outputs(replace(whole, end=tagged_end(whole)), backbone, spec)
+            root = outputs_as_maps(root, spec.outputs_origin, inference) if spec.gives_maps else root
+        if problem := _classes_problem(spec, root):
+            raise GraphError(problem)
+        return cls(spec, root, limits, inference, placed)
+
+    def giving(self, spec: Spec) -> Self:
+        """The same network with the outputs of a spec that differs in them alone. Raises GraphError."""
+        return self._finished(spec, self.limits, self.inference, self.placed)
+
+    @cached_property
+    def steps(self) -> tuple[Self, ...]:
+        """The network without its rules, with the first, with the first two …, with all: the last is this one."""
+        rules = self.spec.rules
+        specs = [replace(self.spec, rules=rules[:count]) for count in range(len(rules))]
+        found = [
+            self._finished(spec, self.limits, self.inference, self.placed[: count + 1])
+            for count, spec in enumerate(specs)
+        ]
+        return (*found, self)
+
+    @property
+    def plain(self) -> Self:
+        """The same network without its attention rules."""
+        return self.steps[0]
+
+    @cached_property
+    def whole_backbone(self) -> Self:
+        """The network without rules, with all that its backbone computes: `outputs` of a spec may leave some out.
+
+        Names of its tensors that the network does not have are `left out` in a report, not `unexpected`.
+        """
+        if self.spec.outputs in (None, self.spec.own_outputs):
+            return self.plain
+        spec = replace(self.spec, rules=(), outputs=None)
+        return self._finished(spec, self.limits, self.inference, self.placed[:1])
+
+    @cached_property
+    def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
+        """Every operation with the tensors it takes, in the order they run."""
+        return list(_operations(self.root))
+
+    @property
+    def outputs(self) -> Mapping[str, TensorSpec]:
+        """What the network gives, by name."""
+        return {name: self.root.tensor(reference) for name, reference in self.root.outputs.items()}
+
+    @property
+    def num_parameters(self) -> int:
+        """Learnable numbers of the network."""
+        return self.root.num_parameters
+
+    @cached_property
+    def macs(self) -> Mapping[str, int | None]:
+        """Multiply-accumulates of one input, by path of the operation; None where nobody says how to count them."""
+        return {node.path: _macs(node, inputs, self.inference.macs) for node, inputs in self.operations}
+
+    @property
+    def num_macs(self) -> int | None:
+        """Multiply-accumulates of one input; None where those of an operation are not known."""
+        return total(self.macs.values())
+
+    @cached_property
+    def places(self) -> Places:
+        """Where attention can go."""
+        return Places.of(self.root)
+
+    @cached_property
+    def levels(self) -> list[Level]:
+        """Features at each scale, from the finest on."""
+        return levels(self.root, self.places)
+
+    @cached_property
+    def head(self) -> Place | None:
+        """The classifier: the last place of the site `head`."""
+        return next(reversed(self.places.select("head")), None)
+
+    @cached_property
+    def added(self) -> tuple[Added, ...]:
+        """What each attention rule did, in the order they apply."""
+        rules = [rule for rule, _ in self.spec.rules]
+        return tuple(
+            Added(
+                rule,
+                self.mechanisms.get(number, ()),
+                after.num_parameters - before.num_parameters,
+                growth(after.num_macs, before.num_macs),
+            )
+            for number, (rule, (before, after)) in enumerate(zip(rules, pairwise(self.steps), strict=True))
+        )
+
+    @cached_property
+    def mechanisms(self) -> Mapping[int, tuple[str, ...]]:
+        """Paths of the mechanisms that each rule put in, by the number of the rule."""
+        found: dict[int, tuple[str, ...]] = {}
+        for node, _ in self.operations:
+            if node.rule is not None and _is_mechanism(node):
+                found[node.rule] = (*found.get(node.rule, ()), node.path)
+        return found
+
+    @cached_property
+    def inserted(self) -> Mapping[str, int]:
+        """Paths of the operations that rules put in, with the number of the rule."""
+        return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
+
+    @cached_property
+    def refusing_one(self) -> Mapping[str, str]:
+        """Paths of the operations that cannot train on a batch of one, with the reason."""
+        known: dict[Any, str | None] = {}
+        found = {}
+        for node, inputs in self.operations:
+            operation = node.content
+            assert isinstance(operation, Operation)
+            key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
+            if key not in known:
+                known[key] = refuses_one(operation.entry, operation.arguments, inputs)
+            if reason := known[key]:
+                found[node.path] = reason
+        return found
+
+
+@contextlib.contextmanager
+def _shown_where_set(spec: Spec) -> Iterator[None]:
+    """Problems of what a var says are shown where the var was set."""
+    try:
+        yield
+    except GraphError as error:
+        files = [file.origin for file in spec.files]
+        raise error.changed(lambda problem: shown_where_set(problem, files, spec.var_origins)) from error
+
+
+def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
+    """The network without its rules. Raises GraphError, with what can be said of the rules without a network."""
+    try:
+        return elaborate(spec, limits, inference)
+    except GraphError as error:
+        said = [problem for rule, origin in spec.rules for problem in said_without_a_place(rule, origin)]
+        raise GraphError([*error.diagnostics, *said]) from error
+
+
+def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
+    """Class names that a file gives with its own network must be as many as its outputs."""
+    if spec.classes is None or spec.files[0].content.classes is None or len(root.outputs) != 1:
+        return None
+    tensor = root.tensor(next(iter(root.outputs.values())))
+    if tensor.layout != "b c" or tensor.channels == len(spec.classes) or spec.overrides:
+        return None
+    text = f"`classes` has {len(spec.classes)} names, the network {tensor.channels} outputs"
+    return (spec.origin / "classes").problem("classes", text, f"{tensor.channels} names")
+
+
+def _is_mechanism(node: Node) -> bool:
+    return isinstance(node.content, Operation) and node.content.entry.category == "mechanism"
+
+
+def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
+    for node in scope.nodes.values():
+        if isinstance(node.content, Scope):
+            yield from _operations(node.content)
+        elif node.content is not None:
+            yield node, tuple(scope.tensor(reference) for reference in node.inputs)
+
+
+def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Any, int | None]) -> int | None:
+    operation = node.content
+    assert isinstance(operation, Operation)
+    if operation.entry.form == "parameter":
+        return 0
+    key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
+    if key not in known:
+        tensors = [torch.empty(tensor.shape, device="meta") for tensor in inputs]
+        with torch.device("meta"):
+            module = build(operation.entry, operation.arguments)
+        macs = counted(module, tensors)
+        known[key] = None if macs is None else macs // BATCH
+    return known[key]

@@ -1,0 +1,43 @@
+"""The tensors that a network takes, as its spec says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from composer.dag.limits import MAX_INPUT
+from composer.dag.scope import BATCH, TensorSpec
+from composer.dag.step import Stop
+from composer.spec.origin import EvaluationError, evaluate
+from composer.spec.spec import Spec
+
+
+def input_tensor(network: Spec, name: str) -> TensorSpec:
+    """One input of a network. Raises Stop."""
+    spec, origin = network.inputs[name], network.input_origins[name]
+    if not network.is_sound(origin):
+        raise Stop
+    try:
+        shape = evaluate(spec.shape, network.vars, origin, name)
+    except EvaluationError as error:
+        raise Stop(error.diagnostic) from error
+    if not all(isinstance(length, int) and not isinstance(length, bool) and 0 < length < 2**31 for length in shape):
+        raise Stop(origin.problem("input", f"the shape of `{name}` is {shape}", "positive whole numbers"))
+    if (count := math.prod(shape)) > MAX_INPUT:
+        text = f"`{name}` holds {count:,} numbers"
+        raise Stop(origin.problem("budget", text, f"at most {MAX_INPUT:,}", ("make its lengths smaller",)))
+    if "layout" not in spec.model_fields_set and _channels_last(shape):
+        first = [shape[-1], *shape[:-1]]
+        text = f"`{name}` would have {shape[0]} channels of {shape[1]}×{shape[2]}"
+        help = (f"write `{first}`; where this is meant, say so: `{{shape: {shape}, layout: b c h w}}`",)
+        raise Stop(origin.problem("input", text, "channels come first", help))
+    axes = spec.layout.split()
+    if axes[:1] != ["b"] or len(axes) != len(shape) + 1 or len(set(axes)) != len(axes):
+        label = f"{len(axes) - 1} lengths, one for each axis of `{spec.layout}` after `b`"
+        raise Stop(origin.problem("input", f"the shape {shape} of `{name}` does not fit its layout", label))
+    return TensorSpec((BATCH, *shape), spec.layout)
+
+
+def _channels_last(shape: Sequence[int]) -> bool:
+    """Whether lengths look like height, width and the channels of an image."""
+    return len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) >= 16

@@ -1,0 +1,140 @@
+"""What the keys of a node say: values of its expressions, the operation or block, and what went wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from composer import registry
+from composer.dag.arguments import ArgumentProblem, arguments_of_node, unknown_options
+from composer.dag.infer import Inference, Misfit
+from composer.dag.limits import Limits
+from composer.dag.names import can_name_node
+from composer.dag.scope import Operation, TensorSpec
+from composer.dag.step import Step, Stop
+from composer.dag.unfinished import Unfinished
+from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
+from composer.registry import Entry
+from composer.spec.model import BlockSpec, NodeSpec
+from composer.spec.origin import EvaluationError, Origin, evaluate
+from composer.spec.spec import Spec
+
+
+@dataclass
+class Reader:
+    """Reads nodes of a spec one by one, and remembers every problem and what the network holds by now."""
+
+    spec: Spec
+    limits: Limits
+    infer: Inference
+    problems: dict[tuple[Any, ...], Diagnostic] = field(default_factory=dict)
+    unfinished: dict[str, Unfinished] = field(default_factory=dict)
+    num_nodes: int = 0
+    num_parameters: int = 0
+
+    def note(self, *problems: Diagnostic) -> Stop:
+        """Remember problems; returns what is to be raised."""
+        for problem in problems:
+            # The same line fails in every instance of its block: once is enough.
+            self.problems.setdefault((problem.code, problem.location or problem.message), problem)
+        return Stop(*problems)
+
+    def evaluate(self, value: Any, names: Mapping[str, Any], origin: Origin, path: str) -> Any:
+        """A value with its expressions worked out. Raises Stop."""
+        try:
+            return evaluate(value, names, origin, path)
+        except EvaluationError as error:
+            raise self.note(error.diagnostic) from error
+
+    def value(self, step: Step, key: str, value: Any) -> Any:
+        """The value of a node's key. Raises Stop."""
+        return self.evaluate(value, step.known, step.origin / key, step.path)
+
+    def sites(self, spec: NodeSpec, step: Step) -> tuple[str, ...]:
+        """The sites a node is tagged with; an expression may come out as null, for none."""
+        if not spec.site:
+            return ()
+        found = self.value(step, "site", spec.site)
+        for site in found:
+            if site is not None and not isinstance(site, str):
+                raise self.note(step.problem_at("site", "site", f"a site is {site!r}", "a name, or null for none"))
+        return tuple(site for site in found if site is not None)
+
+    def spend(self, step: Step, nodes: int = 0, parameters: int = 0) -> None:
+        """Count what a node adds. Raises GraphError beyond the limits."""
+        self.num_nodes += nodes
+        self.num_parameters += parameters
+        if problem := self.limits.problem(self.num_nodes, self.num_parameters, step.origin, step.path):
+            # Going on would only cost time.
+            self.note(problem)
+            raise GraphError(self.problems.values())
+
+    def condition(self, spec: NodeSpec, step: Step) -> bool:
+        """Its `when`. Raises Stop."""
+        when = self.value(step, "when", spec.when)
+        if not isinstance(when, bool):
+            raise self.note(step.problem_at("when", "when", f"`when` is {when!r}", "true or false"))
+        if not when and not step.tensors:
+            raise self.note(step.problem("when", "a node without inputs has none to pass on, so it takes no `when`"))
+        return when
+
+    def block(self, text: str, step: Step) -> tuple[str, BlockSpec]:
+        """The block that it names. Raises Stop."""
+        name = self.value(step, "block", text)
+        block = self.spec.blocks.get(name) if isinstance(name, str) else None
+        if block is None:
+            hint = did_you_mean(name, self.spec.blocks, f"the blocks are {one_of(self.spec.blocks)}")
+            problem = step.problem_at(
+                "block", "unknown-block", f"unknown block `{name}`", "not a block of this spec", hint
+            )
+            raise self.note(problem)
+        return str(name), block
+
+    def count(self, spec: NodeSpec, step: Step) -> int:
+        """Its `repeat`. Raises Stop."""
+        count = self.value(step, "repeat", spec.repeat)
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0 or not step.tensors:
+            label = "a whole number, 0 or more" if step.tensors else "an input to repeat over"
+            raise self.note(step.problem_at("repeat", "repeat", f"`repeat` is {count!r}", label))
+        return count
+
+    def child_name(self, spec: NodeSpec, step: Step) -> str:
+        """The name of one copy. Raises Stop."""
+        name = str(step.names["index"] if spec.child_name is None else self.value(step, "as", spec.child_name))
+        if not can_name_node(name):
+            label = "letters, digits and `_`: it becomes an attribute and a state_dict key"
+            raise self.note(step.problem_at("as", "name", f"`{name}` cannot name a node", label))
+        return name
+
+    def operation(self, spec: NodeSpec, step: Step) -> tuple[Operation, TensorSpec]:
+        """Its operation with all arguments, and what that gives. Raises Stop."""
+        entry = self.entry(spec, step)
+        inputs = step.tensors if entry.inputs != (0, 0) else ()
+        options = self.evaluate(spec.options, step.known, step.origin, step.path)
+        try:
+            arguments = arguments_of_node(entry, options, inputs, step.origin, step.path)
+            inferred = self.infer(entry, arguments, inputs)
+        except ArgumentProblem as problem:
+            raise self.note(*problem.diagnostics) from problem
+        except Misfit as misfit:
+            raise self.note(step.problem("misfit", str(misfit))) from misfit
+        self.spend(step, parameters=inferred.num_parameters)
+        return Operation(entry, arguments, inferred.num_parameters), inferred.output
+
+    def entry(self, spec: NodeSpec, step: Step) -> Entry:
+        """What the registry has under its `op`. Raises Stop."""
+        op = self.value(step, "op", spec.op)
+        entry = registry.get(op) if isinstance(op, str) else None
+        if entry is None:
+            known = [one.name for one in registry.entries()]
+            hint = did_you_mean(op, known, "`composer list` shows all")
+            problem = step.problem_at("op", "unknown-op", f"unknown operation `{op}`", "not in the registry", hint)
+            raise self.note(problem, *registry.failures())
+        return entry
+
+    def said_of(self, spec: NodeSpec, origin: Origin) -> list[Diagnostic]:
+        """What more is wrong with a node whose text has a mistake: names of options that its operation has not."""
+        entry = registry.get(spec.op) if spec.op else None
+        unknown = {name: value for name, value in spec.options.items() if self.spec.is_sound(origin / name)}
+        return list(unknown_options(entry, unknown, origin)) if entry else []

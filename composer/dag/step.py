@@ -1,0 +1,61 @@
+"""What is about to be made of a spec: a node, a scope, and how it stops where it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from composer.dag.scope import TensorSpec
+from composer.dag.unfinished import Missing
+from composer.errors import Diagnostic
+from composer.spec.model import NodeSpec
+from composer.spec.origin import Origin
+
+
+class Stop(Exception):
+    """A part cannot be elaborated, for these problems. `lacking` is the copy that could not be made."""
+
+    def __init__(self, *problems: Diagnostic, lacking: Mapping[str, Missing] | None = None) -> None:
+        super().__init__(*problems)
+        self.problems, self.lacking = problems, lacking or {}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node about to be made: what it takes, where it is written, and what its expressions may read."""
+
+    name: str
+    path: str
+    origin: Origin
+    references: tuple[str, ...]
+    tensors: tuple[TensorSpec, ...]
+    names: Mapping[str, Any]
+    depth: int
+
+    @cached_property
+    def known(self) -> dict[str, Any]:
+        """Names of the scope, and facts of what arrives: a block's own `width` is not the width of what arrives."""
+        return {**(self.tensors[0].facts if self.tensors else {}), **self.names}
+
+    def problem(self, code: str, message: str, label: str = "", help: tuple[str, ...] = ()) -> Diagnostic:
+        return self.origin.problem(code, message, label, help, key=True, path=self.path)
+
+    def problem_at(self, key: str, code: str, message: str, label: str = "", help: tuple[str, ...] = ()) -> Diagnostic:
+        return (self.origin / key).problem(code, message, label, help, path=self.path)
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a scope is made from: a block's nodes (or the network's), with what its expressions may read."""
+
+    block: str
+    path: str
+    origin: Origin
+    specs: Mapping[str, NodeSpec]
+    inputs: Mapping[str, TensorSpec]
+    names: Mapping[str, Any]
+    outputs: Mapping[str, str]
+    outputs_origin: Origin
+    depth: int

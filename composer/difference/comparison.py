@@ -1,0 +1,44 @@
+"""What differs between two networks, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from composer.dag.composition import Composition
+from composer.difference.change import Change
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Two networks and the changes from one to the other. True when something differs."""
+
+    before: Composition
+    after: Composition
+    changes: tuple[Change, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    @property
+    def totals(self) -> Sequence[tuple[str, int | None, int | None]]:
+        """What the whole networks are, before and after."""
+        before, after = self.before, self.after
+        return [
+            ("operations", len(before.operations), len(after.operations)),
+            ("parameters", before.num_parameters, after.num_parameters),
+            ("MACs", before.num_macs, after.num_macs),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as plain JSON values: each change by itself."""
+        names = {"name": (self.before.spec.name, self.after.spec.name)}
+        totals = {name.lower(): numbers for name, *numbers in self.totals}
+        before, after = ({name: values[index] for name, values in (names | totals).items()} for index in (0, 1))
+        return {
+            "equal": not self,
+            "before": before,
+            "after": after,
+            "changes": [change.to_json() for change in self.changes],
+        }

@@ -1,0 +1,58 @@
+"""Laws by which the weights of PyTorch's own layers are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import nn
+
+Weighted = TypeVar("Weighted", nn.Conv2d, nn.Linear)
+ConvLaw = Literal["he", "he_per_group", "he_fan_in", "normal", "trunc_normal", "torch"]
+LinearLaw = Literal["torch", "uniform_fan_out", "normal", "trunc_normal"]
+
+
+BiasLaw = Literal["zeros", "torch"]
+
+
+def undrawn(kind: Callable[..., Weighted], *arguments: Any) -> Weighted:
+    """A layer of PyTorch's whose weights hold nothing yet, where those of any new layer would lie now."""
+    made = kind(*arguments, device="meta")
+    for name, parameter in list(made.named_parameters()):
+        # Registered, and not moved: others, such as accelerate, have their say where parameters lie.
+        made.register_parameter(name, nn.Parameter(torch.empty_like(parameter, device=torch.get_default_device())))
+    return made
+
+
+def fill(module: Weighted, law: str, std: float = 0.02, bias_law: BiasLaw | None = None) -> Weighted:
+    """Draw a layer's weights and bias anew.
+
+    law       of a convolution k x k with g groups, c inputs and o outputs (He et al., Delving Deep into Rectifiers,
+              ICCV 2015): `he`: N(0, 2 / (k² o)), `he_per_group`: N(0, 2 g / (k² o)), `he_fan_in`: N(0, 2 g / (k² c));
+              of a linear map with o outputs: `uniform_fan_out`: between -1/sqrt(o) and 1/sqrt(o);
+              of both: `normal`: N(0, std²), `trunc_normal`: the same, cut off at -2 and 2, and `torch`: PyTorch's own
+    bias_law  `zeros`, or `torch`: PyTorch's own; unless given, that of `torch` weights is `torch`, and all others 0
+    """
+    if "torch" in (law, bias_law):
+        module.reset_parameters()
+    if law != "torch":
+        _draw(module, law, std)
+    if module.bias is not None and (bias_law or law) != "torch":
+        nn.init.zeros_(module.bias)
+    return module
+
+
+def _draw(module: nn.Conv2d | nn.Linear, law: str, std: float) -> None:
+    weight = module.weight
+    if law in ("he", "he_fan_in"):
+        nn.init.kaiming_normal_(weight, mode="fan_out" if law == "he" else "fan_in", nonlinearity="relu")
+    elif law == "he_per_group":
+        assert isinstance(module, nn.Conv2d)
+        nn.init.normal_(weight, std=(2 * module.groups * weight.shape[1] / weight.numel()) ** 0.5)
+    elif law == "uniform_fan_out":
+        nn.init.uniform_(weight, -(weight.shape[0] ** -0.5), weight.shape[0] ** -0.5)
+    elif law == "normal":
+        nn.init.normal_(weight, std=std)
+    else:
+        nn.init.trunc_normal_(weight, std=std)

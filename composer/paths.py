@@ -1,0 +1,52 @@
+"""Paths that people give: what keeps one from being read, in words, whatever the path is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+# A path may hold a NUL, be too long, or run in circles through links.
+PATH_ERRORS = (OSError, ValueError, RuntimeError)
+MISSING = "does not exist"
+
+
+def obstacle(path: Path | str) -> str:
+    """What keeps a path from being read as a file, as in `X does not exist`; empty for a regular file that can be read.
+
+    A pipe or a device is refused: reading it may block, or never end.
+
+    >>> obstacle("/dev/null"), obstacle("x" * 300)
+    ('is not a regular file', 'cannot be read: File name too long')
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return MISSING
+    except PATH_ERRORS as error:
+        return f"cannot be read: {reason(error)}"
+    if stat.S_ISDIR(mode):
+        return "is a folder"
+    if not stat.S_ISREG(mode):
+        return "is not a regular file"
+    return "" if os.access(path, os.R_OK) else "cannot be read: Permission denied"
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether a path is a folder; False for one that is none, or no path at all."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except PATH_ERRORS:
+        return False
+
+
+def sha256(path: Path | str) -> str:
+    """The SHA-256 of a file. Raises OSError."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed in a few words, without the path that the words around it name."""
+    return getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -1,0 +1,55 @@
+"""Names that specs may use, and the plugins they come from. The only room with state that changes."""
+
+from composer.registry.entry import (
+    CONV_FACTS,
+    ENTRY_POINTS,
+    FACTS,
+    LAYER_KINDS,
+    MECHANISM_KINDS,
+    POSITIONS,
+    REPLACEABLE,
+    RESERVED_OPTIONS,
+    TENSOR_FACTS,
+    CodeRule,
+    Entry,
+    Form,
+    LayoutRule,
+    PlaceRule,
+    Plugin,
+    Target,
+)
+from composer.registry.lookup import again as _again  # files of pickled networks may call it by this name
+from composer.registry.lookup import blamed, entries, failures, get, plugin_versions
+from composer.registry.plugins import load_plugin_file, load_plugins
+from composer.registry.register import layer, mechanism
+from composer.registry.state import state as _state
+
+__all__ = [
+    "CONV_FACTS",
+    "ENTRY_POINTS",
+    "FACTS",
+    "LAYER_KINDS",
+    "MECHANISM_KINDS",
+    "POSITIONS",
+    "REPLACEABLE",
+    "RESERVED_OPTIONS",
+    "TENSOR_FACTS",
+    "CodeRule",
+    "Entry",
+    "Form",
+    "LayoutRule",
+    "PlaceRule",
+    "Plugin",
+    "Target",
+    "_again",
+    "_state",
+    "blamed",
+    "entries",
+    "failures",
+    "get",
+    "layer",
+    "load_plugin_file",
+    "load_plugins",
+    "mechanism",
+    "plugin_versions",
+]

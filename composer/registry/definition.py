@@ -1,0 +1,61 @@
+"""Where something that is registered is written, and what its signature says."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from composer.errors import Diagnostic, Location, PluginError, Source
+from composer.options import SignatureProblem
+from composer.registry.entry import Form, Plugin
+from composer.registry.state import state
+
+
+def made(returns: Any) -> type | None:
+    """The nn.Module class that a function is annotated to return; torch is not imported to tell."""
+    return returns if isinstance(returns, type) and hasattr(returns, "register_forward_pre_hook") else None
+
+
+def arity(module: type | None, given: Mapping[str, Any], variadic: bool, form: Form) -> tuple[int, int | None]:
+    if form == "parameter":
+        return 0, 0
+    if form == "module":
+        forward = getattr(module, "forward", None)
+        if forward is None:
+            raise SignatureProblem("the class has no `forward`; is it an nn.Module?")
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+        variadic = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        given = {parameter.name: parameter.default for parameter in parameters if parameter.kind in positional}
+    required = sum(default is inspect.Parameter.empty for default in given.values())
+    return required, None if variadic else len(given)
+
+
+def definition(factory: Callable[..., Any]) -> Location:
+    """Where a class or function is written."""
+    target = inspect.unwrap(factory)
+    try:
+        # Reading sources goes through a cache that is not safe for threads.
+        with state.lock:
+            file = inspect.getsourcefile(target) or "<unknown>"
+            line = inspect.getsourcelines(target)[1]
+    except (OSError, TypeError):
+        code = getattr(getattr(target, "__init__", target), "__code__", None)
+        file, line = (code.co_filename, code.co_firstlineno) if code else ("<unknown>", 1)
+    return Location(Source(file), line, 1, 2)
+
+
+def misuse(where: Location, name: str, problem: str, expected: str) -> PluginError:
+    return PluginError(Diagnostic("plugin", f"cannot register `{name}`: {problem}", where, label=expected))
+
+
+def identity(factory: Callable[..., Any]) -> tuple[str, str]:
+    return factory.__module__, factory.__qualname__
+
+
+def plugin_of(factory: Callable[..., Any]) -> Plugin:
+    package = factory.__module__.partition(".")[0]
+    if package == "composer":
+        return Plugin("composer")
+    return state.plugins.get(package, Plugin(package))

@@ -1,0 +1,48 @@
+"""What a network can be made of, and what to do with a value that it cannot."""
+
+from __future__ import annotations
+
+from composer.errors import Diagnostic
+
+TAKEN = "a path, a name of the zoo, a mapping or a Spec"
+# Wrappers of PyTorch, by the attribute that holds what they wrap.
+_WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
+
+
+def wrong_source(given: object, also: str = "") -> Diagnostic:
+    """That no network can be made of a value, and what to give instead.
+
+    also  what else is taken, such as `a composed network`
+    """
+    text = f"no network can be made of {_words(given)}"
+    return Diagnostic("source", text, label=f"{also}, {TAKEN}" if also else TAKEN, help=_advice(given))
+
+
+def wrong_network(given: object) -> Diagnostic:
+    """That a value is no composed network."""
+    text = f"{_words(given)} is no composed network"
+    return Diagnostic("network", text, label="what `composer.build` gives", help=_advice(given))
+
+
+def _words(given: object) -> str:
+    if given is None:
+        return "None"
+    return f"the class `{given.__name__}`" if isinstance(given, type) else f"an object of type `{type(given).__name__}`"
+
+
+def _advice(given: object) -> tuple[str, ...]:
+    """What to give in place of a value, by what it is. Torch is not imported to tell."""
+    names = [one.__name__ for one in type(given).__mro__]
+    for wrapper, attribute in _WRAPPERS.items():
+        if wrapper in names:
+            return (f"`{wrapper}` holds a network: give that, its `.{attribute}`",)
+    if "ComposedModule" in names and not isinstance(given, type):
+        return ("it is composed already: its spec is `model.spec`, its graph `model.graph`",)
+    if hasattr(given, "spec") and hasattr(given, "root"):
+        return ("it is composed already: its spec is `graph.spec`",)
+    if "Module" in names:
+        text = "composer reads networks that it composed; `composer list backbones` shows those of timm and torchvision"
+        return (f"{text} that it composes, and `composer.load_weights(model, other.state_dict())` takes their weights",)
+    if isinstance(given, list | tuple | set):
+        return ("give one at a time",)
+    return ("`composer list backbones` shows the names of the zoo",)

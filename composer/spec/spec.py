@@ -1,0 +1,149 @@
+"""A spec as a value: what a network is composed from, validated, with its references settled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from composer.errors import Diagnostic
+from composer.spec.expression import escape
+from composer.spec.hub import hub_of
+from composer.spec.kind import Kind, is_declaration
+from composer.spec.model import OUTPUT, BlockSpec, InputSpec, NodeSpec, Published, Rule, WeightsSpec
+from composer.spec.origin import Origin
+from composer.spec.references import LoadedFile
+from composer.spec.settings import Setting
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A validated network description with its references settled. Immutable; prints as its name and files.
+
+    `files` runs from the file that was asked for to the one that writes the nodes. `vars` are evaluated, `kinds` says
+    what each may be and `var_origins` where it is set; `overrides` are those that were given from outside.
+    `input_origins` says where each input's shape is written.
+    `weights` are named, never read: what builds the network loads them. `problems` are those of its text: one that
+    `load` gives has none.
+    """
+
+    name: str
+    inputs: Mapping[str, InputSpec]
+    input_origins: Mapping[str, Origin]
+    vars: Mapping[str, Any]
+    kinds: Mapping[str, Kind]
+    var_origins: Mapping[str, Origin]
+    nodes: Mapping[str, NodeSpec]
+    blocks: Mapping[str, BlockSpec]
+    outputs: Mapping[str, str] | None
+    rules: tuple[tuple[Rule, Origin], ...]
+    classes: tuple[str, ...] | None
+    files: tuple[LoadedFile, ...]
+    overrides: tuple[Setting, ...] = ()
+    weights: tuple[WeightsSpec, Origin] | None = None
+    problems: tuple[Diagnostic, ...] = ()
+
+    def __repr__(self) -> str:
+        names = " <- ".join(file.origin.document.source.name for file in self.files)
+        return f"<Spec {self.name}: {len(self.nodes)} nodes, {len(self.rules)} rules, {names}>"
+
+    def is_sound(self, origin: Origin) -> bool:
+        """Whether nothing is wrong with what is written at a place of one of its files."""
+        source, own = origin.document.source, origin.dotted
+        return not any(
+            (one.path == own or one.path.startswith(f"{own}."))
+            and (one.location is None or one.location.source is source)
+            for one in self.problems
+        )
+
+    @property
+    def body(self) -> Origin:
+        """Where the nodes and blocks are written."""
+        return self.files[-1].origin
+
+    @property
+    def origin(self) -> Origin:
+        """The file that was asked for."""
+        return self.files[0].origin
+
+    @property
+    def published(self) -> Published | None:
+        """What a paper measured with it, where the file that was asked for says so."""
+        return self.files[0].content.published
+
+    @property
+    def own_outputs(self) -> Mapping[str, str]:
+        """What the nodes give by themselves: as the file that writes them says, or the last of them."""
+        written = self.files[-1].content.named_outputs
+        return written if written is not None else {OUTPUT: list(self.nodes)[-1]}
+
+    @property
+    def names_outputs(self) -> bool:
+        """Whether the network gives a dict of its outputs, however many; else the one tensor."""
+        return self._outputs_file is not None and isinstance(self._outputs_file.content.outputs, Mapping)
+
+    @property
+    def gives_maps(self) -> bool:
+        """Whether what it gives is to be feature maps b c h w."""
+        files = [file.content for file in self.files]
+        return next((one.maps for one in files if one.outputs is not None or "maps" in one.model_fields_set), False)
+
+    @property
+    def _outputs_file(self) -> LoadedFile | None:
+        """The nearest file that says what the network gives."""
+        return next((file for file in self.files if file.content.outputs is not None), None)
+
+    @property
+    def outputs_origin(self) -> Origin:
+        """Where the outputs are written."""
+        return (self._outputs_file or self.files[-1]).origin / "outputs"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The same network as one spec without references, vars evaluated: loads to an equal network."""
+        written = self.body.document.plain()
+        raw = {"name": self.name, "vars": self._declared_vars(), "blocks": written.get("blocks", {})}
+        raw["nodes"] = {name: written["nodes"][name] for name in self.nodes}
+        raw["inputs"] = {name: value.model_dump(exclude_unset=True) for name, value in self.inputs.items()}
+        raw["attention"] = [origin.document.nearest(origin.path).plain() for _, origin in self.rules]
+        if self.outputs is not None:
+            raw["outputs"] = dict(self.outputs) if self.names_outputs else self.outputs[OUTPUT]
+        raw["maps"] = self.gives_maps
+        if self.classes is not None:
+            raw["classes"] = list(self.classes)
+        if self.weights is not None:
+            raw["weights"] = _absolute(self.weights[0].model_dump(exclude_defaults=True))
+        return {key: value for key, value in raw.items() if value}
+
+    def _declared_vars(self) -> dict[str, Any]:
+        """The evaluated vars as a spec writes them, declared as they were."""
+        written, values = self.files[-1].content.vars, _escaped(self.vars)
+        declared = {name: value for name, value in written.items() if is_declaration(value)}
+        return {
+            name: {**declared.get(name, {}), "default": value} if name in declared or is_declaration(value) else value
+            for name, value in values.items()
+        }
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each file's text, by the file's name; of a mapping, that of its JSON."""
+        documents = [file.origin.document for file in self.files]
+        texts = {one.source.name: one.source.text or json.dumps(one.plain()) for one in documents}
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+
+def _escaped(value: Any) -> Any:
+    """An evaluated value as a spec writes it: its dollars are no expressions."""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, list):
+        return [_escaped(child) for child in value]
+    return {key: _escaped(child) for key, child in value.items()} if isinstance(value, Mapping) else value
+
+
+def _absolute(weights: dict[str, Any]) -> dict[str, Any]:
+    """The same weights from any folder."""
+    paths = ["source"] if hub_of(weights["source"]) is None else []
+    paths += ["keys"] if weights.get("keys", "").endswith((".yaml", ".yml")) else []
+    return {**weights, **{key: os.path.abspath(weights[key]) for key in paths}}

@@ -1,0 +1,124 @@
+"""composer's backbones under names of timm's registry, for code that makes its networks with `timm.create_model`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from composer import api
+from composer.compile.features import FeatureInfo
+from composer.compile.module import ComposedModule
+from composer.errors import Diagnostic, InputError, UnavailableError
+
+PREFIX = "composer_"
+LAST = 3
+# timm's registry reads the names of a module's networks here.
+__all__: list[str] = ["Pyramid", "register_with_timm"]
+
+
+class Pyramid(nn.Module):
+    """Features at several scales as timm gives them: a list of maps, from the finest on.
+
+    They are b c h w, of Swin too, where timm's are b h w c: `output_fmt` says so to who asks timm's networks.
+    """
+
+    output_fmt = "NCHW"
+
+    def __init__(self, body: ComposedModule, info: FeatureInfo) -> None:
+        super().__init__()
+        self.body = body
+        self.feature_info = info
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """b 3 h w -> a list of b c h w."""
+        return list(self.body(x).values())
+
+
+def register_with_timm() -> list[str]:
+    """Let `timm.create_model("composer_resnet50", ...)` make composer's backbones; returns their names there.
+
+    What it understands: `num_classes`, `in_chans`, `img_size`, `features_only` with `out_indices` (numbers of levels,
+    or how many of the last), and vars of the spec by name. Features are maps b c h w; a ViT gives its last three.
+    There are no pretrained weights under these names: `pretrained=True` is an InputError that says how to load
+    timm's. Raises UnavailableError without the extra `timm`.
+    """
+    try:
+        from timm.models import is_model, register_model
+    except ImportError as error:
+        problem = Diagnostic("extra", "timm is not installed", help=('pip install "attention-composer[timm]"',))
+        raise UnavailableError(problem) from error
+    names = []
+    for backbone in api.list_backbones():
+        name = PREFIX + backbone
+        names.append(name)
+        if not is_model(name):
+            register_model(_entry(name, backbone))
+    return names
+
+
+def _entry(name: str, backbone: str) -> Any:
+    def create(pretrained: bool = False, **options: Any) -> nn.Module:
+        return _create(name, backbone, pretrained, **options)
+
+    create.__name__ = create.__qualname__ = name
+    create.__doc__ = f"{backbone}, composed."
+    create.__module__ = __name__
+    setattr(sys.modules[__name__], name, create)
+    return create
+
+
+def _create(
+    name: str,
+    backbone: str,
+    pretrained: bool,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    img_size: int | tuple[int, int] | None = None,
+    features_only: bool = False,
+    out_indices: int | Sequence[int] | None = None,
+    pretrained_cfg: Any = None,
+    pretrained_cfg_overlay: Any = None,
+    cache_dir: Any = None,
+    **vars: Any,
+) -> nn.Module:
+    if pretrained:
+        help = (f'composer.build("{backbone}", weights="timm:{backbone}")',)
+        raise InputError(Diagnostic("weights", f"`{name}` has no weights of its own", help=help))
+    spec: dict[str, Any] = {"backbone": backbone}
+    if in_chans is not None or img_size is not None:
+        (given,) = api.load(backbone).inputs.values()
+        channels, height, width = given.shape
+        sides = (height, width) if img_size is None else _pair(img_size)
+        spec["input"] = {"shape": [in_chans or channels, *sides]}
+    if num_classes is not None:
+        vars["num_classes"] = num_classes
+    model = api.build(spec, vars=vars)
+    return _pyramid(model, out_indices) if features_only else model
+
+
+def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _pyramid(model: ComposedModule, out_indices: int | Sequence[int] | None) -> Pyramid:
+    levels = model.composed.graph.levels
+    scales = {level.scale for level in levels}
+    # As timm has it: every scale, or of a network of one scale some of the last blocks.
+    wanted = out_indices if out_indices is not None else len(levels) if len(scales) == len(levels) else LAST
+    if isinstance(wanted, int):
+        wanted = range(len(levels) - wanted, len(levels))
+    chosen = list(_chosen(levels, wanted))
+    paths = {level.path.replace(".", "_"): level.path for level in chosen}
+    return Pyramid(api.features(model, paths, maps=True), FeatureInfo(chosen))
+
+
+def _chosen(levels: Sequence[Any], indices: Sequence[int]) -> Iterator[Any]:
+    for index in indices:
+        if not -len(levels) <= index < len(levels):
+            text = f"out_indices has {index}, and there are {len(levels)} levels"
+            raise InputError(Diagnostic("features", text, label=f"0 to {len(levels) - 1}"))
+        yield levels[index]

@@ -1,0 +1,188 @@
+"""Which entry of a file, without which prefix and under which key map, is the network that is to be filled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from composer.errors import Diagnostic, WeightsError, one_of
+from composer.weights.checkpoint import Checkpoint
+from composer.weights.keys import KeyMap, known_key_maps
+from composer.weights.reading import AS_THEY_ARE, Reading, read, read_strictly
+from composer.weights.tensor import irregular, is_whole
+from composer.weights.unwrap import gives_way
+from composer.weights.wanted import Wanted
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was asked for of a file: a key map, a prefix. None for whichever fits."""
+
+    keys: KeyMap | None = None
+    prefix: str | None = None
+
+
+def search(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> tuple[Reading, tuple[str, ...]]:
+    """The one reading that fits, and where averaged weights fit as well; the most usual reading where none fits.
+
+    Raises WeightsError where two fit that are not the same tensors, and for a prefix that no name has.
+    """
+    _check_prefix(checkpoint, choice)
+    if choice.keys is not None:
+        fitting = _fitting(checkpoint, wanted, choice, [choice.keys])
+        return settled(fitting, checkpoint) if fitting else (_usual(checkpoint, wanted, choice), ())
+    found = _fitting(checkpoint, wanted, choice, [AS_THEY_ARE])
+    if not found or any(_lacks_classifier(one, wanted) for one in found):
+        others = _fitting(checkpoint, wanted, choice, list(known_key_maps()))
+        found += [one for one in others if not found or one.fills(wanted.needed[0])]
+    return settled(found, checkpoint) if found else _most_names(checkpoint, wanted, choice)
+
+
+def _check_prefix(checkpoint: Checkpoint, choice: Choice) -> None:
+    names = [name for held in checkpoint.held.values() for name in held]
+    if choice.prefix and not any(name.startswith(choice.prefix) for name in names):
+        text = f"no name in {checkpoint.name} begins with `{choice.prefix}`"
+        known = one_of(prefix for prefix, _ in _prefixes(names).most_common(6) if prefix)
+        raise WeightsError(Diagnostic("weights-prefix", text, label=f"such as {known}"))
+
+
+def _fitting(checkpoint: Checkpoint, wanted: Wanted, choice: Choice, maps: list[KeyMap]) -> list[Reading]:
+    """The readings that fill the backbone, or else the network; or else those that have all the names for it."""
+    whole, own = wanted.needed
+    least = len(whole) if len(maps) > 1 else min(len(whole), len(own))
+    found = [
+        reading
+        for entry, held in checkpoint.held.items()
+        for prefix in _likely(held, least, choice)
+        for keys in maps
+        if (reading := _read(entry, held, prefix, keys, wanted)) is not None
+    ]
+    fits: tuple[Callable[[Reading], bool], ...] = (
+        lambda one: one.fills(whole),
+        lambda one: one.fills(own),
+        lambda one: one.names_all(whole),
+        lambda one: one.names_all(own),
+    )
+    for fit in fits:
+        if fitting := [one for one in found if fit(one)]:
+            most = max(one.fitting(whole) for one in fitting)
+            return [one for one in fitting if one.fitting(whole) == most]
+    return []
+
+
+def _read(entry: str, held: Mapping[str, Tensor], prefix: str, keys: KeyMap, wanted: Wanted) -> Reading | None:
+    names = [name[len(prefix) :] for name in held if name.startswith(prefix)]
+    if keys.where:
+        keys = keys.over(names)
+    elif keys.pairs and not keys.may_concern([*names, *held]):
+        return None
+    return read(entry, held, prefix, keys, wanted)
+
+
+def _likely(held: Mapping[str, Tensor], least: int, choice: Choice) -> list[str]:
+    """Prefixes that so many names have, the shortest first."""
+    if choice.prefix is not None:
+        return [choice.prefix]
+    return sorted((one for one, number in _prefixes(held).items() if number >= least or not one), key=len)
+
+
+def _prefixes(names: Iterable[str]) -> Counter[str]:
+    """Every beginning of a name that ends with a dot -> how many names have it; all have the empty one."""
+    found: Counter[str] = Counter()
+    for name in names:
+        found.update(name[:end] for end in _ends(name))
+    return found
+
+
+def _ends(name: str) -> Iterator[int]:
+    yield 0
+    yield from (index + 1 for index, letter in enumerate(name) if letter == ".")
+
+
+def _lacks_classifier(reading: Reading, wanted: Wanted) -> bool:
+    """Whether the classifier is not there under our name, and something that may be one is left over."""
+    return not wanted.of_heads & set(reading.names) and bool(
+        reading.outside or not all(map(wanted.knows, reading.names))
+    )
+
+
+def settled(found: list[Reading], checkpoint: Checkpoint) -> tuple[Reading, tuple[str, ...]]:
+    """The one reading of several that say the same or less, and where averaged weights are that fit as well.
+
+    Raises WeightsError where they are of unequal tensors.
+    """
+    kept: list[Reading] = []
+    for one in sorted(found, key=lambda one: -len(one.origin)):
+        if not any(one.origin.items() <= other.origin.items() for other in kept):
+            kept.append(one)
+    # The order in which they were found: the plainest first.
+    kept = [one for one in found if one in kept]
+    plain = [one for one in kept if not gives_way(one.path)] or kept
+    first, *others = plain
+    different = [one for one in others if not _same_tensors(first, one)]
+    if different:
+        raise WeightsError(_several([first, *different], checkpoint))
+    return first, tuple(_place(one) for one in kept if one not in plain)
+
+
+def _same_tensors(one: Reading, other: Reading) -> bool:
+    """Whether two readings give the same numbers under the same names."""
+    if one.origin.keys() != other.origin.keys():
+        return False
+    return all(_equal(one.tensor(name, None), other.tensor(name, None)) for name in one.origin)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    plain = not irregular(one) and not irregular(other) and one.shape == other.shape
+    return one is other or (plain and is_whole(one) and is_whole(other) and torch.equal(one, other))
+
+
+def _several(found: list[Reading], checkpoint: Checkpoint) -> Diagnostic:
+    first = found[0]
+    if all((one.entry, one.prefix) == (first.entry, first.prefix) for one in found):
+        names = one_of(one.keys.name or "no key map" for one in found)
+        help = ("say which with --keys (in Python, keys=…)",)
+        text = f"the names in {checkpoint.name} fit under several key maps: {names}"
+        return Diagnostic("weights-keys", text, label="one of them", help=help)
+    text = f"{checkpoint.name} holds several sets of weights that fit: {'; '.join(map(_place, found))}"
+    option = "entry" if len({one.entry for one in found}) > 1 else "prefix"
+    values = dict.fromkeys(getattr(one, option) for one in found)
+    asked = " or ".join(f"--{option} {value}" for value in values if value)
+    help = (f"say which: {asked} (in a spec, `{option}` under `weights`; in Python, {option}=…)",)
+    return Diagnostic("weights-several", text, label="one of them", help=help)
+
+
+def _place(reading: Reading) -> str:
+    """Where in a file a reading is, in words."""
+    entry = f"entry `{reading.entry}`" if reading.entry else ""
+    prefix = f"names that begin with `{reading.prefix}`" if reading.prefix else ""
+    return ", ".join(filter(None, [entry, prefix])) or "the names as they are"
+
+
+def _usual(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> Reading:
+    """The most usual entry without the usual prefixes, under the key map that was asked for. Raises WeightsError."""
+    assert choice.keys is not None, "only a map that was asked for is kept where it does not fit"
+    prefix = checkpoint.prefix if choice.prefix is None else choice.prefix
+    held = checkpoint.held[checkpoint.entry]
+    names = [name[len(prefix) :] for name in held if name.startswith(prefix)]
+    keys = choice.keys.over(names) if choice.keys.where else choice.keys
+    return read_strictly(checkpoint.entry, held, prefix, keys, wanted, checkpoint.name)
+
+
+def _most_names(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> tuple[Reading, tuple[str, ...]]:
+    """The reading under which the network knows the most names, though none fills it. Raises WeightsError."""
+    usual = checkpoint.prefix if choice.prefix is None else choice.prefix
+    scores = {(checkpoint.entry, usual): 0}
+    for entry, held in checkpoint.held.items():
+        found = Counter(name[:end] for name in held for end in _ends(name) if wanted.knows(name[end:]))
+        scores.update({(entry, prefix): n for prefix, n in found.items() if choice.prefix in (None, prefix)})
+    most = max(scores.values())
+    best = [place for place, number in scores.items() if number == most]
+    found_there = (read(entry, checkpoint.held[entry], prefix, AS_THEY_ARE, wanted) for entry, prefix in best)
+    readings = [one for one in found_there if one is not None]
+    # Few names in common are no reason to ask which of two was meant.
+    return settled(readings if 2 * most >= len(wanted.needed[1]) else readings[:1], checkpoint)

@@ -1,0 +1,64 @@
+"""What a network can take from a file of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from composer.dag.composition import Composition
+from composer.weights.names import Shapes, heads, shapes_of, within
+
+# Batch norm counts its batches in an integer that decides nothing in eval; old checkpoints lack it.
+COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a network can take: the shapes of its own tensors by name, and its graph."""
+
+    own: Shapes
+    graph: Composition
+
+    @cached_property
+    def backbone(self) -> Shapes:
+        """Every tensor of the plain backbone, in its order."""
+        return shapes_of(self.graph.whole_backbone)
+
+    @cached_property
+    def inserted(self) -> frozenset[str]:
+        """Names that rules put in."""
+        return frozenset(name for name in self.own if within(name, self.graph.inserted))
+
+    @cached_property
+    def heads(self) -> Mapping[str, list[str]]:
+        """Path of each classifier -> the names of its tensors."""
+        return _of(heads(self.graph), self.own)
+
+    @cached_property
+    def of_heads(self) -> frozenset[str]:
+        """Names of the tensors of classifiers, of the network and of its backbone."""
+        both = (self.heads, _of(heads(self.graph.whole_backbone), self.backbone))
+        return frozenset(name for known in both for names in known.values() for name in names)
+
+    @cached_property
+    def needed(self) -> tuple[Shapes, Shapes]:
+        """What fills the plain backbone, and what fills the network itself: all but counters and classifiers."""
+        own = {name: shape for name, shape in self.own.items() if name not in self.inserted}
+        whole, part = ({n: s for n, s in some.items() if self._must_be_there(n)} for some in (self.backbone, own))
+        return whole, part
+
+    def knows(self, name: str) -> bool:
+        """Whether a name belongs to the network or its backbone."""
+        return name in self.own or name in self.backbone
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of the tensor of that name, of the plain backbone where both have one."""
+        return self.backbone.get(name, self.own.get(name))
+
+    def _must_be_there(self, name: str) -> bool:
+        return name not in self.of_heads and not name.endswith(COUNTER)
+
+
+def _of(paths: list[str], names: Shapes) -> dict[str, list[str]]:
+    return {path: [name for name in names if name.startswith(f"{path}.")] for path in paths}

@@ -1,0 +1,58 @@
+"""Globs: what they pick is what the regular expression of their words picks, and stars do not multiply the time."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from fnmatch import fnmatchcase
+
+import pytest
+
+import composer
+from composer.dag.globs import Glob
+from composer.weights.keys import KeyMap
+
+STARS = "*a" * 12 + "*b"
+
+
+def expression(glob: str) -> re.Pattern[str]:
+    """The words of a glob, one by one, as a regular expression."""
+    words = {"**": "(?:.)*", "*": "[^.]*", "?": "[^.]", "[!a]": "[^a]", "[ab]": "[ab]", "[a-b]": "[a-b]"}
+    return re.compile("".join(words.get(word) or re.escape(word) for word in glob.split(" ")), re.DOTALL)
+
+
+def test_short_globs_pick_what_their_regular_expression_picks():
+    draw = random.Random(0)
+    words = ["**", "*", "*", "?", "a", "b", ".", "a", "[!a]", "[ab]", "[a-b]"]
+    for _ in range(3000):
+        spaced = " ".join(draw.choices(words, k=draw.randint(1, 7)))
+        # Three stars in a row are read as two and one, whichever word they came from.
+        text = spaced.replace(" ", "")
+        pattern = expression(" ".join(re.findall(r"\*\*|\[.*?\]|.", text)))
+        found = Glob(text)
+        for _ in range(10):
+            path = "".join(draw.choices("ab.c", k=draw.randint(0, 7)))
+            assert found.matches(path) == (pattern.fullmatch(path) is not None), (text, path)
+
+
+@pytest.mark.parametrize("text", ["a[b", "[z-a]", "a*[z-a]", "[]", ""])
+def test_what_is_no_class_stands_for_itself(text):
+    assert Glob(text).matches(text)
+    assert not Glob(text).matches(text + "a")
+
+
+def test_many_stars_over_long_names_take_no_time():
+    name = "a" * 60
+    start = time.perf_counter()
+    assert not Glob(STARS).matches(name)
+    assert not Glob(STARS.replace("*", "**")).matches(f"{name}.{name}")
+    assert not Glob(STARS.replace("*a", "**a*")).matches(f"{name}.{name}")
+    assert Glob(STARS).matches(name + "b")
+    assert KeyMap("example", {STARS: "ours"}).rename(name) == name
+    assert KeyMap("example", {STARS: "ours"}).rename(name + "b") == "ours"
+    assert not fnmatchcase(name, STARS)
+    network = {"input": [3, 8, 8], "nodes": {name: "relu"}, "attention": [{"use": "se", "after": STARS}]}
+    with pytest.raises(composer.GraphError, match="no place is called"):
+        composer.build(network)
+    assert time.perf_counter() - start < 5
