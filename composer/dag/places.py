@@ -199,6 +199,9 @@ def conv_settings(host: Node, wanted: Mapping[str, Any], overridden: Mapping[str
     """
     assert isinstance(host.content, Operation)
     known = dict(host.content.arguments)
+    if "kernel_size" not in known:
+        # Attention between positions that stands in for a convolution has no kernel, and so no padding.
+        return {name: known[name] for name in wanted if name in known}
     keeps_size = _same_padding(known["kernel_size"], known.get("dilation", 1))
     if known.get("padding") is None and wanted.get("padding", None) is not None and "kernel_size" not in overridden:
         known["padding"] = keeps_size
