@@ -47,14 +47,14 @@ class KeyMap:
     where: Mapping[str, str] = field(default_factory=dict)
 
     def over(self, names: Collection[str]) -> KeyMap:
-        """The map for these names: a beginning that ends no name of any of them may end within one."""
+        """This map for these names: a beginning that ends at no dot of any name may end within a part."""
         whole = self._found(names)
         alone = {start for start in self.pairs if start not in whole and not start.endswith(".")}
         within = replace(self, partial=frozenset(alone))
         return replace(self, partial=frozenset(alone & within._found(names)))
 
     def may_concern(self, names: Iterable[str]) -> bool:
-        """Whether any of the names begins as one of the map's beginnings does, as far as the first dot."""
+        """Whether some name and some beginning of the map have the same first part (up to the first dot)."""
         firsts = {name.partition(".")[0] for name in names}
         return any("*" in first or first in firsts for first in {start.partition(".")[0] for start in self.pairs})
 
@@ -182,7 +182,10 @@ def _with_parts(text: str, parts: Iterable[str]) -> str:
 
 
 def read_key_map(keys: Keys) -> KeyMap:
-    """The key map of a name of the zoo, a .yaml file or a mapping. Raises WeightsError, or SpecError for the YAML."""
+    """The key map for a name in the zoo, a .yaml file or a mapping.
+
+    Raises WeightsError, or SpecError for faulty YAML.
+    """
     if isinstance(keys, Mapping):
         return _checked("the mapping", Document.from_mapping(keys))
     text = str(keys)

@@ -37,10 +37,10 @@ def _is_computed(name: str, tensor: Tensor) -> bool:
 
 
 def beside(strange: Iterable[str], reading: Reading, wanted: Wanted) -> list[str]:
-    """Those of the tensors that found no place which stand beside the backbone, and not in it.
+    """The unplaced tensors that stand beside the backbone, not in it.
 
-    In it is what lies below a name that the backbone's own tensors lie below, or below one that differs from it in a
-    number: the layers of a deeper network, attention that was put in.
+    A tensor is in the backbone if the first part of its name is also the first part of a backbone tensor's name, or
+    differs from that only in a number: a layer of a deeper network, or attention that was inserted.
     """
     placed = (names for ours, names in reading.names.items() if wanted.knows(ours) and ours not in wanted.of_heads)
     used = {_first(name, reading) for names in placed for name in names}

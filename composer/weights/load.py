@@ -1,4 +1,4 @@
-"""Copy weights into a composed network: all of what fits, or nothing."""
+"""Copies weights into a composed network: every tensor that fits, or nothing."""
 
 from __future__ import annotations
 
@@ -42,19 +42,20 @@ def load_weights(
     entry: str | None = None,
     prefix: str | None = None,
 ) -> LoadReport:
-    """Copy weights into a composed network.
+    """Copy weights into a composed network and return a report of what became of every tensor.
 
-    source   a .safetensors, .pt, .pth, .bin, .ckpt or .tar file, a hub reference (`timm:…`, `torchvision:…`, `hf:…`),
-             a mapping name -> tensor (wrapped or not), or what `read_checkpoint` gave
-    require  `backbone`: the source must fit, but for what attention rules put in or took out, what `outputs` leave
-             out, and a classifier of another size; `all`: it must fit exactly; `any`: what fits is copied
+    model    the network to fill, on any device but meta
+    source   a .safetensors, .pt, .pth, .bin, .ckpt or .tar file, a hub reference (`timm:…`, `torchvision:…`, `hf:…`), a
+             mapping name -> tensor (wrapped or not), or the result of `read_checkpoint`
+    require  `backbone`: the source must fit, except for what attention rules inserted or removed, what `outputs` leaves
+             out, and a classifier of another size; `all`: it must fit exactly; `any`: copy what fits
     match    `name`, or `order`: the n-th tensor of the source is the n-th of the plain backbone
-    keys     a key map by name, as a .yaml file or a mapping; without one those of composer are tried where the
-             names do not fit
-    ema      take averaged weights of a file that holds both
-    entry    the entry of a file that holds several sets of weights, dotted; without one that which fits is found
-    prefix   what the names of the weights begin with in the file; without one that under which they fit is found
-    Raises WeightsError, with every name that does not fit, and UnavailableError for a hub that cannot be asked. The
+    keys     a key map: a name, a .yaml file or a mapping; by default composer's key maps are tried if the names do not
+             fit
+    ema      take averaged weights if the file holds both averaged and plain weights
+    entry    the entry to take, dotted, if the file holds several sets of weights; by default the one that fits
+    prefix   what the names in the file begin with; by default the prefix with which they fit
+    Raises WeightsError, with every name that does not fit, and UnavailableError for a hub that cannot be reached. The
     network is then as it was.
     """
     if not isinstance(model, ComposedModule):
@@ -76,7 +77,7 @@ def copy_weights(
     keys: Keys | None,
     prefix: str | None,
 ) -> tuple[LoadReport, Fitted]:
-    """Copy tensors alone; see `load_weights`."""
+    """Copy tensors without any remarks on the source; arguments as for `load_weights`."""
     choice = Choice(None if keys is None else read_key_map(keys), prefix)
     own = model.state_dict()
     WeightsError.check(_no_room(own))
@@ -102,7 +103,7 @@ def copy_weights(
 def open_source(
     source: str | Path | Mapping[str, Any] | Checkpoint, *, ema: bool = False, entry: str | None = None
 ) -> Checkpoint:
-    """The checkpoint of whatever `load_weights` takes. Raises WeightsError or UnavailableError."""
+    """The checkpoint for any source that `load_weights` takes. Raises WeightsError or UnavailableError."""
     found = _open(source, ema)
     return found if entry is None else of_entry(found, entry)
 
@@ -128,12 +129,12 @@ def _wrong_options(require: str, match: str, keys: Keys | None) -> Iterator[Diag
 
 
 def _no_room(own: Mapping[str, Tensor]) -> Iterator[Diagnostic]:
-    """Tensors of a network that no numbers can be copied into, one problem a kind."""
+    """One problem per kind of tensor in the network that no numbers can be copied into."""
     if meta := [name for name, tensor in own.items() if tensor.is_meta]:
         text = f"the network has no numbers yet: on the meta device are {one_of(meta, 3)}"
         help = ('call `model.to_empty(device="cpu")` and `model.init_non_persistent_buffers()` first',)
         yield Diagnostic("weights-meta", text, label="a network on a device", help=help)
-    # As torch's DTensor has it, which is not imported to tell.
+    # This tells a DTensor without importing its class.
     if sharded := [name for name, tensor in own.items() if hasattr(tensor, "device_mesh")]:
         text = f"the network is spread over processes: each holds a part of {one_of(sharded, 3)}"
         help = (
@@ -144,7 +145,7 @@ def _no_room(own: Mapping[str, Tensor]) -> Iterator[Diagnostic]:
 
 
 def _problems(found: Mapping[str, Tensor], own: Mapping[str, Tensor], source: str) -> Iterator[Diagnostic]:
-    """Tensors of the right shape that still cannot be copied, one problem a kind."""
+    """One problem per kind of tensor in the file that has the right shape and still cannot be copied."""
     kinds: dict[tuple[str, str], list[str]] = {}
     for name, tensor in found.items():
         if problem := _unfit(tensor, own[name]):
@@ -154,14 +155,14 @@ def _problems(found: Mapping[str, Tensor], own: Mapping[str, Tensor], source: st
 
 
 def _unfit(tensor: Tensor, own: Tensor) -> tuple[str, str] | None:
-    """What a tensor holds instead of what the network needs there, and that; None where it can be copied."""
+    """What a tensor holds, and what the network needs in its place; None if the tensor can be copied."""
     if kind := irregular(tensor):
         return kind, "plain dense tensors"
     if own.is_floating_point():
         if not tensor.is_floating_point():
             return f"{str(tensor.dtype).removeprefix('torch.')} values", "floating-point weights"
         if not torch.isfinite(tensor.to(own.dtype)).all():
-            # Also numbers that only the network's own precision cannot hold.
+            # This includes numbers too large for the network's own dtype.
             return "numbers that are not finite", "finite weights"
     elif tensor.is_complex() or (tensor.is_floating_point() and not torch.equal(tensor, tensor.round())):
         return f"{str(tensor.dtype).removeprefix('torch.')} values", "whole numbers"

@@ -1,4 +1,4 @@
-"""The names and shapes that a network's state_dict has, read off its graph: nothing is allocated."""
+"""Names and shapes of a network's state_dict, read off its graph. Nothing is allocated."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def shapes_of(graph: Composition) -> Shapes:
-    """Every tensor of the network's state_dict with its shape, in the state_dict's order."""
+    """Name -> shape of every tensor in the network's state_dict, in its order."""
     return dict(_Reader().scope(graph.root))
 
 
 def within(name: str, paths: Container[str]) -> bool:
-    """Whether a tensor's name belongs to one of the nodes."""
+    """Whether a tensor's name is in one of the nodes at these paths."""
     steps = name.split(".")
     return any(".".join(steps[:length]) in paths for length in range(1, len(steps) + 1))
 
 
 def heads(graph: Composition) -> list[str]:
-    """Paths of the operations that are a head (the site), or inside one."""
+    """Paths of the operations that are, or are inside, a node with site `head`."""
     paths = []
     for place in graph.places.select("head"):
         content = place.node.content
@@ -38,12 +38,12 @@ def heads(graph: Composition) -> list[str]:
 
 @dataclass
 class _Reader:
-    """Builds each kind of operation once: networks repeat the same few many times."""
+    """Reads shapes; builds each distinct operation once, because networks repeat the same few many times."""
 
     known: dict[Any, Shapes] = field(default_factory=dict)
 
     def scope(self, scope: Scope) -> Iterator[tuple[str, tuple[int, ...]]]:
-        # A module lists its own parameters before those of its children.
+        # A state_dict lists a module's own parameters before those of its children.
         nodes = sorted(scope.nodes.values(), key=lambda node: not _is_parameter(node))
         for node in nodes:
             if isinstance(node.content, Scope):

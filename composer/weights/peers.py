@@ -1,4 +1,4 @@
-"""What networks of timm and torchvision, made on the meta device, and their configurations say of weights."""
+"""Facts about networks of timm and torchvision and their configurations. Networks stay on the meta device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _INTERPOLATIONS = get_args(InputSpec.model_fields["interpolation"].annotation)
 
 
 def facts_of_timm(make: Callable[[], nn.Module]) -> Facts:
-    """What a network of timm's says; `make` makes it without weights."""
+    """Facts about a timm network.
+
+    make  makes the network without weights
+    """
     model = _on_meta(make)
     config = getattr(model, "pretrained_cfg", None) or {}
     image = image_of_timm(config)
@@ -24,7 +27,7 @@ def facts_of_timm(make: Callable[[], nn.Module]) -> Facts:
 
 
 def image_of_timm(config: Mapping[str, Any]) -> InputSpec | None:
-    """How a configuration of timm's says that images are prepared; None where it says no size."""
+    """How images are prepared, from a timm configuration; None if it states no size."""
     if not config.get("input_size"):
         return None
     found: dict[str, Any] = {"shape": list(config["input_size"])}
@@ -37,11 +40,15 @@ def image_of_timm(config: Mapping[str, Any]) -> InputSpec | None:
 
 
 def facts_of_torchvision(make: Callable[[], nn.Module], transforms: Any) -> Facts:
-    """What a network of torchvision's and the transforms of its weights say."""
+    """Facts about a torchvision network.
+
+    make        makes the network without weights
+    transforms  the transforms of its weights
+    """
     model = _on_meta(make)
     image = _image_of_torchvision(transforms)
     if image is not None and hasattr(model, "transform_input"):
-        # With weights, its forward turns mean and std of ImageNet into these before anything else.
+        # With weights, its forward first changes ImageNet's mean and std into 0.5 and 0.5.
         image = image.model_copy(update={"mean": [0.5] * 3, "std": [0.5] * 3})
     return Facts(image, _uses(model, image))
 
@@ -62,14 +69,14 @@ def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
         with torch.device("meta"):
             return make()
     except (RuntimeError, NotImplementedError):
-        # Some compute their widths with tensors.
+        # Some networks compute their widths with tensors, which fails on the meta device.
         return make().to("meta")
 
 
 def _uses(model: nn.Module, image: InputSpec | None) -> Uses:
-    """How it uses its tensors; nothing where that cannot be seen on the meta device."""
+    """How the network uses its tensors; empty if the meta device cannot show it."""
     try:
         return uses_of(model, [tuple(map(int, image.shape)) if image else (3, 224, 224)])
     except Exception:
-        # Code of others may fail on tensors without values in every way that Python code can.
+        # Third-party code may fail in any way on tensors without values.
         return {}

@@ -1,4 +1,4 @@
-"""What torch.save wrote -> Python values. Nothing that a file names is imported, and nothing of it is called."""
+"""Files of torch.save -> Python values. Nothing that a file names is imported or called."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 from composer.errors import Diagnostic, WeightsError, one_of
 from composer.weights.standins import is_value, stand_ins
 
-# A file of before 2020 begins with three pickles of its own, a number, a version, the machine; then comes its content.
+# A file from before 2020 begins with three pickles: a number, a version, the machine. The fourth is the content.
 _PICKLES = 4
 _ONE_AT_A_TIME = threading.Lock()
-# What an operation does with the object below what it takes.
+# Pickle operation -> how it uses the object that lies below its operands on the stack.
 _USES = {
     **{"REDUCE": "call", "OBJ": "call", "NEWOBJ": "object", "NEWOBJ_EX": "object", "BUILD": "object"},
     **{"SETITEM": "mapping", "SETITEMS": "mapping", "APPEND": "sequence", "APPENDS": "sequence"},
@@ -29,9 +29,9 @@ _USES = {
 
 
 def unpickle(path: Path) -> Any:
-    """The values in a file. Tensors are PyTorch's; objects of other classes are stand-ins that do nothing.
+    """The values in a file. Tensors are PyTorch's; objects of other classes become stand-ins that do nothing.
 
-    Raises WeightsError for a file that cannot be read, or that calls something as it is read.
+    Raises WeightsError for a file that cannot be read, or that would call something while it is read.
     """
     try:
         names = _names(path)
@@ -40,9 +40,9 @@ def unpickle(path: Path) -> Any:
         if called:
             raise WeightsError(_calls(path, called))
         allowed = stand_ins({name: uses for name, uses in names.items() if name not in known})
-        # What is allowed is allowed to the whole process.
+        # `safe_globals` holds for the whole process, so that one thread reads at a time.
         with _ONE_AT_A_TIME, warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
-            # It warns of pickle protocols it may not know, and then either reads the file or raises.
+            # PyTorch warns about unknown pickle protocols, and then reads the file or raises.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
@@ -53,13 +53,13 @@ def unpickle(path: Path) -> Any:
     except (OSError, MemoryError, RuntimeError) as error:
         raise unreadable(path, error) from error
     except Exception as error:
-        # Bytes that were never a checkpoint make the unpickler fail in every way that Python code can.
+        # Arbitrary bytes can make the unpickler fail in any way.
         raise WeightsError(_no_checkpoint(path)) from error
 
 
 def unreadable(path: Path, error: Exception) -> WeightsError:
-    """That a file is no weights file, in the words of who tried to read it."""
-    # PyTorch tells at length how to read what it refuses, then what that is.
+    """The error for a file that is no weights file, with the reader's own reason."""
+    # PyTorch's message explains at length how to read the file anyway, and gives the reason last.
     said = str(error).rpartition("WeightsUnpickler error:")[2].strip()
     reason = next(iter(said.splitlines()), "") or type(error).__name__
     help: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ def _calls(path: Path, names: list[str]) -> Diagnostic:
 
 
 def _names(path: Path) -> dict[str, set[str]]:
-    """What the pickles of a file name, and how they use that; nothing for what is no such file."""
+    """Name in the pickles of a file -> how they use it; empty for a file of another kind."""
     if zipfile.is_zipfile(path):
         return _names_in_archive(path)
     found: dict[str, set[str]] = {}
@@ -102,11 +102,11 @@ def _names(path: Path) -> dict[str, set[str]]:
 def _names_in_archive(path: Path) -> dict[str, set[str]]:
     with zipfile.ZipFile(path) as archive:
         names = [one.partition("/")[2] for one in archive.namelist()]
-        # PyTorch refuses a program, and says that it is one.
+        # PyTorch refuses a TorchScript program, and its message says that it is one.
         if "constants.pkl" in names or "data.pkl" not in names:
             return {}
         if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
-            # A few kilobytes may unfold to any size.
+            # A few compressed kilobytes may unpack to any size.
             raise unreadable(path, ValueError("it is compressed inside, as torch.save never does"))
         with archive.open(archive.namelist()[names.index("data.pkl")]) as file:
             return names_in(file)
@@ -114,15 +114,15 @@ def _names_in_archive(path: Path) -> dict[str, set[str]]:
 
 @dataclass
 class _Made:
-    """Something on the stack of a pickle that came of a name."""
+    """An object on the stack of a pickle that was made from a name."""
 
     name: str
 
 
 def names_in(file: IO[bytes]) -> dict[str, set[str]]:
-    """What a pickle names, and how it uses that: `call`, `object`, `mapping` or `sequence`. Nothing is built.
+    """Name in a pickle -> how the pickle uses it: `call`, `object`, `mapping` or `sequence`. Nothing is built.
 
-    Raises whatever a stream raises that is no pickle.
+    Raises any exception if the stream is not a pickle.
     """
     found: dict[str, set[str]] = {}
     stack: list[Any] = []
@@ -157,7 +157,8 @@ def names_in(file: IO[bytes]) -> dict[str, set[str]]:
 
 
 def _pop(stack: list[Any], operation: pickletools.OpcodeInfo) -> list[Any]:
-    """What an operation takes from the stack, the lowest first; without the mark, and all that lies above it."""
+    """The items that an operation takes from the stack, the lowest first. A mark is dropped, with all above it taken.
+    """
     popped: list[Any] = []
     below = operation.stack_before
     if pickletools.stackslice in below:
@@ -169,6 +170,6 @@ def _pop(stack: list[Any], operation: pickletools.OpcodeInfo) -> list[Any]:
 
 
 def _modern(module: str, name: str) -> str:
-    """A name as it is today: files still speak of Python 2's modules."""
+    """The Python 3 name for a name that may be of Python 2."""
     module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
     return f"{module}.{name}"

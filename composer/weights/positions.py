@@ -1,4 +1,4 @@
-"""Learnt positions of one map on another: embeddings of a grid, and biases for the offsets within a window."""
+"""Moves learnt positions to another map: embeddings of a grid, and biases for offsets within a window."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from torch import Tensor
 
 
 def resample_grid(positions: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
-    """Embeddings 1 (skip + h w) c of a grid on another one, by antialiased bicubic interpolation.
+    """Embeddings 1 (skip + h w) c of a grid h w, resampled to another grid by antialiased bicubic interpolation.
 
-    What stands before the grid, such as the position of a class token, stays as it is.
+    positions  1 (skip + h w) c; the first `skip`, such as a class token's position, stay as they are
+    source     h and w of the grid that the positions were made for
+    target     h and w of the result
     """
     skip = positions.shape[1] - source[0] * source[1]
     kept, grid = positions[:, :skip], positions[:, skip:].float()
@@ -20,10 +22,10 @@ def resample_grid(positions: Tensor, source: tuple[int, int], target: tuple[int,
 
 
 def resample_offsets(table: Tensor, source: tuple[int, int], target: tuple[int, int]) -> Tensor:
-    """A table (2i - 1)(2j - 1) x heads of a window i x j for another window, linearly.
+    """A table (2i - 1)(2j - 1) x heads of a window i x j, resampled linearly to another window.
 
-    The offsets of the source are spread to those of the target by steps that grow from the centre, so that the
-    neighbours of a position keep their own numbers (Bao et al., BEiT, ICLR 2022, in its released code).
+    The source's offsets are spread over the target's with steps that grow from the centre, so that the nearest
+    neighbours keep their own values (Bao et al., BEiT, ICLR 2022, in its released code).
     """
     old, new = _lengths(source), _lengths(target)
     values = table.float().reshape(*old, -1)
@@ -38,7 +40,7 @@ def _lengths(window: tuple[int, int]) -> tuple[int, int]:
 
 
 def _along(values: Tensor, axis: int, places: Tensor, length: int) -> Tensor:
-    """Values that stand at `places` of an axis, at the whole numbers around 0; the outermost where there is none."""
+    """Values given at `places` of an axis, interpolated at the whole numbers around 0; constant beyond the ends."""
     wanted = torch.arange(length, dtype=torch.float32) - length // 2
     right = torch.bucketize(wanted, places).clamp(1, len(places) - 1)
     before, behind = places[right - 1], places[right]
@@ -49,7 +51,7 @@ def _along(values: Tensor, axis: int, places: Tensor, length: int) -> Tensor:
 
 
 def _spread(old: int, new: int) -> Tensor:
-    """Where the old offsets stand among the new: 1, q, q² … apart, with the q that takes the last to the edge."""
+    """Positions of the old offsets among the new. Steps grow as 1, q, q² …, with the q that reaches the edge."""
     low, high = 1.01, 1.5
     while high - low > 1e-6:
         ratio = (low + high) / 2

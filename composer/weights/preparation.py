@@ -1,4 +1,4 @@
-"""How images become what a network saw when its weights were made, and whether its spec says the same."""
+"""How images were prepared for the weights' own network, and whether the spec prepares them the same way."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 def prepared(graph: Composition, theirs: InputSpec) -> InputSpec | None:
-    """The network's input, with the preparation that its weights were made with.
+    """The network's input, with the image preparation that its weights were made with; None if it does not take one
+    image.
 
-    What the spec itself sets otherwise than its backbone of the zoo stays. None for a network that takes no one image.
+    graph   the network
+    theirs  the input of the weights' network
+    What the spec sets otherwise than its backbone of the zoo stays.
     """
     ours = image_of(graph)
     if ours is None:
@@ -32,13 +35,13 @@ def prepared(graph: Composition, theirs: InputSpec) -> InputSpec | None:
 
 
 def for_channels(image: InputSpec) -> InputSpec:
-    """The image with mean and std for each of its channels: the same again and again where there are more."""
+    """The image with a mean and std per channel; the values repeat if there are more channels than values."""
     repeated = {name: _for_channels(getattr(image, name), int(image.shape[0])) for name in ("mean", "std")}
     return image.model_copy(update=repeated)
 
 
 def different_preparation(graph: Composition, theirs: InputSpec) -> str:
-    """In what the spec's own input is not what weights were made for, and how to write that; empty where it is."""
+    """How the spec's input differs from that of the weights, and how to write theirs; empty if both are the same."""
     ours = image_of(graph)
     if ours is None:
         return ""
@@ -54,14 +57,14 @@ def different_preparation(graph: Composition, theirs: InputSpec) -> str:
 
 
 def image_of(graph: Composition) -> InputSpec | None:
-    """The input of a network that takes one image, as its spec has it; None for any other."""
+    """The input of a network that takes one image, from its spec, with its shape; None for other networks."""
     (image, *more), (tensor, *_) = graph.spec.inputs.values(), graph.root.inputs.values()
     shape = tensor.without_batch
     return None if more or len(shape) != 3 else image.model_copy(update={"shape": list(shape)})
 
 
 def usual_spec(spec: Spec) -> Spec | None:
-    """The nearest backbone of the zoo that a spec starts from, as it is by itself; None for a network of one's own."""
+    """The backbone of the zoo that a spec starts from, without the spec's changes; None if it starts from none."""
     home = zoo.folder() / "backbones"
     path = next((file.path for file in spec.files if file.path and file.path.parent == home), None)
     return load(path) if path else None
@@ -78,7 +81,7 @@ def _known(image: InputSpec) -> Iterator[str]:
 
 
 def _for_channels(values: list[float] | None, channels: int) -> list[float] | None:
-    """One value for each channel: the same again and again for more. Grey takes their average when it is prepared."""
+    """A value per channel, repeated if there are more channels. Grey images average the values later."""
     if values is None or channels == 1 or len(values) in (1, channels):
         return values
     return list(islice(cycle(values), channels))

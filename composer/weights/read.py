@@ -1,4 +1,4 @@
-"""Files of weights -> Checkpoint. Code in a file never runs."""
+"""Weights files -> Checkpoint. Code in a file never runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 
 
 def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
-    """The weights of a file: .safetensors, or what torch.save wrote. `ema` asks for averaged ones.
+    """The weights of a file.
 
+    path  a .safetensors file, or one written by torch.save
+    ema   take averaged weights if the file holds both
     Raises WeightsError for a file that cannot be read, holds no weights, or would have to run code.
     """
     path = Path(path)

@@ -1,4 +1,4 @@
-"""One way to read a file: an entry, without a prefix, under a key map; whether it fits, names and shapes decide."""
+"""One way to read a file: an entry, a prefix to remove, and a key map. Names and shapes decide whether it fits."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ AS_THEY_ARE = KeyMap("", {})
 
 @dataclass(frozen=True)
 class Reading:
-    """Our name of each tensor -> the file's; several names of the file where they are one tensor of ours.
+    """Our name -> names in the file: several where our tensor is the file's tensors, concatenated.
 
-    dropped  the file's names that the key map knows and we have nothing like
-    outside  the file's names that do not begin with the prefix
+    dropped  names in the file that the key map knows and our network lacks
+    outside  names in the file that do not begin with the prefix
     """
 
     entry: str
@@ -42,24 +42,24 @@ class Reading:
 
     @cached_property
     def origin(self) -> dict[str, tuple[str, ...]]:
-        """Our name, of what the network or its backbone has -> where in the file its numbers are."""
+        """Our name, if the network or its backbone has it -> where its numbers are in the file."""
         known = {ours: theirs for ours, theirs in self.names.items() if self.wanted.knows(ours)}
         return {ours: tuple(f"{self.entry}:{name}" for name in theirs) for ours, theirs in known.items()}
 
     def names_all(self, needed: Shapes) -> bool:
-        """Whether each of these has a tensor in the file, of whichever shape."""
+        """Whether the file has a tensor of any shape for each of these names."""
         return bool(needed) and all(name in self.names for name in needed)
 
     def fills(self, needed: Shapes) -> bool:
-        """Whether each of these has a tensor of its shape in the file."""
+        """Whether the file has a tensor of the right shape for each of these names."""
         return self.names_all(needed) and self.fitting(needed) == len(needed)
 
     def fitting(self, needed: Shapes) -> int:
-        """How many of these have a tensor of their shape in the file."""
+        """The number of these names for which the file has a tensor of the right shape."""
         return sum(self._fits(name, shape) for name, shape in needed.items())
 
     def tensor(self, ours: str, shape: tuple[int, ...] | None) -> Tensor:
-        """The tensor of our name; of that shape where its numbers are the same under a key map."""
+        """The tensor for our name; under a key map reshaped to `shape` if only axes are joined or have length 1."""
         parts = [self.held[name] for name in self.names[ours]]
         tensor = parts[0] if len(parts) == 1 else torch.cat(parts)
         # Another library may write a 1×1 convolution as a linear layer.
@@ -75,7 +75,7 @@ class Reading:
 
 
 def read(entry: str, held: Mapping[str, Tensor], prefix: str, keys: KeyMap, wanted: Wanted) -> Reading | None:
-    """The file read that way; None where two of its names would become one."""
+    """The reading with this entry, prefix and key map; None if two names of the file would become the same name."""
     try:
         return read_strictly(entry, held, prefix, keys, wanted, "")
     except WeightsError:
@@ -85,7 +85,7 @@ def read(entry: str, held: Mapping[str, Tensor], prefix: str, keys: KeyMap, want
 def read_strictly(
     entry: str, held: Mapping[str, Tensor], prefix: str, keys: KeyMap, wanted: Wanted, source: str
 ) -> Reading:
-    """The same. Raises WeightsError where two of its names would become one."""
+    """As `read`, but raises WeightsError if two names of the file would become the same name."""
     found: dict[str, dict[tuple[int, int], str]] = {}
     dropped, outside = [], []
     for name in held:
@@ -111,7 +111,7 @@ def read_strictly(
 
 
 def _classifiers(outside: list[str], keys: KeyMap, wanted: Wanted) -> Iterator[tuple[str, str]]:
-    """A classifier beside the backbone: a name that is ours, or that the key map makes ours."""
+    """Our name and the file's name of each classifier tensor that lies outside the prefix."""
     for name in list(outside):
         ours = keys.rename(name)
         if ours in wanted.of_heads:
@@ -129,7 +129,7 @@ def _whole(
         elif sorted(parts) == [(k, number) for k in range(1, number + 1)] and _stackable(names, held):
             yield ours, tuple(names)
         else:
-            # Some of the parts are missing: they stay what the file calls them.
+            # Some parts are missing: the others keep the file's names.
             yield from ((name, (name,)) for name in names)
 
 
@@ -139,7 +139,7 @@ def _stackable(names: list[str], held: Mapping[str, Tensor]) -> bool:
 
 
 def same_numbers(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether two shapes hold the same numbers in the same order: neighbouring axes joined, or axes of length 1.
+    """Whether two shapes hold the same numbers in the same order: neighbouring axes are joined, or have length 1.
 
     >>> same_numbers((4096, 25088), (4096, 512, 7, 7)), same_numbers((96, 1, 1), (96,)), same_numbers((2, 3), (3, 2))
     (True, True, False)

@@ -1,4 +1,4 @@
-"""What a report says besides tensors: what the weights were made for that the network is not, and what is assumed."""
+"""Remarks of a report: how the weights' network differs from ours, and what is assumed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from composer.weights.preparation import different_preparation, for_channels, im
 if TYPE_CHECKING:
     from composer.dag.composition import Composition
 
-# Departures that one report lists.
+# The largest number of departures in a report.
 _MOST = 8
 _SILENT = "eps, momentum, strides, padding, pools and activations"
 
@@ -31,7 +31,7 @@ _SILENT = "eps, momentum, strides, padding, pools and activations"
 def with_remarks(
     report: LoadReport, graph: Composition, checkpoint: Checkpoint, sources: Mapping[str, str]
 ) -> LoadReport:
-    """The report with what the source says of its network and images, against ours.
+    """The report, with remarks on how the source's network and images differ from ours.
 
     sources  our name of a tensor -> the source's, where they differ
     """
@@ -62,7 +62,7 @@ def _departing(spec: Spec, found: list[Departure]) -> Iterator[str]:
 
 
 def _unusual(graph: Composition, source: str, told: Container[str]) -> Iterator[str]:
-    """Vars that this network has otherwise than its backbone of the zoo, and that neither shapes nor a key map tell."""
+    """Vars that differ from the backbone of the zoo, and that neither shapes nor a key map show."""
     usual = usual_spec(graph.spec)
     if usual is None:
         return
@@ -87,7 +87,7 @@ def _unusual(graph: Composition, source: str, told: Container[str]) -> Iterator[
 
 
 def _assumed(graph: Composition, checkpoint: Checkpoint) -> str:
-    """What the source leaves open, and what is taken for it."""
+    """What the source does not say, and what is assumed instead."""
     image, facts = image_of(graph), checkpoint.facts
     silent = [] if facts.input or image is None else ["mean, std, size, crop and interpolation of its images"]
     silent += [] if facts.uses else [_SILENT]

@@ -1,4 +1,4 @@
-"""A network's weights -> a file."""
+"""Writes a network's weights to a file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def save_weights(model: ComposedModule, path: Path) -> None:
-    """Write a network's weights as safetensors, with what it was made for: its classes' names, how an image
-    becomes its input, and how its backbone uses each tensor."""
+    """Write a network's weights as safetensors. The metadata has the names of its classes, how an image becomes its
+    input, and how its backbone uses each tensor.
+    """
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     metadata = {"format": "pt", "spec": model.spec.name}
     if model.spec.classes is not None:
@@ -31,7 +32,7 @@ def save_weights(model: ComposedModule, path: Path) -> None:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors as safetensors. Raises OSError for a full disk, as everything else that writes does."""
+    """Write tensors as safetensors. Raises OSError, also for errors of the safetensors library."""
     try:
         save_file(_apart(tensors), path, metadata=dict(metadata or {}))
     except SafetensorError as error:
@@ -39,7 +40,7 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[st
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors that share no memory, as safetensors wants them: of tied weights, each name has its own."""
+    """Tensors that share no memory, as safetensors requires: tied weights are stored once per name."""
     found: dict[str, Tensor] = {}
     known: set[int] = set()
     for name, tensor in tensors.items():

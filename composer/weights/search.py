@@ -1,4 +1,4 @@
-"""Which entry of a file, without which prefix and under which key map, is the network that is to be filled."""
+"""Finds the reading of a file that fits the network: which entry, which prefix, which key map."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from composer.weights.wanted import Wanted
 
 @dataclass(frozen=True)
 class Choice:
-    """What was asked for of a file: a key map, a prefix. None for whichever fits."""
+    """The key map and the prefix that the caller asked for; None for whichever fits."""
 
     keys: KeyMap | None = None
     prefix: str | None = None
 
 
 def search(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> tuple[Reading, tuple[str, ...]]:
-    """The one reading that fits, and where averaged weights fit as well; the most usual reading where none fits.
+    """The reading that fits, and where averaged weights fit too. If none fits, the reading that comes nearest.
 
-    Raises WeightsError where two fit that are not the same tensors, and for a prefix that no name has.
+    Raises WeightsError if two readings fit and give different tensors, or if no name has the requested prefix.
     """
     _check_prefix(checkpoint, choice)
     if choice.keys is not None:
@@ -51,7 +51,7 @@ def _check_prefix(checkpoint: Checkpoint, choice: Choice) -> None:
 
 
 def _fitting(checkpoint: Checkpoint, wanted: Wanted, choice: Choice, maps: list[KeyMap]) -> list[Reading]:
-    """The readings that fill the backbone, or else the network; or else those that have all the names for it."""
+    """The readings that fill the backbone; else those that fill the network; else those that have all the names."""
     whole, own = wanted.needed
     least = len(whole) if len(maps) > 1 else min(len(whole), len(own))
     found = [
@@ -84,14 +84,14 @@ def _read(entry: str, held: Mapping[str, Tensor], prefix: str, keys: KeyMap, wan
 
 
 def _likely(held: Mapping[str, Tensor], least: int, choice: Choice) -> list[str]:
-    """Prefixes that so many names have, the shortest first."""
+    """The prefixes that at least `least` names have, the shortest first."""
     if choice.prefix is not None:
         return [choice.prefix]
     return sorted((one for one, number in _prefixes(held).items() if number >= least or not one), key=len)
 
 
 def _prefixes(names: Iterable[str]) -> Counter[str]:
-    """Every beginning of a name that ends with a dot -> how many names have it; all have the empty one."""
+    """Each beginning of a name that ends with a dot -> how many names have it. Every name has the empty one."""
     found: Counter[str] = Counter()
     for name in names:
         found.update(name[:end] for end in _ends(name))
@@ -104,22 +104,22 @@ def _ends(name: str) -> Iterator[int]:
 
 
 def _lacks_classifier(reading: Reading, wanted: Wanted) -> bool:
-    """Whether the classifier is not there under our name, and something that may be one is left over."""
+    """Whether our classifier's name is missing, and a tensor is left that may be the classifier."""
     return not wanted.of_heads & set(reading.names) and bool(
         reading.outside or not all(map(wanted.knows, reading.names))
     )
 
 
 def settled(found: list[Reading], checkpoint: Checkpoint) -> tuple[Reading, tuple[str, ...]]:
-    """The one reading of several that say the same or less, and where averaged weights are that fit as well.
+    """The reading that says most, and where averaged weights fit too.
 
-    Raises WeightsError where they are of unequal tensors.
+    Raises WeightsError if the readings give different tensors.
     """
     kept: list[Reading] = []
     for one in sorted(found, key=lambda one: -len(one.origin)):
         if not any(one.origin.items() <= other.origin.items() for other in kept):
             kept.append(one)
-    # The order in which they were found: the plainest first.
+    # Back to the order in which they were found: the plainest first.
     kept = [one for one in found if one in kept]
     plain = [one for one in kept if not gives_way(one.path)] or kept
     first, *others = plain
@@ -157,14 +157,14 @@ def _several(found: list[Reading], checkpoint: Checkpoint) -> Diagnostic:
 
 
 def _place(reading: Reading) -> str:
-    """Where in a file a reading is, in words."""
+    """The entry and prefix of a reading, in words."""
     entry = f"entry `{reading.entry}`" if reading.entry else ""
     prefix = f"names that begin with `{reading.prefix}`" if reading.prefix else ""
     return ", ".join(filter(None, [entry, prefix])) or "the names as they are"
 
 
 def _usual(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> Reading:
-    """The most usual entry without the usual prefixes, under the key map that was asked for. Raises WeightsError."""
+    """The most usual entry without its usual prefix, under the requested key map. Raises WeightsError."""
     assert choice.keys is not None, "only a map that was asked for is kept where it does not fit"
     prefix = checkpoint.prefix if choice.prefix is None else choice.prefix
     held = checkpoint.held[checkpoint.entry]
@@ -174,7 +174,7 @@ def _usual(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> Reading:
 
 
 def _most_names(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> tuple[Reading, tuple[str, ...]]:
-    """The reading under which the network knows the most names, though none fills it. Raises WeightsError."""
+    """The reading with the most names that the network knows, though none fills the network. Raises WeightsError."""
     usual = checkpoint.prefix if choice.prefix is None else choice.prefix
     scores = {(checkpoint.entry, usual): 0}
     for entry, held in checkpoint.held.items():
@@ -184,5 +184,5 @@ def _most_names(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> tuple
     best = [place for place, number in scores.items() if number == most]
     found_there = (read(entry, checkpoint.held[entry], prefix, AS_THEY_ARE, wanted) for entry, prefix in best)
     readings = [one for one in found_there if one is not None]
-    # Few names in common are no reason to ask which of two was meant.
+    # With few names in common, asking the user to choose between readings makes no sense.
     return settled(readings if 2 * most >= len(wanted.needed[1]) else readings[:1], checkpoint)

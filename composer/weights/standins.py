@@ -1,9 +1,9 @@
-"""What training loops pickle beside tensors, built as objects that do nothing: no class of theirs is ever imported.
+"""Stand-ins for objects that training loops pickle beside tensors. They do nothing; their real classes are never
+imported.
 
-A pickle is a program whose instructions may call what they name. Every name that PyTorch's own restricted reader does
-not know is given a stand-in here. Making an object of it and giving that a state is harmless, whatever the class is. To
-*call* something is refused by its name, but for the few below, whose calls only make values: the stand-in keeps the
-arguments and computes nothing.
+A pickle is a program that may call what it names. Each name that PyTorch's restricted reader does not know gets a
+stand-in. Making an object of a stand-in and setting its state is harmless, whatever the class. *Calling* a name is
+refused, except for the few below, whose calls only make values: the stand-in keeps the arguments and computes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-# Calls that make plain values, and libraries whose settings stand in checkpoints.
+# Calls that only make values, and classes of settings that checkpoints often hold.
 _VALUES = (
     *("numpy.dtype", "numpy.core.multiarray.*", "numpy._core.multiarray.*", "numpy.*.scalar", "numpy._core.numeric.*"),
     *("pathlib.*", "datetime.*", "decimal.Decimal", "fractions.Fraction", "uuid.UUID"),
@@ -26,7 +26,7 @@ _VALUES = (
 
 
 class _Kind(type):
-    """A class whose call is refused where there is no telling what the class that it stands for would do."""
+    """A class that refuses to be called unless the class it stands for only makes values."""
 
     def __call__(cls, *arguments: Any, **options: Any) -> Any:
         if not is_value(cls.__qualname__):
@@ -54,26 +54,26 @@ class StandIn(metaclass=_Kind):
 
 
 class _MappingStandIn(metaclass=_Kind):
-    """A mapping of a class of its own: its items, in a plain one."""
+    """A mapping of another class: its items, in a plain dict."""
 
     def __new__(cls, *arguments: Any) -> Any:
         return OrderedDict()
 
 
 class _SequenceStandIn(list[Any], metaclass=_Kind):
-    """A list of a class of its own: its items."""
+    """A list of another class: its items."""
 
     def __new__(cls, *arguments: Any) -> Any:
         return list.__new__(cls)
 
     def __setstate__(self, state: Any) -> None:
-        """A state decides nothing."""
+        """Ignores the state."""
 
 
 def stand_ins(names: Mapping[str, Collection[str]]) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
-    """A stand-in for each name, as `torch.serialization.safe_globals` takes them.
+    """A stand-in per name, as `torch.serialization.safe_globals` takes them.
 
-    names  what a pickle names -> how it uses that, as `names_in` says
+    names  name in a pickle -> how the pickle uses it, as `names_in` returns it
     """
     return [(_stand_in(name, uses), name) for name, uses in names.items()]
 
@@ -84,5 +84,5 @@ def _stand_in(name: str, uses: Collection[str]) -> Callable[..., Any]:
 
 
 def is_value(name: str) -> bool:
-    """Whether calling this only makes a value, so that a stand-in may take its place."""
+    """Whether calling this name only makes a value, so that a stand-in may take its place."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in _VALUES)

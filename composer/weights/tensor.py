@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def irregular(tensor: Tensor) -> str:
-    """What a tensor holds instead of plain numbers; empty for one that holds these."""
+    """What a tensor holds instead of plain numbers; empty if it holds plain numbers."""
     if tensor.is_nested:
         return "nested tensors"
     if tensor.is_meta:
@@ -18,7 +18,7 @@ def irregular(tensor: Tensor) -> str:
 
 
 def is_whole(tensor: Tensor) -> bool:
-    """Whether a tensor's numbers are all in its memory: a file may claim a shape of any size that repeats a few."""
+    """Whether all numbers of a tensor are in its memory. A file may claim a huge shape that repeats a few numbers."""
     if irregular(tensor):
         return True
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()

@@ -1,4 +1,4 @@
-"""Training loops save more than a state_dict, and under other names: which tensors of a file may be the weights."""
+"""Finds the tensors of a file that may be the weights: training loops save more, and under other names."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from composer.errors import Diagnostic, WeightsError, one_of
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.standins import StandIn
 
-# Entries under which training loops keep weights, the likeliest first.
+# Entries in which training loops keep weights, the likeliest first.
 PLAIN = (
     *("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "model_state"),
     *("teacher", "student"),
 )
 AVERAGED = ("state_dict_ema", "model_ema", "ema", "params_ema")
-# Left by DataParallel, torch.compile and training frameworks.
+# Prefixes that DataParallel, torch.compile and training frameworks add.
 PREFIXES = ("module.", "_orig_mod.", "model.")
-# AveragedModel counts its updates beside the weights.
+# AveragedModel saves this counter of its updates beside the weights.
 _AVERAGED_COUNTER = "n_averaged"
 _EMA = re.compile(r"(?:.*_)?ema(?:_.*)?")
-# Copies that follow a network by a moving average, under other names.
+# Names of copies that follow a network by a moving average.
 _FOLLOWERS = {"teacher", "encoder_k", "momentum_encoder", "target_encoder"}
-# The codes that write these take the averaged weights; all others take the plain ones unless told.
+# Code that writes these names takes the averaged weights by default; all other code takes the plain ones.
 _FIRST_CHOICES = {"teacher", "params_ema"}
-# They hold a tensor of each weight's name and shape, and are no weights.
+# These entries hold a tensor per weight, with its name and shape, but are not weights.
 _OF_TRAINING = re.compile(r".*(optim|grad|sched|scaler|exp_avg|momentum_buffer).*")
 _MAX_DEPTH, _MAX_ENTRIES = 4, 10_000
 
 
 def is_averaged(path: str) -> bool:
-    """Whether an entry or a prefix says of itself that it holds a moving average.
+    """Whether the name of an entry or prefix says that it holds a moving average.
 
     >>> [is_averaged(path) for path in ("state_dict_ema", "ema.module.", "module.encoder_k.", "schema", "model")]
     [True, True, True, False, False]
@@ -44,14 +44,14 @@ def is_averaged(path: str) -> bool:
 
 
 def gives_way(path: str) -> bool:
-    """Whether an averaged entry or prefix is left alone where plain weights fit as well."""
+    """Whether an averaged entry or prefix is passed over if plain weights fit too."""
     return is_averaged(path) and not any(part in _FIRST_CHOICES for part in path.split("."))
 
 
 def unwrap(found: Any, name: str, *, ema: bool = False) -> Checkpoint:
-    """The weights in what a file holds: plain ones, unless there are only averaged ones or `ema` asks for them.
+    """The weights in the content of a file: plain ones, or averaged ones if there are no others or `ema` is True.
 
-    Raises WeightsError where there are none.
+    Raises WeightsError if there are none.
     """
     held = dict(_held(found))
     if ema:
@@ -76,7 +76,7 @@ def unwrap(found: Any, name: str, *, ema: bool = False) -> Checkpoint:
 
 
 def of_entry(checkpoint: Checkpoint, entry: str) -> Checkpoint:
-    """What one entry of a file holds. Raises WeightsError where there is none of that name."""
+    """The checkpoint with the tensors of one entry alone. Raises WeightsError if the file has no such entry."""
     held = checkpoint.held
     if entry not in held:
         text = f"{checkpoint.name} has no entry `{entry}` with tensors"
@@ -87,7 +87,7 @@ def of_entry(checkpoint: Checkpoint, entry: str) -> Checkpoint:
 
 
 def _checkpoint(name: str, sets: Mapping[str, Mapping[str, Tensor]]) -> Checkpoint:
-    """The most usual entry stands first."""
+    """The checkpoint with these entries; the first is the most usual."""
     entry, tensors = next(iter(sets.items()))
     prefix = common_prefix(tensors)
     if prefix:
@@ -100,7 +100,7 @@ def _averaged(entry: str, tensors: Mapping[Any, Tensor]) -> dict[Any, Tensor]:
 
 
 def common_prefix(names: Mapping[str, Tensor]) -> str:
-    """What wrappers have put before every name; empty where they have not."""
+    """The prefix that wrappers put before every name; empty if there is none."""
     rest = [name for name in names if name != _AVERAGED_COUNTER]
     prefix = ""
     while rest and (one := next((one for one in PREFIXES if all(name.startswith(one) for name in rest)), None)):
@@ -110,16 +110,16 @@ def common_prefix(names: Mapping[str, Tensor]) -> str:
 
 
 def _held(found: Any) -> Iterator[tuple[str, dict[Any, Tensor]]]:
-    """Every entry that holds tensors (dotted; empty for the whole), with them."""
+    """Each entry that holds tensors (dotted; empty for the whole content), and its tensors."""
     waiting: deque[tuple[str, Any, int]] = deque([("", found, 0)])
-    # A file may hold itself, many times over.
+    # A file may contain itself, many times over.
     for _ in range(_MAX_ENTRIES):
         if not waiting:
             return
         path, value, depth = waiting.popleft()
         if depth > _MAX_DEPTH or not isinstance(value, Mapping):
             continue
-        # Epochs, accuracies and arguments may stand beside the tensors.
+        # Other values, such as epochs and accuracies, may stand beside the tensors.
         if tensors := {key: one for key, one in value.items() if isinstance(one, Tensor)}:
             yield path, tensors
         for key, one in value.items():
@@ -128,7 +128,7 @@ def _held(found: Any) -> Iterator[tuple[str, dict[Any, Tensor]]]:
 
 
 def _rank(entry: str) -> tuple[Any, ...]:
-    """Known entries, then tensors that stand by themselves, then other entries; averaged ones behind all."""
+    """Sort key of an entry: known entries, tensors at the top, other entries; averaged ones after all of these."""
     parts = entry.split(".") if entry else []
     ranks = [PLAIN.index(part) if part in PLAIN else len(PLAIN) + 1 for part in parts]
     return is_averaged(entry) and not set(parts) & {"teacher"}, *(ranks or [len(PLAIN)])

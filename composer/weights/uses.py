@@ -1,4 +1,4 @@
-"""How a network uses each of its parameters: what a forward pass shows that names and shapes do not."""
+"""How a network uses each of its parameters: a forward pass shows what names and shapes do not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# Setting -> its value, in plain JSON values.
+# Setting -> its value, a plain JSON value.
 Use = dict[str, Any]
 # Name of a tensor of the state_dict -> how it is used.
 Uses = Mapping[str, Use]
@@ -18,14 +18,14 @@ Uses = Mapping[str, Use]
 BEFORE = "before"
 INPUT = "input"
 
-# What an operation that takes parameters is set to, by PyTorch's name of the operation.
+# PyTorch's name of an operation with parameters -> the settings to record.
 _SETTINGS = {
     "convolution": ("stride", "padding", "dilation", "groups", "transposed"),
     "native_batch_norm": ("eps", "momentum"),
     "native_layer_norm": ("eps",),
     "native_group_norm": ("eps", "group"),
 }
-# Operations without parameters that tell networks of equal weights apart, and those of their arguments that do.
+# Operations without parameters that distinguish networks with equal weights -> the arguments to record.
 _STEPS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("relu", "silu", "mish", "hardswish", "hardsigmoid", "sigmoid", "tanh", "elu", "softplus"), ()),
     "hardtanh": ("min_val", "max_val"),
@@ -45,12 +45,13 @@ _WORDS = {"max_pool2d_with_indices": "max_pool2d", "_adaptive_avg_pool2d": "adap
 
 
 def uses_of(model: nn.Module, shapes: Sequence[Sequence[int]]) -> Uses:
-    """How a model on the meta device uses what is in its state_dict, in eval mode.
+    """How a model on the meta device uses the tensors of its state_dict, in eval mode.
 
-    shapes  of the inputs, each without the batch
-    `before` has what without parameters happens between it and the tensors that come before, as words, sorted: pools,
-    activations, shifts; and `input` where nothing comes before it. Padding is a number, or that at the left, right,
-    top and bottom. Raises whatever the model raises for inputs of these shapes.
+    shapes  shape per input, without the batch
+
+    `before` lists, sorted and in words, what happens between this tensor's operation and the operations with parameters
+    before it: pools, activations, shifts; `input` if no parameters come before. Padding is a number, or left, right,
+    top and bottom. Raises what the model raises for inputs of these shapes.
     """
     inputs = [torch.empty((2, *shape), device="meta") for shape in shapes]
     names = {id(tensor): name for name, tensor in model.state_dict(keep_vars=True).items()}
@@ -61,7 +62,7 @@ def uses_of(model: nn.Module, shapes: Sequence[Sequence[int]]) -> Uses:
 
 
 class _Trace(TorchDispatchMode):
-    """Follows each tensor from the input, or from parameters alone, through every operation."""
+    """Follows each tensor, from the input or from parameters alone, through every operation."""
 
     def __init__(self, names: Mapping[int, str], inputs: Sequence[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -69,7 +70,7 @@ class _Trace(TorchDispatchMode):
         self.of: dict[int, tuple[str, ...]] = {key: (name,) for key, name in names.items()}
         self.since: dict[int, frozenset[str]] = {id(tensor): frozenset([INPUT]) for tensor in inputs}
         self.padded: dict[int, tuple[int, ...]] = {}
-        # An id means a tensor only as long as that lives.
+        # An id is unique only while its tensor lives.
         self.alive: list[Any] = [*inputs]
 
     def __torch_dispatch__(
@@ -95,7 +96,7 @@ class _Trace(TorchDispatchMode):
                 if name == "constant_pad_nd":
                     self.padded[id(tensor)] = (*arguments["pad"], 0, 0, 0, 0)[:4]
         elif names:
-            # Weights may be standardised before they are used, which has an eps of its own.
+            # Weights may be standardised before use, with an eps of their own.
             self._use(names, _settings(name, arguments, (0, 0, 0, 0)))
             self.of.update({id(tensor): names for tensor in given})
         return result
@@ -106,7 +107,7 @@ class _Trace(TorchDispatchMode):
 
 
 def _bound(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """An operation's arguments by name, defaults included."""
+    """An operation's arguments by name, with its defaults."""
     schema = func._schema.arguments
     found = {argument.name: argument.default_value for argument in schema if argument.has_default_value()}
     return {**found, **dict(zip((argument.name for argument in schema), args, strict=False)), **kwargs}
@@ -133,7 +134,7 @@ def _step(name: str, arguments: Mapping[str, Any], given: Sequence[Tensor]) -> s
     if "adaptive" in name and tuple(first.shape) == tuple(given[0].shape):
         return None
     options = {key: _plain(arguments[key]) for key in _STEPS[name]}
-    # Of a pool that its kernel's size is the stride, too, is PyTorch's default.
+    # By PyTorch's default, the stride of a pool is the size of its kernel.
     if options.get("stride", True) == []:
         options["stride"] = options["kernel_size"]
     if options.get("padding") == 0:
@@ -146,9 +147,9 @@ def _step(name: str, arguments: Mapping[str, Any], given: Sequence[Tensor]) -> s
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it; equal lengths in all directions are one number."""
+    """A value as JSON stores it; equal lengths in all directions become a single number."""
     if isinstance(value, float):
-        # A momentum may be written as 1 - 0.9997.
+        # Rounding makes a momentum written as 1 - 0.9997 equal to 0.0003.
         return float(f"{value:.9g}")
     if isinstance(value, list | tuple):
         found = [_plain(one) for one in value]

@@ -1,4 +1,4 @@
-"""What a network can take from a file of weights."""
+"""The tensors that a network can take from a weights file."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from functools import cached_property
 from composer.dag.composition import Composition
 from composer.weights.names import Shapes, heads, shapes_of, within
 
-# Batch norm counts its batches in an integer that decides nothing in eval; old checkpoints lack it.
+# Batch norm's counter of batches: it has no effect in eval, and old checkpoints lack it.
 COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a network can take: the shapes of its own tensors by name, and its graph."""
+    """Name -> shape of a network's own tensors, and its graph."""
 
     own: Shapes
     graph: Composition
 
     @cached_property
     def backbone(self) -> Shapes:
-        """Every tensor of the plain backbone, in its order."""
+        """Name -> shape of every tensor of the plain backbone, in its order."""
         return shapes_of(self.graph.whole_backbone)
 
     @cached_property
     def inserted(self) -> frozenset[str]:
-        """Names that rules put in."""
+        """Names of the tensors that rules inserted."""
         return frozenset(name for name in self.own if within(name, self.graph.inserted))
 
     @cached_property
@@ -37,13 +37,14 @@ class Wanted:
 
     @cached_property
     def of_heads(self) -> frozenset[str]:
-        """Names of the tensors of classifiers, of the network and of its backbone."""
+        """Names of the classifiers' tensors, of the network and of its backbone."""
         both = (self.heads, _of(heads(self.graph.whole_backbone), self.backbone))
         return frozenset(name for known in both for names in known.values() for name in names)
 
     @cached_property
     def needed(self) -> tuple[Shapes, Shapes]:
-        """What fills the plain backbone, and what fills the network itself: all but counters and classifiers."""
+        """The tensors that fill the plain backbone, and those that fill the network, without counters and classifiers.
+        """
         own = {name: shape for name, shape in self.own.items() if name not in self.inserted}
         whole, part = ({n: s for n, s in some.items() if self._must_be_there(n)} for some in (self.backbone, own))
         return whole, part
@@ -53,7 +54,7 @@ class Wanted:
         return name in self.own or name in self.backbone
 
     def shape(self, name: str) -> tuple[int, ...] | None:
-        """The shape of the tensor of that name, of the plain backbone where both have one."""
+        """The shape of the tensor of that name, in the plain backbone if it has one."""
         return self.backbone.get(name, self.own.get(name))
 
     def _must_be_there(self, name: str) -> bool:
