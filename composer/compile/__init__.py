@@ -1,1 +1,1 @@
-"""From a tree of scopes to a plain PyTorch module. Nothing here names a layer or a mechanism."""
+"""Turns a tree of scopes into a plain PyTorch module. No file here names a layer or a mechanism."""

@@ -1,4 +1,4 @@
-"""Gradient checkpointing: blocks that keep only their input in training, and run again for the backward pass."""
+"""Gradient checkpointing: in training, blocks keep only their input and run again for the backward pass."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from composer.compile.derived import derive
 
 
 class Checkpointed(nn.Module):
-    """Marks the classes of modules that are checkpointed; each is a class of a module with this behind it."""
+    """Marks a checkpointed module: its class derives from its plain class and from this one."""
 
 
 def set_checkpointed(module: nn.Module, enable: bool) -> None:
-    """Let a module be run again for its gradients, or no longer. Its children, keys and hooks stay as they are."""
+    """Switch gradient checkpointing of a module on or off. Children, keys and hooks stay as they are."""
     plain = plain_class(type(module))
     module.__class__ = checkpointed(plain) if enable else plain
 
 
 def checkpointed_module(make: Callable[..., nn.Module], arguments: tuple[Any, ...]) -> nn.Module:
-    """An empty object of a class that is checkpointed, by the recipe of the class itself.
+    """An empty object of a checkpointed class, made by the recipe of the plain class.
 
-    Pickled networks call it by name: never rename or move it.
+    Pickled networks call this function by name: never rename or move it.
     """
     module = make(*arguments)
     set_checkpointed(module, True)
@@ -40,7 +40,7 @@ def checkpointed_module(make: Callable[..., nn.Module], arguments: tuple[Any, ..
 def plain_class(found: type[nn.Module]) -> type[nn.Module]:
     """The class of a module without the mark of checkpointing."""
     marked = next((one for one in found.__mro__ if Checkpointed in one.__bases__), None)
-    # fully_shard and others may have derived a class from the marked one: what they put in stays.
+    # fully_shard and others may derive a class from the marked one; what they add stays.
     return found if marked is None else derive(found, marked, marked.__bases__[0])
 
 
@@ -48,7 +48,7 @@ _made: dict[type[nn.Module], type[nn.Module]] = {}
 
 
 def checkpointed(plain: type[nn.Module]) -> type[nn.Module]:
-    """The class that checkpoints what another computes, always the same one."""
+    """The checkpointing class for a plain class; the same one at each call."""
     if plain in _made:
         return _made[plain]
     members = {"__call__": _call, "__reduce_ex__": _reduce, "__module__": plain.__module__, "__doc__": plain.__doc__}
@@ -71,7 +71,7 @@ def _contexts(module: nn.Module) -> tuple[Any, Any]:
 
 @contextlib.contextmanager
 def _same_statistics(module: nn.Module) -> Iterator[None]:
-    """The second run sees the batch again; running statistics saw it already."""
+    """The second run sees the same batch, and must not update running statistics again."""
     norms = [one for one in module.modules() if isinstance(one, _BatchNorm) and one.running_mean is not None]
     kept = [
         (one, one.momentum, one.num_batches_tracked.clone()) for one in norms if one.num_batches_tracked is not None

@@ -1,4 +1,4 @@
-"""Classes made from generated source: one for each text, readable with `inspect`, and pickled as that text."""
+"""Classes made from generated source, a class per text: readable with `inspect`, and pickled as the text."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _made: dict[str, type[nn.Module]] = {}
 
 
 def class_of(text: str) -> type[nn.Module]:
-    """The class that a generated file defines, always the same one for the same text.
+    """The class that a generated file defines; the same class for the same text.
 
-    Its file is known to `linecache`, so `inspect.getsource` and tracebacks show it. What differs from a class in a
-    file of one's own is two lines: it is pickled as its text, and `code` is that text.
+    `inspect.getsource` and tracebacks show its source, because `linecache` knows its file. It differs from a class in a
+    file of your own in two lines: it is pickled as its text, and `code` is that text.
     """
     with _lock:
         if text not in _made:
@@ -31,9 +31,9 @@ def class_of(text: str) -> type[nn.Module]:
 
 
 def composed_module(text: str) -> nn.Module:
-    """An empty object of the class that a generated file defines. Raises PluginError for a plugin that is missing.
+    """An empty object of the class that a generated file defines. Raises PluginError if a plugin is missing.
 
-    Pickled networks call it by name: never rename or move it.
+    Pickled networks call this function by name: never rename or move it.
     """
     made = class_of(text)
     return made.__new__(made)
@@ -46,7 +46,7 @@ def _make(text: str) -> type[nn.Module]:
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     module = types.ModuleType(f"composer.composed.{name}_{digest}")
     module.__file__ = f"<composed {name} {digest}>"
-    # Without a time the cache never asks the disk for it.
+    # Without a modification time, linecache never checks the file on disk.
     linecache.cache[module.__file__] = (len(text), None, text.splitlines(keepends=True), module.__file__)
     try:
         exec(compile(text, module.__file__, "exec"), module.__dict__)
@@ -59,15 +59,15 @@ def _make(text: str) -> type[nn.Module]:
 
 
 def _without_plugin(text: str, error: ImportError) -> PluginError:
-    """What to say of a network whose plugin is not there: which one it was composed with."""
+    """The error for a network whose plugin is missing: names the plugin it was composed with."""
     plugins = dict.fromkeys(re.findall(r"# plugin: (.+)", text))
     message = f"this network needs the plugin {one_of(plugins)}: {error}"
     return PluginError(Diagnostic("plugin", message, label="load the plugin first, as when it was composed"))
 
 
 def _reduce(self: nn.Module, protocol: Any) -> Any:
-    """How an object of a generated class pickles and copies: the class as its text, and its state as always."""
+    """Pickles and copies an object of a generated class: the text of its class, and its state as usual."""
     plain: Any = object.__reduce_ex__(self, protocol)
     text = type(self).__dict__.get("code")
-    # A class derived from the generated one (fully_shard, parametrize) answers for itself.
+    # A class derived from the generated one (fully_shard, parametrize) pickles itself.
     return plain if text is None else (composed_module, (text,), *plain[2:])

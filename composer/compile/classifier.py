@@ -1,4 +1,4 @@
-"""Another classifier for a network that is already built."""
+"""Gives a built network another classifier."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NUM_CLASSES = "num_classes"
 
 
 def head_nodes(scope: Scope) -> list[Node]:
-    """The classifiers, those that are left out too: the outermost nodes tagged `head`."""
+    """The classifiers, also those that were left out: the outermost nodes with site `head`."""
     found: list[Node] = []
     for node in modules(scope).values():
         if "head" in node.sites:
@@ -30,7 +30,10 @@ def head_nodes(scope: Scope) -> list[Node]:
 
 
 def change_classes(model: nn.Module, old: Composed, num_classes: int, global_pool: str | None) -> Composed:
-    """Give a network a new classifier, in place; see ComposedModule.reset_classifier. Returns what it is then."""
+    """Give a network a new classifier, in place, and return what the network is now composed from.
+
+    See ComposedModule.reset_classifier for arguments and errors.
+    """
     spec = old.graph.spec
     if NUM_CLASSES not in spec.vars:
         text = f"`{spec.name}` has no var `{NUM_CLASSES}`"
@@ -50,7 +53,7 @@ def change_classes(model: nn.Module, old: Composed, num_classes: int, global_poo
 
 
 def _check_owner(model: nn.Module, old: Composed, path: str) -> None:
-    """Refuse where what holds the classifier is not the module that was composed: nobody knows where its own is."""
+    """Raises InputError if the module that holds the classifier was replaced: its own classifier cannot be found."""
     try:
         found: object = model.get_submodule(path)
     except AttributeError:
@@ -62,7 +65,7 @@ def _check_owner(model: nn.Module, old: Composed, path: str) -> None:
 
 
 def _pools(old: Composed, global_pool: str) -> list[tuple[str, nn.Module]]:
-    """The pooling behind the features, and what is to stand there."""
+    """Path of each pooling operation after the features, and the module to put there. Raises InputError."""
     nodes = list(_pooling(old.graph.root))
     if global_pool not in ("avg", "") or not nodes:
         text = f"`{old.graph.spec.name}` has no pooling `{global_pool}`"

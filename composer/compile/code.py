@@ -1,4 +1,4 @@
-"""A scope as Python: a plain nn.Module class whose forward reads as a person would write it. Nothing is made here."""
+"""Writes a scope as Python: a plain nn.Module class with a forward as a person would write it. Makes no modules."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from composer.dag.levels import features_of, split
 from composer.dag.order import node_of
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 
-# Words that a variable must leave alone.
+# Names that a variable in a forward must not take.
 _TAKEN = frozenset({"self", "torch", "nn", "Tensor", "outward"})
 
 
 def class_code(scope: Scope) -> str:
-    """The file that defines the class of a scope which is no plain chain."""
-    # A chain from which a tensor is passed outward can still be indexed.
+    """The text of the file that defines the class of a scope. For a scope that is not a plain chain."""
+    # A chain that passes a tensor outward can still be indexed.
     base = "nn.Sequential" if _is_sequence(scope, scope.main_outputs) else "nn.Module"
     return _file(scope, base, f"The block `{scope.block}` of a composed network.", _method("forward", scope))
 
 
 def root_code(root: Scope) -> str:
-    """The file that defines the class of a whole network: its forward, also up to its features and from there on."""
+    """The file that defines the class of a whole network, with `forward`, `forward_features` and `forward_head`."""
     methods = _method("forward", root)
     if (features := features_of(root)) is not None:
         before, after = split(replace(root, named=False), features)
@@ -37,12 +37,12 @@ def root_code(root: Scope) -> str:
 
 
 def forward_code(scope: Scope) -> str:
-    """The forward of a scope alone, as its class has it."""
+    """The forward of a scope alone, as in its class."""
     return dedent("\n".join(_method("forward", scope))).strip()
 
 
 def is_chain(scope: Scope) -> bool:
-    """Whether each node is a module that takes what the one before it gave, and nothing else."""
+    """Whether each node is a module that takes the output of the node before it and nothing else."""
     return _is_sequence(scope, list(scope.outputs))
 
 
@@ -56,7 +56,7 @@ def _is_sequence(scope: Scope, outputs: Sequence[str]) -> bool:
 
 
 def modules(scope: Scope) -> dict[str, Node]:
-    """The nodes of a scope that are modules of it. A classifier that is left out is one still: an nn.Identity."""
+    """The nodes of a scope that become modules. A classifier that was left out becomes an nn.Identity."""
     used = {node_of(one) for node in scope.nodes.values() for one in node.inputs} | set(scope.outputs.values())
     return {
         name: node
@@ -70,7 +70,7 @@ def _is_module(node: Node) -> bool:
 
 
 def identifier(text: str) -> str:
-    """The text as a Python name."""
+    """The text as a valid Python name."""
     word = "".join(character if f"_{character}".isidentifier() else "_" for character in text)
     return word if word.isidentifier() and not keyword.iskeyword(word) else f"_{word}"
 
@@ -90,18 +90,18 @@ def _file(scope: Scope, base: str, doc: str, methods: Sequence[str]) -> str:
 
 
 def _text(words: str) -> str:
-    """Text of a spec inside a string of generated code: nothing in it may end the string, or the line."""
+    """Text of a spec, escaped for generated code, so that it can end neither the string nor the line."""
     return words.encode("unicode_escape").decode().replace('"', "'")
 
 
 def _import(name: str, operation: Any) -> str:
     plugin = operation.entry.plugin.name
-    # Where the plugin is missing when the network is loaded, this says what to look for.
+    # The comment names the plugin, for the error if it is missing when the network is loaded.
     return f"from composer.functions import {name}" + (f"  # plugin: {_text(plugin)}" if plugin != "composer" else "")
 
 
 def _is_called(node: Node) -> bool:
-    """Whether a forward calls a function of the registry by its name."""
+    """Whether the forward calls a function of the registry by name."""
     content = node.content
     return isinstance(content, Operation) and content.entry.form == "function" and content.entry.code is None
 
@@ -117,7 +117,7 @@ def _method(name: str, scope: Scope) -> list[str]:
 
 
 def _head(after: Scope) -> list[str]:
-    """`forward_head`. With `pre_logits` it is the network without its classifiers, the mean where it averages them."""
+    """Lines of `forward_head`. With `pre_logits` it skips the classifiers, and averages if they are averaged."""
     words = _arguments(after.inputs)
     lines = ["", f"    def forward_head(self, {words[0]}: Tensor, pre_logits: bool = False) -> Tensor:"]
     headless, opened = _without_heads(after)
@@ -127,7 +127,7 @@ def _head(after: Scope) -> list[str]:
 
 
 def _without_heads(scope: Scope) -> tuple[Scope, frozenset[str]]:
-    """A scope whose classifiers pass their input on, and the paths of the scopes inside that changed with it."""
+    """The scope with classifiers that pass their input on, and the paths of the inner scopes that changed."""
     nodes = dict(scope.nodes)
     opened: set[str] = set()
     for name, node in scope.nodes.items():
@@ -153,7 +153,7 @@ def _outward_key(scope: Scope, output: str) -> str:
 
 @dataclass(frozen=True)
 class _Value:
-    """A tensor of a forward: what gives it, and how it is read from that variable (`["left"]` of a dict)."""
+    """A tensor in a forward: the step that gives it, and the suffix that reads it (`["left"]` of a dict)."""
 
     key: str
     suffix: str = ""
@@ -161,7 +161,7 @@ class _Value:
 
 @dataclass(frozen=True)
 class _Step:
-    """A call of a forward. `owner` is the module that holds the node, `self` or a path from there."""
+    """A call in a forward. `owner` is the module that holds the node: `self`, or a path from `self`."""
 
     node: Node
     inputs: tuple[_Value, ...]
@@ -176,7 +176,7 @@ class _Step:
 def _steps(
     scope: Scope, arriving: Sequence[_Value], owner: str, opened: frozenset[str]
 ) -> tuple[list[_Step], dict[str, _Value]]:
-    """The calls of a scope in order, scopes that are opened as their own calls, and the value of each reference."""
+    """The calls of a scope in order, and the value of each reference. Opened scopes appear as their own calls."""
     steps: list[_Step] = []
     values = dict(zip(scope.inputs, arriving, strict=True))
     own = modules(scope)
@@ -199,7 +199,7 @@ def _steps(
 
 
 def _parts(step: _Step) -> Iterable[tuple[str, _Value]]:
-    """The several outputs of a scope: keys of the dict that it returns, or what it passes outward."""
+    """The outputs of a scope with several: keys of the dict that it returns, or tensors that it passes outward."""
     scope = step.node.content
     if not isinstance(scope, Scope):
         return
@@ -216,7 +216,7 @@ def _body(scope: Scope, words: Sequence[str], opened: frozenset[str] = frozenset
     steps, values = _steps(scope, [_Value(word) for word in words], "self", opened)
     main = {name: values[scope.outputs[name]] for name in scope.main_outputs}
     outward = {_outward_key(scope, name): values[scope.outputs[name]] for name in scope.outward}
-    # What a scope inside passes outward is there already.
+    # Tensors that an inner scope passes outward are in `outward` already.
     outward = {key: value for key, value in outward.items() if value.key != "outward"}
     writer = _Writer(steps, {word: word for word in words} | {"outward": "outward"}, outward)
     writer.uses.update(value.key for value in (*main.values(), *outward.values()))
@@ -233,7 +233,7 @@ def _body(scope: Scope, words: Sequence[str], opened: frozenset[str] = frozenset
         return [*lines, f"return {{{pairs}}}"]
     last = lines[-1] if lines else ""
     start = f"{result[0]} = "
-    # The last call is what is returned.
+    # Return the last call directly.
     if last.startswith(start) and steps and steps[-1].key == next(iter(main.values())).key:
         return [*lines[:-1], f"return {last.removeprefix(start)}"]
     return [*lines, f"return {result[0]}"]
@@ -245,12 +245,12 @@ def _passes_outward(node: Node) -> bool:
 
 @dataclass
 class _Writer:
-    """Writes calls, a line each. A variable is used again where what it holds is needed no more.
+    """Writes calls, one line per call. Reuses a variable once its value is not needed any more.
 
-    names    for each value the expression that reads it
-    outward  what the scope passes outward: key in `outward` -> value
-    uses     how often each value is still needed
-    holds    for each variable the value that was last put in it
+    names    value -> the expression that reads it
+    outward  key in `outward` -> the value that the scope passes outward
+    uses     value -> how many more times it is needed
+    holds    variable -> the value that was last assigned to it
     """
 
     steps: Sequence[_Step]
@@ -270,7 +270,7 @@ class _Writer:
         self.reserved = _TAKEN | {step.node.op for step in self.steps if _is_called(step.node)}
 
     def write(self, index: int) -> list[str]:
-        """The lines of one call."""
+        """The lines of a call."""
         step = self.steps[index]
         if _form(step.node) == "parameter":
             self.names[step.key] = _attribute(step.owner, step.node.name)
@@ -278,7 +278,7 @@ class _Writer:
         expression = self.call(step)
         self.uses.subtract(value.key for value in step.inputs)
         self.names[step.key] = self.variable(index)
-        # Lines that call no module say which node they are.
+        # A line that calls a function names its node in a comment.
         comment = f"  # {step.node.name}" if _form(step.node) == "function" else ""
         return [f"{self.names[step.key]} = {expression}{comment}", *self.pass_outward(step.key)]
 
@@ -302,7 +302,7 @@ class _Writer:
         return f"{_attribute(step.owner, step.node.name)}({', '.join([*arguments, *extra])})"
 
     def variable(self, index: int) -> str:
-        """A name for what a call gives: that of an input that is needed no more, or else a free one."""
+        """The variable for the result of a call: that of an input that is not needed any more, or else a free one."""
         step = self.steps[index]
         for value in step.inputs:
             name = self.names[value.key]
@@ -323,7 +323,7 @@ class _Writer:
         return name in self.holds and self.uses[self.holds[name]] > 0
 
     def goes_on(self, key: str) -> bool:
-        """Whether a value is simply handed on to the next call, which takes nothing else."""
+        """Whether the next call is the only user of a value, and takes no other input."""
         takers = self.takers.get(key, [])
         return len(takers) == 1 and self.uses[key] == 1 and len(takers[0].inputs) == 1
 
@@ -337,7 +337,7 @@ def _attribute(owner: str, name: str) -> str:
 
 
 def _arguments(inputs: Iterable[str]) -> list[str]:
-    """Names for the arguments of a forward, each once; the usual one is `x`."""
+    """Distinct names for the arguments of a forward; the usual name is `x`."""
     found: list[str] = []
     names = list(inputs)
     for name in names:

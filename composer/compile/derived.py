@@ -1,4 +1,4 @@
-"""Classes that others derive from those of a network: fully_shard, parametrize and checkpointing swap them in."""
+"""Classes that others derive from a network's classes and swap in: by fully_shard, parametrize and checkpointing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _made: dict[tuple[type[nn.Module], ...], type[nn.Module]] = {}
 
 
 def derive(found: type[nn.Module], old: type[nn.Module], new: type[nn.Module]) -> type[nn.Module]:
-    """The class `found` with `new` among its bases in place of `old`; one that does not derive from `old` as it is.
+    """The class `found` with `new` among its bases in place of `old`; unchanged if it does not derive from `old`.
 
-    For classes made at run time, such as FSDP's `FSDPBlock(FSDPModule, Block)`: what they add to `Block` they then add
-    to another class. The same three classes always give the same one.
+    For classes made at run time, such as FSDP's `FSDPBlock(FSDPModule, Block)`: the result adds the same to another
+    class. The same three classes always give the same class.
     """
     if found is old:
         return new
@@ -25,5 +25,5 @@ def derive(found: type[nn.Module], old: type[nn.Module], new: type[nn.Module]) -
 
 
 def keeps_forward(found: type[nn.Module], composed: type[nn.Module]) -> bool:
-    """Whether a class computes what the composed one does, whatever was derived."""
+    """Whether a derived class still has the forward of the composed class."""
     return issubclass(found, composed) and found.forward is composed.forward

@@ -1,4 +1,4 @@
-"""Which modules of a network are others than it was composed with: replaced, added, taken away or changed by hand."""
+"""Which modules of a network differ from what was composed: replaced, added, removed or changed by hand."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from composer.compile.origin import Composed
 from composer.dag.infer import build
 from composer.dag.scope import Node, Operation, Scope
 
-# What a module is without its weights: its class and options, its tensors' shapes, and the same of its children.
+# A module without its weights: class, options, shapes of its tensors, and the same of its children.
 Form = tuple[str, str, Hashable, tuple[tuple[str, Any], ...]]
 
 
 def edits_of(root: nn.Module, composed: Composed) -> tuple[str, ...]:
-    """A sentence for each module that is not what was composed, the outermost only; none for an untouched network."""
+    """A sentence per module that differs from what was composed, the outermost only; none for an untouched network."""
     return tuple(_inside(root, composed.graph.root, composed))
 
 
@@ -71,7 +71,7 @@ def _form_of(key: _Key) -> Form:
 
 
 def _form(module: nn.Module) -> Form:
-    # Whether an activation overwrites its input changes no numbers.
+    # `inplace` changes no numbers.
     options = module.extra_repr().replace("inplace=True", "").replace(", inplace=True", "")
     tensors = tuple(
         (name, None if tensor is None else tuple(tensor.shape))

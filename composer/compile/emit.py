@@ -1,4 +1,4 @@
-"""Scopes -> nested modules that read like a network written by hand; plain chains -> nn.Sequential."""
+"""Scopes -> nested modules that read like a network written by hand. Plain chains become nn.Sequential."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from composer.errors import Diagnostic, GraphError
 
 
 def emit(root: Scope, seed: int) -> nn.Module:
-    """The module of a whole network, its weights drawn by path."""
+    """The module of a whole network. Its weights depend on the seed and each node's path."""
     return _filled(class_of_root(root)(), root, seed)
 
 
 def make(node: Node, seed: int) -> Any:
-    """What a node puts into the module of its scope: a module, or a parameter."""
+    """The module or parameter of a node."""
     content = node.content
     if content is None:
         return nn.Identity()
@@ -43,7 +43,7 @@ def _made(node: Node, operation: Operation, seed: int) -> Any:
 
 
 def _all_are_meta() -> bool:
-    """Whether every layer is made without numbers here: under `torch.device("meta")`, or where others see to it."""
+    """Whether layers are made without numbers here: under `torch.device("meta")` or a similar mode."""
     return nn.Linear(1, 1).weight.is_meta
 
 
@@ -53,13 +53,13 @@ def class_of_root(root: Scope) -> type[nn.Module]:
 
 
 def class_of_scope(scope: Scope) -> type[nn.Module]:
-    """The class of a scope's module: nn.Sequential for a plain chain, else one of its own code."""
+    """The class of a scope's module: nn.Sequential for a plain chain, otherwise a generated class."""
     return nn.Sequential if is_chain(scope) else class_of(class_code(scope))
 
 
 def _filled(module: nn.Module, scope: Scope, seed: int) -> nn.Module:
     for name, child in _children(scope, seed).items():
-        # Not setattr: a class may have a method of a node's name.
+        # setattr fails where the class has a method of the node's name.
         (module.register_parameter if isinstance(child, nn.Parameter) else module.add_module)(name, child)
     return module
 

@@ -1,4 +1,4 @@
-"""Which parameters belong together in training: layers for layer decay, and what no weight decay is for."""
+"""Groups of parameters in training: layers for layer decay, and parameters without weight decay."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from composer.dag.levels import end_of_features
 from composer.dag.scope import Node, Operation, Scope
 
-# Tables of positions that are parameters of a module, not nodes; timm spares them too.
+# Tables of positions that are parameters of a module, not nodes. timm exempts them too.
 _TABLES = ("relative_position_bias_table",)
 
 
 def group_matcher(root: Scope, coarse: bool) -> dict[str, Any]:
-    """Patterns of parameter names in timm's form: `stem`, then a group for each block, or with `coarse` each stage.
+    """Patterns of parameter names in timm's form: `stem`, then a group per block, or per stage with `coarse`.
 
-    What stands between two blocks belongs to the second, what follows the last one to it, and what is behind the
-    features to none: timm makes it the last group.
+    Nodes between two blocks belong to the second, nodes after the last block to the last. Nodes after the features
+    belong to no group: timm makes them the last group.
     """
     end = end_of_features(root)
     names = list(root.nodes)
@@ -42,9 +42,9 @@ def group_matcher(root: Scope, coarse: bool) -> dict[str, Any]:
 
 
 def undecayed(root: Scope, names: list[str]) -> set[str]:
-    """Parameters that weight decay leaves alone: learnt tokens, positions and tables of positions.
+    """The names of parameters without weight decay: learnt tokens, positions and tables of positions.
 
-    names  those of all parameters of the network
+    names  the names of all parameters of the network
     """
     found = {node.path for node in root.walk() if _is_table(node)}
     return found | {name for name in names if name.rpartition(".")[2] in _TABLES}
@@ -56,7 +56,7 @@ def _is_table(node: Node) -> bool:
 
 
 def _outermost(scope: Scope, site: str) -> Iterator[Node]:
-    """The nodes of a site, the classifiers, and the operations beside them, in the order they run."""
+    """The nodes of a site, the classifiers, and the operations beside them, in the order in which they run."""
     for node in scope.nodes.values():
         if site in node.sites or "head" in node.sites or not isinstance(node.content, Scope):
             if node.content is not None:

@@ -1,4 +1,4 @@
-"""Weights that depend on the seed and the path of a node, and on nothing else."""
+"""Weights that depend only on the seed and the path of a node."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def seed_of(seed: int, path: str) -> int:
 
 
 def seeded(seed: int, path: str, make: Callable[[], T]) -> T:
-    """What `make` returns, with every random number it draws from torch coming from this seed and path.
+    """The result of `make`, with all of torch's random numbers drawn from this seed and path.
 
-    The process's own generator is neither read nor moved: other threads may draw from it meanwhile. Where PyTorch is
-    told to make tensors on the meta device, nothing is allocated, let alone drawn.
+    The generator of the process is neither read nor changed, because other threads may use it. If PyTorch makes tensors
+    on the meta device, nothing is allocated or drawn.
     """
     default = torch.get_default_device()
     if default.type == "meta":
         return make()
     generator = torch.Generator()
     generator.manual_seed(seed_of(seed, path))
-    # PyTorch asks the mode of a device at every call, so it is entered only where it changes something.
+    # A device mode slows every call, so it is entered only if it changes something.
     with _Draws(generator), torch.device("cpu") if default.type != "cpu" else nullcontext():
         return make()
 
 
 class _Draws(TorchDispatchMode):
-    """Gives every operation that draws random numbers the one generator. A mode belongs to its thread alone."""
+    """Gives its generator to every operation that draws random numbers, in its own thread only."""
 
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -53,7 +53,7 @@ class _Draws(TorchDispatchMode):
 
 
 def _with_generator(func: Any) -> Any:
-    """The overload that takes a generator: the operation itself, or `randn.generator` for `randn`."""
+    """The overload of an operation that takes a generator: itself, or for example `randn.generator` for `randn`."""
     if any(argument.name == "generator" for argument in func._schema.arguments):
         return func
     packet = func.overloadpacket

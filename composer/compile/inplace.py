@@ -1,4 +1,4 @@
-"""Which activations may overwrite their input: memory for one tensor less, with the same numbers."""
+"""Which activations may overwrite their input: saves the memory of a tensor, and the numbers stay the same."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Collection
 
 from composer.dag.scope import Node, Operation, Scope
 
-# What these give is a fresh tensor, which their own gradients do not need.
+# Operations of these kinds return a new tensor that their own gradients do not need.
 _FRESH = frozenset({"conv", "linear", "norm", "merge"})
 
 
 def overwriting(scope: Scope) -> Collection[str]:
-    """Names of the activations of a scope that are all that takes what the node before them gives."""
+    """Names of the activations in a scope that are the only consumer of the node before them."""
     taken = Counter(reference for node in scope.nodes.values() for reference in node.inputs)
     taken.update(scope.outputs.values())
     return {
@@ -26,6 +26,6 @@ def overwriting(scope: Scope) -> Collection[str]:
 
 
 def _is_ours(node: Node, kinds: Collection[str]) -> bool:
-    """A plugin's layer may give back its input itself, so only composer's own are known."""
+    """Whether a node is composer's own operation of these kinds; a plugin's layer may return its input."""
     content = node.content
     return isinstance(content, Operation) and content.entry.plugin.name == "composer" and content.entry.kind in kinds

@@ -1,4 +1,4 @@
-"""How a view of a network and the live one stay one: what is put into either is put into both."""
+"""Keeps a view and the live network the same: a change made by hand in either is made in both."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from composer.errors import Diagnostic, InputError
 
 @dataclass(frozen=True)
 class Link:
-    """An object of a view, and the live one whose children, parameters and hooks it has."""
+    """An object of a view, and the live object whose children, parameters and hooks it shares."""
 
     view: nn.Module
     live: nn.Module
     path: str
-    # The class of the view's object, and the one that the live object's was composed with.
+    # The class of the view's object, and the class with which the live object was composed.
     made: type[nn.Module]
     composed: type[nn.Module]
-    # Names of the children that the outputs need, and of those that they do not.
+    # Names of the children that the outputs need, and of those that they do not need.
     needed: tuple[str, ...]
     left_out: frozenset[str]
-    # What the view was last given: something else in its place was put there by hand.
+    # What the view last received; a different object there was put in by hand.
     given: dict[str, nn.Module | nn.Parameter | None] = field(default_factory=dict)
 
     def hand_on(self, views: dict[int, nn.Module]) -> None:
-        """Give the live object what somebody has put into the view; `views` as in `follow`."""
+        """Copy changes made by hand from the view to the live object; `views` as in `follow`."""
         for name in self.needed:
             child = self.view._modules.get(name)
             if child is not self.given[name]:
@@ -41,7 +41,10 @@ class Link:
                     self.live._parameters[name] = parameter
 
     def follow(self, views: dict[int, nn.Module]) -> None:
-        """Take over what the live object is by now; `views` are the view's own objects by id, with their live ones."""
+        """Take over the live object's current children, parameters and class.
+
+        views  id of each of the view's own objects -> its live object
+        """
         view, live = self.view, self.live
         view.training = live.training
         for name in self.needed:
@@ -57,7 +60,8 @@ class Link:
         if derived is self.made:
             view._parameters.update((name, live._parameters.get(name)) for name in view._parameters)
         else:
-            # Who derived the class may exchange parameters at any time, and make them of children of his own.
+            # Code that derived the class (fully_shard, parametrize) may replace parameters at any time, and register
+            # them under children of its own.
             view._parameters = live._parameters
             if self.made is not nn.Sequential:
                 extra = {name: one for name, one in live._modules.items() if name not in self.left_out}
@@ -70,12 +74,14 @@ class Link:
 
 @dataclass
 class Links:
-    """What a view follows, and gives its own changes to. Copies and pickles stand alone."""
+    """The links of a view to the live network, in both directions. Copies and pickles have none."""
 
     links: list[Link] = field(default_factory=list)
 
     def follow(self) -> None:
-        """Bring together what was put into the view and into the live network since, and take over its mode."""
+        """Carry changes made by hand from the view to the live network, then take over the live network's state and
+        mode.
+        """
         views = {id(one.view): one.live for one in self.links}
         for one in self.links:
             one.hand_on(views)

@@ -28,24 +28,24 @@ from composer.spec.spec import Spec
 class ComposedModule(nn.Module):
     """A network built from a spec. `forward` is the generated code of its root scope; see `code`.
 
-    Shape:  what the spec's inputs and outputs say, e.g. b c h w -> b classes; a dict when it names several outputs.
+    Shape:  as the spec's inputs and outputs say, e.g. b c h w -> b classes; a dict if the spec names several outputs
 
-    What the modules are is what counts: pickling, copies, `composer.features` and `reset_classifier` take them as they
-    are, whatever was put in by hand. `graph` and `spec` say what was composed.
+    The modules are the truth: pickling, copies, `composer.features` and `reset_classifier` use them as they are, with
+    all changes made by hand. `graph` and `spec` describe what was composed.
     """
 
-    # The file that defines the class of this network.
+    # The text of the file that defines this network's class.
     code: str
     composed: Composed
-    # What `weights:`, `--weights` or `composer.load_weights` filled it with.
+    # The report of the last `weights:`, `--weights` or `composer.load_weights`.
     weights_report: LoadReport | None = None
-    # Of a view (`composer.features`): the live modules that it follows.
+    # In a view (`composer.features`): links to the live modules that it follows.
     links: Links | None = None
 
     if not TYPE_CHECKING:
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            # What compiles or exports reads no notes.
+            # Compilers and exporters do not read notes on exceptions.
             if torch.compiler.is_compiling():
                 return super().__call__(*args, **kwargs)
             if self.links is not None:
@@ -58,27 +58,27 @@ class ComposedModule(nn.Module):
 
     @property
     def graph(self) -> Composition:
-        """What was composed; `graph.edits` says which modules are others by now."""
+        """The graph that was composed; `graph.edits` lists the modules that were changed since."""
         return self.composed.edited(edits_of(self, self.composed))
 
     @property
     def spec(self) -> Spec:
-        """The spec that the network was composed from."""
+        """The spec from which the network was composed."""
         return self.composed.graph.spec
 
     @property
     def seed(self) -> int:
-        """The seed that its first weights were drawn from."""
+        """The seed from which the first weights were drawn."""
         return self.composed.seed
 
     def _repr_html_(self) -> str | None:
-        """The picture of what was composed, for a notebook; `repr` is torch's."""
+        """The picture of the graph, for a notebook. `repr` is torch's."""
         picture = getattr(self.graph, "_repr_html_", None)
         return picture and picture()
 
     @property
     def num_features(self) -> int:
-        """Channels of what `forward_features` gives."""
+        """Channels of the result of `forward_features`. Raises InputError if the network has no features."""
         root = self.composed.graph.root
         reference = features_of(root)
         channels = None if reference is None else root.tensor(reference).channels
@@ -88,7 +88,7 @@ class ComposedModule(nn.Module):
 
     @property
     def num_classes(self) -> int:
-        """Outputs of the classifier; 0 without one."""
+        """Outputs of the classifier; 0 without a classifier."""
         head = self.get_classifier()
         if isinstance(head, nn.Identity):
             return 0
@@ -98,41 +98,55 @@ class ComposedModule(nn.Module):
 
     @property
     def head_hidden_size(self) -> int:
-        """Channels that the classifier takes; without one, those of the output."""
+        """Channels that arrive at the classifier; without a classifier, channels of the output."""
         graph = self.composed.graph
         tensor = next(iter(graph.outputs.values())) if graph.head is None else graph.head.input
         return (tensor.channels if tensor else None) or 0
 
     @property
     def feature_info(self) -> FeatureInfo:
-        """Features at each scale, as timm lists them: num_chs, reduction and module."""
+        """The features at each scale, as timm lists them: num_chs, reduction and module."""
         return FeatureInfo(self.composed.graph.levels)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """What is pooled: b c h w, or b n c of a network of tokens. Raises InputError where nothing says what it is, or
-        the network is a view that leaves it out."""
+        """The features before pooling: b c h w, or b n c for a network of tokens.
+
+        x  images, b c h w
+
+        Raises InputError if the graph has no known end of its features, or if this view leaves it out.
+        """
         raise _no_features(self)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """From what `forward_features` gives on: logits b c, or with `pre_logits` what arrives at the classifier."""
+        """Logits b c, computed from the result of `forward_features`; see there for its shape.
+
+        x           the features, b c h w or b n c
+        pre_logits  return the input of the classifier instead of the logits
+
+        Raises InputError as `forward_features` does.
+        """
         raise _no_head(self)
 
     def get_classifier(self) -> nn.Module:
-        """The classifier, the last where there are several; an nn.Identity without one."""
+        """The classifier, the last if there are several; an nn.Identity if there is none."""
         heads = head_nodes(self.composed.graph.root)
         return self.get_submodule(heads[-1].path) if heads else nn.Identity()
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put in a new classifier, on the device and in the precision of the rest; every other weight stays.
+        """Put in a new classifier, on the device and in the dtype of the other weights, which stay as they are.
 
-        num_classes  its outputs; 0 for none, which leaves an nn.Identity
-        global_pool  `avg`, or an empty string for no pooling; as it is unless given
-        Raises InputError for a network whose spec has no var `num_classes`, or another pooling.
+        num_classes  number of its outputs; 0 leaves an nn.Identity
+        global_pool  `avg`, or an empty string for no pooling; None keeps the pooling
+
+        Raises InputError if the spec has no var `num_classes`, for another pooling, or if the module around the
+        classifier was replaced.
         """
         self.composed = change_classes(self, self.composed, num_classes, global_pool)
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keep only the inputs of blocks in training, and run each block again for its gradients: less memory.
+        """Save memory in training: keep only the inputs of blocks, and run each block again for its gradients.
+
+        enable  False switches checkpointing off again
 
         Raises InputError for a network without blocks or stages.
         """
@@ -145,16 +159,19 @@ class ComposedModule(nn.Module):
             )
         there = {path for path, _ in self.named_modules()}
         for node in root.walk():
-            # Somebody may have taken a block out.
+            # A block may have been removed by hand.
             if site in node.sites and isinstance(node.content, Scope) and node.path in there:
                 set_checkpointed(self.get_submodule(node.path), enable)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Patterns of parameter names for layer decay, in timm's form: the stem, then each block (`coarse`: stage)."""
+        """Patterns of parameter names for layer decay, in timm's form: the stem, then a group per block.
+
+        coarse  a group per stage instead of per block
+        """
         return group_matcher(self.composed.graph.root, coarse)
 
     def no_weight_decay(self) -> set[str]:
-        """Names of parameters that weight decay leaves alone: learnt tokens, positions, tables of positions."""
+        """Names of parameters without weight decay: learnt tokens, positions, tables of positions."""
         return undecayed(self.composed.graph.root, [name for name, _ in self.named_parameters()])
 
     @property
@@ -178,11 +195,14 @@ class ComposedModule(nn.Module):
     default_cfg = pretrained_cfg
 
     def __prepare_scriptable__(self) -> ComposedModule:
-        # torch.jit.script asks this first, and would stumble over what the network says of itself.
+        # torch.jit.script calls this first; without an error here it fails on other attributes, less clearly.
         raise _no_script(self.spec.name)
 
     def init_non_persistent_buffers(self) -> None:
-        """Work out anew what no state_dict holds, such as Swin's window masks: after `to_empty`, they are garbage."""
+        """Compute again the buffers that no state_dict holds, such as Swin's window masks.
+
+        For use after `to_empty`, which leaves them uninitialised.
+        """
         for module in self.modules():
             recompute: Callable[[], None] | None = getattr(module, "init_non_persistent_buffers", None)
             if module is not self and recompute is not None:
@@ -213,7 +233,7 @@ def _no_head(model: ComposedModule) -> InputError:
 
 
 def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:
-    """A graph -> the module, on the CPU, its weights drawn from the seed and each node's path."""
+    """The module of a graph, on the CPU. Its weights depend on the seed and each node's path."""
     model = emit(graph.root, seed)
     assert isinstance(model, ComposedModule)
     model.composed = Composed(graph, seed)
@@ -221,6 +241,6 @@ def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:
 
 
 def dtype_of(name: str) -> torch.dtype | None:
-    """A floating-point dtype by its torch name; None for any other name."""
+    """The floating-point dtype with this torch name; None for any other name."""
     found = getattr(torch, name, None)
     return found if isinstance(found, torch.dtype) and found.is_floating_point else None

@@ -19,8 +19,8 @@ from composer.spec.portable import from_portable, to_portable
 class Composed:
     """The graph and the seed of a network. Immutable: copies share it.
 
-    It is pickled as the texts of the spec, and composed again only when somebody asks for the graph: a network runs
-    without. Raises SpecError, GraphError or PluginError then, where it cannot be.
+    It is pickled as the texts of the spec. The graph is composed again at its first use after loading, since a network
+    runs without it. Raises SpecError, GraphError or PluginError then, if it cannot be composed.
     """
 
     def __init__(self, graph: Composition, seed: int) -> None:
@@ -35,14 +35,14 @@ class Composed:
         return kind.of(from_portable(self._portable["spec"]), limits)
 
     def edited(self, edits: tuple[str, ...]) -> Composition:
-        """The graph, which says of an edited network what differs."""
+        """The graph with `edits`, the sentences that say how the network was changed by hand."""
         if edits and self.__dict__.get("_edited", (None,))[0] != edits:
             self.__dict__["_edited"] = edits, replace(self.graph, edits=edits)
         return self.__dict__["_edited"][1] if edits else self.graph
 
     @cached_property
     def classes(self) -> Mapping[str, type[nn.Module]]:
-        """The class that the module of each scope was made with, by path; the network's own is left out."""
+        """Path -> the class with which the module of each scope was made, without the network itself."""
         found = {}
         for node in self.graph.root.walk():
             if isinstance(node.content, Scope):
@@ -67,7 +67,7 @@ class Composed:
 
 
 def composed(portable: dict[str, Any]) -> Composed:
-    """What a network was composed from. Pickled networks call it by name: never rename or move it."""
+    """What a network was composed from. Pickled networks call this function by name: never rename or move it."""
     made = Composed.__new__(Composed)
     made._portable, made.seed = portable, portable["seed"]
     return made

@@ -1,4 +1,4 @@
-"""A composed network run operation by operation, so that any node can be looked at: functions too."""
+"""Runs a composed network operation by operation, so that the value of any node can be seen, also of functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def callable_of(model: ComposedModule, node: Node) -> Callable[..., Tensor]:
-    """What computes an operation of a network from the tensors that arrive at it."""
+    """The function that computes an operation's output tensor from its input tensors."""
     operation = node.content
     assert isinstance(operation, Operation)
     if operation.entry.form == "function":
@@ -32,14 +32,17 @@ def callable_of(model: ComposedModule, node: Node) -> Callable[..., Tensor]:
 def run_steps(
     model: ComposedModule, x: Tensor, then: Callable[[Node, Tensor], Tensor] = lambda node, value: value
 ) -> dict[str, Tensor]:
-    """A network's outputs by name, as its forward has them. `then` sees each node's value and gives what goes on."""
+    """Output tensors by name, as the network's forward gives them.
+
+    then  called with each node and its value; returns the value to go on with
+    """
     (name,) = model.graph.root.inputs
     return follow(model.graph.root, {name: x}, lambda node, inputs: callable_of(model, node)(*inputs), then)
 
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode; each module's own mode, and PyTorch's random numbers, are afterwards what they were."""
+    """Eval mode for the time of a `with` block; then each module's mode and PyTorch's random state are restored."""
     modes = {module: module.training for module in model.modules()}
     devices = {tensor.device.index or 0 for tensor in model.parameters() if tensor.is_cuda}
     try:

@@ -1,4 +1,4 @@
-"""Where in a network an exception came up: a note with the node's path and its line in the spec."""
+"""Adds a note to an exception from a network: the path of the node that ran, and its line in the spec."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from composer.dag.scope import Node, Scope
 
 
 def explain(error: BaseException, model: nn.Module, graph: Composition) -> None:
-    """Add a note to an exception that came out of a network's forward: which node ran, and where it is written."""
+    """Add a note to an exception from a network's forward: which node ran, and where the spec writes it."""
     path = _innermost(error.__traceback__, {id(module): name for name, module in model.named_modules()})
     if path is None or any("in the network" in note for note in getattr(error, "__notes__", ())):
         return
@@ -23,7 +23,7 @@ def explain(error: BaseException, model: nn.Module, graph: Composition) -> None:
 
 
 def _innermost(trace: TracebackType | None, names: dict[int, str]) -> str | None:
-    """The path of the node that ran last, by the `self` of each frame; of a function, what its line says."""
+    """Path of the node that ran last: from the `self` of each frame; for a function, from its line's comment."""
     path: str | None = None
     while trace is not None:
         frame = trace.tb_frame
@@ -31,7 +31,7 @@ def _innermost(trace: TracebackType | None, names: dict[int, str]) -> str | None
         if isinstance(owner, nn.Module) and id(owner) in names:
             path = names[id(owner)]
             if frame.f_code.co_filename.startswith("<composed "):
-                # Calls of modules have a frame of their own; other lines name their node behind them.
+                # A module's call has its own frame; a function's line names its node in a comment.
                 line = linecache.getline(frame.f_code.co_filename, trace.tb_lineno)
                 _, mark, node = line.rstrip().rpartition("  # ")
                 path = (f"{path}.{node}" if path else node) if mark else path
@@ -40,7 +40,7 @@ def _innermost(trace: TracebackType | None, names: dict[int, str]) -> str | None
 
 
 def _node(root: Scope, path: str) -> Node | None:
-    """The node of a path, or the innermost around it."""
+    """The node at a path, or the innermost node around it."""
     found = None
     for node in root.walk():
         inside = path == node.path or path.startswith(f"{node.path}.")

@@ -17,10 +17,12 @@ from composer.dag.scope import Node, Scope
 
 
 def view(model: ComposedModule, part: Composition) -> ComposedModule:
-    """The network of a graph that is `model`'s with other outputs, made of the modules that `model` has now.
+    """A network with the outputs of `part`, made of the modules that `model` has now.
 
-    Scopes through which a tensor is passed outward are objects of their own with another forward, over the same
-    children, parameters and hooks. Raises InputError where somebody replaced a module that the outputs lie in.
+    part  the graph of `model` with other outputs
+
+    Where a tensor is passed outward, the scope is an object of its own with another forward, over the same children,
+    parameters and hooks. Raises InputError if a module around the outputs was replaced by hand.
     """
     viewing = _Viewing(model)
     root = viewing.scope(class_of_root(part.root), part.root, model.composed.graph.root, model, "")
@@ -36,10 +38,10 @@ class _Viewing:
     links: Links = field(default_factory=Links)
 
     def scope(self, made: type[nn.Module], scope: Scope, like: Scope, live: nn.Module, path: str) -> nn.Module:
-        """An object for a scope of the view, beside the live module of the scope that is like it."""
+        """The view's object for a scope; `live` is the network's module for `like`, the same scope in its graph."""
         self.check(like, live, path)
         result = made.__new__(made)
-        # Hooks, the mode and all else are the live object's; what `compile` made of its forward is not.
+        # Hooks, mode and other attributes are the live object's; a forward that `compile` made is not taken over.
         result.__dict__.update(live.__dict__)
         result.__dict__.update(_modules={}, _parameters={}, _compiled_call_impl=None)
         needed = modules(scope)
@@ -52,7 +54,7 @@ class _Viewing:
         return result
 
     def composed(self, path: str) -> type[nn.Module]:
-        """The class that the module of a scope was made with."""
+        """The class with which the module of a scope was made."""
         if path:
             return self.model.composed.classes[path]
         return next(one for one in type(self.model).__mro__ if "code" in one.__dict__)
@@ -66,7 +68,7 @@ class _Viewing:
         return found
 
     def check(self, like: Scope, live: nn.Module, path: str) -> None:
-        """Refuse a module whose forward is not the one that was composed: nobody knows what it computes inside."""
+        """Raises InputError if a module's forward is not the composed one: its inner values are unknown."""
         composed = self.composed(path)
         if not keeps_forward(type(live), composed) or "forward" in live.__dict__:
             raise replaced(path or "forward", live)
@@ -77,7 +79,7 @@ class _Viewing:
 
 
 def differ(scope: Scope, like: Scope) -> bool:
-    """Whether a scope gives more than another, or holds less."""
+    """Whether a scope has other outputs or other nodes than another scope, also inside."""
     return (
         scope.outputs.keys() != like.outputs.keys()
         or scope.nodes.keys() != like.nodes.keys()

@@ -157,8 +157,7 @@ def names_in(file: IO[bytes]) -> dict[str, set[str]]:
 
 
 def _pop(stack: list[Any], operation: pickletools.OpcodeInfo) -> list[Any]:
-    """The items that an operation takes from the stack, the lowest first. A mark is dropped, with all above it taken.
-    """
+    """The items that an operation takes from the stack, the lowest first; a mark and all above it are removed too."""
     popped: list[Any] = []
     below = operation.stack_before
     if pickletools.stackslice in below:

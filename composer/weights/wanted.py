@@ -43,8 +43,7 @@ class Wanted:
 
     @cached_property
     def needed(self) -> tuple[Shapes, Shapes]:
-        """The tensors that fill the plain backbone, and those that fill the network, without counters and classifiers.
-        """
+        """What fills the plain backbone, and what fills the network itself: no counters, no classifiers."""
         own = {name: shape for name, shape in self.own.items() if name not in self.inserted}
         whole, part = ({n: s for n, s in some.items() if self._must_be_there(n)} for some in (self.backbone, own))
         return whole, part
