@@ -79,9 +79,7 @@ class Links:
     links: list[Link] = field(default_factory=list)
 
     def follow(self) -> None:
-        """Carry changes made by hand from the view to the live network, then take over the live network's state and
-        mode.
-        """
+        """Carry changes made by hand from the view to the live network, then take over the live network's state."""
         views = {id(one.view): one.live for one in self.links}
         for one in self.links:
             one.hand_on(views)
