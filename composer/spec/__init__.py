@@ -1,1 +1,1 @@
-"""From text to a validated, frozen Spec. Nothing here imports torch or networkx."""
+"""From text to a validated, frozen Spec. No file here imports torch or networkx."""

@@ -1,4 +1,4 @@
-"""A problem in a network's own file that comes of a var set elsewhere, shown where the var is set."""
+"""Shows a problem at the line that sets a var, if a var set elsewhere causes it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from composer.spec.tokens import ExpressionError
 
 
 def shown_where_set(problem: Diagnostic, files: Iterable[Origin], vars: Mapping[str, Origin]) -> Diagnostic:
-    """The problem at the line of the var that the expression there reads; as it is, where it reads none.
+    """The problem, moved to the line of the var that its expression reads; unchanged if it reads none.
 
     files  the files of the network
-    vars   where the value of each var is set: those set in the problem's own file are left alone
+    vars   where the value of each var is set; vars set in the problem's own file do not count
     """
     file = next((one for one in files if problem.location and one.document.source is problem.location.source), None)
     if file is None or problem.location is None:
@@ -34,7 +34,7 @@ def shown_where_set(problem: Diagnostic, files: Iterable[Origin], vars: Mapping[
 
 
 def _with_help(problem: Diagnostic, file: Origin, elsewhere: Mapping[str, Origin]) -> Diagnostic:
-    """The problem of a whole node, with where the vars are set that its options read: they may be the cause."""
+    """The problem of a whole node, with the lines of the vars that its options read: they may be the cause."""
     node = next(_at_key(file, problem.location), None)
     texts = walk_strings(_plain(node), node) if node else ()
     names = dict.fromkeys(name for text, origin in texts for name in _roots(text, origin, set()) if name in elsewhere)
@@ -43,7 +43,7 @@ def _with_help(problem: Diagnostic, file: Origin, elsewhere: Mapping[str, Origin
 
 
 def _at_key(origin: Origin, location: Location | None) -> Iterator[Origin]:
-    """The value whose key stands at a location."""
+    """The value whose key is at a location."""
     data = origin.document.nearest(origin.path).data
     for step, child in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
         if child.key_location == location:
@@ -60,13 +60,13 @@ def _set_at(origin: Origin) -> str:
 
 
 def _covers(origin: Origin, location: Location) -> bool:
-    """Whether a string's text holds a location."""
+    """Whether a location is inside the text of a string."""
     own = origin.location()
     return own is not None and own.line == location.line and own.column <= location.column < own.end_column
 
 
 def _roots(text: str, origin: Origin, seen: set[str]) -> Iterator[str]:
-    """The vars that a string reads, and those that they are computed from."""
+    """The vars that a string reads, and the vars from which these are computed."""
     try:
         reads = [name.partition(".")[0] for name, _ in parse_template(text).reads] if is_dynamic(text) else []
     except ExpressionError:
@@ -85,7 +85,7 @@ def _roots(text: str, origin: Origin, seen: set[str]) -> Iterator[str]:
 
 
 def _scopes(path: Keys) -> list[Keys]:
-    """Where vars may be written that an expression reads: the block around it, then the file."""
+    """Where the vars of an expression may be written: in the block around it, then in the file."""
     return [path[:2], ()] if path[:1] == ("blocks",) else [()]
 
 

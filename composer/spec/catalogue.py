@@ -1,4 +1,4 @@
-"""The experiments of papers: the networks in specs/papers, with what the papers measured."""
+"""The experiments of papers: the networks in specs/papers, and the results that the papers measured."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _FIELDS = tuple(Published.model_fields)
 
 @dataclass(frozen=True)
 class Experiment:
-    """A paper's network by its zoo name, and its row of a results table; None where no table has it."""
+    """A paper's network by its name in the zoo, and its row in a results table; None if it is in no table."""
 
     name: str
     published: Published | None
 
     def to_row(self) -> dict[str, Any]:
-        """Its facts as plain values, None for what is not known; `printed_…` is the paper's own figure."""
+        """The experiment as plain values, None where not known; `printed_…` is the paper's own figure."""
         names = {field: f"printed_{field}" if field in ("parameters", "macs") else field for field in _FIELDS}
         return {"name": self.name, **{name: getattr(self.published, field, None) for field, name in names.items()}}
 
@@ -32,10 +32,12 @@ class Experiment:
 def experiments(
     pattern: str = "*", *, table: str | None = None, architecture: str | None = None, mechanism: str | None = None
 ) -> list[Experiment]:
-    """The papers' networks whose name is like the pattern, in the order of the article's tables.
+    """The papers' networks whose name matches the pattern, in the order of the article's tables.
 
-    table, architecture, mechanism  only the rows that say so; a name or a pattern, in letters of any case
-    Raises InputError for one that no row has.
+    pattern                         a glob over names
+    table, architecture, mechanism  keep only rows with this value; a name or a glob, upper and lower case alike
+
+    Raises InputError if no row has that value.
     """
     found = sorted(map(_read, zoo.papers()), key=_place)
     wanted = {"table": table, "architecture": architecture, "mechanism": mechanism}
@@ -53,7 +55,7 @@ def _read(name: str) -> Experiment:
 
 
 def _place(experiment: Experiment) -> tuple[list[int], str]:
-    """Tables in their order, 10.1 behind 9.1, and what no table has at the end."""
+    """Sort key: tables by number, 10.1 after 9.1, and networks in no table at the end."""
     numbers = experiment.published.table.split(".") if experiment.published else ["999"]
     return [int(number) for number in numbers], experiment.name
 

@@ -1,4 +1,4 @@
-"""What can be wrong once references are settled: names in expressions, blocks, arguments, inputs of nodes."""
+"""Checks a spec whose references are settled: names in expressions, blocks, arguments, inputs of nodes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ PLACE = (
 )
 REPEATED = ("index", "repeat")
 MAX_DEPTH = 64
-# Each rule looks at all places that those before it made.
+# A rule searches all places, also those that earlier rules made.
 MAX_RULES = 500
 
 Problems = Iterator[Diagnostic]
-# Names that expressions may read, each with the facts that may follow its dot; None where nobody knows.
+# Name that expressions may read -> the facts that may follow its dot; None if the facts are not known.
 Names = Mapping[str, Container[str] | None]
 
 
 def check_spec(spec: Spec) -> Problems:
-    """What is wrong with a spec before anything is known about plugins."""
+    """Problems of a spec that can be found without knowing any plugin."""
     if len(spec.rules) > MAX_RULES:
         help = ("one rule with a site or a glob, and `where`, is about many places",)
         text = f"there are {len(spec.rules):,} rules, and at most {MAX_RULES} can apply"
@@ -52,7 +52,7 @@ def check_spec(spec: Spec) -> Problems:
             try:
                 start, condition = parse_condition(rule.where)
             except ExpressionError:
-                # Said where the rule was read.
+                # The problem was reported when the rule was read.
                 continue
             reads = tuple((name, start + offset) for name, offset in condition.reads)
             yield from _unknown_names(reads, origin / "where", place)
@@ -112,7 +112,7 @@ def _instance(spec: Spec, node: NodeSpec, origin: Origin) -> Problems:
 
 
 def check_arguments(name: str, block: BlockSpec, args: Mapping[str, Any], origin: Origin) -> Problems:
-    """Arguments a block does not have, and required ones that are missing."""
+    """Problems with the arguments of a block: unknown ones, and required ones that are missing."""
     for arg in args:
         if arg not in block.args:
             hint = did_you_mean(arg, block.args, f"`{name}` takes {one_of(block.args)}")
@@ -158,10 +158,10 @@ def _outputs(
     if outputs is not None and not outputs:
         yield origin.problem("empty", "`outputs` is empty", "a node, or `name: node`", key=True)
     if any(node.inline for node in nodes.values()):
-        # Its children have no names yet.
+        # The children of an inline node have no names yet.
         return
     for name, reference in (outputs or {}).items():
-        # What rules put in is called like their mechanism, and is not there yet.
+        # An inserted node has its mechanism's name, and does not exist yet.
         if reference.partition(".")[0] not in nodes and not reference.startswith(added):
             hint = did_you_mean(reference, nodes, f"the nodes here are {one_of(nodes)}")
             here = (origin / name).written
@@ -169,7 +169,7 @@ def _outputs(
 
 
 def _recursion(spec: Spec) -> Problems:
-    """Blocks that contain themselves; what an expression chooses is bounded when it is elaborated."""
+    """Blocks that contain themselves. A block chosen by an expression is checked when it is elaborated."""
     uses = {
         name: {str(node.block): key for key, node in block.nodes.items() if node.block in spec.blocks}
         for name, block in spec.blocks.items()
@@ -185,10 +185,10 @@ def _recursion(spec: Spec) -> Problems:
 
 
 def _find_cycle(start: str, uses: Mapping[str, Mapping[str, str]], done: set[str]) -> list[str]:
-    """The blocks on a way from the start that comes back on itself; none where there is no such way."""
+    """The blocks on a path from `start` that ends in a cycle; empty if there is none."""
     if start in done:
         return []
-    # A dict keeps the order of the trail and knows what is on it.
+    # A dict serves as an ordered set of the blocks on the path.
     trail, stack = {start: None}, [iter(uses[start])]
     while stack:
         child = next(stack[-1], None)

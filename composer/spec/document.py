@@ -15,20 +15,20 @@ MAX_DEPTH = 64
 MAX_VALUES = 200_000
 MAX_DIGITS = 64
 
-# The way to a value of a document: keys of mappings and positions in lists.
+# The path to a value in a document: keys of mappings and positions in lists.
 Keys = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value with its place; the children of a mapping or a sequence are Values too."""
+    """A value and its location. The children of a mapping or a list are Values too."""
 
     data: Any
     location: Location | None = None
     key_location: Location | None = field(default=None, compare=False)
 
     def plain(self) -> Any:
-        """The value without places."""
+        """The value without locations."""
         if isinstance(self.data, dict):
             return {key: value.plain() for key, value in self.data.items()}
         if isinstance(self.data, list):
@@ -36,7 +36,7 @@ class Value:
         return self.data
 
     def child(self, step: str | int) -> Value | None:
-        """The value of a key or at an index, where there is one."""
+        """The value at a key or an index; None if there is none."""
         if isinstance(self.data, dict):
             found: Value | None = self.data.get(step)
             return found
@@ -46,7 +46,10 @@ class Value:
         return None
 
     def with_value(self, path: tuple[str, ...], new: Value, done: tuple[str, ...] = ()) -> Value:
-        """This value with one inside it set; mappings on the way are made. Raises SpecError where that cannot be."""
+        """This value with the value at `path` replaced; missing mappings on the way are made.
+
+        Raises SpecError if a value on the way is not a mapping.
+        """
         if not path:
             return replace(new, key_location=self.key_location or new.key_location)
         step, *rest = path
@@ -73,7 +76,7 @@ def _cannot_set(done: tuple[str, ...], step: str, new: Value, reason: str, label
 
 @dataclass(frozen=True)
 class Document:
-    """A whole text and the value it spells."""
+    """A text and the value that it spells."""
 
     source: Source
     root: Value
@@ -83,17 +86,17 @@ class Document:
         return self.root.plain()
 
     def plain(self) -> Any:
-        """The value without places. Not a copy: leave it as it is."""
+        """The value without locations. Not a copy: do not change it."""
         return self._plain
 
     @property
     def comment(self) -> str:
-        """What the comment on its first lines says; empty without one, as where there is no text."""
+        """The text of the comment in the first lines; empty if there is none."""
         lines = takewhile(lambda line: line.startswith("#"), self.source.text.splitlines())
         return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
 
     def nearest(self, path: Keys) -> Value:
-        """The value at the path, or the deepest of those around it that is written."""
+        """The value at the path, or the innermost value around it that the text writes."""
         value = self.root
         for step in path:
             child = value.child(step)
@@ -103,28 +106,28 @@ class Document:
         return value
 
     def location(self, path: Keys, key: bool = False) -> Location | None:
-        """Where the value at the path stands, or the deepest of those around it; `key` for its key."""
+        """The location of the value at the path, or of the innermost value around it. `key`: that of its key."""
         value = self.nearest(path)
         return value.key_location or value.location if key else value.location
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any], name: str = "<mapping>") -> Document:
-        """A document from Python values. Raises SpecError for what YAML could not spell."""
+        """A document from Python values. Raises SpecError for values that YAML cannot write."""
         return cls(Source(name), _Converter().value(data, ()))
 
 
-# Controls, and what turns the direction of the text behind it.
+# Control characters, and characters that change the direction of the text after them.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def unseen(text: str) -> str:
-    """What to say of a text that would move the cursor or show as another; empty for any other text."""
+    """A problem with text that moves the cursor or changes how text shows; empty for any other text."""
     found = None if text.isascii() and text.isprintable() else _UNSEEN.search(text)
     return f"the character U+{ord(found.group()):04X} would not show, and hide what does" if found else ""
 
 
 def _plain_value(data: Any) -> Any:
-    """The Python value of a scalar or an array of another library, such as numpy; any other value as it is."""
+    """A numpy scalar or array as a plain Python value; any other value unchanged."""
     convert = getattr(data, "tolist", None)
     return convert() if callable(convert) and type(data).__module__.partition(".")[0] == "numpy" else data
 

@@ -1,4 +1,4 @@
-"""Plain values -> YAML text that this package's own loader reads back as the same values."""
+"""Plain values -> YAML text that this package's loader reads back as the same values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from composer.spec.yaml import parse_value
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes the strings that YAML 1.2 would read as something else; PyYAML thinks in YAML 1.1."""
+    """Quotes the strings that YAML 1.2 would read as other values; PyYAML follows YAML 1.1."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -26,7 +26,7 @@ _Dumper.add_representer(str, _string)
 
 
 def dump(value: Mapping[str, Any]) -> str:
-    """YAML text of a mapping of plain values, keys in their order.
+    """The YAML text of a mapping of plain values, keys in their order.
 
     >>> print(dump({"name": "net", "scale": "1e-3", "depths": [3, 4]}), end="")
     name: net

@@ -1,4 +1,4 @@
-"""The value of a parsed expression where its names are known. Every result is bounded."""
+"""The value of a parsed expression, given the values of its names. Every result is bounded in size."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_NUMBER = 10**15
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A node of the parsed expression: what to do, with what, and the word it stands at.
+    """A node of the parsed expression: the kind of operation, its operands, and the word at which it stands.
 
-    `words` are the operators between the children of an operation, and the brackets of an index.
+    `words` are the operators between the operands, or the brackets of an index.
     """
 
     kind: str
@@ -53,14 +53,14 @@ _SPELLED = {True: "true", False: "false", None: "null"}
 
 
 def show(value: Any) -> str:
-    """A value in a message: as YAML spells it, and never long."""
+    """A value for a message: as YAML writes it, shortened."""
     return _SPELLED[value] if value is None or isinstance(value, bool) else _SHORT.repr(value)
 
 
 def size(value: Any, limit: int) -> int:
-    """How many values a value holds, itself included; one more than the limit where it is beyond it, or too deep.
+    """The number of values inside a value, with itself; `limit + 1` if there are more, or if it is too deep.
 
-    Lists that stand in one another many times take no room until someone writes them out.
+    A list that appears many times inside another takes no memory until it is written out.
     """
     count, waiting = 0, [(value, 1)]
     while waiting and count <= limit:
@@ -74,7 +74,7 @@ def size(value: Any, limit: int) -> int:
 
 
 def evaluate(tree: Tree, names: Mapping[str, Any]) -> Any:
-    """The value of a tree where these names are known. Raises ExpressionError."""
+    """The value of a tree, given the values of its names. Raises ExpressionError."""
     children = tree.children
     match tree.kind:
         case "constant":
@@ -147,7 +147,7 @@ def _compare(word: Token, left: Any, right: Any) -> bool:
         if not isinstance(right, list):
             raise ExpressionError(f"`{symbol}` looks into a list, not {show(right)}", word.offset, word.length)
         return any(_equal(left, one) for one in right) == (symbol == "in")
-    # A fact that a place does not have never satisfies a comparison.
+    # No comparison with a fact that the place lacks is true.
     if left is None or right is None:
         return False
     if not (_is_number(left) and _is_number(right)) and not (isinstance(left, str) and isinstance(right, str)):

@@ -1,4 +1,4 @@
-"""A small Python-like expression language: our own parser over our own tree, and nothing that could run code."""
+"""A small Python-like expression language with its own parser and tree. Nothing in it can run code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Read = tuple[str, int]  # a dotted name that an expression reads, and where it s
 
 @dataclass(frozen=True)
 class Expression:
-    """A parsed expression. `reads` are the names it reads, as written, and where."""
+    """A parsed expression. `reads` lists the names it reads, as written, and their offsets."""
 
     text: str
     tree: Tree
@@ -26,17 +26,17 @@ class Expression:
 
     @property
     def names(self) -> frozenset[str]:
-        """The names it reads, without the facts behind their dots."""
+        """The names that the expression reads, without the facts after their dots."""
         return frozenset(name.partition(".")[0] for name, _ in self.reads)
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
-        """Its value where these names are known. Raises ExpressionError."""
+        """The value of the expression, given the values of its names. Raises ExpressionError."""
         return evaluate(self.tree, names)
 
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Expression:
-    """The expression a text spells. Raises ExpressionError.
+    """The expression that a text spells. Raises ExpressionError.
 
     >>> parse("planes * 4 if last else planes").evaluate({"planes": 64, "last": True})
     256
@@ -54,9 +54,9 @@ def _reads(tree: Tree) -> Iterator[Read]:
 
 @dataclass(frozen=True)
 class Template:
-    """A string with expressions in it: `$name`, `${…}` alone keep their type, mixed ones make a string.
+    """A string with expressions. A lone `$name` or `${…}` keeps its type; expressions within text make a string.
 
-    Each expression comes with its place in the text.
+    `parts` are texts, and expressions with their offsets.
     """
 
     text: str
@@ -64,12 +64,12 @@ class Template:
 
     @property
     def reads(self) -> tuple[Read, ...]:
-        """The names its expressions read, and where they stand in the text."""
+        """The names that the expressions read, and their offsets in the text."""
         found = [part for part in self.parts if not isinstance(part, str)]
         return tuple((name, start + offset) for start, expression in found for name, offset in expression.reads)
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
-        """Its value where these names are known. Raises ExpressionError."""
+        """The value of the string, given the values of its names. Raises ExpressionError."""
         if len(self.parts) == 1:
             return _value(self.parts[0], names)
         text = ""
@@ -95,12 +95,12 @@ def _value(part: str | tuple[int, Expression], names: Mapping[str, Any]) -> Any:
 
 
 def is_dynamic(text: str) -> bool:
-    """Whether a string has expressions (or an escaped dollar) in it."""
+    """Whether a string contains expressions or an escaped dollar."""
     return "$" in text
 
 
 def escape(text: str) -> str:
-    """The template that spells a text.
+    """The template that evaluates to this text.
 
     >>> parse_template(escape("$1")).evaluate({})
     '$1'
@@ -110,7 +110,7 @@ def escape(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def parse_template(text: str) -> Template:
-    """The parts of a string with expressions. Raises ExpressionError.
+    """The template that a text spells. Raises ExpressionError.
 
     >>> parse_template("stage_${index + 1}").evaluate({"index": 0})
     'stage_1'
@@ -134,7 +134,7 @@ def parse_template(text: str) -> Template:
 
 
 def parse_condition(text: str) -> tuple[int, Expression]:
-    """The expression of a condition, in `${…}` or without, and where it starts. Raises ExpressionError."""
+    """The offset and the expression of a condition, with or without `${…}`. Raises ExpressionError."""
     braced = text.startswith("${") and text.endswith("}")
     start, end = (2, len(text) - 1) if braced else (0, len(text))
     return start, _parse_within(text, start, end)
@@ -152,7 +152,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 def _span(text: str, dollar: int) -> tuple[int, int, int]:
-    """Start and end of the expression behind a dollar, and where the text goes on."""
+    """Start and end of the expression after a dollar, and where the text continues."""
     if text.startswith("${", dollar):
         closing = _BRACED.match(text, dollar + 2)
         if closing is None:

@@ -1,4 +1,4 @@
-"""What can be wrong with one file by itself: keys that exclude each other, names, the form of nodes and rules."""
+"""Checks a single file: keys that exclude each other, names, the form of nodes and rules."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _INDEX = re.compile(r"[0-9]{1,9}")
 
 
 def is_attribute(name: str) -> bool:
-    """Whether a name can be an attribute of a module: a word of letters of any script, as Python reads it."""
+    """Whether a name can be an attribute of a module: a Python identifier of at most 100 characters, no keyword."""
     return len(name) <= 100 and name.isidentifier() and not keyword.iskeyword(name) and is_normalized("NFKC", name)
 
 
 def check_file(file: SpecFile, origin: Origin) -> Problems:
-    """What is wrong with one file by itself."""
+    """The problems of a single file."""
     yield from _sections(file, origin)
     yield from _vars(file, origin / "vars")
     for name in file.inputs or {}:
@@ -42,7 +42,7 @@ def check_file(file: SpecFile, origin: Origin) -> Problems:
 
 
 def check_weights(weights: WeightsSpec, origin: Origin) -> Problems:
-    """What is wrong with what is said of weights, before anything is read."""
+    """The problems of a `weights` entry that can be found without reading any file."""
     hub = hub_of(weights.source)
     if hub is not None and parse_reference(weights.source) is None:
         here = (origin / "source").written

@@ -12,7 +12,7 @@ MAX_LIST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """What an expression may call: how many numbers it takes, and whether one list may stand for them."""
+    """A function that expressions may call: how many numbers it takes, and whether a single list may replace them."""
 
     call: Callable[..., Any]
     least: int = 1
@@ -46,7 +46,7 @@ def _log2(value: float) -> float:
 
 
 def _pow(base: float, exponent: float) -> float:
-    # Python's own would compute a whole power to its last digit, however long that takes.
+    # Python computes an integer power exactly, which may take forever.
     try:
         return math.pow(base, exponent)
     except (ValueError, OverflowError):

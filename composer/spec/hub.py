@@ -1,13 +1,13 @@
-"""References to weights that live elsewhere: how they are written. Nothing here connects."""
+"""The syntax of references to weights on hubs. Nothing here connects."""
 
 from __future__ import annotations
 
 import re
 
 _REPO = r"\w[\w.-]*(/\w[\w.-]*)?"
-# A path inside the repository: no step of it leads up.
+# A part of a path inside the repository; no part may lead upwards.
 _STEP = r"(?!\.\.?(/|@|$))[^/@]+"
-# Hub -> what may follow its name, and an example.
+# Hub -> a pattern for the text after its name, and an example.
 _FORMS = {
     "timm": (r"\w+(\.[\w.-]+)?", "timm:resnet50.a1_in1k"),
     "torchvision": (r"\w+(\.\w+)?", "torchvision:ResNet50_Weights.IMAGENET1K_V2"),
@@ -19,17 +19,17 @@ _FORMS = {
 
 
 def hub_of(source: str) -> str | None:
-    """The hub that a source of weights names (`timm`, `torchvision`, `hf`); None for a path."""
+    """The hub in a source of weights (`timm`, `torchvision`, `hf`); None for a path."""
     name, colon, _ = source.partition(":")
     return name if colon and name in _FORMS else None
 
 
 def parse_reference(reference: str) -> re.Match[str] | None:
-    """What follows the hub's name, taken apart; None where it is not written as that hub's are."""
+    """The parts of a reference after the hub's name; None if it does not follow the hub's syntax."""
     hub, _, rest = reference.partition(":")
     return re.fullmatch(_FORMS[hub][0], rest)
 
 
 def example(hub: str) -> str:
-    """A reference to show where one is written wrongly."""
+    """A correct reference, for a message about a wrong one."""
     return _FORMS[hub][1]

@@ -1,6 +1,6 @@
-"""Kinds of vars: what may be set in place of a default, as the default shows it or as the var is declared.
+"""Kinds of vars: which values may replace a default. The default shows the kind, or a declaration states it.
 
-A var is declared where its network writes it, `{default: 1000, minimum: 0}`; without, its default says what it is.
+A declaration is written in place of the default: `{default: 1000, minimum: 0}`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from composer.spec.evaluate import show
 from composer.spec.expression import is_dynamic
 from composer.spec.origin import Origin
 
-# Keys of a declaration: a mapping with `default` is one.
+# Keys of a declaration. A mapping with the key `default` is a declaration.
 DECLARATION = ("default", "kind", "minimum", "maximum", "choices")
-# A kind by its word in JSON Schema, in the words of a message, and of several.
+# Kind, as JSON Schema names it -> its name in messages, singular and plural.
 WORDS = {
     "boolean": ("true or false", "true or false"),
     "integer": ("a whole number", "whole numbers"),
@@ -31,12 +31,14 @@ _IN_SCHEMA = {"list": "array", "mapping": "object"}
 
 @dataclass(frozen=True)
 class Kind:
-    """What a var may hold.
+    """The values that a var may hold.
 
-    name      `boolean integer number string list mapping`; None for anything
-    items     of a list: what each item may be
-    minimum, maximum, choices   of a value; of a list, of each item; `choices` are those allowed, any if empty
-    nullable  whether it may be null
+    name      `boolean integer number string list mapping`; None for any value
+    items     the kind of each item of a list
+    minimum   smallest value; for a list, of each item
+    maximum   largest value; for a list, of each item
+    choices   the allowed values; for a list, of each item; empty for any
+    nullable  whether null is allowed
     """
 
     name: str | None = None
@@ -47,7 +49,7 @@ class Kind:
     nullable: bool = False
 
     def __str__(self) -> str:
-        """What a message says is expected."""
+        """The kind as messages write it."""
         if self.choices:
             return f"{one_of(map(show, self.choices))}{' or null' * self.nullable}"
         if self.name == "list" and self.items and self.items.name:
@@ -63,7 +65,7 @@ class Kind:
         return f"{words} up to {self.maximum:g}" if self.maximum is not None else words
 
     def schema(self) -> dict[str, Any]:
-        """The same as JSON Schema."""
+        """The kind as JSON Schema."""
         if self.choices:
             return {"enum": [*self.choices, *[None] * self.nullable]}
         found: dict[str, Any] = {"type": _IN_SCHEMA.get(self.name, self.name)} if self.name else {}
@@ -73,17 +75,17 @@ class Kind:
 
 
 def is_declaration(value: Any) -> bool:
-    """Whether what a spec writes for a var declares it."""
+    """Whether the value that a spec writes for a var is a declaration."""
     return isinstance(value, Mapping) and "default" in value
 
 
 def default_origin(written: Any, origin: Origin) -> Origin:
-    """Where the default of a var stands that is written here."""
+    """Where the default of the var written here is."""
     return origin / "default" if is_declaration(written) else origin
 
 
 def check_declaration(name: str, written: Any, origin: Origin) -> Iterator[Diagnostic]:
-    """What is wrong with how a var is declared, its default apart."""
+    """Problems with the declaration of a var, without its default."""
     if not is_declaration(written):
         return
     for key in written:
@@ -102,7 +104,7 @@ def check_declaration(name: str, written: Any, origin: Origin) -> Iterator[Diagn
 
 
 def _is_sound(key: str, value: Any) -> bool:
-    """Whether a key of a declaration can have this value."""
+    """Whether a key of a declaration may have this value."""
     if key == "kind":
         return isinstance(value, str) and value in WORDS
     if key == "choices":
@@ -111,7 +113,11 @@ def _is_sound(key: str, value: Any) -> bool:
 
 
 def kind_of(written: Any, default: Any) -> Kind:
-    """The kind of a var from what is written for it, where that is sound, and its evaluated default."""
+    """The kind of a var.
+
+    written  the value that the spec writes, if it is sound
+    default  the evaluated default
+    """
     declared = written if is_declaration(written) else {}
     value = declared.get("default", written)
     declared = {key: value for key, value in declared.items() if key in DECLARATION and _is_sound(key, value)}
@@ -134,7 +140,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _shown(value: Any) -> Kind:
-    """The kind that a value shows. A whole number where it stands alone is meant as one."""
+    """The kind of a value. A lone whole number counts as an integer."""
     if isinstance(value, list):
         return Kind("list", _common([_shown(item) for item in value]))
     for types, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (dict, "mapping")):
@@ -144,7 +150,7 @@ def _shown(value: Any) -> Kind:
 
 
 def _common(kinds: Sequence[Kind]) -> Kind:
-    """The kind that holds all of these; anything where they differ."""
+    """The kind that holds the values of all these kinds; any value if the kinds differ."""
     names = {kind.name for kind in kinds}
     if names == {"list"}:
         return Kind("list", _common([kind.items or Kind() for kind in kinds]))
@@ -154,13 +160,13 @@ def _common(kinds: Sequence[Kind]) -> Kind:
 
 
 def _loose(kind: Kind) -> Kind:
-    """The kind where the default is computed: it may come out whole by chance."""
+    """The kind of a computed default: a number, if the result is an integer, which may be by chance."""
     items = _loose(kind.items) if kind.items else None
     return replace(kind, name="number" if kind.name == "integer" else kind.name, items=items)
 
 
 def misfits(name: str, value: Any, kind: Kind, origin: Origin) -> Iterator[Diagnostic]:
-    """What is wrong with a var's value, shown where it is set; of a list, at each item that does not fit."""
+    """Problems with a var's value, at the line that sets it; in a list, at each item that does not fit."""
     if value is None and not kind.nullable and kind.name is not None:
         help = ("write a value, or remove the line",)
         yield origin.problem("var-kind", f"`{name}` has no value", str(kind), help, key=True)
@@ -172,7 +178,7 @@ def misfits(name: str, value: Any, kind: Kind, origin: Origin) -> Iterator[Diagn
 
 
 def fits(value: Any, kind: Kind) -> bool:
-    """Whether a single value is of a kind, its limits included."""
+    """Whether a single value is of this kind and within its limits."""
     if kind.choices:
         return any(value == one and type(value) is type(one) for one in kind.choices)
     types: Mapping[str | None, Any] = {"boolean": bool, "string": str, "list": list, "mapping": dict}
@@ -204,7 +210,7 @@ def _advice(value: Any, kind: Kind) -> tuple[str, ...]:
 
 
 def boolean_advice(value: Any) -> tuple[str, ...]:
-    """What to write for a word that is true or false elsewhere: YAML 1.2 knows `true` and `false` alone."""
+    """What to write in place of a word that means true or false elsewhere: YAML 1.2 has only `true` and `false`."""
     spelled = {"no": "false", "off": "false", "n": "false", "yes": "true", "on": "true", "y": "true"}
     spelled |= {"0": "false", "1": "true", "true": "true", "false": "false"}
     meant = spelled.get(str(value).lower())

@@ -29,13 +29,14 @@ def load(
     sets: Iterable[str] = (),
     root: str | Path | None = None,
 ) -> Spec:
-    """Read and check a spec. Needs no torch.
+    """Read and check a spec, and return it. Needs no torch.
 
     source  a path, a name of the zoo (`resnet50`, `papers/cbam/resnet50`), a mapping, or a Spec
     vars    values for the spec's vars
     sets    `dotted.path=value` settings, applied to the source before it is checked; values are YAML
-    root    the folder that references may not leave; the source's own folder unless given
-    Raises SpecError with every problem of the stage that failed.
+    root    the folder that references must not leave; by default the source's own folder
+
+    Raises SpecError with every problem of the first stage that fails.
     """
     spec, problems = examine(source, vars=vars, sets=sets, root=root)
     SpecError.check(problems)
@@ -50,9 +51,9 @@ def examine(
     sets: Iterable[str] = (),
     root: str | Path | None = None,
 ) -> tuple[Spec | None, list[Diagnostic]]:
-    """What is sound of a spec, where that is enough to go on with, and every problem of its text.
+    """The Spec, as far as it is sound, or None if too little is; and every problem of its text.
 
-    Takes what `load` does. Raises SpecError for what cannot be read at all.
+    Arguments as for `load`. Raises SpecError if the source cannot be read at all.
     """
     settings = read_settings(vars or {}, sets)
     if isinstance(source, Spec):
@@ -76,15 +77,16 @@ def examine(
 
 
 def check_source(source: object, also: str) -> None:
-    """Refuse a value that no network can be made of; `also` says what else is taken. Raises SpecError."""
+    """Raises SpecError for a value that makes no network. `also` names other values that the caller takes."""
     if not isinstance(source, str | Path | Mapping | Spec):
         raise SpecError(wrong_source(source, also))
 
 
 def with_outputs(spec: Spec, outputs: str | Mapping[str, str], *, maps: bool = False) -> Spec:
-    """The spec with another output, the path of a node, or with others: names -> paths. Raises SpecError.
+    """The spec with other outputs. Raises SpecError.
 
-    maps  give them as feature maps b c h w
+    outputs  the path of a node, or a mapping name -> path
+    maps     give the outputs as feature maps b c h w
     """
     given = outputs if isinstance(outputs, str) else dict(outputs)
     raw = {"backbone": spec.name, "outputs": given, **({"maps": True} if maps else {})}
@@ -94,7 +96,7 @@ def with_outputs(spec: Spec, outputs: str | Mapping[str, str], *, maps: bool = F
 
 
 def assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...]) -> Spec:
-    """One Spec from a chain of files and overridden vars. Raises SpecError."""
+    """A Spec from a chain of files and overridden vars. Raises SpecError."""
     spec = _settled(files, overrides)
     SpecError.check(spec.problems)
     return spec
@@ -103,7 +105,7 @@ def assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...]) -> S
 def _settled(
     files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...], problems: Sequence[Diagnostic] = ()
 ) -> Spec:
-    """The same with the problems of its text, those known before first. Raises SpecError where it cannot be settled."""
+    """As `assemble`, with the problems in the Spec, `problems` first. Raises SpecError if it cannot be settled."""
     base = files[-1]
     vars = settle_vars(files, overrides)
     inputs, origins = settle_inputs(files)
@@ -135,7 +137,7 @@ def _settled(
 
 
 def _weights(files: tuple[LoadedFile, ...]) -> tuple[WeightsSpec, Origin] | None:
-    """What the nearest file that speaks of weights says; None where that is `none`."""
+    """The `weights` of the nearest file that has them; None if that says `none`."""
     speaking = next((file for file in files if file.content.weights is not None), None)
     found = find_weights(speaking) if speaking else None
     return None if found is None or found[0].source == NO_WEIGHTS else found

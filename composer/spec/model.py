@@ -1,4 +1,4 @@
-"""What a spec file may contain: frozen models, unknown keys refused, nothing coerced."""
+"""The content that a spec file may have: frozen models. Unknown keys are refused, and no value is coerced."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Template = str
 
 
 class InputSpec(BaseModel):
-    """One input of the network: its shape without the batch, and how an image becomes it.
+    """An input of the network: its shape without the batch, and how an image is prepared.
 
-    `shape` follows `layout` without its `b` axis. `mean` and `std` are per channel, for values in 0..1; `crop` is
-    the share of the resized shorter side that the centre crop keeps.
+    `shape` follows `layout` without its `b` axis. `mean` and `std` are per channel, for values in 0..1. `crop` is the
+    share of the resized shorter side that the centre crop keeps.
     """
 
     model_config = _FROZEN
@@ -43,14 +43,14 @@ class InputSpec(BaseModel):
         return {"shape": value} if isinstance(value, list) else value
 
     def over(self, base: InputSpec) -> InputSpec:
-        """The base with what is set here changed."""
+        """The base, with the fields that are set here replaced."""
         return base.model_copy(update={name: getattr(self, name) for name in self.model_fields_set})
 
 
 class NodeSpec(BaseModel):
-    """One node: an operation or a block, where its inputs come from, and the operation's options as further keys.
+    """A node: an operation or a block, its inputs, and further keys as the operation's options.
 
-    `inline` puts the children of a `repeat` into the scope itself, and the node's name stands for the last of them.
+    `inline` puts the children of a `repeat` into the scope itself; the node's name then means the last of them.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -72,7 +72,7 @@ class NodeSpec(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The keys that are not the language's own."""
+        """The keys that are not part of the language."""
         return dict(self.model_extra or {})
 
 
@@ -82,7 +82,7 @@ NODE_KEYS = tuple(field.alias or name for name, field in NodeSpec.model_fields.i
 class BlockSpec(BaseModel):
     """A scope that nodes can instantiate: arguments (null = required), derived vars, named inputs and nodes.
 
-    `numbered` makes one plain sequence of it: its operations and those of the blocks inside it are called 0, 1, 2 …
+    `numbered` makes a plain sequence of it: its operations and those of the blocks inside are called 0, 1, 2 …
     """
 
     model_config = _FROZEN
@@ -97,7 +97,7 @@ class BlockSpec(BaseModel):
 
 
 class Rule(BaseModel):
-    """Where one attention goes: a mechanism and exactly one position, or a bare `remove`."""
+    """Where attention goes: a mechanism and exactly one position, or a bare `remove`."""
 
     model_config = _FROZEN
 
@@ -116,12 +116,12 @@ class Rule(BaseModel):
 
     @property
     def positions(self) -> list[str]:
-        """The positions that are written; a valid rule has one."""
+        """The positions that the rule writes; a valid rule has exactly one."""
         return [position for position in POSITIONS if getattr(self, position) is not None]
 
     @property
     def position(self) -> str:
-        """The one position of a valid rule."""
+        """The position of a valid rule."""
         return self.positions[0]
 
     @property
@@ -131,16 +131,16 @@ class Rule(BaseModel):
 
 
 class WeightsSpec(BaseModel):
-    """Which weights a network starts with: a file or a reference to a hub, and how they are fitted to it.
+    """The weights that a network starts with: a file or a reference to a hub, and how they are fitted.
 
     source   a path relative to the file that writes it, `timm:…`, `torchvision:…`, `hf:…`, or `none`
-    require  how much of the network they must fill
+    require  how much of the network the weights must fill
     match    by name, or the n-th tensor of the file to the n-th of the plain backbone
     keys     a key map of the zoo, or a .yaml file: the file's names -> ours
-    ema      take the averaged weights of a checkpoint that holds both
-    entry    which entry of a checkpoint that holds several sets of weights, dotted
-    prefix   what the names of the weights begin with in the file, where several would do
-    sha256   the hash that a file must have, in hexadecimal; a lock writes it
+    ema      take the averaged weights if a checkpoint holds both
+    entry    the entry to take, dotted, if a checkpoint holds several sets of weights
+    prefix   what the names in the file begin with, if several prefixes fit
+    sha256   the hash that the file must have, in hexadecimal; a lock file writes it
     """
 
     model_config = _FROZEN
@@ -160,15 +160,15 @@ class WeightsSpec(BaseModel):
         return {"source": value} if isinstance(value, str) else value
 
 
-# A number as a paper prints it and its unit; Mi and Gi are 2^20 and 2^30.
+# A number as a paper prints it, with its unit; Mi and Gi are 2^20 and 2^30.
 Figure = Annotated[str, Field(pattern=r"^\d+(\.\d+)? (M|G|Mi|Gi)$")]
 
 
 class Published(BaseModel):
-    """What a paper measured with this network: a row of a results table.
+    """The results that a paper measured with this network: a row of a results table.
 
-    `top1` is ImageNet accuracy in percent, `images_per_second` the authors' own throughput, bound to their hardware.
-    `parameters` and `macs` are as the paper prints them; where this network's are others, `deviates` has them and the
+    `top1` is ImageNet accuracy in percent, `images_per_second` the authors' own throughput on their hardware.
+    `parameters` and `macs` are as the paper prints them; if this network's differ, `deviates` gives its own and the
     reason.
     """
 
@@ -185,16 +185,16 @@ class Published(BaseModel):
     deviates: str | None = None
 
 
-# The name of what a network gives that names nothing.
+# The name of a network's output if the spec gives it no name.
 OUTPUT = "output"
 
 
 class SpecFile(BaseModel):
-    """One file: its own nodes, or another spec to start from; and rules.
+    """A file: its own nodes, or another spec to start from; and rules.
 
-    `outputs` is the path of a node, whose tensor the network gives, or names with paths, of which it gives a dict.
-    With `maps` they are feature maps b c h w: channels come first, and tokens are laid out as the positions they are
-    of, without those that are of none, such as a class token.
+    `outputs` is the path of a node, and the network returns its tensor; or a mapping name -> path, and the network
+    returns a dict. With `maps` the outputs are feature maps b c h w: channels first, tokens arranged by their
+    positions, and tokens without a position, such as a class token, left out.
     """
 
     model_config = _FROZEN
@@ -216,5 +216,5 @@ class SpecFile(BaseModel):
 
     @property
     def named_outputs(self) -> dict[str, str] | None:
-        """The outputs by name; that of a bare path is `output`."""
+        """Output name -> path; a bare path has the name `output`."""
         return {OUTPUT: self.outputs} if isinstance(self.outputs, str) else self.outputs

@@ -1,4 +1,4 @@
-"""Values that remember which line of which file they came from."""
+"""Values that remember the file and line they came from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Origin:
-    """A place in a document: a value by its path."""
+    """A place in a document: the path to a value."""
 
     document: Document
     path: Keys = ()
@@ -34,7 +34,7 @@ class Origin:
 
     @property
     def written(self) -> Origin:
-        """This place without the steps that the text does not spell out: a short form leaves some away."""
+        """This place without path steps that the text does not spell out, because it uses a short form."""
         value, path = self.document.root, list[str | int]()
         for step in self.path:
             child = value.child(step)
@@ -44,7 +44,7 @@ class Origin:
         return Origin(self.document, tuple(path))
 
     def location(self, key: bool = False) -> Location | None:
-        """Where the value (or its key) stands, or the nearest enclosing value that is known."""
+        """The location of the value (or its key), or of the nearest enclosing value whose location is known."""
         return self.document.location(self.path, key)
 
     def problem(
@@ -70,7 +70,7 @@ class Origin:
         help: tuple[str, ...] = (),
         path: str | None = None,
     ) -> Diagnostic:
-        """A diagnostic that points at a part of the string that is written here."""
+        """A diagnostic that points at a part of the string written here."""
         value = self.document.nearest(self.path)
         location = value.location
         if location is not None and isinstance(value.data, str):
@@ -93,7 +93,7 @@ def walk_strings(value: Any, origin: Origin) -> Iterator[tuple[str, Origin]]:
 
 
 class EvaluationError(Exception):
-    """An expression failed; carries the diagnostic."""
+    """An expression failed; the error carries the diagnostic."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
@@ -122,7 +122,7 @@ def _replaced(value: Any, names: Mapping[str, Any], origin: Origin, path: str | 
 
 
 def evaluate_condition(text: str, names: Mapping[str, Any], origin: Origin, path: str | None = None) -> bool:
-    """A bare expression (a rule's `where`) that must come out true or false. Raises EvaluationError."""
+    """The result, True or False, of a bare expression (a rule's `where`). Raises EvaluationError."""
     result = _run(lambda: _condition(text, names), origin, path)
     if not isinstance(result, bool) and result is not None:
         message = f"`{text}` is {show(result)}, not a condition"

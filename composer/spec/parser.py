@@ -1,4 +1,4 @@
-"""The text of an expression -> a tree. A chain of equals is one node, so that no text makes a deep tree."""
+"""The text of an expression -> a tree. A chain of equal operators is a single node, so no text makes a deep tree."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parse_tree(text: str) -> Tree:
 
 
 class _Parser:
-    """Python's precedence, one method a level."""
+    """Python's precedence, one method per level."""
 
     def __init__(self, text: str) -> None:
         self.tokens = list(tokens(text))
@@ -167,7 +167,7 @@ class _Parser:
 
 
 def _number(token: Token) -> int | float:
-    # Reading thousands of digits takes long.
+    # Python takes long to read an integer of thousands of digits.
     value = int(token.text) if token.text.isdigit() and token.length < 20 else float(token.text)
     if value > MAX_NUMBER:
         raise ExpressionError(f"numbers stop at {MAX_NUMBER:,}", token.offset, token.length)

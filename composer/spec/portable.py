@@ -1,4 +1,4 @@
-"""A Spec as plain values that later versions can read, for what is written into files of pickled networks."""
+"""A Spec as plain values that later versions can read, for the files of pickled networks."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from composer.spec.spec import Spec
 from composer.spec.structure import validate
 from composer.spec.yaml import decode, read
 
-# What names other files: class names travel as themselves, and weights are in the network.
+# Keys that refer to other files. The list of classes is stored itself; weights are in the network.
 _ELSEWHERE = ("classes", "weights")
 
 
 def to_portable(spec: Spec) -> dict[str, Any]:
-    """The texts of a spec's files and what overrides them, in mappings, lists and strings alone.
+    """The texts of a spec's files and its overrides, as mappings, lists and strings.
 
-    It names no folder, so that the network may be loaded anywhere.
+    It names no folder, so that the network can be loaded anywhere.
     """
     return {
         "files": [_file(file.origin.document) for file in spec.files],
@@ -35,7 +35,7 @@ def to_portable(spec: Spec) -> dict[str, Any]:
 
 
 def from_portable(portable: dict[str, Any]) -> Spec:
-    """The Spec again. Raises SpecError where this version of the language has no place for it."""
+    """The Spec again. Raises SpecError if this version of the language cannot read it."""
     files = tuple(map(_loaded, portable["files"]))
     settings = tuple(
         Setting(tuple(steps), Document.from_mapping({"": value}).root.data[""]) for steps, value in portable["settings"]
@@ -47,7 +47,7 @@ def from_portable(portable: dict[str, Any]) -> Spec:
 
 def _file(document: Document) -> dict[str, Any]:
     name, text = os.path.basename(document.source.name), document.source.text
-    # Settings may have changed what the text says.
+    # Settings may have changed the values, so that the text no longer spells them.
     says = bool(text) and _reads_as(text, document)
     return {"name": name, **({"text": text} if says else {"value": document.plain()})}
 

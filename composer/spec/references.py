@@ -1,4 +1,4 @@
-"""From a path or a name to files: what a spec may refer to, and that it stays inside its tree."""
+"""From a path or a name to files: what a spec may refer to, and that references stay inside its folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_WEIGHTS = "none"
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """One file of a spec: what it says, where it stands, and the folder its references may not leave."""
+    """A file of a spec: its content, where it is, and the folder that its references must not leave."""
 
     content: SpecFile
     origin: Origin
@@ -60,12 +60,12 @@ def _find(text: str) -> Path:
 
 
 def read_file(path: Path) -> Document:
-    """The document of one file. Raises SpecError when it is missing, not a regular file, too large or not YAML."""
+    """The document of a file. Raises SpecError if it is missing, not a regular file, too large or not YAML."""
     return read(decode(_read_bytes(path), str(path)))
 
 
 def family(name: str) -> str:
-    """The backbone of the zoo whose file writes the nodes of one of the zoo's networks."""
+    """The backbone of the zoo whose file writes the nodes of this network of the zoo."""
     while True:
         folder = zoo.folder() if "/" in name else zoo.folder() / "backbones"
         reference = read_file(folder / f"{name}.yaml").plain().get("backbone")
@@ -76,7 +76,7 @@ def family(name: str) -> str:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        # A pipe or a device would block or never end.
+        # Reading a pipe or a device may block or never end.
         if os.path.exists(path) and not os.path.isfile(path):
             raise SpecError(Diagnostic("unreadable", f"`{path}` is not a regular file", label="a YAML file"))
         with path.open("rb") as stream:
@@ -86,7 +86,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def home(path: Path | None, root: str | Path | None) -> Path:
-    """The folder that the references of a spec may not leave. Raises SpecError."""
+    """The folder that the references of a spec must not leave. Raises SpecError."""
     try:
         if root is not None:
             found = Path(root).resolve(strict=True)
@@ -100,7 +100,7 @@ def home(path: Path | None, root: str | Path | None) -> Path:
 
 
 def follow(file: LoadedFile) -> tuple[LoadedFile, ...]:
-    """The chain of files from this one to the one with nodes. Raises SpecError."""
+    """The chain of files from this file to the file that writes the nodes. Raises SpecError."""
     chain = [file]
     while (reference := chain[-1].content.backbone) is not None:
         origin = chain[-1].origin / "backbone"
@@ -135,7 +135,7 @@ def _resolve(reference: str, file: LoadedFile, origin: Origin) -> tuple[Path, Pa
 
 
 def _inside(reference: str, file: LoadedFile, origin: Origin) -> Path | None:
-    """The regular file that a file refers to; None where there is none. Raises SpecError where it leaves the tree."""
+    """The regular file that a reference means, or None. Raises SpecError if the file lies outside the folder."""
     path = (file.path.parent if file.path else file.root) / reference
     try:
         if not path.resolve().is_relative_to(file.root):
@@ -148,7 +148,7 @@ def _inside(reference: str, file: LoadedFile, origin: Origin) -> Path | None:
 
 
 def find_weights(file: LoadedFile) -> tuple[WeightsSpec, Origin] | None:
-    """What a file says of weights, its paths settled, and where; None where it says nothing. Raises SpecError."""
+    """The `weights` of a file, with settled paths, and where they are written; None without. Raises SpecError."""
     weights = file.content.weights
     if weights is None:
         return None
@@ -171,7 +171,7 @@ def _weights_file(source: str, file: LoadedFile, origin: Origin) -> str:
 
 
 def _weights_help(source: str) -> str:
-    """How to name weights that a spec cannot name as it does."""
+    """How to name weights that a spec must not name in this way."""
     if source.startswith("~"):
         return (
             "a spec is read by others too, so `~` means nobody's home: write the path from its folder, or `--weights`"
@@ -190,7 +190,7 @@ def _key_map_file(name: str, file: LoadedFile, origin: Origin) -> str:
 
 
 def read_classes(file: LoadedFile) -> tuple[str, ...] | None:
-    """The class names that a file lists or refers to; None where it says nothing of them. Raises SpecError."""
+    """The class names that a file lists or refers to; None if it has none. Raises SpecError."""
     value = file.content.classes
     if value is None or isinstance(value, list):
         return None if value is None else tuple(value)

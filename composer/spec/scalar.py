@@ -1,7 +1,7 @@
-"""Where a part of a scalar stands in the text: behind quotes, escapes, folded lines and indentation.
+"""Finds a part of a scalar's value in its text: behind quotes, escapes, folded lines and indentation.
 
-Whatever YAML does to a scalar, it only changes white space and escapes; so the n-th visible character of the value is
-the n-th one of the text.
+YAML changes only white space and escapes in a scalar, so the n-th visible character of the value is the n-th visible
+character of the text.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _INVISIBLE = frozenset("tnrvf_NLP \t\r\n")
 
 
 def locate(location: Location, value: str, offset: int, length: int) -> Location:
-    """The stretch of one line where characters of a scalar's value stand; the scalar's own where that is unclear."""
+    """The location, on one line, of some characters of a scalar's value; the scalar's own if that is unclear."""
     before = _visible(value[:offset])
     inside = _visible(value[offset : offset + length])
-    # What is missing at the end stands just behind the last character.
+    # If something is missing at the end, point just behind the last character.
     first = before if inside else max(0, before - 1)
     found = list(islice(_characters(location), first, before + max(1, inside)))
     if not found:
@@ -42,7 +42,7 @@ def _visible(text: str) -> int:
 
 
 def _characters(location: Location) -> Iterator[tuple[int, int]]:
-    """Start and end of each visible character of a scalar, in its text."""
+    """Start and end, in the text, of each visible character of a scalar."""
     text = location.source.text
     start = location.source.index(location.line, location.column)
     if anchor := _ANCHOR.match(text, start):

@@ -1,4 +1,4 @@
-"""What is changed from outside: `--set path=value` and the `vars` that Python passes."""
+"""Changes from outside: `--set path=value`, and the `vars` that Python passes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Setting:
 
 
 def read_settings(vars: Mapping[str, Any], sets: Iterable[str]) -> tuple[Setting, ...]:
-    """Both kinds in one form, vars first. Raises SpecError."""
+    """`vars` and `sets` as Settings, vars first. Raises SpecError."""
     given = Document.from_mapping({"vars": vars}, "<vars>").root.data["vars"].data
     return (*(Setting(("vars", name), value) for name, value in given.items()), *map(_read_setting, sets))
 
@@ -37,7 +37,7 @@ def _read_setting(text: str) -> Setting:
 
 
 def apply_settings(document: Document, settings: Iterable[Setting]) -> Document:
-    """The document with the settings in it that are not about vars: those may belong to another file."""
+    """The document with all settings applied except vars, which may belong to another file."""
     for setting in settings:
         if not is_var(setting):
             document = replace(document, root=document.root.with_value(setting.steps, setting.value))
@@ -45,5 +45,5 @@ def apply_settings(document: Document, settings: Iterable[Setting]) -> Document:
 
 
 def is_var(setting: Setting) -> bool:
-    """Whether a setting changes a var, or a part of one."""
+    """Whether a setting changes a var or a part of a var."""
     return setting.steps[0] == "vars" and len(setting.steps) > 1

@@ -1,4 +1,4 @@
-"""What several files and settings say together: vars evaluated, and inputs."""
+"""Combines several files and settings: evaluates the vars, and finds the inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from composer.spec.tokens import ExpressionError
 
 @dataclass(frozen=True)
 class Vars:
-    """The vars of a network. `origins` says where each value is set, `kinds` what could be set instead."""
+    """The vars of a network. `origins` says where each value is set, `kinds` which values each may have."""
 
     values: Mapping[str, Any]
     kinds: Mapping[str, Kind]
@@ -30,7 +30,7 @@ class Vars:
 
 
 def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Vars:
-    """The vars of the file with the nodes, as the others and the settings override them. Raises SpecError."""
+    """The vars of the file with the nodes, overridden by the other files and the settings. Raises SpecError."""
     base = files[-1]
     own = {name: default_origin(value, base.origin / "vars" / name) for name, value in base.content.vars.items()}
     written = dict(own)
@@ -43,7 +43,7 @@ def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Var
 def _override(
     written: dict[str, Origin], files: Sequence[LoadedFile], settings: Iterable[Setting]
 ) -> Iterator[Diagnostic]:
-    """Let every var say where its last value is written; the vars that the network does not have are problems."""
+    """Note for each var where its final value is written. Yields a problem per var that the network lacks."""
     for file in reversed(files[:-1]):
         for name in file.content.vars:
             yield from _replace_var(written, name, file.origin / "vars" / name)
@@ -65,7 +65,7 @@ def _replace_var(written: dict[str, Origin], name: str, origin: Origin) -> Itera
 
 
 def _alone(name: str, value: Value, setting: Setting) -> Origin:
-    """A document of nothing but one var."""
+    """The place of a var in a document that contains nothing else."""
     key = setting.value.key_location
     value = Value(value.data, value.location, key)
     location = value.location or key
@@ -78,7 +78,7 @@ _PYTHON = Document.from_mapping({}, "<vars>").source
 
 @dataclass
 class _Settling:
-    """The vars in their order; each sees those before it. `own` are the defaults, `written` what holds instead."""
+    """The vars in their order; each may read those before it. `own` has the defaults, `written` the final values."""
 
     base: LoadedFile
     own: Mapping[str, Origin]
@@ -88,7 +88,7 @@ class _Settling:
     failed: set[str] = field(default_factory=set)
 
     def problems(self) -> Iterator[Diagnostic]:
-        """What is wrong with them. Fills in the values and kinds of the others."""
+        """The problems of the vars. Fills in the values and kinds of all others."""
         budget = MAX_VALUES
         for name in self.written:
             try:
@@ -103,10 +103,10 @@ class _Settling:
                 return
 
     def settle(self, name: str) -> Iterator[Diagnostic]:
-        """Fill in one var. Raises EvaluationError."""
+        """Fill in a var and yield its problems. Raises EvaluationError."""
         origin, own = self.written[name], self.own[name]
         given, default = _plain(origin), _plain(own)
-        # What reads a var that failed has no problem of its own.
+        # A var that reads a failed var is not reported again.
         if not self.failed.isdisjoint(_names(given, origin)):
             self.failed.add(name)
             return

@@ -1,25 +1,25 @@
-"""What a network can be made of, and what to do with a value that it cannot."""
+"""The values from which a network can be made, and advice for any other value."""
 
 from __future__ import annotations
 
 from composer.errors import Diagnostic
 
 TAKEN = "a path, a name of the zoo, a mapping or a Spec"
-# Wrappers of PyTorch, by the attribute that holds what they wrap.
+# Wrappers of PyTorch -> the attribute that holds the wrapped module.
 _WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 
 
 def wrong_source(given: object, also: str = "") -> Diagnostic:
-    """That no network can be made of a value, and what to give instead.
+    """The error for a value from which no network can be made, with advice.
 
-    also  what else is taken, such as `a composed network`
+    also  what else the caller takes, such as `a composed network`
     """
     text = f"no network can be made of {_words(given)}"
     return Diagnostic("source", text, label=f"{also}, {TAKEN}" if also else TAKEN, help=_advice(given))
 
 
 def wrong_network(given: object) -> Diagnostic:
-    """That a value is no composed network."""
+    """The error for a value that is not a composed network."""
     text = f"{_words(given)} is no composed network"
     return Diagnostic("network", text, label="what `composer.build` gives", help=_advice(given))
 
@@ -31,7 +31,7 @@ def _words(given: object) -> str:
 
 
 def _advice(given: object) -> tuple[str, ...]:
-    """What to give in place of a value, by what it is. Torch is not imported to tell."""
+    """What to pass instead of a value. Does not import torch."""
     names = [one.__name__ for one in type(given).__mro__]
     for wrapper, attribute in _WRAPPERS.items():
         if wrapper in names:

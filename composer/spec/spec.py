@@ -23,11 +23,10 @@ from composer.spec.settings import Setting
 class Spec:
     """A validated network description with its references settled. Immutable; prints as its name and files.
 
-    `files` runs from the file that was asked for to the one that writes the nodes. `vars` are evaluated, `kinds` says
-    what each may be and `var_origins` where it is set; `overrides` are those that were given from outside.
-    `input_origins` says where each input's shape is written.
-    `weights` are named, never read: what builds the network loads them. `problems` are those of its text: one that
-    `load` gives has none.
+    `files` runs from the requested file to the file that writes the nodes. `vars` are evaluated, `kinds` says which
+    values each may have, `var_origins` where each is set, and `overrides` which were given from outside.
+    `input_origins` says where the shape of each input is written. `weights` are named but not read: building the
+    network loads them. `problems` are those of the text; a Spec that `load` returns has none.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Spec:
         return f"<Spec {self.name}: {len(self.nodes)} nodes, {len(self.rules)} rules, {names}>"
 
     def is_sound(self, origin: Origin) -> bool:
-        """Whether nothing is wrong with what is written at a place of one of its files."""
+        """Whether the text at a place has no problems."""
         source, own = origin.document.source, origin.dotted
         return not any(
             (one.path == own or one.path.startswith(f"{own}."))
@@ -61,39 +60,39 @@ class Spec:
 
     @property
     def body(self) -> Origin:
-        """Where the nodes and blocks are written."""
+        """The file that writes the nodes and blocks."""
         return self.files[-1].origin
 
     @property
     def origin(self) -> Origin:
-        """The file that was asked for."""
+        """The requested file."""
         return self.files[0].origin
 
     @property
     def published(self) -> Published | None:
-        """What a paper measured with it, where the file that was asked for says so."""
+        """The results that a paper measured with this network, if the requested file has them."""
         return self.files[0].content.published
 
     @property
     def own_outputs(self) -> Mapping[str, str]:
-        """What the nodes give by themselves: as the file that writes them says, or the last of them."""
+        """The outputs of the file that writes the nodes; if it names none, its last node."""
         written = self.files[-1].content.named_outputs
         return written if written is not None else {OUTPUT: list(self.nodes)[-1]}
 
     @property
     def names_outputs(self) -> bool:
-        """Whether the network gives a dict of its outputs, however many; else the one tensor."""
+        """Whether the network returns a dict of its outputs; otherwise it returns a tensor."""
         return self._outputs_file is not None and isinstance(self._outputs_file.content.outputs, Mapping)
 
     @property
     def gives_maps(self) -> bool:
-        """Whether what it gives is to be feature maps b c h w."""
+        """Whether the outputs are feature maps b c h w."""
         files = [file.content for file in self.files]
         return next((one.maps for one in files if one.outputs is not None or "maps" in one.model_fields_set), False)
 
     @property
     def _outputs_file(self) -> LoadedFile | None:
-        """The nearest file that says what the network gives."""
+        """The nearest file that states the outputs."""
         return next((file for file in self.files if file.content.outputs is not None), None)
 
     @property
@@ -102,7 +101,7 @@ class Spec:
         return (self._outputs_file or self.files[-1]).origin / "outputs"
 
     def to_mapping(self) -> dict[str, Any]:
-        """The same network as one spec without references, vars evaluated: loads to an equal network."""
+        """The same network as a single spec without references, its vars evaluated. It loads to an equal network."""
         written = self.body.document.plain()
         raw = {"name": self.name, "vars": self._declared_vars(), "blocks": written.get("blocks", {})}
         raw["nodes"] = {name: written["nodes"][name] for name in self.nodes}
@@ -118,7 +117,7 @@ class Spec:
         return {key: value for key, value in raw.items() if value}
 
     def _declared_vars(self) -> dict[str, Any]:
-        """The evaluated vars as a spec writes them, declared as they were."""
+        """The evaluated vars as a spec writes them, with their declarations."""
         written, values = self.files[-1].content.vars, _escaped(self.vars)
         declared = {name: value for name, value in written.items() if is_declaration(value)}
         return {
@@ -127,14 +126,14 @@ class Spec:
         }
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of each file's text, by the file's name; of a mapping, that of its JSON."""
+        """File name -> SHA-256 of its text; for a mapping, of its JSON."""
         documents = [file.origin.document for file in self.files]
         texts = {one.source.name: one.source.text or json.dumps(one.plain()) for one in documents}
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 
 def _escaped(value: Any) -> Any:
-    """An evaluated value as a spec writes it: its dollars are no expressions."""
+    """An evaluated value as a spec writes it, with its dollars escaped."""
     if isinstance(value, str):
         return escape(value)
     if isinstance(value, list):
@@ -143,7 +142,7 @@ def _escaped(value: Any) -> Any:
 
 
 def _absolute(weights: dict[str, Any]) -> dict[str, Any]:
-    """The same weights from any folder."""
+    """The same weights with absolute paths."""
     paths = ["source"] if hub_of(weights["source"]) is None else []
     paths += ["keys"] if weights.get("keys", "").endswith((".yaml", ".yml")) else []
     return {**weights, **{key: os.path.abspath(weights[key]) for key in paths}}

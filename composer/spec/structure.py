@@ -1,4 +1,4 @@
-"""A document -> the model of a spec file; what does not fit is said in the words of a spec."""
+"""A document -> the model of a spec file. Misfits are reported in the words of a spec."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _EXAMPLES = {
 
 
 def validate(document: Document) -> SpecFile:
-    """The model of one document, structure checked. Raises SpecError."""
+    """The model of a document, its structure checked. Raises SpecError."""
     content, problems = inspect(document)
     SpecError.check(problems)
     assert content is not None, "what has no problems has a model"
@@ -65,7 +65,7 @@ def validate(document: Document) -> SpecFile:
 
 
 def inspect(document: Document) -> tuple[SpecFile | None, list[Diagnostic]]:
-    """The model of what is sound in a document, where that is enough for one, and every problem. Raises SpecError."""
+    """The model of the sound part of a document, or None; and every problem. Raises SpecError."""
     origin = Origin(document)
     plain = document.plain()
     if not isinstance(plain, dict):
@@ -86,14 +86,15 @@ def inspect(document: Document) -> tuple[SpecFile | None, list[Diagnostic]]:
 
 
 def _checked(content: SpecFile, origin: Origin, before: list[Diagnostic]) -> tuple[SpecFile, list[Diagnostic]]:
-    """The model, with its problems behind those before it. Of what lacks a part that was wrong they say nothing."""
+    """The model and all problems, those known before first. Problems within a part that was already wrong are dropped.
+    """
     found = islice(check_file(content, origin), MAX_FOUND)
     around = [one.path for one in before]
     return content, [*before, *(one for one in found if not any(_is_within(path, one.path) for path in around))]
 
 
 def _names_something(steps: list[str]) -> bool:
-    """Whether what a path leads to is known by its name elsewhere, where it would be missed."""
+    """Whether other parts refer to the value at this path by name, so that it must not be left out."""
     sections = ("nodes", "blocks", "vars", "args", "inputs", "input")
     return steps[-1] in sections or steps[-2:-1] in (["nodes"], ["blocks"])
 
@@ -103,7 +104,7 @@ def _is_within(path: str, outer: str) -> bool:
 
 
 def _without(value: Any, steps: list[str]) -> Any:
-    """A plain value without the key that a path leads to; as it is, where that is an item of a list."""
+    """A plain value without the key at this path; unchanged if the path leads to an item of a list."""
     step, *rest = steps
     if isinstance(value, list) and rest and step.isdecimal():
         return [_without(item, rest) if index == int(step) else item for index, item in enumerate(value)]
@@ -115,7 +116,7 @@ def _without(value: Any, steps: list[str]) -> Any:
 
 
 def validate_weights(value: Any) -> WeightsSpec:
-    """What a spec may say of its weights, given from outside. Raises SpecError."""
+    """The `weights` of a spec, given from outside. Raises SpecError."""
     document = Document.from_mapping({"weights": value}, "<weights>")
     content = _parse(document)
     assert content.weights is not None, "there is something given"
@@ -132,10 +133,10 @@ def _parse(document: Document) -> SpecFile:
 
 
 def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
-    # The members of a union each have a record of their own.
+    # Pydantic reports each member of a union separately.
     wrong: dict[Keys, list[str]] = {}
     for record in error.errors(include_url=False):
-        # Pydantic's places also name the members of unions.
+        # Pydantic's paths also contain the members of unions.
         here = Origin(origin.document, record["loc"]).written
         if record["type"] == "extra_forbidden":
             yield _unknown_key(here)
@@ -144,7 +145,7 @@ def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
             yield here.problem("missing-key", f"`{name}` is missing", f"`{name}: …`", key=True)
         else:
             wrong.setdefault(here.path, []).append(_expected(record))
-    # Where a member fits but for a part of it, the part is what is wrong.
+    # If a member of a union fits except for one part, report only that part.
     around = {path[:length] for path in wrong for length in range(len(path))}
     for path, expected in wrong.items():
         if path in around:

@@ -1,4 +1,4 @@
-"""The words of an expression, and what can be wrong with one."""
+"""The words of an expression, and their errors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MAX_TEXT = 1000
 
 
 class ExpressionError(ValueError):
-    """What is wrong with an expression, and where in its text."""
+    """An error in an expression, and where in its text."""
 
     def __init__(self, message: str, offset: int = 0, length: int = 1, help: str = "") -> None:
         super().__init__(message)
         self.offset, self.length, self.help = offset, length, help
 
     def shifted(self, by: int) -> ExpressionError:
-        """The same problem of an expression that starts further right in a longer text."""
+        """The same error for an expression that starts further right in a longer text."""
         return ExpressionError(str(self), self.offset + by, self.length, self.help)
 
 
@@ -56,7 +56,7 @@ _STRAY = {
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """The words of an expression, then one of kind `end`. Raises ExpressionError."""
+    """The words of an expression, then a token of kind `end`. Raises ExpressionError."""
     if len(text) > MAX_TEXT:
         raise ExpressionError(
             f"the expression has {len(text):,} characters", help=f"at most {MAX_TEXT:,}: compute parts of it in `vars`"
@@ -73,6 +73,6 @@ def tokens(text: str) -> Iterator[Token]:
         kind = str(match.lastgroup)
         start, position = match.span(kind)
         word = match.group(kind)
-        # However many spaces `not in` has.
+        # `not in` may have several spaces.
         yield Token(kind, " ".join(word.split()) if kind == "word" else word, start, len(word))
     yield Token("end", "", end, 1)

@@ -1,6 +1,6 @@
-"""YAML text -> plain values that know their line and column. Reads PyYAML's events; never constructs anything.
+"""YAML text -> plain values that know their line and column. Reads PyYAML's events and constructs no objects.
 
-PyYAML's own loaders crash on deep nesting, accept duplicate keys and read `on` as True and `010` as 8.
+PyYAML's own loaders crash on deep nesting, accept duplicate keys, and read `on` as True and `010` as 8.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _WORDS: dict[str, Any] = {
     ]
     for word in words
 }
-# U+0085, U+2028 and U+2029 end lines in YAML 1.1, so PyYAML, but nowhere else.
-# Those that turn the direction of a line show a text as what it is not.
+# U+0085, U+2028 and U+2029 end lines in YAML 1.1 and so in PyYAML, but nowhere else. Characters that change the
+# direction of a line show a text as another text.
 _FORBIDDEN = re.compile(
     "[^\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -42,7 +42,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def decode(data: bytes, name: str) -> Source:
-    """The text of a file. Raises SpecError for one that is too large or not UTF-8."""
+    """The text of a file. Raises SpecError if it is too large or not UTF-8."""
     if len(data) > MAX_BYTES:
         raise SpecError(Diagnostic("yaml-size", f"`{name}` is larger than 1 MiB", label=f"at most {MAX_BYTES:,} bytes"))
     try:
@@ -56,7 +56,7 @@ def decode(data: bytes, name: str) -> Source:
 
 
 def read(source: Source) -> Document:
-    """The document a text spells. Raises SpecError, with the position, for anything the language leaves out."""
+    """The document that a text spells. Raises SpecError, with its position, for YAML outside the spec language."""
     root = _Reader(source).read(source.text)
     if root is None or root.data is None:
         help = ("`composer new` writes a spec to start from",)
@@ -65,20 +65,20 @@ def read(source: Source) -> Document:
 
 
 def parse_value(text: str) -> Any:
-    """The plain value of a YAML text; None for an empty one. Raises SpecError."""
+    """The plain value of a YAML text; None if it is empty. Raises SpecError."""
     return read_value(Source("<value>", text), 0).plain()
 
 
 def read_value(source: Source, start: int) -> Value:
-    """The one value that a line spells from a column on."""
-    # Blanks instead of what stands before keep the columns right.
+    """The value that a line spells from a column on."""
+    # Blanks in place of the text before it keep the columns right.
     value = _Reader(source).read(" " * start + source.text[start:])
     return value or Value(None, Location(source, 1, start + 1, start + 2))
 
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not come yet."""
+    """A collection that has not ended yet."""
 
     event: Any
     data: Any
@@ -87,13 +87,13 @@ class _Open:
 
 
 class _Reader:
-    """One pass over the events, with a stack of its own so that depth is a number and not a crash."""
+    """A single pass over the events, with its own stack, so that deep nesting is counted and does not crash."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.num_values = 0
         self.documents = 0
-        # The anchored value and how many values it holds; None until it is complete.
+        # Anchor -> its value and the number of values inside; None until the value is complete.
         self.anchors: dict[str, tuple[Value, int] | None] = {}
         self.stack: list[_Open] = []
         self.root: Value | None = None
@@ -243,7 +243,7 @@ class _Reader:
         return SpecError(Diagnostic(f"yaml-{code}", message, self.location(event), help=(help,)))
 
     def before(self, line: int, column: int) -> Location:
-        """This place, or the end of the last line before it that is not empty: nobody looks behind the end."""
+        """This place, or the end of the last line before it that is not empty: a message points at text."""
         while line > 1 and not self.source.line(line):
             line -= 1
             column = len(self.source.line(line)) + 1
@@ -261,7 +261,7 @@ class _Reader:
 
 
 _QUOTE = "text with `{ } [ ] , : #` or a leading `* & ! % @` in it needs quotes"
-# What PyYAML says, and what people mostly did.
+# Part of PyYAML's message -> the usual cause.
 _ADVICE = (
     ("mapping values are not allowed", "text with `: ` in it needs quotes; or this line is indented too far"),
     ("expected key", "keys of one mapping start in the same column; text after a closing quote belongs inside it"),

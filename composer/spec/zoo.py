@@ -1,4 +1,4 @@
-"""The specs that travel with composer: found in a checkout and after an install alike."""
+"""The specs that travel with composer, found in a checkout and after an install alike."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def folder() -> Path:
 
 
 def backbones(pattern: str = "*") -> list[str]:
-    """Names of the backbones that travel with composer, sorted."""
+    """Names of composer's backbones that match the pattern, sorted."""
     return sorted(path.stem for path in (folder() / "backbones").glob("*.yaml") if fnmatchcase(path.stem, pattern))
 
 
 def papers(pattern: str = "*") -> list[str]:
-    """Names of the composed networks of papers, `papers/<paper>/<network>`, sorted."""
+    """Names of the papers' networks that match the pattern, `papers/<paper>/<network>`, sorted."""
     root = folder()
     names = (path.relative_to(root).with_suffix("").as_posix() for path in (root / "papers").glob("*/*.yaml"))
     return sorted(name for name in names if fnmatchcase(name, pattern))
 
 
 def find(name: str) -> Path | None:
-    """The file of a zoo name: a backbone's stem, or `papers/<paper>/<network>`. None for any other name."""
+    """The file of a name in the zoo: a backbone, or `papers/<paper>/<network>`. None for any other name."""
     if name in backbones():
         return folder() / "backbones" / f"{name}.yaml"
     if name in papers():
@@ -37,7 +37,7 @@ def find(name: str) -> Path | None:
 
 
 def find_path(path: Path) -> Path | None:
-    """A path as the README writes it (`specs/papers/…`), when it is not there but travels inside the package."""
+    """The packaged file for a path as the README writes it (`specs/papers/…`), if there is one; otherwise None."""
     parts = path.parts
     if not parts or parts[0] != "specs" or ".." in parts:
         return None
@@ -46,22 +46,22 @@ def find_path(path: Path) -> Path | None:
 
 
 def key_maps() -> list[str]:
-    """Names of the key maps that travel with composer: other libraries' names of weights -> ours."""
+    """Names of composer's key maps: other libraries' names of weights -> ours."""
     return sorted(path.stem for path in (folder() / "keys").glob("*.yaml"))
 
 
 def key_map(name: str) -> Path | None:
-    """The file of a key map that travels with composer."""
+    """The file of composer's key map of this name; None for any other name."""
     return folder() / "keys" / f"{name}.yaml" if name in key_maps() else None
 
 
 def portable(name: str) -> str:
-    """A file's name as it would be on another machine, where it travels with composer."""
+    """A file's name as it is on any machine, if the file travels with composer; other names unchanged."""
     path, home = Path(name), folder()
     return f"specs/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) else name
 
 
 def classes(name: str) -> Path | None:
-    """The file of a list of class names that travels with composer."""
+    """The file of composer's list of class names of this name; None for any other name."""
     path = folder() / "classes" / f"{name}.txt"
     return path if name.isidentifier() and path.is_file() else None
