@@ -1,1 +1,1 @@
-"""From a Spec to a tree of scopes, each a networkx.DiGraph, with every shape known and nothing allocated."""
+"""From a Spec to a tree of scopes with every shape known. Nothing is allocated."""

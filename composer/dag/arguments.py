@@ -1,4 +1,4 @@
-"""What an entry is called with: facts of the place, and options of the spec checked against the type hints."""
+"""The arguments of a registry entry: facts of the place, and the spec's options, checked against the type hints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from composer.spec.origin import Origin
 
 
 class ArgumentProblem(Exception):
-    """Options or facts that an entry cannot be called with."""
+    """Options or facts with which an entry cannot be called."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         super().__init__(diagnostics[0].message)
@@ -25,7 +25,7 @@ class ArgumentProblem(Exception):
 def arguments_of_node(
     entry: Entry, written: Mapping[str, Any], inputs: Sequence[TensorSpec], origin: Origin, path: str
 ) -> dict[str, Any]:
-    """Arguments of an entry used as an operation: a convolution's settings are written like options.
+    """The arguments of an entry that a spec uses as an operation. A convolution's settings are written like options.
 
     Raises ArgumentProblem, pointing at each option that is unknown, missing or of the wrong type.
     """
@@ -33,7 +33,7 @@ def arguments_of_node(
 
 
 def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: str) -> dict[str, Any]:
-    """The facts that the arriving tensor gives. Raises ArgumentProblem for one that it does not have."""
+    """The facts that an entry takes from its input tensor. Raises ArgumentProblem if the tensor lacks one."""
     known: dict[str, Any] = dict(tensor.facts) if tensor else {}
     if "channels" in known:
         known["in_channels"] = known["channels"]
@@ -48,7 +48,7 @@ def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: 
 def complete(
     entry: Entry, written: Mapping[str, Any], facts: Mapping[str, Any], origin: Origin, path: str
 ) -> dict[str, Any]:
-    """Facts and validated options together. `written` may also override a convolution's settings."""
+    """The facts and validated options. `written` may also override a convolution's settings. Raises ArgumentProblem."""
     settings = entry.settings.model_fields
     given = {name: value for name, value in facts.items() if name in settings}
     given.update((name, value) for name, value in written.items() if name in settings)
@@ -68,7 +68,7 @@ def complete(
 
 
 def unknown_options(entry: Entry, written: Mapping[str, Any], origin: Origin) -> Iterator[Diagnostic]:
-    """Options that an entry has nowhere, whatever the place."""
+    """A problem per written option that the entry does not have."""
     known = [*entry.settings.model_fields, *entry.options.model_fields]
     return (_unknown(entry, name, origin, origin.dotted) for name in written if name not in known)
 

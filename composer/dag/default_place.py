@@ -1,4 +1,4 @@
-"""Where a mechanism goes when nobody says where."""
+"""Where a mechanism goes if the user does not say."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Collection, Sequence
 
 from composer.registry import POSITIONS, Entry, PlaceRule
 
-# Attention between positions is for small maps.
+# Attention between positions is costly on large maps, so it goes to the last stage.
 _LATE = {"where": "stage == num_stages"}
 
 
 def default_place(entry: Entry, sites: Collection[str]) -> PlaceRule:
-    """The keys of a rule that place a mechanism in a network with these sites.
+    """The keys of a rule that places a mechanism in a network with these sites.
 
-    The first of its places whose site the network has; without any, its last, so that the refusal of the rule says
-    what is lacking.
+    This is the mechanism's first default place whose site the network has. If there is none, the last default place:
+    the rule is then refused with a message that names the missing site.
     """
     known = default_places(entry)
     return next((place for place in known if _site(place) in sites), known[-1])
 
 
 def default_places(entry: Entry) -> Sequence[PlaceRule]:
-    """Where a mechanism goes, best first: by its own word, else as is usual for its kind."""
+    """Default places of a mechanism, the best first: those it declares, or the usual ones of its kind."""
     if entry.places:
         return entry.places
     if entry.replaces:

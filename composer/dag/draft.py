@@ -1,4 +1,4 @@
-"""A scope while one rule edits it."""
+"""A scope while a rule edits it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from composer.dag.scope import Node, Operation, Scope, TensorSpec
 
 
 class Draft:
-    """A scope's nodes, open for changes; `scope()` closes it. An edit costs the same in a scope of any size."""
+    """The nodes of a scope, open for changes; `scope()` closes it. An edit costs the same in a scope of any size."""
 
     def __init__(self, original: Scope, nodes: Mapping[str, Node]) -> None:
         self.original = original
         self.nodes = dict(nodes)
         self.outputs = dict(original.outputs)
         self.open = replace(original, nodes=self.nodes)
-        # For a name, the number below which all are taken.
+        # Name -> the number below which all numbered names are taken.
         self.numbers: dict[str, int] = {}
-        # Who takes a node's output or has it as its tail.
+        # Node -> the nodes that take its output or have it as their tail.
         self.users: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        # What runs right before, instead of and right after a node of the original scope.
+        # Node of the original scope -> names of the nodes right before, instead of and right after it.
         self.before: defaultdict[str, list[str]] = defaultdict(list)
         self.instead: dict[str, list[str]] = {}
         self.after: defaultdict[str, list[str]] = defaultdict(list)
@@ -29,7 +29,7 @@ class Draft:
             self._note_uses(node)
 
     def scope(self) -> Scope:
-        """The scope as it is now, its nodes in the order they run."""
+        """The scope as it is now, with its nodes in the order in which they run."""
         moved = self.before.keys() | self.instead.keys() | self.after.keys()
         order = (one for name in self.original.nodes for one in (self._at(name) if name in moved else (name,)))
         nodes = {name: self.nodes[name] for name in order if name in self.nodes}
@@ -39,14 +39,14 @@ class Draft:
         return [*self.before[name], *self.instead.get(name, [name]), *self.after[name]]
 
     def tensor(self, reference: str, made: Sequence[Node] = ()) -> TensorSpec:
-        """The tensor a reference stands for, among the nodes being made too."""
+        """The tensor of a reference; `made` are new nodes that are not in the draft yet."""
         for node in made:
             if node.name == reference:
                 return node.tensor
         return self.open.tensor(reference)
 
     def fresh(self, name: str) -> str:
-        """The name, or `name_2`, `name_3` … where it is taken."""
+        """The name; or, if it is taken, `name_2`, `name_3` …"""
         number = self.numbers.get(name, 1)
         while (candidate := name if number == 1 else f"{name}_{number}") in self.nodes or candidate in self.open.inputs:
             number += 1
@@ -54,11 +54,11 @@ class Draft:
         return candidate
 
     def consumers(self, name: str) -> list[str]:
-        """Nodes that take what this one gives."""
+        """The nodes that take this node's output."""
         return [user for user in self.users[name] if name in self.nodes[user].inputs]
 
     def norm_and_activation(self, name: str) -> list[str]:
-        """The norm that is all that follows, and the activation that is all that follows that."""
+        """The norm that is the node's only consumer, then the activation that is the norm's only consumer."""
         found: list[str] = []
         for kind in ("norm", "activation"):
             end = found[-1] if found else name
@@ -71,7 +71,7 @@ class Draft:
         return found
 
     def put_after(self, name: str, made: Sequence[Node]) -> None:
-        """New nodes behind a node and behind what earlier rules put there; its consumers take the last of them."""
+        """Put new nodes after a node and after what earlier rules put there. Its consumers take the last new node."""
         tail = self.nodes[name].tail or name
         self._redirect(tail, made[-1].name)
         self._change(replace(self.nodes[name], tail=made[-1].name))
@@ -79,16 +79,16 @@ class Draft:
         self.after[tail][:0] = [node.name for node in made]
 
     def put_before(self, name: str, made: Sequence[Node]) -> None:
-        """New nodes in front of a node; its first input is the last of them."""
+        """Put new nodes before a node. Its first input becomes the last new node."""
         host = self.nodes[name]
         self._change(replace(host, inputs=(made[-1].name, *host.inputs[1:])))
         self._add(made)
         self.before[name] += [node.name for node in made]
 
     def put_in_place(self, name: str, swallowed: Sequence[str], made: Sequence[Node], sites: tuple[str, ...]) -> None:
-        """New nodes instead of a node and of those swallowed with it; one of them has its name, and gets the sites."""
+        """Replace a node, and the `swallowed` nodes after it, by new nodes. One of them gets its name and its sites."""
         end = swallowed[-1] if swallowed else name
-        # What earlier rules put behind the host stays behind its replacement.
+        # Nodes that earlier rules put after the host stay after its replacement.
         tail = self.nodes[end].tail or made[-1].name
         self._redirect(end, made[-1].name)
         for one in (name, *swallowed):
@@ -99,13 +99,13 @@ class Draft:
         self.instead[name] = [node.name for node in own]
 
     def drop(self, name: str, source: str) -> None:
-        """Without the node: its consumers take its source."""
+        """Remove a node. Its consumers take `source` instead."""
         self._redirect(name, source)
         self._forget(name)
         self.numbers.clear()
 
     def _redirect(self, old: str, new: str) -> None:
-        """Whoever took the old node's output, or had it as its tail, has the new one."""
+        """Replace `old` by `new` in the inputs and tails of all nodes, and in the outputs."""
         for user in list(self.users[old]):
             node = self.nodes[user]
             inputs = tuple(new if reference == old else reference for reference in node.inputs)

@@ -1,4 +1,4 @@
-"""A composed network as one flat networkx.DiGraph, and as plain JSON values."""
+"""A composed network as a flat networkx.DiGraph, and as plain JSON values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from composer.dag.scope import Node, Operation, Scope, TensorSpec, num_parameter
 
 
 def flat_graph(composition: Composition) -> nx.DiGraph[str]:
-    """One flat graph of inputs and operations; see `composer.Graph.networkx`."""
+    """The flat graph of inputs and operations; see `composer.Graph.networkx`."""
     flat: nx.DiGraph[str] = nx.DiGraph(name=composition.spec.name)
     for name, tensor in composition.root.inputs.items():
         flat.add_node(name, **_attributes("input", tensor))
@@ -35,7 +35,7 @@ def flat_json(composition: Composition) -> dict[str, Any]:
 
 
 def _flatten(scope: Scope, names: dict[str, str], flat: nx.DiGraph[str]) -> dict[str, str]:
-    """Adds a scope's operations; `names` maps its inputs to flat nodes. Returns the same for its outputs."""
+    """Add a scope's operations to `flat`. Takes the flat nodes of its inputs, returns those of its outputs."""
     names = dict(names)
     for node in scope.nodes.values():
         sources = [names[reference] for reference in node.inputs]

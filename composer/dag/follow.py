@@ -1,4 +1,4 @@
-"""A graph's operations in the order they run, with whatever is worked out about each."""
+"""Computes a value per operation of a graph, in the order in which the operations run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def follow(
     call: Callable[[Node, list[T]], T],
     then: Callable[[Node, T], T] = lambda node, value: value,
 ) -> dict[str, T]:
-    """Values of a scope's outputs, from those of its inputs.
+    """Output name -> value, from the values of a scope's inputs.
 
-    call  the value of an operation, from the values that arrive at it
-    then  what goes on from a node in place of its value; of a scope, or a node that passes its input on, too
+    call  computes the value of an operation from the values of its inputs
+    then  replaces the value of a node, also of a scope and of a node that passes its input on
     """
     values = dict(inputs)
     for node in scope.nodes.values():

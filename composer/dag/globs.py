@@ -1,4 +1,4 @@
-"""Globs over dotted paths. However many stars there are, a match takes no longer than path times glob."""
+"""Globs over dotted paths. The time of a match is at most proportional to path times glob, with any number of stars."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from itertools import takewhile
 
 _TOKEN = re.compile(r"\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
 _WILD = {"**": ".", "*": "[^.]", "?": "[^.]"}
-# The letters that a token stands for, as a regular expression, and whether it stands for any number of them.
+# A pattern for the letters that a token matches, and whether it matches any number of them.
 _Step = tuple[str, bool]
 
 
 class Glob:
-    """What a path has to be like.
+    """A pattern for paths.
 
-    `*` is any part of one name, `**` any part of a path, `?` a letter of a name, `[a-c]` one of these letters and
-    `[!a-c]` none of them. A bracket that is never closed stands for itself.
+    `*` matches any part of one name, `**` any part of a path, `?` a letter of a name, `[a-c]` one of these letters and
+    `[!a-c]` any letter but these. A bracket that is never closed matches itself.
 
     >>> [path for path in ("layer1.conv1", "layer2.0.conv1", "stem") if Glob("layer[12].*").matches(path)]
     ['layer1.conv1']
@@ -25,7 +25,7 @@ class Glob:
 
     def __init__(self, text: str) -> None:
         tokens = _TOKEN.findall(text)
-        # Nearly all paths that do not match differ from these.
+        # This beginning rules out most paths quickly.
         self._head = "".join(takewhile(_is_letter, tokens))
         self._tail = "".join(takewhile(_is_letter, reversed(tokens)))[::-1]
         try:
@@ -38,10 +38,10 @@ class Glob:
         self._known: dict[str, tuple[int, int]] = {}
 
     def matches(self, path: str) -> bool:
-        """Whether the whole path is like the glob."""
+        """Whether the glob matches the whole path."""
         if not (path.startswith(self._head) and path.endswith(self._tail)):
             return False
-        # Bit i says that the path so far is like the first i steps: all ways to share it among stars go on at once.
+        # Bit i: the path so far matches the first i steps. This follows all ways to match the stars at the same time.
         reached = 1 | (1 & self._stars) << 1
         for letter in path:
             if letter not in self._known:
@@ -54,7 +54,7 @@ class Glob:
         return bool(reached >> len(self._steps))
 
     def _moves(self, letter: str) -> tuple[int, int]:
-        """The steps that take a letter and are over, and the stars that take it and go on."""
+        """The steps that match a letter once, and the stars that match it and continue; both as bits."""
         alike = {letters for letters, pattern in self._letters.items() if pattern.fullmatch(letter)}
         once = _bits(letters in alike and not star for letters, star in self._steps)
         return once, _bits(letters in alike and star for letters, star in self._steps)
@@ -62,7 +62,7 @@ class Glob:
 
 @lru_cache(maxsize=256)
 def glob(text: str) -> Glob:
-    """The glob that a text is, made once."""
+    """The glob of a text, cached."""
     return Glob(text)
 
 
@@ -80,7 +80,7 @@ def _step(token: str) -> _Step:
 
 
 def _merged(steps: Iterable[_Step]) -> list[_Step]:
-    """The steps, of stars side by side only the widest."""
+    """The steps; of adjacent stars, only the widest."""
     found: list[_Step] = []
     for step in steps:
         if step[1] and found and found[-1][1]:
@@ -91,5 +91,5 @@ def _merged(steps: Iterable[_Step]) -> list[_Step]:
 
 
 def _bits(flags: Iterable[bool]) -> int:
-    # Through text, as adding bit by bit would take the square of their number.
+    # Through text, because adding bit by bit takes quadratic time.
     return int("".join("01"[flag] for flag in flags)[::-1] or "0", 2)

@@ -1,4 +1,4 @@
-"""The γ of `start: identity`: found by what it does in the graph, whatever it is called."""
+"""Finds the γ of `start: identity` by its role in the graph; its name does not matter."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ BLEND = "blend"
 
 
 def gamma_of(scope: Scope, mechanism: Node) -> Node | None:
-    """The parameter by which a rule's mechanism is blended in; None where the rule starts as itself.
+    """The parameter γ that blends in a rule's mechanism; None if the rule does not `start: identity`.
 
-    What a rule puts between the mechanism and its blend, as what turns tokens into a map again, is the rule's own.
+    Nodes that the rule puts between the mechanism and its blend, such as those that turn tokens into a map, are passed.
     """
     current = mechanism
     while True:

@@ -1,4 +1,4 @@
-"""The tensors that a network takes, as its spec says."""
+"""The input tensors of a network, as its spec describes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from composer.spec.spec import Spec
 
 
 def input_tensor(network: Spec, name: str) -> TensorSpec:
-    """One input of a network. Raises Stop."""
+    """An input of a network. Raises Stop."""
     spec, origin = network.inputs[name], network.input_origins[name]
     if not network.is_sound(origin):
         raise Stop
@@ -39,5 +39,5 @@ def input_tensor(network: Spec, name: str) -> TensorSpec:
 
 
 def _channels_last(shape: Sequence[int]) -> bool:
-    """Whether lengths look like height, width and the channels of an image."""
+    """Whether a shape looks like the height, width and channels of an image."""
     return len(shape) == 3 and shape[2] in (1, 3, 4) and min(shape[:2]) >= 16

@@ -1,4 +1,4 @@
-"""What a rule puts in at one place: the mechanism, and what it needs around it."""
+"""What a rule inserts at a place: the mechanism, and the operations that it needs around it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from composer.dag.scope import Node, Operation, TensorSpec
 from composer.registry import Entry
 from composer.spec.origin import Origin
 
-# An operation and its options.
+# The name of an operation, and its options.
 Step = tuple[str, Mapping[str, Any]]
 
 _SHORT = {
@@ -27,7 +27,7 @@ _SHORT = {
 
 
 class WrongPlace(Exception):
-    """A place cannot have what a rule asks for. The caret goes under the place, or under another `key` of the rule."""
+    """A mechanism cannot go to a place. The message points at the place, or at another `key` of the rule."""
 
     def __init__(self, message: str, label: str = "", help: tuple[str, ...] = (), key: str | None = None) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class WrongPlace(Exception):
 
 @dataclass(frozen=True)
 class Insertion:
-    """Makes nodes in a draft around a host. `tokens` is the axis that a rule makes tokens of, where it says so."""
+    """Makes nodes in a draft around a host. `tokens` is the axis of which the rule makes tokens, if it says so."""
 
     origin: Origin
     number: int
@@ -44,13 +44,13 @@ class Insertion:
     infer: Inference
 
     def adapted(self, entry: Entry, tensor: TensorSpec) -> TensorSpec:
-        """The tensor as the mechanism will see it. Raises WrongPlace."""
+        """The tensor in the layout that the mechanism takes. Raises WrongPlace."""
         for op, options in self.adapters(entry, tensor)[0]:
             tensor = self.infer(_own(op), options, [tensor]).output
         return tensor
 
     def adapters(self, entry: Entry, tensor: TensorSpec) -> tuple[list[Step], list[Step]]:
-        """Operations before and after a mechanism that turn the place's layout into its own and back."""
+        """Operations before and after a mechanism that turn the place's layout into the mechanism's and back."""
         into: list[Step] = []
         back: list[Step] = []
         layout = tensor.layout
@@ -72,7 +72,7 @@ class Insertion:
     def mechanism(
         self, draft: Draft, entry: Entry, arguments: Mapping[str, Any], source: str, name: str, host: Node
     ) -> list[Node]:
-        """The mechanism on a source, with what turns the layout before and after it."""
+        """The nodes of the mechanism on `source`, and those that turn the layout before and after it."""
         into, back = self.adapters(entry, draft.tensor(source))
         made: list[Node] = []
         current, maps = source, []
@@ -89,7 +89,7 @@ class Insertion:
         return made
 
     def start(self, draft: Draft, host: str, changed: str, name: str, at: Node) -> list[Node]:
-        """y = host + γ·(changed − host), γ = 0: the network computes what it did before, until training moves γ."""
+        """Nodes of y = host + γ·(changed − host), γ = 0: no change of the network until training moves γ."""
         gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
         entry = _own(BLEND)
@@ -107,7 +107,7 @@ class Insertion:
         options: Mapping[str, Any] | None = None,
         made: Sequence[Node] = (),
     ) -> Node:
-        """One of composer's own operations beside a mechanism; `made` are nodes that are not in the draft yet."""
+        """A node with one of composer's own operations; `made` are new nodes that are not in the draft yet."""
         entry = _own(op)
         arguments = complete(entry, options or {}, {}, self.origin, host.path)
         inferred = self.infer(entry, arguments, [draft.tensor(one, made) for one in inputs])

@@ -1,4 +1,4 @@
-"""Where a network's features are: up to its pooling, and at each scale."""
+"""Where a network's features are: at the end before its pooling, and at each scale."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from composer.dag.scope import Node, Operation, Scope, TensorSpec
 
 @dataclass(frozen=True)
 class Level:
-    """Features of one scale: path of the node that gives them, their channels, and pixels that a position spans.
+    """The features of a scale: path of the node that gives them, their channels, and pixels per position.
 
-    `scale` is the pixels that it would span, were convolutions strided where they are dilated.
+    `scale` is the pixels per position if convolutions had strides in place of dilations.
     """
 
     path: str
@@ -27,9 +27,10 @@ class Level:
 
 
 def end_of_features(root: Scope) -> Node | None:
-    """The node of the root that gives what is pooled: tagged `features`, or the last that is or holds a `stage`.
+    """The node of the root that gives the features before pooling: tagged `features`, or the last that is or holds a
+    `stage`.
 
-    None also where the outputs leave the one that is tagged out.
+    None if there is no such node, or if the outputs leave the tagged node out.
     """
     if root.end is not None:
         return root.nodes.get(root.end)
@@ -38,12 +39,12 @@ def end_of_features(root: Scope) -> Node | None:
 
 
 def tagged_end(root: Scope) -> str | None:
-    """The last node of the root that is tagged `features`."""
+    """Name of the last node of the root that is tagged `features`; None without one."""
     return next((node.name for node in reversed(list(root.nodes.values())) if "features" in node.sites), None)
 
 
 def features_of(root: Scope) -> str | None:
-    """The reference of what is pooled; None where nothing says it, or the outputs leave it out."""
+    """The reference of the features before pooling; None if nothing tells it, or if the outputs leave it out."""
     end = end_of_features(root)
     if end is None:
         return None
@@ -64,9 +65,9 @@ def _holds(node: Node, site: str) -> bool:
 
 
 def split(root: Scope, name: str) -> tuple[Scope, Scope | None]:
-    """The network up to a tensor of its root, and from there on; None where a later node takes more than that one."""
+    """The network up to a tensor of its root, and the rest; None for the rest if it needs other tensors too."""
     needed = prune(replace(root, outputs={"features": name}), ["features"])
-    # Scopes pass outward what they do in the whole network: their modules are the same.
+    # Scopes pass outward the same tensors as in the whole network: their modules are the same.
     before = replace(needed, nodes={one: root.nodes[one] for one in needed.nodes})
     later = {one: node for one, node in root.nodes.items() if one not in before.nodes}
     known = {name, *later}
@@ -78,11 +79,11 @@ def split(root: Scope, name: str) -> tuple[Scope, Scope | None]:
 
 
 def levels(root: Scope, places: Places) -> list[Level]:
-    """One for each scale: the last node of it that is tagged `level`; else its last stage; else the last node before
-    all stages, in the root or beside the first.
+    """A level per scale: its last node tagged `level`; else its last stage. Before the stages: the last node before
+    them.
 
-    A network without stages has a level for each of its blocks. Stages that are dilated, so that they keep the size,
-    are of different scales, as if they did not.
+    A network without stages has a level per block. Dilated stages keep the size of the map, but count as different
+    scales.
     """
     side = next(iter(root.inputs.values())).axis("h")
     if side is None:
@@ -106,12 +107,12 @@ def levels(root: Scope, places: Places) -> list[Level]:
 
 
 def _is_padding(node: Node) -> bool:
-    """Whether a node only changes how large a map is, for the sake of the next one."""
+    """Whether a node only pads a map for the next node."""
     return isinstance(node.content, Operation) and node.content.entry.kind == "pad"
 
 
 def _dilations(places: Places) -> list[int]:
-    """Of each place, the greatest dilation of a convolution up to its end."""
+    """Place -> the greatest dilation of a convolution up to its end."""
     ends = list(range(len(places)))
     known = {path: index for index, path in enumerate(places.paths)}
     reached: list[int] = []
@@ -125,7 +126,7 @@ def _dilations(places: Places) -> list[int]:
 
 def _dilation(node: Node) -> int:
     arguments = node.content.arguments if isinstance(node.content, Operation) else {}
-    # Mechanisms have dilations inside, too, which say nothing of the network.
+    # A dilation inside a mechanism says nothing about the network.
     found = arguments.get("dilation", 1) if "kernel_size" in arguments else 1
     return max(found) if isinstance(found, tuple) else int(found)
 
@@ -139,19 +140,19 @@ def _level(node: Node, side: int, dilation: int = 1) -> Level | None:
 
 
 def _reduction(side: int, height: int) -> int:
-    """How many input pixels a position stands for. Strides of 2 round the map up, or down where nothing is padded.
+    """Input pixels per position. A stride of 2 rounds the map up, or down without padding.
 
     >>> [_reduction(224, 7), _reduction(240, 8), _reduction(299, 35), _reduction(224, 16)]
     [32, 32, 8, 14]
     """
     power = 1 << max(0, round(math.log2(side / height)))
-    # Patches of 14 are no power of two.
+    # Patches of 14 pixels are not a power of two.
     exact = side % height == 0 and -(-side // power) != height
     return side // height if exact else power
 
 
 def _blocks(places: Places, side: int) -> Iterator[Level]:
-    """Each block. Tokens span the pixels of a position of the last map that is made before the block ends."""
+    """A level per block. Tokens span the pixels per position of the last map made before the block ends."""
     operations = [place for place in places if isinstance(place.node.content, Operation)]
     maps = [(place.depth, level.reduction) for place in operations if (level := _level(place.node, side)) is not None]
     for place in places:
@@ -164,7 +165,7 @@ def _blocks(places: Places, side: int) -> Iterator[Level]:
 
 
 def names_of_levels(found: list[Level]) -> Mapping[str, str]:
-    """Names for levels as outputs, with their paths: c3 halves the input three times; else the path itself."""
+    """Output name -> path: `c3` for a level that halves the input three times, or the paths themselves."""
     powers = [level.scale.bit_length() - 1 for level in found]
     exact = all(1 << power == level.scale for power, level in zip(powers, found, strict=True))
     if exact and len(set(powers)) == len(powers):

@@ -1,4 +1,4 @@
-"""What a network may cost, checked before anything is allocated."""
+"""Limits on the size of a network, checked before anything is allocated."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from composer.spec.origin import Origin
 
 MAX_NODES = 10_000
 MAX_PARAMETERS = 5_000_000_000
-# Numbers of one input of the network, and of any tensor in it that comes of one input.
+# Largest size of an input of the network, and of any tensor computed from one input.
 MAX_INPUT = 100_000_000
 MAX_TENSOR = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most nodes (operations and scopes) and learnable numbers a network may have."""
+    """The largest number of nodes (operations and scopes) and of parameters that a network may have."""
 
     nodes: int = MAX_NODES
     parameters: int = MAX_PARAMETERS
 
     def problem(self, nodes: int, parameters: int, origin: Origin, path: str | None = None) -> Diagnostic | None:
-        """What is wrong with a network of this size; None when it fits."""
+        """The problem with a network of this size; None if it is within the limits."""
         for count, limit, what in ((nodes, self.nodes, "nodes"), (parameters, self.parameters, "parameters")):
             if count > limit:
                 help = (f"make it smaller, or raise the limit: `--max-{what}` or `max_{what}=`",)

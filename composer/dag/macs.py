@@ -1,4 +1,4 @@
-"""Multiply-accumulates of an operation: counted while it runs on the meta device, or not known."""
+"""Multiply-accumulates of an operation, counted while it runs on the meta device; None if not known."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# Products of PyTorch that its counter has no formula for and does not take apart: these count as unknown too.
+# Products for which PyTorch's counter has no formula, and which it does not decompose: their cost is unknown.
 _PRODUCTS = frozenset({"mv", "addmv", "dot", "vdot", "addbmm", "_trilinear", "_cdist_forward"})
 _PREFIXES = ("_fft_", "linalg_", "_linalg_")
 
 
 def counted(run: Callable[..., Any], inputs: Sequence[Tensor]) -> int | None:
-    """Multiply-accumulates of `run` on these tensors, on the meta device; None where one of its operations has a cost
-    that nobody states.
+    """Multiply-accumulates of `run` on these tensors, on the meta device; None if the cost of an operation is unknown.
 
-    PyTorch's counter has formulas for convolutions, matrix products and attention, and takes others apart into them;
-    element-wise operations and sums count as 0. An operation of another library (`torch.library.custom_op`) is unknown
-    until somebody registers its formula with `torch.utils.flop_counter.register_flop_formula`.
+    PyTorch's counter has formulas for convolutions, matrix products and attention, and decomposes other operations into
+    these. Element-wise operations and sums count as 0. An operation of another library (`torch.library.custom_op`) is
+    unknown until its formula is registered with `torch.utils.flop_counter.register_flop_formula`.
     """
-    # Importing it imports triton, and few need multiply-accumulates.
+    # This import imports triton, so it waits until costs are needed.
     from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-    # The counter runs outermost, so what it takes apart arrives here in parts.
+    # The counter runs outermost, so `seen` gets the decomposed operations.
     with torch.device("meta"), torch.no_grad(), _Seen(flop_registry) as seen, FlopCounterMode(display=False) as counter:
         run(*inputs)
-    # The counter counts a multiply and an add as two.
+    # The counter counts a multiply-add as two.
     return None if seen.unknown else counter.get_total_flops() // 2
 
 
 class _Seen(TorchDispatchMode):
-    """Notes the operations that ran and whose cost is not known."""
+    """Notes the operations that ran and have no known cost."""
 
     def __init__(self, formulas: Mapping[Any, Any]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -55,7 +54,7 @@ def _costs_nothing(operation: Any) -> bool:
 
 
 def total(numbers: Iterable[int | None]) -> int | None:
-    """The sum of numbers; None, not known, where one of them is not.
+    """The sum of numbers; None if a number is None, which means not known.
 
     >>> total([1, 2]), total([1, None])
     (3, None)
@@ -69,5 +68,5 @@ def total(numbers: Iterable[int | None]) -> int | None:
 
 
 def growth(after: int | None, before: int | None) -> int | None:
-    """How much more the first is; None where one of them is not known."""
+    """`after` minus `before`; None if either is None."""
     return None if after is None or before is None else after - before

@@ -1,4 +1,4 @@
-"""Tokens as the positions of a map: which grid they come from, and outputs laid out on it."""
+"""Tokens as positions of a map: the grid that they come from, and outputs arranged on it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Grid = tuple[int, int]
 
 
 def outputs_as_maps(root: Scope, origin: Origin, inference: Inference) -> Scope:
-    """The network whose outputs are maps b c h w: a node behind each that is b h w c, or tokens of positions.
+    """The network with outputs as maps b c h w: a node is added after each output b h w c, or of tokens with positions.
 
-    What is no map at all, such as logits, stays as it is.
+    Other outputs, such as logits, stay as they are.
     """
     grids = _grids_of_outputs(root)
     nodes, outputs = dict(root.nodes), dict(root.outputs)
@@ -39,7 +39,7 @@ def outputs_as_maps(root: Scope, origin: Origin, inference: Inference) -> Scope:
 
 
 def _layer(tensor: TensorSpec, grid: Grid | None) -> tuple[str, dict[str, object]] | None:
-    """The layer, and its options, that makes a map b c h w of a tensor; None where it is one, or cannot be."""
+    """The layer, and its options, that turns a tensor into a map b c h w; None if it is one or cannot be."""
     if tensor.layout == "b h w c":
         return "channels_first", {}
     count = tensor.axis("n")
@@ -49,7 +49,7 @@ def _layer(tensor: TensorSpec, grid: Grid | None) -> tuple[str, dict[str, object
 
 
 def token_grids(root: Scope) -> Mapping[str, Grid]:
-    """Rows and columns of the map that each node's positions come from, by path; not of those that have none."""
+    """Node path -> rows and columns of the map from which its positions come; nodes without positions are left out."""
     return _grids(root)[0]
 
 
@@ -58,7 +58,7 @@ def _grids_of_outputs(root: Scope) -> Mapping[str, Grid | None]:
 
 
 def _grids(root: Scope) -> tuple[dict[str, Grid], dict[str, Grid | None]]:
-    """The grids of nodes by path, and those of the outputs by name."""
+    """Node path -> grid, and output name -> grid."""
     found: dict[str, Grid] = {}
 
     def note(node: Node, grid: Grid | None) -> Grid | None:
@@ -74,7 +74,7 @@ def _grid(node: Node, arriving: list[Grid | None]) -> Grid | None:
     operation, tensor = node.content, node.tensor
     assert isinstance(operation, Operation)
     if operation.options.get("axis") == "channels" or tensor.axis("n") is None:
-        # Tokens of channels are no positions, and vectors have forgotten theirs.
+        # Tokens that are channels have no positions, and neither have vectors.
         return _map_of(tensor)
     return next((grid for grid in arriving if grid is not None), None)
 

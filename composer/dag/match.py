@@ -1,4 +1,4 @@
-"""Which places a rule is about, and what to say when there are none or not as many as expected."""
+"""The places that a rule selects, and the message if it selects none or not the expected number."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Candidate = tuple[Place, dict[str, Any]]
 
 
 def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) -> list[Candidate]:
-    """The places of a rule, each with what its expressions may read. Raises GraphError for none, or not `expect`."""
+    """The places of a rule, with the names its expressions may read. Raises GraphError for none, or not `expect`."""
     selected = found.select(rule.selector)
     if not selected:
         text, help = unknown_place(rule.selector, found)
@@ -46,7 +46,7 @@ def _holds(rule: Rule, origin: Origin, candidate: Candidate) -> bool:
 
 
 def unknown_place(selector: str, found: Places) -> tuple[str, tuple[str, ...]]:
-    """What to say of a selector that means none of the places, and what might help."""
+    """The message, and help, for a selector that selects none of the places."""
     listed = ", ".join(f"{name} ({count})" for name, count in found.sites.items()) or "none"
     inside = f"**.{selector}"
     help = [*did_you_mean(selector, [*found.sites, *found.paths])]

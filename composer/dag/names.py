@@ -1,4 +1,4 @@
-"""Which names a node can have: they become attributes of modules and keys of a state_dict."""
+"""The names that a node may have: they become attributes of modules and keys of a state_dict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from composer.spec.form import is_attribute
 
-# What a composed module has besides; `self` would be overwritten by a variable of the generated forward.
+# Further attributes of a composed module; a node named `self` would overwrite a variable of the generated forward.
 OWN = (
     *("spec", "graph", "seed", "self", "weights_report", "composed", "links"),
     *("forward_features", "forward_head", "num_features", "num_classes", "feature_info"),
@@ -20,5 +20,5 @@ RESERVED = frozenset({*dir(nn.Module()), *dir(torch.fx.GraphModule), *dir(nn.Seq
 
 
 def can_name_node(name: str) -> bool:
-    """Whether a computed name is one that a spec could have written."""
+    """Whether a computed name is valid for a node."""
     return (is_attribute(name) or re.fullmatch(r"[0-9]{1,9}", name) is not None) and name not in RESERVED

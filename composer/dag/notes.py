@@ -1,4 +1,4 @@
-"""What is worth saying about a network that is fine: how it trains, and options that came to less than they say."""
+"""Remarks on a valid network: how it trains, and options that have less effect than they say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from composer.dag.scope import Operation
 
 
 def notes(graph: Composition) -> list[str]:
-    """One sentence each, with how many places it holds for and the first of them."""
+    """Sentences, each with the number of places it holds for and the first of these."""
     found = []
     if graph.refusing_one:
         found.append(f"training needs batches of at least 2: {_places(graph.refusing_one)}")
@@ -19,13 +19,13 @@ def notes(graph: Composition) -> list[str]:
 
 
 def narrowed(graph: Composition) -> Mapping[str, str]:
-    """Paths of the mechanisms whose reduction is larger than their channels, with both numbers."""
+    """Path of each mechanism whose reduction is larger than its channels -> both numbers, in words."""
     found = {}
     for node, _ in graph.operations:
         assert isinstance(node.content, Operation)
         arguments = node.content.arguments
         channels, reduction = arguments.get("channels", arguments.get("in_channels")), arguments.get("reduction")
-        # A `hidden` that is written says the width itself.
+        # An explicit `hidden` overrides the reduction.
         known = isinstance(channels, int) and isinstance(reduction, int) and arguments.get("hidden") is None
         if known and reduction > channels:
             found[node.path] = f"reduction {reduction}, {channels} channels"

@@ -1,4 +1,4 @@
-"""A block whose operations are numbered as one plain sequence, however its text nests them."""
+"""A block with operations numbered as a plain sequence, however deep the spec nests them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from composer.dag.scope import Node, Scope
 
 
 class NotASequence(Exception):
-    """A node does not simply take what the one before it gave; the message names it."""
+    """A node has another input than the node before it; the message names the node."""
 
 
 def numbered(scope: Scope) -> Scope:
-    """Every operation of a scope, and of those inside it, as a node of its own: 0, 1, 2 … in the order they run.
+    """A scope whose nodes are all its operations, also those of inner scopes: 0, 1, 2 … in the order in which they run.
 
-    A site of a scope inside goes to its last operation, where that stage or block ends. Raises NotASequence.
+    A site of an inner scope goes to its last operation, where that stage or block ends. Raises NotASequence.
     """
     nodes: dict[str, Node] = {}
     source = next(iter(scope.inputs))

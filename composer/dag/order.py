@@ -1,4 +1,4 @@
-"""The nodes of one scope among themselves: what each takes, in which order they run, and whether each is needed."""
+"""The nodes of a scope: their inputs, the order in which they run, and whether each is needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Cycle(Exception):
 
 
 def written_inputs(specs: Mapping[str, NodeSpec], first: str) -> dict[str, tuple[str, ...]]:
-    """The references each node takes: those written, or the node before it; the first node takes `first`."""
+    """Node -> its references: those written, or the node before it; the first node takes `first`."""
     previous = [first, *specs]
     return {
         name: tuple(spec.sources) if spec.sources is not None else (previous[index],)
@@ -30,7 +30,7 @@ def written_inputs(specs: Mapping[str, NodeSpec], first: str) -> dict[str, tuple
 
 
 def running_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Declaration order, changed only where a node takes one that is declared after it. Raises Cycle."""
+    """The nodes in the order written, except that each runs after its inputs. Raises Cycle."""
     position = {name: index for index, name in enumerate(inputs)}
     edges = [(node_of(reference), name) for name, references in inputs.items() for reference in references]
     edges = [(source, name) for source, name in edges if source in position]
@@ -47,17 +47,17 @@ def running_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def node_of(reference: str) -> str:
-    """The node (or input) of a reference such as `node` or `node.output`."""
+    """The node (or input) of a reference `node` or `node.output`."""
     return reference.partition(".")[0]
 
 
 def check_use(scope: Scope, written: Mapping[str, tuple[str, ...]], origin: Origin) -> Iterator[Diagnostic]:
-    """Every node must lead to an output, and an output must depend on an input."""
+    """Problems: nodes that lead to no output, and outputs that depend on no input."""
     ends = {node_of(reference) for reference in scope.outputs.values()}
     used = ends.union(*(nx.ancestors(scope.graph, end) for end in ends))
     for name, node in scope.nodes.items():
         followers = [scope.nodes[one] for one in scope.graph.successors(name)]
-        # What is left out costs nothing, and of an unused chain the end says enough.
+        # A node that is left out costs nothing; in an unused chain, only its end is reported.
         if name in used or node.content is None or any(one.content is not None for one in followers):
             continue
         idle = [one for one, references in written.items() if name in map(node_of, references)]
@@ -74,7 +74,7 @@ def check_use(scope: Scope, written: Mapping[str, tuple[str, ...]], origin: Orig
 
 
 def _left_out(name: str, idle: Sequence[str], given: Sequence[str]) -> str:
-    """What to do about a node whose only users are left out by their `when`."""
+    """Help for a node whose only consumers are left out by their `when`."""
     text = f"{one_of(idle)} would use it but is left out here by its `when`"
     others = [one for one in given if node_of(one) != name]
     if not others:

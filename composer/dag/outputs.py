@@ -1,4 +1,4 @@
-"""Outputs by path: a network gives what any node in it gives, and leaves out what no output needs."""
+"""Outputs by path: a network can return the output of any node, and leaves out the nodes that no output needs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from composer.spec.spec import Spec
 
 
 def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
-    """The network that gives the spec's outputs, each the path of a node of its backbone, such as `blocks.4.0.bn3`.
+    """The network with the spec's outputs, each the path of a node of its backbone, such as `blocks.4.0.bn3`.
 
-    What rules put behind a node belongs to it. Raises GraphError for paths that lead nowhere.
+    Nodes that rules put after such a node belong to it. Raises GraphError for paths that lead nowhere.
     """
     root = replace(root, named=spec.names_outputs)
     own = spec.own_outputs
@@ -27,7 +27,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
         return root
     origin = spec.outputs_origin
     paths = {name: _Way(path, (origin / name).written) for name, path in wanted.items() if name not in kept}
-    # A rule may take a node of the backbone out, and puts in nodes of its own.
+    # Rules may remove nodes of the backbone, and add nodes of their own.
     lost = (path for path in paths.values() if _dead_end(root, path))
     GraphError.check(problem for path in lost if (problem := _dead_end(backbone, path)))
     exposed, references = _expose(root, paths)
@@ -37,7 +37,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
 
 @dataclass(frozen=True)
 class _Way:
-    """A path into a network, and how many of its steps lie behind."""
+    """A path into a network, and how many of its steps are done."""
 
     text: str
     origin: Origin
@@ -56,7 +56,7 @@ class _Way:
 
 
 def _dead_end(scope: Scope, path: _Way) -> Diagnostic | None:
-    """What is wrong with a path; None where it leads to one tensor."""
+    """The problem with a path; None if it leads to a single tensor."""
     first, *rest = path.steps
     node = scope.nodes.get(first)
     if node is None:
@@ -75,13 +75,13 @@ def _dead_end(scope: Scope, path: _Way) -> Diagnostic | None:
 
 
 def _output_of(node: Node, steps: Sequence[str]) -> str | None:
-    """The output of a node with several that the steps name."""
+    """The output that the steps name, of a node with several; None without such an output."""
     several = () if isinstance(node.output, TensorSpec) else node.output
     return steps[0] if len(steps) == 1 and steps[0] in several else None
 
 
 def _expose(scope: Scope, paths: Mapping[str, _Way]) -> tuple[Scope, dict[str, str]]:
-    """The scope with outputs for all that the paths lead to inside it, and a reference for each path."""
+    """The scope with outputs for all these paths into it, and a reference per path."""
     found: dict[str, str] = {}
     deeper: dict[str, dict[str, _Way]] = {}
     for key, path in paths.items():
@@ -111,7 +111,7 @@ def _expose(scope: Scope, paths: Mapping[str, _Way]) -> tuple[Scope, dict[str, s
 
 @dataclass
 class _Outputs:
-    """Outputs of a scope while more are added."""
+    """The outputs of a scope while more are added."""
 
     found: dict[str, str]
     taken: dict[str, str] = field(init=False)
@@ -120,7 +120,7 @@ class _Outputs:
         self.taken = {reference: name for name, reference in self.found.items()}
 
     def name_of(self, reference: str) -> str:
-        """The output that gives a reference's tensor, a new one where there is none."""
+        """The output with this reference's tensor; a new output if there is none."""
         if reference not in self.taken:
             name = reference.replace(".", "_")
             while name in self.found:
@@ -135,7 +135,7 @@ def _with_content(node: Node, scope: Scope) -> Node:
 
 
 def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
-    """The scope whose nodes and outputs take other references; those of a node with one output are its bare name."""
+    """The scope with these references replaced; a node with a single output is referred to by its bare name."""
     single = {name for name, node in scope.nodes.items() if isinstance(node.output, TensorSpec)}
 
     def rename(reference: str) -> str:
@@ -152,14 +152,14 @@ def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
 
 
 def prune(scope: Scope, wanted: Collection[str]) -> Scope:
-    """The scope with the wanted of its outputs, and the nodes that they need."""
+    """The scope with only the wanted outputs, and the nodes that they need."""
     outputs = {name: reference for name, reference in scope.outputs.items() if name in wanted}
     kept = dict(reversed(list(_needed(scope, outputs.values()))))
     return _renamed(replace(scope, nodes=kept, outputs=outputs), {})
 
 
 def _needed(scope: Scope, references: Collection[str]) -> Iterator[tuple[str, Node]]:
-    """The nodes that references need, each without what in it is not needed, last first."""
+    """The nodes that the references need, each pruned to what is needed of it; the last first."""
     used: set[Any] = set(references)
     for name, node in reversed(list(scope.nodes.items())):
         mine = {reference for reference in used if node_of(reference) == name}

@@ -1,4 +1,4 @@
-"""Attention rules applied to a tree of scopes: nodes put before, after, in place of or beside the backbone's own."""
+"""Applies attention rules to a tree of scopes: puts nodes before, after, in place of or beside the backbone's nodes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def place(root: Scope, spec: Spec, limits: Limits, inference: Inference) -> list
 def place_what_fits(
     root: Scope, spec: Spec, limits: Limits, inference: Inference
 ) -> tuple[list[Scope], list[Diagnostic]]:
-    """The network after each rule that can be applied, and the problems of the others."""
+    """The network after each rule that can be applied, and the problems of the other rules."""
     found: list[Scope] = []
     problems: list[Diagnostic] = []
     for number, (rule, origin) in enumerate(spec.rules):
@@ -56,7 +56,7 @@ def place_what_fits(
 
 
 def said_without_a_place(rule: Rule, origin: Origin) -> list[Diagnostic]:
-    """What is wrong with the mechanism of a rule and the names of its options, wherever it goes."""
+    """Problems of a rule's mechanism and of its options' names that hold at any place."""
     if rule.use is None:
         return []
     entry = registry.get(rule.use)
@@ -71,7 +71,7 @@ def said_without_a_place(rule: Rule, origin: Origin) -> list[Diagnostic]:
 
 @dataclass
 class _Placement:
-    """One rule at work."""
+    """The application of a rule."""
 
     rule: Rule
     origin: Origin
@@ -92,7 +92,7 @@ class _Placement:
         for one, facts in matched:
             by_scope.setdefault(one.scope.path, []).append((one, facts))
         for path in list(by_scope):
-            # The scopes around an edited one are made anew as well.
+            # The scopes around an edited scope change too.
             while path:
                 path = path.rpartition(".")[0]
                 by_scope.setdefault(path, [])
@@ -102,7 +102,7 @@ class _Placement:
         return result
 
     def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: Entry | None) -> Scope:
-        """The scope with the matched places in it, and below it, edited."""
+        """The scope with its matched places edited, also those in inner scopes."""
         nodes = dict(scope.nodes)
         for name, node in scope.nodes.items():
             if isinstance(node.content, Scope) and node.path in edits:
@@ -122,7 +122,7 @@ class _Placement:
                 here = self.origin / "use"
                 self.problems.append(here.problem("misfit", str(misfit), path=one.node.path))
             if self.problems:
-                # The other places of the rule would say the same.
+                # The rule would fail in the same way at its other places.
                 raise GraphError(self.problems)
         return draft.scope()
 
@@ -212,7 +212,7 @@ class _Placement:
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
     def settings(self, entry: Entry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]) -> dict[str, Any]:
-        """What a host hands on to a mechanism that stands in for a convolution. Raises WrongPlace."""
+        """The arguments that a mechanism takes over from the host it replaces. Raises WrongPlace."""
         stands_in = _replaces(host)
         if stands_in == "conv-norm-act" and entry.replaces != "conv-norm-act":
             text = f"`{host.path}` is `{host.op}`, which brings norm and activation along; `{entry.name}` has none"
@@ -223,7 +223,7 @@ class _Placement:
             known = linear_settings(host)
             return {name: known[name] for name in entry.facts if name in known}
         if entry.kind == "token" and tensor == host.output:
-            # One token mixer instead of another.
+            # A token mixer replaces a token mixer.
             return {"out_channels": tensor.channels}
         text = f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`"
         raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
@@ -243,5 +243,5 @@ def _kind(node: Node) -> str | None:
 
 
 def _replaces(node: Node) -> str | None:
-    """What a mechanism already there stands in for."""
+    """The kind of layer that a mechanism at this node replaced; None for other nodes."""
     return node.content.entry.replaces if isinstance(node.content, Operation) else None

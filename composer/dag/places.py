@@ -1,4 +1,4 @@
-"""Where attention can go: every node as a place, and what a rule's selector and `where` pick among them."""
+"""Where attention can go: every node as a place, and the places that a rule's selector and `where` pick."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from composer.visible import visible
 class Place:
     """A node as a place for attention.
 
-    stage and block count from 1, as papers do, block within its stage; None outside. num_stages is how many the
-    network has. depth runs from 0 at the first operation to 1 at the last.
+    stage       number of its stage, from 1 as in papers; None outside a stage
+    block       number of its block within the stage, from 1; None outside a block
+    num_stages  number of stages in the network
+    depth       from 0 at the first operation to 1 at the last
     """
 
     node: Node
@@ -31,11 +33,11 @@ class Place:
 
     @cached_property
     def input(self) -> TensorSpec | None:
-        """The first tensor that arrives."""
+        """The first input tensor; None without inputs."""
         return self.scope.tensor(self.node.inputs[0]) if self.node.inputs else None
 
     def facts(self, position: str, *, last: bool) -> dict[str, Any]:
-        """What `where` and the options of a rule may read. What the place does not have is None."""
+        """Names that `where` and the options of a rule may read -> values; None for facts that the place lacks."""
         node = self.node
         tensor = node.output if position == "after" and isinstance(node.output, TensorSpec) else self.input
         arguments = node.content.arguments if isinstance(node.content, Operation) else {}
@@ -58,9 +60,9 @@ def _plain(value: Any) -> Any:
 
 
 class Places(Sequence[Place]):
-    """Places of one network, in the order they run: all of them, or those that a site or a glob picks. Immutable.
+    """Places of a network in the order in which they run: all, or those that a site or a glob selects. Immutable.
 
-    Prints as their paths, one in a line.
+    Prints as their paths, one per line.
     """
 
     def __init__(self, found: Iterable[Place]) -> None:
@@ -68,7 +70,7 @@ class Places(Sequence[Place]):
 
     @classmethod
     def of(cls, root: Scope) -> Places:
-        """Every node that computes something. A node that only passes its input on is no place."""
+        """Every node that computes something. A node that only passes its input on is not a place."""
         walk = _Walk(max(1, root.num_operations - 1), root.num_stages)
         walk.visit(root, None, None)
         return cls(walk.found)
@@ -106,16 +108,16 @@ class Places(Sequence[Place]):
 
     @cached_property
     def sites(self) -> Mapping[str, int]:
-        """How many places each site has, in the order they first appear."""
+        """Site -> number of places, in the order in which the sites first appear."""
         return dict(Counter(site for place in self for site in place.node.sites))
 
     def at(self, path: str) -> Place | None:
-        """The place of a path; None where there is none."""
+        """The place with this path; None if there is none."""
         return self._by_path.get(path)
 
     def select(self, selector: str) -> Places:
-        """Those of a site, or those whose path is like the glob: `*` stays within one name, `**` does not. Empty where
-        there are none.
+        """The places of a site, or those whose path matches a glob: `*` stays within one name, `**` does not. May be
+        empty.
 
         >>> from composer import graph
         >>> print(graph("resnet18").places.select("layer4.*"))
@@ -133,7 +135,7 @@ class Places(Sequence[Place]):
 
 @dataclass
 class _Walk:
-    """A walk through a network in the order it runs, counting its operations, and stages with their blocks."""
+    """Walks through a network in running order and counts its operations, stages, and blocks per stage."""
 
     last: int
     num_stages: int
@@ -143,7 +145,7 @@ class _Walk:
     blocks: int = 0
 
     def visit(self, scope: Scope, stage: int | None, block: int | None) -> None:
-        """Note the places of a scope that is inside a stage and a block, or outside."""
+        """Note the places of a scope that is inside this stage and block; None for outside."""
         marked = [node for node in scope.nodes.values() if "stage" in node.sites or "block" in node.sites]
         stage_ends = sum(_ends(node, "stage") for node in marked)
         block_ends = sum(_ends(node, "block") for node in marked)
@@ -151,7 +153,7 @@ class _Walk:
         for node in scope.nodes.values():
             if node.content is None:
                 continue
-            # A stem before the first block is in no stage.
+            # A stem before the first block belongs to no stage.
             began = began or block_ends > 0 or (stage_ends > 0 and _holds_block(node))
             in_stage = self.stages + 1 if stage_ends and began else stage
             in_block = self.blocks + 1 if block_ends else block
@@ -168,9 +170,9 @@ class _Walk:
                 self.stages, self.blocks, stage_ends, began = self.stages + 1, 0, stage_ends - 1, False
 
     def note(self, node: Node, scope: Scope, stage: int | None, block: int | None) -> None:
-        """Note a place, and those inside it behind it."""
+        """Note a place, then the places inside it."""
         inside = node.content if isinstance(node.content, Scope) else None
-        # A scope is as deep as the last operation in it.
+        # The depth of a scope is that of its last operation.
         operations = self.operations + (inside.num_operations - 1 if inside else 0)
         self.found.append(Place(node, scope, stage, block, self.num_stages, operations / self.last))
         if inside:
@@ -180,9 +182,9 @@ class _Walk:
 
 
 def _ends(node: Node, site: str) -> bool:
-    """Whether a stage or block ends with this node, rather than being it: all before it in the scope belongs to it.
+    """Whether a stage or block ends at this node, with all nodes before it in the scope, instead of being this node.
 
-    So it is where the network has no module for the whole, as in VGG and Inception.
+    This is so if no module holds the whole stage or block, as in VGG and Inception.
     """
     return site in node.sites and (isinstance(node.content, Operation) or (site == "stage" and "block" in node.sites))
 
@@ -193,14 +195,14 @@ def _holds_block(node: Node) -> bool:
 
 
 def conv_settings(host: Node, wanted: Mapping[str, Any], overridden: Mapping[str, Any]) -> dict[str, Any]:
-    """What a replaced convolution hands on, of what the mechanism wants to know.
+    """The settings in `wanted` that a replaced convolution hands on to a mechanism.
 
-    A padding that keeps the size does so with another kernel too: that one's is the mechanism's to find.
+    A padding that keeps the size is left out if the mechanism has another kernel: it then finds its own padding.
     """
     assert isinstance(host.content, Operation)
     known = dict(host.content.arguments)
     if "kernel_size" not in known:
-        # Attention between positions that stands in for a convolution has no kernel, and so no padding.
+        # An attention between positions that replaced a convolution has no kernel, and so no padding.
         return {name: known[name] for name in wanted if name in known}
     keeps_size = _same_padding(known["kernel_size"], known.get("dilation", 1))
     if known.get("padding") is None and wanted.get("padding", None) is not None and "kernel_size" not in overridden:
@@ -211,7 +213,7 @@ def conv_settings(host: Node, wanted: Mapping[str, Any], overridden: Mapping[str
 
 
 def linear_settings(host: Node) -> dict[str, Any]:
-    """What a replaced linear layer hands on: it is a convolution of one position."""
+    """The settings that a replaced linear layer hands on: it is a 1×1 convolution."""
     assert isinstance(host.content, Operation)
     known = host.content.arguments
     one = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}

@@ -1,4 +1,4 @@
-"""What a plugin's mechanism fails to say of itself, shown where the plugin is written and not in the spec."""
+"""Errors in what a plugin's mechanism declares, shown in the plugin's file instead of in the spec."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from composer.spec.origin import Origin
 
 
 def never_told(entry: Entry, facts: Sequence[str], origin: Origin, path: str) -> Diagnostic:
-    """That a mechanism takes facts of a convolution, and does not say that it stands in for one."""
+    """The error for a mechanism that takes facts of a convolution, but does not declare that it replaces one."""
     text = f"{entry.words} takes {one_of(facts)}, which only what stands in for a convolution is told"
     help = (
         f"or move {one_of(facts)} behind `*`, where the spec sets it in `with`, or give it a default",
@@ -24,7 +24,7 @@ def never_told(entry: Entry, facts: Sequence[str], origin: Origin, path: str) ->
 def not_asked_for(
     entry: Entry, arriving: TensorSpec, wanted: TensorSpec, host: Node, origin: Origin
 ) -> Diagnostic | None:
-    """That a mechanism stands in for a convolution without asking what that does to the shape; None where it asks."""
+    """The error for a mechanism that replaces a convolution without taking the facts that change the shape, or None."""
     changes = {
         "out_channels": arriving.channels != wanted.channels,
         "stride": (arriving.axis("h"), arriving.axis("w")) != (wanted.axis("h"), wanted.axis("w")),

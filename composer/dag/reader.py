@@ -1,4 +1,4 @@
-"""What the keys of a node say: values of its expressions, the operation or block, and what went wrong with them."""
+"""Reads the keys of a node: values of its expressions, the operation or block, and their problems."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from composer.spec.spec import Spec
 
 @dataclass
 class Reader:
-    """Reads nodes of a spec one by one, and remembers every problem and what the network holds by now."""
+    """Reads nodes of a spec, collects every problem, and counts nodes and parameters."""
 
     spec: Spec
     limits: Limits
@@ -34,14 +34,14 @@ class Reader:
     num_parameters: int = 0
 
     def note(self, *problems: Diagnostic) -> Stop:
-        """Remember problems; returns what is to be raised."""
+        """Store problems and return the Stop to raise."""
         for problem in problems:
-            # The same line fails in every instance of its block: once is enough.
+            # The same line fails in every instance of its block: report it once.
             self.problems.setdefault((problem.code, problem.location or problem.message), problem)
         return Stop(*problems)
 
     def evaluate(self, value: Any, names: Mapping[str, Any], origin: Origin, path: str) -> Any:
-        """A value with its expressions worked out. Raises Stop."""
+        """A value with its expressions evaluated. Raises Stop."""
         try:
             return evaluate(value, names, origin, path)
         except EvaluationError as error:
@@ -52,7 +52,7 @@ class Reader:
         return self.evaluate(value, step.known, step.origin / key, step.path)
 
     def sites(self, spec: NodeSpec, step: Step) -> tuple[str, ...]:
-        """The sites a node is tagged with; an expression may come out as null, for none."""
+        """The sites of a node; an expression that gives null adds none."""
         if not spec.site:
             return ()
         found = self.value(step, "site", spec.site)
@@ -62,16 +62,16 @@ class Reader:
         return tuple(site for site in found if site is not None)
 
     def spend(self, step: Step, nodes: int = 0, parameters: int = 0) -> None:
-        """Count what a node adds. Raises GraphError beyond the limits."""
+        """Count the size of a node. Raises GraphError beyond the limits."""
         self.num_nodes += nodes
         self.num_parameters += parameters
         if problem := self.limits.problem(self.num_nodes, self.num_parameters, step.origin, step.path):
-            # Going on would only cost time.
+            # Composing the rest would only cost time.
             self.note(problem)
             raise GraphError(self.problems.values())
 
     def condition(self, spec: NodeSpec, step: Step) -> bool:
-        """Its `when`. Raises Stop."""
+        """The value of `when`. Raises Stop."""
         when = self.value(step, "when", spec.when)
         if not isinstance(when, bool):
             raise self.note(step.problem_at("when", "when", f"`when` is {when!r}", "true or false"))
@@ -80,7 +80,7 @@ class Reader:
         return when
 
     def block(self, text: str, step: Step) -> tuple[str, BlockSpec]:
-        """The block that it names. Raises Stop."""
+        """The block that the node names. Raises Stop."""
         name = self.value(step, "block", text)
         block = self.spec.blocks.get(name) if isinstance(name, str) else None
         if block is None:
@@ -92,7 +92,7 @@ class Reader:
         return str(name), block
 
     def count(self, spec: NodeSpec, step: Step) -> int:
-        """Its `repeat`. Raises Stop."""
+        """The value of `repeat`. Raises Stop."""
         count = self.value(step, "repeat", spec.repeat)
         if not isinstance(count, int) or isinstance(count, bool) or count < 0 or not step.tensors:
             label = "a whole number, 0 or more" if step.tensors else "an input to repeat over"
@@ -100,7 +100,7 @@ class Reader:
         return count
 
     def child_name(self, spec: NodeSpec, step: Step) -> str:
-        """The name of one copy. Raises Stop."""
+        """The name of a copy. Raises Stop."""
         name = str(step.names["index"] if spec.child_name is None else self.value(step, "as", spec.child_name))
         if not can_name_node(name):
             label = "letters, digits and `_`: it becomes an attribute and a state_dict key"
@@ -108,7 +108,7 @@ class Reader:
         return name
 
     def operation(self, spec: NodeSpec, step: Step) -> tuple[Operation, TensorSpec]:
-        """Its operation with all arguments, and what that gives. Raises Stop."""
+        """The node's operation with all its arguments, and its output. Raises Stop."""
         entry = self.entry(spec, step)
         inputs = step.tensors if entry.inputs != (0, 0) else ()
         options = self.evaluate(spec.options, step.known, step.origin, step.path)
@@ -123,7 +123,7 @@ class Reader:
         return Operation(entry, arguments, inferred.num_parameters), inferred.output
 
     def entry(self, spec: NodeSpec, step: Step) -> Entry:
-        """What the registry has under its `op`. Raises Stop."""
+        """The registry's entry for `op`. Raises Stop."""
         op = self.value(step, "op", spec.op)
         entry = registry.get(op) if isinstance(op, str) else None
         if entry is None:
@@ -134,7 +134,7 @@ class Reader:
         return entry
 
     def said_of(self, spec: NodeSpec, origin: Origin) -> list[Diagnostic]:
-        """What more is wrong with a node whose text has a mistake: names of options that its operation has not."""
+        """Further problems of a node whose text has a mistake: options that its operation does not have."""
         entry = registry.get(spec.op) if spec.op else None
         unknown = {name: value for name, value in spec.options.items() if self.spec.is_sound(origin / name)}
         return list(unknown_options(entry, unknown, origin)) if entry else []

@@ -1,4 +1,4 @@
-"""The graph's values: tensors with named axes, nodes, and scopes that hold nodes."""
+"""The values that make up a graph: tensors with named axes, nodes, and scopes that hold nodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH = 2  # BatchNorm refuses a batch of 1 on a 1x1 map in training
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor on the graph: its shape at batch 2, and the einops names of its axes where they are known."""
+    """A tensor in the graph: its shape at batch 2, and the einops names of its axes if known."""
 
     shape: tuple[int, ...]
     layout: str | None = None
@@ -29,18 +29,18 @@ class TensorSpec:
 
     @property
     def channels(self) -> int | None:
-        """Length of `c`."""
+        """Length of axis `c`; None without it."""
         return self.axis("c")
 
     @property
     def without_batch(self) -> tuple[int, ...]:
-        """The shape of one example; a tensor without a batch axis (a parameter) has its whole shape."""
+        """The shape per example; the whole shape for a tensor without a batch axis (a parameter)."""
         axes = (self.layout or "").split()
         return tuple(n for i, n in enumerate(self.shape) if axes[i : i + 1] != ["b"])
 
     @cached_property
     def facts(self) -> Mapping[str, int]:
-        """What expressions may read of it: channels, height, width, tokens, where it has them."""
+        """Facts that expressions may read: channels, height, width, tokens, if the tensor has them."""
         found = {
             "channels": self.axis("c"),
             "height": self.axis("h"),
@@ -73,12 +73,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Node:
-    """A step of a scope: an operation, a scope of its own, or (content None) its first input passed on.
+    """A step of a scope: an operation, an inner scope, or (content None) a node that passes its first input on.
 
     inputs   names of nodes or inputs of the scope, in order; `name.output` for one of several outputs
-    output   the tensor it gives; a mapping for a scope with several outputs
-    rule     number of the attention rule that put it here, counted from 0; None for the backbone's own
-    tail     name of the node that stands for this one's output now: rules put nodes behind it
+    output   the tensor that the node gives; for a scope with several outputs, a mapping
+    rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
+    tail     name of the node whose output now replaces this node's output, because rules put nodes after it
     """
 
     name: str
@@ -100,18 +100,18 @@ class Node:
 
     @property
     def tensor(self) -> TensorSpec:
-        """The one tensor it gives."""
+        """The output of a node that has a single output."""
         assert isinstance(self.output, TensorSpec), f"{self.path} has several outputs"
         return self.output
 
 
 @dataclass(frozen=True)
 class Scope:
-    """An instance of a block (or a repeat, or the whole network): nodes in the order they run.
+    """An instance of a block (or a repeat, or the whole network): nodes in the order in which they run.
 
-    exposed  names of the outputs that the block itself does not have: a path from outside leads to them
-    named    of a network, whether it gives a dict of its outputs though there may be one; else the one tensor
-    end      of a network, the node that it tags `features`, though its outputs may leave it out; None without one
+    exposed  names of outputs that the block itself does not have, but that a path from outside needs
+    named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
+    end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
     """
 
     block: str
@@ -125,24 +125,24 @@ class Scope:
 
     @property
     def main_outputs(self) -> list[str]:
-        """Names of what its module returns: all outputs but those that are passed outward beside it."""
+        """Names of the outputs that its module returns: all but those passed outward."""
         own = [name for name in self.outputs if name not in self.exposed]
         return own or list(self.outputs)[:1]
 
     @property
     def outward(self) -> list[str]:
-        """Names of the outputs that are passed outward beside what its module returns."""
+        """Names of the outputs that its module passes outward besides its result."""
         main = self.main_outputs
         return [name for name in self.outputs if name not in main]
 
     @property
     def gives_dict(self) -> bool:
-        """Whether its module returns a dict of tensors by name, not one tensor."""
+        """Whether its module returns a dict name -> tensor instead of a tensor."""
         return self.named or len(self.main_outputs) > 1
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
-        """The scope as a frozen networkx.DiGraph: nodes carry `node`, edges the position of the input they feed."""
+        """The scope as a frozen networkx.DiGraph: inputs and nodes by name, each node with its `node`."""
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.inputs)
         graph.add_nodes_from((name, {"node": node}) for name, node in self.nodes.items())
@@ -151,7 +151,7 @@ class Scope:
         return nx.freeze(graph)
 
     def tensor(self, reference: str) -> TensorSpec:
-        """The tensor that a reference (`node`, `node.output` or an input) stands for."""
+        """The tensor of a reference: `node`, `node.output` or an input."""
         name, _, output = reference.partition(".")
         if name in self.inputs:
             return self.inputs[name]
@@ -159,7 +159,7 @@ class Scope:
         return found if isinstance(found, TensorSpec) else found[output]
 
     def walk(self) -> Iterator[Node]:
-        """Every node below, scopes before what they hold, in the order they run."""
+        """Every node, with those of inner scopes, in the order in which they run; a scope before its nodes."""
         for node in self.nodes.values():
             yield node
             if isinstance(node.content, Scope):
@@ -167,18 +167,18 @@ class Scope:
 
     @cached_property
     def num_nodes(self) -> int:
-        """Nodes in it and in the scopes that it holds."""
+        """Number of nodes, with those of inner scopes."""
         return len(self.nodes) + sum(one.num_nodes for one in self._scopes)
 
     @cached_property
     def num_operations(self) -> int:
-        """Operations in it and in the scopes that it holds."""
+        """Number of operations, with those of inner scopes."""
         own = sum(isinstance(node.content, Operation) for node in self.nodes.values())
         return own + sum(one.num_operations for one in self._scopes)
 
     @cached_property
     def num_stages(self) -> int:
-        """Nodes of the site `stage`, in it and in the scopes that it holds."""
+        """Number of nodes with site `stage`, with those of inner scopes."""
         own = sum("stage" in node.sites for node in self.nodes.values() if node.content is not None)
         return own + sum(one.num_stages for one in self._scopes)
 
@@ -188,7 +188,7 @@ class Scope:
 
     @cached_property
     def num_parameters(self) -> int:
-        """Learnable numbers in it."""
+        """Learnable numbers in the scope."""
         return sum(num_parameters(node) for node in self.nodes.values())
 
 

@@ -1,4 +1,4 @@
-"""Operations whose result on the meta device is easily told, and that PyTorch takes long to tell."""
+"""Fast answers for operations whose result on the meta device is simple, but takes PyTorch long."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-# What a rule says of a result: the tensor, or None where PyTorch shall say it, its own words on mistakes included.
+# Computes the result of an operation; None leaves it to PyTorch, so that errors are in PyTorch's words.
 Rule = Callable[..., Tensor | None]
 
 
 class Shortcuts(TorchFunctionMode):
-    """Answers for such operations within it: activations, norms, sums and products, means, random numbers.
+    """Within this mode, these operations have fast answers: activations, norms, sums, products, means, random numbers.
 
-    Their meta kernels are Python that takes milliseconds, most of what composing a graph would take. The first of a
-    process to be called imports all of torch._dynamo besides, which takes seconds.
+    Their meta kernels are Python code that takes milliseconds: most of the time of composing a graph. The first call in
+    a process also imports all of torch._dynamo, which takes seconds.
     """
 
     def __torch_function__(
@@ -38,7 +38,7 @@ def _same(x: Tensor, *others: Any, **options: Any) -> Tensor:
 
 
 def _elementwise(x: Tensor, *others: Any, **options: Any) -> Tensor | None:
-    """Numbers, or tensors of the same type, that are broadcast over the first."""
+    """The result of an operation with numbers, or tensors of the same dtype, that broadcast to the first tensor."""
     covered = (
         one.is_meta and one.dtype == x.dtype and _broadcasts(one.shape, x.shape)
         if isinstance(one, Tensor)
@@ -49,7 +49,7 @@ def _elementwise(x: Tensor, *others: Any, **options: Any) -> Tensor | None:
 
 
 def _broadcasts(shape: Sequence[int], over: Sequence[int]) -> bool:
-    """Whether a shape needs nothing but to be repeated to be the other one."""
+    """Whether a shape broadcasts to the other shape."""
     aligned = zip(reversed(shape), reversed(over), strict=False)
     return len(shape) <= len(over) and all(length in (1, wanted) for length, wanted in aligned)
 

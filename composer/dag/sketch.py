@@ -1,4 +1,4 @@
-"""A network as far as its spec goes: all of it, or what can be drawn of one with mistakes."""
+"""A network as far as its spec is valid: complete, or the part of it that can be drawn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from composer.spec.spec import Spec
 
 @dataclass(frozen=True)
 class Sketch:
-    """A network's scopes, complete or not, and what is wrong with them."""
+    """A network's scopes, complete or not, and their problems."""
 
     spec: Spec
     root: Scope
@@ -30,17 +30,17 @@ class Sketch:
 
     @classmethod
     def of(cls, graph: Composition) -> Sketch:
-        """A finished graph."""
+        """The sketch of a complete graph."""
         return cls(graph.spec, graph.root)
 
     @cached_property
     def problem_at(self) -> Mapping[str, Diagnostic]:
-        """The first problem of each path."""
+        """Path -> its first problem."""
         return {problem.path: problem for problem in reversed(self.problems)}
 
 
 def sketch(spec: Spec, problems: Sequence[Diagnostic], limits: Limits | None = None) -> Sketch:
-    """What can be composed of a spec that has these problems: scopes as far as they go, and the rules that apply."""
+    """The part of a spec with problems that can be composed: its scopes, and the rules that apply."""
     limits, inference = limits or Limits(), Inference()
     unfinished = attempt(spec, limits, inference)
     if "" not in unfinished:

@@ -1,4 +1,4 @@
-"""What is about to be made of a spec: a node, a scope, and how it stops where it cannot be."""
+"""A node or scope that is about to be made from a spec, and the exception that stops it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from composer.spec.origin import Origin
 
 
 class Stop(Exception):
-    """A part cannot be elaborated, for these problems. `lacking` is the copy that could not be made."""
+    """A part cannot be elaborated because of these problems. `lacking` is the copy that could not be made."""
 
     def __init__(self, *problems: Diagnostic, lacking: Mapping[str, Missing] | None = None) -> None:
         super().__init__(*problems)
@@ -24,7 +24,7 @@ class Stop(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """A node about to be made: what it takes, where it is written, and what its expressions may read."""
+    """A node about to be made: its inputs, where it is written, and the names that its expressions may read."""
 
     name: str
     path: str
@@ -36,7 +36,7 @@ class Step:
 
     @cached_property
     def known(self) -> dict[str, Any]:
-        """Names of the scope, and facts of what arrives: a block's own `width` is not the width of what arrives."""
+        """The names that expressions may read: facts of the first input, overridden by names of the scope."""
         return {**(self.tensors[0].facts if self.tensors else {}), **self.names}
 
     def problem(self, code: str, message: str, label: str = "", help: tuple[str, ...] = ()) -> Diagnostic:
@@ -48,7 +48,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Body:
-    """What a scope is made from: a block's nodes (or the network's), with what its expressions may read."""
+    """The source of a scope: the nodes of a block (or of the network), and the names that its expressions may read."""
 
     block: str
     path: str

@@ -1,4 +1,4 @@
-"""What is left when a network cannot be elaborated: scopes as far as they came, and the nodes that they lack."""
+"""The remains of a network that cannot be elaborated: its scopes so far, and the nodes that they lack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from composer.spec.model import NodeSpec
 
 @dataclass(frozen=True)
 class Missing:
-    """A node that could not be made: what it would take, and its own problems; none if it only needs such a node."""
+    """A node that could not be made: its inputs and its own problems; none if it only needs another missing node."""
 
     spec: NodeSpec
     inputs: tuple[str, ...]
@@ -22,7 +22,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A scope as far as it could be elaborated, and the nodes that it lacks, in the order they would run."""
+    """An incomplete scope, and the nodes that it lacks, in the order in which they would run."""
 
     scope: Scope
     missing: Mapping[str, Missing]
@@ -31,7 +31,7 @@ class Unfinished:
 def circle(
     scope: Scope, specs: Mapping[str, NodeSpec], written: Mapping[str, tuple[str, ...]], problem: Diagnostic, start: str
 ) -> Unfinished:
-    """A scope whose nodes feed one another in a circle: none of them can be made, the problem is at one."""
+    """A scope whose nodes form a cycle: none can be made, and the problem is reported at `start`."""
     missing = {
         name: Missing(specs[name], references, name == start, (problem,) if name == start else ())
         for name, references in written.items()

@@ -1,4 +1,4 @@
-"""Two networks compared: what was added, removed, moved and changed, and what that costs."""
+"""Compares two networks: what was added, removed, moved and changed, and its cost."""
 
 from composer.difference.change import Change
 from composer.difference.difference import Difference, compare

@@ -1,4 +1,4 @@
-"""One difference between two networks."""
+"""A difference between two networks."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ Kind = Literal["removed", "added", "moved", "changed"]
 
 @dataclass(frozen=True)
 class Change:
-    """One difference. Of a scope that was added, removed or moved as a whole, the scope alone.
+    """A difference. If a whole scope was added, removed or moved, only the scope is named.
 
-    before, after      paths; None where the node is not. Inputs of the network go by their name, its outputs by
+    before, after      paths; None if the node is not there. The network's inputs go by their names, outputs by
                        `outputs.name`
-    op                 the operation or block, as it is after (before, when it was removed)
-    size               how many operations it is
-    sources            what feeds it, as it is after (before, when it was removed)
-    details            what changed, each before and after: `op`, `options.NAME`, `input` and `output` (shapes), `from`
-    parameters, macs   before and after; MACs None where they are not known
+    op                 the operation or block, after the change (before, if it was removed)
+    size               number of operations
+    sources            the nodes that feed it, after the change (before, if it was removed)
+    details            each change, before and after: `op`, `options.NAME`, `input` and `output` (shapes), `from`
+    parameters, macs   before and after; MACs None if not known
     """
 
     kind: Kind
@@ -35,7 +35,7 @@ class Change:
 
     @property
     def path(self) -> NodePath:
-        """Where it is after; before, when it was removed."""
+        """The path after the change; before it, if the node was removed."""
         found = self.before if self.after is None else self.after
         assert found is not None
         return found

@@ -1,4 +1,4 @@
-"""What differs between two networks that have been matched, node by node."""
+"""The differences between two paired networks, node by node."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from composer.summary.rows import operation
 
 
 def changes(found: Pairing) -> Iterator[Change]:
-    """Every difference: what was removed, added, moved and changed, each in the order the nodes run.
+    """Every difference: removed, added, moved and changed nodes, each in running order.
 
-    The parameters and MACs of all of them, after less before, are those of the networks.
+    Parameters and MACs of all differences, after minus before, sum to the difference of the networks.
     """
     removed = {path: _whole(found.before, path, "removed") for path in _alone(found.before, found.pairs)}
     added = {path: _whole(found.after, path, "added") for path in _alone(found.after, found.back)}
-    # A scope where an operation was, or the other way round.
+    # An operation was replaced by a scope, or a scope by an operation.
     replaced = removed.keys() & added.keys()
     wiring = Wiring(found)
     yield from (change for path, change in removed.items() if path not in replaced)
@@ -40,7 +40,7 @@ def changes(found: Pairing) -> Iterator[Change]:
 
 
 def _alone(side: Side, paired: Container[NodePath]) -> Iterator[NodePath]:
-    """Nodes without a pair, and without one for anything in them; of a scope, the scope alone."""
+    """Nodes without a pair, of their own or inside; for a scope, only the scope itself."""
 
     def visit(nodes: Iterable[Node]) -> Iterator[NodePath]:
         for node in nodes:
@@ -61,7 +61,7 @@ def _whole(side: Side, path: NodePath, kind: Literal["removed", "added"]) -> Cha
 
 
 def _joined(removed: Change, added: Change) -> Change:
-    """What stood at a path and what stands there now."""
+    """The change at a path whose node was replaced by another node."""
     return replace(
         added,
         kind="changed",
@@ -73,7 +73,7 @@ def _joined(removed: Change, added: Change) -> Change:
 
 
 def _pair(found: Pairing, wiring: Wiring, path: NodePath, kind: Literal["moved", "changed"]) -> Change:
-    """What changed of a node; of a scope, without what changed inside."""
+    """The changes of a node; for a scope, without changes inside."""
     other = found.pairs[path]
     before, after = found.before.nodes[path], found.after.nodes[other]
     own = isinstance(after.content, Operation)
@@ -127,7 +127,7 @@ def _shapes(name: str, before: list[TensorSpec], after: list[TensorSpec]) -> Ite
 
 
 def _ends(found: Pairing, wiring: Wiring) -> Iterator[Change]:
-    """Differences of the networks' own inputs and outputs."""
+    """Differences in the networks' own inputs and outputs."""
     before, after = found.before.graph.root.inputs, found.after.graph.root.inputs
     for one, other in partners(before, after):
         details = dict(_shapes("output", [before[one]], [after[other]])) if one and other else {}

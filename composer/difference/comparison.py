@@ -1,4 +1,4 @@
-"""What differs between two networks, as data."""
+"""The differences between two networks, as data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from composer.difference.change import Change
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two networks and the changes from one to the other. True when something differs."""
+    """Two networks and the changes from the first to the second. True if there are any."""
 
     before: Composition
     after: Composition
@@ -23,7 +23,7 @@ class Comparison:
 
     @property
     def totals(self) -> Sequence[tuple[str, int | None, int | None]]:
-        """What the whole networks are, before and after."""
+        """Totals of the networks: name, before, after."""
         before, after = self.before, self.after
         return [
             ("operations", len(before.operations), len(after.operations)),
@@ -32,7 +32,7 @@ class Comparison:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as plain JSON values: each change by itself."""
+        """All of it as plain JSON values, each change by itself."""
         names = {"name": (self.before.spec.name, self.after.spec.name)}
         totals = {name.lower(): numbers for name, *numbers in self.totals}
         before, after = ({name: values[index] for name, values in (names | totals).items()} for index in (0, 1))

@@ -1,4 +1,4 @@
-"""Two networks -> what differs between them."""
+"""Two networks -> their differences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from composer.lines import plain
 
 
 class Difference(Comparison):
-    """What differs between two networks. True when something does; prints with changes of one sort in one line."""
+    """The differences between two networks. True if there are any. Prints with a line per kind of change."""
 
     def __str__(self) -> str:
         return plain(styled(self)) if self else "no difference"
@@ -22,6 +22,6 @@ class Difference(Comparison):
 
 
 def compare(before: Composition, after: Composition) -> Difference:
-    """What differs between two networks; see `composer.diff`."""
+    """The differences between two networks; see `composer.diff`."""
     alike = Alike()
     return Difference(before, after, tuple(changes(pair(read(before, alike), read(after, alike)))))

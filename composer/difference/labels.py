@@ -1,4 +1,4 @@
-"""Many paths in few words: a glob where it names exactly these nodes."""
+"""Many paths in few words: a glob, if it matches exactly these nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_GLOBS = 16
 
 
 def label(paths: Sequence[NodePath], root: Scope) -> str:
-    """Paths of nodes below a scope: a glob that has no others, a range of names, or the first and the last."""
+    """Paths of nodes below a scope, as a glob that matches only these, a range of names, or the first and the last."""
     first, last = paths[0], paths[-1]
     if len(paths) == 1:
         return first
@@ -61,7 +61,7 @@ def _digits(names: Sequence[str]) -> str:
 
 
 def _is_exact(glob: str, count: int, root: Scope) -> bool:
-    """Whether the nodes of a glob are as many as those it was made from; not tried to the end where it takes long."""
+    """Whether a glob matches exactly `count` nodes; False if the search takes too long."""
     parts = glob.split(".")
     open_scopes, tried = [root], 0
     for depth, part in enumerate(parts, 1):

@@ -1,4 +1,4 @@
-"""Which node of one network is which of another: by path first, then by content and neighbourhood."""
+"""Pairs the nodes of two networks: by path first, then by content and neighbourhood."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_TRIED = 4
 
 @dataclass
 class Pairing:
-    """Pairs of paths, before to after and back, the networks' inputs under their names."""
+    """Pairs of paths, before to after and back. The networks' inputs are included by name."""
 
     before: Side
     after: Side
@@ -24,17 +24,17 @@ class Pairing:
     back: dict[NodePath, NodePath] = field(default_factory=dict)
 
     def pair(self, one: NodePath, other: NodePath) -> None:
-        """Says that two nodes are one."""
+        """Record that two nodes are the same."""
         self.pairs[one] = other
         self.back[other] = one
 
     def moved(self, one: NodePath) -> bool:
-        """Whether a node with a pair has another name or stands in another scope; not where only its scope moved."""
+        """Whether a paired node has another name or is in another scope; False if only its scope moved."""
         (outer, _, name), (its_outer, _, its_name) = one.rpartition("."), self.pairs[one].rpartition(".")
         return name != its_name or self.pairs.get(outer, outer) != its_outer
 
     def fits(self, one: NodePath, other: NodePath) -> bool:
-        """Whether what has a pair inside one has it inside the other."""
+        """Whether all pairs of nodes inside `one` and `other` lie within these two."""
         ours = (self.pairs.get(path, other) for path in self.before.below(one))
         theirs = (self.back.get(path, one) for path in self.after.below(other))
         return all(_inside(path, other) for path in ours) and all(_inside(path, one) for path in theirs)
@@ -45,7 +45,7 @@ def _inside(path: NodePath, scope: NodePath) -> bool:
 
 
 def pair(before: Side, after: Side) -> Pairing:
-    """Pairing two networks. Takes time linear in their nodes for each level of scopes, but for sorting."""
+    """The pairing of two networks. Takes time linear in their nodes per level of scopes, except for sorting."""
     found = Pairing(before, after)
     for one, other in partners(before.graph.root.inputs, after.graph.root.inputs):
         if one is not None and other is not None:
@@ -54,13 +54,13 @@ def pair(before: Side, after: Side) -> Pairing:
     _search(found, _Alike(_is_scope), _KEYS)
     _search(found, _SameBlock(_is_scope), _KEYS)
     _search(found, _Alike(_has_parameters), _KEYS)
-    # There are many a relu: only what feeds it tells which is which.
+    # Only the inputs tell which relu is which, since there are many.
     _search(found, _Alike(_is_operation), _KEYS[:1])
     return found
 
 
 def _pair_inside(found: Pairing, before: Scope, after: Scope) -> None:
-    """Pairs nodes of the same name in two scopes, and in the scopes among them."""
+    """Pair nodes of the same name in two scopes, and in their inner scopes."""
     for name, one in before.nodes.items():
         other = after.nodes.get(name)
         if other is None or one.path in found.pairs or other.path in found.back:
@@ -86,7 +86,7 @@ def _has_parameters(node: Node) -> bool:
 
 @dataclass(frozen=True)
 class _Alike:
-    """Nodes that are alike are one, with all that is in them."""
+    """Nodes that are alike are the same, with all nodes inside."""
 
     wanted: Callable[[Node], bool]
 
@@ -103,7 +103,7 @@ class _Alike:
 
 @dataclass(frozen=True)
 class _SameBlock:
-    """Scopes of one block on the same shapes, most of whose names are the same, are one; inside, names decide."""
+    """Scopes of the same block, on the same shapes, with mostly the same names, are the same."""
 
     wanted: Callable[[Node], bool]
 
@@ -150,7 +150,7 @@ _KEYS: Sequence[Key] = (_by_neighbours, _by_name, _by_order)
 
 
 def _search(found: Pairing, rule: _Alike | _SameBlock, keys: Sequence[Key]) -> None:
-    """Pairs what the rule accepts among the nodes that are left: the largest first, and by the first key that fits."""
+    """Pair nodes that are left and that the rule accepts: the largest first, by the first key that fits."""
     index: defaultdict[Hashable, deque[NodePath]] = defaultdict(deque)
     for path in _left(found.after, found.back, rule):
         for key_of in keys:

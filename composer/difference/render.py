@@ -1,4 +1,4 @@
-"""A difference as lines for people: changes of one sort are one line."""
+"""A difference as lines for people, with a line per kind of change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_NAMED = 3
 
 @dataclass(frozen=True)
 class Told:
-    """Changes of one sort in words: the nodes, what they are, and what changed; and by how much the totals did."""
+    """Changes of the same kind, in words: the nodes, what they are, what changed, and how the totals changed."""
 
     changes: Sequence[Change]
     nodes: str
@@ -33,17 +33,17 @@ class Told:
 
     @property
     def kind(self) -> Kind:
-        """What all of them are."""
+        """The kind of all these changes."""
         return self.changes[0].kind
 
 
 def told(difference: Comparison) -> list[Told]:
-    """The changes, those of one sort together."""
+    """The changes, grouped by kind."""
     return [_told(group, difference) for group in _sorts(difference.changes)]
 
 
 def styled(difference: Comparison, limit: int | None = None) -> Iterator[Line]:
-    """The networks, their changes, and the totals of both; the changes are folded to the columns of a terminal."""
+    """The networks, their changes, and the totals of both; changes are folded to the width of a terminal."""
     names = f"{difference.before.spec.name} -> {difference.after.spec.name}"
     yield (Part(visible(names), "bold"),)
     yield ()
@@ -55,11 +55,11 @@ def styled(difference: Comparison, limit: int | None = None) -> Iterator[Line]:
 
 
 def _sorts(changes: Iterable[Change]) -> Iterable[list[Change]]:
-    """The changes, those together that are told in one line."""
+    """The changes, grouped by the line that tells them."""
     found: defaultdict[Any, list[Change]] = defaultdict(list)
     for change in changes:
         key = _stem(change.before), _stem(change.after), change.op, _details(change)
-        # Of what only works on other shapes, no one wants to read every name.
+        # Nodes where only shapes changed share a line: nobody wants to read every name.
         found[change.kind, "shapes" if _only_shapes(change) else key].append(change)
     return found.values()
 
@@ -69,18 +69,18 @@ def _only_shapes(change: Change) -> bool:
 
 
 def _stem(path: NodePath | None) -> str | None:
-    """The name without its number: `cbam` and `cbam_2` are of one sort, and so are `0` and `1`."""
+    """The name without its number: `cbam` and `cbam_2` have the same stem, and so do `0` and `1`."""
     return path and re.sub(r"_?[0-9]+$", "", path.rpartition(".")[2])
 
 
 def _own_name(path: NodePath) -> str:
-    """The last name of a path; with the one before it where it is but a number."""
+    """The last name of a path; if it is only a number, with the name before it."""
     outer, _, name = path.rpartition(".")
     return f"{outer.rpartition('.')[2]}.{name}" if outer and name.isdigit() else name
 
 
 def _details(change: Change) -> tuple[str, ...]:
-    """What changed in words, but for shapes, which differ from place to place."""
+    """The changes in words, without shapes, which differ from place to place."""
     if change.op == "output":
         return (" -> ".join(path for paths in change.details["from"] for path in paths),)
     return tuple(_detail(name, *values) for name, values in change.details.items() if name not in ("input", "output"))

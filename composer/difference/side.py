@@ -1,4 +1,4 @@
-"""One of two networks to compare: its nodes by path, what feeds each, and what each costs."""
+"""A network to compare: its nodes by path, the sources of each, and the cost of each."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from composer.dag.scope import Node, Operation, Scope, TensorSpec
 
 @dataclass(frozen=True)
 class Side:
-    """A network as the comparison reads it. Nodes that only pass their input on are left out.
+    """A network as the comparison reads it, without nodes that only pass their input on.
 
-    nodes    by path, scopes before what they hold, in the order they run
-    sources  paths of the operations (or network inputs) that feed each node, through scopes and what passes on
-    outputs  the path that feeds each of the network's outputs
-    alike    numbers that are equal for nodes that are alike, on both sides
-    size     how many operations are in each node; macs: what they cost
+    nodes    path -> node, a scope before its nodes, in running order
+    sources  path -> paths of the operations (or network inputs) that feed the node, through scopes and passing nodes
+    outputs  network output -> the path that feeds it
+    alike    path -> a number, equal for equal nodes of either network
+    size     path -> number of operations inside; `macs`: their multiply-accumulates
     """
 
     graph: Composition
@@ -31,19 +31,19 @@ class Side:
     macs: Mapping[str, int | None]
 
     def tensor(self, source: str) -> TensorSpec:
-        """What a source gives."""
+        """The tensor of a source."""
         inputs = self.graph.root.inputs
         return inputs[source] if source in inputs else self.nodes[source].tensor
 
     def below(self, path: str) -> Iterator[str]:
-        """Paths of what a scope holds, itself first; of an operation, its own."""
+        """A path, then the paths of all nodes inside, if it is a scope."""
         yield path
         for child in children(self.nodes[path]):
             yield from self.below(child.path)
 
 
 def partners(before: Iterable[str], after: Iterable[str]) -> Iterator[tuple[str | None, str | None]]:
-    """Names of the networks' inputs or outputs, each with the same on the other side; one of each is the same."""
+    """Names of the networks' inputs or outputs, paired by name; a single name on both sides is a pair."""
     ours, theirs = dict.fromkeys(before), dict.fromkeys(after)
     if len(ours) == len(theirs) == 1:
         yield next(iter(ours)), next(iter(theirs))
@@ -53,13 +53,13 @@ def partners(before: Iterable[str], after: Iterable[str]) -> Iterator[tuple[str 
 
 
 def children(node: Node) -> Iterator[Node]:
-    """The nodes right inside a scope that compute something."""
+    """The direct child nodes of a scope that compute something."""
     if isinstance(node.content, Scope):
         yield from (child for child in node.content.nodes.values() if child.content is not None)
 
 
 def read(graph: Composition, alike: Alike) -> Side:
-    """The side of a graph. Takes time linear in its nodes, for each level of scopes."""
+    """The side of a graph. Takes time linear in its nodes per level of scopes."""
     nodes = {node.path: node for node in graph.root.walk() if node.content is not None}
     sources: dict[str, tuple[str, ...]] = {}
     outputs = _trace(graph.root, {name: name for name in graph.root.inputs}, sources)
@@ -79,7 +79,7 @@ def _prefixes(path: str) -> Iterator[str]:
 
 
 def _trace(scope: Scope, names: Mapping[str, str], sources: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    """Notes what feeds a scope's nodes; `names` says what its inputs are. Returns the same for its outputs."""
+    """Record the sources of a scope's nodes. `names`: its inputs -> sources; the result: its outputs -> sources."""
     known = dict(names)
     for node in scope.nodes.values():
         taken = tuple(known[reference] for reference in node.inputs)

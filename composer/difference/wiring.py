@@ -1,4 +1,4 @@
-"""Whether a node is fed by the same nodes in two networks, apart from what was put in between or taken out."""
+"""Whether a node has the same sources in two networks, apart from inserted and removed nodes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from composer.difference.side import Side
 
 @dataclass(frozen=True)
 class Wiring:
-    """Compares what feeds nodes. What has no pair stands for its own first source: an insertion rewires nothing."""
+    """Compares the sources of nodes. A node without a pair counts as its first source: an insertion rewires nothing."""
 
     found: Pairing
     before: dict[NodePath, NodePath | None] = field(default_factory=dict)
     after: dict[NodePath, NodePath | None] = field(default_factory=dict)
 
     def differs(self, before: Sequence[NodePath], after: Sequence[NodePath]) -> bool:
-        """Whether sources in the one network are others than those in the other."""
+        """Whether the sources before and after differ."""
         found = self.found
         ours = [_resolved(found.before, found.pairs, path, self.before) for path in before]
         theirs = [_resolved(found.after, found.back, path, self.after) for path in after]
@@ -29,7 +29,7 @@ class Wiring:
 def _resolved(
     side: Side, paired: Container[NodePath], path: NodePath, known: dict[NodePath, NodePath | None]
 ) -> NodePath | None:
-    """The first node with a pair on the way back along first sources; None where the way ends without one."""
+    """The first paired node on the way back along first sources; None if there is none."""
     trail: list[NodePath] = []
     current: NodePath | None = path
     while current is not None and current not in paired:

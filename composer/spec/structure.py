@@ -86,8 +86,7 @@ def inspect(document: Document) -> tuple[SpecFile | None, list[Diagnostic]]:
 
 
 def _checked(content: SpecFile, origin: Origin, before: list[Diagnostic]) -> tuple[SpecFile, list[Diagnostic]]:
-    """The model and all problems, those known before first. Problems within a part that was already wrong are dropped.
-    """
+    """The model and all problems, those known before first. Problems within a known problem's part are dropped."""
     found = islice(check_file(content, origin), MAX_FOUND)
     around = [one.path for one in before]
     return content, [*before, *(one for one in found if not any(_is_within(path, one.path) for path in around))]

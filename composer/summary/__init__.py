@@ -1,4 +1,4 @@
-"""A network as a table: where its parameters, multiply-accumulates and memory are, and what attention added."""
+"""A network as a table: where its parameters, multiply-accumulates and memory are, and what attention adds."""
 
 from composer.summary.breakdown import RuleCost
 from composer.summary.cost import Cost

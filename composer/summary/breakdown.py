@@ -1,4 +1,4 @@
-"""What a network costs: in all, by rows, and by each attention rule."""
+"""The costs of a network: in total, by row, and by attention rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from composer.summary.rows import Row
 
 @dataclass(frozen=True)
 class RuleCost:
-    """What one attention rule did: its mechanism and place as written, paths of its mechanisms, and what they cost."""
+    """The effect of an attention rule: its mechanism and place as written, paths of its mechanisms, and their cost."""
 
     use: str
     at: str
@@ -28,13 +28,13 @@ class RuleCost:
 
 @dataclass(frozen=True, repr=False)
 class Breakdown:
-    """A network's rows and totals.
+    """The rows and totals of a network.
 
     root     the row of the whole network, above all others
-    plain    what the same network costs without its attention rules
-    rules    what each of them added, in the order they apply
-    unknown  why activation memory is not known; empty when it is
-    edits    which modules of a live network are others by now than those described here
+    plain    the cost of the same network without its attention rules
+    rules    the cost that each rule added, in the order in which the rules apply
+    unknown  why activation memory is not known; empty if it is known
+    edits    sentences on modules of a live network that were changed since it was composed
     """
 
     name: str
@@ -48,11 +48,11 @@ class Breakdown:
 
     @property
     def cost(self) -> Cost:
-        """What the network costs."""
+        """The cost of the whole network."""
         return self.root.cost
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as plain JSON values."""
+        """All of it as plain JSON values."""
         return {
             "name": self.name,
             "edits": list(self.edits),

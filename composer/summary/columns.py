@@ -1,4 +1,4 @@
-"""What a summary can say of a row: for machines, and for people."""
+"""The columns that a summary can show of a row, for machines and for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from composer.summary.rows import Output, Row
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its head, its value, and that as people read it; numbers stand to the right."""
+    """A column: its heading, its value, and its text. Numbers are right-aligned."""
 
     head: str
     value: Callable[[Row], Any]
@@ -23,7 +23,7 @@ class Column:
 
 
 def size(number: int | None, *, signed: bool = False) -> str:
-    """Bytes as people read them; `?` where they are not known.
+    """Bytes as people read them; `?` if not known.
 
     >>> size(803), size(3 * 2**20), size(-1536, signed=True)
     ('803 B', '3.00 MiB', '-1.50 KiB')
@@ -39,7 +39,7 @@ def size(number: int | None, *, signed: bool = False) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Time as people read it; `?` where nobody measured it.
+    """Seconds as people read them; `?` if not measured.
 
     >>> duration(4.2e-5), duration(0.0123), duration(2.5), duration(0)
     ('42.0 µs', '12.3 ms', '2.50 s', '0.0 µs')

@@ -1,4 +1,4 @@
-"""What a part of a network costs."""
+"""The cost of a part of a network."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from composer.dag.macs import growth, total
 
 @dataclass(frozen=True)
 class Cost:
-    """Learnable numbers, multiply-accumulates of one input, and bytes that one more example adds to a training step.
+    """Learnable numbers, multiply-accumulates per example, and bytes per example in a training step.
 
-    macs    None where nobody says how to count those of an operation
-    memory  what `activation_memory` counts; None where it could not be counted
+    macs    None if the multiply-accumulates of an operation are not known
+    memory  as `activation_memory` counts it; None if it could not be counted
     """
 
     parameters: int = 0

@@ -1,4 +1,4 @@
-"""What autograd keeps of a forward pass in training, counted operation by operation on fake tensors: nothing is run."""
+"""What autograd keeps of a forward pass in training, counted per operation on fake tensors. Nothing runs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from composer.compile.inplace import overwriting
 from composer.dag.infer import build
 from composer.dag.scope import BATCH, Node, Operation, Scope
 
-# Statistics of a batch do not grow with it: what one more example costs is a difference between two batches.
+# Batch statistics do not grow with the batch: the cost per example is the difference of two batches.
 BATCHES = (BATCH, 2 * BATCH)
 
-# Whose storage an output has, besides that of one of the inputs (its index).
+# The owner of an output's storage: the operation, a parameter, or the index of an input.
 FRESH, PARAMETER = -1, -2
 
 
 class Unknown(Exception):
-    """An operation that cannot be run with gradients on fake tensors; the message says which and why."""
+    """An operation that cannot run with gradients on fake tensors; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class _Form:
 
 @dataclass(frozen=True)
 class _Trace:
-    """One operation, run at every batch size: what its output is, and what autograd keeps because of it.
+    """An operation, run at every batch size: its output, and what autograd keeps because of it.
 
-    storage  whose storage the output has; size is what one more example adds to it, in bytes
-    kept     those inputs, and FRESH for the output, whose storages backward needs
-    inside   what one more example adds to everything else that is kept
+    storage  the owner of the output's storage; `size` is its bytes per example
+    kept     the inputs, and FRESH for the output, whose storages backward needs
+    inside   bytes per example of everything else that is kept
     """
 
     output: _Form
@@ -52,12 +52,12 @@ class _Trace:
 
 
 class Traces(dict[Any, _Trace]):
-    """Operations that have been traced, by what they are: networks repeat the same few many times."""
+    """Traced operations: networks repeat the same few many times."""
 
 
 @dataclass(frozen=True)
 class _Value:
-    """A tensor on the graph: its form, and the number of its storage; None for inputs and parameters."""
+    """A tensor in the graph: its form, and the number of its storage; None for inputs and parameters."""
 
     form: _Form
     storage: int | None
@@ -65,7 +65,7 @@ class _Value:
 
 @dataclass
 class _Ledger:
-    """Storages of the whole network: who made each, its bytes, and whether it is kept."""
+    """The storages of the whole network: which operation made each, its bytes, and whether it is kept."""
 
     traces: Traces
     owners: list[str] = field(default_factory=list)
@@ -75,13 +75,16 @@ class _Ledger:
 
 
 def activation_memory(root: Scope, traces: Traces | None = None) -> Mapping[str, int]:
-    """Bytes that each operation's tensors add to a training step for one more example of the batch, by path.
+    """Path of an operation -> bytes per example that its tensors add to a training step.
 
-    Counted is what autograd saves for the backward pass: each storage once, whichever operations need it, at the
-    operation that made it. So a view, an activation that overwrites its input, and an output that nothing needs cost
-    nothing. In float32, in training mode, as PyTorch's CPU kernels save it. Not counted: the network's inputs,
-    parameters and buffers, what does not grow with the batch (statistics of a batch norm), gradients, and what an
-    operation only needs while it runs. `traces` may be shared by several networks. Raises Unknown.
+    root    the network
+    traces  traced operations, to share between several networks
+
+    Counted is what autograd saves for the backward pass: each storage once, at the operation that made it, in float32,
+    in training mode, as PyTorch's CPU kernels save it. So a view, an activation that overwrites its input, and an
+    output that backward does not need cost nothing. Not counted: the network's inputs, parameters and buffers, what
+    does not grow with the batch (statistics of a batch norm), gradients, and what an operation needs only while it
+    runs. Raises Unknown.
     """
     ledger = _Ledger(Traces() if traces is None else traces)
     _visit(root, {name: _Value(_input_form(tensor.shape), None) for name, tensor in root.inputs.items()}, ledger)
@@ -101,7 +104,7 @@ def _form(tensors: Sequence[Tensor], requires_grad: bool) -> _Form:
 
 
 def _visit(scope: Scope, values: dict[str, _Value], ledger: _Ledger) -> dict[str, _Value]:
-    """Books a scope's operations; `values` are its inputs. Returns its outputs."""
+    """Record a scope's operations, given its input values, and return its output values."""
     overwrite = overwriting(scope)
     for node in scope.nodes.values():
         inputs = [values[reference] for reference in node.inputs]
@@ -138,7 +141,7 @@ def _book(node: Node, operation: Operation, inputs: list[_Value], inplace: bool,
 
 @dataclass(frozen=True)
 class _Run:
-    """One operation run at one batch size; `size` and `inside` in bytes of the whole batch."""
+    """An operation run at a single batch size; `size` and `inside` are in bytes for the whole batch."""
 
     output: Tensor
     storage: int
@@ -149,7 +152,7 @@ class _Run:
 
 def _trace(operation: Operation, inplace: bool, forms: tuple[_Form, ...]) -> _Trace:
     with torch.device("meta"):
-        # Made on meta as everywhere else: some initialisations read numbers back, which fake tensors have none of.
+        # Built on meta: some initialisations read numbers, which fake tensors do not have.
         built = build(operation.entry, operation.arguments)
     if isinstance(built, nn.Parameter):
         return _Trace(_form([built] * len(BATCHES), True), PARAMETER, 0, frozenset(), 0)
@@ -168,7 +171,7 @@ def _run(built: Any, inplace: bool, forms: tuple[_Form, ...], size: int) -> _Run
     for x, form in zip(inputs, forms, strict=True):
         x.requires_grad_(form.requires_grad)
     if inplace:
-        # A leaf refuses to be overwritten; what arrives in a network is none.
+        # A leaf cannot be overwritten, and no tensor inside a network is a leaf.
         built.inplace, inputs = True, [x.clone() for x in inputs]
     saved: dict[int, torch.UntypedStorage] = {}
     with torch.autograd.graph.saved_tensors_hooks(lambda x: _note(x, saved), lambda x: x):
@@ -182,7 +185,7 @@ def _run(built: Any, inplace: bool, forms: tuple[_Form, ...], size: int) -> _Run
 
 
 def _note(tensor: Tensor, saved: dict[int, torch.UntypedStorage]) -> Tensor:
-    # Holding the storage keeps its address from being used again.
+    # A reference to the storage keeps its address from being reused.
     saved[_id(tensor)] = tensor.untyped_storage()
     return tensor
 

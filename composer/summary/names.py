@@ -9,7 +9,7 @@ MAX_PARTS = 4
 
 
 def ranges(names: Iterable[str]) -> str:
-    """Names with those that count on written as ranges; the middle left out where it would be long.
+    """Names, with consecutive numbers as ranges; a long text loses its middle.
 
     >>> ranges(["0", "1", "2", "4"]), ranges(["cbam", "cbam_2", "cbam_3"])
     ('0-2, 4', 'cbam, cbam_2-3')
@@ -26,7 +26,7 @@ def ranges(names: Iterable[str]) -> str:
 
 
 def _split(name: str) -> tuple[str, int | None]:
-    """A name before its number, and the number."""
+    """A name without its final number, and the number; None without a number."""
     match = re.fullmatch(r"(.*?)(0|[1-9][0-9]{0,8})", name)
     return (match[1], int(match[2])) if match else (name, None)
 

@@ -21,7 +21,7 @@ MAX_EDITS = 10
 
 
 class Guides(NamedTuple):
-    """What the branches of a tree are drawn with: beside a row, to a row, to the last one, below the last one."""
+    """The characters of a tree's branches: beside a row, to a row, to the last row, below the last row."""
 
     beside: str
     to: str
@@ -34,7 +34,7 @@ DRAWN = Guides("│  ", "├─ ", "└─ ", "   ")
 
 
 def styled(view: View, guides: Guides, limit: int | None = None) -> Iterator[Line]:
-    """The lines of the tree, of the totals, and of what each rule added, folded to the columns of a terminal."""
+    """The lines of the tree, the totals, and each rule's costs, folded to the width of a terminal."""
     yield from _edits(view)
     yield _title(view)
     yield ()
@@ -50,7 +50,7 @@ def styled(view: View, guides: Guides, limit: int | None = None) -> Iterator[Lin
 
 
 def _edits(view: View) -> Iterator[Line]:
-    """What somebody changed by hand, before all that is said of the network as it was composed."""
+    """Lines on changes made by hand, which stand before all other lines."""
     if not view.summary.edits:
         return
     yield (Part("what follows was composed; by now, of its modules"),)
@@ -62,7 +62,7 @@ def _edits(view: View) -> Iterator[Line]:
 
 
 def fitting(view: View, guides: Guides, limit: int) -> View:
-    """The view without its last columns, as many as must go for its table to fit a terminal."""
+    """The view without its last columns, as many as its table is too wide for a terminal."""
     while len(view.columns) > 1 and max(map(width, _rows(view, guides))) > limit:
         view = replace(view, columns=view.columns[:-1])
     return view
@@ -116,7 +116,7 @@ _RULE_HEADS = ("attention", "at", "places", "parameters", "MACs", "memory")
 
 
 def _added(view: View) -> Iterator[tuple[RuleCost, tuple[str, ...]]]:
-    """Each rule with its places and what it added."""
+    """Each rule, with its number of places and the cost that it added, as texts."""
     for rule in view.summary.rules:
         yield rule, (thousands(len(rule.paths)), *_growth(rule.cost, view.summary.plain))
 
@@ -127,14 +127,14 @@ def _texts(cost: Cost, *, signed: bool = False) -> tuple[str, str, str]:
 
 
 def _growth(added: Cost, plain: Cost) -> Iterator[str]:
-    """What was added, absolute and in percent."""
+    """The added cost, absolute and in percent."""
     parts = ((added.parameters, plain.parameters), (added.macs, plain.macs), (added.memory, plain.memory))
     for text, (part, whole) in zip(_texts(added, signed=True), parts, strict=True):
         yield text if part is None or whole is None else f"{text}, {share(part, whole)}"
 
 
 def markdown(view: View) -> str:
-    """The rows and the rules as tables of GitHub's Markdown; a node's name holds those above it."""
+    """The rows and the rules as tables of GitHub's Markdown; a node's name includes those above it."""
     columns = [COLUMNS[name] for name in view.columns]
     rows = [[_code(line.path), *(_markdown_cell(column, line.row) for column in columns)] for line in view.lines()]
     text = _markdown_table(["node", *(one.head for one in columns)], rows, [False, *(one.number for one in columns)])
@@ -155,7 +155,7 @@ def _markdown_cell(column: Column, row: Row) -> str:
 
 
 def _code(text: str) -> str:
-    """Text as it is, whatever Markdown would make of it."""
+    """Text as Markdown code, with nothing in it read as Markdown."""
     text = visible(text)
     if not text:
         return ""

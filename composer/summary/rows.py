@@ -1,4 +1,4 @@
-"""A graph as rows of a table: a tree of its nodes in which those that repeat are one row."""
+"""A graph as rows of a table: a tree of its nodes, with repeated nodes in a single row."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Output = TensorSpec | Mapping[str, TensorSpec]
 
 @dataclass(frozen=True)
 class Row:
-    """One node, or nodes of one scope that are alike, with what they cost together.
+    """A node, or equal nodes of a scope, and their cost together.
 
-    names   of the nodes, in their scope; path is that of the first
-    count   nodes of the network that the row stands for: inside a row that stands for several, as many times more
-    output  what each of them gives
-    cost    of all of them; of a row with rows below, exactly their sum
-    time    seconds that all of them took, the sum of the rows below; None where nobody measured
-    rule    number of the attention rule that put them there, counted from 0; None for the backbone's own
-    uses    the mechanisms that rules put there or inside
-    source  file:line where they are written; empty for a spec that was no file
+    names   names of the nodes in their scope; `path` is that of the first
+    count   number of nodes in the network that the row stands for; rows inside a row multiply
+    output  output of each node
+    cost    of all the nodes; equals the sum of the rows below
+    time    seconds of all the nodes, the sum of the rows below; None if not measured
+    rule    number of the attention rule that inserted them, from 0; None for nodes of the backbone
+    uses    mechanisms that rules inserted here or inside
+    source  file:line where they are written; empty for a spec without a file
     """
 
     names: tuple[str, ...]
@@ -45,13 +45,13 @@ class Row:
     rows: tuple[Row, ...] = ()
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Row]]:
-        """This row and those below, each with its depth."""
+        """This row and all rows below, each with its depth."""
         yield depth, self
         for row in self.rows:
             yield from row.walk(depth + 1)
 
     def to_json(self) -> dict[str, Any]:
-        """The row and those below as plain JSON values."""
+        """The row and all rows below as plain JSON values."""
         return {
             "path": self.path,
             "names": list(self.names),
@@ -75,7 +75,11 @@ def _shapes(output: Output) -> Any:
 
 
 def root_row(graph: Composition, memory: Mapping[str, int] | None, time: Mapping[str, float] | None = None) -> Row:
-    """The row of the whole network. `memory` and `time` are those of the operations by path, None where not known."""
+    """The row of the whole network.
+
+    memory  path of an operation -> bytes; None if not known
+    time    path of an operation -> seconds; None if not measured
+    """
     outputs = graph.outputs
     output = outputs if len(outputs) > 1 else next(iter(outputs.values()))
     made = _Rows(graph.macs, memory, time, Alike(rules=True).numbers(graph.root))
@@ -88,7 +92,7 @@ def root_row(graph: Composition, memory: Mapping[str, int] | None, time: Mapping
 
 @dataclass(frozen=True)
 class _Rows:
-    """What rows are made from: numbers by path."""
+    """Makes rows from numbers by path."""
 
     macs: Mapping[str, int | None]
     memory: Mapping[str, int] | None
@@ -96,7 +100,7 @@ class _Rows:
     alike: Mapping[str, int]
 
     def below(self, scopes: Sequence[Scope]) -> tuple[Row, ...]:
-        """The rows of scopes that are alike, so that what one holds they all do."""
+        """The rows of equal scopes."""
         first = scopes[0]
         return tuple(
             self.row(names, [scope.nodes[name] for scope in scopes for name in names])
@@ -104,7 +108,7 @@ class _Rows:
         )
 
     def row(self, names: tuple[str, ...], nodes: Sequence[Node]) -> Row:
-        """The row of nodes that are alike."""
+        """The row of equal nodes."""
         first = nodes[0]
         scopes = [node.content for node in nodes if isinstance(node.content, Scope)]
         rows = self.below(scopes) if scopes else ()
@@ -137,10 +141,10 @@ class _Rows:
 
 
 def folded(scope: Scope, alike: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """Names of a scope's nodes in the order they run, those of one row together; what computes nothing left out.
+    """Names of a scope's nodes in running order, grouped by row; nodes that compute nothing are left out.
 
-    Copies that one line of a spec made share a row wherever they are alike, though one that differs stands between
-    them or a rule put nodes there; other nodes share one only with their neighbours.
+    Equal copies from one line of a spec share a row, even if other nodes stand between them; other nodes share a row
+    only with equal neighbours.
     """
     groups: list[list[str]] = []
     joinable: dict[int, list[str]] = {}
@@ -160,7 +164,7 @@ def folded(scope: Scope, alike: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def operation(node: Node) -> str:
-    """The operation or block; of a scope that holds but copies of one node, how many of which."""
+    """The operation or block; for a scope that holds only copies of a node, their number and the node's operation."""
     if not isinstance(node.content, Scope):
         return node.op
     copies = [child for child in node.content.nodes.values() if child.rule is None]

@@ -1,4 +1,4 @@
-"""A composition -> its summary: rows, totals, and what each attention rule added."""
+"""A composition -> its summary: rows, totals, and the cost of each attention rule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from composer.summary.view import View
 
 
 class Table(View):
-    """A summary with the depth, order and columns in which it is shown. Prints as a table."""
+    """A summary with a depth, order and columns. Prints as a table."""
 
     def __str__(self) -> str:
         return plain(styled(self, ASCII))
@@ -29,12 +29,12 @@ class Table(View):
         return markdown(self)
 
     def csv(self) -> str:
-        """The rows as comma-separated values, numbers as digits alone."""
+        """The rows as comma-separated values, with numbers as plain digits."""
         return csv(self)
 
 
 class Summary(Breakdown):
-    """A network's rows and totals. Prints as a table."""
+    """The rows and totals of a network. Prints as a table."""
 
     def __str__(self) -> str:
         return str(self.view())
@@ -42,21 +42,23 @@ class Summary(Breakdown):
     __repr__ = __str__
 
     def view(self, *, depth: int | None = None, sort: str = "order", columns: Sequence[str] | None = None) -> Table:
-        """A part of it, or another order: prints as a table, and writes itself as Markdown and CSV.
+        """The summary at another depth, in another order or with other columns: prints as a table, writes Markdown and
+        CSV.
 
-        depth    rows to show below the network's own; as many as 60 lines hold unless given
-        sort     `order` (as they run), or rows of one parent by `parameters`, `macs`, `memory` or `time`, the largest
-                 first
+        depth    levels of rows below the network's own row; by default as many as fit in 60 lines
+        sort     `order` (running order), or rows of the same parent by `parameters`, `macs`, `memory` or `time`, the
+                 largest first
         columns  names from `composer.summary.columns.COLUMNS`
-        Raises InputError for a name that is none of these.
+
+        Raises InputError for an unknown order or column.
         """
         return Table.of(self, depth, sort, columns)
 
 
 def summarise(composition: Composition, time: Mapping[str, float] | None = None) -> Summary:
-    """What a network is made of and costs. Allocates nothing; takes time linear in its nodes, once for each rule.
+    """The rows and costs of a network. Allocates nothing; takes time linear in its nodes, once per rule.
 
-    `time` is that of the operations by path, in seconds, where it was measured.
+    time  path of an operation -> seconds, if measured
     """
     traces, unknown = Traces(), ""
     memory: Mapping[str, int] | None = None
@@ -85,7 +87,7 @@ def summarise(composition: Composition, time: Mapping[str, float] | None = None)
 
 def _cost(step: Composition, traces: Traces, known: bool) -> Cost:
     memory = None
-    # A rule may have replaced what cannot be traced.
+    # A rule may have replaced an operation that cannot be traced.
     with contextlib.suppress(Unknown):
         memory = sum(activation_memory(step.root, traces).values()) if known else None
     return Cost(step.num_parameters, step.num_macs, memory)

@@ -1,4 +1,4 @@
-"""Which rows and columns of a summary are shown, and in what order."""
+"""Which rows and columns of a summary are shown, and in which order."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ORDERS: Mapping[str, Callable[[Row], float]] = {
 
 @dataclass(frozen=True)
 class Shown:
-    """A row where it is shown.
+    """A row in the table.
 
-    label  its nodes in few words; path is the same with those of the rows above it
-    last   whether it and each row above it end their list, from the outermost in; empty for the network itself
+    label  its nodes in few words; `path` adds those of the rows above
+    last   whether it, and each row above it, is the last of its list, the outermost first; empty for the network
     """
 
     row: Row
@@ -40,7 +40,7 @@ class Shown:
 
 @dataclass(frozen=True, repr=False)
 class View:
-    """A summary with the depth, order and columns in which it is shown."""
+    """A summary with a depth, order and columns."""
 
     summary: Breakdown
     depth: int
@@ -49,14 +49,14 @@ class View:
 
     @classmethod
     def of(cls, summary: Breakdown, depth: int | None, sort: str, columns: Sequence[str] | None) -> Self:
-        """Raises InputError for an order or column that there is not."""
+        """The view of a summary; None for the defaults. Raises InputError for an unknown order or column."""
         check_names([sort], ORDERS, "order")
         check_names(columns or (), COLUMNS, "column")
         usual = USUAL if summary.root.time is None else (*USUAL[:-1], "time", USUAL[-1])
         return cls(summary, _fitting(summary.root) if depth is None else depth, sort, tuple(columns or usual))
 
     def lines(self) -> Iterator[Shown]:
-        """The rows that are shown, the network's own first."""
+        """The visible rows, the network's own first."""
         root = self.summary.root
         yield Shown(root, root.names[0], root.names[0], ())
         yield from self._below(root, "", ())
@@ -78,7 +78,7 @@ def deepest(root: Row) -> int:
 
 
 def _fitting(root: Row) -> int:
-    """The greatest depth whose rows fit on a page; 1 where none does."""
+    """The greatest depth at which all rows fit on a page, at least 1."""
     counts = Counter(depth for depth, _ in root.walk())
     total, fitting = 0, 1
     for depth in sorted(counts):
@@ -90,7 +90,7 @@ def _fitting(root: Row) -> int:
 
 
 def check_names(names: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Raises InputError for a name that is not among the known ones."""
+    """Raises InputError for a name that is not known."""
     known = list(known)
     for name in names:
         if name not in known:
