@@ -1,4 +1,4 @@
-"""Modules that change over training, such as the temperature of dynamic convolution."""
+"""Modules that change over training, such as dynamic convolution with its temperature."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from torch import nn
 
 
 class Annealed(Protocol):
-    """A module with something that follows the epochs. Its state belongs in buffers, so that checkpoints keep it."""
+    """A module with a value that depends on the epoch. Keep the value in a buffer, so that checkpoints contain it."""
 
     def anneal(self, epoch: float) -> float:
-        """Set it for an epoch, counted from 0 and not always whole; return its new value."""
+        """Set the value for an epoch, from 0, possibly a fraction; return the new value."""
         ...
 
 
 def anneal(model: nn.Module, *, epoch: float) -> dict[str, float]:
-    """Bring every annealed module of a model to an epoch; returns their new values by path.
+    """Set every annealed module of a model to an epoch; return path -> new value.
 
-    Call it before each epoch, or before each step with a fraction of the epoch. Raises ValueError for a negative epoch.
+    model  any module
+    epoch  counted from 0; call before each epoch, or before each step with a fraction of the epoch
+
+    Raises ValueError for a negative epoch.
 
     >>> from composer.mechanisms.dynconv import DynamicConv
     >>> anneal(nn.Sequential(DynamicConv(8, 8)), epoch=5)
@@ -26,6 +29,6 @@ def anneal(model: nn.Module, *, epoch: float) -> dict[str, float]:
     """
     if not epoch >= 0:
         raise ValueError(f"epoch={epoch} is negative; epochs count from 0")
-    # Of the class: a child may be called `anneal`, and a compiled module hands on the names of what it holds.
+    # Asked of the class: a child may be named `anneal`, and a compiled module forwards attributes of the module inside.
     found = [(path, one) for path, one in model.named_modules() if callable(getattr(type(one), "anneal", None))]
     return {path: cast(Annealed, module).anneal(epoch) for path, module in found}

@@ -1,4 +1,4 @@
-"""A network on images or tensors, and what its logits say."""
+"""Runs a network on images or tensors, and says what its logits mean."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BATCH_SIZE = 16
 
 @dataclass
 class Guess:
-    """One class of the answer, with its probability in 0..1."""
+    """A class and its probability in 0..1."""
 
     index: int
     name: str | None
@@ -38,7 +38,7 @@ class Guess:
 
 
 def inputs(model: ComposedModule, images: Sequence[Path], tensor: Path | None) -> tuple[list[str], Iterator[Tensor]]:
-    """Names of the inputs, and batches b c h w of them. Raises InputError for what the network cannot take."""
+    """Names of the inputs, and batches b c h w of them. Raises InputError for inputs that the network cannot take."""
     wanted = model.graph.root.inputs
     if len(wanted) != 1:
         text = f"`{model.spec.name}` takes {len(wanted)} inputs ({', '.join(wanted)})"
@@ -55,7 +55,7 @@ def inputs(model: ComposedModule, images: Sequence[Path], tensor: Path | None) -
     if len(shape) != 3:
         raise InputError(Diagnostic("input", "an image is no input of this network", label="--tensor FILE"))
     paths = find_images(images)
-    # All are opened before the network runs: the twentieth broken photograph should not cost nineteen runs.
+    # All images are opened before the network runs, so that a broken image is found at once.
     for path in paths:
         read_image(path, shape[0])
     spec = input_of(model)
@@ -65,7 +65,7 @@ def inputs(model: ComposedModule, images: Sequence[Path], tensor: Path | None) -
 
 
 def read_tensor(path: Path) -> Tensor:
-    """The one tensor of a file, in float32. Raises InputError, or WeightsError for a pickle that names code."""
+    """The tensor in a file, as float32. Raises InputError, or WeightsError for a pickle that names code."""
     if problem := obstacle(path):
         raise InputError(Diagnostic("tensor", f"the tensor `{path}` {problem}", label="a file"))
     try:
@@ -80,7 +80,7 @@ def read_tensor(path: Path) -> Tensor:
     except ComposerError:
         raise
     except Exception as error:
-        # Bytes that were never a tensor make readers fail in every way that Python code can.
+        # Arbitrary bytes can make a reader fail in any way.
         raise InputError(Diagnostic("tensor", f"cannot read the tensor `{path}`: {reason(error)}")) from error
     if not isinstance(found, Tensor) or found.ndim == 0:
         raise InputError(Diagnostic("tensor", f"`{path}` does not hold one tensor"))
@@ -91,7 +91,7 @@ def read_tensor(path: Path) -> Tensor:
 
 
 def run(model: ComposedModule, batches: Iterable[Tensor]) -> dict[str, Tensor]:
-    """The network's outputs in eval mode for all batches, on the CPU in float32, by name."""
+    """Output name -> the network's output in eval mode for all batches, on the CPU in float32."""
     first = next(model.parameters(), torch.empty(0))
     found: dict[str, list[Tensor]] = {}
     with torch.inference_mode():
@@ -104,7 +104,7 @@ def run(model: ComposedModule, batches: Iterable[Tensor]) -> dict[str, Tensor]:
 
 
 def guesses(outputs: dict[str, Tensor], classes: Sequence[str] | None, top: int) -> list[list[Guess]] | None:
-    """The likeliest classes for each input; None for a network that does not end in one vector of logits."""
+    """The likeliest classes per input; None for a network without a single vector of logits."""
     if len(outputs) != 1 or (logits := next(iter(outputs.values()))).ndim != 2:
         return None
     named = classes if classes is not None and len(classes) == logits.shape[1] else None
@@ -119,18 +119,18 @@ def guesses(outputs: dict[str, Tensor], classes: Sequence[str] | None, top: int)
 
 
 def describe(value: Tensor) -> str:
-    """A tensor's spread in a few words."""
+    """A tensor's mean and range, in a few words."""
     return f"mean {value.mean():.4g}, from {value.min():.4g} to {value.max():.4g}" if value.numel() else "empty"
 
 
 def save(outputs: dict[str, Tensor], path: Path, *, force: bool = False) -> None:
-    """Write outputs as .safetensors, or the only one as .npy. Raises InputError."""
+    """Write outputs as .safetensors, or a single output as .npy. Raises InputError."""
     if path.suffix not in (".safetensors", ".npy") or (path.suffix == ".npy" and len(outputs) > 1):
         label = "a name that ends in .safetensors" + (" or .npy" if len(outputs) == 1 else "")
         raise InputError(Diagnostic("output", f"cannot write {len(outputs)} outputs to `{path}`", label=label))
     with staged([path], force=force) as (file,):
         if path.suffix == ".npy":
-            # Given a file, numpy writes past Python, and says nothing where a full disk takes no more of it.
+            # numpy writes to a file outside Python and ignores a full disk, so it writes to memory first.
             content = io.BytesIO()
             np.save(content, next(iter(outputs.values())).numpy())
             file.write_bytes(content.getvalue())

@@ -1,4 +1,4 @@
-"""What went wrong, where, and what to do about it: one shape of problem for every stage."""
+"""Problems: what is wrong, where, and what to do. All stages report them in the same form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, Literal, Self
 from composer.visible import visible
 
 MAX_SHOWN = 20
-# A stage stops looking here: each problem costs a search for what was meant.
+# A stage stops after so many problems, because each costs a search for a suggestion.
 MAX_FOUND = 100
 MAX_MESSAGE = 600
 
@@ -34,14 +34,14 @@ class Source:
         return [0, *(end.end() for end in re.finditer(r"\r\n|\r|\n", self.text))]
 
     def line(self, number: int) -> str:
-        """The text of one line, counted from 1; empty past the end."""
+        """The text of a line, counted from 1; empty past the end."""
         if not 0 < number <= len(self._starts):
             return ""
         end = self._starts[number] if number < len(self._starts) else len(self.text)
         return self.text[self._starts[number - 1] : end].rstrip("\r\n")
 
     def index(self, line: int, column: int) -> int:
-        """How many characters of the text stand before a line and column."""
+        """The number of characters before a line and column."""
         return self._starts[line - 1] + column - 1 if line <= len(self._starts) else len(self.text)
 
     def position(self, index: int) -> tuple[int, int]:
@@ -52,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Location:
-    """A stretch of one line of a source. Lines and columns count characters from 1; `end_column` is exclusive."""
+    """A stretch of a line of a source. Lines and columns count characters from 1; `end_column` is exclusive."""
 
     source: Source
     line: int
@@ -65,13 +65,14 @@ class Location:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One problem.
+    """A problem.
 
+    code      a short name of the kind of problem
     message   what was found, in a sentence without a full stop
-    location  where in the text, when there is a text
-    path      the dotted path: of the value in the spec (`attention.0.use`) or of the node (`layer1.0.conv2`)
+    location  where in the text; None without a text
+    path      the dotted path of the value in the spec (`attention.0.use`) or of the node (`layer1.0.conv2`)
     label     a few words under the caret: what was expected
-    help      what to do, a line each
+    help      what to do, one line per item
     """
 
     code: str
@@ -106,7 +107,7 @@ class Diagnostic:
         text, column, end = location.source.line(location.line), location.column, location.end_column
         if not text:
             return
-        # A tab would move what stands behind it away from its column.
+        # A tab would shift the caret to a wrong column.
         text, column, end = _window(text.replace("\t", " "), column, end)
         before, marked = text[: column - 1], text[column - 1 : end - 1]
         yield f"{margin} |"
@@ -115,7 +116,7 @@ class Diagnostic:
         yield f"{margin} |"
 
     def to_json(self) -> dict[str, Any]:
-        """The same facts as plain JSON values."""
+        """The same as plain JSON values."""
         location = self.location
         return {
             "severity": self.severity,
@@ -139,7 +140,7 @@ class Diagnostic:
 
 
 def _window(text: str, column: int, end: int, width: int = 120) -> tuple[str, int, int]:
-    """A readable part of an over-long line around the columns, and the columns within it."""
+    """A readable part of an over-long line around the columns, and the columns within this part."""
     if len(text) <= width:
         return text, column, end
     start = max(0, min(column - 1 - width // 3, len(text) - width))
@@ -149,26 +150,29 @@ def _window(text: str, column: int, end: int, width: int = 120) -> tuple[str, in
 
 
 def _cut(text: str) -> str:
-    """A line without its middle, where it would fill the screen."""
+    """A line, without its middle if it is too long for a screen."""
     return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 100]} … {text[-100:]}"
 
 
 def _columns(text: str) -> int:
-    """How many columns of a terminal a text takes: East Asian characters two, combining marks none."""
+    """The number of terminal columns of a text: East Asian characters take two, combining marks none."""
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.category(character) in ("Mn", "Me") for character in text)
 
 
 def _writable(text: str) -> str:
-    """Text without lone surrogates, which no encoding can write; names of files may hold some."""
+    """Text without lone surrogates, which no encoding can write; names of files may contain them."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 class ComposerError(Exception):
-    """The base of every error composer raises on purpose. `diagnostics` holds the problems, sorted, at most 20.
+    """The base class of all errors that composer raises on purpose.
 
-    `omitted` counts the others, as far as anyone looked.
-    Subclasses say which kind of input was at fault; `exit_code` is what the command line exits with.
+    diagnostics  the problems, sorted, at most 20
+    omitted      the number of further problems that were found
+    exit_code    the exit status of the command line
+
+    A subclass says which kind of input is at fault.
     """
 
     exit_code = 1
@@ -190,7 +194,7 @@ class ComposerError(Exception):
         return type(self), (self.diagnostics,), {"omitted": self.omitted}
 
     def changed(self, change: Callable[[Diagnostic], Diagnostic]) -> Self:
-        """The same error, each of its problems told in another way."""
+        """The same error, with each of its problems changed."""
         error = type(self)(map(change, self.diagnostics))
         error.omitted += self.omitted
         return error
@@ -204,15 +208,15 @@ class ComposerError(Exception):
 
 
 class SpecError(ComposerError):
-    """The text of a spec: YAML, structure, references, expressions."""
+    """The text of a spec is wrong: YAML, structure, references, expressions."""
 
 
 class GraphError(ComposerError):
-    """What a spec asks for cannot be composed: unknown names, options, shapes, places, budgets."""
+    """A valid spec cannot be composed: unknown names, options, shapes, places, limits."""
 
 
 class PluginError(ComposerError):
-    """A mechanism or layer is not declared the way the plugin contract asks."""
+    """A mechanism or layer does not follow the rules for plugins."""
 
 
 class WeightsError(ComposerError):
@@ -220,11 +224,11 @@ class WeightsError(ComposerError):
 
 
 class InputError(ComposerError):
-    """An input to the network (an image, a tensor file) or an output path cannot be used."""
+    """An input to the network (an image, a tensor file), an argument or an output path cannot be used."""
 
 
 class UnavailableError(ComposerError):
-    """This machine lacks something that was asked for: a device, or a package of an extra."""
+    """This machine lacks a device, or a package of an extra."""
 
     exit_code = 3
 
@@ -234,7 +238,7 @@ _TYPED |= {"≤": "<=", "≥": ">=", "≠": "!=", "、": ",", "。": ".", "\xa0"
 
 
 def typed(character: str) -> str:
-    """What to write for a character that an editor or another keyboard put in place of one of the language's."""
+    """Advice for a character that an editor or keyboard put in place of one of the language's characters."""
     plain = _TYPED.get(character) or unicodedata.normalize("NFKC", character)
     if plain == character or not plain.isascii():
         return ""
@@ -242,22 +246,22 @@ def typed(character: str) -> str:
 
 
 def typed_in(text: str) -> tuple[str, ...]:
-    """Help for the first character of a text that is not what its writer took it for."""
+    """Advice for the first such character of a text."""
     return tuple(islice(filter(None, map(typed, text)), 1))
 
 
 def suggest(word: object, candidates: Iterable[str]) -> str | None:
-    """The candidate that `word` was probably meant to be."""
+    """The candidate that `word` was probably meant to be; None if none is near."""
     text = str(word)[:80].lower()
     known = {name[:80].lower(): name for name in islice(candidates, 1000)}
-    # Comparing sequences takes long, so only those with much the same letters are compared.
+    # Comparing sequences takes long, so only candidates with similar letters are compared.
     likely = heapq.nlargest(10, sorted(known), key=lambda name: _shared_letters(text, name))
     close = [one for one in difflib.get_close_matches(text, likely, n=3, cutoff=0.6) if _is_near(text, one)]
     return known[close[0]] if close else None
 
 
 def _is_near(word: str, candidate: str) -> bool:
-    """Whether one is a slip of the other: it begins or ends like it, or a letter in three differs at most."""
+    """Whether one word may be a misspelling of the other: equal beginning or end, or few wrong letters."""
     short, long = sorted((word, candidate), key=len)
     if len(short) > 2 and (long.startswith(short) or long.endswith(short)):
         return True
@@ -265,7 +269,7 @@ def _is_near(word: str, candidate: str) -> bool:
 
 
 def _slips(word: str, candidate: str) -> int:
-    """How many letters are wrong, missing, too many or exchanged with the next one."""
+    """The number of letters that are wrong, missing, added or swapped with the next."""
     before = above = row = list(range(len(candidate) + 1))
     for number, letter in enumerate(word, 1):
         before, above, row = above, row, [number]
@@ -282,14 +286,14 @@ def _shared_letters(one: str, other: str) -> float:
 
 
 def did_you_mean(word: object, candidates: Iterable[str], otherwise: str = "") -> tuple[str, ...]:
-    """Help lines for an unknown name: the nearest known one, and where to look for the rest."""
+    """Help lines for an unknown name: the nearest known name, and where to find all."""
     nearest = suggest(word, candidates)
     line = "  ".join(part for part in (f"did you mean `{nearest}`?" if nearest else "", otherwise) if part)
     return (*typed_in(str(word)[:80]), *((line,) if line else ()))
 
 
 def one_of(names: Iterable[str], limit: int = 12) -> str:
-    """A list of names for a message, cut where it would be too long to read."""
+    """A list of names for a message, shortened if there are more than `limit`."""
     known = list(names)
     shown = ", ".join(f"`{name}`" for name in known[:limit])
     return f"{shown}, … ({len(known)} in all)" if len(known) > limit else shown or "none"

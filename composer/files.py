@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and never instead of another unless asked."""
+"""Writes files completely or not at all, and replaces existing files only on request."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from pathlib import Path
 from composer.errors import Diagnostic, InputError
 from composer.paths import PATH_ERRORS, reason
 
-# Files that are being written have hidden names with this ending, beside their targets.
+# A file is written beside its target under a hidden name with this ending.
 _ENDING = ".part"
-# Such a file that nobody has touched for an hour was left by a process that was killed.
+# A hidden file that was not changed for an hour (in seconds) was left by a killed process.
 _LEFT_AFTER = 3600.0
 
 
 @contextlib.contextmanager
 def staged(targets: Sequence[Path], *, force: bool = False) -> Iterator[list[Path]]:
-    """Paths to write instead of the targets, in their order; they take the targets' places when all are written.
+    """Paths to write in place of the targets, in their order; they replace the targets when all are written.
 
-    The last target takes its place last, so that whoever finds it finds the others. Folders of the targets are made.
-    When the body or a move fails, or a signal ends it, nothing of it remains, and what was there is there again.
-    Raises InputError where a target exists and may not be replaced, or its folder cannot be written.
+    targets  folders are made if they do not exist
+    force    replace existing files
+
+    The last target is replaced last, so that a reader who finds it also finds the others. If the body or a move fails,
+    or a signal ends it, everything is restored as it was. Raises InputError if a target exists and must not be
+    replaced, or if its folder cannot be written.
     """
     for target in targets:
         check_target(target, force=force)
@@ -51,21 +54,22 @@ def staged(targets: Sequence[Path], *, force: bool = False) -> Iterator[list[Pat
             source.unlink(missing_ok=True)
         if not done:
             for folder in reversed(made):
-                # Someone else may have put a file there meanwhile.
+                # Another process may have put a file there meanwhile.
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
 
 def write_text(target: Path, text: str, *, force: bool = False) -> None:
-    """Write one text file, whole. Raises InputError."""
+    """Write a text file, completely or not at all. Raises InputError."""
     with staged([target], force=force) as (path,):
         path.write_text(text, encoding="utf-8")
 
 
 def check_target(target: Path, *, force: bool = False) -> None:
-    """Raises InputError for what may not be replaced, before work that would be lost.
+    """Raises InputError if the target must not be replaced, for use before slow work.
 
-    That is a file, unless `force`; and in any case what is no regular file: a folder, a link, a device, a pipe.
+    Refused are an existing file, unless `force`; and always anything but a regular file: a folder, a link, a device, a
+    pipe.
     """
     try:
         mode = target.lstat().st_mode
@@ -87,26 +91,26 @@ def check_target(target: Path, *, force: bool = False) -> None:
 
 
 def _make_folder(folder: Path) -> list[Path]:
-    """Make a folder and those it stands in; returns the ones that were missing, outermost first."""
+    """Make a folder and its parents; return the folders that were missing, outermost first."""
     absent = [one for one in (folder, *folder.parents) if not one.exists()][::-1]
     folder.mkdir(parents=True, exist_ok=True)
     return absent
 
 
 def _beside(target: Path) -> Path:
-    """A new file in the target's folder, so that it can be moved there at once."""
+    """A new file in the target's folder, from where it can be moved in one step."""
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=_prefix(target), suffix=_ENDING)
     os.close(handle)
     return Path(name)
 
 
 def _prefix(target: Path) -> str:
-    # The target's own name may be as long as a name can be.
+    # The target's own name may have the maximum length.
     return f".{target.name[:40]}."
 
 
 def _sweep(target: Path) -> None:
-    """Remove what killed processes have left of this target."""
+    """Remove files that killed processes left for this target."""
     for left in target.parent.glob(f"{glob.escape(_prefix(target))}*{_ENDING}"):
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _LEFT_AFTER:
@@ -114,7 +118,7 @@ def _sweep(target: Path) -> None:
 
 
 def _place(moves: Sequence[tuple[Path, Path]], force: bool) -> None:
-    """Move each source to its target, in order: all of them, or none."""
+    """Move each source to its target, in order: all or none."""
     replaced: dict[Path, Path] = {}
     try:
         for source, target in moves:
@@ -134,7 +138,7 @@ def _place(moves: Sequence[tuple[Path, Path]], force: bool) -> None:
 
 
 def _kept(target: Path) -> Path:
-    """A second name of what a target holds now."""
+    """A second name for the current content of a target."""
     kept = _beside(target)
     kept.unlink()
     try:
@@ -146,12 +150,12 @@ def _kept(target: Path) -> Path:
 
 
 def _moved(source: Path, target: Path) -> bool:
-    """Whether the target is what the source was: another name of it, or the only one left."""
+    """Whether the source was moved: the target is another name of the same file, or the source is gone."""
     return not source.exists() or (target.exists() and source.samefile(target))
 
 
 def _move(source: Path, target: Path, force: bool) -> None:
-    # mkstemp makes files private; a file that people asked for has the usual mode.
+    # mkstemp makes files private; the user's file gets the usual mode.
     mask = os.umask(0)
     os.umask(mask)
     source.chmod(0o666 & ~mask)
@@ -159,7 +163,7 @@ def _move(source: Path, target: Path, force: bool) -> None:
         source.replace(target)
         return
     try:
-        # Fails where another process made the target since it was checked.
+        # This fails if another process made the target since the check.
         os.link(source, target)
     except FileExistsError:
         check_target(target, force=force)

@@ -26,12 +26,12 @@ _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-# Pixels that a photograph may have when it is scaled as a whole.
+# The largest number of pixels of a photograph that is scaled as a whole.
 MAX_SCALED = 100_000_000
 
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
-    """Files as given; of a folder, the images in it, sorted by name. Raises InputError for one that has none."""
+    """The files as given; for a folder, its images, sorted by name. Raises InputError for a folder without images."""
     known = Image.registered_extensions()
     found: list[Path] = []
     for path in paths:
@@ -49,7 +49,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_image(path: Path, channels: int = 3) -> Image.Image:
-    """One image, upright, in grey, RGB or RGBA. Raises InputError for what is not a whole image."""
+    """An image, upright, in grey, RGB or RGBA. Raises InputError for a file that is not a complete image."""
     if channels not in _MODES:
         text = f"an image cannot fill {channels} input channels"
         help = ("run the network with --tensor instead",)
@@ -70,23 +70,26 @@ def read_image(path: Path, channels: int = 3) -> Image.Image:
 
 
 def _shallow(image: Image.Image) -> Image.Image:
-    """Of 16 bits a pixel, the upper 8: Pillow's own conversion would clip at 255."""
+    """The upper 8 bits of an image with 16 bits per pixel; Pillow's own conversion would clip at 255."""
     return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if image.mode.startswith("I") else image
 
 
 def input_of(model: ComposedModule) -> InputSpec:
-    """How images become the one input of a network: as its weights were made, where their source says so."""
+    """How images become the network's input: as its weights were made, if their source says so, or as its spec says."""
     report = model.weights_report
     return report.image if report and report.image else next(iter(model.spec.inputs.values()))
 
 
 def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor:
-    """Resize, crop the centre and normalise as the input asks.
+    """The network's input c h w from an image: resized, centre-cropped and normalised.
 
+    image  any size
+    spec   the input that states mean, std, interpolation and crop
     shape  (c, h, w) of the network's input
-    The image is scaled until it covers (h, w) / crop, then the central h×w is kept; values are 0..1 before
-    (x - mean) / std. Returns c h w. Raises InputError where mean and std are of another number of channels, and where
-    the part that is kept is smaller than a pixel of the image.
+
+    The image is scaled until it covers (h, w) / crop, then the central h×w is kept; values are 0..1 before (x - mean) /
+    std. Raises InputError if mean and std have another number of channels, or if the kept part is smaller than a pixel
+    of the image.
     """
     channels, height, width = shape
     image = _scaled(image, spec, shape)
@@ -99,22 +102,22 @@ def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor
 
 
 def _scaled(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Image.Image:
-    """The part of an image that is kept, h×w."""
+    """The part of an image that is kept, scaled to h×w."""
     _, height, width = shape
     size, (left, top) = frame(image, spec, shape)
     method = _FILTERS[spec.interpolation]
     if math.prod(size) <= MAX_SCALED:
         return image.resize(size, method).crop((left, top, left + width, top + height))
-    # A banner covers a square only when it is scaled to many times its size: then the part is cut out first.
+    # A very wide image covers a square only at many times its size, so it is cropped first.
     across, down = image.width / size[0], image.height / size[1]
     right, bottom = min(image.width, (left + width) * across), min(image.height, (top + height) * down)
     return image.resize((width, height), method, box=(left * across, top * down, right, bottom))
 
 
 def frame(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """What `prepare` makes of an image's size: width and height it is scaled to, left and top of the part it keeps.
+    """The width and height to which `prepare` scales an image, and the left and top of the part that it keeps.
 
-    Raises InputError where that part is smaller than a pixel of the image, across or down, and the whole is large.
+    Raises InputError if the part is smaller than a pixel of the image, across or down, and the whole is large.
     """
     _, height, width = shape
     wanted = width / spec.crop, height / spec.crop
@@ -132,7 +135,7 @@ def _whole(size: float) -> float:
 
 
 def per_channel(name: str, values: Sequence[float], channels: int) -> Tensor:
-    """One value for each channel. Grey takes the average of those that its backbone has for colours."""
+    """A value per channel. A grey image takes the average of the values for colours."""
     found = torch.tensor(values)
     if channels == 1:
         return found.mean(0, keepdim=True)

@@ -1,4 +1,4 @@
-"""Attention values of a network while it runs, without a change to what it computes."""
+"""Records attention values of a network while it runs, without a change to its results."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from composer import registry
 
 @contextlib.contextmanager
 def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Collect `attention(x)` of every mechanism in a model, and of every layer that has it, such as Swin's windows, by
-    path, for the forward passes inside the block.
+    """Collect `attention(x)` of each mechanism, by path, in all forward passes inside the `with` block.
 
-    Values have the batch first and their shapes are those that each mechanism documents; several passes are joined
-    along the batch. Each is computed beside the forward pass, without gradients: outputs stay the same bit for bit,
-    batch statistics and random numbers too, and softmax attention stays fused. Compiled code may run no hooks; where it
-    ran none, leaving the block raises ValueError.
+    model  any module; layers with attention of their own, such as Swin's windows, are recorded too
+
+    Yields a dict path -> values: batch first, in the shape that the mechanism documents; several passes are joined
+    along the batch. The values are computed beside the forward pass, without gradients: outputs stay the same bit for
+    bit, as do batch statistics and random numbers, and softmax attention stays fused. Compiled code may run no hooks;
+    if none ran, leaving the block raises ValueError.
 
     >>> from composer.mechanisms.se import SqueezeExcitation
     >>> model = nn.Sequential(SqueezeExcitation(8))
@@ -46,14 +47,14 @@ def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
 
 
 def _is_compiled(model: nn.Module, path: str) -> bool:
-    """Whether a module, or one around it, went through torch.compile."""
+    """Whether a module, or a module around it, went through torch.compile."""
     names = path.split(".") if path else []
     around = [model.get_submodule(".".join(names[:count])) for count in range(len(names) + 1)]
     return any("_orig_mod" in one._modules or one._compiled_call_impl is not None for one in around)
 
 
 def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """What has attention, by path. One inside another is a part of it: CBAM's halves are no places of their own."""
+    """Modules with attention, by path. A module inside another is its part, such as CBAM's halves, and left out."""
     kinds = {entry.factory for entry in registry.entries() if entry.has_attention}
     found: list[tuple[str, nn.Module]] = []
     for path, module in model.named_modules():
@@ -66,7 +67,7 @@ def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 def _recorder(path: str, values: dict[str, Tensor]) -> Any:
     def note(module: Any, inputs: tuple[Any, ...]) -> None:
-        # Before the forward pass: what follows may overwrite its input.
+        # Before the forward pass, because the module may overwrite its input.
         value = _attention(module, inputs)
         if value is not None:
             values[path] = torch.cat([values[path], value]) if path in values else value
@@ -75,14 +76,14 @@ def _recorder(path: str, values: dict[str, Tensor]) -> Any:
 
 
 def _attention(module: Any, inputs: tuple[Any, ...]) -> Tensor | None:
-    """The module's attention values, its buffers and the random numbers left as they were."""
+    """The module's attention values; its buffers and the random state stay as they were. None if it has none."""
     before = {name: buffer.clone() for name, buffer in module.named_buffers()} if module.training else {}
     devices = sorted({one.device.index or 0 for one in inputs if isinstance(one, Tensor) and one.is_cuda})
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
             value: Tensor = module.attention(*inputs)
     except NotImplementedError:
-        # Some options leave none: SplAt at radix 0 is a plain convolution.
+        # With some options there is no attention: SplAt at radix 0 is a plain convolution.
         return None
     finally:
         for name, buffer in module.named_buffers():

@@ -1,4 +1,4 @@
-"""Measured time of every operation of a network."""
+"""Measures the time of every operation of a network."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from composer.dag.scope import Node
 def measure(
     model: ComposedModule, *, batch: int = 1, runs: int = 5, device: str | torch.device | None = None
 ) -> Mapping[str, float]:
-    """Seconds that each operation takes of a forward pass in eval mode, by path: the median of runs, after one more.
+    """Path -> seconds that an operation takes in a forward pass in eval mode: the median of all runs.
 
-    Operations run one after the other, functions and parameters too. On CUDA each is waited for, so that it counts in
-    full what a network at work overlaps: compare operations with each other, not their sum with a network's speed.
+    model   the network; stays as it is
+    batch   number of inputs, standard normal, of the spec's size
+    runs    number of measured runs; another run comes first and is not measured
+    device  where to run; by default where the model is. On another device, a copy of the model runs
 
-    batch   how many inputs, standard normal, of the spec's size
-    device  where to run; unless given, where the model is. On another device than that, a copy of the model is run
-    The model is left as it was. Raises ValueError without a batch or runs, or for a model without numbers.
+    Operations run one after the other, also functions and parameters. On CUDA each is waited for, so times that overlap
+    in a normal run count in full: compare operations with each other, but not their sum with a network's speed. Raises
+    ValueError for less than one input or run, and for a model on the meta device.
     """
     if batch < 1 or runs < 1:
         raise ValueError(f"batch={batch}, runs={runs}: both are at least 1")
@@ -63,6 +65,6 @@ def _timed(
 
 
 def _wait(device: torch.device) -> None:
-    """Until a device has done what it was given."""
+    """Wait until a device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

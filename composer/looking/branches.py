@@ -1,4 +1,4 @@
-"""Branches: how much of each an input gets, by site."""
+"""Branches: the share of each branch for an input, per site."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from composer.looking.variation import judged, variation, verdict
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# A branch with a smaller mean share is hardly used.
+# A branch with a smaller mean share counts as hardly used.
 UNUSED = 0.05
 
 
 def branches_section(gathered: Gathered, mechanism: str) -> Section | None:
-    """The branches of one mechanism."""
+    """The branches of a mechanism; None if there are none."""
     mine = [one for one in gathered.seen if isinstance(one.form, Branches) and one.form.site.mechanism == mechanism]
     found = [one.form for one in mine if isinstance(one.form, Branches)]
     if not found:
@@ -47,7 +47,7 @@ def branches_section(gathered: Gathered, mechanism: str) -> Section | None:
 
 
 def shares(branches: Branches) -> tuple[Tensor, Tensor]:
-    """Of each branch: its mean share over images and channels, and the deviation between channels of their means."""
+    """Per branch: its mean share over images and channels, and the deviation of the channels' means."""
     by_channel = branches.values.mean(0)
     return by_channel.mean(1), by_channel.std(1, correction=0)
 
@@ -96,7 +96,7 @@ def _bars(found: Sequence[Branches]) -> Figure:
         ]
         sites, mean, spread = np.array(having, dtype=np.float32).T
         height = sites + (number - (most - 1) / 2) * thick
-        # A share is no less than 0.
+        # A share cannot be below 0.
         whiskers = (np.minimum(spread, mean), spread)
         colour, style = COLOURS[number % len(COLOURS)], {"elinewidth": 0.6, "ecolor": "#333333"}
         place.barh(height, mean, thick, xerr=whiskers, color=colour, label=f"branch {number + 1}", error_kw=style)

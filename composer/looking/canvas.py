@@ -1,4 +1,4 @@
-"""Figures without a screen: sizes, colours and labels that all of them share."""
+"""Figures without a screen: sizes, colours and labels that all figures share."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Two columns of a paper, in inches.
+# The width of two columns of a paper, in inches.
 WIDTH = 7.2
 DPI = 160
 SMALL, TINY = 7, 6
-# Viridis and magma grow in lightness, in print and to every kind of colour vision; the others are Okabe and Ito's.
+# Viridis and magma grow in lightness, also in print and for colour-blind readers; the others are of Okabe and Ito.
 SEQUENTIAL, FIELD = "viridis", "magma"
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 GREY = "#777777"
-# Axes of fewer pixels have no room for three digits at both ends.
+# Axes narrower than this, in pixels, have no room for three digits at both ends.
 NARROW = 130
 
 STYLE: dict[str, Any] = {
@@ -43,7 +43,7 @@ STYLE: dict[str, Any] = {
 
 
 def require_matplotlib() -> None:
-    """Raise UnavailableError, naming the extra, where there is no matplotlib."""
+    """Raises UnavailableError, naming the extra, if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
@@ -53,7 +53,7 @@ def require_matplotlib() -> None:
 
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
-    """A region in which figures look the same whatever the user's own settings are."""
+    """A context in which figures look the same under any settings of the user."""
     require_matplotlib()
     import matplotlib.style
 
@@ -62,7 +62,7 @@ def styled() -> Iterator[None]:
 
 
 def figure(height: float, width: float = WIDTH) -> Figure:
-    """An empty figure; inches."""
+    """An empty figure, sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -72,7 +72,7 @@ def figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def axes(made: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes at a place counted in inches from the upper left corner."""
+    """Axes at a place in inches from the upper left corner."""
     across, down = made.get_size_inches()
     return made.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
@@ -88,7 +88,11 @@ def panels(
     bottom: float = 0.25,
     widest: float = 1.8,
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A grid of axes over the width of a figure, none wider than `widest`; aspect is height by width, all in inches."""
+    """A figure and its grid of axes, over the width of the figure.
+
+    aspect  height divided by width of the axes
+    widest  largest width of the axes; this and all other lengths in inches
+    """
     across, down = gap
     side = min(widest, (WIDTH - left - 0.05 - across * (columns - 1)) / columns)
     high = side * aspect
@@ -104,16 +108,16 @@ def panels(
 
 
 def picture(place: Axes, pixels: Any, title: str = "", **options: Any) -> None:
-    """An image in axes without ticks; pixels h w or h w 3."""
+    """Draw an image, pixels h w or h w 3, in axes without ticks."""
     place.imshow(pixels, aspect="auto", **options)
     place.set_axis_off()
     if title:
-        # Where the title stands by itself, matplotlib measures every tick to find out.
+        # With a given position, matplotlib does not measure every tick.
         place.set_title(title, fontsize=TINY, y=1.0, pad=2.5)
 
 
 def scale(place: Axes, low: float, high: float, colours: str = SEQUENTIAL, middle: float | None = None) -> None:
-    """A thin colour bar below axes, with what its ends mean, and its middle where that is not halfway between."""
+    """Draw a thin colour bar below axes, with the values at its ends, and at its middle if that is not halfway."""
     import numpy as np
 
     place.set_autoscale_on(False)
@@ -127,19 +131,19 @@ def scale(place: Axes, low: float, high: float, colours: str = SEQUENTIAL, middl
 
 
 def png(made: Figure) -> bytes:
-    """A figure as PNG; the same bytes for the same figure."""
+    """A figure as PNG; equal figures give equal bytes."""
     stream = io.BytesIO()
     made.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
     return stream.getvalue()
 
 
 def label(text: str, limit: int = 40) -> str:
-    """Text as figures can show it: whole glyphs, no formulas, the middle left out where it is too long."""
+    """Text for a figure: only known glyphs, no formulas, its middle left out if it is too long."""
     known = _glyphs()
     shown = "".join(character if ord(character) in known else "\N{REPLACEMENT CHARACTER}" for character in text)
     if len(shown) > limit:
         shown = f"{shown[: limit // 2]}…{shown[len(shown) - (limit - 1) // 2 :]}"
-    # Dollars would start a formula.
+    # A dollar would start a formula.
     return shown.replace("$", r"\$")
 
 
@@ -150,5 +154,5 @@ def _glyphs() -> frozenset[int]:
 
 
 def rows_of(items: Sequence[Any], columns: int) -> int:
-    """How many rows a grid needs."""
+    """The number of rows of a grid with so many columns."""
     return -(-len(items) // columns)

@@ -1,4 +1,4 @@
-"""The patch whose view is wanted, in every grid of a network."""
+"""The patch to look from, in every grid of a network."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from composer.looking.queries import Looks, Patch, check_patch, finest, in_grid
 
 @dataclass(frozen=True)
 class Chosen:
-    """The patch that is asked about: row and column in the finest grid that token attention of the network has."""
+    """The chosen patch: row and column in the finest grid on which the network's token attention works."""
 
     patch: Patch
     grid: Grid
 
     def within(self, other: Grid | None) -> Patch:
-        """The patch of another grid that lies there."""
+        """The patch of another grid at the same place."""
         return in_grid(self.patch, self.grid, other or self.grid)
 
     def __str__(self) -> str:
@@ -27,7 +27,7 @@ class Chosen:
 
 
 def choose(gathered: Gathered, patch: Patch | None) -> Chosen | None:
-    """The patch that was asked for, or the one at the centre; None without a grid. Raises InputError."""
+    """The requested patch, or the patch at the centre; None if the network has no grid. Raises InputError."""
     grid = finest(looks_of(gathered))
     if grid is not None:
         return Chosen(check_patch(patch, grid), grid)
@@ -38,5 +38,5 @@ def choose(gathered: Gathered, patch: Patch | None) -> Chosen | None:
 
 
 def looks_of(gathered: Gathered) -> list[Looks]:
-    """Token attention and that of windows."""
+    """Token attention and window attention."""
     return [*gathered.of(TokenMaps), *gathered.of(WindowMaps)]

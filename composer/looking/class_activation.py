@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 
 def grad_cam(model: ComposedModule, image: Tensor, path: str, class_index: int | None = None) -> Tensor:
-    """Where a node's features speak for a class: h w at the image's size, from 0 to 1, on the CPU.
+    """How much a node's features speak for a class: h w, of the image's size, in 0..1, on the CPU.
 
+    model        the network; runs in eval mode and is then as it was
     image        1 c h w, prepared for the network
-    path         a node that gives a feature map or tokens; what rules put behind it belongs to it
-    class_index  the likeliest class unless given
-    Features that nowhere speak for the class give 0 everywhere, so do patches behind the last block of a network that
-    reads its class token alone. The network is run in eval mode and left as it was. Raises InputError, and
-    UnavailableError without the extra `look`.
+    path         a node that gives a feature map or tokens; nodes that rules put after it belong to it
+    class_index  the class; by default the likeliest
+
+    0 everywhere if no feature speaks for the class; so too for patches after the last block of a network that reads
+    only its class token. Raises InputError, and UnavailableError without the extra `look`.
     """
     _check(model, image, class_index)
     _, *own = next(iter(model.graph.root.inputs.values())).without_batch
@@ -41,12 +42,13 @@ def grad_cam(model: ComposedModule, image: Tensor, path: str, class_index: int |
 
 
 class _Stepped(nn.Module):
-    """The network with one node's value passing through a module, `watched`, whose hooks see it: functions too."""
+    """The network, with a node's value passed through the module `watched`, whose hooks see functions' values too."""
 
     def __init__(self, model: ComposedModule, path: str) -> None:
         super().__init__()
         self.watched = nn.Identity()
-        # The package asks a parameter for its device, and clears gradients of all that it finds: none of the network's.
+        # The package reads the device of a parameter and clears all gradients that it finds. This parameter keeps it
+        # away from the network's.
         self.device = nn.Parameter(next(model.parameters(), torch.empty(0)).detach()[:0], requires_grad=False)
         self.network, self.path = (model,), path
 
@@ -57,14 +59,14 @@ class _Stepped(nn.Module):
     def _watch(self, node: Node, value: Tensor) -> Tensor:
         if node.path != self.path:
             return value
-        # A leaf, so that nothing before it is differentiated; a copy goes on, which activations may overwrite.
+        # A leaf, so that nothing before it is differentiated. Activations may overwrite the copy that goes on.
         watched: Tensor = self.watched(value.detach().requires_grad_())
         return watched.clone()
 
 
 @contextlib.contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
-    """No weight asks for a gradient, so that none is added to what it has."""
+    """A context in which no weight takes a gradient, so that existing gradients stay unchanged."""
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:
         for parameter in learning:
@@ -86,7 +88,7 @@ def _package() -> tuple[Any, Any]:
 
 
 def _check(model: ComposedModule, image: Tensor, class_index: int | None) -> None:
-    """Raises InputError where the network gives no classes, or the image or the class does not fit it."""
+    """Raises InputError if the network gives no classes, or if the image or the class does not fit it."""
     name, inputs, outputs = model.spec.name, list(model.graph.root.inputs.values()), list(model.graph.outputs.values())
     if [one.layout for one in inputs] != ["b c h w"] or [one.layout for one in outputs] != ["b c"]:
         text = f"`{name}` takes {', '.join(map(str, inputs))} and gives {', '.join(map(str, outputs))}"

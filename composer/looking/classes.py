@@ -1,4 +1,4 @@
-"""Grad-CAM, the class's own map, beside those of attention."""
+"""Grad-CAM, the map of a class, beside the maps of attention."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from composer.looking.tokens import class_map
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# As many as stand beside photograph and Grad-CAM in two rows.
+# The number of maps that fit into two rows with the photograph and Grad-CAM.
 MAPS = 10
 
 
 @dataclass(frozen=True)
 class Class:
-    """A class, with its name if it has one."""
+    """A class, and its name if it has one."""
 
     index: int
     name: str | None
@@ -38,9 +38,9 @@ class Class:
 
 
 def choose_classes(asked: str | None, gathered: Gathered, names: Sequence[str] | None) -> list[Class] | None:
-    """Of each image, the class that was asked for by number or name, or its likeliest.
+    """Per image, the class requested by number or name, or the likeliest class.
 
-    None where the network gives no logits and nobody asked. Raises InputError.
+    None if the network gives no logits and no class was requested. Raises InputError.
     """
     logits = gathered.logits
     if logits is None:
@@ -67,7 +67,7 @@ def _index(asked: str, count: int, names: Sequence[str] | None) -> int:
 
 
 def class_section(gathered: Gathered, classes: Sequence[Class] | None) -> Section | None:
-    """Grad-CAM at the last feature map, beside the last maps of attention; None for networks without either end."""
+    """Grad-CAM at the last feature map, beside the last maps of attention; None without logits or a map."""
     path = class_node(gathered.model.graph)
     if classes is None or path is None or gathered.logits is None:
         return None
@@ -102,20 +102,20 @@ def _table(gathered: Gathered, logits: Tensor, classes: Sequence[Class]) -> Tabl
 def _beside(gathered: Gathered, number: int, map_of_class: Tensor) -> Figure:
     found = {}
     for one in gathered.seen:
-        # Of a site with several, the last: CBAM's spatial half rather than the product of both.
+        # Of a site's several maps, take the last: CBAM's spatial half, not the product of both.
         if (values := attention_map(one.form, number)) is not None:
             found[one.form.site.path] = values
     return over_photo(gathered.photos[number], [("Grad-CAM", map_of_class), *list(found.items())[-MAPS:]], apart=True)
 
 
 def attention_map(form: Form, image: int) -> Tensor | None:
-    """The one map that says most of an attention, h w; None where it has no positions."""
+    """The map h w that says most about an attention; None if it has no positions."""
     if isinstance(form, SpatialMaps):
         return form.values[image]
     if isinstance(form, ElementMaps):
         return form.values[image].mean(0)
     if isinstance(form, TokenMaps) and form.keys is not None and form.keys == form.site.grid:
-        # Without a class token: what all positions look at.
+        # Without a class token, take the mean of what all positions look at.
         patches = form.values[image, :, form.prefix :, form.prefix :]
         return class_map(form, image) if form.prefix else patches.mean((0, 1)).unflatten(0, form.keys)
     return None

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
     from composer.dag.composition import Composition
 
-# An input pixel belongs to the field where its influence is above such a share of the largest.
+# An input pixel belongs to the field if its influence is above this share of the largest influence.
 THRESHOLDS = (0.5, THRESHOLD, 0.01)
 SAMPLES = 8
 
 
 @dataclass(frozen=True)
 class Field:
-    """The field of one node, h w in 0..1, and that of the same node in the plain network; None where it has none."""
+    """The field of a node, h w in 0..1, and that of the same node in the plain network; None if it is not there."""
 
     path: str
     whole: Tensor
@@ -38,7 +38,7 @@ class Field:
 
 
 def check_nodes(model: ComposedModule, asked: Sequence[str]) -> list[str]:
-    """Paths of nodes with a feature map or tokens: those that were asked for, or the last. Raises InputError."""
+    """Paths of nodes with a feature map or tokens: the requested nodes, or the last. Raises InputError."""
     if not asked:
         last = last_map(model.graph)
         return [] if last is None else [last]
@@ -53,7 +53,7 @@ def check_nodes(model: ComposedModule, asked: Sequence[str]) -> list[str]:
 
 
 def field_of(model: ComposedModule, path: str) -> Field:
-    """The effective receptive field of a node, and that of the same node without attention where there is one."""
+    """The effective receptive field of a node, and that of the same node without attention, if there is one."""
     plain = model.graph.plain
     if plain is model.graph or path not in {place.node.path for place in plain.places}:
         return Field(path, effective_receptive_field(model, path, samples=SAMPLES), None)
@@ -61,7 +61,7 @@ def field_of(model: ComposedModule, path: str) -> Field:
 
 
 def replaced(graph: Composition) -> list[str]:
-    """Paths of the plain network's operations with weights that rules took out or put something else in place of."""
+    """Paths of the plain network's operations with weights that rules removed or replaced."""
     ours = {node.path: node.content for node, _ in graph.operations}
     return [
         node.path for node, _ in graph.plain.operations if num_parameters(node) and ours.get(node.path) != node.content
@@ -69,7 +69,7 @@ def replaced(graph: Composition) -> list[str]:
 
 
 def fields_section(model: ComposedModule, paths: Sequence[str]) -> Section | None:
-    """The fields of nodes; None without any."""
+    """The fields of nodes; None without nodes."""
     if not paths:
         return None
     found, own = [field_of(model, path) for path in paths], len(replaced(model.graph))

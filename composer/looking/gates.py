@@ -18,21 +18,23 @@ from composer.looking.variation import STILL, Verdict, judged, variation, verdic
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# A gate below the first or above the second is saturated.
+# A gate below the first value or above the second counts as saturated.
 CLOSED, OPEN = 0.05, 0.95
 BINS = 40
 COLUMNS = 6
-# Channels of every site are stretched over so many columns of the heat map.
+# The number of columns over which the channels of each site are spread in the heat map.
 STRETCH = 256
 
 
 @dataclass(frozen=True)
 class GateFacts:
-    """What the gates of one site came to, over all images and channels.
+    """Statistics of the gates of a site, over all images and channels.
 
-    closed, open  the shares that are saturated; None for gates that are no gates between 0 and 1
-    change        how much they differ between inputs, and `fed` how much what arrives does; None where unknown
-    spread        how much they differ between channels
+    closed  share of gates that are saturated at 0; None for values not between 0 and 1
+    open    share of gates that are saturated at 1; None for values not between 0 and 1
+    change  how much the gates differ between inputs; None if unknown
+    fed     how much the site's input differs between inputs; None if unknown
+    spread  how much the gates differ between channels
     """
 
     gates: Gates
@@ -48,12 +50,12 @@ class GateFacts:
 
     @property
     def saturated(self) -> float | None:
-        """The share that is saturated, either way."""
+        """The share of gates that are saturated at either end."""
         return None if self.closed is None or self.open is None else self.closed + self.open
 
 
 def facts(seen: Seen) -> GateFacts:
-    """The facts of one site's gates."""
+    """The statistics of a site's gates."""
     gates = seen.form
     assert isinstance(gates, Gates)
     values = gates.values
@@ -74,7 +76,7 @@ def facts(seen: Seen) -> GateFacts:
 
 
 def gates_section(gathered: Gathered, mechanism: str) -> Section | None:
-    """The channel gates of one mechanism."""
+    """The channel gates of a mechanism; None if there are none."""
     mine = [one for one in gathered.seen if isinstance(one.form, Gates) and one.form.site.mechanism == mechanism]
     found = [facts(one) for one in mine]
     if not found:
@@ -168,7 +170,7 @@ def _findings(one: GateFacts) -> list[Finding]:
 
 
 def _range(found: Sequence[GateFacts]) -> tuple[float, float]:
-    """The range of values that figures show: the whole of 0..1, or 1..2, where gates are between these."""
+    """The range of values in figures: 0..1 or 1..2 if all gates lie inside, else the smallest and largest value."""
     offset = found[0].gates.offset
     low, high = min(one.low for one in found), max(one.high for one in found)
     if all(one.closed is not None for one in found):

@@ -1,4 +1,4 @@
-"""A network run once on images, and all that its attention showed meanwhile."""
+"""Runs a network once on images and collects what its attention shows."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from composer.recording import record
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
 
-# Larger values of an image are kept of the images that are drawn alone.
+# Values of more numbers per image are kept only for the images that are drawn.
 LARGE = 1 << 14
-# What the first image is turned into, to see whether a gate notices.
+# Altered copies of the first image, to see whether a gate reacts.
 COPIES = ("its negative", "its pixels in random order", "noise", "a uniform image")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One attention value: its form, and the same over all images and the altered copies.
+    """An attention value: its form, and its values over all images and the altered copies.
 
-    everything  values with those of the copies behind, of forms that are small; None for maps
-    fed         what arrived, pooled to a number for each channel, for the same inputs
+    everything  values of all images, then of their altered copies; None for maps, which are too large to keep
+    fed         the site's input for the same images, averaged over positions: a number per channel
     """
 
     form: Form
@@ -42,11 +42,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Gathered:
-    """What one look at a network saw.
+    """All that a look at a network saw.
 
-    model    a copy of it in eval mode and float32
-    names    of all images; `photos` and `inputs` (b c h w) are those of the first ones, which are drawn
-    logits   images x classes; None where the network ends in something else
+    model    a copy of the network in eval mode and float32
+    names    names of all images
+    photos   the first images, which are drawn
+    inputs   the first images as the network takes them, b c h w
+    logits   images x classes; None if the network does not give logits
     """
 
     model: ComposedModule
@@ -57,15 +59,17 @@ class Gathered:
     seen: tuple[Seen, ...]
 
     def of(self, kind: type[Any]) -> list[Any]:
-        """The forms of one kind, in the order they run."""
+        """The forms of a kind, in running order."""
         return [one.form for one in self.seen if isinstance(one.form, kind)]
 
 
 def gather(model: ComposedModule, images: Images) -> Gathered:
-    """Run a network on images in eval mode and float32, and keep what its attention shows.
+    """Run a network on images in eval mode and float32, and collect what its attention shows.
 
-    images   a path, several, a folder; or a batch b c h w, prepared as the network's input asks
-    The network itself is left as it is. Raises InputError.
+    model   the network, which stays as it is
+    images  a path, several paths, or a folder; or a batch b c h w, prepared as the network's input asks
+
+    Raises InputError.
     """
     twin = copy.deepcopy(model).float().eval()
     prepared = prepare_images(twin, images)
@@ -81,7 +85,7 @@ def gather(model: ComposedModule, images: Images) -> Gathered:
 
 
 def _altered(image: Tensor) -> Tensor:
-    """COPIES of an image c h w."""
+    """The COPIES of an image c h w."""
     generator = torch.Generator().manual_seed(0)
     pixels = image.flatten(1)
     order = torch.randperm(pixels.shape[1], generator=generator)
@@ -92,7 +96,7 @@ def _altered(image: Tensor) -> Tensor:
 
 
 class _Collection:
-    """Values by path and part, batch by batch."""
+    """Collects values by path and part, batch by batch."""
 
     def __init__(self, model: ComposedModule) -> None:
         self.model = model
@@ -103,7 +107,7 @@ class _Collection:
         self.device = next(model.parameters(), torch.empty(0)).device
 
     def run(self, batch: Tensor, *, altered: bool = False) -> Tensor | None:
-        """Run a batch; returns its logits."""
+        """Run a batch and return its logits."""
         with contextlib.ExitStack() as stack:
             whole = stack.enter_context(record(self.model))
             stack.enter_context(_pooled_inputs(self.model, self.sites, self.fed))
@@ -118,7 +122,7 @@ class _Collection:
 
     def _keep(self, key: tuple[str, str], value: Any, count: int, altered: bool) -> None:
         if not isinstance(value, Tensor) or value.ndim == 0 or len(value) != count:
-            # Not one value an image: it is listed, and nothing more.
+            # Without a value per image, it is only listed.
             value = _numbers(value)
         large = value.numel() > LARGE * len(value)
         if altered and large:
@@ -132,7 +136,7 @@ class _Collection:
         before.append(value[: max(0, room)])
 
     def seen(self) -> Iterator[Seen]:
-        """What was kept, in the order that the network runs."""
+        """The collected values, in running order."""
         order = {path: index for index, path in enumerate(self.sites)}
         for path, part in sorted(self.values, key=lambda key: (order[key[0]], key[1])):
             form = _read(self.sites[path], self.values[path, part], part)
@@ -149,14 +153,14 @@ def _read(site: Site, values: list[Tensor], part: str) -> Form:
 
 
 def _numbers(value: Any) -> Tensor:
-    """All numbers of a value that has not the form it should have, in one row."""
+    """All numbers of a value without the expected form, in a row."""
     parts = value if isinstance(value, tuple | list) else [value]
     found = [part.detach().float().cpu().flatten() for part in parts if isinstance(part, Tensor)]
     return torch.cat(found) if found else torch.empty(0)
 
 
 def _parts(model: nn.Module, sites: Mapping[str, Site]) -> dict[tuple[str, str], nn.Module]:
-    """Mechanisms directly inside one of the sites, such as CBAM's halves."""
+    """Mechanisms directly inside a site, such as CBAM's halves."""
     kinds = {entry.factory: entry.kind for entry in registry.entries("mechanism") if entry.has_attention}
     found: dict[tuple[str, str], nn.Module] = {}
     for path in sites:
@@ -169,7 +173,7 @@ def _parts(model: nn.Module, sites: Mapping[str, Site]) -> dict[tuple[str, str],
 
 @contextlib.contextmanager
 def _pooled_inputs(model: nn.Module, sites: Mapping[str, Site], into: dict[str, list[Tensor]]) -> Iterator[None]:
-    """Note what arrives at each site, pooled over positions to a number for each channel."""
+    """Collect the input of each site, averaged over positions to a number per channel."""
 
     def noter(path: str) -> Any:
         channels_last = sites[path].kind == "token"

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 HEADS = 12
 SITES_A_PLATE = 6
-# Longer names of sites are wider than a picture of a head.
+# Longer names of sites do not fit over the picture of a head.
 NARROW = 14
 
 
 def head_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks], chosen: Chosen | None) -> list[Plate]:
-    """Where the chosen patch looks in each head, for each photograph; matrices of tokens that are no positions."""
+    """Where the chosen patch looks in each head, per photograph; matrices for tokens without positions."""
     mapped = [
         one for one in found if chosen is not None and looks_from(one, 0, chosen.within(one.site.grid)) is not None
     ]
@@ -91,7 +91,7 @@ def _heads(found: Sequence[Looks], photo: Photo, number: int, chosen: Chosen) ->
 
 
 def _name(path: str) -> str:
-    """A path above a narrow picture: over two lines, cut behind the name that leaves them most alike."""
+    """A path above a narrow picture, over two lines of most similar length."""
     names = path.split(".")
     heads = [".".join(names[:count]) for count in range(1, len(names))]
     if len(path) <= NARROW or not heads:
@@ -101,7 +101,7 @@ def _name(path: str) -> str:
 
 
 def _within(one: Looks, patch: Patch) -> tuple[slice, slice]:
-    """The rows and columns of the map that a patch may look at."""
+    """The rows and columns of the map at which a patch may look."""
     if not isinstance(one, WindowMaps):
         return slice(None), slice(None)
     (top, left), (rows, columns) = bounds(one, patch)
@@ -109,7 +109,7 @@ def _within(one: Looks, patch: Patch) -> tuple[slice, slice]:
 
 
 def _titled(one: Looks, number: int, chosen: Chosen) -> list[tuple[str, Tensor]]:
-    """Where the patch looks in each of the first heads, behind the mean of all where there are several."""
+    """Titled maps of where the patch looks in the first heads, after the mean of all heads if there are several."""
     maps = looks_from(one, number, chosen.within(one.site.grid))
     assert maps is not None
     heads = [(f"head {head}", values) for head, values in enumerate(maps[:HEADS], 1)]
@@ -117,7 +117,7 @@ def _titled(one: Looks, number: int, chosen: Chosen) -> list[tuple[str, Tensor]]
 
 
 def frame(place: Axes, photo: Photo, patch: Patch, grid: Grid, extent: Grid = (1, 1), **line: Any) -> None:
-    """A frame around so many rows and columns of a grid over a photograph, from a patch on."""
+    """Draw a frame over a photograph around `extent` rows and columns of a grid, from a patch on."""
     from matplotlib.patches import Rectangle
 
     high, wide = photo.size[0] / grid[0], photo.size[1] / grid[1]

@@ -1,4 +1,4 @@
-"""Nodes of a network that one can look at: their values as maps b c h w."""
+"""Nodes of a network to look at: their values as maps b c h w."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MapNode:
-    """A node whose output is a map, or tokens that are the positions of one behind `prefix` others.
+    """A node whose output is a map, or `prefix` tokens followed by the positions of a map.
 
-    path  of the node that gives it: the last that rules put behind the one that was asked for
+    path  the node that gives the value: the last that rules put after the requested node
     grid  rows and columns at the spec's own input size
     """
 
@@ -37,14 +37,14 @@ class MapNode:
         return value
 
     def at_size(self, own: Grid, size: Grid) -> MapNode:
-        """The node where the network's input is not `own` large."""
+        """The node for a network input of `size` in place of `own`."""
         if self.layout != "b n c":
             return self
         return replace(self, grid=(self.grid[0] * size[0] // own[0], self.grid[1] * size[1] // own[1]))
 
 
 def map_node(graph: Composition, path: str) -> MapNode:
-    """The node of a path; what rules put behind a node belongs to it. Raises InputError."""
+    """The node at a path, with nodes that rules put after it. Raises InputError."""
     nodes = {node.path: node for node in graph.root.walk()}
     if path not in nodes:
         text = f"`{graph.spec.name}` has no node `{path}`"

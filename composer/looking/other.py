@@ -8,7 +8,7 @@ from composer.looking.plates import Finding, Section, Table
 
 
 def other_section(gathered: Gathered) -> Section | None:
-    """What fits no other section."""
+    """The values that no other section shows; None if there are none."""
     found = gathered.of(Other)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""Maps over photographs, in figures."""
+"""Figures of maps over photographs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 COLUMNS = 6
 
 
-# A map whose deviation is below the first share of its size, and its range below the second, is called even.
+# A map is called even if its deviation is below the first share of its largest value, and its range below the second.
 EVEN, EVEN_RANGE = 0.1, 0.5
 Range = tuple[float, float]
 
 
 def shared_range(maps: Iterable[Tensor]) -> Range:
-    """The colours' range for maps that are compared: from 0, or the least where that is below, to the largest.
+    """The range of colours for maps that are compared: from 0 (or the smallest value, if negative) to the largest
+    value.
 
-    A map that hardly differs between its positions is then hardly coloured, whatever its own range is.
+    A map that hardly differs between its positions is then hardly coloured.
 
     >>> import torch
     >>> shared_range([torch.tensor([1.46, 1.54]), torch.tensor([0.5, 1.0])])
@@ -37,18 +38,18 @@ def shared_range(maps: Iterable[Tensor]) -> Range:
 
 
 def is_even(values: Tensor) -> bool:
-    """Whether a map says little about where: it differs by a small share of its size."""
+    """Whether a map differs between its positions by only a small share of its largest value."""
     most = float(values.abs().max())
     differs = float(values.std(correction=0))
     return differs < EVEN * most and float(values.max() - values.min()) < EVEN_RANGE * most
 
 
 def laid(place: Axes, photo: Photo, values: Tensor, title: str, colours: Range, *, even: bool | None = None) -> None:
-    """A map over a photograph in axes, in a range of colours, which stands below; one that is even is called so.
+    """Draw a map over a photograph in axes, with its range of colours below. The title says if it is even.
 
-    even  whether it is; what the map itself says unless given
+    even  whether it is even; by default the map decides
     """
-    # Twice what the axes have: enough for a figure that is saved larger.
+    # Twice the size of the axes, in case the figure is saved larger.
     shown = photo.within(2 * round(max(place.bbox.width, place.bbox.height)))
     title = f"{label(title, 18)}: even" if (is_even(values) if even is None else even) else label(title, 26)
     picture(place, overlay(shown, values, *colours, SEQUENTIAL), title)
@@ -56,9 +57,9 @@ def laid(place: Axes, photo: Photo, values: Tensor, title: str, colours: Range, 
 
 
 def over_photo(photo: Photo, maps: Sequence[tuple[str, Tensor]], *, apart: bool = False) -> Figure:
-    """A photograph, then maps over it with their titles, all in one range of colours.
+    """A figure of a photograph, then of titled maps over it, in the same range of colours.
 
-    apart   each has its own range, from 0: their numbers are of different things
+    apart  give each map its own range, from 0, because their numbers measure different things
     """
     columns = min(COLUMNS, len(maps) + 1)
     made, grid = panels(rows_of([photo, *maps], columns), columns, aspect=photo.size[0] / photo.size[1])

@@ -1,4 +1,4 @@
-"""Sections as one page that stands alone: text, tables, and figures as images inside it."""
+"""Sections as a self-contained page: text, tables, and figures as embedded images."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ li { margin: .15rem 0 }
 
 
 def page(title: str, lead: Sequence[str], sections: Sequence[Section], images: Mapping[str, bytes]) -> str:
-    """A whole page.
+    """The HTML of a whole page.
 
     lead    paragraphs below the title
-    images  PNG of each plate by name
+    images  name of a plate -> its PNG
     """
     linked = [(f"section-{number}", section) for number, section in enumerate(sections, 1)]
     entries = "".join(f'<li><a href="#{anchor}">{_text(section.title)}</a></li>' for anchor, section in linked)
@@ -60,9 +60,9 @@ def page(title: str, lead: Sequence[str], sections: Sequence[Section], images: M
 
 
 def cell(title: str, lead: Sequence[str], sections: Sequence[Section], images: Mapping[str, bytes]) -> str:
-    """The same for a notebook's cell, in paragraphs, tables and images alone.
+    """The same for a notebook's cell, with paragraphs, tables and images only.
 
-    A notebook that is not trusted yet, or shown on the web, takes frames, styles and scripts out; nothing here is one.
+    An untrusted notebook, or a website that shows it, removes frames, styles and scripts; this uses none.
     """
     first = _notable(sections)
     parts = [_bold(title), *(f"<p>{_prose(text)}</p>" for text in lead)]
@@ -112,7 +112,7 @@ def _plate(plate: Plate, image: bytes) -> str:
 
 
 def _image(plate: Plate, image: bytes, *sides: str) -> str:
-    """A figure in the text of a page, with the sides of its own that are named."""
+    """The HTML of a figure, with the named sides (`width`, `height`) of its image."""
     data = base64.b64encode(image).decode()
     pixels = {"width": int.from_bytes(image[16:20], "big"), "height": int.from_bytes(image[20:24], "big")}
     own = "".join(f' {side}="{pixels[side]}"' for side in sides)
@@ -131,7 +131,7 @@ def _list(findings: Sequence[Finding]) -> str:
 
 
 def _table(table: Table, label: str, kind: str = "wide") -> str:
-    """A table that scrolls sideways where it has no room, by keys too."""
+    """A table that scrolls sideways if it is too wide, also with the keyboard."""
     sides = [' class="right"' if head in table.right else "" for head in table.heads]
     heads = "".join(f'<th scope="col"{side}>{_text(head)}</th>' for head, side in zip(table.heads, sides, strict=True))
     rows = "".join(
@@ -143,7 +143,7 @@ def _table(table: Table, label: str, kind: str = "wide") -> str:
 
 
 def _prose(text: str) -> str:
-    """Text in which backticks stand around what is code."""
+    """The HTML of text with code in backticks."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", _text(text))
 
 

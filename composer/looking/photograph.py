@@ -16,26 +16,26 @@ from torch import Tensor
 from composer.images import frame, per_channel
 from composer.spec.model import InputSpec
 
-# Longer side of what is kept of a photograph, in pixels.
+# The longer side of a stored photograph, in pixels.
 LARGEST = 512
-# How dark a map's colour becomes where the photograph is black, and how much of its greys lies above the colour.
+# How dark a map's colour becomes where the photograph is black, and the share of its greys above the colour.
 DARKEST, GREY = 0.5, 0.2
 
 
 @dataclass(frozen=True)
 class Photo:
-    """The part of a photograph that the network saw, in the photograph's own resolution; h w 3 in 0..1."""
+    """The part of a photograph that the network saw, at the photograph's own resolution; h w 3 in 0..1."""
 
     name: str
     pixels: np.ndarray[Any, np.dtype[np.float32]] = field(repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width."""
+        """Height and width, in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
     def within(self, longest: int) -> Photo:
-        """The same with no side longer."""
+        """The same photograph with no side longer than this."""
         height, width = self.size
         share = longest / max(height, width)
         if share >= 1:
@@ -45,7 +45,7 @@ class Photo:
 
 
 def crop(path: Path, image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Photo:
-    """The crop of an image that `prepare` gives a network whose input is `shape`, c h w."""
+    """The crop of an image that `prepare` gives a network with input `shape`, c h w."""
     (width, height), (left, top) = frame(image, spec, shape)
     across, down = image.width / width, image.height / height
     right, bottom = min(image.width, (left + shape[2]) * across), min(image.height, (top + shape[1]) * down)
@@ -62,20 +62,20 @@ def _pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def undo(name: str, tensor: Tensor, spec: InputSpec) -> Photo:
-    """The picture that a prepared input c h w was made of, as far as it shows."""
+    """The picture of which a prepared input c h w was made, as far as it can be recovered."""
     for key, values, operation in (("std", spec.std, torch.mul), ("mean", spec.mean, torch.add)):
         if values is not None:
             tensor = operation(tensor, per_channel(key, values, len(tensor)).view(-1, 1, 1))
     tensor = tensor[:3] if len(tensor) in (3, 4) else tensor.mean(0, keepdim=True).expand(3, -1, -1)
     if spec.mean is None and spec.std is None:
-        # Nothing says what values a pixel has.
+        # The range of the pixels' values is not known.
         low, high = tensor.amin(), tensor.amax()
         tensor = (tensor - low) / (high - low).clamp(min=1e-12) if low < 0 or high > 1 else tensor
     return Photo(name, tensor.clamp(0, 1).permute(1, 2, 0).numpy())
 
 
 def enlarge(values: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map h w over another size, bilinearly; each of its numbers stays at the middle of its own area."""
+    """A map h w at another size, bilinearly; each number stays at the middle of its area."""
     return F.interpolate(values[None, None].float(), size=size, mode="bilinear", align_corners=False)[0, 0]
 
 

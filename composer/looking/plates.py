@@ -1,4 +1,4 @@
-"""What a page is made of: sections with findings, tables, and plates that can be drawn."""
+"""The parts of a page: sections with findings, tables, and plates that can be drawn."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was seen.
+    """An observation.
 
     where    path of the node
-    what     a few words, the same wherever the same was seen
+    what     a few words, equal for equal observations
     detail   the numbers behind it
-    notable  whether someone who reads one line should read this one
+    notable  whether the page's summary shows it
     """
 
     where: str
@@ -32,19 +32,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Group:
-    """Findings of the same words."""
+    """Findings with the same words."""
 
     what: str
     findings: tuple[Finding, ...]
 
     def places(self, limit: int = 3) -> str:
-        """Where it was seen; the middle left out."""
+        """The paths of the findings, without the middle if there are many."""
         paths = [one.where for one in self.findings]
         return ", ".join(paths if len(paths) <= limit else [*paths[: limit - 1], "…", paths[-1]])
 
 
 def grouped(findings: Iterable[Finding]) -> list[Group]:
-    """Findings by their words, in the order they first appear."""
+    """Findings grouped by their words, in the order in which the words first appear."""
     by_what: dict[str, list[Finding]] = {}
     for one in findings:
         by_what.setdefault(one.what, []).append(one)
@@ -62,12 +62,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Plate:
-    """One figure.
+    """A figure.
 
-    name         its file is called so, with `.png`
+    name         name of its file, without `.png`
     caption      what it shows and how to read it
-    alternative  what it shows, for who cannot see it
-    draw         makes it; slow, and needs matplotlib
+    alternative  a description for readers who cannot see it
+    draw         draws it; slow, and needs matplotlib
     """
 
     name: str
@@ -79,7 +79,7 @@ class Plate:
 
 @dataclass(frozen=True)
 class Section:
-    """One heading of the page with what belongs under it."""
+    """A heading of the page, with the content under it."""
 
     title: str
     text: str

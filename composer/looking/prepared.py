@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Images = Path | str | Sequence[Path | str] | Tensor
 
 BATCH_SIZE = 8
-# Of so many images maps are drawn; numbers are taken of all.
+# The number of images of which maps are drawn; numbers are of all images.
 SHOWN = 4
 
 
@@ -35,7 +35,7 @@ class Prepared:
 
 
 def prepare_images(model: ComposedModule, images: Images) -> Prepared:
-    """Images, or a batch that is prepared already, for a network. Raises InputError for what it cannot take."""
+    """Images, or an already prepared batch, for a network. Raises InputError if the network cannot take them."""
     wanted = model.graph.root.inputs
     if len(wanted) != 1:
         text = f"`{model.spec.name}` takes {len(wanted)} inputs ({', '.join(wanted)})"
@@ -63,7 +63,7 @@ def _files(paths: list[Path], spec: InputSpec, shape: tuple[int, ...]) -> Prepar
     if not paths:
         raise InputError(Diagnostic("image", "there is nothing to look at", label="at least one image"))
     channels = shape[0]
-    # All are opened before the network runs: the twentieth broken photograph should not cost nineteen runs.
+    # All images are opened before the network runs, so that a broken image is found at once.
     for path in paths:
         read_image(path, channels)
     photos = tuple(crop(path, read_image(path, channels), spec, shape) for path in paths[:SHOWN])

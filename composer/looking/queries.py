@@ -1,4 +1,4 @@
-"""Where a token looks: rows of attention as maps, and how far and how evenly they reach."""
+"""Where a token looks: rows of attention as maps, how far they reach, and how even they are."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Patch = tuple[int, int]
 
 
 def finest(found: Sequence[Looks]) -> Grid | None:
-    """The largest grid of positions that token attention works on; None where none has one."""
+    """The largest grid of positions on which token attention works; None if there is none."""
     grids = [one.site.grid for one in found if one.site.grid is not None]
     return max(grids, key=lambda grid: grid[0] * grid[1], default=None)
 
 
 def check_patch(patch: Patch | None, grid: Grid) -> Patch:
-    """A patch of a grid: the one that was asked for, or the one at the centre. Raises InputError."""
+    """The requested patch of a grid, or the patch at the centre. Raises InputError."""
     if patch is None:
         return grid[0] // 2, grid[1] // 2
     if not (0 <= patch[0] < grid[0] and 0 <= patch[1] < grid[1]):
@@ -35,7 +35,7 @@ def check_patch(patch: Patch | None, grid: Grid) -> Patch:
 
 
 def in_grid(patch: Patch, of: Grid, grid: Grid) -> Patch:
-    """The patch of another grid that covers the middle of one.
+    """The patch of another grid that covers the middle of a patch.
 
     >>> in_grid((7, 3), (14, 14), (7, 7)), in_grid((3, 3), (7, 7), (14, 14))
     ((3, 1), (7, 7))
@@ -45,7 +45,7 @@ def in_grid(patch: Patch, of: Grid, grid: Grid) -> Patch:
 
 
 def looks_from(one: Looks, image: int, patch: Patch) -> Tensor | None:
-    """Where a patch of the site's own grid looks, heads rows columns; None for tokens that are no positions."""
+    """Where a patch of the site's own grid looks, heads rows columns; None for tokens without positions."""
     grid = one.site.grid
     if isinstance(one, WindowMaps):
         rows, columns, inside = _window(one, patch)
@@ -61,9 +61,9 @@ def looks_from(one: Looks, image: int, patch: Patch) -> Tensor | None:
 
 
 def attended(one: WindowMaps) -> Tensor:
-    """Row and column of the position that each weight of a position is of, h w n 2: outside the map, or nan, of none.
+    """Row and column of the position that each weight refers to, h w n 2: outside the map, or nan, for no position.
 
-    Unless the site says it, they are those of the window around the position.
+    By default these are the positions of the window around each position.
     """
     if one.site.attended is not None:
         return one.site.attended
@@ -73,27 +73,27 @@ def attended(one: WindowMaps) -> Tensor:
 
 
 def _window(one: WindowMaps, patch: Patch) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows and columns of the positions of the map that a patch may look at, and which of its weights are of them."""
+    """Rows and columns of the positions at which a patch may look, and which of its weights refer to them."""
     places = attended(one)[patch]
     seen = (one.values[:, :, patch[0], patch[1]] > 0).flatten(0, 1).any(0)
     size = torch.tensor(one.values.shape[2:4])
-    # A comparison with nan is false.
+    # Comparisons with nan are False.
     inside = seen & ((places >= 0) & (places < size)).all(1)
     rows, columns = places[inside].long().unbind(1)
     return rows, columns, inside
 
 
 def bounds(one: WindowMaps, patch: Patch) -> tuple[Patch, Grid]:
-    """The upper left of the rectangle of positions that a patch may look at, and how many rows and columns it has."""
+    """The upper left corner, and the rows and columns, of the rectangle of positions at which a patch may look."""
     rows, columns, _ = _window(one, patch)
     top, left = int(rows.min()), int(columns.min())
     return (top, left), (int(rows.max()) + 1 - top, int(columns.max()) + 1 - left)
 
 
 def evenness(one: Looks) -> float:
-    """The entropy of the rows of attention by that of even ones, mean over heads and tokens of the first image.
+    """The entropy of the rows of attention divided by that of even rows; mean over heads and tokens of the first image.
 
-    What a mask takes out of a window could not be looked at; a token that can look at one alone is left out.
+    Positions that a mask removes from a window do not count; a token that can look at only one position is left out.
     """
     rows = one.values[0].flatten(1, -2)
     entropy = torch.special.entr(rows.clamp(min=0)).sum(-1)
@@ -105,7 +105,7 @@ def evenness(one: Looks) -> float:
 
 
 def reach(one: Looks) -> float | None:
-    """How far a position looks on average, in steps of its grid, mean over heads and positions of the first image."""
+    """How far a position looks on average, in steps of its grid; mean over heads and positions of the first image."""
     grid = one.site.grid
     if grid is None:
         return None
@@ -119,7 +119,7 @@ def reach(one: Looks) -> float | None:
 
 
 def _mean_distance(weights: Tensor, distances: Tensor) -> float:
-    """Mean of the distances by the weights of each row, heads … n, whose sum may be less than 1; then over rows."""
+    """Mean of the distances, weighted per row of weights heads … n, whose sum may be below 1; then mean over rows."""
     return float(((weights * distances).sum(-1) / weights.sum(-1).clamp(min=1e-12)).mean())
 
 

@@ -16,12 +16,12 @@ from composer.looking.nodes import MapNode, map_node
 if TYPE_CHECKING:
     from composer.dag.scope import Node
 
-# The paper's: what lies outside two standard deviations, were the field a Gaussian.
+# The paper's value: the share of a Gaussian field outside two standard deviations.
 THRESHOLD = 1 - 0.9545
 
 
 class _Reached(Exception):
-    """The node's value is there, and the rest of the network need not run."""
+    """The node's value is computed, so that the rest of the network need not run."""
 
     def __init__(self, value: Tensor) -> None:
         self.value = value
@@ -35,10 +35,13 @@ def effective_receptive_field(
     Mean over random inputs of the gradient of the centre, summed over its channels: absolute values, summed over the
     input's channels. The centre of n rows is row n // 2. Pixels that cannot move it are exactly 0.
 
-    path     a node that gives a feature map or tokens; what rules put behind it belongs to it
-    size     height and width of the input; the spec's own unless given
-    samples  how many inputs, standard normal, drawn from the seed
-    The network is run in eval mode and left as it was. Raises InputError, and ValueError without samples.
+    model    the network; runs in eval mode and is then as it was
+    path     a node that gives a feature map or tokens; nodes that rules put after it belong to it
+    size     height and width of the input; by default the spec's own
+    samples  number of inputs, standard normal
+    seed     of the random inputs
+
+    Raises InputError, and ValueError for fewer than one sample.
     """
     if samples < 1:
         raise ValueError(f"samples={samples}: a mean needs at least one")
@@ -52,17 +55,17 @@ def effective_receptive_field(
         for _ in range(samples):
             x = torch.randn((1, channels, height, width), generator=generator).to(like)
             total += _gradient(model, node, x).abs().sum(0).cpu()
-    # A node that nothing of the input reaches has a field of zeros.
+    # The field of a node that no input reaches is 0 everywhere.
     return (total / total.max().clamp(min=torch.finfo(total.dtype).tiny)).to(torch.float32)
 
 
 def of_both(
     model: ComposedModule, path: str, size: tuple[int, int] | None = None, *, samples: int = 16, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """The field of a node with attention, and in the network without its rules: of the same weights and inputs.
+    """The field of a node with attention, and in the network without its rules, with the same weights and inputs.
 
-    Weights that the network has not, those of what a rule replaced, are drawn from its seed. Raises InputError, also
-    for a node that only one of the two has.
+    Arguments as for `effective_receptive_field`. Weights of nodes that a rule replaced are drawn from the network's
+    seed. Raises InputError, also for a node that only one of the networks has.
     """
     with torch.inference_mode(False):
         plain = _without_attention(model)
@@ -72,7 +75,8 @@ def of_both(
 
 
 def share_of_area(field: Tensor, threshold: float = THRESHOLD) -> float:
-    """The share of the input's pixels that are above a share of the largest; at 0, that matter at all.
+    """The share of the input's pixels above `threshold` times the largest; with 0, of all pixels that have any
+    influence.
 
     >>> share_of_area(torch.tensor([[0.0, 0.5, 1.0, 0.01]]))
     0.5
@@ -81,7 +85,7 @@ def share_of_area(field: Tensor, threshold: float = THRESHOLD) -> float:
 
 
 def side(field: Tensor, threshold: float = THRESHOLD) -> float:
-    """The side of a square as large as the pixels above a share of the largest: the paper's size of a field.
+    """The side, in pixels, of a square as large as the pixels above `threshold`: the paper's size of a field.
 
     >>> side(torch.ones(4, 9))
     6.0
@@ -90,7 +94,7 @@ def side(field: Tensor, threshold: float = THRESHOLD) -> float:
 
 
 def _gradient(model: ComposedModule, node: MapNode, x: Tensor) -> Tensor:
-    """Of the centre of the node's output by the one input: c h w."""
+    """The gradient of the centre of the node's output with respect to the input: c h w."""
     x.requires_grad_()
     value = node.as_map(_value(model, node, x))
     centre = value[0, :, value.shape[2] // 2, value.shape[3] // 2].sum()
@@ -101,7 +105,7 @@ def _gradient(model: ComposedModule, node: MapNode, x: Tensor) -> Tensor:
 
 
 def _value(model: ComposedModule, wanted: MapNode, x: Tensor) -> Tensor:
-    """What the node gives. Raises InputError where the network cannot take an input of this size."""
+    """The node's value. Raises InputError if the network cannot take an input of this size."""
 
     def stop(node: Node, value: Tensor) -> Tensor:
         if node.path == wanted.path:
@@ -124,7 +128,7 @@ def _value(model: ComposedModule, wanted: MapNode, x: Tensor) -> Tensor:
 
 
 def _input_shape(model: ComposedModule) -> tuple[int, ...]:
-    """Channels, height and width of the one map that a network takes. Raises InputError."""
+    """Channels, height and width of the network's single map input. Raises InputError if it has other inputs."""
     tensors = list(model.graph.root.inputs.values())
     if len(tensors) != 1 or tensors[0].layout != "b c h w":
         text = f"`{model.spec.name}` takes {', '.join(map(str, tensors))}"

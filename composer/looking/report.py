@@ -38,9 +38,9 @@ INDEX = "index.html"
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of a network's attention, in sections; a notebook shows all of it.
+    """What a network's attention shows, in sections; a notebook shows all of it.
 
-    `findings` and tables are there at once; figures are drawn when they are asked for, with the extra `look`.
+    `findings` and tables are ready. Figures are drawn on request, and need the extra `look`.
     """
 
     network: str
@@ -53,14 +53,17 @@ class Look:
         return tuple(finding for section in self.sections for finding in section.findings)
 
     def figures(self) -> dict[str, Figure]:
-        """Every figure by name, drawn anew. Raises UnavailableError without the extra `look`."""
+        """Name -> figure, drawn anew. Raises UnavailableError without the extra `look`."""
         with styled():
             return {plate.name: plate.draw() for section in self.sections for plate in section.plates}
 
     def write(self, folder: Path | str, *, force: bool = False) -> list[Path]:
-        """Write index.html and a PNG for each figure into a folder, all or none; returns their paths.
+        """Write index.html and a PNG per figure into a folder, all or none, and return their paths.
 
-        Raises InputError where one exists and may not be replaced, UnavailableError without the extra `look`.
+        folder  made if it does not exist
+        force   replace existing files
+
+        Raises InputError if a file exists and must not be replaced, UnavailableError without the extra `look`.
         """
         images = self._images()
         targets = [Path(folder) / INDEX, *(Path(folder) / f"{name}.png" for name in images)]
@@ -71,7 +74,7 @@ class Look:
         return targets
 
     def _images(self) -> dict[str, bytes]:
-        # Text is laid out when a figure is saved, so that the style has to hold until then.
+        # Matplotlib lays out text when it saves a figure, so the style must hold until then.
         with styled():
             return {plate.name: png(plate.draw()) for section in self.sections for plate in section.plates}
 
@@ -124,7 +127,7 @@ def _sections(
     target: int | str | None,
     classes: Sequence[str] | None,
 ) -> list[Section]:
-    # What was asked for is checked before anything slow is begun.
+    # All requests are checked before slow work begins.
     chosen = choose(gathered, patch)
     wanted = choose_classes(None if target is None else str(target), gathered, classes)
     mechanisms = dict.fromkeys(one.form.site.mechanism for one in gathered.seen)
@@ -159,7 +162,7 @@ def _weights(model: ComposedModule) -> str:
             "random weights, what follows describes the beginning, not anything learnt."
         )
     source = report.source.strip("`")
-    # The folder is the reader's own affair.
+    # Only the file's name is shown, because the folder is private to its reader.
     text = f"Its weights are those of `{source if hub_of(source) else Path(source).name}`."
     if report.inserted:
         text += (

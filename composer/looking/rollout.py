@@ -9,14 +9,15 @@ from torch import Tensor
 
 
 def rollout(maps: Sequence[Tensor], *, discard: float = 0.0) -> Tensor:
-    """How much of each token before the first block arrives at each token behind the last: n n, rows sum to 1.
+    """How much of each token before the first block arrives at each token after the last: n n, rows sum to 1.
 
     Math:  product over blocks, the last on the left, of  (mean over heads + identity) / row sums
+
     The identity stands for the residual connection.
 
-    maps     attention of each block in the order they run, heads n n; rows are the tokens that look
-    discard  share of each row's weights, the smallest, that are taken for noise and set to 0 before the identity is
-             added
+    maps     attention of each block in running order, heads n n; rows are the tokens that look
+    discard  share of each row's weights, the smallest, to treat as noise and set to 0 before the identity is added
+
     Raises ValueError for maps that do not multiply.
 
     >>> turn = torch.tensor([[[0.0, 1.0], [1.0, 0.0]]])
@@ -34,11 +35,14 @@ def rollout(maps: Sequence[Tensor], *, discard: float = 0.0) -> Tensor:
 
 
 def patch_maps(attention: Tensor, patch: int, grid: tuple[int, int], *, prefix: int) -> Tensor:
-    """Where one patch looks, by head: heads rows columns.
+    """Where a patch looks, per head: heads rows columns.
 
-    attention  heads n n, the n being `prefix` tokens, such as a class token, and then the patches row by row
-    patch      its number in the grid, row by row from 0
-    Raises ValueError for what does not fit.
+    attention  heads n n; the n are `prefix` tokens, such as a class token, then the patches row by row
+    patch      number of the patch in the grid, row by row from 0
+    grid       rows and columns of the grid
+    prefix     number of tokens before the patches
+
+    Raises ValueError for arguments that do not fit.
     """
     _check_grid(attention, grid, prefix)
     if not 0 <= patch < grid[0] * grid[1]:
@@ -47,7 +51,7 @@ def patch_maps(attention: Tensor, patch: int, grid: tuple[int, int], *, prefix: 
 
 
 def class_token_map(attention: Tensor, grid: tuple[int, int], *, prefix: int) -> Tensor:
-    """Where the class token, the first, looks, by head: heads rows columns. Arguments as in `patch_maps`."""
+    """Where the class token, the first token, looks, per head: heads rows columns. Arguments as for `patch_maps`."""
     _check_grid(attention, grid, prefix)
     if not prefix:
         raise ValueError("there is no class token: no tokens stand before the patches (prefix=0)")
@@ -75,7 +79,7 @@ def _check_grid(attention: Tensor, grid: tuple[int, int], prefix: int) -> None:
 
 
 def _without_smallest(attention: Tensor, discard: float) -> Tensor:
-    """The rows, so large a share of their weights, the smallest, set to 0."""
+    """The rows, with this share of their weights, the smallest, set to 0."""
     smallest = attention.topk(int(attention.shape[1] * discard), dim=1, largest=False).indices
     return attention.scatter(1, smallest, 0.0)
 

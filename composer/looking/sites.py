@@ -1,4 +1,4 @@
-"""What the graph knows of the places where attention was seen."""
+"""What the graph knows about the places where attention was seen."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Site:
-    """One mechanism of a network, or a layer of its backbone that says what its attention is.
+    """A mechanism of a network, or a layer of its backbone that has attention.
 
-    kind     as the registry has it: channel, spatial, channel+spatial, branch, kernel or token
-    replaces whether it can stand in for a convolution
-    rule     number of the attention rule that put it there, counted from 1; None for the backbone's own
-    options  those that differ from the mechanism's defaults
-    grid     rows and columns of the map that it works on; None where its tokens are no positions of a map
-    gamma    how far it is blended in, of `start: identity`; None where it is not
-    attended row and column of the position that each weight of a position is of, h w n 2, nan for those of none; None
-             where the mechanism does not say
+    kind      as in the registry: channel, spatial, channel+spatial, branch, kernel or token
+    replaces  whether it can replace a convolution
+    rule      number of the attention rule that inserted it, from 1; None for a layer of the backbone
+    options   those that differ from the mechanism's defaults
+    grid      rows and columns of the map on which it works; None if its tokens are not positions of a map
+    gamma     the γ of `start: identity`; None without it
+    attended  row and column of the position that each weight refers to, h w n 2, nan for none; None if not known
     """
 
     path: str
@@ -47,7 +46,7 @@ class Site:
 
 
 def sites_of(model: ComposedModule) -> dict[str, Site]:
-    """Every mechanism of a network, and every layer that has attention, by path, in the order they run."""
+    """Path -> every mechanism and every layer with attention, in running order."""
     parameters = dict(model.named_parameters())
     grids = token_grids(model.graph.root)
     found = {}
@@ -85,7 +84,7 @@ def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: 
 
 
 def last_map(graph: Composition) -> str | None:
-    """Path of the node whose features are the last: the coarsest level, or else the last feature map; None without."""
+    """Path of the last features: the coarsest level, or else the last feature map; None without one."""
     maps = [
         place.node.path
         for place in graph.places
@@ -96,9 +95,9 @@ def last_map(graph: Composition) -> str | None:
 
 
 def class_node(graph: Composition) -> str | None:
-    """Path of the node whose features speak for a class: the last map, or what arrives at the last mixer of tokens.
+    """Path of the node whose features speak for a class: the last map, or the input of the last token mixer.
 
-    Behind that one, a network that reads its class token alone has no use for the others, and no gradient.
+    After that mixer, a network that reads only its class token does not use the other tokens, so they have no gradient.
     """
     path = last_map(graph)
     mixers = [place for place in graph.places if "mixer" in place.node.sites and place.node.inputs]

@@ -1,4 +1,4 @@
-"""Spatial maps, over the photograph they were computed from."""
+"""Spatial maps over the photograph from which they were computed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from composer.looking.variation import STILL, variation
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Of an element map, the channels that vary most over the photograph.
+# The number of channels shown of an element map: those that vary most over the photograph.
 CHANNELS = 4
 SITES_A_PLATE = 6
 
 
 def spatial_section(gathered: Gathered, mechanism: str) -> Section | None:
-    """The spatial maps of one mechanism."""
+    """The spatial maps of a mechanism; None if there are none."""
     found = [one for one in gathered.of(SpatialMaps) if one.site.mechanism == mechanism]
     if not found:
         return None
@@ -62,7 +62,7 @@ def _flatness(values: Tensor) -> float:
 
 
 def peak(values: Tensor, photo: Photo) -> tuple[int, int]:
-    """Row and column of the photograph at the middle of a map's largest number, h w."""
+    """Row and column, in the photograph, of the middle of the largest number of a map h w."""
     row, column = divmod(int(values.argmax()), values.shape[1])
     height, width = photo.size
     return int((row + 0.5) * height / values.shape[0]), int((column + 0.5) * width / values.shape[1])
@@ -87,7 +87,7 @@ def _maps(found: Sequence[SpatialMaps], photo: Photo, number: int) -> Figure:
 
 
 def elements_section(gathered: Gathered, mechanism: str) -> Section | None:
-    """Maps with a number for each element: their means over channels, and the channels that vary most."""
+    """Maps with a number per element: their means over channels, and the channels that vary most; or None."""
     halves = {one.site.path for one in gathered.of(SpatialMaps) if one.part}
     found = [one for one in gathered.of(ElementMaps) if one.site.mechanism == mechanism and one.site.path not in halves]
     if not found:
@@ -115,7 +115,7 @@ def elements_section(gathered: Gathered, mechanism: str) -> Section | None:
 
 
 def most_varying(values: Tensor, count: int) -> list[int]:
-    """The channels of c h w whose numbers vary most over positions, most first."""
+    """The channels of c h w that vary most over positions, the most varying first."""
     order: list[int] = values.flatten(1).var(1, correction=0).argsort(descending=True, stable=True)[:count].tolist()
     return order
 

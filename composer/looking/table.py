@@ -1,4 +1,4 @@
-"""The sites of a network, as one table."""
+"""The sites of a network in a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from composer.looking.sites import Site, sites_of
 
 
 def sites_section(gathered: Gathered) -> Section | None:
-    """Where attention is and what put it there; None for a network without."""
+    """Where attention is, and what put it there; None for a network without attention."""
     sites = list(sites_of(gathered.model).values())
     if not sites:
         return None

@@ -1,4 +1,4 @@
-"""The temperature of dynamic convolution over training, and what it makes of a softmax.
+"""The temperature of dynamic convolution over training, and its effect on a softmax.
 
 Chen et al., Dynamic Convolution: Attention over Convolution Kernels, CVPR 2020, sec. 3.3.
 """
@@ -16,11 +16,13 @@ from composer.annealing import anneal
 
 
 def curve(epochs: int, options: Mapping[str, Any] | None = None, mechanism: str = "dynconv") -> list[float]:
-    """What `composer.anneal` sets before each epoch, from the first on: the mechanism itself is asked.
+    """The temperature that `composer.anneal` sets before each epoch, from the first on, asked of the mechanism itself.
 
-    options    of the mechanism, as a spec writes them; its defaults unless given
-    mechanism  one that stands in for a convolution and follows the epochs
-    Raises ValueError for anything else.
+    epochs     number of epochs
+    options    the mechanism's options, as a spec writes them; by default its defaults
+    mechanism  a mechanism that replaces a convolution and is annealed
+
+    Raises ValueError for another mechanism.
 
     >>> curve(4, {"temperature": 7, "annealing_epochs": 2})
     [7.0, 4.0, 1.0, 1.0]
@@ -29,7 +31,7 @@ def curve(epochs: int, options: Mapping[str, Any] | None = None, mechanism: str 
     if entry is None or not entry.replaces or not callable(getattr(entry.factory, "anneal", None)):
         raise ValueError(f"`{mechanism}` is no mechanism that stands in for a convolution and follows the epochs")
     given = entry.options.model_validate(dict(options or {}))
-    # The smallest convolution there is: it is never run, and its weights are not drawn from anyone's random numbers.
+    # The smallest possible convolution: it never runs, and draws no random numbers of the process.
     facts = {name: 1 for name in ("in_channels", "out_channels") if name in entry.facts}
     with torch.random.fork_rng(devices=[]):
         module = entry.factory(**facts, **{name: getattr(given, name) for name in entry.options.model_fields})
@@ -37,7 +39,7 @@ def curve(epochs: int, options: Mapping[str, Any] | None = None, mechanism: str 
 
 
 def softmax_at(logits: Tensor, temperatures: Sequence[float]) -> Tensor:
-    """What a softmax makes of logits n at each temperature: a row of n weights for each. Raises ValueError.
+    """The softmax of logits n at each temperature: a row of n weights per temperature. Raises ValueError.
 
     >>> softmax_at(torch.tensor([0.0, 2.0]), [30.0, 1.0]).round(decimals=2)
     tensor([[0.4800, 0.5200],

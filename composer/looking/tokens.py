@@ -21,12 +21,12 @@ from composer.looking.rollout import class_token_map, rollout
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Attention at more than this share of the largest entropy is called even.
+# Attention above this share of the largest entropy counts as even.
 EVEN = 0.99
 
 
 def tokens_section(gathered: Gathered, mechanism: str, chosen: Chosen | None) -> Section | None:
-    """The token attention of one mechanism."""
+    """The token attention of a mechanism; None if there is none."""
     found = [one for one in looks_of(gathered) if one.site.mechanism == mechanism]
     if not found:
         return None
@@ -91,7 +91,7 @@ def _class_tokens(found: Sequence[TokenMaps], photo: Photo, number: int) -> Figu
 
 
 def rollout_section(gathered: Gathered, chosen: Chosen | None) -> Section | None:
-    """Attention multiplied through all blocks that share their tokens; None where there are not two of them."""
+    """Attention multiplied through all blocks with the same tokens; None for fewer than two such blocks."""
     groups: dict[object, list[TokenMaps]] = {}
     for one in gathered.of(TokenMaps):
         if one.keys is not None and one.keys == one.site.grid:
@@ -125,7 +125,7 @@ def _members(group: Sequence[TokenMaps]) -> str:
 
 
 def rolled(group: Sequence[TokenMaps], image: int, chosen: Chosen) -> list[tuple[str, Tensor]]:
-    """Rollout of sites in their order, as titled maps: of the class token if there is one, and of the chosen patch."""
+    """Rollout of sites in their order, as titled maps: of the class token, if there is one, and of the chosen patch."""
     first = group[0]
     grid = first.site.grid
     assert grid is not None

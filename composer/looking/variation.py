@@ -1,4 +1,4 @@
-"""Whether an attention listens to its input: how much it changes from one input to another."""
+"""Whether an attention depends on its input: how much it changes from one input to another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from composer.looking.gather import COPIES, Gathered, Seen
 
-# Below this share of its own size, a change counts as none.
+# A change below this share of the value's size counts as none.
 STILL = 0.01
 NOTHING = 1e-6
 
@@ -16,9 +16,9 @@ Verdict = Literal["listens", "ignores its input", "its input is still", "unknown
 
 
 def variation(values: Tensor) -> float:
-    """How far values differ between inputs, inputs x …, as a share of their size.
+    """How much values (inputs x …) differ between inputs, as a share of their size.
 
-    The root mean square, over all else, of their standard deviation over the inputs, divided by that of their mean.
+    The root mean square of their standard deviation over the inputs, divided by the root mean square of their mean.
 
     >>> import torch
     >>> variation(torch.tensor([[1.0, 1.0], [3.0, 3.0]])), variation(torch.ones(5, 3))
@@ -30,7 +30,7 @@ def variation(values: Tensor) -> float:
 
 
 def verdict(seen: Seen) -> Verdict:
-    """What the inputs that were tried say of an attention."""
+    """Whether an attention depends on its input, as far as these inputs show."""
     if seen.everything is None or seen.fed is None:
         return "unknown"
     if variation(seen.everything) >= STILL:
@@ -39,7 +39,7 @@ def verdict(seen: Seen) -> Verdict:
 
 
 def judged(gathered: Gathered) -> str:
-    """What `verdict` judges by, for people."""
+    """How `verdict` decides, in words."""
     count = len(gathered.names)
     images = "the image" if count == 1 else f"{count} images"
     of = "it" if count == 1 else "the first"
