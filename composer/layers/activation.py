@@ -1,4 +1,4 @@
-"""Element-wise activations, and layers that scale, switch off or change nothing. Any shape -> the same shape."""
+"""Element-wise activations, and layers that scale, drop out or change nothing. Any shape -> the same shape."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def dropout(*, p: Probability = 0.5) -> nn.Dropout:
 
 @layer("drop_path", kind="other")
 class DropPath(nn.Module):
-    """In training, 0 for the whole of an example with probability p and x / (1 - p) otherwise; in evaluation, x
+    """In training, 0 for a whole example with probability p and x / (1 - p) otherwise; in evaluation, x
 
     Shape:   b ... -> b ...
     Source:  Huang et al., Deep Networks with Stochastic Depth, ECCV 2016. arXiv:1603.09382
@@ -97,7 +97,7 @@ def _drop_examples(x: Tensor, p: float) -> Tensor:
     return x * kept / (1 - p) if p < 1 else x * kept
 
 
-# It counts axes, which a symbolic trace cannot.
+# Not traced: the number of axes is not known in a symbolic trace.
 torch.fx.wrap("_drop_examples")
 
 

@@ -23,15 +23,15 @@ def conv2d(
     init: ConvLaw = "he",
     std: PositiveFloat = 0.02,
 ) -> nn.Conv2d:
-    """Convolve a feature map; without a padding, one that keeps the size of an odd kernel at stride 1.
+    """Convolve a feature map; by default the padding keeps the map's size for an odd kernel at stride 1.
 
     Shape:   b c h w -> b o h' w'        h' = (h + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1
     Params:  k² c o / groups, and o with bias
 
-    `init` is how the weights are drawn: `he` from N(0, 2 / (k² o)) (He et al., ICCV 2015), `he_per_group` from
+    `init` says how weights are drawn: `he` from N(0, 2 / (k² o)) (He et al., ICCV 2015), `he_per_group` from
     N(0, 2 groups / (k² o)), `he_fan_in` from N(0, 2 groups / (k² c)), `normal` and `trunc_normal` from N(0, std²), all
-    with bias 0; `torch` is PyTorch's own.
-    Raises ValueError where groups divides one of the channel numbers with a remainder.
+    with bias 0; `torch` is PyTorch's own. k is `kernel_size`, o is `out_channels`.
+    Raises ValueError unless `groups` divides both numbers of channels.
 
     >>> sum(p.numel() for p in conv2d(8, out_channels=16, kernel_size=3).parameters())
     1152
@@ -45,7 +45,7 @@ def conv2d(
 
 
 def check_groups(in_channels: int, out_channels: int, groups: int) -> None:
-    """Raise ValueError unless groups divides both numbers of channels."""
+    """Raises ValueError unless `groups` divides both numbers of channels."""
     for what, channels in (("input", in_channels), ("output", out_channels)):
         if channels % groups:
             text = f"{channels} {what} channels do not divide into {groups} groups"

@@ -1,4 +1,4 @@
-"""Laws by which the weights of PyTorch's own layers are drawn."""
+"""How the weights of PyTorch's own layers are drawn."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ BiasLaw = Literal["zeros", "torch"]
 
 
 def undrawn(kind: Callable[..., Weighted], *arguments: Any) -> Weighted:
-    """A layer of PyTorch's whose weights hold nothing yet, where those of any new layer would lie now."""
+    """A PyTorch layer with uninitialised weights, on the device where a new layer's weights would be."""
     made = kind(*arguments, device="meta")
     for name, parameter in list(made.named_parameters()):
-        # Registered, and not moved: others, such as accelerate, have their say where parameters lie.
+        # Registered, not moved: libraries such as accelerate hook into registration to choose the device.
         made.register_parameter(name, nn.Parameter(torch.empty_like(parameter, device=torch.get_default_device())))
     return made
 
 
 def fill(module: Weighted, law: str, std: float = 0.02, bias_law: BiasLaw | None = None) -> Weighted:
-    """Draw a layer's weights and bias anew.
+    """Draw a layer's weights and bias anew, and return the layer.
 
-    law       of a convolution k x k with g groups, c inputs and o outputs (He et al., Delving Deep into Rectifiers,
+    law       for a convolution k x k with g groups, c inputs and o outputs (He et al., Delving Deep into Rectifiers,
               ICCV 2015): `he`: N(0, 2 / (k² o)), `he_per_group`: N(0, 2 g / (k² o)), `he_fan_in`: N(0, 2 g / (k² c));
-              of a linear map with o outputs: `uniform_fan_out`: between -1/sqrt(o) and 1/sqrt(o);
-              of both: `normal`: N(0, std²), `trunc_normal`: the same, cut off at -2 and 2, and `torch`: PyTorch's own
-    bias_law  `zeros`, or `torch`: PyTorch's own; unless given, that of `torch` weights is `torch`, and all others 0
+              for a linear layer with o outputs: `uniform_fan_out`: between -1/sqrt(o) and 1/sqrt(o); for both:
+              `normal`: N(0, std²), `trunc_normal`: the same, cut off at -2 and 2, and `torch`: PyTorch's own
+    std       standard deviation for `normal` and `trunc_normal`
+    bias_law  `zeros`, or `torch`: PyTorch's own; by default `torch` with `torch` weights, otherwise `zeros`
     """
     if "torch" in (law, bias_law):
         module.reset_parameters()

@@ -1,4 +1,4 @@
-"""Linear maps."""
+"""Linear layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from composer.registry import layer
 
 
 def channels_last_layout(inputs: Sequence[Any], **options: Any) -> str:
-    """The layout of the one input, whose last axis must be `c`. Raises ValueError."""
+    """The layout of the single input, whose last axis must be `c`. Raises ValueError."""
     found = inputs[0].layout
     if found is None or found.split()[-1] != "c":
         raise ValueError(
@@ -33,15 +33,15 @@ def linear(
     std: PositiveFloat = 0.02,
     bias_init: BiasLaw | None = None,
 ) -> nn.Linear:
-    """Map the channels of each position, which are the last axis, to `out_features` numbers.
+    """Map the channels of each position (the last axis) to o = `out_features` numbers.
 
     Shape:   ... c -> ... o
     Math:    y = W x + b
     Params:  c o + o;  c o without bias
 
-    `init` is how the weights are drawn: `torch` is PyTorch's own, `uniform_fan_out` between -1/sqrt(o) and 1/sqrt(o),
-    `normal` and `trunc_normal` from N(0, std²). `bias_init` is `torch`, PyTorch's own, which is the default beside
-    weights of `torch`, or `zeros`, which is so beside others.
+    `init` says how weights are drawn: `torch` is PyTorch's own, `uniform_fan_out` between -1/sqrt(o) and 1/sqrt(o),
+    `normal` and `trunc_normal` from N(0, std²). `bias_init` is `torch`, PyTorch's own and the default with
+    `torch` weights, or `zeros`, the default with all others.
 
     >>> sum(p.numel() for p in linear(8, out_features=3).parameters())
     27

@@ -1,4 +1,4 @@
-"""Several tensors into one."""
+"""Several tensors into a single tensor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from composer.registry import layer
 
-# A function sees tensors, not layouts: of each rank it knows one.
+# A function sees no layouts; each number of axes has a single layout.
 _LAYOUTS = {2: "b c", 3: "b n c", 4: "b c h w"}
 
 
@@ -58,7 +58,7 @@ def _broadcast_shape(inputs: Sequence[Any]) -> tuple[int, ...] | None:
 
 
 def _remedy(inputs: Sequence[Any]) -> str:
-    """What makes inputs of several shapes one; broadcasting only where it does."""
+    """Advice on how to merge inputs of different shapes; mentions broadcasting only if it works."""
     if _broadcast_shape(inputs) is not None:
         return "make the shapes equal, or write `broadcast: true`"
     layouts = {tensor.layout for tensor in inputs}
@@ -157,7 +157,7 @@ def _concat_code(names: list[str], inputs: Sequence[Any], *, axis: str = "c") ->
 
 @layer("concat", kind="merge", layout=_concat_layout, code=_concat_code)
 def concat(*inputs: Tensor, axis: str = "c") -> Tensor:
-    """The tensors one after the other along a named axis.
+    """The tensors, concatenated along the axis named `axis`.
 
     Shape:   b c1 h w, b c2 h w -> b (c1 + c2) h w;  the same for b n c and b c
     """

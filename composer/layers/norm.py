@@ -26,7 +26,7 @@ def batch_norm(
     Params:  2c
     Source:  Ioffe & Szegedy, Batch Normalization, ICML 2015. arXiv:1502.03167
 
-    `init: zeros` starts the scale at 0 instead of 1, as at the end of a branch that is to start from nothing.
+    `init: zeros` starts the scale at 0 instead of 1, so that a branch that ends here starts at 0.
     """
     made = nn.BatchNorm2d(channels, eps, momentum)
     if init == "zeros":
@@ -36,7 +36,7 @@ def batch_norm(
 
 @layer("layer_norm", kind="norm", layout=channels_last_layout)
 def layer_norm(channels: int, *, eps: PositiveFloat = 1e-5) -> nn.LayerNorm:
-    """Normalise each position over its channels, which are the last axis.
+    """Normalise each position over its channels (the last axis).
 
     Shape:   ... c -> ... c
     Params:  2c

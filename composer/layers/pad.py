@@ -1,4 +1,4 @@
-"""Zeros around feature maps."""
+"""Zero padding of feature maps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from composer.registry import layer
 def zero_pad(
     *, left: NonNegativeInt = 0, right: NonNegativeInt = 0, top: NonNegativeInt = 0, bottom: NonNegativeInt = 0
 ) -> nn.ZeroPad2d:
-    """Zeros around a feature map.
+    """Put rows and columns of zeros around a feature map.
 
     Shape:   b c h w -> b c (top + h + bottom) (left + w + right)
     """
@@ -23,12 +23,12 @@ def zero_pad(
 
 @layer("same_pad", kind="pad", layout="b c h w -> b c h w")
 class SamePad2d(nn.Module):
-    """The zeros of TensorFlow's SAME padding, before a convolution with `padding: 0`.
+    """Pad with zeros as TensorFlow's SAME padding, before a convolution with `padding: 0`.
 
     Shape:   b c h w -> b c h' w'        h' = max(h, stride (ceil(h / stride) - 1) + dilation (kernel_size - 1) + 1)
 
-    As few as give the convolution ceil(h / stride) outputs, and of an odd number the greater half at the end: a
-    stride's centres are then at other pixels than with the even padding of conv2d.
+    The fewest zeros that give the convolution ceil(h / stride) outputs; an odd number has its larger half at the end. A
+    stride then has other centres than with the symmetric padding of conv2d.
 
     >>> import torch
     >>> SamePad2d(kernel_size=3, stride=2)(torch.ones(1, 1, 2, 4))[0, 0]
@@ -49,10 +49,10 @@ class SamePad2d(nn.Module):
 
 
 def pad_same(x: Tensor, reach: int, stride: int) -> Tensor:
-    """Zeros around a map, such that windows `reach` pixels wide beyond their first have ceil(size / stride) places."""
+    """A map with the fewest zeros around it that give ceil(size / stride) windows of 1 + `reach` pixels."""
     height, width = (max(reach - (length - 1) % stride, 0) for length in x.shape[2:])
     return F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2))
 
 
-# It computes with sizes, which a symbolic trace does not know.
+# Not traced: sizes are not known in a symbolic trace.
 torch.fx.wrap("pad_same")

@@ -1,4 +1,4 @@
-"""Nodes that are learnable tensors themselves, such as ViT's `cls_token` and ConvNeXt's `gamma`."""
+"""Nodes that are learnable tensors, such as ViT's `cls_token` and ConvNeXt's `gamma`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def parameter(
     std: PositiveFloat = 0.02,
     grid: tuple[PositiveInt, PositiveInt] | None = None,
 ) -> nn.Parameter:
-    """A learnable tensor: filled with the number `init`, or drawn around 0 with the standard deviation `std`.
+    """A learnable tensor of shape `shape`: filled with the number `init`, or drawn from N(0, std²).
 
-    With a `grid` of h x w, the last h w of the second axis are positions of a map, and weights that were learnt on
-    another one are resampled when they are loaded. Raises ValueError where there are fewer.
+    With a `grid` of h x w, the last h w entries of the second axis are positions of a map; weights learnt on
+    another grid are resampled when loaded. Raises ValueError if the second axis has fewer entries.
 
     >>> parameter(shape=[3], init=0.5).tolist()
     [0.5, 0.5, 0.5]

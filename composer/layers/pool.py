@@ -21,9 +21,11 @@ def max_pool(
     padding: NonNegativeInt | None = None,
     ceil_mode: bool = False,
 ) -> nn.MaxPool2d:
-    """The maximum over windows; stride is the kernel's size and padding (kernel_size - 1) // 2 unless set.
+    """The maximum over windows; by default stride is kernel_size, and padding is (kernel_size - 1) // 2.
 
     Shape:   b c h w -> b c h' w'        h' = (h + 2 padding - kernel_size) // stride + 1
+
+    `ceil_mode: true` rounds h' and w' up.
     """
     return nn.MaxPool2d(kernel_size, stride, _checked_padding(kernel_size, padding), ceil_mode=ceil_mode)
 
@@ -37,11 +39,11 @@ def avg_pool(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> nn.AvgPool2d:
-    """The mean over windows; stride is the kernel's size and padding (kernel_size - 1) // 2 unless set.
+    """The mean over windows; by default stride is kernel_size, and padding is (kernel_size - 1) // 2.
 
     Shape:   b c h w -> b c h' w'        h' = (h + 2 padding - kernel_size) // stride + 1
 
-    `count_include_pad: false` leaves the padded zeros out of the mean.
+    `count_include_pad: false` leaves the padded zeros out of the mean; `ceil_mode: true` rounds h' and w' up.
     """
     padding = _checked_padding(kernel_size, padding)
     return nn.AvgPool2d(kernel_size, stride, padding, ceil_mode, count_include_pad)
@@ -60,7 +62,7 @@ def _checked_padding(kernel_size: int, padding: int | None) -> int:
 
 @layer("at_least", kind="pool", layout="b c h w -> b c h w")
 class AtLeast(nn.Module):
-    """A map of at least size × size: a shorter side is stretched by the means of adaptive windows, others stay.
+    """A map of at least size × size: a shorter side is stretched by adaptive average pooling, other sides stay.
 
     Shape:   b c h w -> b c max(h, size) max(w, size)
 
@@ -87,7 +89,7 @@ def _stretched(x: Tensor, size: int) -> Tensor:
     return F.adaptive_avg_pool2d(x, (max(height, size), max(width, size)))
 
 
-# It compares sizes, which a symbolic trace does not know.
+# Not traced: sizes are not known in a symbolic trace.
 torch.fx.wrap("_stretched")
 
 
@@ -110,7 +112,7 @@ class GlobalAvgPool2d(nn.Module):
         self.keepdim = keepdim
 
     def forward(self, x: Tensor) -> Tensor:
-        # Quantisers know pooling and pass over a mean; the numbers are the same.
+        # Quantisers know pooling but not a mean; the numbers are the same.
         pooled = F.adaptive_avg_pool2d(x, 1)
         return pooled if self.keepdim else pooled.flatten(1)
 

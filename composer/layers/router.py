@@ -11,7 +11,7 @@ from composer.registry import layer
 
 @layer("condconv_router", kind="other", layout="b c h w -> b c")
 class CondConvRouter(nn.Module):
-    """A gate for each expert from the pooled input, for `condconv` with `router: given`.
+    """A gate per expert, computed from the pooled input, for `condconv` with `router: given`.
 
     Shape:   b c h w -> b n
     Math:    a = sigmoid(R mean_hw(x))        R: c -> n
@@ -25,7 +25,8 @@ class CondConvRouter(nn.Module):
 
     def __init__(self, channels: int, *, num_experts: PositiveInt = 8):
         super().__init__()
-        # Tools that look for nn.Linear would feed it the map that it pools, so it only borrows one's birth.
+        # Not an nn.Linear itself, because some tools would feed it the unpooled map; only the initial weights come from
+        # one.
         linear = nn.Linear(channels, num_experts)
         nn.init.xavier_uniform_(linear.weight)
         nn.init.zeros_(linear.bias)

@@ -1,4 +1,4 @@
-"""The same numbers in another shape or order."""
+"""Layers that reorder or reshape a tensor without changing its numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _rearranged_layout(inputs: Sequence[Any], *, pattern: str) -> str:
 
 
 def _sides(pattern: str) -> tuple[list[str], list[list[str]]]:
-    """The axes that come in, and those that go out, each as the list of what it is made of. Raises ValueError."""
+    """The axes of the input, and those of the output, each as the list of input axes it merges. Raises ValueError."""
     start, arrow, end = pattern.partition("->")
     left, right = _axes(start), _axes(end)
     if not arrow or not left or not right or any(len(axes) != 1 for axes in left):
@@ -45,7 +45,7 @@ def _sides(pattern: str) -> tuple[list[str], list[list[str]]]:
 
 
 def _axes(text: str) -> list[list[str]]:
-    """`b (h w) c` as [[b], [h, w], [c]]; empty for what is not such a list."""
+    """`b (h w) c` as [[b], [h, w], [c]]; empty if the text is not such a list."""
     found: list[list[str]] = []
     merged = False
     for token in re.findall(r"[a-z_][a-z0-9_]*|\S", text):
@@ -68,12 +68,12 @@ def _axis_name(axes: list[str]) -> str:
         return axes[0]
     if set(axes) == {"h", "w"}:
         return "n"
-    # A merged batch is no batch any more, and channels merged with positions are still features.
+    # A merge with the batch is no batch; a merge of channels with positions still counts as channels.
     return "_" if "b" in axes or "c" not in axes else "c"
 
 
 def _rearrange_code(names: list[str], inputs: Sequence[Any], *, pattern: str) -> str:
-    """The same in PyTorch's own words: a permutation, and one reshape where axes are merged."""
+    """The same as PyTorch code: a permutation, and a flatten per merge."""
     left, right = _sides(pattern)
     order = [left.index(axis) for axes in right for axis in axes]
     moved = names[0] if order == sorted(order) else f"{names[0]}.permute({', '.join(map(str, order))})"
@@ -86,7 +86,7 @@ def _rearrange_code(names: list[str], inputs: Sequence[Any], *, pattern: str) ->
 def rearrange(x: Tensor, *, pattern: str) -> Tensor:
     """Reorder axes and merge those in parentheses, as in einops.
 
-    The layout becomes the right side of the pattern; `(h w)` becomes `n`, the tokens, and a merge with `c` becomes `c`.
+    The output's layout is the right side of `pattern`; `(h w)` becomes `n` (tokens), and a merge with `c` becomes `c`.
 
     >>> import torch
     >>> rearrange(torch.zeros(2, 3, 4, 5), pattern="b c h w -> b (h w) c").shape
@@ -96,7 +96,7 @@ def rearrange(x: Tensor, *, pattern: str) -> Tensor:
 
 
 def _method(call: str) -> Callable[..., str]:
-    """How a forward calls a tensor's own method, options by name filled in."""
+    """The code of a forward that calls a tensor's method, with the options filled in."""
     return lambda names, inputs, **options: f"{names[0]}{call.format(**options)}"
 
 
@@ -131,7 +131,7 @@ def _sliced_layout(inputs: Sequence[Any], *, start: int, end: int) -> str:
 
 @layer("channels", kind="shape", layout=_sliced_layout, code=_method("[:, {start}:{end}]"))
 def channels(x: Tensor, *, start: NonNegativeInt, end: PositiveInt) -> Tensor:
-    """Some channels: from `start`, counted from 0, up to `end`, which is left out.
+    """The channels from `start`, counted from 0, to before `end`.
 
     Shape:   b c h w -> b (end - start) h w;  the same for b c
     """
@@ -156,7 +156,7 @@ def _shuffle_code(names: list[str], inputs: Sequence[Any], *, groups: int) -> st
 
 @layer("channel_shuffle", kind="shape", layout=_shuffled_layout, code=_shuffle_code)
 def channel_shuffle(x: Tensor, *, groups: PositiveInt) -> Tensor:
-    """Deal the channels of `groups` groups out in turn, so that the next grouped convolution mixes them.
+    """Take channels from each of `groups` groups in turn, so that the next grouped convolution mixes the groups.
 
     Shape:   b (g c) h w -> b (c g) h w
     Source:  Zhang et al., ShuffleNet, CVPR 2018, sec. 3.1. arXiv:1707.01083

@@ -1,4 +1,4 @@
-"""Convolutions of networks without normalisation: their weights are normalised instead of their outputs."""
+"""Convolutions for networks without normalisation layers: their weights are normalised instead of their outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from composer.registry import layer
 
 @layer("scaled_std_conv2d", kind="conv", layout="b c h w -> b c h w")
 class ScaledStandardisedConv2d(nn.Conv2d):
-    """Convolve with weights that have mean 0 and variance gamma² / fan-in for each output, times a learnable gain.
+    """Convolve with weights of mean 0 and variance gamma² / fan-in per output, times a learnable gain.
 
     Shape:   b c h w -> b o h' w'        h' as of conv2d;  ceil(h / stride) with tensorflow_padding
     Math:    V = gain gamma (W - mean(W)) / sqrt((var(W) + eps) n)        over the n = k² c / groups of an output
@@ -22,10 +22,10 @@ class ScaledStandardisedConv2d(nn.Conv2d):
     Source:  Brock et al., High-Performance Large-Scale Image Recognition Without Normalization, ICML 2021, eq. 1.
              arXiv:2102.06171
 
-    `gamma` is what the activation in front divides the spread of its input by, `gain` where the gain starts.
-    `tensorflow_padding` pads as little as gives ceil(h / stride), and more at the end than at the start where that is
-    odd: a stride's centres are then at other pixels than with the even padding of conv2d.
-    Raises ValueError where groups leave a remainder, for a fan-in of 1, and for two paddings.
+    `gamma` is the factor by which the activation before reduces the standard deviation. `gain` is the gain's initial
+    value. `tensorflow_padding` pads with the fewest zeros that give ceil(h / stride) outputs; an odd number has its
+    larger half at the end. A stride then has other centres than with the symmetric padding of conv2d. Raises ValueError
+    if `groups` does not divide the channels, for a fan-in of 1, and for both kinds of padding.
 
     >>> sum(p.numel() for p in ScaledStandardisedConv2d(8, out_channels=16, kernel_size=3).parameters())
     1184
@@ -69,8 +69,8 @@ class ScaledStandardisedConv2d(nn.Conv2d):
             nn.init.zeros_(self.bias)
 
     def standardised(self) -> Tensor:
-        """The weights that convolve, o c/groups k k."""
-        # Batch norm over outputs as channels: one fused operation, forward and backward.
+        """The standardised weights, o c/groups k k."""
+        # A batch norm with the outputs as channels: a single fused operation, forward and backward.
         flat = self.weight.flatten(1).unsqueeze(0)
         scale = (self.gain * self.scale).flatten()
         return F.batch_norm(flat, None, None, scale, training=True, eps=self.eps).view_as(self.weight)

@@ -1,4 +1,4 @@
-"""How an attention starts from doing nothing (`start: identity`)."""
+"""The blend with which an attention starts as the identity (`start: identity`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _blend_code(names: list[str], inputs: Sequence[Any]) -> str:
 
 @layer("blend", kind="merge", code=_blend_code)
 def blend(host: Tensor, changed: Tensor, gamma: Tensor) -> Tensor:
-    """host + gamma * (changed - host): the host alone at gamma = 0, the changed one alone at gamma = 1.
+    """host + gamma * (changed - host): `host` at gamma = 0, `changed` at gamma = 1.
 
     Shape:   ..., ..., 1 -> ...
 

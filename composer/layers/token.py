@@ -34,7 +34,7 @@ def _prepended_layout(inputs: Sequence[Any], **options: Any) -> str:
 
 @layer("prepend_token", kind="token", layout=_prepended_layout)
 def prepend_token(token: Tensor, x: Tensor) -> Tensor:
-    """The same learnable token in front of every sequence.
+    """Put the same learnable token in front of every sequence.
 
     Shape:   1 1 c, b n c -> b (1 + n) c
     """
@@ -55,7 +55,7 @@ def _positioned_layout(inputs: Sequence[Any]) -> str:
 
 @layer("add_positions", kind="token", layout=_positioned_layout)
 def add_positions(x: Tensor, positions: Tensor) -> Tensor:
-    """Each token plus what is learnt for its place. Raises ValueError for another number of tokens.
+    """Add a learnt vector per position to the tokens. Raises ValueError for another number of tokens.
 
     Shape:   b n c, 1 n c -> b n c
     """
@@ -71,7 +71,7 @@ def _added(x: Tensor, positions: Tensor) -> Tensor:
     return x + positions
 
 
-# Tracing keeps it as one call: what stands for a tensor there has no shape to compare.
+# Traced as a single call, because a traced tensor has no shape to compare.
 torch.fx.wrap("_added")
 
 
@@ -84,7 +84,7 @@ def _taken_layout(inputs: Sequence[Any], *, index: int = 0) -> str:
 
 @layer("take_token", kind="token", layout=_taken_layout)
 def take_token(x: Tensor, *, index: int = 0) -> Tensor:
-    """One token of each sequence; -1 is the last.
+    """The token at `index` of each sequence; -1 is the last.
 
     Shape:   b n c -> b c
     """
@@ -100,7 +100,7 @@ def _averaged_layout(inputs: Sequence[Any], *, skip: int = 0) -> str:
 
 @layer("mean_tokens", kind="token", layout=_averaged_layout)
 def mean_tokens(x: Tensor, *, skip: NonNegativeInt = 0) -> Tensor:
-    """The mean of the tokens of each sequence, the first `skip` (such as a class token) left out.
+    """The mean of each sequence's tokens, without the first `skip` (such as a class token).
 
     Shape:   b n c -> b c
     """
@@ -134,7 +134,7 @@ def _mapped_layout(inputs: Sequence[Any], *, axis: str = "pixels") -> str:
 
 @layer("tokens_to_map", kind="token", layout=_mapped_layout)
 def tokens_to_map(tokens: Tensor, like: Tensor, *, axis: Literal["pixels", "channels"] = "pixels") -> Tensor:
-    """A sequence as a feature map again, as high and wide as another one: undoes map_to_tokens.
+    """A sequence as a feature map with the height and width of the second input: undoes map_to_tokens.
 
     Shape:   pixels: b (h w) c, b _ h w -> b c h w;  channels: b c (h w), b _ h w -> b c h w
     """
@@ -159,7 +159,7 @@ def _patches_code(names: list[str], inputs: Sequence[Any], *, grid: tuple[int, i
 
 @layer("patches_to_map", kind="token", layout=_patches_layout, code=_patches_code)
 def patches_to_map(x: Tensor, *, grid: tuple[PositiveInt, PositiveInt], skip: NonNegativeInt = 0) -> Tensor:
-    """The tokens of patches as a feature map; the first `skip`, such as a class token, are left out.
+    """The tokens of patches as a feature map, without the first `skip` (such as a class token).
 
     Shape:   b (skip + h w) c -> b c h w        grid = (h, w)
     """
@@ -187,7 +187,7 @@ def resize_positions(
     target: tuple[PositiveInt, PositiveInt],
     skip: NonNegativeInt = 0,
 ) -> Tensor:
-    """Position embeddings of one grid on another, by antialiased bicubic interpolation.
+    """Position embeddings of a grid, resampled to another grid by antialiased bicubic interpolation.
 
     Shape:   1 (skip + h w) c -> 1 (skip + h' w') c        source = (h, w),  target = (h', w')
     Source:  Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, sec. 3.2. arXiv:2010.11929

@@ -1,4 +1,4 @@
-"""Attention within windows of a map, and the merging of its patches: what Swin transformers are built from."""
+"""Attention within windows of a map, and merging of patches: the layers of Swin transformers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from composer.registry import layer
 
 @layer("window_attention", kind="token", layout="b h w c -> b h w c")
 class WindowAttention(nn.Module):
-    """Mix each position with those of its window, by content and by where they are to one another.
+    """Mix each position with the positions of its window, by content and by relative position.
 
     Shape:   b h w c -> b h w c
     Math:    y = W_o [A_1 V_1; ...; A_H V_H]        A_i = softmax_keys(Q_i K_iᵀ / sqrt(p) + B_i),  p = c / H
-             B_i(u, v) = T_i[u - v], a learnt number for each offset of two positions in a window
+             B_i(u, v) = T_i[u - v], a learnt number per offset between two positions in a window
     Params:  4c² + 4c + (2i - 1) (2j - 1) H        windows of i x j
     Source:  Liu et al., Swin Transformer, ICCV 2021, sec. 3.2. arXiv:2103.14030
 
-    With a `shift` the map is rolled up and left by so many positions first, and back afterwards; of what the edges
-    bring together, only neighbours in the map see one another. A map that is no larger than `window` is one window and
-    is not shifted. What does not divide into windows is padded with zeros below and at the right. It fits maps of the
-    size it was built for. Raises ValueError where channels do not divide into heads, and for another map.
+    With a `shift` the map is first rolled up and left by so many positions, and rolled back at the end; positions that
+    are not neighbours in the map do not see each other. A map no larger than `window` is a single window and is not
+    shifted. Other sizes that do not divide into windows are padded with zeros below and at the right. It fits maps of
+    the size it was built for. `num_heads` is H. Raises ValueError if channels do not divide into heads, and for a map
+    of another size.
 
     >>> sum(p.numel() for p in WindowAttention(96, 56, 56, num_heads=3).parameters())
     37755
@@ -71,7 +72,7 @@ class WindowAttention(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def init_non_persistent_buffers(self) -> None:
-        """Work out what follows from the sizes alone, beside the weights; no state_dict holds it (timm's name)."""
+        """Compute the buffers that follow from the sizes alone; no state_dict holds them (timm's name)."""
         self._derive(self.relative_position_bias_table.device)
 
     def _derive(self, device: torch.device) -> None:
@@ -81,12 +82,12 @@ class WindowAttention(nn.Module):
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
-        # Built on the meta device and materialised, they hold anything until now.
+        # A module built on the meta device and then allocated has uninitialised buffers until now.
         self.init_non_persistent_buffers()
 
     @property
     def offset_tables(self) -> dict[str, tuple[int, ...]]:
-        """Name of each table with a row for each offset within a window -> the window."""
+        """Name of each table with a row per offset within a window -> size of the window."""
         return {"relative_position_bias_table": self.window}
 
     def _offsets(self, device: torch.device) -> Tensor:
@@ -98,14 +99,15 @@ class WindowAttention(nn.Module):
         return down * (2 * columns - 1) + right
 
     def _mask(self, device: torch.device) -> Tensor:
-        """0 for the pairs of a shifted window that see one another and -inf for the others, windows n n."""
+        """0 for pairs of positions in a shifted window that see each other, -inf for other pairs; windows n n."""
         vertical, horizontal = (self._regions(axis, device) for axis in (0, 1))
         regions = self._windows((3 * vertical[:, None] + horizontal)[None, :, :, None])[0, :, :, 0]
         apart = regions[:, :, None] != regions[:, None, :]
         return torch.zeros(apart.shape, device=device).masked_fill(apart, float("-inf"))
 
     def _regions(self, axis: int, device: torch.device) -> Tensor:
-        """Along an axis of the rolled map: 0 before the last window, 1 in it, and 2 for what came round the edge."""
+        """Number per position on an axis of the rolled map: 0 before the last window, 1 in it, 2 for rolled positions.
+        """
         length = self.size[axis] + self.padding[axis]
         if not self.shift[axis]:
             return torch.zeros(length, device=device)
@@ -123,12 +125,12 @@ class WindowAttention(nn.Module):
         (height, width), (down, right), (rows, columns) = self.size, self.padding, self.window
         grid = ((height + down) // rows, (width + right) // columns)
         y = windows.unflatten(1, (*grid, heads)).unflatten(4, self.window).permute(0, 1, 4, 2, 5, 3, 6)
-        # A copy even where one window could be viewed: exporters take attention apart, and its result lies otherwise.
+        # A copy also if a view would do: exporters decompose attention, and its result then has other strides.
         y = y.clone(memory_format=torch.contiguous_format)
         return y.flatten(5).flatten(3, 4).flatten(1, 2)
 
     def _bias(self) -> Tensor:
-        """What is added to the logits, 1 (windows heads) n n; the same for every window where nothing is shifted."""
+        """The numbers to add to the logits, 1 (windows heads) n n; the same for every window without a shift."""
         bias = self.relative_position_bias_table[self.offsets].permute(2, 0, 1)
         if self.mask is None:
             (height, width), (down, right) = self.size, self.padding
@@ -144,15 +146,15 @@ class WindowAttention(nn.Module):
         return x[:, :height, :width].roll(self.shift, (1, 2))
 
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
-        # Every head of every window is a head of one attention, which the fused kernels take.
+        # Each head of each window becomes a head of a single attention, as fused kernels need it.
         x = self._rolled(of_built_size(x, self.size))
         windows = self._windows(self.qkv(x)).unflatten(3, (3, self.num_heads, -1))
         return windows.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind(0)
 
     def attention(self, x: Tensor) -> Tensor:
-        """What each position takes from its window, b heads h w n, at least float32; sums to 1 over the last.
+        """The weights of each position's window, b heads h w n, at least float32; the last axis sums to 1.
 
-        `attended` says which position each of the n weights is of. A forward never holds it.
+        `attended` gives the position of each of the n weights. A forward never stores the weights.
         """
         q, k, _ = self._heads(x)
         precision = torch.promote_types(q.dtype, torch.float32)
@@ -162,7 +164,7 @@ class WindowAttention(nn.Module):
 
     @property
     def attended(self) -> Tensor:
-        """Row and column of the n positions in the window of each position, h w n 2; nan of what is padded."""
+        """Row and column of the n positions in each position's window, h w n 2; nan for padding."""
         rows, columns = (torch.arange(length, dtype=torch.float32) for length in self.size)
         places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1)[None]
         windows = self._windows(self._rolled(places, float("nan"))).flatten(2)
@@ -179,7 +181,7 @@ class WindowAttention(nn.Module):
 
 
 def of_built_size(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map b h w c as it is. Raises ValueError where it has another size."""
+    """The map b h w c, unchanged. Raises ValueError if it has another size."""
     height, width = x.shape[1:3]
     if (height, width) != size:
         wanted = f"{size[0]}×{size[1]}"
@@ -194,7 +196,7 @@ torch.fx.wrap("of_built_size")
 
 @layer("merge_patches", kind="shape", layout="b h w c -> b h w c")
 def merge_patches(x: Tensor) -> Tensor:
-    """The four positions of each 2 x 2 patch side by side in the channels; an odd map gets a row or column of zeros.
+    """Concatenate the channels of each 2 x 2 patch; a map of odd size gets a row or column of zeros.
 
     Shape:   b h w c -> b ceil(h/2) ceil(w/2) 4c        upper left, lower left, upper right, lower right
     Source:  Liu et al., Swin Transformer, ICCV 2021, sec. 3.1. arXiv:2103.14030

@@ -1,4 +1,4 @@
-"""Attention mechanisms, one file each. Importing this package registers every file in it."""
+"""Attention mechanisms, one file per mechanism. Importing this package registers every file in it."""
 
 import importlib
 import pkgutil

@@ -15,7 +15,7 @@ from composer.registry import mechanism
 
 @mechanism("bam", kind="channel+spatial", place={"after": "stage", "where": "not last"})
 class BAM(nn.Module):
-    """Amplify each element by a gate in which a number per channel meets a number per position.
+    """Amplify each element by a gate computed from a number per channel and a number per position.
 
     Shape:   b c h w -> b c h w
     Math:    y = x * (1 + sigmoid(p * q))        `fuse: add`: sigmoid(p + q)
@@ -30,8 +30,9 @@ class BAM(nn.Module):
     Start:   the authors' code: W1 and W2 as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs), convolutions
              N(0, 2 / (k² outputs)), zero biases.
 
-    In training mode p needs a batch of at least 2, since a batch norm over one value raises ValueError; `norm: layer`
-    and `norm: none`, which say what normalises the pooled vector, do not.
+    In training mode p needs a batch of at least 2, since a batch norm over one value raises ValueError. `norm: layer`
+    and `norm: none`, which normalise the pooled vector in another way or not at all, work with a batch of 1.
+    `reduction` is r; `dilation` is that of the 3 × 3 convolutions.
 
     >>> sum(p.numel() for p in BAM(64).parameters())
     1173

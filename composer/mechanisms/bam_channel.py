@@ -19,11 +19,11 @@ class BAMChannel(nn.Module):
     Params:  2cd + c + 3d;  2cd + 3c + d with the norm last
     MACs:    2cd
     Source:  Park et al., BAM: Bottleneck Attention Module, BMVC 2018, eq. 3. arXiv:1807.06514
-    Departs: the batch norm stands inside, as in the authors' code; the paper has it last (`norm_at: last`).
+    Departs: the batch norm is between W1 and W2, as in the authors' code; in the paper it is last (`norm_at: last`).
     Start:   the authors' code: PyTorch's own, U(-b, b) with b = 1 / sqrt(inputs), but zero biases.
 
-    In training mode it needs a batch of at least 2, since a batch norm over one value raises ValueError; `norm: layer`
-    and `norm: none` do not.
+    In training mode it needs a batch of at least 2, since a batch norm over one value raises ValueError. `norm: layer`
+    and `norm: none` work with a batch of 1. `reduction` is r.
 
     >>> sum(p.numel() for p in BAMChannel(64).parameters())
     588

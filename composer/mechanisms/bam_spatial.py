@@ -11,7 +11,7 @@ from composer.mechanisms.pooled_norm import NormAt
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
-# A step larger than the map sees nothing but the zeros around it.
+# A kernel with a larger dilation would see only the zeros around the map.
 Dilation = Annotated[int, Field(gt=0, le=1024)]
 
 
@@ -25,9 +25,11 @@ class BAMSpatial(nn.Module):
     Params:  cd + 18d² + 10d + 1;  cd + 18d² + 4d + 3 with the norm last
     MACs:    (cd + 18d² + d) h w
     Source:  Park et al., BAM: Bottleneck Attention Module, BMVC 2018, eq. 4. arXiv:1807.06514
-    Departs: the batch norms stand inside, as in the authors' code; the paper has one behind the last convolution
+    Departs: each hidden convolution has a batch norm, as in the authors' code; the paper has one after the last
              (`norm_at: last`).
     Start:   the authors' code: N(0, 2 / (k² outputs)) and zero biases.
+
+    `reduction` is r; `dilation` is that of the 3 × 3 convolutions.
 
     >>> sum(p.numel() for p in BAMSpatial(64).parameters())
     585
@@ -51,7 +53,7 @@ class BAMSpatial(nn.Module):
         self.bn3 = nn.BatchNorm2d(hidden) if inside else nn.Identity()
         self.conv4 = nn.Conv2d(hidden, 1, 1)
         self.bn4 = nn.Identity() if inside else nn.BatchNorm2d(1)
-        # One for each call: quantisers refuse a layer that is called twice.
+        # A layer per call: quantisers refuse a layer that is called twice.
         self.act1, self.act2, self.act3 = nn.ReLU(), nn.ReLU(), nn.ReLU()
         for layer in (self.conv1, self.conv2, self.conv3, self.conv4):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

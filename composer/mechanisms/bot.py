@@ -29,7 +29,7 @@ class BottleneckSelfAttention(nn.Module):
     Departs: nothing. There is no output projection; at stride 2 the result is averaged over 2 × 2, as in the paper.
     Start:   the authors' code: N(0, 0.01²) projections and, as it says it means to, N(0, 1 / p) tables.
 
-    Its tables of positions fit maps of one size only, and it refuses others.
+    Its tables of positions fit maps of a single size; it raises ValueError for others. `num_heads` is H.
 
     >>> sum(p.numel() for p in BottleneckSelfAttention(64, 64, 7, 7).parameters())
     12704
@@ -60,7 +60,7 @@ class BottleneckSelfAttention(nn.Module):
         return side_by_side(qkv).unbind(0)
 
     def _positions(self, q: Tensor) -> Tensor:
-        """What rows and columns add to the logits, b heads n n."""
+        """The logits that relative rows and columns add, b heads n n."""
         height, width = self.size
         q = q.unflatten(2, self.size) * self.head_dim**-0.5
         rows = torch.einsum("bmhwp,hpk->bmhwk", q, _shifted(self.row, height))
@@ -68,7 +68,7 @@ class BottleneckSelfAttention(nn.Module):
         return (rows.unsqueeze(-1) + columns.unsqueeze(-2)).flatten(4).flatten(2, 3)
 
     def attention(self, x: Tensor) -> Tensor:
-        """Who looks at whom, b heads n n, at least float32; rows sum to 1."""
+        """The weights of all positions for each position (row), b heads n n, at least float32; rows sum to 1."""
         q, k, _ = self._heads(x)
         return weights_of_keys(q, k, self._positions(q))
 
@@ -79,12 +79,12 @@ class BottleneckSelfAttention(nn.Module):
 
 
 def _shifted(table: Tensor, length: int) -> Tensor:
-    """For each position i, the numbers of the offsets j - i to every j, of a table that starts at 1 - length: i p j."""
+    """Per position i, the entries for the offsets j - i to every j: i p j. The first entry is for 1 - length."""
     return table.unfold(0, length, 1).flip(0)
 
 
 def side_by_side(x: Tensor) -> Tensor:
-    """A tensor whose last axis has no gaps, as fused attention asks and channels_last already has."""
+    """The tensor with a last axis without gaps, as fused attention needs. A channels_last tensor stays as it is."""
     return x if x.stride(-1) == 1 else x.contiguous()
 
 
@@ -96,14 +96,14 @@ def weights_of_keys(q: Tensor, k: Tensor, positions: Tensor) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, positions: Tensor) -> Tensor:
-    """The values, mixed by those weights: b heads n p."""
+    """The values v mixed by `weights_of_keys`: b heads n p."""
     if torch.onnx.is_in_onnx_export():
-        # Its decomposition of fused attention with a mask lays the result out in another way than it was traced.
+        # ONNX export decomposes fused attention with a mask into a result with other strides than traced.
         return weights_of_keys(q, k, positions).to(v.dtype) @ v
     return F.scaled_dot_product_attention(q, k, v, attn_mask=positions)
 
 
-# What looks at strides, devices and exporters is not traced.
+# Functions that look at strides, devices and exporters are not traced.
 torch.fx.wrap("side_by_side")
 torch.fx.wrap("weights_of_keys")
 torch.fx.wrap("attend")

@@ -20,10 +20,12 @@ class CBAM(nn.Module):
     Params:  2cd + c + d + 2k² + 1;  2cd + 2k² without bias;  1 more with norm
     MACs:    4cd + 2k² h w
     Source:  Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018, eq. 1-3. arXiv:1807.06521
-    Departs: biases are on; the authors' code has them in M only, and a batch norm behind conv_k (`norm`). Of equal
-             maxima each gets a share of the gradient; in the authors' code one of them gets it all.
+    Departs: biases are on; the authors' code has them in M only, and a batch norm after conv_k (`norm`). Equal
+             maxima share the gradient; in the authors' code one of them gets all of it.
     Start:   the authors' code: W1 and W2 as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs), conv_k N(0, 2 / k²),
-             zero biases, and with norm its scale at 0, so that every spatial gate starts at 1/2.
+             zero biases. With `norm`, its scale is 0, so that every spatial gate starts at 1/2.
+
+    `reduction` is r, `kernel_size` is k; `bias` is that of all layers.
 
     >>> sum(p.numel() for p in CBAM(64).parameters())
     679

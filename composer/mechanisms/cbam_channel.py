@@ -18,9 +18,11 @@ class ChannelAttention(nn.Module):
     Params:  2cd + c + d;  2cd without bias
     MACs:    4cd
     Source:  Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018, eq. 2. arXiv:1807.06521
-    Departs: biases are on, as in the authors' code; the equation has none. Of equal maxima each gets a share of the
-             gradient; in the authors' code one of them gets it all.
+    Departs: biases are on, as in the authors' code; the equation has none. Equal maxima share the
+             gradient; in the authors' code one of them gets all of it.
     Start:   the authors' code: PyTorch's own, U(-b, b) with b = 1 / sqrt(inputs), but zero biases.
+
+    `reduction` is r.
 
     >>> sum(p.numel() for p in ChannelAttention(64).parameters())
     580
@@ -38,7 +40,7 @@ class ChannelAttention(nn.Module):
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        # One above the other, so that the perceptron runs once: quantisers refuse a layer that is called twice.
+        # Stacked, so that the perceptron runs once: quantisers refuse a layer that is called twice.
         z = torch.cat([x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)], 2)
         return self.fc2(self.act(self.fc1(z))).sum(2, keepdim=True).sigmoid()
 

@@ -19,8 +19,10 @@ class SpatialAttention(nn.Module):
     MACs:    2k² h w
     Source:  Woo et al., CBAM: Convolutional Block Attention Module, ECCV 2018, eq. 3. arXiv:1807.06521
     Departs: mean before max and a bias, as in the equation; `norm` follows the authors' code, which has a batch norm,
-             of momentum 0.01. Of equal maxima each gets a share of the gradient; in the authors' code one gets it all.
-    Start:   the authors' code: N(0, 2 / k²), zero biases, and the scale of the batch norm at 0: every gate is 1/2.
+             of momentum 0.01. Equal maxima share the gradient; in the authors' code one gets all of it.
+    Start:   the authors' code: N(0, 2 / k²) and zero biases. The scale of the batch norm is 0: gates start at 1/2.
+
+    `kernel_size` is k.
 
     >>> sum(p.numel() for p in SpatialAttention().parameters())
     99

@@ -17,9 +17,9 @@ from composer.registry import mechanism
 
 
 class ExpertConv2d(nn.Module):
-    """A convolution whose kernel is mixed from experts, for each sample by weights of its own.
+    """A convolution with a kernel per sample, mixed from experts.
 
-    `weight` is experts × (o c/g k k), as in timm, so that mixing is one matrix product.
+    `weight` is experts × (o c/g k k), as in timm, so that mixing is a matrix product.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class ExpertConv2d(nn.Module):
         self.padding = same_padding(kernel_size, dilation) if padding is None else padding
         self.weight = nn.Parameter(torch.empty(num_experts, math.prod(self.shape)))
         self.bias = nn.Parameter(torch.zeros(num_experts, out_channels)) if bias else None
-        # Each expert starts as a convolution of its own would (He et al., by the outputs of a group).
+        # Each expert is drawn like a convolution of its own (He et al., by the outputs of a group).
         nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (out_channels * rows * columns)))
 
     def convolve(self, x: Tensor, mix: Tensor) -> Tensor:
-        """b c h w and b experts -> b o h' w', or b c -> b o as a map of one position"""
+        """The convolution of x with `mix`: b c h w, b experts -> b o h' w'; or b c -> b o, as maps of one position."""
         settings = (self.stride, self.padding, self.dilation, self.groups)
         return convolve_each(x, mix, self.weight, self.bias, self.shape, settings)
 
@@ -57,21 +57,22 @@ Settings = tuple[Size, Size, Size, int]
 def convolve_each(
     x: Tensor, mix: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[int, ...], settings: Settings
 ) -> Tensor:
-    """Convolve each sample with its mixture of the experts: b c h w and b experts -> b o h' w'.
+    """Each sample convolved with its mixture of the experts: b c h w, b experts -> b o h' w'.
 
-    `shape` is that of one kernel, `settings` are stride, padding, dilation and groups.
+    shape     of a single kernel
+    settings  stride, padding, dilation and groups
     """
     if x.ndim == 2:
         return convolve_each(x[:, :, None, None], mix, weight, bias, shape, settings)[:, :, 0, 0]
     if x.shape[0] == 0:
-        # No groups to fold the batch into; the first expert gives the shape.
+        # An empty batch cannot be folded into groups; the first expert gives the shape.
         return F.conv2d(x, weight[0].reshape(shape), None, *settings)
     if torch.onnx.is_in_onnx_export():
         return _mix_outputs(x, mix, weight, bias, shape, settings)
     stride, padding, dilation, groups = settings
     kernels = (mix.to(weight.dtype) @ weight).reshape(-1, *shape[1:])
     biases = None if bias is None else (mix.to(bias.dtype) @ bias).flatten()
-    # The whole batch as one image, its samples as groups.
+    # The whole batch becomes an image with the samples as groups.
     folded = with_gradient_in_format(x).reshape(1, -1, *x.shape[2:])
     y = F.conv2d(folded, kernels, biases, stride, padding, dilation, x.shape[0] * groups)
     return in_format_of(x, y.reshape(x.shape[0], shape[0], *y.shape[2:]))
@@ -80,7 +81,7 @@ def convolve_each(
 def _mix_outputs(
     x: Tensor, mix: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[int, ...], settings: Settings
 ) -> Tensor:
-    """The same by mixing each expert's output: ONNX has no convolution with as many groups as samples."""
+    """The same result, by mixing the outputs of the experts: ONNX has no convolution with a group per sample."""
     experts, outputs, groups = len(weight), shape[0], settings[-1]
     kernels = weight.reshape(experts, groups, -1, *shape[1:]).transpose(0, 1)
     y = F.conv2d(x, kernels.reshape(experts * outputs, *shape[1:]), None, *settings)
@@ -90,18 +91,18 @@ def _mix_outputs(
 
 
 def pooled(x: Tensor) -> Tensor:
-    """The mean of each channel: b c h w -> b c. Of b c it is x."""
+    """The mean of each channel, b c h w -> b c; an x of b c stays as it is."""
     return x if x.ndim == 2 else x.mean((2, 3))
 
 
-# The batch is a number of groups and may be 0: not traced.
+# Not traced: the batch size is a number of groups, and may be 0.
 torch.fx.wrap("convolve_each")
 torch.fx.wrap("pooled")
 
 
 @mechanism("condconv", kind="kernel", replaces="conv-or-linear")
 class CondConv(ExpertConv2d):
-    """Convolve each sample with a kernel of its own, a sum of experts weighted by gates from the pooled input.
+    """Convolve each sample with its own kernel: a sum of experts, weighted by gates from the pooled input.
 
     Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w;  b c -> b o for a linear layer
     Math:    y = (sum_i a_i W_i) * x        a = sigmoid(R mean_hw(x)),  R: c -> n
@@ -111,8 +112,8 @@ class CondConv(ExpertConv2d):
     Departs: nothing. The gates are not normalised.
     Start:   the authors' code: experts N(0, 2 g / (k² o)), R U(-b, b) with b = sqrt(6 / (c + n)), zero biases.
 
-    `router: given` has no R: the gates come as a second input, b n, so that the convolutions of a block can share a
-    `condconv_router`.
+    `num_experts` is n. `router: given` has no R: the gates, b n, are a second input, so that several convolutions share
+    a `condconv_router`.
 
     >>> sum(p.numel() for p in CondConv(16, 32).parameters())
     37000

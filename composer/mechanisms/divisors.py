@@ -1,4 +1,4 @@
-"""Channels that have to divide into groups or heads, and which numbers nearby would do."""
+"""Channels must divide into groups or heads: checks this, and finds the nearest valid numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def nearest_divisors(number: int, wanted: int) -> str:
-    """The divisors of a number on both sides of another, in words.
+    """The divisors of `number` just below and just above `wanted`, in words.
 
     >>> nearest_divisors(100, 8), nearest_divisors(64, 1000)
     ('5 or 10', '64')
@@ -19,7 +19,7 @@ def nearest_divisors(number: int, wanted: int) -> str:
 
 
 def check_groups(name: str, in_channels: int, out_channels: int, groups: int) -> None:
-    """Raises ValueError, with the nearest numbers of groups, where a convolution's channels do not divide."""
+    """Raises ValueError, with the nearest valid numbers of groups, if a convolution's channels do not divide."""
     for what, channels in (("input", in_channels), ("output", out_channels)):
         if channels % groups:
             nearest = nearest_divisors(math.gcd(in_channels, out_channels), groups)
@@ -29,7 +29,7 @@ def check_groups(name: str, in_channels: int, out_channels: int, groups: int) ->
 
 
 def dim_of_heads(name: str, channels: int, num_heads: int, otherwise: str = "") -> int:
-    """Channels of each head. Raises ValueError, with the nearest numbers of heads, where they do not divide."""
+    """Channels per head. Raises ValueError, with the nearest valid numbers of heads, if they do not divide."""
     if channels % num_heads:
         nearest = nearest_divisors(channels, num_heads)
         text = f"{channels} channels do not divide into {num_heads} heads; set num_heads to {nearest}"

@@ -16,7 +16,7 @@ torch.fx.wrap("pooled")
 
 @mechanism("dynconv", kind="kernel", replaces="conv-or-linear")
 class DynamicConv(ExpertConv2d):
-    """Convolve each sample with a kernel of its own, a mean of experts weighted by attention over them.
+    """Convolve each sample with its own kernel: a mean of experts, weighted by attention over the experts.
 
     Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w;  b c -> b o for a linear layer
     Math:    y = (sum_i a_i W_i) * x        a = softmax(W2 relu(W1 mean_hw(x)) / tau)
@@ -26,10 +26,11 @@ class DynamicConv(ExpertConv2d):
     Source:  Chen et al., Dynamic Convolution: Attention over Convolution Kernels, CVPR 2020, eq. 2-3. arXiv:1912.03458
     Departs: the biases of W1 and W2 are on, as in common code.
     Start:   experts N(0, 2 g / (k² o)), as in CondConv, W1 and W2 as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs);
-             the paper says nothing of it and has no code.
+             the paper does not state it and has no code.
 
     tau starts at `temperature`, so that all experts train, and `composer.anneal` lowers it in equal steps to 1 over the
     first `annealing_epochs` epochs. It is a buffer, saved with the weights.
+    `num_experts` is n, `reduction` is r.
 
     >>> sum(p.numel() for p in DynamicConv(16, 32).parameters())
     18520
@@ -62,10 +63,10 @@ class DynamicConv(ExpertConv2d):
         self.register_buffer("temperature", torch.tensor(float(temperature)))
 
     def anneal(self, epoch: float) -> float:
-        """Set tau for an epoch, counted from 0; returns it."""
+        """Set tau for an epoch, counted from 0, and return it."""
         progress = min(1.0, epoch / self.annealing_epochs) if self.annealing_epochs else 1.0
         tau = self.start + (1.0 - self.start) * progress
-        # In place: a compiled network sees the new value without compiling anew.
+        # In place: a compiled network sees the new value without being compiled again.
         self.temperature.fill_(tau)
         return tau
 

@@ -17,13 +17,15 @@ class ECA(nn.Module):
     """Rescale each channel by a gate computed from the pooled values of its neighbours in channel order.
 
     Shape:   b c h w -> b c h w
-    Math:    y = x * sigmoid(conv_k(mean_hw(x)))        one k-tap kernel slides over the c pooled values, zero padded
+    Math:    y = x * sigmoid(conv_k(mean_hw(x)))        a kernel of length k over the c pooled values, zero-padded
              k = the odd number nearest to (log2(c) + beta) / gamma, ties up
     Params:  k
     MACs:    k c
     Source:  Wang et al., ECA-Net: Efficient Channel Attention for Deep CNNs, CVPR 2020, eq. 9 and 12. arXiv:1910.03151
     Departs: nothing.
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(k).
+
+    `kernel_size` sets k directly, in place of the formula with `gamma` and `beta`.
 
     >>> sum(p.numel() for p in ECA(256).parameters())
     5
@@ -56,7 +58,7 @@ class ECA(nn.Module):
 
 
 def adaptive_kernel_size(channels: int, gamma: float = 2.0, beta: float = 1.0) -> int:
-    """How many neighbouring channels a gate looks at. Raises ValueError for more than there can be.
+    """The number of neighbouring channels for a gate. Raises ValueError if it is larger than possible.
 
     >>> [adaptive_kernel_size(c) for c in (4, 64, 128, 512, 2048)]
     [1, 3, 5, 5, 7]

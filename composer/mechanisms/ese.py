@@ -22,7 +22,7 @@ class EffectiveSE(nn.Module):
     MACs:    c²
     Source:  Lee & Park, CenterMask, CVPR 2020, eq. 3 (eSE). arXiv:1911.06667
              Wang et al., ECA-Net, CVPR 2020, table 2 (SE-Var-3). arXiv:1910.03151
-    Departs: the bias is on, as in the authors' code; `gate: hard_sigmoid` is CenterMask's code.
+    Departs: the bias is on, as in the authors' code; CenterMask's code has `gate: hard_sigmoid`.
     Start:   timm's VoVNet: N(0, 2 / c), and PyTorch's own biases, U(-b, b) with b = 1 / sqrt(c).
 
     >>> sum(p.numel() for p in EffectiveSE(64).parameters())
@@ -38,7 +38,7 @@ class EffectiveSE(nn.Module):
         nn.init.kaiming_normal_(self.fc.weight, mode="fan_out", nonlinearity="relu")
 
     def attention(self, x: Tensor) -> Tensor:
-        """The gate, b c 1 1, in (0, 1); hard_sigmoid reaches both ends."""
+        """The gate, b c 1 1, in (0, 1); with hard_sigmoid in [0, 1]."""
         return self.gate(self.fc(x.mean((2, 3), keepdim=True)))
 
     def forward(self, x: Tensor) -> Tensor:

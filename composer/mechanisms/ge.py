@@ -15,14 +15,14 @@ from composer.registry import mechanism
 
 torch.fx.wrap("of_built_size")
 
-# 0 is the whole map, and no map is so large that more would differ from it.
+# 0 means the whole map; no map is large enough for a larger extent.
 Extent = Annotated[int, Field(ge=0, le=1024)]
 
 
 class Gather(nn.Sequential):
-    """Each channel summed up by convolutions of its own: b c h w -> b c h/e w/e, or b c 1 1 where e = 0.
+    """Sums up each channel by depthwise convolutions: b c h w -> b c h/e w/e, or b c 1 1 for e = 0.
 
-    Raises ValueError for an extent that is no power of two, and in forward for a map of another size where e = 0.
+    Raises ValueError for an extent that is not a power of two; with e = 0 also in forward, for a map of another size.
     """
 
     def __init__(self, name: str, channels: int, height: int, width: int, extent: int, norm: PooledNorm):
@@ -55,20 +55,20 @@ class Gather(nn.Sequential):
 
 @mechanism("ge", kind="spatial")
 class GatherExcite(nn.Module):
-    """Rescale each element by a gate that learnt convolutions gather from its channel around it.
+    """Rescale each element by a gate that learnt convolutions compute from its surroundings in its channel.
 
     Shape:   b c h w -> b c h w
     Math:    y = x * up(sigmoid(z))        z = BN(conv_hw(x))        e = 0: one depthwise kernel as large as the map
-             e > 0: log2(e) times z = BN(conv3x3(z)), depthwise, stride 2, with relu between them
+             e > 0: z = BN(conv3x3(z)) log2(e) times, depthwise, stride 2, with relu in between
     Params:  c (h w + 2);  11c i with an extent of 2^i
     MACs:    c h w;  9c S with an extent of 2^i,  S the sum of ceil(h / 2^j) ceil(w / 2^j) for j from 1 to i
     Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
-    Departs: nothing. up is the nearest neighbour.
+    Departs: nothing. up is nearest-neighbour interpolation.
     Start:   the authors' files: N(0, 2 / k²) kernels of k × k, h × w at extent 0 (Caffe's `msra`).
 
-    With extent 0 it fits maps of one size only, and refuses others. In training mode it needs a batch of at least 2
-    where it gathers to a single position, since a batch norm over one value raises ValueError; `norm: layer` and
-    `norm: none` do not.
+    `extent` is e; with 0 it fits maps of a single size and raises ValueError for others. It trains on a batch of at
+    least 2 if it gathers to a single position, since a batch norm over one value raises ValueError; `norm: layer` and
+    `norm: none` work with a batch of 1.
 
     >>> sum(p.numel() for p in GatherExcite(64, 7, 7, extent=8).parameters())
     2112
@@ -87,5 +87,5 @@ class GatherExcite(nn.Module):
 
 
 def spread(gate: Tensor, x: Tensor, extent: int) -> Tensor:
-    """A coarse gate as large as the map; that of the whole map stays b c 1 1 and broadcasts."""
+    """A coarse gate at the size of the map; a gate for the whole map stays b c 1 1 and broadcasts."""
     return F.interpolate(gate, size=x.shape[2:]) if extent else gate

@@ -11,15 +11,17 @@ from composer.registry import mechanism
 
 @mechanism("ge_minus", kind="spatial")
 class GatherExciteMinus(nn.Module):
-    """Rescale each element by the mean of its channel around it, squashed.
+    """Rescale each element by the sigmoid of the mean of its surroundings in its channel.
 
     Shape:   b c h w -> b c h w
     Math:    y = x * up(sigmoid(mean(x)))        the mean over windows of 2e - 1, e apart;  e = 0: over the whole map
     Params:  0
     MACs:    0
     Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
-    Departs: nothing. Positions outside the map do not count; up is the nearest neighbour.
+    Departs: nothing. Positions outside the map do not count; up is nearest-neighbour interpolation.
     Start:   nothing to start.
+
+    `extent` is e.
 
     >>> sum(p.numel() for p in GatherExciteMinus(extent=4).parameters())
     0

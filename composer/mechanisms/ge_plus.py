@@ -12,7 +12,7 @@ from composer.registry import mechanism
 
 @mechanism("ge_plus", kind="channel+spatial")
 class GatherExcitePlus(nn.Module):
-    """Rescale each element by a gate that a perceptron over channels makes of what is gathered around it.
+    """Rescale each element by a gate that a perceptron over channels computes from gathered surroundings.
 
     Shape:   b c h w -> b c h w
     Math:    y = x * up(sigmoid(W2 relu(W1 relu(z))))        z gathered as in GE-θ
@@ -20,12 +20,12 @@ class GatherExcitePlus(nn.Module):
     Params:  c (h w + 2) + 2cd + c + d;  11c i + 2cd + c + d with an extent of 2^i;  c + d less without bias
     MACs:    c h w + 2cd;  9c S + 2cd s with an extent of 2^i,  s = ceil(h / 2^i) ceil(w / 2^i),  S as in GE-θ
     Source:  Hu et al., Gather-Excite: Exploiting Feature Context in CNNs, NeurIPS 2018, sec. 3. arXiv:1810.12348
-    Departs: relu behind the gathering and the biases are the authors' code. up is the nearest neighbour.
+    Departs: relu after the gathering and the biases are the authors' code. up is nearest-neighbour interpolation.
     Start:   the authors' files: gathering as in GE-θ, W1 and W2 N(0, 0.01²), zero biases.
 
-    With extent 0 it fits maps of one size only, and refuses others. In training mode it needs a batch of at least 2
-    where it gathers to a single position, since a batch norm over one value raises ValueError; `norm: layer` and
-    `norm: none` do not.
+    `extent` is e; with 0 it fits maps of a single size and raises ValueError for others. It trains on a batch of at
+    least 2 if it gathers to a single position, since a batch norm over one value raises ValueError; `norm: layer` and
+    `norm: none` work with a batch of 1. `reduction` is r; `bias` is that of W1 and W2.
 
     >>> sum(p.numel() for p in GatherExcitePlus(64, 7, 7, extent=8).parameters())
     2692
@@ -45,7 +45,7 @@ class GatherExcitePlus(nn.Module):
         super().__init__()
         hidden = max(1, channels // reduction)
         self.gather = Gather("ge_plus", channels, height, width, extent, norm)
-        # One for each call: quantisers refuse a layer that is called twice.
+        # A layer per call: quantisers refuse a layer that is called twice.
         self.act1 = nn.ReLU()
         self.fc1 = nn.Conv2d(channels, hidden, 1, bias=bias)
         self.act2 = nn.ReLU()

@@ -1,4 +1,4 @@
-"""Maps that a mechanism was built for, since it holds a number for each position."""
+"""Checks the size of maps for mechanisms with a weight per position."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def of_built_size(x: Tensor, size: tuple[int, int], name: str, otherwise: str = "") -> Tensor:
-    """A map b c h w as it is. Raises ValueError, with what else would do, where it has another size."""
+    """The map b c h w, unchanged. Raises ValueError, with `otherwise` as further advice, if it has another size."""
     height, width = x.shape[2:]
     if (height, width) != size:
         wanted = f"{size[0]}×{size[1]}"

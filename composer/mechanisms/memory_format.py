@@ -1,4 +1,4 @@
-"""channels_last where the input is, for what folds or flattens a map on its way."""
+"""Keeps channels_last for code that folds or flattens a map."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from torch import Tensor
 
 
 def is_channels_last(x: Tensor) -> bool:
-    """Whether the channels of a position stand side by side, and those of a channel do not: b c h w."""
-    # Not by `memory_format`, which nobody can ask for or about under vmap.
+    """Whether a map b c h w is stored channels_last and not also contiguous."""
+    # Not by `memory_format`, which vmap does not support.
     return x.permute(0, 2, 3, 1).is_contiguous() and not x.is_contiguous()
 
 
 def in_format_of(x: Tensor, y: Tensor) -> Tensor:
-    """y, in channels_last where x is."""
+    """y, in channels_last if x is."""
     return y.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) if is_channels_last(x) else y
 
 
 def with_gradient_in_format(x: Tensor) -> Tensor:
-    """x, whose gradient comes back in channels_last where x is, whatever format it is computed in."""
+    """x, with a gradient in channels_last if x is, in whatever format the gradient is computed."""
     if not is_channels_last(x):
         return x
-    # Two views forward; backward they copy the gradient into rows of b h w c.
+    # These are views in the forward pass; in the backward pass they copy the gradient into rows of b h w c.
     rows = x.permute(0, 2, 3, 1)
     return rows.flatten(1).unflatten(1, rows.shape[1:]).permute(0, 3, 1, 2)

@@ -24,9 +24,9 @@ class MultiHeadSelfAttention(nn.Module):
     MACs:    4ncHp + 2n²Hp
     Source:  Vaswani et al., Attention Is All You Need, NeurIPS 2017, sec. 3.2. arXiv:1706.03762
     Departs: biases are on, as in ViT; the equations have none. No dropout.
-    Start:   timm's ViT: normal of deviation 0.02, cut off at 2, and zero biases; the paper says nothing of it.
+    Start:   timm's ViT: N(0, 0.02²), cut off at -2 and 2, and zero biases; the paper does not state it.
 
-    `mode: hard` gives each token the value of its best key alone, with the gradient of the soft mixture.
+    `num_heads` is H. `mode: hard` gives each token the value of its best key, with the gradient of the soft mixture.
 
     >>> sum(p.numel() for p in MultiHeadSelfAttention(64).parameters())
     16640
@@ -61,7 +61,10 @@ class MultiHeadSelfAttention(nn.Module):
         return straight_through(soft) if self.mode == "hard" else soft
 
     def attention(self, x: Tensor) -> Tensor:
-        """Who looks at whom, b heads n n, at least float32; rows sum to 1. A soft forward never holds it."""
+        """The weights of all tokens for each token (row), b heads n n, at least float32; rows sum to 1.
+
+        A soft forward never stores them.
+        """
         q, k, _ = self._heads(x)
         return self._weights(q, k)
 
@@ -79,7 +82,7 @@ def softmax_of_keys(q: Tensor, k: Tensor, scale: float) -> Tensor:
     return logits.softmax(-1)
 
 
-# A region in which autocast is off cannot be traced.
+# A region without autocast cannot be traced.
 torch.fx.wrap("softmax_of_keys")
 
 

@@ -19,13 +19,15 @@ class NonLocal(nn.Module):
 
     Shape:   b c h w -> b c h w
     Math:    y = x + BN(W (A g(x')))        A = softmax_keys(theta(x)ᵀ phi(x')),  theta, phi, g: c -> d,  W: d -> c
-             d = max(1, c // r),  x' = x, or with sub_sample its 2 × 2 maxima
+             d = max(1, c // r),  x' = x, or with sub_sample max pooled over 2 × 2
     Params:  4cd + 3d + 3c
     MACs:    4cd h w + 2d (h w)²;  2cd h w + 2cd m + 2d h w m with sub_sample,  m = floor(h / 2) floor(w / 2)
     Source:  Wang et al., Non-local Neural Networks, CVPR 2018, eq. 4 and 6, embedded Gaussian. arXiv:1711.07971
     Departs: nothing. The authors' code also divides the logits by sqrt(d), as Vaswani et al. do (`scale`).
     Start:   the authors' code: N(0, 0.01²) and zero biases; the scale of the batch norm is 0, so that the block starts
              as the identity.
+
+    `reduction` is r.
 
     >>> sum(p.numel() for p in NonLocal(64, 7, 7).parameters())
     8480
@@ -59,11 +61,14 @@ class NonLocal(nn.Module):
         nn.init.zeros_(self.bn.weight)
 
     def _tokens(self, x: Tensor) -> Tensor:
-        # Attention runs fused only over rows without gaps.
+        # Fused attention needs rows without gaps.
         return x.flatten(2).transpose(1, 2).unsqueeze(1).contiguous()
 
     def attention(self, x: Tensor) -> Tensor:
-        """Who looks at whom, b 1 n m, at least float32; rows sum to 1. Recomputed: forward never holds it."""
+        """The weights of all positions for each position (row), b 1 n m, at least float32; rows sum to 1.
+
+        Computed on request: forward never stores them.
+        """
         return softmax_of_keys(self._tokens(self.theta(x)), self._tokens(self.phi(self.pool(x))), self.scale)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What may normalise a globally pooled vector; shared by the mechanisms that have a norm there."""
+"""Norms for a globally pooled vector, for the mechanisms that have such a norm."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Literal
 from torch import nn
 
 PooledNorm = Literal["batch", "layer", "none"]
-# Behind the layers in between, or behind the last one alone.
+# After each hidden layer, or after the last layer only.
 NormAt = Literal["hidden", "last"]
 
 
 def pooled_norm(norm: PooledNorm, channels: int) -> nn.Module:
-    """A norm of b c 1 1: `batch` needs two vectors to train on, `layer` works on each alone.
+    """A norm for b c 1 1: `batch` needs at least two vectors in training, `layer` normalises each vector by itself.
 
-    Raises ValueError for a layer norm of one channel, which would always be the same.
+    Raises ValueError for a layer norm of one channel, whose result would be constant.
     """
     if norm == "none":
         return nn.Identity()

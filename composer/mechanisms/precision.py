@@ -1,4 +1,4 @@
-"""Half precision where a mechanism has to be more exact than its weights."""
+"""More than half precision, for computations that need it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """The same values in float32, or as they are where they are finer."""
+    """The same values in float32; unchanged if their dtype is finer."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def full_precision(x: Tensor) -> contextlib.AbstractContextManager[Any]:
-    """A region in which autocast does not take products back to half precision."""
+    """A context in which autocast does not lower products to half precision."""
     kind = x.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else contextlib.nullcontext()

@@ -11,7 +11,7 @@ from composer.registry import mechanism
 
 @mechanism("sa", kind="token")
 class SelfAttention(MultiHeadSelfAttention):
-    """Replace each token by a mixture of all tokens, weighted by how well its one query matches their keys.
+    """Replace each token by a mixture of all tokens, weighted by how well a single query matches their keys.
 
     Shape:   b n c -> b n c
     Math:    y = W_o A V        A = softmax_keys(Q Kᵀ / sqrt(p)),  Q, K, V: c -> p
@@ -19,7 +19,9 @@ class SelfAttention(MultiHeadSelfAttention):
     MACs:    4ncp + 2n²p
     Source:  Vaswani et al., Attention Is All You Need, NeurIPS 2017, sec. 3.2.1. arXiv:1706.03762
     Departs: biases are on, as in ViT; the equations have none. No dropout.
-    Start:   timm's ViT: normal of deviation 0.02, cut off at 2, and zero biases; the paper says nothing of it.
+    Start:   timm's ViT: N(0, 0.02²), cut off at -2 and 2, and zero biases; the paper does not state it.
+
+    `head_dim` is p.
 
     >>> sum(p.numel() for p in SelfAttention(64).parameters())
     16640

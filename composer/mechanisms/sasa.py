@@ -19,7 +19,7 @@ torch.fx.wrap("weighted_sum")
 
 @mechanism("sasa", kind="token", layout="b c h w", replaces="conv")
 class StandAloneSelfAttention(nn.Module):
-    """Replace each position by a mixture of those around it, weighted by content and by relative row and column.
+    """Replace each position by a mixture of its surroundings, weighted by content and by relative row and column.
 
     Shape:   b c h w -> b o h/s w/s
     Math:    y_ij = sum_ab A_ab v_ab        over the k × k window around ij, in each head
@@ -27,12 +27,12 @@ class StandAloneSelfAttention(nn.Module):
     Params:  3co + ko
     MACs:    3co h w + ko h w
     Source:  Ramachandran et al., Stand-Alone Self-Attention in Vision Models, NeurIPS 2019, eq. 3. arXiv:1906.05909
-    Departs: queries, keys and values see all channels; the paper's see those of their head. Outside the map keys and
-             values are 0 and take part, as in the padding of a convolution.
-    Start:   N(0, 2 / 3o) projections (He et al., by outputs) and N(0, 1) offsets; the paper says nothing of it.
+    Departs: queries, keys and values see all channels; in the paper, only those of their head. Outside the map keys and
+             values are 0 but still take part, as in the padding of a convolution.
+    Start:   N(0, 2 / 3o) projections (He et al., by outputs) and N(0, 1) offsets; the paper does not state it.
 
-    At stride 2 the result is averaged over 2 × 2, as in the paper. One half of a head's offset is of the row, the other
-    of the column. `MACs` counts the matrix products; the window costs 2 k² o h w more, element by element.
+    At stride 2 the result is averaged over 2 × 2, as in the paper. Half of a head's offset is for the row, the other
+    half for the column. `MACs` counts matrix products only; the windows cost 2 k² o h w more. `window` is k.
 
     >>> sum(p.numel() for p in StandAloneSelfAttention(64, 64, 7, 7).parameters())
     12736
@@ -68,7 +68,7 @@ class StandAloneSelfAttention(nn.Module):
         return self.qkv(x).unflatten(1, (3, self.num_heads, self.head_dim)).unbind(1)
 
     def attention(self, x: Tensor) -> Tensor:
-        """What each position takes from its window, b heads h w k², at least float32; sums to 1 over the last."""
+        """The weights of a position's window, b heads h w k², at least float32; the last axis sums to 1."""
         q, k, _ = self._heads(x)
         return weights_in_windows(q, k, self.row, self.column)
 
@@ -80,7 +80,7 @@ class StandAloneSelfAttention(nn.Module):
 
 
 def windows(x: Tensor, side: int) -> list[Tensor]:
-    """A map b m p h w moved to each place of a window: side² views of one padded copy."""
+    """A map b m p h w shifted to each place of a window: side² views of a single padded copy."""
     reach = side // 2
     height, width = x.shape[3:]
     padded = F.pad(x, (reach, reach, reach, reach))
@@ -89,7 +89,7 @@ def windows(x: Tensor, side: int) -> list[Tensor]:
 
 
 def weights_in_windows(q: Tensor, k: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """softmax(q (k + offset)) over the window around each position: b m p h w -> b m h w k², in float32 or better."""
+    """softmax(q (k + offset)) over the window of each position: b m p h w -> b m h w k², in float32 or better."""
     q, k = at_least_float32(q), at_least_float32(k)
     content = torch.stack([(q * near).sum(2) for near in windows(k, len(row))], -1)
     upper, lower = q.chunk(2, 2)

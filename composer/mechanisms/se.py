@@ -23,11 +23,11 @@ class SqueezeExcitation(nn.Module):
     MACs:    2cd
     Source:  Hu et al., Squeeze-and-Excitation Networks, CVPR 2018, eq. 2-4. arXiv:1709.01507
     Departs: biases are on, as in the authors' code; the equations have none.
-    Start:   N(0, 2 / outputs) and zero biases: He et al.'s, which the paper names, as timm's EfficientNets read it.
+    Start:   N(0, 2 / outputs) and zero biases: He et al., as the paper says, in the form of timm's EfficientNets.
 
-    `names: conv` calls its layers conv_reduce and conv_expand, as the weights of EfficientNets do.
+    `reduction` is r. `names: conv` names the layers conv_reduce and conv_expand, as in EfficientNets' weights.
     `init: lecun` draws its weights from N(0, 1 / inputs), as NFNets do, in place of N(0, 2 / outputs).
-    `hidden` sets d outright; `round_to` makes d the nearest multiple of it to c / r that is at most 10 % below c / r.
+    `hidden` sets d directly. `round_to` makes d its multiple nearest to c / r, but at most 10 % below c / r.
 
     >>> sum(p.numel() for p in SqueezeExcitation(64, reduction=4).parameters())
     2128

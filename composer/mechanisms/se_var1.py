@@ -9,7 +9,7 @@ from composer.registry import mechanism
 
 @mechanism("se_var1", kind="channel")
 class SEVar1(nn.Module):
-    """Rescale each channel by a gate that is its own mean, squashed.
+    """Rescale each channel by the sigmoid of its own mean.
 
     Shape:   b c h w -> b c h w
     Math:    y = x * sigmoid(mean_hw(x))

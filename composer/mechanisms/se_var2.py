@@ -1,4 +1,4 @@
-"""SE-Var-2: squeeze-and-excitation with one weight a channel. Wang et al., ECA-Net, CVPR 2020."""
+"""SE-Var-2: squeeze-and-excitation with one weight per channel. Wang et al., ECA-Net, CVPR 2020."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class SEVar2(nn.Module):
     MACs:    c
     Source:  Wang et al., ECA-Net: Efficient Channel Attention for Deep CNNs, CVPR 2020, eq. 4. arXiv:1910.03151
     Departs: the bias v is on; the equation has none.
-    Start:   PyTorch's own, U(-1, 1) for u and v; no code of the authors has it.
+    Start:   PyTorch's own, U(-1, 1) for u and v; the authors' code does not contain it.
 
     >>> sum(p.numel() for p in SEVar2(64, bias=False).parameters())
     64
@@ -25,7 +25,7 @@ class SEVar2(nn.Module):
 
     def __init__(self, channels: int, *, bias: bool = True):
         super().__init__()
-        # One group a channel: a product, element by element, with timm's and PyTorch's shape of weights.
+        # One group per channel: an element-wise product, with weights in timm's and PyTorch's shape.
         self.fc = nn.Conv2d(channels, channels, 1, groups=channels, bias=bias)
 
     def attention(self, x: Tensor) -> Tensor:

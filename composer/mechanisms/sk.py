@@ -16,7 +16,7 @@ from composer.mechanisms.precision import at_least_float32
 from composer.options import Padding, PositiveInt, Size
 from composer.registry import mechanism
 
-# A branch that reaches further than the map is only its centre; some number has to be the last.
+# A branch that reaches beyond the map sees only its centre; 32 is an arbitrary limit.
 Branches = Annotated[int, Field(gt=0, le=32)]
 
 
@@ -31,7 +31,7 @@ class SelectiveKernel(nn.Module):
     Params:  m (k² o c / g + 2o) + o d + 2d + m o d
     MACs:    m k² o c h' w' / g + o d + m o d
     Source:  Li et al., Selective Kernel Networks, CVPR 2019, eq. 1-6. arXiv:1903.06586
-    Departs: a single branch is gated by sigmoid, since softmax over one is always 1.
+    Departs: a single branch is gated by a sigmoid, since a softmax over one value is always 1.
     Start:   the authors' files: branches N(0, 2 / (k² c / g)) (Caffe's `msra`), W and W_l N(0, 0.01²). `init: he` is
              timm's: N(0, 2 / (k² outputs)) for all.
 
@@ -39,6 +39,7 @@ class SelectiveKernel(nn.Module):
     host's own dilation apply to every branch, and each is padded to the size of the host's output. In training mode it
     needs a batch of at least 2, since the batch norm of the pooled features raises ValueError over one value;
     `norm: layer` and `norm: none` do not.
+    `branches` is m, `reduction` is r.
 
     >>> sum(p.numel() for p in SelectiveKernel(64, 64, groups=32).parameters())
     8768
@@ -66,7 +67,7 @@ class SelectiveKernel(nn.Module):
         if any(length % 2 == 0 for length in kernel):
             found = "x".join(map(str, kernel))
             raise ValueError(f"sk: the convolution's kernel is {found}; replace one that is odd, such as 3x3")
-        # A branch reaches further than the host and is padded by as much more, so that its output is as large.
+        # A branch reaches further than the host, and gets as much more padding, so that its output has the same size.
         reach = (step[0] * (kernel[0] // 2), step[1] * (kernel[1] // 2))
         around = reach if padding is None else _pair(padding)
         self.paths = nn.ModuleList()
@@ -117,7 +118,7 @@ class SelectiveKernel(nn.Module):
 
 
 def weighted_sum(weights: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
-    """sum_l a_l * u_l, one product at a time, so that none is kept."""
+    """sum_l a_l * u_l, computed one product at a time to save memory."""
     y = weights[0] * features[0]
     for a, u in zip(weights[1:], features[1:], strict=True):
         y += a * u

@@ -30,15 +30,15 @@ class SplitAttention(nn.Module):
     Params:  k² o c / K + 2Ro + o d / K + d + 2d + d R o / K + R o;  k² o c / K + 2o at R = 0
     MACs:    k² o c h' w' / K + o d / K + d R o / K;  k² o c h' w' / K at R = 0
     Source:  Zhang et al., ResNeSt: Split-Attention Networks, CVPRW 2022, eq. 1-3 and fig. 8. arXiv:2004.08955
-    Departs: the radix-major order, the biases and the floor are the authors' code. R = 1 gates with a sigmoid, since
-             softmax over one is always 1; R = 0 is a plain convolution with its norm and relu.
+    Departs: the radix-major order, the biases and the floor are the authors' code. R = 1 uses a sigmoid, since
+             a softmax over one value is always 1; R = 0 is a plain convolution with its norm and relu.
     Start:   the authors' code: N(0, 2 / (k² outputs)), and biases as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs)
              of an output.
 
-    Cardinality K is the groups of the convolution it replaces unless set; K = 1 is SplAt-0. `avd` lets a 3 × 3 mean
-    before or after take a stride over from the convolution (`after`: h' w' of the MACs are h w). Norm and activation
-    are inside. In training mode it needs a batch of at least 2, since the batch norm of the pooled features raises
-    ValueError over one value; `norm: layer` and `norm: none` do not.
+    `radix` is R, `reduction` is r. `cardinality` is K, by default the groups of the replaced convolution; K = 1 is
+    SplAt-0. `avd`: a 3 × 3 mean before or after takes over the convolution's stride (`after`: h' w' in the MACs are h
+    w). Norm and activation are inside. In training mode it needs a batch of at least 2, since the batch norm of the
+    pooled features raises ValueError over one value; `norm: layer` and `norm: none` do not.
 
     >>> sum(p.numel() for p in SplitAttention(64, 64).parameters())
     43488
