@@ -20,7 +20,7 @@ BASELINE = 4
 
 
 def container(view: View, layout: Layout) -> Iterator[str]:
-    """What is inside a container: wires below, boxes above."""
+    """The content of a container: wires below, boxes above."""
     yield element("g", {"class": "wires"}, _wires(layout))
     for placed in layout.boxes:
         box = view.by_name.get(placed.name)
@@ -33,7 +33,7 @@ def container(view: View, layout: Layout) -> Iterator[str]:
 
 
 def frame(box: Box, view: View, layout: Layout) -> Iterator[str]:
-    """An open block: its frame, its head, and what is inside."""
+    """An open block: its frame, its head, and its content."""
     yield title(tooltip(box))
     yield from _sheets(box, layout.width, layout.height)
     yield rectangle(0, 0, layout.width, layout.height, "box", 6)
@@ -42,7 +42,7 @@ def frame(box: Box, view: View, layout: Layout) -> Iterator[str]:
 
 
 def closed(box: Box, placed: Placed) -> Iterator[str]:
-    """An operation, or a block that shows nothing of what it holds."""
+    """An operation, or a closed block."""
     sheets = measure.SHEETS if box.count > 1 else 0
     yield title(tooltip(box))
     yield from _sheets(box, placed.width, placed.height - sheets)
@@ -80,7 +80,7 @@ def badge(number: str, x: int, y: int, kind: str) -> Iterator[str]:
 
 
 def tooltip(box: Box) -> str:
-    """Everything a box knows of itself."""
+    """All facts about a box."""
     lines = [f"{box.path}: {box.detail}" if box.count == 1 else f"{box.copies[0]} … {box.copies[-1]}: {box.detail}"]
     lines += [f"{name or 'gives'} {shape}" for name, shape in box.shapes.items()]
     if box.num_parameters:
@@ -94,13 +94,13 @@ def tooltip(box: Box) -> str:
 
 
 def about(box: Box) -> dict[str, object]:
-    """The attributes of a box's group: what it looks like, and which nodes it is."""
+    """The attributes of a box's group: its style class and its nodes."""
     copies = f"{box.copies[0]} … {box.copies[-1]}" if box.copies else ""
     return {"class": class_of(box), "data-path": box.path, "data-copies": copies}
 
 
 def _head(box: Box, room: int) -> Iterator[str]:
-    """The name at the left; copies and what the box is at the right."""
+    """The name on the left; the number of copies and the kind of block on the right."""
     left, right, y = measure.PAD, room - measure.PAD, measure.ROW // 2 + BASELINE
     if copies := measure.chip(box):
         yield text(copies, right, y, "name end")
@@ -115,7 +115,7 @@ def _head(box: Box, room: int) -> Iterator[str]:
 
 
 def _pills(box: Box, room: int, y: int) -> Iterator[str]:
-    """What attention rules put into a closed block, as far as there is room."""
+    """What attention rules inserted into a closed block, as far as there is room."""
     right = room - measure.PAD
     for words in reversed(measure.pills(box, room)):
         length = measure.pill_length(words)
@@ -146,7 +146,7 @@ def _wires(layout: Layout) -> Iterator[str]:
 
 
 def _path(points: Sequence[Point], short: int) -> str:
-    """Straight lines with round corners, `short` of the last point."""
+    """Straight lines with round corners, ending `short` before the last point."""
     parts = [f"M{points[0][0]} {points[0][1]}"]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         radius = min(RADIUS, _length(before, corner) // 2, _length(corner, after) // 2)
@@ -167,7 +167,7 @@ def _length(one: Point, other: Point) -> int:
 
 
 def _towards(start: Point, end: Point, distance: int) -> Point:
-    """The point on a horizontal or vertical line that is so far from its start."""
+    """The point on a horizontal or vertical line at this distance from its start."""
     step = min(distance, _length(start, end))
     (x, y), (a, b) = start, end
     return x + step * ((a > x) - (a < x)), y + step * ((b > y) - (b < y))

@@ -1,4 +1,4 @@
-"""Graph -> view: nodes that pass on are left out, runs of like nodes become one box."""
+"""Graph -> view: nodes that only pass their input on are left out, and runs of equal nodes become a single box."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Reference = tuple[str, str]
 
 
 def build_view(sketch: Sketch) -> View:
-    """The view of a whole network, everything open."""
+    """The view of a whole network with every block open."""
     builder = _Builder(sketch)
     return builder.view(sketch.root)
 
@@ -35,11 +35,11 @@ class _Builder:
     numbers: dict[Any, int] = field(default_factory=dict)
 
     def number(self, *structure: Any) -> int:
-        """A number for a structure; the same for the same."""
+        """A number for a structure, equal for equal structures."""
         return self.numbers.setdefault(structure, len(self.numbers))
 
     def view(self, scope: Scope) -> View:
-        """The view of one scope, complete or not."""
+        """The view of a scope, complete or not."""
         unfinished = self.sketch.unfinished.get(scope.path)
         missing = unfinished.missing if unfinished else {}
         names: dict[str, Reference] = {name: (f"in:{name}", "") for name in scope.inputs}
@@ -47,7 +47,7 @@ class _Builder:
         for name in [*scope.nodes, *missing]:
             node = scope.nodes.get(name)
             taken = node.inputs if node else missing[name].inputs
-            # A scope that failed may hold a circle: what is not there yet is not drawn.
+            # A failed scope may contain a cycle: sources that do not exist yet are not drawn.
             sources = tuple(found for one in taken if (found := _resolve(one, names)) is not None)
             if node is not None and node.content is None:
                 names[name] = sources[0]
@@ -56,7 +56,7 @@ class _Builder:
             parts.append(self.part(scope, node, sources) if node else self.missing(scope, name, missing[name], sources))
         ends = {name: found for name, one in scope.outputs.items() if (found := _resolve(one, names)) is not None}
         if unfinished is not None:
-            # Outputs by path are followed into a network only when it is whole.
+            # Outputs by path exist only in a complete network.
             given = {(part.box.name, output) for part in parts for output in part.box.shapes}
             ends = {key: end if end in given else (end[0], "") for key, end in ends.items()}
         parts, ends = fold(parts, ends)
@@ -77,7 +77,7 @@ class _Builder:
         return View(scope.path, scope.block, inputs, boxes, tuple(ends), tuple(edges), key, form)
 
     def structure(self, inputs: Iterable[str], parts: list[Part], ends: Mapping[str, Reference]) -> tuple[int, int]:
-        """The key and the form of a view: what is in it, and how it is wired."""
+        """The key and the form of a view: its content, and how it is wired."""
         place = {name: index for index, name in enumerate([*(f"in:{n}" for n in inputs), *(p.box.name for p in parts)])}
         ways = [*(part.sources for part in parts), tuple(ends.values())]
         wired = tuple(tuple((place[name], output) for name, output in one) for one in ways)
@@ -86,7 +86,7 @@ class _Builder:
         return key, self.number(counts, wired, tuple(part.form for part in parts))
 
     def part(self, scope: Scope, node: Node, sources: tuple[Reference, ...]) -> Part:
-        """The box of one node, and what it takes."""
+        """The box of a node, and its sources."""
         shapes = {name: describe_shape(tensor) for name, tensor in outputs(node.output).items()}
         arriving = describe_shape(scope.tensor(node.inputs[0])) if node.inputs else ""
         location = node.origin.location()
@@ -138,7 +138,7 @@ class _Builder:
         return Part(box, sources, key, form)
 
     def missing(self, scope: Scope, name: str, missing: Missing, sources: tuple[Reference, ...]) -> Part:
-        """The box of a node that could not be made, with what there is inside."""
+        """The box of a node that could not be made, with the part of its content that could."""
         path = f"{scope.path}.{name}" if scope.path else name
         unfinished = self.sketch.unfinished.get(path)
         inner = self.view(unfinished.scope) if unfinished else None
@@ -158,7 +158,7 @@ def _resolve(reference: str, names: Mapping[str, Reference]) -> Reference | None
 
 
 def _is_one_box(view: View) -> bool:
-    """Whether all of a scope came to one box that takes what comes in and gives what goes out."""
+    """Whether a scope is drawn as a single box that takes all the scope's inputs and gives its output."""
     if len(view.boxes) != 1:
         return False
     (box,) = view.boxes
@@ -168,7 +168,7 @@ def _is_one_box(view: View) -> bool:
 
 
 def _merged(box: Box, child: Box) -> Box:
-    """A block and the only box in it as one: the frame around would say nothing."""
+    """A block and the only box in it as a single box: a frame around it would add nothing."""
     return replace(
         child,
         name=box.name,

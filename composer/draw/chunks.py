@@ -1,4 +1,4 @@
-"""Views with too many boxes, in fewer: what follows one another is drawn as one."""
+"""Reduces views with too many boxes: consecutive boxes are drawn as a single box."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def in_chunks(view: View, most: int) -> View:
-    """The view, closed, with at most so many boxes, inputs and outputs each."""
+    """The view, closed, with at most `most` boxes, `most` inputs and `most` outputs."""
     boxes = [_chunk(some) for some in _split(view.boxes, most)]
     inputs = {_range(some): view.inputs[some[0]] if len(some) == 1 else "" for some in _split([*view.inputs], most)}
     outputs = [_range(some) for some in _split(view.outputs, most)]

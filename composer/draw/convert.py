@@ -1,7 +1,7 @@
-"""An SVG as PNG or PDF, with fonts that have its characters.
+"""An SVG as PNG or PDF, in fonts that have its characters.
 
-CairoSVG takes one font for a text, whatever it lacks, and does not know `textLength`. So each text is given the first
-font here that has all of its characters, and a size at which it is no longer than it was measured.
+CairoSVG uses a single font per text, even if it lacks characters, and ignores `textLength`. So each text gets the first
+installed font that has all its characters, and a size at which it is no longer than measured.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from composer.draw.text import size_of
 from composer.draw.theme import FONT, MONO
 from composer.errors import Diagnostic, UnavailableError
 
-# Pixels of a PNG for each of an SVG: sharp on paper and on dense screens.
+# Pixels of a PNG per pixel of the SVG: sharp on paper and on high-resolution screens.
 PNG_SCALE = 2
-# What a line may be longer than it was measured, in pixels of the SVG.
+# How much longer than measured a line may be, in pixels of the SVG.
 TOLERANCE = 1
 SVG = "http://www.w3.org/2000/svg"
-# Where no tool says which font has a character: fonts of the systems, with those of Chinese, Japanese and Korean.
+# Fonts to try if no tool knows which font has a character; they include Chinese, Japanese and Korean.
 FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "Malgun Gothic", "Arial Unicode MS")
 
 
 def convert(svg: str, format: str) -> bytes:
-    """The file. Raises UnavailableError without CairoSVG, and where no font has a character that is drawn."""
+    """The content of the file. Raises UnavailableError without CairoSVG, or if no font has a character of the SVG."""
     try:
         import cairosvg
     except (ImportError, OSError) as error:
-        # OSError: the Python package is there, the library it binds is not.
+        # OSError: the Python package is installed, but not the library that it binds.
         help = ("pip install 'attention-composer[draw]'; it needs the cairo library (libcairo2) too",)
         text = f"{format.upper()} needs the extra `draw`: {error}"
         raise UnavailableError(Diagnostic("extra", text, label="CairoSVG, or an SVG", help=help)) from error
@@ -44,7 +44,7 @@ def convert(svg: str, format: str) -> bytes:
 
 
 def _fitted(svg: str, format: str) -> bytes:
-    """The SVG with a font and a size for each text, its words in the order in which they are seen."""
+    """The SVG with a font and size per text, and with words in visual order."""
     ElementTree.register_namespace("", SVG)
     root, missing = ElementTree.fromstring(svg), dict[str, None]()
     for element in root.iter(f"{{{SVG}}}text"):
@@ -60,17 +60,17 @@ def _fitted(svg: str, format: str) -> bytes:
 
 
 def _smaller(element: ElementTree.Element, words: str, kind: str, family: str) -> str:
-    """The size at which words in a font are no longer than they were measured, where that is not their own."""
+    """The font size at which words are no longer than measured, as CSS; empty if their own size fits."""
     own, bold = size_of(kind)
     size, most = float(own), float(element.get("textLength", 0))
-    # Step by step: forms are as wide as whole dots, so that length does not follow size exactly.
+    # In steps, because glyphs are a whole number of dots wide: length is not exactly proportional to size.
     while most and _length(words, family, size, bold=bold) > most + TOLERANCE:
         size *= 0.98
     return "" if size == own else f";font-size:{size:.2f}px"
 
 
 def _families(words: str, usual: str) -> Iterator[str]:
-    """Fonts that may have all characters of a text, the usual one first."""
+    """Fonts that may have all characters of a text, the usual font first."""
     yield usual
     if found := _font_with("".join(sorted({one for one in words if not one.isascii()}))):
         yield found
@@ -79,7 +79,7 @@ def _families(words: str, usual: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def _font_with(characters: str) -> str:
-    """The font that fontconfig takes for characters, where it is there to be asked."""
+    """The font that fontconfig chooses for these characters; empty if fontconfig is not installed."""
     program = shutil.which("fc-match")
     if program is None or not characters:
         return ""
@@ -89,7 +89,7 @@ def _font_with(characters: str) -> str:
 
 
 def _lacks(family: str, words: str) -> str:
-    """The characters that a font has no form for. The sign for what cannot be shown may be a box as well."""
+    """The characters that a font lacks, without the replacement character, which may look like a missing one."""
     return "".join(one for one in dict.fromkeys(words) if one != "\N{REPLACEMENT CHARACTER}" and not _has(family, one))
 
 
@@ -116,8 +116,8 @@ def _context(family: str, *, bold: bool = False) -> Any:
 
 
 def _as_seen(words: str) -> str:
-    """Words from left to right: what is read from right to left, Hebrew or Arabic, is turned round."""
-    # L: from left to right; R: from right to left; N: as what is around it.
+    """Words in visual order, from left to right: right-to-left text, Hebrew or Arabic, is reversed."""
+    # L: left to right; R: right to left; N: as its surroundings.
     kinds = "".join({"R": "R", "AL": "R", "WS": "N", "ON": "N", "NSM": "N"}.get(one, "L") for one in map(_way, words))
     for turned in re.finditer(r"R(?:[RN]*R)?", kinds):
         start, end = turned.span()

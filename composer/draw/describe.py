@@ -1,4 +1,4 @@
-"""A few words for an operation, as papers write them: `7×7 conv2d, 64, /2`."""
+"""A few words per operation, as in papers: `7×7 conv2d, 64, /2`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SILENT = ("kernel_size", "bias", "padding", "init", "std", "broadcast", "eps", 
 
 
 def describe(operation: Operation) -> str:
-    """The operation with those of its settings and options that differ from their defaults."""
+    """The operation with the settings and options that differ from their defaults."""
     written = settings(operation)
     kernel = written.get("kernel_size")
     words = [f"{_size(kernel)} {operation.entry.name}" if kernel is not None else operation.entry.name]
@@ -35,20 +35,20 @@ def describe(operation: Operation) -> str:
 
 
 def settings(operation: Operation) -> dict[str, Any]:
-    """What a spec would write for the operation: a convolution's settings and the options, defaults left out."""
+    """What a spec would write for the operation: a convolution's settings, and options, without defaults."""
     fields = operation.entry.settings.model_fields
     own = {k: v for k, v in operation.arguments.items() if k in fields and v != fields[k].default}
     return own | operation.options
 
 
 def describe_repeat(ops: Iterable[str]) -> str:
-    """What a repeat unrolled to: `down, 3 × unit`."""
+    """The unrolled nodes of a repeat: `down, 3 × unit`."""
     counts = Counter(ops)
     return ", ".join(f"{count} × {op}" if count > 1 else op for op, count in counts.items())
 
 
 def describe_shape(tensor: TensorSpec) -> str:
-    """The lengths of one example's axes."""
+    """The lengths of a tensor's axes, without the batch."""
     return "×".join(map(str, tensor.without_batch)) or "scalar"
 
 
@@ -63,16 +63,16 @@ def describe_names(names: list[str]) -> str:
 
 
 def describe_count(number: int) -> str:
-    """A count of parameters in three figures: `25.6 M`."""
+    """A number of parameters with three digits: `25.6 M`."""
     for limit, letter in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
-        # 999,999 has three figures as 1 M, not as 1000 k.
+        # 999,999 rounds to 1 M, not to 1000 k.
         if number >= 0.9995 * limit:
             return f"{number / limit:.3g}{letter}"
     return str(number)
 
 
 def outputs(output: TensorSpec | Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
-    """What a node gives by name, its only output under the empty one."""
+    """Output name -> tensor of a node; a single output has an empty name."""
     return {"": output} if isinstance(output, TensorSpec) else dict(output)
 
 

@@ -1,4 +1,4 @@
-"""A picture as JSON: where everything is, and what the graph knows of it. Ids are the paths of nodes."""
+"""A picture as JSON: where everything is, and the graph's facts. Ids are the paths of nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def document(picture: Picture, graph: Composition | None) -> dict[str, Any]:
-    """Plain JSON values. `graph` holds options, shapes, parameters and MACs of every node; null with mistakes."""
+    """Plain JSON values. `graph` has options, shapes, parameters and MACs of each node; null with mistakes."""
     return {
         "name": picture.name,
         "parameters": picture.num_parameters,
@@ -32,7 +32,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 
 def _container(view: View, layout: Layout) -> dict[str, Any]:
-    """A layout, in its own coordinates. Ends of wires are ids of boxes, or its own `in:NAME` and `out:NAME`."""
+    """A layout, in its own coordinates. Wires end at ids of boxes, or at the layout's `in:NAME` and `out:NAME`."""
     ids = {box.name: box.path for box in view.boxes}
     return {
         "path": view.path,

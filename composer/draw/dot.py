@@ -13,7 +13,7 @@ from composer.visible import visible
 
 
 def render_dot(picture: Picture) -> str:
-    """The whole file."""
+    """The text of the file."""
     lines = [
         f"digraph {_quoted(picture.name)} {{",
         f"  rankdir={picture.direction}",

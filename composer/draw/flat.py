@@ -1,4 +1,4 @@
-"""An opened view as formats want it that route wires themselves: closed boxes, and edges from one to another."""
+"""An opened view for formats that route wires themselves: closed boxes, and the edges between them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from composer.draw.view import Edge, View
 
 @dataclass(frozen=True)
 class FlatEdge:
-    """A tensor from one closed box to another, each by its path; or from `in:NAME`, or to `out:NAME`."""
+    """A tensor from a closed box to another, each by its path; or from `in:NAME`, or to `out:NAME`."""
 
     source: str
     target: str
@@ -18,7 +18,7 @@ class FlatEdge:
 
 
 def flat_edges(view: View) -> list[FlatEdge]:
-    """Every edge between boxes that are closed, through the frames of those that are open."""
+    """Every edge between closed boxes, through the frames of open boxes."""
     found: list[FlatEdge] = []
     names = {(f"in:{name}", ""): f"in:{name}" for name in view.inputs}
     for name, (source, shape) in _follow(view, names, found).items():
@@ -27,7 +27,7 @@ def flat_edges(view: View) -> list[FlatEdge]:
 
 
 def _follow(view: View, names: dict[tuple[str, str], str], found: list[FlatEdge]) -> dict[str, tuple[str, str]]:
-    """Adds the edges of a view. `names` says which closed box gives what comes in; returned is what goes out."""
+    """Add the edges of a view. `names`: the view's sources -> closed boxes; the result: its outputs -> closed boxes."""
     names = dict(names)
     arriving: dict[str, list[Edge]] = {}
     for edge in view.edges:

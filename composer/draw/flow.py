@@ -1,4 +1,4 @@
-"""Several things on one sheet: one after the other in columns or rows."""
+"""Several items on a sheet, in columns or rows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 
 def flow(sizes: Sequence[tuple[int, int]], limit: int, gap: tuple[int, int], *, rows: bool) -> list[tuple[int, int]]:
-    """Corners of things of these sizes, column by column (or row by row); a new one begins where `limit` is passed.
+    """Corners of items of these sizes, column by column, or row by row.
 
-    gap  between two things of a column, and between two columns
+    limit  length at which a new column or row begins
+    gap    between items in a column, and between columns
     """
     corners: list[tuple[int, int]] = []
     along = across = thickest = 0

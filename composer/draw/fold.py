@@ -1,4 +1,4 @@
-"""Like nodes one behind the other as one box."""
+"""Consecutive equal nodes as a single box."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ Reference = tuple[str, str]
 
 @dataclass(frozen=True)
 class Part:
-    """A box with the ends it takes from. Boxes with the same key are written alike; with the same form, but for sizes
-    and other options."""
+    """A box with its sources. Equal keys: the boxes are written alike; equal forms: except for sizes and options."""
 
     box: Box
     sources: tuple[Reference, ...]
@@ -24,9 +23,10 @@ class Part:
 
 
 def fold(parts: Sequence[Part], ends: Mapping[str, Reference]) -> tuple[list[Part], dict[str, Reference]]:
-    """Parts with every run of copies made one, and the outputs, which may come from such a run.
+    """The parts, with each run of copies as a single part, and the outputs, which may come from such a run.
 
-    A copy takes the one before it and nothing else that the one before did not; nobody else takes what is between.
+    A copy takes the copy before it, and no other input that this copy does not take; no other node takes a tensor in
+    between.
     """
     uses = Counter(name for part in parts for name, _ in part.sources)
     uses.update(name for name, _ in ends.values())
@@ -72,7 +72,7 @@ def _joined(run: Sequence[Part]) -> Part:
 
 
 def sum_holds(boxes: Iterable[Box]) -> Holds:
-    """What rules put into boxes, copies counted."""
+    """What rules inserted into boxes, with copies counted."""
     counts: Counter[tuple[int, str]] = Counter()
     for box in boxes:
         for rule, mechanism, count in box.holds:

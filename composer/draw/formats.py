@@ -1,4 +1,4 @@
-"""The formats of `composer graph` by name. Imports nothing heavy, so that a wrong name is answered at once."""
+"""The formats of `composer graph` by name. Imports no large library, so that a wrong name is reported at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
 
-# The format that is a page, not a picture: see composer/page.
+# The format of a page instead of a picture: see composer/page.
 PAGE = "html"
 SUFFIXES = {
     "svg": (".svg",),
@@ -18,14 +18,14 @@ SUFFIXES = {
     "png": (".png",),
     "pdf": (".pdf",),
 }
-# Formats that show all of a picture; the others draw the network alone.
+# Formats that show a whole picture; other formats draw only the network.
 WITH_INSETS = ("svg", "json", "png", "pdf")
 
 
 def format_of(
     output: Path, asked: str | None, known: Mapping[str, tuple[str, ...]] = SUFFIXES, on_stdout: str = "svg"
 ) -> str:
-    """The format that was asked for, or that a file's name means. Raises InputError."""
+    """The requested format, or the format of a file's suffix. Raises InputError."""
     if asked is not None:
         if asked not in known:
             raise InputError(_unknown(f"unknown format `{asked}`", did_you_mean(asked, known), known))

@@ -1,4 +1,4 @@
-"""What closed boxes hide of attention: for each rule the block in which it mostly works."""
+"""Attention hidden in closed boxes: the block, per rule, in which the rule inserts most."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from composer.draw.view import Box, View, opened
 
 @dataclass(frozen=True)
 class Inset:
-    """A block to show opened beside the network, and what it stands for."""
+    """A block to show open beside the network, and what it stands for."""
 
     box: Box
     view: View
@@ -18,7 +18,7 @@ class Inset:
 
 
 def insets(view: View, depth: int) -> Iterator[Inset]:
-    """A block for each rule that has all its work in boxes closed at this depth; one may do for several rules."""
+    """A block per rule whose insertions are all in boxes that are closed at this depth. Rules may share a block."""
     visible = {box.rule for box in opened(view, depth).walk()}
     hidden = {rule for box in view.boxes for rule, _, _ in box.holds}
     for rule in sorted(hidden):
@@ -37,7 +37,7 @@ def insets(view: View, depth: int) -> Iterator[Inset]:
 
 
 def _holders(view: View, rule: int, times: int) -> Iterator[tuple[Box, View, int]]:
-    """The blocks right around what a rule put in, each with how many copies of it there are."""
+    """The innermost blocks around a rule's insertions, each with its number of copies."""
     for box in view.boxes:
         if box.inner is not None:
             copies = times * box.count

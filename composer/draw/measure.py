@@ -1,4 +1,4 @@
-"""How large a box is when it is closed, and how large the words are that stand around it."""
+"""Sizes of closed boxes, and of the words around them."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ LABEL_SIZE = 10.0
 PROBLEM_SIZE = 10.0
 
 PAD = 9
-# Between a name and what it is: enough where the reader's font is wider than the one that is measured.
+# Between a name and its operation: enough even if the reader's font is wider than the measured one.
 BETWEEN = 24
 ROW = 24
 SECOND_ROW = 15
 LINE = 13
 HEADER = 24
 FRAME = 16
-# Copies show as two sheets under their box.
+# Copies are drawn as two sheets under their box.
 SHEETS = 6
 LEAST, MOST = 104, 250
 PROBLEM_LINES = 3
 LABEL_ROW = 13
-# Where such a label's base line starts, from where its wire does.
+# The start of a label's base line, relative to the start of its wire.
 BESIDE, BELOW = 5, 11
-# The room on a frame's edge for one of several wires.
+# The room per wire on the edge of a frame.
 PORT = 12
 PILL_GAP = 4
 
 
 def box_width(view: View) -> int:
-    """The width that all closed boxes of a view have."""
+    """The common width of a view's closed boxes."""
     closed = [box for box in view.boxes if box.inner is None]
     return max(LEAST, min(MOST, max(map(needed_width, closed), default=0)))
 
 
 def needed_width(box: Box) -> int:
-    """The width at which everything that a closed box says of itself fits into it."""
+    """The width that all words in a closed box need."""
     return max(_words(box), _second_row(box, [pill(*held) for held in box.holds]))
 
 
 def own_width(box: Box, common: int) -> int:
-    """The width of one closed box: the common one, or what the words at its wires and its many inputs ask for."""
+    """The width of a closed box: the common width, or more if the words at its wires or its inputs need it."""
     labels = sum(label_width(shape) + PAD for shape in box.shapes.values())
     return max(common, 2 * labels if len(box.shapes) < 2 else labels, MOST if box.problem else 0)
 
@@ -56,25 +56,25 @@ def box_height(box: Box) -> int:
 
 
 def second_row(box: Box) -> str:
-    """What stands under the name of a closed block."""
+    """The text under the name of a closed block."""
     if box.kind != "block" or box.state != "made":
         return ""
     return f"{describe_count(box.num_parameters)} parameters"
 
 
 def detail(box: Box) -> str:
-    """What stands beside the name: the operation, unless that is the name."""
+    """The text beside the name: the operation, unless it equals the name."""
     words = box.detail if box.detail != box.name else ""
     return visible(words)
 
 
 def pill(rule: int, mechanism: str, count: int) -> str:
-    """What a closed block holds of a rule."""
+    """The text for a rule's insertions in a closed block."""
     return f"{rule + 1} · {mechanism}" + (f" ×{count}" if count > 1 else "")
 
 
 def pills(box: Box, room: int) -> list[str]:
-    """What a closed block holds of each rule, in the room that it has; `+2` for what does not fit."""
+    """The texts for each rule's insertions in a closed block that fit into its room; `+2` for two that do not fit."""
     every = [pill(*held) for held in box.holds]
     for shown in range(len(every), -1, -1):
         some = every[:shown] + ([f"+{len(every) - shown}"] if shown < len(every) else [])
@@ -84,7 +84,7 @@ def pills(box: Box, room: int) -> list[str]:
 
 
 def pill_length(words: str) -> int:
-    """How long a pill with these words is."""
+    """The length of a pill with these words."""
     return width(words, LABEL_SIZE, bold=True) + 14
 
 
@@ -96,7 +96,7 @@ def problem_lines(box: Box) -> list[str]:
 
 
 def header_width(box: Box) -> int:
-    """The width that an open box needs for what stands in its head."""
+    """The width that the head of an open box needs."""
     return min(MOST, _words(box))
 
 
@@ -111,17 +111,17 @@ def label_width(shape: str) -> int:
 
 
 def shows_shape(box: Box) -> bool:
-    """Whether the shape stands at a box's wires: where it changes, and behind every block."""
+    """Whether a box's wires show the shape: if the box changes it, and for every block."""
     return box.changed or box.kind == "block"
 
 
 def chip(box: Box) -> str:
-    """How many copies a box stands for."""
+    """The number of copies that a box stands for, as text."""
     return f"×{box.count}" if box.count > 1 else ""
 
 
 def _second_row(box: Box, words: list[str]) -> int:
-    """The room that a closed block needs for its second row with these pills."""
+    """The width that the second row of a closed block needs with these pills."""
     return 2 * PAD + width(second_row(box), DETAIL_SIZE) + 8 + sum(pill_length(one) + PILL_GAP for one in words)
 
 

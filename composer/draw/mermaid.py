@@ -1,4 +1,4 @@
-"""A picture as Mermaid, for Markdown: folded until it is within what Mermaid draws."""
+"""A picture as Mermaid, for Markdown, folded until it is within Mermaid's limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View, num_levels, opened
 from composer.visible import visible
 
-# Mermaid's own `maxEdges` and `maxTextSize`, beyond which it shows an error instead.
+# Mermaid's `maxEdges` and `maxTextSize`; beyond them it shows an error.
 MOST_EDGES = 500
 MOST_CHARACTERS = 50_000
 LONGEST_LABEL = 160
@@ -22,7 +22,7 @@ Part = tuple[Box | None, View]
 
 
 def render_mermaid(picture: Picture) -> str:
-    """The whole file: all that the picture shows, or as much of it as Mermaid takes."""
+    """The text of the file: the whole picture, or as much of it as Mermaid accepts."""
     parts = [(figure.frame, figure.view) for figure in picture.figures]
     for number, smaller in enumerate(_ever_smaller(parts)):
         text = _written(picture, smaller, folded=number > 0)
@@ -32,7 +32,7 @@ def render_mermaid(picture: Picture) -> str:
 
 
 def _ever_smaller(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
-    """The parts with fewer and fewer levels, then with fewer boxes, at last only the first of them."""
+    """The parts with fewer and fewer levels, then with fewer boxes, at last only the first ten parts."""
     yield parts
     for depth in range(max(num_levels(view) for _, view in parts) - 1, 0, -1):
         yield [(frame, opened(view, depth)) for frame, view in parts]
@@ -42,7 +42,7 @@ def _ever_smaller(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
 
 
 def _written(picture: Picture, parts: Sequence[Part], *, folded: bool) -> str | None:
-    """The file with these parts; None where it is more than Mermaid draws."""
+    """The text of a file with these parts; None if it exceeds Mermaid's limits."""
     lines = ["---", f"title: {json.dumps(visible(picture.name)[:200], ensure_ascii=False)}", "---"]
     lines.append(f"flowchart {picture.direction}")
     if folded:
@@ -97,7 +97,7 @@ def _subgraph(box: Box, view: View, prefix: str, ids: dict[str, str], indent: st
 
 
 def _quoted(text: str) -> str:
-    """A label as Mermaid reads it: entities for all that it or HTML would understand otherwise."""
+    """A label as Mermaid reads it, with entities for all characters that Mermaid or HTML would interpret."""
     lines = (_escaped(visible(line)) for line in text[:LONGEST_LABEL].split("\n"))
     return f'"{"<br/>".join(lines)}"'
 

@@ -1,4 +1,4 @@
-"""What goes on one picture: the network as far as it is open, and beside it what its closed boxes hide of attention."""
+"""The content of a picture: the network as far as it is open, and beside it the attention that closed boxes hide."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from composer.draw.selection import selected
 from composer.draw.view import Box, View, num_boxes, opened
 from composer.errors import Diagnostic
 
-# What a picture opens with, where nobody asks for a depth.
+# The largest number of boxes in a picture without a requested depth.
 MOST_BOXES = 25
 FEWEST_BOXES, MANY_BOXES = 10, 75
 
@@ -25,9 +25,9 @@ FEWEST_BOXES, MANY_BOXES = 10, 75
 class Wish:
     """What to draw.
 
-    depth      levels of boxes; None for as many as stay readable
-    select     a path, site or glob: only the blocks that it finds, or finds something in
-    insets     whether blocks with attention that is out of sight are shown opened beside the network
+    depth   levels of boxes; None for as many as stay readable
+    select  a path, site or glob: draw only the blocks that it finds, or the blocks around what it finds
+    insets  whether to show, open beside the network, blocks whose attention is hidden
     """
 
     depth: int | None = None
@@ -38,7 +38,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Figure:
-    """One container on a picture. `frame` is the box around it; None for the whole network."""
+    """A container in a picture. `frame` is the box around it; None for the whole network."""
 
     view: View
     layout: Layout
@@ -48,7 +48,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Inserted:
-    """One attention rule: its number as people count, what it does, and in how many places."""
+    """An attention rule: its number, from 1, its mechanism, and its number of places."""
 
     number: int
     use: str
@@ -58,7 +58,7 @@ class Inserted:
 
 @dataclass(frozen=True)
 class Picture:
-    """Everything that any format draws."""
+    """The content of a picture, for every format."""
 
     name: str
     num_parameters: int
@@ -71,7 +71,9 @@ class Picture:
 
 
 def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> Picture:
-    """The picture of a network, of the view of it where that is made already.
+    """The picture of a network.
+
+    view  the network's view, if it exists already
 
     Raises InputError for a selection that finds nothing.
     """
@@ -94,10 +96,10 @@ def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> 
 
 
 def draw_problems(name: str, problems: Sequence[Diagnostic]) -> Picture:
-    """The picture of a text that makes no network: a red box for each thing that is wrong with it."""
+    """The picture of a text that makes no network: a red box per problem."""
     boxes = tuple(_problem(number, problem) for number, problem in enumerate(problems, 1))
     view = View("", name, {}, boxes, (), (), 0, 0)
-    # Nothing runs from one to another, so to the right means one below the other.
+    # No wires connect these boxes, so left-to-right places them one below the other.
     figure = Figure(view, lay_out(view, "LR", Known(), role="whole"))
     return Picture(name, 0, "", "", "LR", (figure,), (), tuple(problems))
 
@@ -137,9 +139,9 @@ def _block(box: Box, wish: Wish, known: Known) -> Figure:
 
 
 def readable_depth(view: View, *, insets_too: bool = False) -> int:
-    """The deepest level at which a picture has few boxes, but enough to say something.
+    """The deepest level at which a picture has few boxes; a level deeper, if these are too few to say something.
 
-    A level with a lone container in it is none: there is no choice what to open.
+    A level with a single container does not count: there is no choice what to open.
     """
     depth = 1
     while sum(box.inner is not None for box in _level(view, depth)) == 1:
@@ -158,7 +160,7 @@ def _num_boxes(view: View, depth: int, *, insets_too: bool) -> int:
 
 
 def _level(view: View, depth: int) -> Iterator[Box]:
-    """The boxes of one level, counted from 1."""
+    """The boxes of a level, counted from 1."""
     for box in view.boxes:
         if depth == 1:
             yield box

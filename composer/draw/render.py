@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def render(picture: Picture, format: str, theme: str = "auto", graph: Composition | None = None) -> bytes:
-    """The file of a picture. `graph` adds its facts to JSON. Raises UnavailableError where an extra is missing."""
+    """The file of a picture. `graph` adds its facts to JSON. Raises UnavailableError if an extra is missing."""
     if format in ("png", "pdf"):
-        # They know no reader's preference.
+        # These formats cannot follow the reader's preference.
         return convert(render_svg(picture, "light" if theme == "auto" else theme), format)
     if format == "json":
         text = json.dumps(document(picture, graph), ensure_ascii=False, indent=1) + "\n"

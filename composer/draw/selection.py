@@ -1,4 +1,4 @@
-"""A part of a network by a path, a site or a glob."""
+"""Parts of a network selected by a path, a site or a glob."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from composer.errors import Diagnostic, InputError, did_you_mean
 
 
 def selected(sketch: Sketch, view: View, selector: str) -> list[Box | None]:
-    """The blocks that are selected, or in which something is; None for the network itself.
+    """The selected blocks, and the blocks around selected operations; None for the network itself.
 
-    Copies are one box, so several of them are found once. Raises InputError where nothing is selected.
+    Copies are a single box, so several of them are found once. Raises InputError if nothing is selected.
     """
     found = Places.of(sketch.root)
     chosen = found.select(selector)
@@ -24,7 +24,7 @@ def selected(sketch: Sketch, view: View, selector: str) -> list[Box | None]:
 
 
 def _block_at(view: View, path: str, around: Box | None = None) -> Box | None:
-    """The block of a path, or the one around an operation. What is inside copies is drawn once, for the first."""
+    """The block at a path, or the block around an operation. Of copies, only the first is drawn with its content."""
     for box in view.boxes:
         own = (*box.copies, box.path)
         if box.inner is None:

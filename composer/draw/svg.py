@@ -1,4 +1,4 @@
-"""A picture as SVG: one file that any browser, paper or slide shows."""
+"""A picture as SVG, which any browser, paper or slide shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from composer.draw.theme import style
 from composer.visible import visible
 
 MARGIN = 20
-# A picture is at least so wide where its heading asks for it.
+# The least width of a picture whose heading needs more room.
 LEAST_WIDTH = 400
 TITLE_SIZE = 17
 HEADING = 44
@@ -29,9 +29,9 @@ LINE = 14
 
 
 def render_svg(picture: Picture, theme: str = "auto", *, styled: bool = True) -> str:
-    """The whole file. Themes: `auto` (light or dark, as the reader prefers), `light`, `dark`, `paper`.
+    """The text of the file. Themes: `auto` (light or dark, as the reader prefers), `light`, `dark`, `paper`.
 
-    Without `styled` it has no style sheet: the page that it stands in has one.
+    styled  include a style sheet; False for a page that has its own
     """
     body, right, bottom = _figures(picture)
     problems = list(_problems(picture))
@@ -72,7 +72,7 @@ def _sheet(picture: Picture, sheet: str | None, parts: list[str], width: int, he
 
 
 def describe_picture(picture: Picture) -> str:
-    """The picture in words, for those who do not see it."""
+    """The picture in words, for readers who cannot see it."""
     boxes = sum(1 for figure in picture.figures for _ in figure.view.walk())
     sentences = [f"The network {picture.name} with {picture.num_parameters:,} parameters, drawn as {boxes} boxes."]
     sentences += [f"{rule.use} stands {rule.where} in {rule.num_places} places." for rule in picture.rules]

@@ -1,11 +1,11 @@
-"""How wide text is, without a font engine: advance widths of Helvetica, which Arial and Liberation Sans share."""
+"""Widths of text without a font engine: advance widths of Helvetica, which Arial and Liberation Sans share."""
 
 from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
 
-# Characters by their width in thousandths of the font size.
+# Width in thousandths of the font size -> characters.
 _REGULAR = {
     191: "'",
     222: "ijl",
@@ -53,14 +53,14 @@ _WIDTHS = [
     {character: width for width, characters in table.items() for character in characters} for table in (_REGULAR, _BOLD)
 ]
 _UNKNOWN = 667
-# Classes of the style sheet by their size and whether they are bold; text without one is of the usual size.
+# Class in the style sheet -> font size, and whether it is bold; text without a class has the usual size.
 USUAL = 11
 KINDS = {"name": (12, True), "label": (10, False), "title": (17, True), "badge": (10, True)}
 
 
 @lru_cache(maxsize=4096)
 def width(text: str, size: float, *, bold: bool = False) -> int:
-    """Pixels a line of text takes, rounded up."""
+    """The width of a line of text in pixels, rounded up."""
     thousandths = sum(advance(character, bold=bold) for character in text)
     return -int(-thousandths * size // 1000)
 
@@ -76,12 +76,12 @@ def advance(character: str, *, bold: bool = False) -> int:
 
 
 def size_of(kind: str) -> tuple[int, bool]:
-    """The size of text of these classes, and whether it is bold."""
+    """The font size of text with these classes, and whether it is bold."""
     return next((KINDS[one] for one in kind.split() if one in KINDS), (USUAL, False))
 
 
 def fit(text: str, size: float, limit: int, *, bold: bool = False) -> str:
-    """The text, with `…` for its middle where it is wider than the limit."""
+    """The text, with `…` in place of its middle if it is wider than the limit."""
     if width(text, size, bold=bold) <= limit:
         return text
     kept = min(len(text), int(4000 * limit / (1000 * size)) + 2)
@@ -94,7 +94,7 @@ def fit(text: str, size: float, limit: int, *, bold: bool = False) -> str:
 
 
 def wrap(text: str, size: float, limit: int, lines: int) -> list[str]:
-    """The text in at most so many lines of words, the last one cut."""
+    """The text in at most this many lines, the last line shortened."""
     found: list[str] = []
     current = ""
     for word in text.split():

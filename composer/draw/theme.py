@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FONT = "Helvetica, Arial, 'Liberation Sans', Arimo, 'Nimbus Sans', sans-serif"
 MONO = "'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
-# Kinds of the registry that look alike, in the order of the legend.
+# Group in the legend, in its order -> kinds of the registry with the same colour.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "convolution": ("conv",),
     "linear": ("linear",),
@@ -31,9 +31,10 @@ GROUP_OF = {kind: group for group, kinds in GROUPS.items() for kind in kinds}
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours: of the paper, words, wires and frames, and a fill and an outline for each group of boxes.
+    """Colours of the paper, words, wires and frames, and a fill and an outline per group of boxes.
 
-    `inserted` is what attention rules put in, `helper` what they put around it, `failed` what has a mistake.
+    `inserted` is for what attention rules inserted, `helper` for operations around it, `failed` for nodes with
+    mistakes.
     """
 
     paper: str
@@ -107,9 +108,9 @@ PAPER = replace(
 
 
 def style(theme: str) -> str:
-    """The style sheet of a theme; `auto` follows what the reader prefers, light or dark.
+    """The style sheet of a theme; `auto` follows the reader's preference, light or dark.
 
-    Colours are written out class by class: tools that make PNG and PDF know no CSS variables.
+    Colours are written per class, because tools that make PNG and PDF do not know CSS variables.
     """
     if theme == "auto":
         return f"{sheet(LIGHT)}@media (prefers-color-scheme: dark){{{_colours(DARK)}}}"
@@ -154,7 +155,7 @@ def class_of_group(group: str) -> str:
 
 
 def class_of(box: Box) -> str:
-    """The class of the style sheet that a box has."""
+    """The class of a box in the style sheet."""
     if box.state == "unreached":
         return "unreached"
     if box.state == "failed" or box.problem is not None:
@@ -167,7 +168,7 @@ def class_of(box: Box) -> str:
 
 
 def colours(theme: Theme) -> dict[str, tuple[str, str]]:
-    """Fill and outline of every class."""
+    """Class -> fill and outline."""
     found = {class_of_group(group): pair for group, pair in theme.groups.items()}
     special = {"frame": theme.frame, "helper": theme.helper, "inserted": theme.inserted, "failed": theme.failed}
     outlined = {"unreached": (theme.paper, theme.faint), "holds": (theme.groups["closed block"][0], theme.inserted[1])}

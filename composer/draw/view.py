@@ -1,4 +1,4 @@
-"""What a picture shows: a tree of views, one for each scope, whose boxes are nodes or runs of like nodes."""
+"""What a picture shows: a tree of views, a view per scope. Its boxes are nodes, or runs of equal nodes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ Holds = tuple[tuple[int, str, int], ...]
 
 @dataclass(frozen=True)
 class Box:
-    """A node, or several like nodes one behind the other.
+    """A node, or several equal nodes in a row.
 
-    name      its name in its view; it is the first copy's
-    path      the node's path: its id in every picture; of several copies, the first one's
-    label     what people read: the name, or `1–2` for copies 1 and 2
-    copies    paths of the nodes that it stands for, when they are several
-    kind      the registry's kind of the operation, `attention` of a mechanism, `block` of a scope
-    op, detail  name of the operation or block, and the same with what matters most of its options
-    shapes    what it gives, by output; of copies, what the last one gives
-    changed   whether that differs from what arrives
-    rule      number of the attention rule that put it there, counted from 0
-    helper    whether it only helps a mechanism: tokens of a map and back, the gate of `start: identity`
-    holds     what attention rules put inside: rule, mechanism, number of places
-    inner     the view of what is inside; None for an operation
+    name        its name in its view; of copies, the first copy's
+    path        the node's path, and its id in every picture; of copies, the first copy's
+    label       the text to show: the name, or `1–2` for copies 1 and 2
+    copies      paths of its nodes, if there are several
+    kind        the registry's kind of the operation, `attention` for a mechanism, `block` for a scope
+    op          name of the operation or block
+    detail      the same with its most important options
+    shapes      output -> shape; of copies, the last copy's
+    changed     whether the shape of the output differs from that of the input
+    rule        number of the attention rule that inserted it, from 0
+    helper      whether it only serves a mechanism: tokens of a map and back, the gate of `start: identity`
+    holds       what attention rules inserted inside: rule, mechanism, number of places
+    inner       the view of its content; None for an operation
     """
 
     name: str
@@ -51,16 +52,16 @@ class Box:
 
     @property
     def count(self) -> int:
-        """How many nodes it stands for."""
+        """The number of its nodes."""
         return max(1, len(self.copies))
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A tensor from one end to another: a box, `in:NAME` (the view takes it) or `out:NAME` (the view gives it).
+    """A tensor from one end to another: a box, `in:NAME` (an input of the view) or `out:NAME` (an output of the view).
 
-    output  which output of the source, empty for its only one
-    index   which input of the target, counted from 0
+    output  the output of the source; empty for a single output
+    index   number of the target's input, from 0
     """
 
     source: str
@@ -72,10 +73,9 @@ class Edge:
 
 @dataclass(frozen=True)
 class View:
-    """The boxes of one scope in the order they run, and what flows between them.
+    """The boxes of a scope in running order, and the edges between them.
 
-    `key` is the same for views that are written alike, whatever their names and what arrives at them; `form` for those
-    that differ in options too.
+    `key` is equal for views that are written alike, whatever their names and inputs; `form` also if options differ.
     """
 
     path: str
@@ -89,16 +89,16 @@ class View:
 
     @cached_property
     def by_name(self) -> dict[str, Box]:
-        """Its boxes by name."""
+        """Name -> box."""
         return {box.name: box for box in self.boxes}
 
     @cached_property
     def has_mistakes(self) -> bool:
-        """Whether anything in it has a problem of its own."""
+        """Whether a node in it has a problem of its own."""
         return any(box.problem is not None or (box.inner is not None and box.inner.has_mistakes) for box in self.boxes)
 
     def walk(self) -> Iterator[Box]:
-        """Every box, those inside others too."""
+        """Every box, with the boxes inside others."""
         for box in self.boxes:
             yield box
             if box.inner is not None:
@@ -106,7 +106,7 @@ class View:
 
 
 def opened(view: View, depth: int) -> View:
-    """The view with `depth` levels of boxes shown, counted from 1. What is deeper is closed, but for mistakes."""
+    """The view with `depth` levels of boxes, from 1. Deeper blocks are closed, unless they contain mistakes."""
     boxes = (
         replace(box, inner=opened(box.inner, depth - 1) if depth > 1 or box.inner.has_mistakes else None)
         if box.inner is not None
@@ -117,7 +117,7 @@ def opened(view: View, depth: int) -> View:
 
 
 def opened_at(view: View, paths: Container[str]) -> View:
-    """The view with the boxes of these paths open, as far as all around them are, and no others."""
+    """The view with only the boxes at these paths open, if the boxes around them are open too."""
     boxes = (
         replace(box, inner=opened_at(box.inner, paths) if box.path in paths else None) if box.inner is not None else box
         for box in view.boxes
@@ -126,10 +126,10 @@ def opened_at(view: View, paths: Container[str]) -> View:
 
 
 def num_levels(view: View) -> int:
-    """How many levels of boxes there are."""
+    """The number of levels of boxes."""
     return 1 + max((num_levels(box.inner) for box in view.boxes if box.inner is not None), default=0)
 
 
 def num_boxes(view: View) -> int:
-    """How many boxes are drawn for an opened view."""
+    """The number of boxes drawn for an opened view."""
     return sum(1 for _ in view.walk())

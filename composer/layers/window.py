@@ -106,8 +106,7 @@ class WindowAttention(nn.Module):
         return torch.zeros(apart.shape, device=device).masked_fill(apart, float("-inf"))
 
     def _regions(self, axis: int, device: torch.device) -> Tensor:
-        """Number per position along an axis of the rolled map: 0 before the last window, 1 in it, 2 if rolled around.
-        """
+        """Number per position on an axis of the rolled map: 0 before the last window, 1 in it, 2 if rolled around."""
         length = self.size[axis] + self.padding[axis]
         if not self.shift[axis]:
             return torch.zeros(length, device=device)
