@@ -1,4 +1,4 @@
-"""Weights from files and hubs into a composed network: checked whole before the first tensor is copied.
+"""Weights from files and hubs, loaded into a composed network. Everything is checked before the first tensor is copied.
 
 `read` and `hub` give a Checkpoint, `fit` finds our names for its tensors, `compare` says what fits, `load` copies.
 """

@@ -1,4 +1,4 @@
-"""Tensors of the same network for other images: of more or fewer channels, or of another size."""
+"""Adapts tensors of the same network to images with more or fewer channels, or of another size."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ Size = tuple[int, int]
 def adapt(
     tensors: Mapping[str, Tensor], model: ComposedModule, image: Size | None = None
 ) -> tuple[dict[str, Tensor], tuple[Adapted, ...]]:
-    """The tensors, with those changed that differ from the network's as other images make them differ.
+    """The tensors, adapted to the images of this network, and a note per tensor that was changed.
 
-    image  height and width that the tensors were made for, where they are known
+    image  height and width that the tensors were made for; None if not known
 
-    The convolution that sees the images sums its weights for grey ones, and repeats them for more channels, scaled to
-    keep the size of its sums. Position embeddings of a grid, and biases for the offsets within a window, are resampled.
+    The first convolution sums its weights over the channels for grey images. For more channels it repeats them, scaled
+    by (channels in the file) / (channels here). Position embeddings of a grid, and biases for offsets within a window,
+    are resampled.
     """
     own = model.state_dict()
     where = _Where(model.graph)
@@ -39,7 +40,7 @@ def adapt(
     for name, tensor in tensors.items():
         if name not in own or not tensor.is_floating_point():
             continue
-        # As many positions may be those of a map of another form.
+        # A map of another shape may have the same number of positions.
         changes = (_positions,) if tensor.shape == own[name].shape else (_positions, _offsets, _channels)
         for change in changes:
             if (result := change(name, tensor, own[name], model, where, image)) is not None:
@@ -51,13 +52,13 @@ def adapt(
 
 @dataclass
 class _Where:
-    """Which tensors see the images themselves, and which are positions; looked up only where a shape asks for it."""
+    """Which tensors see the images themselves, and which hold positions. Both are computed only when needed."""
 
     graph: Composition
 
     @cached_property
     def grids(self) -> dict[str, Size]:
-        """Path of each parameter that holds the positions of a map -> rows and columns."""
+        """Path of each parameter that holds the positions of a map -> rows and columns of that map."""
         found = ((node.path, node.content) for node, _ in self.graph.operations)
         options = {path: one.arguments.get("grid") for path, one in found if isinstance(one, Operation)}
         return {path: (int(grid[0]), int(grid[1])) for path, grid in options.items() if grid is not None}
@@ -112,7 +113,7 @@ def _offsets(
 
 
 def _grid(count: int, image: Size | None) -> Size | None:
-    """Rows and columns of so many positions: as the image was shaped, or else a square. None where that cannot be."""
+    """Rows and columns for `count` positions: the shape of the image, or else a square; None if neither works."""
     if count <= 0:
         return None
     height, width = image or (1, 1)

@@ -1,4 +1,4 @@
-"""How far attention moves a network that was just filled with pretrained weights."""
+"""How far attention moves the outputs of a network that was just filled with pretrained weights."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BATCH_SIZE = 2
 
 
 def largest_change(model: ComposedModule, checkpoint: Checkpoint, weights: WeightsSpec) -> float | None:
-    """The largest difference of an output, in eval on random inputs, to the plain network with the same weights.
+    """The largest absolute difference of an output to the plain backbone with the same weights.
 
-    0 where every rule has `start: identity`. None where there are no rules, or the weights do not fill the plain
-    backbone.
+    Both run in eval mode on the same random inputs. 0 where every rule has `start: identity`. None if there are no
+    rules, or if the weights do not fill the plain backbone.
     """
     if not model.graph.spec.rules:
         return None
-    # The same seed gives the tensors that the weights leave alone the same values.
+    # Tensors that the weights do not fill get the same values, because the seed is the same.
     plain = compile_graph(model.graph.plain, model.seed)
     try:
         copy_weights(

@@ -1,4 +1,4 @@
-"""What a weights file holds, once it is read."""
+"""The content of a weights file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from composer.weights.facts import Facts
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Tensors by name, and what is known of where they come from.
+    """Tensors by name, and what is known of their source.
 
-    `tensors`, `entry` and `prefix` are the most usual reading of the file; a network that is filled from it may take
-    another one of `held`.
+    `tensors`, `entry` and `prefix` are the most usual reading of the file; `held` has the other readings.
 
-    name     of the source, as messages write it
-    ordered  whether the tensors stand as they were saved
-    classes  names of the classes, where the source carries them
-    entry    the entry of a wrapped file that they were taken from, `state_dict_ema` for example
-    prefix   what each of the file's names began with, and was taken off
-    sets     every entry of the file that holds tensors, with them under the file's own names
+    name     the source, as messages write it
+    ordered  whether the tensors stand in the order in which they were saved
+    classes  names of the classes, where the source has them
+    entry    the entry of the file that holds the tensors, for example `state_dict_ema`
+    prefix   what each name in the file began with; `tensors` has the names without it
+    sets     every entry of the file that holds tensors -> its tensors, under the file's own names
     facts    what the source says besides tensors
     """
 

@@ -1,4 +1,4 @@
-"""Which weights a build starts with: those of the spec, or what was given instead."""
+"""Chooses the weights of a build: those of the spec, or those given in their place."""
 
 from __future__ import annotations
 
@@ -22,23 +22,27 @@ if TYPE_CHECKING:
 
 
 def choose(spec: Spec, given: str | Path | Mapping[str, Any] | None, *, download: bool = False) -> WeightsSpec | None:
-    """The weights to load; None for none.
+    """The weights to load; None to load nothing.
 
-    given     a path, a reference or a mapping as in a spec, in place of what the spec says; `none` for none at all
-    download  let the spec's own reference connect: what is given is leave enough
-    Raises SpecError for a mapping that is none, WeightsError for a reference that a spec may not follow.
+    given     a path, a reference, or a mapping as in a spec, in place of the spec's weights; `none` to load nothing
+    download  allow a download that the spec file asks for; a reference you pass yourself may always download
+    Raises SpecError for a mapping that is not valid, WeightsError if the spec's reference needs a download and
+    `download` is False.
     """
     if given is None:
         return _of_spec(spec, download)
     if isinstance(given, Path):
-        # A Path is a file whatever its name says.
+        # A Path is always a file, also if its name looks like a reference.
         return WeightsSpec(source=str(given.absolute()))
     weights = validate_weights(given)
     return None if weights.source == NO_WEIGHTS else weights
 
 
 def fill(model: ComposedModule, weights: WeightsSpec) -> tuple[LoadReport, Checkpoint]:
-    """Load the chosen weights. Raises WeightsError or UnavailableError, and leaves the network as it was."""
+    """Load the chosen weights and return the report and the checkpoint.
+
+    Raises WeightsError or UnavailableError, and then leaves the network as it was.
+    """
     if weights.sha256 is not None:
         _check_hash(weights.source, weights.sha256)
     checkpoint = open_source(weights.source, ema=weights.ema, entry=weights.entry)
@@ -54,9 +58,9 @@ def fill(model: ComposedModule, weights: WeightsSpec) -> tuple[LoadReport, Check
 
 
 def _check_hash(source: str, expected: str) -> None:
-    """Raises WeightsError where a file is not the one that a spec means."""
+    """Raises WeightsError if a file does not have the SHA-256 that the spec states."""
     if hub_of(source) is not None or obstacle(source):
-        # What cannot be read is told by whoever reads it; a hub knows its files by other names.
+        # The reader reports a file that cannot be read; a hub's file has no path to hash.
         return
     if sha256(source) != expected:
         help = (

@@ -1,4 +1,4 @@
-"""What of a checkpoint fits a network, and whether that is enough."""
+"""Which tensors of a checkpoint fit a network, and whether they are enough."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Require = Literal["all", "backbone", "any"]
 
 
 def compare(fitted: Fitted, wanted: Wanted, checkpoint: Checkpoint) -> LoadReport:
-    """What would happen to each tensor."""
+    """The report of what would happen to each tensor."""
     found = {name: tuple(tensor.shape) for name, tensor in fitted.tensors.items()}
     own, inserted = wanted.own, wanted.inserted
     foreign = [name for name in found if name not in own]
-    # Something else stands in for the backbone's node, with a tensor of that name but not of that shape.
+    # A rule replaced the backbone's node: the name is the same, the shape is not.
     displaced = [
         name
         for name in own
@@ -54,7 +54,7 @@ def compare(fitted: Fitted, wanted: Wanted, checkpoint: Checkpoint) -> LoadRepor
 
 
 def _heads(misshapen: Mapping[str, tuple[Shape, Shape]], found: Mapping[str, Shape], wanted: Wanted) -> list[Head]:
-    """The classifiers that differ from the file's in the number of classes alone, or that it has nothing of."""
+    """The classifiers that have another number of classes in the file, or that the file lacks."""
     known = {path: names for path, names in wanted.heads.items() if names}
     if not any(name in found for names in known.values() for name in names):
         return [Head(path, None, wanted.own[names[0]][0]) for path, names in known.items()]
@@ -69,9 +69,9 @@ def _heads(misshapen: Mapping[str, tuple[Shape, Shape]], found: Mapping[str, Sha
 
 
 def require_fit(report: LoadReport, require: Require, name: str, *, by_order: bool = False) -> None:
-    """Raises WeightsError, with every name that does not fit, where the report is not what was required.
+    """Raises WeightsError, with every name that does not fit, if the report does not meet `require`.
 
-    `name` is the network's.
+    name  the network's, as messages write it
     """
     if require == "any" and report.loaded:
         return

@@ -1,4 +1,4 @@
-"""What a network computes otherwise than the one that its weights were made in, and which var mends that."""
+"""Finds what a network computes differently from the network its weights were made in, and which var changes that."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from composer.weights.uses import BEFORE, Uses
 if TYPE_CHECKING:
     from composer.dag.composition import Composition
 
-# Setting of a layer -> the var of the zoo's families that gives it to all of them.
+# Setting of a layer -> the var of the zoo's families that sets it in every layer.
 _VARS = {"eps": "norm_eps", "momentum": "norm_momentum"}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting that is another one in the other network, and the layers that have it."""
+    """A setting that differs between two networks, and the layers that have it."""
 
     setting: str
     theirs: Any
@@ -31,7 +31,7 @@ class Difference:
 
     @property
     def key(self) -> str:
-        """The same difference in whichever layers."""
+        """The setting and its two values: equal for the same difference in any layers."""
         return repr((self.setting, self.theirs, self.ours))
 
     def __str__(self) -> str:
@@ -50,7 +50,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Departure:
-    """Differences with one cause: the var that takes them away, as a spec writes it; empty where there is none."""
+    """Differences with one cause, and the var that removes them, as a spec writes it; empty if no var does."""
 
     differences: tuple[Difference, ...]
     mend: str = ""
@@ -60,10 +60,10 @@ class Departure:
 
 
 def departures(graph: Composition, theirs: Uses, image: InputSpec | None = None) -> list[Departure]:
-    """What the plain backbone does otherwise with the tensors that it shares with another network.
+    """What the plain backbone computes differently with the tensors that it shares with another network.
 
     theirs  how the other network uses each tensor, by our names
-    image   what the other network was given
+    image   the input of the other network
     """
     found = {one.key: one for one in compare_uses(uses_in(graph, image), theirs)}
     departures: list[Departure] = []
@@ -79,7 +79,7 @@ def departures(graph: Composition, theirs: Uses, image: InputSpec | None = None)
 
 
 def compare_uses(ours: Uses, theirs: Uses) -> list[Difference]:
-    """The differences in how two networks use tensors of the same names, equal ones together."""
+    """The differences in how two networks use tensors of the same names; equal differences are grouped."""
     groups: dict[str, tuple[Difference, dict[str, None]]] = {}
     for name, use in ours.items():
         other = theirs.get(name, {})
@@ -91,7 +91,7 @@ def compare_uses(ours: Uses, theirs: Uses) -> list[Difference]:
 
 
 def _left(graph: Composition, vars: Mapping[str, Any], theirs: Uses, image: InputSpec | None) -> set[str] | None:
-    """What would still differ with other values of vars; None where that gives no network."""
+    """Keys of the differences that remain with other values of vars; None if these vars give no network."""
     try:
         other = Composition.of(load(graph.spec, vars=vars), graph.limits)
         return {one.key for one in compare_uses(uses_in(other, image), theirs)}
@@ -100,7 +100,7 @@ def _left(graph: Composition, vars: Mapping[str, Any], theirs: Uses, image: Inpu
 
 
 def _candidates(vars: Mapping[str, Any], found: list[Difference]) -> Iterator[tuple[str, Any]]:
-    """Vars that might mend something, with another value: numbers of all layers, and whatever is so or not."""
+    """Vars that might remove a difference, each with another value: vars that set all layers, and true/false vars."""
     for one in found:
         if _VARS.get(one.setting) in vars:
             yield _VARS[one.setting], one.theirs

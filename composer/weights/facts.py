@@ -1,4 +1,4 @@
-"""What weights were made for and do not say themselves, and how that is kept in a file of weights."""
+"""What weights were made for but do not say themselves, and how a weights file keeps it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from composer.weights.uses import BEFORE, Uses, uses_of
 if TYPE_CHECKING:
     from composer.dag.composition import Composition
 
-# Entries of a safetensors file's metadata.
+# Keys in the metadata of a safetensors file.
 INPUT, USES = "input", "uses"
 
 
@@ -24,8 +24,8 @@ INPUT, USES = "input", "uses"
 class Facts:
     """What a source of weights says besides tensors.
 
-    input  how an image becomes what the network saw when it was trained, its shape among it; None where not known
-    uses   how its network uses each tensor, by the source's names; empty where that is not known
+    input  how images were prepared when the network was trained, and their shape; None if not known
+    uses   how the source's network uses each tensor, by the source's names; empty if not known
     """
 
     input: InputSpec | None = None
@@ -33,15 +33,15 @@ class Facts:
 
 
 def uses_in(graph: Composition, like: InputSpec | None = None) -> Uses:
-    """How the plain backbone of a graph uses its tensors; nothing is allocated.
+    """How the plain backbone of a graph uses its tensors. Nothing is allocated.
 
-    like  images of whose height and width it is to see, where it takes images of any size
+    like  an input of which to take height and width, where the backbone takes images of any size
     """
     with torch.device("meta"):
         model = compile_graph(graph.plain)
     own = [tensor.without_batch for tensor in graph.root.inputs.values()]
     if like is not None and len(own) == 1 and len(own[0]) == len(like.shape) == 3:
-        # Padding depends on the size; networks of positions take no other.
+        # Padding depends on the image size; networks with learnt positions take no other size.
         try:
             return uses_of(model, [(own[0][0], *map(int, like.shape[1:]))])
         except (RuntimeError, ValueError):
@@ -50,13 +50,13 @@ def uses_in(graph: Composition, like: InputSpec | None = None) -> Uses:
 
 
 def write_facts(facts: Facts) -> dict[str, str]:
-    """Facts as the metadata of a safetensors file."""
+    """Facts as metadata of a safetensors file."""
     written = {USES: json.dumps(facts.uses)} if facts.uses else {}
     return written if facts.input is None else {**written, INPUT: facts.input.model_dump_json(exclude_unset=True)}
 
 
 def read_facts(metadata: Mapping[str, str]) -> Facts:
-    """What the metadata of a safetensors file says; what is not written as composer writes it says nothing."""
+    """Facts from the metadata of a safetensors file; entries that composer did not write are ignored."""
     try:
         image = InputSpec.model_validate_json(metadata[INPUT]) if INPUT in metadata else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Our names for a checkpoint's tensors: as they are, by a key map, or by their order."""
+"""Finds our names for a checkpoint's tensors: unchanged, by a key map, or by order."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from composer.weights.wanted import COUNTER, Wanted
 
 @dataclass(frozen=True)
 class Fitted:
-    """Tensors under our names.
+    """A checkpoint's tensors under our names.
 
-    entry, prefix  of the file, as in Checkpoint
-    keys       the key map that was used
-    notes      what its networks have besides weights, and this one has not
-    dropped    the file's names that the key map knows and we have nothing like
-    left_over  the file's names that are of no backbone
-    computed   the file's names of what follows from the network's shape
-    sources    our name -> the file's
-    remarks    how the reading was chosen, where that is not plain
+    entry      of the file, as in Checkpoint
+    prefix     of the file, as in Checkpoint
+    keys       name of the key map that was used
+    notes      what their network has besides weights and ours lacks
+    dropped    names in the file that the key map knows and our network lacks
+    left_over  names in the file that belong to no backbone
+    computed   names in the file whose tensors follow from the network's shape
+    sources    our name -> the name in the file
+    remarks    how the reading was chosen, where that is not obvious
     """
 
     tensors: Mapping[str, Tensor]
@@ -43,14 +44,14 @@ class Fitted:
 
 
 def by_name(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> Fitted:
-    """The tensors as they are named, or without the one prefix and under the one key map that make them fit.
+    """The tensors under our names: unchanged, or with a prefix removed and a key map applied, whichever fits.
 
-    Raises WeightsError where several would do, or the key map that was asked for makes two names one.
+    Raises WeightsError if several readings fit, or if the requested key map gives two tensors the same name.
     """
     reading, others = search(checkpoint, wanted, choice)
     strange = [name for ours, names in reading.names.items() if not wanted.knows(ours) for name in names]
     unplaced = [*strange, *reading.outside, *reading.dropped]
-    # Of a file that does not fill it, nothing can be said to stand beside the backbone.
+    # If the file does not fill the network, nobody can tell what stands beside the backbone.
     filled = any(reading.names_all(needed) for needed in wanted.needed)
     aside = [*beside(strange, reading, wanted), *reading.outside] if filled else []
     computed = only_computed(unplaced, aside, reading)
@@ -86,7 +87,7 @@ def _remarks(reading: Reading, keys: KeyMap | None, others: tuple[str, ...]) -> 
 
 
 def by_order(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> Fitted:
-    """The n-th tensor under the name of the n-th of the plain backbone. Raises WeightsError."""
+    """The n-th tensor of the file under the n-th name of the plain backbone. Raises WeightsError if they do not fit."""
     name = checkpoint.name
     if not checkpoint.ordered:
         text = f"{name} does not keep its tensors in the order they were saved; safetensors sorts them"

@@ -1,4 +1,4 @@
-"""Weights from hubs, through the libraries that know them: timm, torchvision, huggingface_hub."""
+"""Weights from hubs, through the libraries that know the hubs: timm, torchvision, huggingface_hub."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from composer.weights.peers import facts_of_timm, facts_of_torchvision, image_of
 from composer.weights.read import read_checkpoint
 from composer.weights.unwrap import unwrap
 
-# What repositories call their weights, the safe format first.
+# Usual file names in a repository, the safe format first.
 _HF_FILES = ("model.safetensors", "pytorch_model.bin")
-# Library -> the extra of ours that installs it.
+# Library -> composer's extra that installs it.
 _EXTRAS = {"timm": "timm", "torchvision": "torchvision", "huggingface_hub": "hf"}
 
 
 def fetch(reference: str, *, ema: bool = False) -> Checkpoint:
     """The weights that a reference names, from the library's cache or the network.
 
-    Raises UnavailableError where the library is not installed or the hub cannot be reached, WeightsError where it has
-    no such weights.
+    Raises UnavailableError if the library is not installed or the hub cannot be reached, WeightsError if the hub has no
+    such weights.
     """
     hub = hub_of(reference)
     assert hub is not None, reference
@@ -52,12 +52,12 @@ def _timm(reference: str, name: str, ema: bool) -> Checkpoint:
         text, help = f"`{reference}` names one set of weights, averaged or not", ("load it without ema",)
         raise WeightsError(Diagnostic("weights-ema", text, help=help))
     if not timm.models.is_model_pretrained(name):
-        # It has more than a thousand, and a search for what was meant looks at no more.
+        # timm has over a thousand names; the suggestion searches only those with the same beginning.
         alike = timm.list_pretrained(f"{name[:3]}*")
         known = [*dict.fromkeys(one.partition(".")[0] for one in alike), *alike]
         hint = did_you_mean(name, known, "`timm.list_pretrained()` names them all")
         raise WeightsError(Diagnostic("weights-hub", f"timm has no weights `{name}`", help=hint))
-    # Its own loading turns files of other projects into its names.
+    # timm's own loading translates other projects' files into timm's names.
     model = timm.create_model(name, pretrained=True)
     facts = facts_of_timm(lambda: timm.create_model(name))
     return Checkpoint(f"`{reference}`", dict(model.state_dict()), facts=facts)
@@ -79,7 +79,7 @@ def _torchvision(reference: str, name: str, ema: bool) -> Checkpoint:
 
 
 def _unfilled(models: Any, weights: Any) -> Any:
-    """The network of torchvision's that weights are of, without them."""
+    """The torchvision network that these weights belong to, with random weights."""
     name = next(one for one in models.list_models() if weights in models.get_model_weights(one))
     return models.get_model(name, weights=None, num_classes=len(weights.meta["categories"]))
 
@@ -92,7 +92,7 @@ def _hugging_face(repo: str, file: str | None, revision: str | None, ema: bool) 
         try:
             path = hub.hf_hub_download(repo, name, revision=revision, local_files_only=offline)
         except errors.EntryNotFoundError as error:
-            # Without a network the other name may still be in the cache.
+            # Offline, the other file name may still be in the cache.
             offline = offline or isinstance(error, errors.LocalEntryNotFoundError)
             failure = error
         else:
@@ -108,7 +108,7 @@ def _silent(checkpoint: Checkpoint) -> bool:
 
 
 def _facts_of_repository(repo: str, revision: str | None) -> Facts:
-    """What timm wrote beside weights that it pushed to the hub; nothing in repositories of others."""
+    """What timm wrote beside weights that it pushed to the hub; empty for other repositories."""
     hub = _library("huggingface_hub", f"hf:{repo}")
     try:
         path = hub.hf_hub_download(repo, "config.json", revision=revision)
@@ -119,7 +119,7 @@ def _facts_of_repository(repo: str, revision: str | None) -> Facts:
     except ImportError:
         return Facts(image)
     except Exception:
-        # It is a service: without it the weights are as good, and the report says what is not known.
+        # Facts are optional: the weights work without them, and the report says what is not known.
         return Facts()
     return Facts(image, network.uses)
 
@@ -135,10 +135,10 @@ def _library(name: str, reference: str) -> Any:
 
 @contextmanager
 def _explained(reference: str) -> Iterator[None]:
-    """What goes wrong inside the libraries, in our words."""
+    """Turns errors from inside the libraries into ours."""
     try:
         with warnings.catch_warnings():
-            # They speak of their own affairs: caches, tokens, deprecations.
+            # Their warnings are about caches, tokens and deprecations.
             warnings.simplefilter("ignore")
             yield
     except ComposerError:
@@ -153,7 +153,7 @@ def _explained(reference: str) -> Iterator[None]:
 
 
 def _is_network(error: Exception) -> bool:
-    """Whether the hub was never reached; a hub that answers `no` was."""
+    """Whether the hub could not be reached; an answer that refuses is not such an error."""
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, HTTPError) or "HfHubHTTPError" in names:
         return False

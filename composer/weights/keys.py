@@ -1,4 +1,4 @@
-"""Key maps: how another library names the weights of a network that we have too. They are data, in `specs/keys/`."""
+"""Key maps: how another library names the weights of a network that we have too. Ours are data, in `specs/keys/`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from composer.spec.references import read_file
 from composer.spec.spec import Spec
 
 Keys = str | Path | Mapping[str, Any]
-# The entry of a key map that is no pair of names.
+# The only key of a key map that is not the beginning of a name.
 VARS = "vars"
 _PART = re.compile(r"\[(\d+)/(\d+)\]")
 
 
 @dataclass(frozen=True)
 class KeyMap:
-    """Beginnings of another library's names -> beginnings of ours; what follows stays, and so do all other names.
+    """Beginnings of another library's names -> beginnings of ours. The rest of a name stays, and so do all other names.
 
-    The longest beginning wins. `*` stands for any part of one name, and for the same part on our side; None says that
-    we have no such tensors; `[2/3]` after one of our names says that theirs is the second of three tensors that are
-    one of ours, one after the other. A beginning ends where a name ends, with a dot or without; one that ends within
-    names, as `layer` in `layer1`, is `partial`. `vars` says what their networks have besides weights: backbones of ours
-    (a glob) -> vars. `where` is the line of each beginning, of a map that a person gave.
+    The longest beginning wins. `*` stands for any part of one name, and for the same part in our name. None: we have no
+    such tensors. `[2/3]` after one of our names: their tensor is the second of three that we concatenate. A beginning
+    ends at a dot or at the end of a name; a `partial` beginning ends within a part, as `layer` in `layer1`. `vars`: our
+    backbones (a glob) -> the vars that their network sets. `where`: the line of each beginning, if a user wrote the
+    map.
 
     >>> keys = KeyMap("example", {"features.0": "stem", "layers.l_*": "blocks.*", "layers.l_*.ln_1": "blocks.*.norm1"})
     >>> [keys.rename(name) for name in ("features.0.weight", "layers.l_7.ln_1.bias", "layers.l_7.fc.bias", "head.bias")]
@@ -59,7 +59,7 @@ class KeyMap:
         return any("*" in first or first in firsts for first in {start.partition(".")[0] for start in self.pairs})
 
     def unused(self, names: Iterable[str]) -> list[str]:
-        """The beginnings that none of these names has, each with its line where that is known."""
+        """The beginnings that match none of these names, each with its line if known."""
         found = self._found(names)
         return [f"`{start}`{self.where.get(start, '')}" for start in self.pairs if start not in found]
 
@@ -67,19 +67,19 @@ class KeyMap:
         return {found[0] for name in names if (found := self.find(name)) is not None}
 
     def departures(self, spec: Spec) -> Iterator[str]:
-        """What a spec has to set to compute what their network does: what no weight says."""
+        """One sentence per var that the spec must set to compute what their network computes. No weight shows these."""
         for name, value in self.vars_of(spec).items():
             if spec.vars.get(name) != value:
                 yield f"theirs has {name} {value}, not {spec.vars.get(name)}: set `vars: {{{name}: {value}}}`"
 
     def vars_of(self, spec: Spec) -> dict[str, Any]:
-        """What their network has of the vars of a spec."""
+        """The vars of a spec that their network sets, with its values."""
         names = [file.content.name for file in spec.files if file.content.name]
         found = [theirs for pattern, theirs in self.vars.items() if fnmatch.filter(names, pattern)]
         return {name: value for theirs in found for name, value in theirs.items()}
 
     def rename(self, name: str) -> str | None:
-        """Our name for a tensor, with the part of it that is meant; None where we have none like it."""
+        """Our name for a tensor, with `[i/n]` for one part of it; None if we have no such tensor."""
         found = self.find(name)
         if found is None:
             return name
@@ -93,7 +93,7 @@ class KeyMap:
         return ".".join(part for part in (ours.rstrip("."), rest.removeprefix(".")) if part)
 
     def find(self, name: str) -> tuple[str, int, list[str]] | None:
-        """The beginning that a name has: as the map writes it, where it ends, what its stars stand for."""
+        """The beginning that matches a name: as the map writes it, the length of the match, and the text per star."""
         if not self.pairs:
             return None
         found = max(self._partial(name), key=lambda one: one[1], default=None)
@@ -112,7 +112,7 @@ class KeyMap:
 
     @cached_property
     def _starred(self) -> dict[int, list[tuple[str, list[str]]]]:
-        """The beginnings with a star, by how many names they have."""
+        """The beginnings with a star, by how many dotted parts they have."""
         found: dict[int, list[tuple[str, list[str]]]] = {}
         for start in self.pairs:
             if "*" in start and start not in self.partial:
@@ -121,14 +121,14 @@ class KeyMap:
         return found
 
     def _partial(self, name: str) -> Iterator[tuple[str, int, list[str]]]:
-        """The beginnings that a name has and that end within one of its parts."""
+        """The beginnings that match a name and end within one of its parts."""
         parts = name.split(".")
         for start in self.partial:
             *whole, last = start.split(".")
             if len(whole) >= len(parts) or (stars := _stars(whole, parts[: len(whole)])) is None:
                 continue
             inside = parts[len(whole)]
-            # 1 is no beginning of 10: numbers are whole.
+            # A number must match whole: 1 does not match 10.
             ends = [
                 end
                 for end in range(len(inside), 0, -1)
@@ -141,7 +141,7 @@ class KeyMap:
 
 
 def part_of(name: str) -> tuple[str, tuple[int, int]]:
-    """A name of ours without what says which part of a tensor is meant, and that: the second of three.
+    """Our name without its `[i/n]`, and (i, n): the i-th of n parts of the tensor.
 
     >>> part_of("blocks.0.attn.qkv[2/3].weight"), part_of("head.bias")
     (('blocks.0.attn.qkv.weight', (2, 3)), ('head.bias', (1, 1)))
@@ -152,7 +152,7 @@ def part_of(name: str) -> tuple[str, tuple[int, int]]:
 
 
 def _stars(pattern: Sequence[str], parts: Sequence[str]) -> list[str] | None:
-    """What each star stands for, from the left and as little as does; None where one of the parts is not alike."""
+    """The text per star, from the left and as short as possible; None if a part does not match."""
     found: list[str] = []
     for wanted, text in zip(pattern, parts, strict=True):
         first, *rest = wanted.split("*")

@@ -1,4 +1,4 @@
-"""Tensors of a file that no backbone has: other tasks' heads, decoders, queues, and what a network computes itself."""
+"""Tensors of a file that belong to no backbone: heads of other tasks, decoders, queues, and computed tables."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 from composer.weights.reading import Reading
 from composer.weights.wanted import Wanted
 
-# Tables and masks that follow from a network's shape, and what counters and profilers leave behind.
+# Tables and masks that follow from a network's shape, and tensors of counters and profilers.
 _COMPUTED = {
     *("relative_position_index", "relative_coords_table", "attn_mask", "position_ids"),
     *("num_batches_tracked", "n_averaged", "total_ops", "total_params"),
 }
-# Stands for what was masked in training; no image needs it.
+# Replaces masked patches in training; inference does not need it.
 _OF_TRAINING = {"mask_token"}
-# At the top of a file these change what a backbone computes.
+# At the top level of a file, these names belong to a backbone.
 _PARTS = {
     *("cls_token", "dist_token", "reg_token", "pos_embed", "patch_embed", "norm", "norm_pre", "fc_norm", "rope"),
     *("stem", "stages", "layers", "blocks", "features", "conv1", "conv_stem", "conv_head", "bn1", "bn2", "attn_pool"),
@@ -26,7 +26,9 @@ _PARTS = {
 
 
 def only_computed(unplaced: Iterable[str], aside: Iterable[str], reading: Reading) -> list[str]:
-    """Those that follow from the network's shape or count something: no weights, and no part of what stands beside."""
+    """Names of tensors that follow from the network's shape or count something, and are in no module that stands
+    beside.
+    """
     found = [name for name in unplaced if _is_computed(name, reading.held[name])]
     others = {_first(name, reading) for name in set(aside) - set(found)}
     return [name for name in found if _first(name, reading) not in others]
