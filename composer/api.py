@@ -203,7 +203,7 @@ def check_device(device: str | torch.device | None) -> torch.device | None:
 
 def list_mechanisms(pattern: str = "*") -> list[str]:
     """Names of the registered mechanisms that are like the pattern, sorted."""
-    return [entry.name for entry in registry.entries("mechanism", pattern)]
+    return [entry.name for entry in registry.mechanisms(pattern)]
 
 
 def list_backbones(pattern: str = "*") -> list[str]:

@@ -52,7 +52,7 @@ def test_facts_before_the_star_and_options_after_it():
     assert entry.factory is TestGate
     assert list(entry.facts) == ["channels"]
     assert set(entry.options.model_fields) == {"kernel_size", "act"}
-    assert (entry.kind, entry.layout, entry.replaces, entry.inputs) == ("channel", "b c h w", None, (1, 1))
+    assert (entry.kind, entry.works_on, entry.replaces, entry.inputs) == ("channel", "b c h w", None, (1, 1))
     assert entry.summary == "One line."
     assert entry.file == __file__
     assert "test_gate" in composer.list_mechanisms("test_*")
@@ -62,7 +62,7 @@ def test_a_token_mechanism_works_on_tokens():
     composer.mechanism("test_token", kind="token")(Gate)
     entry = registry.get("test_token")
     assert entry is not None
-    assert entry.layout == "b n c"
+    assert entry.works_on == "b n c"
 
 
 def test_settings_of_a_convolution_are_written_like_options_elsewhere():
@@ -158,7 +158,8 @@ def test_a_function_is_a_layer_and_its_tensors_are_counted():
 
     entry = registry.get("test_both")
     assert entry is not None
-    assert (entry.form, entry.inputs) == ("function", (2, 2))
+    assert isinstance(entry, registry.FunctionEntry)
+    assert entry.inputs == (2, 2)
     nodes = {"a": "relu", "b": {"op": "test_both", "from": ["a", "input"], "scale": 0.5}}
     assert composer.build({"input": [3, 4, 4], "nodes": nodes}) is not None
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from composer.dag.levels import end_of_features
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.scope import Node, Scope
+from composer.registry import ParameterEntry
 
 # Tables of positions that are parameters of a module, not nodes; timm spares them too.
 _TABLES = ("relative_position_bias_table",)
@@ -51,8 +52,7 @@ def undecayed(root: Scope, names: list[str]) -> set[str]:
 
 
 def _is_table(node: Node) -> bool:
-    operation = isinstance(node.content, Operation) and node.content.entry.form == "parameter"
-    return operation and len(node.tensor.shape) > 1
+    return isinstance(node.entry, ParameterEntry) and len(node.tensor.shape) > 1
 
 
 def _outermost(scope: Scope, site: str) -> Iterator[Node]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.registry import Entry
+from composer.registry import ModuleEntry
 
 
 class Refusal(Exception):
@@ -30,7 +30,7 @@ def require(holds: object, otherwise: str) -> None:
 class Subject:
     """A mechanism with the options it is checked with."""
 
-    entry: Entry
+    entry: ModuleEntry
     options: Mapping[str, Any] = field(default_factory=dict)
     groups: int = 1
     channels: int = 64
@@ -63,7 +63,7 @@ class Subject:
     @property
     def axes(self) -> list[str]:
         """The letters of its layout: b c h w, or b n c."""
-        return str(self.entry.layout).split()
+        return str(self.entry.works_on).split()
 
 
 def shake(module: nn.Module, amount: float = 0.1) -> None:

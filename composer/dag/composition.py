@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 
 from composer.dag.elaborate import elaborate
-from composer.dag.infer import Inference, build, refuses_one
+from composer.dag.infer import Inference, refuses_one
 from composer.dag.levels import Level, levels, tagged_end
 from composer.dag.limits import Limits
 from composer.dag.macs import counted, growth, total
@@ -22,6 +22,7 @@ from composer.dag.place import place, said_without_a_place
 from composer.dag.places import Place, Places
 from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError
+from composer.registry import ParameterEntry
 from composer.spec.blame import shown_where_set
 from composer.spec.model import Rule
 from composer.spec.spec import Spec
@@ -188,9 +189,9 @@ class Composition:
         for node, inputs in self.operations:
             operation = node.content
             assert isinstance(operation, Operation)
-            key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
+            key = (operation.key, inputs)
             if key not in known:
-                known[key] = refuses_one(operation.entry, operation.arguments, inputs)
+                known[key] = refuses_one(operation, inputs)
             if reason := known[key]:
                 found[node.path] = reason
         return found
@@ -227,7 +228,7 @@ def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
 
 
 def _is_mechanism(node: Node) -> bool:
-    return isinstance(node.content, Operation) and node.content.entry.category == "mechanism"
+    return node.entry is not None and node.entry.category == "mechanism"
 
 
 def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
@@ -241,13 +242,13 @@ def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
 def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Any, int | None]) -> int | None:
     operation = node.content
     assert isinstance(operation, Operation)
-    if operation.entry.form == "parameter":
+    if isinstance(operation.entry, ParameterEntry):
         return 0
-    key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
+    key = (operation.key, inputs)
     if key not in known:
         tensors = [torch.empty(tensor.shape, device="meta") for tensor in inputs]
         with torch.device("meta"):
-            module = build(operation.entry, operation.arguments)
+            module = operation.make()
         macs = counted(module, tensors)
         known[key] = None if macs is None else macs // BATCH
     return known[key]

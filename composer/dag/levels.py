@@ -107,7 +107,7 @@ def levels(root: Scope, places: Places) -> list[Level]:
 
 def _is_padding(node: Node) -> bool:
     """Whether a node only changes how large a map is, for the sake of the next one."""
-    return isinstance(node.content, Operation) and node.content.entry.kind == "pad"
+    return node.entry is not None and node.entry.kind == "pad"
 
 
 def _dilations(places: Places) -> list[int]:

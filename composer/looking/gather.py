@@ -157,7 +157,7 @@ def _numbers(value: Any) -> Tensor:
 
 def _parts(model: nn.Module, sites: Mapping[str, Site]) -> dict[tuple[str, str], nn.Module]:
     """Mechanisms directly inside one of the sites, such as CBAM's halves."""
-    kinds = {entry.factory: entry.kind for entry in registry.entries("mechanism") if entry.has_attention}
+    kinds = {entry.factory: entry.kind for entry in registry.mechanisms() if entry.has_attention}
     found: dict[tuple[str, str], nn.Module] = {}
     for path in sites:
         for child in model.get_submodule(path).children():

@@ -12,7 +12,7 @@ from composer.dag.identity import gamma_of
 from composer.dag.maps import Grid, token_grids
 from composer.dag.places import Place
 from composer.dag.scope import Operation, TensorSpec
-from composer.registry import Entry
+from composer.registry import Entry, ModuleEntry
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
@@ -74,7 +74,7 @@ def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: 
         node.path,
         operation.entry.name,
         operation.entry.kind,
-        operation.entry.replaces is not None,
+        isinstance(operation.entry, ModuleEntry) and operation.entry.replaces is not None,
         place.stage,
         place.block,
         None if node.rule is None else node.rule + 1,

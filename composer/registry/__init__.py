@@ -12,14 +12,16 @@ from composer.registry.entry import (
     TENSOR_FACTS,
     CodeRule,
     Entry,
-    Form,
+    FunctionEntry,
     LayoutRule,
+    ModuleEntry,
+    ParameterEntry,
     PlaceRule,
     Plugin,
     Target,
 )
 from composer.registry.lookup import again as _again  # files of pickled networks may call it by this name
-from composer.registry.lookup import blamed, entries, failures, get, plugin_versions
+from composer.registry.lookup import blamed, entries, failures, get, get_mechanism, mechanisms, plugin_versions
 from composer.registry.plugins import load_plugin_file, load_plugins
 from composer.registry.register import layer, mechanism
 from composer.registry.state import state as _state
@@ -36,8 +38,10 @@ __all__ = [
     "TENSOR_FACTS",
     "CodeRule",
     "Entry",
-    "Form",
+    "FunctionEntry",
     "LayoutRule",
+    "ModuleEntry",
+    "ParameterEntry",
     "PlaceRule",
     "Plugin",
     "Target",
@@ -47,9 +51,11 @@ __all__ = [
     "entries",
     "failures",
     "get",
+    "get_mechanism",
     "layer",
     "load_plugin_file",
     "load_plugins",
     "mechanism",
+    "mechanisms",
     "plugin_versions",
 ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from composer.errors import Location, one_of, suggest
 from composer.options import SignatureProblem, options_model, read_signature
-from composer.registry.definition import arity, definition, identity, made, misuse, plugin_of
+from composer.registry.definition import arity, definition, forward_arity, identity, made, misuse, plugin_of
 from composer.registry.entry import (
     CONV_FACTS,
     FACTS,
@@ -20,12 +20,16 @@ from composer.registry.entry import (
     RESERVED_OPTIONS,
     CodeRule,
     Entry,
-    Form,
+    FunctionEntry,
     LayoutRule,
+    ModuleEntry,
+    ParameterEntry,
     PlaceRule,
     Target,
 )
 from composer.registry.state import loading, state
+
+Found = TypeVar("Found")
 
 
 def mechanism(
@@ -66,7 +70,8 @@ def mechanism(
             raise misuse(where, name, "a mechanism must be an nn.Module class", "a class, as in examples/")
         for one in places:
             _check_place(name, one, where)
-        _add(name, "mechanism", kind, factory, layout, where, replaces, places)
+        given = _Given(name, kind, factory, where)
+        _enter(given.module_entry(works_on=layout, replaces=replaces, places=places), where)
         return factory
 
     return register
@@ -92,75 +97,93 @@ def layer(
         where = definition(factory)
         if kind not in LAYER_KINDS:
             raise misuse(where, name, f"unknown kind `{kind}`", one_of(LAYER_KINDS))
-        _add(name, "layer", kind, factory, layout, where, code=code)
+        given = _Given(name, kind, factory, where)
+        if code is not None and not given.is_function:
+            raise misuse(where, name, "`code` is for a function of tensors", "leave it out")
+        if given.module is not None:
+            entry: Entry = given.module_entry(layout_rule=layout)
+        elif kind == "parameter":
+            entry = ParameterEntry(**given.common((0, 0)), layout_rule=layout)
+        else:
+            inputs = arity(given.signature.given, given.signature.variadic)
+            entry = FunctionEntry(**given.common(inputs), layout_rule=layout, code=code)
+        _enter(entry, where)
         return factory
 
     return register
 
 
-def _add(
-    name: str,
-    category: Literal["mechanism", "layer"],
-    kind: str,
-    factory: Callable[..., Any],
-    layout: LayoutRule,
-    where: Location,
-    replaces: str | None = None,
-    places: Sequence[PlaceRule] = (),
-    code: CodeRule | None = None,
-) -> None:
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise misuse(where, str(name), "a name is lower-case letters, digits and `_`", "a name such as `pixel_gate`")
-    try:
-        signature = read_signature(factory, name)
-        module = factory if isinstance(factory, type) else made(signature.returns)
-        form: Form = "module" if module else "parameter" if kind == "parameter" else "function"
-        inputs = arity(module, signature.given, signature.variadic, form)
-    except (SignatureProblem, TypeError, ValueError) as problem:
-        raise misuse(where, name, str(problem), "see `Writing a plugin` in the README") from problem
-    facts = signature.given if form == "module" else {}
-    if form == "module" and signature.variadic:
-        raise misuse(where, name, "`*args` in `__init__`", "facts by name before a bare `*`")
-    for fact in facts:
-        if fact not in FACTS:
-            nearest = f"; did you mean `{suggest(fact, FACTS)}`?" if suggest(fact, FACTS) else ""
-            text = f"`{fact}` stands before `*` but is not a fact of a place{nearest}"
-            raise misuse(where, name, text, f"one of {one_of(FACTS)}, or move it behind `*` to make it an option")
-    for option in signature.options.model_fields:
-        if option in RESERVED_OPTIONS:
-            raise misuse(where, name, f"option `{option}` is a word of the spec language", "another name")
-    settings = {
-        fact: (signature.hints[fact], ... if default is inspect.Parameter.empty else default)
-        for fact, default in facts.items()
-        if fact in CONV_FACTS and fact != "in_channels"
-    }
-    plugin = loading.get() or plugin_of(factory)
-    entry = Entry(
-        name=name,
-        category=category,
-        kind=kind,
-        form=form,
-        factory=factory,
-        facts=facts,
-        settings=options_model(f"{name} settings", settings),
-        options=signature.options,
-        inputs=inputs,
-        layout=layout,
-        replaces=replaces,
-        places=places,
-        plugin=plugin,
-        file=where.source.name,
-        line=where.line,
-        module=module,
-        code=code,
-    )
+class _Given:
+    """What is registered, and what its signature says. Raises PluginError for what the contract does not allow."""
+
+    def __init__(self, name: str, kind: str, factory: Callable[..., Any], where: Location) -> None:
+        self.name, self.kind, self.factory, self.where = name, kind, factory, where
+        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise misuse(
+                where, str(name), "a name is lower-case letters, digits and `_`", "a name such as `pixel_gate`"
+            )
+        self.signature = self.checked(lambda: read_signature(factory, name))
+        self.module = factory if isinstance(factory, type) else made(self.signature.returns)
+        for option in self.signature.options.model_fields:
+            if option in RESERVED_OPTIONS:
+                raise misuse(where, name, f"option `{option}` is a word of the spec language", "another name")
+
+    def checked(self, read: Callable[[], Found]) -> Found:
+        """What is read of it. Raises PluginError where that cannot be read."""
+        try:
+            return read()
+        except (SignatureProblem, TypeError, ValueError) as problem:
+            raise misuse(self.where, self.name, str(problem), "see `Writing a plugin` in the README") from problem
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function of tensors."""
+        return self.module is None and self.kind != "parameter"
+
+    def common(self, inputs: tuple[int, int | None]) -> dict[str, Any]:
+        """What every entry has."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "factory": self.factory,
+            "options": self.signature.options,
+            "inputs": inputs,
+            "plugin": loading.get() or plugin_of(self.factory),
+            "file": self.where.source.name,
+            "line": self.where.line,
+        }
+
+    def module_entry(self, **more: Any) -> ModuleEntry:
+        """The entry of a module, with more of its fields."""
+        assert self.module is not None
+        module, facts = self.module, self.signature.given
+        inputs = self.checked(lambda: forward_arity(module))
+        if self.signature.variadic:
+            raise misuse(self.where, self.name, "`*args` in `__init__`", "facts by name before a bare `*`")
+        for fact in facts:
+            if fact not in FACTS:
+                nearest = f"; did you mean `{suggest(fact, FACTS)}`?" if suggest(fact, FACTS) else ""
+                text = f"`{fact}` stands before `*` but is not a fact of a place{nearest}"
+                expected = f"one of {one_of(FACTS)}, or move it behind `*` to make it an option"
+                raise misuse(self.where, self.name, text, expected)
+        settings = {
+            fact: (self.signature.hints[fact], ... if default is inspect.Parameter.empty else default)
+            for fact, default in facts.items()
+            if fact in CONV_FACTS and fact != "in_channels"
+        }
+        model = self.checked(lambda: options_model(f"{self.name} settings", settings))
+        return ModuleEntry(**self.common(inputs), module=module, facts=facts, settings=model, **more)
+
+
+def _enter(entry: Entry, where: Location) -> None:
+    """Put an entry into the registry. Raises PluginError where its name is taken."""
     with state.lock:
-        taken = state.entries.get(name)
+        taken = state.entries.get(entry.name)
         # The same definition again is a reload (a notebook cell run twice), not a second claim to the name.
-        if taken is not None and identity(taken.factory) != identity(factory):
-            raise misuse(where, name, f"the name is taken by {taken.file}:{taken.line}", "another name")
-        state.entries[name] = entry
-        state.plugins.setdefault(plugin.name, plugin)
+        if taken is not None and identity(taken.factory) != identity(entry.factory):
+            raise misuse(where, entry.name, f"the name is taken by {taken.file}:{taken.line}", "another name")
+        state.entries[entry.name] = entry
+        state.plugins.setdefault(entry.plugin.name, entry.plugin)
 
 
 def _check_place(name: str, place: PlaceRule, where: Location) -> None:
