@@ -45,7 +45,7 @@ def command(
     for entry, values in wanted:
         with stage(context, f"checking {entry.name}") as tell:
             verdicts = contract.run(contract.Subject(entry, values))
-            results[entry.name] = list(counted(verdicts, tell, f"{len(contract.CHECKS)} checks"))
+            results[entry.name] = list(counted(verdicts, tell, f"{len(contract.checks_of(entry))} checks"))
     if format is Format.JSON:
         print_json({name: [vars(one) for one in found] for name, found in results.items()})
     elif len(results) == 1:

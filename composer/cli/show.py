@@ -73,6 +73,8 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
         "layout": layout if isinstance(layout, str) else None,
         "replaces": mechanism.replaces if mechanism else None,
         "places": _places(mechanism) if mechanism else None,
+        "applied": entry.applied if isinstance(entry, registry.ModuleEntry) and entry.has_attention else None,
+        "declares": [word for word in ("shape", "macs", "reference") if getattr(entry, word, None) is not None],
         "options": {
             name: {"type": describe(part), "required": "default" not in part, "default": part.get("default")}
             for model in entry.models
@@ -105,6 +107,10 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
     if found["places"]:
         places = (", ".join(f"{key}: {text}" for key, text in place.items()) for place in found["places"])
         out(f"goes by default: {'; else '.join(places)}")
+    if found["applied"]:
+        out(f"its attention values are applied as: {found['applied']}")
+    if found["declares"]:
+        out(f"declares its own: {', '.join(found['declares'])}")
     if found["cost"]:
         at, *numbers = found["cost"].values()
         out("cost at {}: {} parameters, {} MACs".format(at, *map(thousands, numbers)))

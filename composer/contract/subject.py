@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +35,17 @@ class Subject:
     groups: int = 1
     channels: int = 64
 
-    def build(self, height: int = 7, width: int = 7) -> nn.Module:
-        """The mechanism as at a place of this size. Raises Refusal with the message of its own ValueError."""
-        conv = {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": self.groups, "bias": False}
-        return self.build_at(height, width, conv)
+    def build(self, height: int = 7, width: int = 7, factory: Callable[..., Any] | None = None) -> nn.Module:
+        """The mechanism as at a place of this size, or what another factory makes there.
 
-    def build_at(self, height: int, width: int, conv: Mapping[str, Any]) -> nn.Module:
+        Raises Refusal with the message of its own ValueError.
+        """
+        conv = {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": self.groups, "bias": False}
+        return self.build_at(height, width, conv, factory)
+
+    def build_at(
+        self, height: int, width: int, conv: Mapping[str, Any], factory: Callable[..., Any] | None = None
+    ) -> nn.Module:
         """The same in place of a convolution with these settings."""
         c = self.channels
         place = {"channels": c, "height": height, "width": width, "tokens": height * width}
@@ -49,7 +54,7 @@ class Subject:
             torch.manual_seed(0)
             try:
                 facts = {name: place[name] for name in self.entry.facts}
-                module: nn.Module = self.entry.factory(**facts, **self.options)
+                module: nn.Module = (factory or self.entry.factory)(**facts, **self.options)
             except ValueError as error:
                 raise Refusal(str(error)) from error
         return module

@@ -1,8 +1,9 @@
-"""Shapes by running each operation once on the meta device: nothing is allocated, nothing is guessed."""
+"""Shapes by running each operation once on the meta device, or by its own rule: nothing is allocated or guessed."""
 
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,9 @@ from torch.nn.parameter import is_lazy
 from composer.dag.limits import MAX_TENSOR
 from composer.dag.scope import BATCH, Operation, TensorSpec
 from composer.dag.shortcuts import Shortcuts
+from composer.errors import PluginError
 from composer.foreign import is_error, said
-from composer.registry import Entry, ModuleEntry, ParameterEntry
+from composer.registry import Entry, ModuleEntry, ParameterEntry, declared_shape
 
 
 class Misfit(Exception):
@@ -60,27 +62,35 @@ def infer(operation: Operation, inputs: Sequence[TensorSpec]) -> Inferred:
             built = operation.make()
             if isinstance(built, nn.Module) and any(map(is_lazy, built.parameters())):
                 raise TypeError("it has parameters without a shape (`nn.Lazy…`): take `channels` and give their sizes")
-            result = entry.run(built, tensors)
+            if entry.shape is not None:
+                shape = declared_shape(entry, inputs, operation.arguments, BATCH)
+            else:
+                shape = _shape_of(entry, entry.run(built, tensors))
+    except (Misfit, PluginError):
+        raise
     except BaseException as error:
         if not is_error(error):
             raise
         found = " and ".join(map(str, inputs)) or "no input"
         why = _too_wide(built, inputs) or _first_words(error, entry.name)
         raise Misfit(f"{entry.words} does not fit {found}: {why}") from error
+    if layout is not None and len(layout.split()) != len(shape):
+        raise Misfit(f"{entry.words} returns {len(shape)} axes, its layout `{layout}` has {len(layout.split())}")
+    given = TensorSpec(shape, layout)
+    if not isinstance(entry, ParameterEntry) and math.prod(shape) > BATCH * MAX_TENSOR:
+        raise Misfit(f"`{entry.name}` gives {given}, more than {MAX_TENSOR:,} numbers for one input; make it smaller")
+    return Inferred(replace(operation, num_parameters=entry.num_parameters(built)), given)
+
+
+def _shape_of(entry: Entry, result: Any) -> tuple[int, ...]:
     if not isinstance(result, Tensor):
         raise Misfit(f"{entry.words} returns {type(result).__name__}, not one tensor")
-    if layout is not None and len(layout.split()) != result.ndim:
-        raise Misfit(f"{entry.words} returns {result.ndim} axes, its layout `{layout}` has {len(layout.split())}")
-    if not isinstance(entry, ParameterEntry) and result.numel() > BATCH * MAX_TENSOR:
-        given = TensorSpec(tuple(result.shape), layout)
-        raise Misfit(f"`{entry.name}` gives {given}, more than {MAX_TENSOR:,} numbers for one input; make it smaller")
-    counted = replace(operation, num_parameters=entry.num_parameters(built))
-    return Inferred(counted, TensorSpec(tuple(result.shape), layout))
+    return tuple(result.shape)
 
 
 def refuses_one(operation: Operation, inputs: Sequence[TensorSpec]) -> str | None:
     """Why an operation cannot train on a batch of one, as batch norm over a single value cannot; None if it can."""
-    if not isinstance(operation.entry, ModuleEntry):
+    if not isinstance(operation.entry, ModuleEntry) or operation.entry.shape is not None:
         return None
     tensors = [torch.empty((1, *tensor.shape[1:]), device="meta") for tensor in inputs]
     try:

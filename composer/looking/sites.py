@@ -24,6 +24,8 @@ class Site:
     """One mechanism of a network, or a layer of its backbone that says what its attention is.
 
     kind     as the registry has it: channel, spatial, channel+spatial, branch, kernel or token
+    applied  how its values are applied, as the registry has it: `gate`, `1 + gate`, `branches`, `experts`, `positions`;
+             None where nobody says
     replaces whether it can stand in for a convolution
     rule     number of the attention rule that put it there, counted from 1; None for the backbone's own
     options  those that differ from the mechanism's defaults
@@ -36,6 +38,7 @@ class Site:
     path: str
     mechanism: str
     kind: str
+    applied: str | None
     replaces: bool
     stage: int | None
     block: int | None
@@ -74,6 +77,7 @@ def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: 
         node.path,
         operation.entry.name,
         operation.entry.kind,
+        operation.entry.applied if isinstance(operation.entry, ModuleEntry) else None,
         isinstance(operation.entry, ModuleEntry) and operation.entry.replaces is not None,
         place.stage,
         place.block,

@@ -24,6 +24,7 @@ from composer.registry.lookup import again as _again  # files of pickled network
 from composer.registry.lookup import blamed, entries, failures, get, get_mechanism, mechanisms, plugin_versions
 from composer.registry.plugins import load_plugin_file, load_plugins
 from composer.registry.register import layer, mechanism
+from composer.registry.rules import declared_macs, declared_shape
 from composer.registry.state import state as _state
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "_again",
     "_state",
     "blamed",
+    "declared_macs",
+    "declared_shape",
     "entries",
     "failures",
     "get",

@@ -18,6 +18,14 @@ LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape",
 TENSOR_FACTS = ("channels", "height", "width", "tokens")
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
 FACTS = TENSOR_FACTS + CONV_FACTS
+# How the values of `attention(x)` are applied (`mechanism` says what each is), and what a kind does unless it says so.
+APPLIED = ("gate", "1 + gate", "branches", "experts", "positions")
+APPLIED_BY_KIND = {
+    **dict.fromkeys(("channel", "spatial", "channel+spatial"), "gate"),
+    "branch": "branches",
+    "kernel": "experts",
+    "token": "positions",
+}
 REPLACEABLE = ("conv", "conv-norm-act", "conv-or-linear")
 
 ENTRY_POINTS = "composer.plugins"
@@ -28,6 +36,9 @@ Target = TypeVar("Target", bound=Callable[..., Any])
 LayoutRule = str | Callable[..., str | None] | None
 # (names of the tensors, their specs, **options) -> a Python expression
 CodeRule = Callable[..., str]
+# (specs of the tensors, and by name the arguments that it wants) -> the shape, or multiply-accumulates of one example
+ShapeRule = Callable[..., Sequence[int]]
+MacsRule = Callable[..., int]
 # Keys of a rule that say where, such as {"after": "stage", "where": "not last"}.
 PlaceRule = Mapping[str, str]
 
@@ -49,6 +60,7 @@ class Entry:
     options      model of the parameters after `*`: what a spec may set
     inputs       fewest and most tensors it takes; most is None for any number
     layout_rule  layers: what happens to the layout of the first input, see `layer`
+    shape, macs  what it gives and costs, where that cannot be found out by running it on meta tensors, see `mechanism`
     file, line   where it is written
     """
 
@@ -61,6 +73,8 @@ class Entry:
     file: str
     line: int
     layout_rule: LayoutRule = None
+    shape: ShapeRule | None = None
+    macs: MacsRule | None = None
 
     @property
     def category(self) -> Literal["mechanism", "layer"]:
@@ -131,6 +145,8 @@ class ModuleEntry(Entry):
     replaces  mechanisms that stand in for a convolution: `conv`, `conv-norm-act` when they carry norm and activation,
               or `conv-or-linear` when they take `b c` as well, as a map of one position
     places    mechanisms: where they go by default, the first that a network has; none where their kind says enough
+    applied   how the values of its `attention` are applied, one of APPLIED; None for a layer that does not say
+    reference mechanisms: the plain formula that they are compared with, see `mechanism`
     """
 
     module: type
@@ -139,6 +155,8 @@ class ModuleEntry(Entry):
     works_on: str | None = None
     replaces: str | None = None
     places: Sequence[PlaceRule] = ()
+    applied: str | None = None
+    reference: Callable[..., Any] | None = None
 
     @property
     def category(self) -> Literal["mechanism", "layer"]:

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from composer.errors import Location, one_of, suggest
-from composer.options import SignatureProblem, options_model, read_signature
-from composer.registry.definition import arity, definition, forward_arity, identity, made, misuse, plugin_of
+from composer.errors import Location, one_of
+from composer.registry.definition import arity, definition, identity, misuse
 from composer.registry.entry import (
-    CONV_FACTS,
-    FACTS,
     LAYER_KINDS,
     MECHANISM_KINDS,
     POSITIONS,
     REPLACEABLE,
-    RESERVED_OPTIONS,
     CodeRule,
     Entry,
     FunctionEntry,
     LayoutRule,
-    ModuleEntry,
+    MacsRule,
     ParameterEntry,
     PlaceRule,
+    ShapeRule,
     Target,
 )
-from composer.registry.state import loading, state
-
-Found = TypeVar("Found")
+from composer.registry.given import Given
+from composer.registry.rules import check_reference
+from composer.registry.state import state
 
 
 def mechanism(
@@ -39,6 +34,10 @@ def mechanism(
     layout: str | None = None,
     replaces: Literal["conv", "conv-norm-act", "conv-or-linear"] | None = None,
     place: PlaceRule | Sequence[PlaceRule] = (),
+    applied: Literal["gate", "1 + gate", "branches", "experts", "positions"] | None = None,
+    shape: ShapeRule | None = None,
+    macs: MacsRule | None = None,
+    reference: Callable[..., Any] | None = None,
 ) -> Callable[[Target], Target]:
     """Register an nn.Module class as an attention mechanism.
 
@@ -55,6 +54,16 @@ def mechanism(
               beside a place, or replaces what keeps its shape
     place     where it goes when nobody says where, in the words of a rule, or several of which a network has the
               first; without it the kind decides (`composer.dag.default_place`)
+    applied   how the values of its method `attention(x)` are applied: `gate` multiplies by them, `1 + gate` too, and
+              they lie between 1 and 2; `branches` are shares of branches that are summed, `experts` weights of kernels
+              that are mixed, `positions` weights of positions that are averaged. Unless given the kind says it
+    shape     for what cannot run on meta tensors, such as a kernel of another library: `(inputs, …) -> shape`, what it
+              gives at the batch of its inputs, each with `.shape`, `.layout`, `.channels` …; ValueError says that they
+              do not fit. Further parameters are facts and options, by name. It is still made on the meta device
+    macs      likewise `(inputs, …) -> int`, the multiply-accumulates of one example, where PyTorch's counter does not
+              know them. Of a plugin's that has parameters and does nothing that is counted, they are unknown without
+    reference the plain formula of a kernel: an nn.Module class that is made with the same arguments and takes the same
+              state_dict, or a function `(module, x)`. `composer check` compares outputs and gradients with it
     Raises PluginError, naming file and line, for anything the contract does not allow.
     """
     layout = layout or ("b n c" if kind == "token" else "b c h w")
@@ -70,15 +79,32 @@ def mechanism(
             raise misuse(where, name, "a mechanism must be an nn.Module class", "a class, as in examples/")
         for one in places:
             _check_place(name, one, where)
-        given = _Given(name, kind, factory, where)
-        _enter(given.module_entry(works_on=layout, replaces=replaces, places=places), where)
+        given = Given(name, kind, factory, where)
+        entry = given.module_entry(
+            works_on=layout,
+            replaces=replaces,
+            places=places,
+            applied=given.checked_applied(applied),
+            reference=reference,
+            **given.declared(shape, macs),
+        )
+        if reference is not None:
+            check_reference(name, reference, given.arguments, entry.inputs[0], where)
+        _enter(entry, where)
         return factory
 
     return register
 
 
 def layer(
-    name: str, *, kind: str = "other", layout: LayoutRule = None, code: CodeRule | None = None
+    name: str,
+    *,
+    kind: str = "other",
+    layout: LayoutRule = None,
+    code: CodeRule | None = None,
+    applied: Literal["gate", "1 + gate", "branches", "experts", "positions"] | None = None,
+    shape: ShapeRule | None = None,
+    macs: MacsRule | None = None,
 ) -> Callable[[Target], Target]:
     """Register a building block: an nn.Module class, a function that makes a module (its return type says which), a
     function of tensors, or a function that makes a parameter.
@@ -90,6 +116,7 @@ def layer(
     `.layout`, `.channels` …) and raise ValueError for what does not fit.
     `code`, of a function of tensors, is `(names, inputs, **options) -> expression`: what a generated forward writes
     in place of a call, such as `a + b`.
+    `applied`, of a class with a method `attention`, `shape` and `macs` are as of a `mechanism`.
     Raises PluginError, naming file and line, for anything the contract does not allow.
     """
 
@@ -97,82 +124,23 @@ def layer(
         where = definition(factory)
         if kind not in LAYER_KINDS:
             raise misuse(where, name, f"unknown kind `{kind}`", one_of(LAYER_KINDS))
-        given = _Given(name, kind, factory, where)
+        given = Given(name, kind, factory, where)
         if code is not None and not given.is_function:
             raise misuse(where, name, "`code` is for a function of tensors", "leave it out")
+        more = {"layout_rule": layout, **given.declared(shape, macs)}
         if given.module is not None:
-            entry: Entry = given.module_entry(layout_rule=layout)
-        elif kind == "parameter":
-            entry = ParameterEntry(**given.common((0, 0)), layout_rule=layout)
-        else:
+            entry: Entry = given.module_entry(applied=given.checked_applied(applied), **more)
+        elif applied is not None:
+            raise misuse(where, name, "`applied` is for a class with a method `attention`", "leave it out")
+        elif given.is_function:
             inputs = arity(given.signature.given, given.signature.variadic)
-            entry = FunctionEntry(**given.common(inputs), layout_rule=layout, code=code)
+            entry = FunctionEntry(**given.common(inputs), code=code, **more)
+        else:
+            entry = ParameterEntry(**given.common((0, 0)), **more)
         _enter(entry, where)
         return factory
 
     return register
-
-
-class _Given:
-    """What is registered, and what its signature says. Raises PluginError for what the contract does not allow."""
-
-    def __init__(self, name: str, kind: str, factory: Callable[..., Any], where: Location) -> None:
-        self.name, self.kind, self.factory, self.where = name, kind, factory, where
-        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise misuse(
-                where, str(name), "a name is lower-case letters, digits and `_`", "a name such as `pixel_gate`"
-            )
-        self.signature = self.checked(lambda: read_signature(factory, name))
-        self.module = factory if isinstance(factory, type) else made(self.signature.returns)
-        for option in self.signature.options.model_fields:
-            if option in RESERVED_OPTIONS:
-                raise misuse(where, name, f"option `{option}` is a word of the spec language", "another name")
-
-    def checked(self, read: Callable[[], Found]) -> Found:
-        """What is read of it. Raises PluginError where that cannot be read."""
-        try:
-            return read()
-        except (SignatureProblem, TypeError, ValueError) as problem:
-            raise misuse(self.where, self.name, str(problem), "see `Writing a plugin` in the README") from problem
-
-    @property
-    def is_function(self) -> bool:
-        """Whether it is a function of tensors."""
-        return self.module is None and self.kind != "parameter"
-
-    def common(self, inputs: tuple[int, int | None]) -> dict[str, Any]:
-        """What every entry has."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "factory": self.factory,
-            "options": self.signature.options,
-            "inputs": inputs,
-            "plugin": loading.get() or plugin_of(self.factory),
-            "file": self.where.source.name,
-            "line": self.where.line,
-        }
-
-    def module_entry(self, **more: Any) -> ModuleEntry:
-        """The entry of a module, with more of its fields."""
-        assert self.module is not None
-        module, facts = self.module, self.signature.given
-        inputs = self.checked(lambda: forward_arity(module))
-        if self.signature.variadic:
-            raise misuse(self.where, self.name, "`*args` in `__init__`", "facts by name before a bare `*`")
-        for fact in facts:
-            if fact not in FACTS:
-                nearest = f"; did you mean `{suggest(fact, FACTS)}`?" if suggest(fact, FACTS) else ""
-                text = f"`{fact}` stands before `*` but is not a fact of a place{nearest}"
-                expected = f"one of {one_of(FACTS)}, or move it behind `*` to make it an option"
-                raise misuse(self.where, self.name, text, expected)
-        settings = {
-            fact: (self.signature.hints[fact], ... if default is inspect.Parameter.empty else default)
-            for fact, default in facts.items()
-            if fact in CONV_FACTS and fact != "in_channels"
-        }
-        model = self.checked(lambda: options_model(f"{self.name} settings", settings))
-        return ModuleEntry(**self.common(inputs), module=module, facts=facts, settings=model, **more)
 
 
 def _enter(entry: Entry, where: Location) -> None:
