@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ TOLERANCE = 1e-4
 
 def agrees(subject: Subject) -> None:
     """Output and every gradient, in eval mode, are those of its reference, on maps of several sizes."""
+    if (reference := subject.entry.reference) is None:
+        raise Refusal("it declares no `reference`")
     refused = []
     for height, width in SIZES:
         try:
@@ -24,19 +27,20 @@ def agrees(subject: Subject) -> None:
             continue
         shake(module)
         x = subject.sample(2, height, width)
-        (found, names), (expected, _) = _run(module, module, x), _run(*_reference(subject, module, height, width), x)
-        require(len(found) == len(expected), "it has other parameters than its reference")
-        for name, one, other in zip(names, found, expected, strict=True):
-            require(one.shape == other.shape, f"{name} is {tuple(one.shape)}, its reference has {tuple(other.shape)}")
-            close(one, other, f"{name} is not that of its reference on a map of {height}×{width}", TOLERANCE)
+        found, expected = _values(module, module, x), _values(*_made(reference, subject, module, height, width), x)
+        require(found.keys() == expected.keys(), "it has other parameters than its reference")
+        for name, value in found.items():
+            wanted = expected[name]
+            require(value.shape == wanted.shape, f"{name} is {tuple(value.shape)}, not {tuple(wanted.shape)}")
+            close(value, wanted, f"{name} is not that of its reference on a map of {height}×{width}", TOLERANCE)
     if len(refused) == len(SIZES):
         raise Refusal("; ".join(refused))
 
 
-def _reference(subject: Subject, module: nn.Module, height: int, width: int) -> tuple[Callable[..., Tensor], nn.Module]:
+def _made(
+    reference: Callable[..., Any], subject: Subject, module: nn.Module, height: int, width: int
+) -> tuple[Callable[..., Tensor], nn.Module]:
     """The reference as a function of the input, and whose parameters it computes with."""
-    reference = subject.entry.reference
-    assert reference is not None
     if not isinstance(reference, type):
         return lambda x: reference(module, x), module
     other = subject.build(height, width, reference).eval()
@@ -47,11 +51,14 @@ def _reference(subject: Subject, module: nn.Module, height: int, width: int) -> 
     return other, other
 
 
-def _run(function: Callable[..., Tensor], module: nn.Module, x: Tensor) -> tuple[list[Tensor], list[str]]:
-    """The output, and the gradients of the input and of the module's parameters, each with its name in words."""
+def _values(function: Callable[..., Tensor], module: nn.Module, x: Tensor) -> dict[str, Tensor]:
+    """The output, and the gradients of the input and of the module's parameters, by what they are."""
     x = x.clone().requires_grad_()
-    names, parameters = zip(("the input", x), *module.named_parameters(), strict=True)
+    wanted = {"the input": x, **dict(module.named_parameters())}
     y = function(x)
     weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(2)).to(y.dtype)
-    gradients = torch.autograd.grad((y * weights).sum(), parameters, allow_unused=True, materialize_grads=True)
-    return [y.detach(), *gradients], ["the output", *(f"the gradient of {name}" for name in names)]
+    gradients = torch.autograd.grad(
+        (y * weights).sum(), list(wanted.values()), allow_unused=True, materialize_grads=True
+    )
+    named = zip(wanted, gradients, strict=True)
+    return {"the output": y.detach(), **{f"the gradient of {name}": one for name, one in named}}
