@@ -14,6 +14,7 @@ from composer.dag.levels import features_of, split
 from composer.dag.order import node_of
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.registry import FunctionEntry, ModuleEntry, ParameterEntry
+from composer.spec.sites import HEAD
 
 # Words that a variable must leave alone.
 _TAKEN = frozenset({"self", "torch", "nn", "Tensor", "outward"})
@@ -62,7 +63,7 @@ def modules(scope: Scope) -> dict[str, Node]:
     return {
         name: node
         for name, node in scope.nodes.items()
-        if _is_module(node) or (node.content is None and "head" in node.sites and name in used)
+        if _is_module(node) or (node.content is None and HEAD in node.sites and name in used)
     }
 
 
@@ -131,7 +132,7 @@ def _without_heads(scope: Scope) -> tuple[Scope, frozenset[str]]:
     nodes = dict(scope.nodes)
     opened: set[str] = set()
     for name, node in scope.nodes.items():
-        if "head" in node.sites:
+        if HEAD in node.sites:
             nodes[name] = replace(node, content=None, sites=())
         elif isinstance(node.content, Scope):
             inner, inside = _without_heads(node.content)

@@ -22,6 +22,7 @@ from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError
 from composer.spec.blame import shown_where_set
 from composer.spec.model import Rule
+from composer.spec.sites import HEAD
 from composer.spec.spec import Spec
 
 
@@ -148,7 +149,7 @@ class Composition:
     @cached_property
     def head(self) -> Place | None:
         """The classifier: the last place of the site `head`."""
-        return next(reversed(self.places.select("head")), None)
+        return next(reversed(self.places.select(HEAD)), None)
 
     @cached_property
     def added(self) -> tuple[Added, ...]:

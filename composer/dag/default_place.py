@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from composer.registry import POSITIONS, ModuleEntry, PlaceRule
+from composer.spec.sites import BRANCH, MIXER, SPATIAL_CONV, STAGE
 
 # Attention between positions is for small maps.
 _LATE = {"where": "stage == num_stages"}
@@ -25,11 +26,11 @@ def default_places(entry: ModuleEntry) -> Sequence[PlaceRule]:
     if entry.places:
         return entry.places
     if entry.replaces:
-        everywhere = {"replace": "spatial_conv"}
-        return ({"replace": "mixer"}, {**everywhere, **_LATE}) if entry.kind == "token" else (everywhere,)
+        everywhere = {"replace": SPATIAL_CONV}
+        return ({"replace": MIXER}, {**everywhere, **_LATE}) if entry.kind == "token" else (everywhere,)
     if entry.kind == "token":
-        return {"replace": "mixer"}, {"after": "stage", "where": "last"}
-    return ({"after": "branch"},)
+        return {"replace": MIXER}, {"after": STAGE, "where": "last"}
+    return ({"after": BRANCH},)
 
 
 def _site(place: PlaceRule) -> str:

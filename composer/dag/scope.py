@@ -11,6 +11,7 @@ import networkx as nx
 
 from composer.registry import Entry
 from composer.spec.origin import Origin
+from composer.spec.sites import STAGE
 
 BATCH = 2  # BatchNorm refuses a batch of 1 on a 1x1 map in training
 
@@ -203,7 +204,7 @@ class Scope:
     @cached_property
     def num_stages(self) -> int:
         """Nodes of the site `stage`, in it and in the scopes that it holds."""
-        own = sum("stage" in node.sites for node in self.nodes.values() if node.content is not None)
+        own = sum(STAGE in node.sites for node in self.nodes.values() if node.content is not None)
         return own + sum(one.num_stages for one in self._scopes)
 
     @cached_property

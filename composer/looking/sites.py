@@ -13,6 +13,7 @@ from composer.dag.maps import Grid, token_grids
 from composer.dag.places import Place
 from composer.dag.scope import Operation, TensorSpec
 from composer.registry import Entry, ModuleEntry
+from composer.spec.sites import MIXER
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
@@ -105,7 +106,7 @@ def class_node(graph: Composition) -> str | None:
     Behind that one, a network that reads its class token alone has no use for the others, and no gradient.
     """
     path = last_map(graph)
-    mixers = [place for place in graph.places if "mixer" in place.node.sites and place.node.inputs]
+    mixers = [place for place in graph.places if MIXER in place.node.sites and place.node.inputs]
     output = next((place.node.output for place in graph.places if place.node.path == path), None)
     if not mixers or not isinstance(output, TensorSpec) or output.layout != "b n c":
         return path

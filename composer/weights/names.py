@@ -11,6 +11,7 @@ from torch import Tensor
 from composer.dag.composition import Composition
 from composer.dag.scope import Node, Operation, Scope
 from composer.registry import ModuleEntry, ParameterEntry
+from composer.spec.sites import HEAD
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -29,7 +30,7 @@ def within(name: str, paths: Container[str]) -> bool:
 def heads(graph: Composition) -> list[str]:
     """Paths of the operations that are a head (the site), or inside one."""
     paths = []
-    for place in graph.places.select("head"):
+    for place in graph.places.select(HEAD):
         content = place.node.content
         inside = content.walk() if isinstance(content, Scope) else [place.node]
         paths += [node.path for node in inside if isinstance(node.content, Operation)]
