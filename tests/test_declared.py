@@ -127,6 +127,15 @@ def doubled(x: Tensor) -> Tensor:
     return x + x
 
 
+def test_a_rule_is_told_defaults_that_no_place_gives() -> None:
+    class Wide(Scaled):
+        def __init__(self, channels: int, tokens: int = 7):
+            super().__init__(channels)
+
+    composer.layer("test_wide", macs=lambda inputs, channels, tokens: channels * tokens)(Wide)
+    assert macs_of("test_wide") == 28
+
+
 def test_what_pytorch_counts_stays_counted() -> None:
     class Product(nn.Module):
         def __init__(self, channels: int):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -86,7 +86,7 @@ class Entry:
         """Models of all that a spec may set."""
         return (self.options,)
 
-    @property
+    @cached_property
     def known_options(self) -> Mapping[str, FieldInfo]:
         """All that a spec may set, by name."""
         return {name: field for model in self.models for name, field in model.model_fields.items()}

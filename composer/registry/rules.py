@@ -9,7 +9,7 @@ from typing import Any
 from composer.errors import Diagnostic, Location, PluginError, Source, one_of, suggest
 from composer.foreign import is_error, named
 from composer.registry.definition import misuse
-from composer.registry.entry import Entry
+from composer.registry.entry import Entry, ModuleEntry
 
 
 def check_rule(name: str, keyword: str, rule: object, known: Collection[str], where: Location) -> None:
@@ -73,6 +73,10 @@ def _asked(
     entry: Entry, keyword: str, rule: Callable[..., Any], inputs: Sequence[Any], arguments: Mapping[str, Any]
 ) -> Any:
     parameters = inspect.signature(rule).parameters.values()
+    facts = entry.facts if isinstance(entry, ModuleEntry) else {}
+    # A place need not know what has a default.
+    defaults = {name: default for name, default in facts.items() if default is not inspect.Parameter.empty}
+    arguments = {**defaults, **arguments}
     if not any(one.kind is one.VAR_KEYWORD for one in parameters):
         arguments = {one.name: arguments[one.name] for one in parameters if one.name in arguments}
     try:
