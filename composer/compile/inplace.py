@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.scope import Node, Scope
 
 # Operations of these kinds return a new tensor that their own gradients do not need.
 _FRESH = frozenset({"conv", "linear", "norm", "merge"})
@@ -27,5 +27,4 @@ def overwriting(scope: Scope) -> Collection[str]:
 
 def _is_ours(node: Node, kinds: Collection[str]) -> bool:
     """Whether a node is composer's own operation of these kinds; a plugin's layer may return its input."""
-    content = node.content
-    return isinstance(content, Operation) and content.entry.plugin.name == "composer" and content.entry.kind in kinds
+    return node.entry is not None and node.entry.is_own and node.entry.kind in kinds

@@ -110,8 +110,7 @@ def _details(found: Pairing, wiring: Wiring, path: NodePath) -> Iterator[tuple[s
 
 
 def _options(before: Operation, after: Operation) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    entry = after.entry
-    for name in (*entry.settings.model_fields, *entry.options.model_fields):
+    for name in after.entry.known_options:
         one, other = before.arguments.get(name), after.arguments.get(name)
         if one != other:
             yield f"options.{name}", (one, other)
