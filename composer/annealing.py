@@ -17,9 +17,9 @@ class Annealed(Protocol):
 
 @runtime_checkable
 class Tempered(Annealed, Protocol):
-    """One whose `anneal` sets the temperature that a softmax over its experts is divided by: a buffer of one number.
+    """An annealed module with a softmax over its experts: `anneal` sets its temperature, a buffer of one number.
 
-    `composer.look` shows what it does to them.
+    `composer.look` shows the effect of the temperature on the experts.
     """
 
     temperature: Tensor

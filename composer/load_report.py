@@ -1,4 +1,4 @@
-"""What became of each tensor, for people and programs."""
+"""What became of each tensor of a weights file, for people and programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAMES = ("inserted", "missing", "unexpected", "left_out", "left_over", "compute
 
 @dataclass(frozen=True)
 class Adapted:
-    """A tensor that was made to fit: its name, what changed, and that in words."""
+    """A tensor that was changed to fit: its name, the kind of change, and the change in words."""
 
     name: str
     kind: Literal["channels", "positions"]
@@ -29,7 +29,7 @@ class Adapted:
 
 @dataclass(frozen=True)
 class Head:
-    """A classifier that the file does not fill: its path, and how many classes each side has (None: not there)."""
+    """A classifier that the file does not fill: its path, and its classes in the file and here (None: not there)."""
 
     path: str
     found: int | None
@@ -43,24 +43,26 @@ class Head:
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What happened to each tensor, and where the file's came from.
+    """What became of each tensor, and where the file's tensors came from.
 
     loaded      copied into the network
-    inserted    the network's own, put in by attention rules, and not in the file
-    missing     the network's own, of the backbone, and not in the file
-    unexpected  in the file, and of neither the network nor its backbone
-    left_out    in the file, and of the backbone in places that this network took out or put something else in
-    misshapen   in both with unequal shapes: name -> (the file's, the network's)
+    inserted    tensors of the network that attention rules inserted, and that are not in the file
+    missing     tensors of the network's backbone that are not in the file
+    unexpected  tensors in the file that belong to neither the network nor its backbone
+    left_out    tensors in the file for parts of the backbone that this network removed or replaced
+    misshapen   tensors in both, with different shapes: name -> (the file's, the network's)
     heads       classifiers with another number of classes in the file, or none; they keep their own weights
-    source      the file or reference; `entry` and `prefix` as in Checkpoint
+    source      the file or reference
+    entry       the entry of the file, as in Checkpoint
+    prefix      the prefix of the file's names, as in Checkpoint
     keys        the key map that turned the file's names into ours
-    left_over   in the file, and beside the backbone: heads of other tasks, decoders, copies
-    computed    in the file, and no weights: what follows from the network's shape, and counters
-    remarks     how the file was read, where there was a choice, and what of a key map matched nothing
-    adapted     loaded, but changed to fit images of other channels or another size
-    notes       what the weights were made for that this network is not, such as another eps of its norms
+    left_over   tensors in the file that stand beside the backbone: heads of other tasks, decoders, copies
+    computed    tensors in the file that are not weights: what follows from the network's shape, and counters
+    remarks     how the file was read, if there was a choice, and the beginnings in a key map that matched nothing
+    adapted     loaded, but changed to fit images with other channels or of another size
+    notes       how the weights' own network differs from this network, such as another eps of its norms
     image       how an image becomes the network's input, as the weights were made if the source says so
-    assumed     what the source leaves open, and what is taken for it
+    assumed     what the source does not say, and what is assumed instead
     """
 
     loaded: tuple[str, ...]
@@ -84,12 +86,12 @@ class LoadReport:
 
     @property
     def fills_backbone(self) -> bool:
-        """Whether every tensor of the plain backbone came from the file, but for a head of another size."""
+        """Whether every tensor of the plain backbone came from the file, except for a head of another size."""
         return bool(self.loaded) and not self.missing and not self.misshapen
 
     @property
     def preparation(self) -> str:
-        """How images become the network's input, in words; empty for a network that takes no one image."""
+        """How images become the network's input, in words; empty for a network that does not take a single image."""
         return "" if self.image is None else describe(self.image)
 
     def __str__(self) -> str:
@@ -126,7 +128,7 @@ class LoadReport:
         }
 
     def _groups(self) -> list[str]:
-        """What is left over, by what stands beside the backbone there."""
+        """The tensors that are left over, grouped by the modules beside the backbone."""
         depth = 1 + next(
             (depth for depth, part in enumerate(self._steps) if any(_step(n, depth) != part for n in self.left_over)),
             len(self._steps),
@@ -139,7 +141,7 @@ class LoadReport:
         return self.prefix.split(".")[:-1]
 
     def _adapted(self) -> Iterator[str]:
-        """What was changed, equal changes in one line."""
+        """The changes, equal changes on one line."""
         groups: dict[str, list[str]] = {}
         for one in self.adapted:
             groups.setdefault(one.text, []).append(one.name)
@@ -166,7 +168,7 @@ def unequal(misshapen: Mapping[str, tuple[Shape, Shape]]) -> list[str]:
 
 
 def some_unequal(misshapen: Mapping[str, tuple[Shape, Shape]], limit: int = 6) -> str:
-    """The first of them for a message."""
+    """The first pairs of shapes, for a message."""
     found: Iterable[str] = unequal(misshapen)[:limit]
     more = f", … ({len(misshapen)} in all)" if len(misshapen) > limit else ""
     return ", ".join(found) + more

@@ -1,4 +1,4 @@
-"""The composed graph as people use it: printable, drawable, and as one flat networkx.DiGraph."""
+"""The composed graph as people use it: printable, drawable, and as a flat networkx.DiGraph."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ from composer.summary import Summary, summarise
 
 
 class Graph(Composition):
-    """A network as a tree of scopes, every shape known. Immutable.
+    """A network as a tree of scopes with every shape known. Immutable.
 
-    spec    what it was composed from
+    spec    the spec from which it was composed
     root    its scopes and operations
-    edits   of a module's graph: which of its modules are others by now than those composed, a sentence each
+    edits   for the graph of a module: sentences on the modules that were changed by hand since
     """
 
     def summary(self, time: Mapping[str, float] | None = None) -> Summary:
-        """Its nodes as a table, folded by repeats, with what they cost and what attention added.
+        """The network's nodes as a table, folded by repeats, with their cost and what attention added.
 
-        `time` is what `composer.timing.measure` found, if anyone did.
+        time  path -> seconds, as `composer.timing.measure` returns
         """
         return summarise(self, time)
 
     def networkx(self) -> nx.DiGraph[str]:
-        """One flat networkx.DiGraph of inputs and operations. Each node has op, options, shape, layout, parameters,
-        macs (None where not known), rule, sites and line; each edge `index`, the list of inputs it feeds. The graph's
-        own attribute `outputs` says which node gives which output."""
+        """The inputs and operations as a flat networkx.DiGraph.
+
+        Each node has op, options, shape, layout, parameters, macs (None if not known), rule, sites and line; each edge
+        has `index`, the list of inputs it feeds. The graph's attribute `outputs` maps each output to its node.
+        """
         return flat_graph(self)
 
     def to_json(self) -> dict[str, Any]:
@@ -39,7 +41,7 @@ class Graph(Composition):
         return flat_json(self)
 
     def show(self) -> None:
-        """Show its page, in which blocks open, in the notebook that asks, or else in the browser."""
+        """Show the page of the network, in which blocks open, in the calling notebook, or else in the browser."""
         show_graph(self)
 
     def _repr_html_(self) -> str:

@@ -1,4 +1,4 @@
-"""Typed options: what a spec may set, read off a signature. The hints are the schema; nothing else is declared."""
+"""Typed options: what a spec may set, read from a signature. The type hints are the schema."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def _odd(value: int) -> int:
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-# Of a convolution: one number, or one for rows and one for columns.
+# For a convolution: a number, or a number for rows and a number for columns.
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
 Padding = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt]
 Probability = Annotated[float, Field(ge=0, le=1)]
 OddInt = Annotated[int, Field(gt=0, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_odd)]
 
-# Strict: a bool is not an int, "3" is not 3, and an option that does not exist is an error.
+# Strict: a bool is not an int, "3" is not 3, and an unknown option is an error.
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True, protected_namespaces=())
 
 
@@ -37,7 +37,7 @@ class SignatureProblem(ValueError):
 
 @dataclass(frozen=True)
 class Signature:
-    """A callable's parameters, split at the `*`: what comes before is given, what comes after may be set."""
+    """A callable's parameters, split at the `*`: the place gives those before it, a spec may set those after it."""
 
     given: Mapping[str, Any]
     hints: Mapping[str, Any]
@@ -47,10 +47,10 @@ class Signature:
 
 
 def read_signature(target: Callable[..., Any], name: str) -> Signature:
-    """Split the signature of a class's `__init__` or of a function.
+    """The signature of a class's `__init__` or of a function, split at the `*`.
 
-    `given` maps each parameter before `*` to its default (`inspect.Parameter.empty` without one).
-    Raises SignatureProblem for `**kwargs`, a missing hint, or a hint that YAML cannot write.
+    `given` maps each parameter before `*` to its default (`inspect.Parameter.empty` without a default). Raises
+    SignatureProblem for `**kwargs`, a missing type hint, or a type that YAML cannot write.
     """
     function = _initialiser(target) if isinstance(target, type) else target
     parameters = list(inspect.signature(function).parameters.values()) if function is not None else []
@@ -85,9 +85,9 @@ def read_signature(target: Callable[..., Any], name: str) -> Signature:
 
 
 def _initialiser(target: type) -> Callable[..., Any] | None:
-    """The `__init__` that a class writes or inherits; None for nn.Module's own, which takes nothing of use."""
+    """The `__init__` that a class writes or inherits; None for nn.Module's own, which takes no options."""
     owner = next(one for one in target.__mro__ if "__init__" in vars(one))
-    # Torch is not imported for the comparison.
+    # By name, so that torch is not imported.
     bare = owner is object or (owner.__module__, owner.__name__) == ("torch.nn.modules.module", "Module")
     return None if bare else vars(owner)["__init__"]
 
@@ -102,7 +102,7 @@ def _check_default(name: str, hinted: tuple[Any, Any]) -> None:
 
 
 def options_model(name: str, fields: Mapping[str, Any]) -> type[BaseModel]:
-    """A frozen, strict model of the fields `{name: (hint, default)}`; SignatureProblem where a hint does not fit."""
+    """A frozen, strict model of the fields `{name: (hint, default)}`. Raises SignatureProblem for a wrong hint."""
     try:
         return create_model(name, __config__=STRICT, **fields)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
@@ -112,9 +112,9 @@ def options_model(name: str, fields: Mapping[str, Any]) -> type[BaseModel]:
 
 
 def validate_options(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as Python values, defaults filled in. Raises pydantic.ValidationError.
+    """The options as Python values, with defaults. Raises pydantic.ValidationError.
 
-    Validation goes through JSON because only there a list may become a tuple while a string never becomes a number.
+    The values go through JSON, because only then may a list become a tuple while a string never becomes a number.
     """
     if not values and not model.model_fields:
         return {}
@@ -123,7 +123,7 @@ def validate_options(model: type[BaseModel], values: Mapping[str, Any]) -> dict[
 
 
 def describe_problem(error: Mapping[str, Any]) -> str:
-    """One of pydantic's error records in a few words: what was expected and what was found."""
+    """An error record of pydantic in a few words: what was expected and what was found."""
     found = error.get("input")
     text = str(error["msg"]).removeprefix("Value error, ")
     text = text.removeprefix("Input should be ").removeprefix("a valid ")

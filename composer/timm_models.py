@@ -1,4 +1,4 @@
-"""composer's backbones under names of timm's registry, for code that makes its networks with `timm.create_model`."""
+"""composer's backbones in timm's registry, for code that makes its networks with `timm.create_model`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from composer.errors import Diagnostic, InputError, UnavailableError
 
 PREFIX = "composer_"
 LAST = 3
-# timm's registry reads the names of a module's networks here.
+# timm's registry reads a module's networks from `__all__`.
 __all__: list[str] = ["Pyramid", "register_with_timm"]
 
 
 class Pyramid(nn.Module):
-    """Features at several scales as timm gives them: a list of maps, from the finest on.
+    """Features at several scales in timm's form: a list of maps, the finest first.
 
-    They are b c h w, of Swin too, where timm's are b h w c: `output_fmt` says so to who asks timm's networks.
+    The maps are b c h w, also for Swin, where timm's are b h w c; `output_fmt` says so.
     """
 
     output_fmt = "NCHW"
@@ -38,12 +38,12 @@ class Pyramid(nn.Module):
 
 
 def register_with_timm() -> list[str]:
-    """Let `timm.create_model("composer_resnet50", ...)` make composer's backbones; returns their names there.
+    """Let `timm.create_model("composer_resnet50", ...)` make composer's backbones; return their names in timm.
 
-    What it understands: `num_classes`, `in_chans`, `img_size`, `features_only` with `out_indices` (numbers of levels,
-    or how many of the last), and vars of the spec by name. Features are maps b c h w; a ViT gives its last three.
-    There are no pretrained weights under these names: `pretrained=True` is an InputError that says how to load
-    timm's. Raises UnavailableError without the extra `timm`.
+    `create_model` then takes `num_classes`, `in_chans`, `img_size`, `features_only` with `out_indices` (numbers of
+    levels, or how many of the last), and vars of the spec by name. Features are maps b c h w; a ViT gives its last
+    three. No pretrained weights have these names: `pretrained=True` raises InputError, which says how to load timm's
+    weights. Raises UnavailableError without the extra `timm`.
     """
     try:
         from timm.models import is_model, register_model
@@ -107,7 +107,7 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
 def _pyramid(model: ComposedModule, out_indices: int | Sequence[int] | None) -> Pyramid:
     levels = model.composed.graph.levels
     scales = {level.scale for level in levels}
-    # As timm has it: every scale, or of a network of one scale some of the last blocks.
+    # As in timm: every scale; for a network with a single scale, some of its last blocks.
     wanted = out_indices if out_indices is not None else len(levels) if len(scales) == len(levels) else LAST
     if isinstance(wanted, int):
         wanted = range(len(levels) - wanted, len(levels))

@@ -18,10 +18,10 @@ _PREFIXES = ("_fft_", "linalg_", "_linalg_")
 
 
 def macs_of(operation: Operation, inputs: Sequence[TensorSpec]) -> int | None:
-    """Multiply-accumulates of one example, by the entry's own rule or counted; None where nobody knows them.
+    """Multiply-accumulates of an operation per example, by the entry's own rule or counted; None if not known.
 
-    Of a plugin's operation with parameters that nothing was counted of, they are not known: element by element it may
-    do anything.
+    If 0 are counted for a plugin's operation with parameters, they are not known: its element-wise code may do
+    anything.
     """
     entry = operation.entry
     if entry.macs is not None:
@@ -29,7 +29,7 @@ def macs_of(operation: Operation, inputs: Sequence[TensorSpec]) -> int | None:
     if isinstance(entry, ParameterEntry):
         return 0
     if entry.shape is not None:
-        # It cannot run on the meta device.
+        # Such an operation cannot run on the meta device.
         return None
     with torch.device("meta"):
         made = operation.make()

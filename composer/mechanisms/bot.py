@@ -18,7 +18,7 @@ torch.fx.wrap("of_built_size")
 
 
 def _plain(module: BottleneckSelfAttention, x: Tensor) -> Tensor:
-    """The same with the weights held."""
+    """The same output, computed with stored weights, without fused attention."""
     _, _, v = module._heads(x)
     y = module.attention(x).to(v.dtype) @ v
     return module.pool(y.transpose(2, 3).flatten(1, 2).unflatten(2, module.size))

@@ -47,7 +47,7 @@ class ExpertConv2d(nn.Module):
 
     @property
     def settings(self) -> Settings:
-        """What a convolution is called with behind its weights."""
+        """The arguments of a convolution after its weights and bias."""
         return (self.stride, self.padding, self.dilation, self.groups)
 
     def convolve(self, x: Tensor, mix: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ def _mix_outputs(
 
 
 def plain_mixture(module: Any, x: Tensor) -> Tensor:
-    """The outputs of all experts, mixed: what a kernel mixed from theirs gives."""
+    """The same output, computed by mixing the outputs of all experts."""
     return _mix_outputs(x, module.attention(x), module.weight, module.bias, module.shape, module.settings)
 
 

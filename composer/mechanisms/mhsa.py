@@ -15,7 +15,7 @@ from composer.registry import mechanism
 
 
 def plain_attention(module: MultiHeadSelfAttention, x: Tensor) -> Tensor:
-    """The same with the weights held."""
+    """The same output, computed with stored weights, without fused attention."""
     _, _, v = module._heads(x)
     y = module.attention(x).to(v.dtype) @ v
     return module.proj(y.transpose(1, 2).flatten(2))

@@ -14,7 +14,7 @@ torch.fx.wrap("softmax_of_keys")
 
 
 def _plain(module: NonLocal, x: Tensor) -> Tensor:
-    """The same with the weights held."""
+    """The same output, computed with stored weights, without fused attention."""
     y = module.attention(x) @ module._tokens(module.g(module.pool(x)))
     return x + module.bn(module.proj(y.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:])))
 

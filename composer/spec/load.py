@@ -147,7 +147,7 @@ def _weights(files: tuple[LoadedFile, ...]) -> tuple[WeightsSpec, Origin] | None
 
 
 def _without_weights(document: Document) -> Document:
-    """The document that asks for no weights, and so keeps the files that it refers to from asking."""
+    """The document with `weights: none`, which also overrides the weights of the files that it refers to."""
     if not isinstance(document.root.data, dict):
         return document
     return replace(document, root=document.root.with_value(("weights",), Value(NO_WEIGHTS)))

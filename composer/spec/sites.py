@@ -1,6 +1,6 @@
-"""The sites that composer itself asks for: names by which a backbone tags its places.
+"""The sites that composer itself uses: names with which a backbone tags its places.
 
-Backbones tag others as well (`stem`, `shortcut`, `gate`, `mlp`, or names of their own), which only rules ask for.
+Backbones use other tags too (`stem`, `shortcut`, `gate`, `mlp`, or names of their own), which only rules use.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ SPATIAL_CONV = "spatial_conv"
 # The half of a block of tokens that mixes positions.
 MIXER = "mixer"
 HEAD = "head"
-# Where the features end that a classifier pools, and where those of one scale do in a network without stages.
+# The end of the features that a classifier pools; below, the end of a scale in a network without stages.
 FEATURES = "features"
 LEVEL = "level"

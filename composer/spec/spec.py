@@ -81,9 +81,9 @@ class Spec:
 
     @property
     def backbone_outputs(self) -> Mapping[str, str]:
-        """What the backbone gives before outputs are taken of it.
+        """Output name -> path, of the backbone before rules and before the spec's outputs are taken.
 
-        A lock may hold a whole backbone of which its outputs need a part: the end of that is one too, until then.
+        A lock may hold a whole backbone though its outputs need only a part: until then, its end is an output too.
         """
         if self.files[-1].content.lock is None:
             return self.own_outputs
