@@ -31,9 +31,8 @@ def head_nodes(scope: Scope) -> list[Node]:
 
 
 def change_classes(model: nn.Module, old: Composed, num_classes: int, global_pool: str | None) -> Composed:
-    """Give a network a new classifier, in place, and return what the network is now composed from.
-
-    See ComposedModule.reset_classifier for arguments and errors.
+    """Give a network a new classifier in place, as ComposedModule.reset_classifier; return what it is composed from
+    now.
     """
     spec = old.graph.spec
     if NUM_CLASSES not in spec.vars:

@@ -41,10 +41,7 @@ class Link:
                     self.live._parameters[name] = parameter
 
     def follow(self, views: dict[int, nn.Module]) -> None:
-        """Take over the live object's current children, parameters and class.
-
-        views  id of each of the view's own objects -> its live object
-        """
+        """Take over the live object's children, parameters and class. `views`: id of a view's object -> live object."""
         view, live = self.view, self.live
         view.training = live.training
         for name in self.needed:

@@ -33,10 +33,7 @@ def callable_of(model: ComposedModule, node: Node) -> Callable[..., Tensor]:
 def run_steps(
     model: ComposedModule, x: Tensor, then: Callable[[Node, Tensor], Tensor] = lambda node, value: value
 ) -> dict[str, Tensor]:
-    """Output tensors by name, as the network's forward gives them.
-
-    then  called with each node and its value; returns the value to go on with
-    """
+    """Output tensors by name, as in the network's forward. `then` maps each node's value to the one to go on with."""
     (name,) = model.graph.root.inputs
     return follow(model.graph.root, {name: x}, lambda node, inputs: callable_of(model, node)(*inputs), then)
 

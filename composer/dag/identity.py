@@ -11,7 +11,7 @@ BLEND = "blend"
 def gamma_of(scope: Scope, mechanism: Node) -> Node | None:
     """The parameter γ that blends in a rule's mechanism; None if the rule does not `start: identity`.
 
-    Nodes that the rule puts between the mechanism and its blend, such as those that turn tokens into a map, are passed.
+    Nodes between the mechanism and its blend, such as those that turn tokens into a map, are skipped.
     """
     current = mechanism
     while True:

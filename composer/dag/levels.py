@@ -28,8 +28,7 @@ class Level:
 
 
 def end_of_features(root: Scope) -> Node | None:
-    """The node of the root that gives the features before pooling: tagged `features`, or the last that is or holds a
-    `stage`.
+    """The node of the root that ends the features: tagged `features`, or the last that is or holds a `stage`.
 
     None if there is no such node, or if the outputs leave the tagged node out.
     """

@@ -244,5 +244,5 @@ def _kind(node: Node) -> str | None:
 
 
 def _replaces(node: Node) -> str | None:
-    """The kind of layer that a mechanism at this node replaced; None for other nodes."""
+    """The kind of layer that a mechanism at this node stands in for; None for other nodes."""
     return node.entry.replaces if isinstance(node.entry, ModuleEntry) else None

@@ -25,8 +25,8 @@ class Part:
 def fold(parts: Sequence[Part], ends: Mapping[str, Reference]) -> tuple[list[Part], dict[str, Reference]]:
     """The parts, with each run of copies as a single part, and the outputs, which may come from such a run.
 
-    A copy takes the copy before it, and no other input that this copy does not take; no other node takes a tensor in
-    between.
+    A copy takes the copy before it, and otherwise only inputs that the copy before takes too; no other node takes a
+    tensor in between.
     """
     uses = Counter(name for part in parts for name, _ in part.sources)
     uses.update(name for name, _ in ends.values())

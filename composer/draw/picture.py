@@ -71,9 +71,7 @@ class Picture:
 
 
 def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> Picture:
-    """The picture of a network.
-
-    view  the network's view, if it exists already
+    """The picture of a network; `view` is its view, if it exists already.
 
     Raises InputError for a selection that finds nothing.
     """

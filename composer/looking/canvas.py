@@ -88,11 +88,7 @@ def panels(
     bottom: float = 0.25,
     widest: float = 1.8,
 ) -> tuple[Figure, list[list[Axes]]]:
-    """A figure and its grid of axes, over the width of the figure.
-
-    aspect  height divided by width of the axes
-    widest  largest width of the axes; this and all other lengths in inches
-    """
+    """A figure and its grid of axes; `aspect` is height / width, `widest` the largest width; lengths in inches."""
     across, down = gap
     side = min(widest, (WIDTH - left - 0.05 - across * (columns - 1)) / columns)
     high = side * aspect

@@ -75,8 +75,7 @@ def of_both(
 
 
 def share_of_area(field: Tensor, threshold: float = THRESHOLD) -> float:
-    """The share of the input's pixels above `threshold` times the largest; with 0, of all pixels that have any
-    influence.
+    """The share of the input's pixels above `threshold` times the largest; with 0, of all that have any influence.
 
     >>> share_of_area(torch.tensor([[0.0, 0.5, 1.0, 0.01]]))
     0.5

@@ -73,7 +73,7 @@ class NonLocal(nn.Module):
     def attention(self, x: Tensor) -> Tensor:
         """The weights of all positions for each position (row), b 1 n m, at least float32; rows sum to 1.
 
-        Computed on request: forward never stores them.
+        Computed on request: a forward never stores them.
         """
         return softmax_of_keys(self._tokens(self.theta(x)), self._tokens(self.phi(self.pool(x))), self.scale)
 

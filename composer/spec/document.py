@@ -46,10 +46,7 @@ class Value:
         return None
 
     def with_value(self, path: tuple[str, ...], new: Value, done: tuple[str, ...] = ()) -> Value:
-        """This value with the value at `path` replaced; missing mappings on the way are made.
-
-        Raises SpecError if a value on the way is not a mapping.
-        """
+        """This value with the value at `path` set; makes missing mappings. Raises SpecError where it cannot."""
         if not path:
             return replace(new, key_location=self.key_location or new.key_location)
         step, *rest = path

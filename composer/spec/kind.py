@@ -113,11 +113,7 @@ def _is_sound(key: str, value: Any) -> bool:
 
 
 def kind_of(written: Any, default: Any) -> Kind:
-    """The kind of a var.
-
-    written  the value that the spec writes, if it is sound
-    default  the evaluated default
-    """
+    """The kind of a var: from what the spec writes for it, if that is sound, and from its evaluated default."""
     declared = written if is_declaration(written) else {}
     value = declared.get("default", written)
     declared = {key: value for key, value in declared.items() if key in DECLARATION and _is_sound(key, value)}

@@ -75,11 +75,7 @@ def _shapes(output: Output) -> Any:
 
 
 def root_row(graph: Composition, memory: Mapping[str, int] | None, time: Mapping[str, float] | None = None) -> Row:
-    """The row of the whole network.
-
-    memory  path of an operation -> bytes; None if not known
-    time    path of an operation -> seconds; None if not measured
-    """
+    """The row of the whole network. `memory` (bytes) and `time` (seconds) are by path; None if not known."""
     outputs = graph.outputs
     output = outputs if len(outputs) > 1 else next(iter(outputs.values()))
     made = _Rows(graph.macs, memory, time, Alike(rules=True).numbers(graph.root))

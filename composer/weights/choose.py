@@ -39,10 +39,7 @@ def choose(spec: Spec, given: str | Path | Mapping[str, Any] | None, *, download
 
 
 def fill(model: ComposedModule, weights: WeightsSpec) -> tuple[LoadReport, Checkpoint]:
-    """Load the chosen weights and return the report and the checkpoint.
-
-    Raises WeightsError or UnavailableError, and then leaves the network as it was.
-    """
+    """Load the chosen weights. Raises WeightsError or UnavailableError, and then leaves the network as it was."""
     if weights.sha256 is not None:
         _check_hash(weights.source, weights.sha256)
     checkpoint = open_source(weights.source, ema=weights.ema, entry=weights.entry)

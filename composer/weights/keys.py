@@ -182,10 +182,7 @@ def _with_parts(text: str, parts: Iterable[str]) -> str:
 
 
 def read_key_map(keys: Keys) -> KeyMap:
-    """The key map for a name in the zoo, a .yaml file or a mapping.
-
-    Raises WeightsError, or SpecError for faulty YAML.
-    """
+    """The key map for a name in the zoo, a .yaml file or a mapping. Raises WeightsError, or SpecError for YAML."""
     if isinstance(keys, Mapping):
         return _checked("the mapping", Document.from_mapping(keys))
     text = str(keys)

@@ -26,8 +26,7 @@ _PARTS = {
 
 
 def only_computed(unplaced: Iterable[str], aside: Iterable[str], reading: Reading) -> list[str]:
-    """Names of tensors that follow from the network's shape or count something, outside the modules that stand beside.
-    """
+    """Names of tensors that follow from the network's shape or count something, without other tensors beside them."""
     found = [name for name in unplaced if _is_computed(name, reading.held[name])]
     others = {_first(name, reading) for name in set(aside) - set(found)}
     return [name for name in found if _first(name, reading) not in others]

@@ -16,10 +16,7 @@ _INTERPOLATIONS = get_args(InputSpec.model_fields["interpolation"].annotation)
 
 
 def facts_of_timm(make: Callable[[], nn.Module]) -> Facts:
-    """Facts about a timm network.
-
-    make  makes the network without weights
-    """
+    """Facts about the timm network that `make` makes, without weights."""
     model = _on_meta(make)
     config = getattr(model, "pretrained_cfg", None) or {}
     image = image_of_timm(config)
@@ -40,11 +37,7 @@ def image_of_timm(config: Mapping[str, Any]) -> InputSpec | None:
 
 
 def facts_of_torchvision(make: Callable[[], nn.Module], transforms: Any) -> Facts:
-    """Facts about a torchvision network.
-
-    make        makes the network without weights
-    transforms  the transforms of its weights
-    """
+    """Facts about the torchvision network that `make` makes, and about the transforms of its weights."""
     model = _on_meta(make)
     image = _image_of_torchvision(transforms)
     if image is not None and hasattr(model, "transform_input"):

@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 
 
 def prepared(graph: Composition, theirs: InputSpec) -> InputSpec | None:
-    """The network's input, with the image preparation that its weights were made with; None if it does not take one
-    image.
+    """The network's input, prepared as its weights' network was; None if the network does not take a single image.
 
-    graph   the network
-    theirs  the input of the weights' network
     What the spec sets otherwise than its backbone of the zoo stays.
     """
     ours = image_of(graph)
