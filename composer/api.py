@@ -13,7 +13,6 @@ from composer.errors import Diagnostic, UnavailableError
 from composer.spec import zoo
 from composer.spec.catalogue import experiments
 from composer.spec.load import check_source, load
-from composer.spec.references import NO_WEIGHTS
 from composer.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def build(
     from composer.weights.choose import choose, fill
 
     target = check_device(device)
-    spec = load(source, vars=vars, sets=without_weights(source) if weights is not None else ())
+    spec = load(source, vars=vars, weights=weights is None)
     chosen = choose(spec, weights, download=download)
     composed = graph(spec, max_nodes=max_nodes, max_parameters=max_parameters)
     with target if _is_meta(target) and chosen is None else contextlib.nullcontext():
@@ -177,11 +176,6 @@ def _is_meta(device: torch.device | None) -> TypeGuard[torch.device]:
     return device is not None and device.type == "meta"
 
 
-def without_weights(source: Source) -> tuple[str, ...]:
-    """Settings that keep a source from looking for weights of its own, where others are given."""
-    return () if isinstance(source, Spec) else (f"weights={NO_WEIGHTS}",)
-
-
 def check_device(device: str | torch.device | None) -> torch.device | None:
     """The device of a name; `auto` is CUDA where there is one. Raises UnavailableError."""
     import torch
@@ -203,7 +197,7 @@ def check_device(device: str | torch.device | None) -> torch.device | None:
 
 def list_mechanisms(pattern: str = "*") -> list[str]:
     """Names of the registered mechanisms that are like the pattern, sorted."""
-    return [entry.name for entry in registry.entries("mechanism", pattern)]
+    return [entry.name for entry in registry.mechanisms(pattern)]
 
 
 def list_backbones(pattern: str = "*") -> list[str]:

@@ -73,8 +73,8 @@ class Opening:
     ) -> tuple[Graph, WeightsSpec | None]:
         """The network, composed, and the weights to load. Raises ComposerError."""
         # The spec's own weights are not looked for where others are asked for.
-        other = [f"weights={NO_WEIGHTS}"] if self.weights is not None else []
-        graph = compose_graph(context, self.spec, [*(self.sets or []), *other], self.root, max_nodes, max_parameters)
+        own = self.weights is None
+        graph = compose_graph(context, self.spec, self.sets, self.root, max_nodes, max_parameters, weights=own)
         return graph, self._chosen(graph.spec)
 
     def _chosen(self, spec: Spec) -> WeightsSpec | None:

@@ -110,11 +110,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how long each step took.", callback=_note_verbose)]
 
 
-def load_spec(source: str, sets: list[str] | None, root: Path | None) -> Spec:
+def load_spec(source: str, sets: list[str] | None, root: Path | None, weights: bool = True) -> Spec:
     """The spec that a verb was asked for. Raises SpecError."""
     from composer.spec.load import load
 
-    return load(source, sets=sets or (), root=root)
+    return load(source, sets=sets or (), root=root, weights=weights)
 
 
 def compose_graph(
@@ -124,9 +124,11 @@ def compose_graph(
     root: Path | None,
     max_nodes: int | None = None,
     max_parameters: int | None = None,
+    *,
+    weights: bool = True,
 ) -> Graph:
     """The graph that a verb was asked for. Raises SpecError before torch is imported, or GraphError."""
-    spec = load_spec(source, sets, root)
+    spec = load_spec(source, sets, root, weights)
     with stage(context, f"composing {spec.name}"):
         from composer.api import graph
 
