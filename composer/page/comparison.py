@@ -12,7 +12,7 @@ from composer.difference.render import SIGNS, Told, told
 from composer.draw.picture import Wish
 from composer.page.data import Network, page_data
 from composer.page.render import static_picture, table, uncollected, write_page
-from composer.page.tables import Json
+from composer.page.schema import ChangeData, PageData
 
 
 def render_difference(difference: Difference, theme: str = "auto") -> str:
@@ -24,7 +24,7 @@ def render_difference(difference: Difference, theme: str = "auto") -> str:
         return write_page(picture, data, theme, list(_without_script(told(difference))))
 
 
-def difference_data(difference: Difference, networks: list[Network] | None = None) -> Json:
+def difference_data(difference: Difference, networks: list[Network] | None = None) -> PageData:
     """The data of its page: as that of any page, with `changes`, and the `totals` before and after."""
     data = page_data(networks or _networks(difference))
     data["name"] = f"{difference.before.spec.name} → {difference.after.spec.name}"
@@ -42,7 +42,7 @@ def _network(key: str, label: str, graph: Composition) -> Network:
     return Network(key, f"{label}: {graph.spec.name}", Sketch.of(graph), graph)
 
 
-def _change(one: Told) -> Json:
+def _change(one: Told) -> ChangeData:
     """Changes of one sort, with their paths before and after: those that are there."""
     return {
         "kind": one.kind,

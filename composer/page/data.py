@@ -14,12 +14,11 @@ from composer.draw.selection import selected
 from composer.draw.view import View, opened
 from composer.errors import Diagnostic
 from composer.page.facts import Costs, facts_of
+from composer.page.schema import FactsData, NetworkData, PageData, ProblemData, RuleData
 from composer.page.sources import Files
-from composer.page.tables import Json, Tables
+from composer.page.tables import Tables
 from composer.page.views import Shared
 from composer.summary.memory import Traces, Unknown, activation_memory
-
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ class _Page:
     """What the networks of a page share while they are written."""
 
     files: Files
+    shared: Shared
     tables: Tables = field(default_factory=Tables)
-    shared: Shared = field(default_factory=Shared)
     traces: Traces = field(default_factory=Traces)
 
 
@@ -56,69 +55,86 @@ def networks_of(sketch: Sketch, graph: Composition | None, seconds: Mapping[str,
     return [Network("composed", "with attention", sketch, graph, seconds), plain]
 
 
-def page_data(networks: Sequence[Network], wish: Wish | None = None) -> Json:
+def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData:
     """The data of a page: of several networks, the first is shown first.
 
     Raises InputError for a selection that finds nothing.
     """
     wish, first = wish or Wish(), networks[0]
-    page = _Page(Files.of_spec(*(network.sketch.spec for network in networks)))
-    written, facts = [], dict[str, dict[str, Json]]()
+    shown = dict.fromkeys(_open(first, wish))
+    files = Files.of_spec(*(network.sketch.spec for network in networks))
+    page = _Page(files, Shared(wish.direction, shown))
+    written, facts = [], dict[str, dict[str, FactsData]]()
     for network in networks:
         whole, found = facts_of(network.sketch, _costs(network, page), page.tables, page.files)
         # Of further networks, only what differs from the first.
         known = facts.get(first.key, {})
         facts[network.key] = {path: one for path, one in found.items() if known.get(path) != one}
-        absent = {"absent": [path for path in known if path not in found]} if known else {}
-        written.append({**_network(network, whole, page), **absent})
+        written.append(_network(network, whole, page))
+        if known:
+            written[-1]["absent"] = [path for path in known if path not in found]
+    shared = page.shared.tables()
     return {
-        "version": VERSION,
         "name": first.sketch.spec.name,
         "direction": wish.direction,
         "networks": written,
-        "open": list(_open(first, wish)),
+        "open": list(shown),
         "rules": written[0]["rules"],
         "facts": facts,
         "tables": page.tables.to_json(),
         "problems": problems_of(first.sketch.problems, page.files),
         "files": page.files.to_json(),
-        **page.shared.tables(),
+        "layouts": shared["layouts"],
+        "characters": shared["characters"],
     }
 
 
-def failure_data(picture: Picture) -> Json:
+def failure_data(picture: Picture) -> PageData:
     """The data of a page of a text that makes no network: its problems, each a box, and where they are in it."""
-    files, shared = Files.of_problems(picture.problems), Shared()
+    files, shared = Files.of_problems(picture.problems), Shared(picture.direction)
     (figure,) = picture.figures
     problems = problems_of(picture.problems, files)
-    facts = {}
+    facts: dict[str, FactsData] = {}
     for box, problem in zip(figure.view.boxes, problems, strict=True):
         problem["path"] = box.path
-        line = {"line": [problem["file"], problem["line"]]} if "file" in problem else {}
-        facts[box.path] = {"op": box.op, "kind": "missing", "parameters": 0, "macs": None, "state": "failed", **line}
-    whole: Json = {"parameters": 0, "macs": None, "takes": "", "gives": "", "facts": {}, "rules": []}
+        facts[box.path] = {"op": box.op, "kind": "missing", "parameters": 0, "macs": None, "state": "failed"}
+        if "file" in problem:
+            facts[box.path]["line"] = (problem["file"], problem["line"])
+    network: NetworkData = {
+        "key": "composed",
+        "label": picture.name,
+        "root": shared.view(figure.view),
+        "parameters": 0,
+        "macs": None,
+        "takes": "",
+        "gives": "",
+        "facts": {"op": picture.name, "kind": "network", "parameters": 0, "macs": None},
+        "rules": [],
+    }
+    tables = shared.tables()
     return {
-        "version": VERSION,
         "name": picture.name,
         "direction": picture.direction,
-        "networks": [{"key": "composed", "label": picture.name, "root": shared.view(figure.view), **whole}],
+        "networks": [network],
         "open": [],
         "rules": [],
         "facts": {"composed": facts},
         "tables": Tables().to_json(),
         "problems": problems,
         "files": files.to_json(),
-        **shared.tables(),
+        "layouts": tables["layouts"],
+        "characters": tables["characters"],
     }
 
 
-def problems_of(problems: Sequence[Diagnostic], files: Files) -> list[Json]:
+def problems_of(problems: Sequence[Diagnostic], files: Files) -> list[ProblemData]:
     """Each problem as a terminal prints it, its path, and where it is written."""
-    found = []
+    found: list[ProblemData] = []
     for problem in problems:
+        found.append({"path": problem.path, "message": problem.message, "text": str(problem)})
         line = files.line_at(problem.location)
-        place = {} if line is None else {"file": line[0], "line": line[1]}
-        found.append({"path": problem.path, "message": problem.message, "text": str(problem), **place})
+        if line is not None:
+            found[-1]["file"], found[-1]["line"] = line
     return found
 
 
@@ -132,7 +148,7 @@ def _costs(network: Network, page: _Page) -> Costs:
     return Costs(network.graph.macs, memory, network.seconds)
 
 
-def _network(network: Network, whole: Json, page: _Page) -> Json:
+def _network(network: Network, whole: FactsData, page: _Page) -> NetworkData:
     view = network.view
     return {
         "key": network.key,
@@ -162,12 +178,12 @@ def _leads_to(path: str, wanted: set[str]) -> bool:
     return any(one == path or one.startswith(f"{path}.") for one in wanted)
 
 
-def _rules(network: Network, files: Files) -> Iterator[Json]:
+def _rules(network: Network, files: Files) -> Iterator[RuleData]:
     """Every rule of the spec, those too that put nothing in."""
     added = network.graph.added if network.graph is not None else None
     for number, (rule, origin) in enumerate(network.sketch.spec.rules):
         line = files.line_of(origin)
-        found = {
+        found: RuleData = {
             "number": number + 1,
             "use": rule.use or "",
             "where": f"{rule.position} {rule.selector}",
@@ -178,7 +194,7 @@ def _rules(network: Network, files: Files) -> Iterator[Json]:
         if rule.start is not None:
             found["start"] = rule.start
         if line is not None:
-            found |= {"file": line[0], "line": line[1]}
+            found["file"], found["line"] = line
         if added is not None:
-            found |= {"parameters": added[number].parameters, "macs": added[number].macs}
+            found["parameters"], found["macs"] = added[number].parameters, added[number].macs
         yield found

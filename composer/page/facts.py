@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -17,8 +17,9 @@ from composer.dag.sketch import Sketch
 from composer.dag.unfinished import Missing
 from composer.docstring import link, sections
 from composer.page.code import is_one_for_all, operation_code, scope_code, scope_form
+from composer.page.schema import FactsData, OperationData
 from composer.page.sources import Files
-from composer.page.tables import Json, Tables
+from composer.page.tables import Tables
 from composer.registry import TENSOR_FACTS, Entry, FunctionEntry
 from composer.spec.document import Value
 from composer.spec.expression import is_dynamic
@@ -26,6 +27,8 @@ from composer.spec.origin import Origin
 from composer.summary.columns import shape
 
 MAX_VALUE = 200
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,11 @@ class _Sum:
         self.operations.update(other.operations)
 
 
-def facts_of(sketch: Sketch, costs: Costs, tables: Tables, files: Files) -> tuple[Json, dict[str, Json]]:
+def facts_of(sketch: Sketch, costs: Costs, tables: Tables, files: Files) -> tuple[FactsData, dict[str, FactsData]]:
     """The facts of the whole network, and those of every node in it that computes something, by path."""
     reader = _Reader(sketch, costs, tables, files)
     total = reader.scope(sketch.root)
-    return reader.whole(sketch.root, total), reader.found
+    return cast(FactsData, reader.whole(sketch.root, total)), cast(dict[str, FactsData], reader.found)
 
 
 @dataclass
@@ -217,7 +220,7 @@ class _Reader:
         return body / "blocks" / scope.block / "nodes" / name
 
 
-def _documentation(entry: Entry) -> Json:
+def _documentation(entry: Entry) -> OperationData:
     parts = sections(entry.doc)
     found = {
         "summary": entry.summary,
@@ -229,7 +232,7 @@ def _documentation(entry: Entry) -> Json:
         "link": link(parts.get("Source", "")),
         "plugin": None if entry.plugin.name == "composer" else entry.plugin.name,
     }
-    return {name: value for name, value in found.items() if value}
+    return cast(OperationData, {name: value for name, value in found.items() if value})
 
 
 def _options(node: Node, operation: Operation, written: Mapping[str, Value]) -> list[list[str]]:

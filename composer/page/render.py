@@ -19,7 +19,7 @@ from composer.draw.svg import render_svg
 from composer.draw.view import num_boxes, opened
 from composer.html import document
 from composer.page.data import Network, failure_data, networks_of, page_data
-from composer.page.tables import Json
+from composer.page.schema import PageData, RuleData
 from composer.page.theme import page_style
 from composer.visible import visible
 
@@ -72,7 +72,7 @@ def render_failure(picture: Picture, theme: str = "auto") -> str:
     return write_page(picture, failure_data(picture), theme)
 
 
-def write_page(picture: Picture, data: Json, theme: str = "auto", without_script: Sequence[str] = ()) -> str:
+def write_page(picture: Picture, data: PageData, theme: str = "auto", without_script: Sequence[str] = ()) -> str:
     """A picture and the data of its page as HTML. `without_script` is markup for readers whose browser runs none."""
     facts = " · ".join(_facts(picture))
     body = "\n".join(
@@ -103,7 +103,7 @@ def _facts(picture: Picture) -> Iterable[str]:
         yield f"{len(picture.problems)} {'mistake' if len(picture.problems) == 1 else 'mistakes'}"
 
 
-def _rules(rules: Sequence[Json]) -> Iterable[str]:
+def _rules(rules: Sequence[RuleData]) -> Iterable[str]:
     if rules:
         yield "<h2>Attention</h2>"
         rows = [(rule["number"], rule["use"], rule["where"], rule["places"]) for rule in rules]

@@ -8,14 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from composer.errors import Diagnostic, Location, Source
-from composer.page.tables import Json
+from composer.page.schema import FileData, Line
 from composer.spec import zoo
 from composer.spec.document import Value
 from composer.spec.origin import Origin
 from composer.spec.spec import Spec
-
-# A file and a line in it: files from 0, lines from 1.
-Line = tuple[int, int]
 
 
 @dataclass
@@ -68,7 +65,7 @@ class Files:
                     self.spans[found] = last
         return self.known[key]
 
-    def to_json(self) -> list[Json]:
+    def to_json(self) -> list[FileData]:
         """Name, text and spans of each."""
         return [
             {

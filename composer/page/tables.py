@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-Json = dict[str, Any]
+from composer.page.schema import OperationData, TablesData
 
 
 @dataclass
@@ -43,9 +43,15 @@ class Tables:
     weights: Table = field(default_factory=Table)
     contents: Table = field(default_factory=Table)
     codes: Table = field(default_factory=Table)
-    operations: dict[str, Json] = field(default_factory=dict)
+    operations: dict[str, OperationData] = field(default_factory=dict)
 
-    def to_json(self) -> Json:
+    def to_json(self) -> TablesData:
         """Plain JSON values."""
-        tables = {name: getattr(self, name).rows for name in ("tensors", "options", "weights", "contents", "codes")}
-        return {**tables, "operations": self.operations}
+        return {
+            "tensors": self.tensors.rows,
+            "options": self.options.rows,
+            "weights": self.weights.rows,
+            "contents": self.contents.rows,
+            "codes": self.codes.rows,
+            "operations": self.operations,
+        }

@@ -1,25 +1,25 @@
-"""View -> JSON, from which the page lays out a network again whenever a container opens.
+"""View -> JSON, which the page draws: what is in each container, and where it stands while everything in it is closed.
 
-Nothing in it depends on what is open: the order of items is found here once, and the page only reckons with sizes.
+Opening a box stretches the container that it stands in; nothing in a page lays out boxes or wires anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import cast
 
 from composer.draw import measure
-from composer.draw.layout.order import Arrangement, Step, arrange
+from composer.draw.layout import Known, Layout, lay_out
 from composer.draw.layout.rank import Diagram
-from composer.draw.layout.straight import straight_steps
+from composer.draw.layout.sizing import Direction
 from composer.draw.layout.topology import diagram_of, items_of
 from composer.draw.text import advance
 from composer.draw.theme import class_of
-from composer.draw.view import Box, View
+from composer.draw.view import Box, View, opened_at
+from composer.page.schema import BoxData, LayoutData, SharedData, ViewData
+from composer.page.tables import Table
 from composer.visible import visible
-
-Json = dict[str, Any]
 
 # What the page writes beside what it is given: counts, signs, and the sign for what cannot be shown.
 OWN_CHARACTERS = "0123456789+×·…\N{REPLACEMENT CHARACTER}"
@@ -27,33 +27,51 @@ OWN_CHARACTERS = "0123456789+×·…\N{REPLACEMENT CHARACTER}"
 
 @dataclass
 class Shared:
-    """What the views of one page have in common: arrangements of containers wired alike, and widths of characters."""
+    """What the views of one page have in common: layouts, which containers of one form share, and widths of characters.
 
-    numbers: dict[Diagram, int] = field(default_factory=dict)
-    arrangements: list[Json] = field(default_factory=list)
+    open    paths of the containers that are open at first
+    known   arrangements and routes found before
+    """
+
+    direction: Direction = "TB"
+    open: Collection[str] = ()
+    layouts: Table = field(default_factory=Table)
+    known: Known = field(default_factory=Known)
     characters: set[str] = field(default_factory=lambda: set(OWN_CHARACTERS))
 
-    def view(self, view: View) -> Json:
-        """A view and everything in it, whether open or not."""
-        diagram = diagram_of(view)
-        if diagram not in self.numbers:
-            self.numbers[diagram] = len(self.arrangements)
-            self.arrangements.append(_arrangement(arrange(diagram)))
+    def view(self, view: View) -> ViewData:
+        """The view of a whole network and everything in it, whether open or not."""
+        return self._view(view, None)
+
+    def _view(self, view: View, around: Box | None) -> ViewData:
         for name, shape in view.inputs.items():
             self.characters.update(visible(name), shape)
         self.characters.update(*map(visible, view.outputs))
+        diagram = diagram_of(view)
         return {
             "path": view.path,
-            "block": view.block,
-            "inputs": [[name, shape] for name, shape in view.inputs.items()],
+            "inputs": list(view.inputs.items()),
             "outputs": list(view.outputs),
             "boxes": [self.box(box) for box in view.boxes],
-            "arrangement": self.numbers[diagram],
-            "tensors": _tensors(view, diagram),
+            "layouts": [self._layout(one, around, diagram) for one in self._states(view)],
+            "shapes": _shapes(view, diagram),
         }
 
-    def box(self, box: Box) -> Json:
-        """A box: what it is, and what it says and measures when it is closed. What is empty is left out."""
+    def _states(self, view: View) -> list[View]:
+        """The view with every box in it closed; and as it is at first, where that is something else."""
+        first = any(box.inner is not None and box.path in self.open for box in view.boxes)
+        return [opened_at(view, ()), *([opened_at(view, self.open)] if first else [])]
+
+    def _layout(self, view: View, around: Box | None, diagram: Diagram) -> int:
+        if around is None:
+            layout = lay_out(view, self.direction, self.known, role="whole")
+        else:
+            layout = lay_out(view, self.direction, self.known, head=measure.header_width(around))
+        written = _written(view, layout, diagram)
+        return self.layouts.number(repr(written), lambda: written)
+
+    def box(self, box: Box) -> BoxData:
+        """A box: what it is, and what it says when it is closed. What is empty is left out."""
         detail, row, lines = measure.detail(box), measure.second_row(box), measure.problem_lines(box)
         pills = [measure.pill(*held) for held in box.holds]
         label = visible(box.label)
@@ -62,22 +80,15 @@ class Shared:
             "path": box.path,
             "label": label,
             "kind": box.kind,
-            "class": class_of(replace(box, inner=None)),
+            "look": class_of(replace(box, inner=None)),
             "op": box.op,
-            "size": [
-                measure.needed_width(box),
-                measure.own_width(box, 0),
-                measure.box_height(box),
-                measure.header_width(box),
-            ],
         }
         perhaps = {
-            "shapes": [[output, shape] for output, shape in box.shapes.items()],
-            "shown": measure.shows_shape(box),
+            "shapes": list(box.shapes.items()),
             "detail": detail,
             "copies": list(box.copies),
             "parameters": box.num_parameters,
-            "holds": [list(held) for held in box.holds],
+            "holds": list(box.holds),
             "pills": pills if box.kind == "block" else [],
             "helper": box.helper,
             "line": box.line,
@@ -86,51 +97,37 @@ class Shared:
             "lines": lines,
             "problem": box.problem.message if box.problem else "",
         }
-        found = facts | {key: value for key, value in perhaps.items() if value}
+        found = cast(BoxData, facts | {key: value for key, value in perhaps.items() if value})
         if box.rule is not None:
             found["rule"] = box.rule
         if box.inner is not None:
-            found["inner"] = self.view(box.inner)
+            found["inner"] = self._view(box.inner, box)
         return found
 
-    def tables(self) -> Json:
-        """What the data of the page holds beside the views: arrangements, and characters' widths, regular and bold."""
+    def tables(self) -> SharedData:
+        """What the data of a page holds beside its views."""
         characters = sorted(self.characters)
         widths = [{one: advance(one, bold=bold) for one in characters} for bold in (False, True)]
-        return {"arrangements": self.arrangements, "characters": widths}
+        return {"layouts": self.layouts.rows, "characters": widths}
 
 
-def _tensors(view: View, diagram: Diagram) -> list[list[str]]:
-    """The output's name and the shape of every net of the diagram."""
+def _shapes(view: View, diagram: Diagram) -> list[str]:
+    """The shape of every net of the diagram."""
     items = items_of(view)
-    edges = {(edge.target, edge.index): edge for edge in view.edges}
-    found = []
-    for net in diagram.nets:
-        target, index = net.targets[0]
-        edge = edges[items[target], index]
-        found.append([edge.output, edge.shape])
-    return found
+    shapes = {(edge.target, edge.index): edge.shape for edge in view.edges}
+    return [shapes[items[target], index] for net in diagram.nets for target, index in net.targets[:1]]
 
 
-def _arrangement(arrangement: Arrangement) -> Json:
-    """An arrangement in flat lists of numbers: steps as source, target, output, input; nets with their ends."""
-    diagram, straight = arrangement.diagram, straight_steps(arrangement)
-    steps = [step for level in arrangement.steps for step in level]
+def _written(view: View, layout: Layout, diagram: Diagram) -> LayoutData:
+    items = items_of(view)
+    placed = {one.name: (one.x, one.y, one.width, one.height) for one in layout.boxes}
+    ends = [(net, *end) for net, found in enumerate(diagram.nets) for end in found.targets]
+    points = [[one for point in wire.points for one in point] for wire in layout.wires]
+    nets = {(wire.edge.source, wire.edge.output): end[0] for wire, end in zip(layout.wires, ends, strict=True)}
     return {
-        "inputs": diagram.num_inputs,
-        "outputs": diagram.num_outputs,
-        "nets": [[net.source, net.output, *(one for end in net.targets for one in end)] for net in diagram.nets],
-        "takes": list(diagram.takes),
-        "gives": list(diagram.gives),
-        "fixed": sorted(diagram.fixed),
-        "layer": list(arrangement.ranking.layer),
-        "beside": sorted(arrangement.ranking.beside),
-        "layers": [list(layer) for layer in arrangement.layers],
-        "bends": list(arrangement.bends),
-        "straight": _steps(arrangement, list(straight.values())),
-        "bent": _steps(arrangement, [step for step in steps if straight.get(step.target) is not step]),
+        "size": (layout.width, layout.height),
+        "items": [placed.get(name) or (*layout.ports[name], 0, 0) for name in items],
+        "nets": [(net.source, net.output) for net in diagram.nets],
+        "wires": [[*end, *way] for end, way in zip(ends, points, strict=True)],
+        "labels": [(nets[one.source, one.output], one.x, one.y, int(one.end), one.room) for one in layout.labels],
     }
-
-
-def _steps(arrangement: Arrangement, steps: Sequence[Step]) -> list[int]:
-    return [one for step in steps for one in (step.source, step.target, arrangement.output_of(step), step.feeds)]

@@ -3,12 +3,10 @@
 /** @param {string} client  where the client's modules are */
 export async function answer(given, client) {
   const { createLayouts } = await import(`${client}/layout/layout.js`);
-  const { readArrangement } = await import(`${client}/layout/arrangement.js`);
-  const { setCharacters, fit, visible, width } = await import(`${client}/layout/text.js`);
-  const found = given.cases.map((one) => {
-    setCharacters(one.characters);
-    const layOut = createLayouts(one.arrangements.map(readArrangement), one.direction);
-    return one.open.map((paths) => plain(layOut(one.root, new Set(paths))));
+  const { setCharacters, fit, visible, width } = await import(`${client}/text.js`);
+  const found = given.cases.map(({ root, states, ...data }) => {
+    const layOut = createLayouts(data);
+    return states.map((open) => plain(layOut(root, new Set(open))));
   });
   const texts = given.texts.map(({ text, size, limit, bold, characters }) => {
     setCharacters(characters);
@@ -21,12 +19,12 @@ function plain(layout) {
   return {
     size: [layout.width, layout.height],
     boxes: layout.boxes.map((one) => [
-      one.box ? one.box.path : one.name,
       [one.x, one.y, one.width, one.height],
+      one.box ? one.box.path : one.name,
       one.inside ? plain(one.inside) : null,
     ]),
-    wires: layout.wires.map(({ net, end, points }) => [layout.view.tensors[net][0], end[1], points]),
-    ports: [...layout.ports.in, ...layout.ports.out],
-    labels: layout.labels.map(({ net, shape, x, y, end }) => [layout.view.tensors[net][0], shape, x, y, end]),
+    wires: layout.wires.map(({ target, input, points }) => [target, input, points]),
+    ports: [...layout.ins, ...layout.outs],
+    labels: layout.labels.map(({ net, shape, x, y, end, room }) => [net, shape, x, y, end, room]),
   };
 }

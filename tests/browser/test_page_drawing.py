@@ -103,18 +103,30 @@ def test_a_double_click_opens_too_and_a_click_selects(se):
     assert se.locator('#drawing [aria-selected="true"]').count() == 0
 
 
-def test_what_is_drawn_is_what_python_lays_out(se):
-    paths = {"layer1", "layer1.0", "layer3", "layer3.1"}
-    view = opened_at(build_view(Sketch.of(composer.graph(SE))), paths)
+# Corner and width of everything that is drawn, by path: as it is on the page, and as it was laid out.
+DRAWN = """() => Object.fromEntries([...document.querySelectorAll("#drawing [data-path]")].map(group => {
+    const { e, f } = group.transform.baseVal.consolidate()?.matrix ?? { e: 0, f: 0 };
+    const box = group.querySelector(":scope > rect.box:not(.sheet)");
+    return [group.dataset.path, [e, f, Number(box.getAttribute("width"))]];
+}))"""
+LAID_OUT = """() => {
+    const all = ({ boxes }) => boxes.flatMap(({ box, name, x, y, width, inside }) =>
+        [[box?.path ?? name, [x, y, width]], ...(inside ? all(inside) : [])]);
+    return Object.fromEntries(all(composer.scene.layout()));
+}"""
+STAGES = {"layer1", "layer2", "layer3", "layer4"}
+
+
+@pytest.mark.parametrize("paths", [set(), STAGES, {"layer1", "layer1.0", "layer3", "layer3.1"}])
+def test_what_is_drawn_is_what_is_laid_out(se, paths):
     se.evaluate("paths => composer.store.set({ open: new Set(paths) })", sorted(paths))
     still(se)
-    found = se.evaluate(
-        """() => Object.fromEntries([...document.querySelectorAll("#drawing [data-path]")].map(group => {
-            const { e, f } = group.transform.baseVal.consolidate()?.matrix ?? { e: 0, f: 0 };
-            const box = group.querySelector(":scope > rect.box:not(.sheet)");
-            return [group.dataset.path, [e, f, Number(box.getAttribute("width"))]];
-        }))"""
-    )
+    found = se.evaluate(DRAWN)
+    assert found.keys() >= paths
+    assert found == se.evaluate(LAID_OUT)
+    if paths and paths != STAGES:
+        return
+    # What is all closed, or open as at first, is as Python lays it out.
     expected = {}
 
     def walk(view, layout):
@@ -124,6 +136,7 @@ def test_what_is_drawn_is_what_python_lays_out(se):
             if placed.inside is not None:
                 walk(box.inner, placed.inside)
 
+    view = opened_at(build_view(Sketch.of(composer.graph(SE))), paths)
     walk(view, lay_out(view, role="whole"))
     assert found == expected
 

@@ -133,6 +133,13 @@ def test_nothing_changes_places_when_a_container_opens(make, seed, size):
             assert then[1]
 
 
+def test_a_box_with_a_colon_in_its_name_is_a_box(make):
+    view = make.view([make.box("in:a")], [("in:input", "in:a"), ("in:a", "out:output")])
+    layout = lay_out(view, role="alone")
+    assert [placed.name for placed in layout.boxes] == ["in:a"]
+    assert layout.ports.keys() == {"in:input", "out:output"}
+
+
 def test_a_container_looks_the_same_wherever_it_stands(make):
     inner = make.random_view(3, 8, 1.0, 0)
     box = make.box("box", inner=inner)

@@ -49,6 +49,16 @@ def test_nothing_makes_markup_of_data():
         assert not forbidden.search(file.read_text(encoding="utf-8")), file.name
 
 
+def test_the_types_of_the_script_agree():
+    """Those of what Python writes (`types.js`) among them."""
+    node, compiler = shutil.which("node"), CLIENT / "node_modules/typescript/bin/tsc"
+    if node is None or not compiler.is_file():
+        pytest.skip("needs node, and `npm ci` in composer/page/client")
+    done = subprocess.run([node, str(compiler)], cwd=CLIENT, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert done.returncode == 0
+
+
 def test_building_gives_the_same_bytes(tmp_path):
     node = shutil.which("node")
     if node is None or not (CLIENT / "node_modules/esbuild").is_dir():

@@ -34,31 +34,44 @@ def test_every_box_is_there(view_of, name):
     assert list(paths_of(root)) == [box.path for box in view.walk()]
 
 
-def test_copies_and_containers_of_one_form_share_an_arrangement(view_of):
+def test_copies_and_containers_of_one_form_share_a_layout(view_of):
     view = view_of("papers/se/resnet50")
     _, tables = written(view)
-    # The network, the stages, blocks with and without a projection, and the projections.
-    assert len(tables["arrangements"]) == 4 < sum(box.inner is not None for box in view.walk())
+    # The network, its stages, blocks with and without a projection, and the projections: some of several widths.
+    assert 5 <= len(tables["layouts"]) < sum(box.inner is not None for box in view.walk())
 
 
 def test_networks_of_one_page_share_theirs(view_of):
     shared = Shared()
     one = shared.view(view_of("resnet50"))
-    count = len(shared.tables()["arrangements"])
+    count = len(shared.tables()["layouts"])
     assert shared.view(view_of("resnet50")) == one
-    assert len(shared.tables()["arrangements"]) == count
+    assert len(shared.tables()["layouts"]) == count
 
 
-def test_a_closed_box_is_measured_whether_it_is_open_or_not(make):
+def test_a_layout_is_of_closed_boxes_whether_they_are_open_or_not(make):
     inner = make.view([make.box("a")], [("in:input", "a"), ("a", "out:output")])
     box = make.box("stage", inner=inner, holds=((0, "se", 12),), num_parameters=1234)
     view = make.view([box], [("in:input", "stage"), ("stage", "out:output")])
     closed = opened_at(view, ())
-    (given,), (shut,) = written(view)[0]["boxes"], written(closed)[0]["boxes"]
-    assert given["size"] == shut["size"]
-    assert given["class"] == shut["class"] == "holds"
-    assert max(measure.LEAST, given["size"][0]) == measure.box_width(closed)
-    assert given["size"][2] == measure.box_height(closed.boxes[0])
+    (given, tables), (shut, others) = written(view), written(closed)
+    assert given["boxes"][0]["look"] == shut["boxes"][0]["look"] == "holds"
+    (number,) = given["layouts"]
+    _, (_, _, width, height), _ = tables["layouts"][number]["items"]
+    assert tables["layouts"][number] == others["layouts"][0]
+    assert (width, height) == (measure.box_width(closed), measure.box_height(closed.boxes[0]))
+
+
+def test_what_is_open_at_first_has_a_layout_of_its_own(make):
+    inner = make.view([make.box("a")], [("in:input", "a"), ("a", "out:output")])
+    boxes = [make.box("stage", inner=inner), make.box("rest", inner=inner)]
+    view = make.view(boxes, [("in:input", "stage"), ("stage", "rest"), ("rest", "out:output")])
+    shared = Shared(open={"stage"})
+    root = shared.view(view)
+    closed, first = (shared.layouts.rows[number]["items"] for number in root["layouts"])
+    assert [height for *_, height in closed] != [height for *_, height in first]
+    assert closed[2][3] == first[2][3] < first[1][3]
+    assert [len(box["inner"]["layouts"]) for box in root["boxes"]] == [1, 1]
 
 
 def test_all_that_is_written_can_be_measured(view_of):
@@ -117,5 +130,5 @@ def test_ten_thousand_nodes(make):
     large, root, tables = seconds(24)
     assert large < 24 * small
     assert sum(1 for _ in paths_of(root)) == 24 * (1 + 25 * 17)
-    assert len(tables["arrangements"]) == 3
+    assert len(tables["layouts"]) == 3
     assert len(json.dumps([root, tables])) < 4_000_000

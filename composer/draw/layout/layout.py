@@ -49,7 +49,7 @@ def lay_out(
         known.routes[diagram, sizes] = route(known.arrangements[diagram], sizes)
     labelled = {(name, output) for name in items_of(view) for output in measuring.shapes(name)}
     framing = _Framing(view, inside, direction, role == "whole", head)
-    return framing.layout(sizes, known.routes[diagram, sizes], labelled)
+    return framing.layout(diagram, sizes, known.routes[diagram, sizes], labelled)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class _Framing:
     whole: bool
     head: int
 
-    def layout(self, sizes: Sizes, routed: Routed, labelled: Collection[tuple[str, str]]) -> Layout:
+    def layout(self, diagram: Diagram, sizes: Sizes, routed: Routed, labelled: Collection[tuple[str, str]]) -> Layout:
         width, height = self.turn((routed.width, routed.height))
         left, top = self.corner(width)
         items = items_of(self.view)
@@ -75,11 +75,12 @@ class _Framing:
         for item, name in enumerate(items):
             x, y = moved(routed.corners[item])
             across, along = self.turn((sizes.width[item], sizes.height[item]))
-            is_box = self.whole or ":" not in name
-            right[name] = x + across if is_box else left + width
-            if is_box:
+            is_end = diagram.is_end(item)
+            is_drawn = self.whole or not is_end
+            right[name] = x + across if is_drawn else left + width
+            if is_drawn:
                 boxes.append(Placed(name, x, y, across, along, self.inside.get(name)))
-            if ":" in name:
+            if is_end:
                 ports[name] = (x + across // 2, y + along // 2)
         edges = _edges_by_end(self.view)
         wires = [
@@ -89,17 +90,18 @@ class _Framing:
             width, height = self.framed(width, height)
         starts = {(wire.edge.source, wire.edge.output): wire for wire in reversed(wires)}
         shown = [(end, wire) for end, wire in reversed(starts.items()) if end in labelled and wire.edge.shape]
-        labels = tuple(self.label(wire, right[end[0]]) for end, wire in shown)
+        rooms = dict(zip(items, sizes.labels, strict=True))
+        labels = tuple(self.label(wire, right[end[0]], rooms[end[0]]) for end, wire in shown)
         return Layout(width, height, tuple(boxes), tuple(wires), ports, labels)
 
-    def label(self, wire: Wire, right: int) -> Label:
+    def label(self, wire: Wire, right: int, room: int) -> Label:
         """The shape of a wire at its start, beside it and under its box, or above it."""
         (x, y), edge = wire.points[0], wire.edge
         if self.direction == "LR":
-            return Label(edge.source, edge.output, edge.shape, x + 4, y - 4)
+            return Label(edge.source, edge.output, edge.shape, x + 4, y - 4, end=False, room=room)
         end = x + measure.BESIDE + measure.label_width(edge.shape) > right
         x += -measure.BESIDE if end else measure.BESIDE
-        return Label(edge.source, edge.output, edge.shape, x, y + measure.BELOW, end)
+        return Label(edge.source, edge.output, edge.shape, x, y + measure.BELOW, end, room)
 
     def turn(self, pair: Point) -> Point:
         return pair if self.direction == "TB" else (pair[1], pair[0])

@@ -31,14 +31,18 @@ class Wire:
 
 @dataclass(frozen=True)
 class Label:
-    """A shape at the start of a wire: the left end of its base line, or with `end` the right one."""
+    """A shape at the start of a wire: the left end of its base line, or with `end` the right one.
+
+    `room` is how far from the box the words at its wires reach.
+    """
 
     source: str
     output: str
     shape: str
     x: int
     y: int
-    end: bool = False
+    end: bool
+    room: int
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,10 @@ class Diagram:
         """The number of the first output."""
         return self.num_items - self.num_outputs
 
+    def is_end(self, item: int) -> bool:
+        """Whether it is an input or an output of the whole, and no box."""
+        return not self.num_inputs <= item < self.first_output
+
 
 @dataclass(frozen=True)
 class Ranking:

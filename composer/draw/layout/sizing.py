@@ -45,7 +45,7 @@ class Measuring:
         ]
         inputs, outputs = [], []
         for item in range(diagram.num_items):
-            box = self.view.boxes[item - diagram.num_inputs] if self.is_box(diagram, item) else None
+            box = None if diagram.is_end(item) else self.view.boxes[item - diagram.num_inputs]
             if box is not None and box.name in self.inside:
                 inputs.append((item, self.ports(box, "in", diagram.takes[item])))
                 outputs.append((item, self.ports(box, "out", diagram.gives[item])))
@@ -55,9 +55,6 @@ class Measuring:
         labels = [self.labels(name) for name in items_of(self.view)]
         along = tuple(length for _, length in measured)
         return Sizes(tuple(across), along, tuple(labels), tuple(inputs), tuple(outputs))
-
-    def is_box(self, diagram: Diagram, item: int) -> bool:
-        return diagram.num_inputs <= item < diagram.first_output
 
     def box(self, box: Box, common: int) -> tuple[int, int]:
         inside = self.inside.get(box.name)

@@ -2,6 +2,9 @@
 
 import { closedBelow, hasClosed, openedBelow, toggled } from "./open.js";
 
+/** @typedef {import("./store.js").Store} Store */
+
+/** @param {Store} store */
 export function createActions(store, scene, say) {
   const actions = {
     /** Opens or closes a container; it stays where it is on the screen. */

@@ -1,6 +1,13 @@
 // What a difference says of the boxes of the network that is shown.
 
-/** The kind of change of each box that has one; a box around changes that has none itself is changed. */
+/** @typedef {import("./types.js").BoxData} BoxData */
+/** @typedef {import("./store.js").Store} Store */
+
+/**
+ * The kind of change of each box that has one; a box around changes that has none itself is changed.
+ *
+ * @param {Store} store
+ */
 export function changedPaths(store) {
   const side = store.state.network === store.data.networks[0].key ? "after" : "before";
   const network = store.network();
@@ -18,7 +25,7 @@ export function changedPaths(store) {
   return new Map([...inside, ...found]);
 }
 
-/** All that is in something new is new. */
+/** All that is in something new is new. @param {BoxData} box */
 function spread(box, kind, found) {
   for (const one of box.inner?.boxes ?? []) {
     found.set(one.path, kind);

@@ -1,5 +1,8 @@
 // Nodes by what they are called: path, operation, label, and where they are written.
 
+/** @typedef {import("./types.js").FactsData} FactsData */
+/** @typedef {import("./store.js").Store} Store */
+
 /**
  * @typedef {{path: string, op: string, line: string, text: string, name: string}} Findable
  */
@@ -8,6 +11,7 @@
  * Every node of the network, copies too.
  *
  * @returns {Findable[]}
+ * @param {Store} store
  */
 export function findables(store) {
   const network = store.network();
@@ -31,7 +35,12 @@ export function findables(store) {
   return [...found.values()];
 }
 
-/** Where a node is written, as `file:line`. */
+/**
+ * Where a node is written, as `file:line`.
+ *
+ * @param {Store} store
+ * @param {FactsData} facts
+ */
 function lineOf(store, facts) {
   const [file, line] = facts?.line ?? [];
   const name = store.data.files?.[file]?.name;

@@ -3,6 +3,9 @@
 /** Further than this, a press is a drag and not a click. */
 const CLICK = 4;
 
+/** Whether it is on something that lies over the drawing. */
+const isOver = ({ target }) => target.closest(".over");
+
 /** @param {HTMLElement} canvas */
 export function listenToGestures(canvas, viewport) {
   const pointers = new Map();
@@ -11,7 +14,7 @@ export function listenToGestures(canvas, viewport) {
   canvas.addEventListener(
     "wheel",
     (event) => {
-      if (event.target.closest(".over")) return;
+      if (isOver(event)) return;
       event.preventDefault();
       const lines = event.deltaMode === 1 ? 18 : event.deltaMode === 2 ? 240 : 1;
       const { x, y } = placeOf(event);
@@ -22,7 +25,7 @@ export function listenToGestures(canvas, viewport) {
   );
 
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button > 1 || event.target.closest(".over")) return;
+    if (event.button > 1 || isOver(event)) return;
     if (pointers.size === 0) travelled = 0;
     pointers.set(event.pointerId, placeOf(event));
   });
@@ -43,7 +46,7 @@ export function listenToGestures(canvas, viewport) {
   });
 
   for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
-    canvas.addEventListener(end, (event) => {
+    canvas.addEventListener(end, (/** @type {PointerEvent} */ event) => {
       // A finger belongs to the box that it touched until the canvas takes it: that box's loss is no end.
       if (end === "lostpointercapture" && event.target !== canvas) return;
       pointers.delete(event.pointerId);
@@ -55,7 +58,7 @@ export function listenToGestures(canvas, viewport) {
   canvas.addEventListener(
     "click",
     (event) => {
-      if (travelled > CLICK && !event.target.closest(".over")) event.stopPropagation();
+      if (travelled > CLICK && !isOver(event)) event.stopPropagation();
       travelled = 0;
     },
     { capture: true },

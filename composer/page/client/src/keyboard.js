@@ -98,9 +98,10 @@ export function listenToKeys({ store, scene, actions, search, help }) {
 
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("dialog") || (event.target.closest(FIELDS) && event.key !== "Escape")) return;
-    const isOnDrawing = picture.contains(event.target);
-    const isOnButton = event.target.closest("button, a, [role=button]") && [" ", "Enter"].includes(event.key);
+    const target = /** @type {Element} */ (event.target);
+    if (target.closest("dialog") || (target.closest(FIELDS) && event.key !== "Escape")) return;
+    const isOnDrawing = picture.contains(target);
+    const isOnButton = target.closest("button, a, [role=button]") && [" ", "Enter"].includes(event.key);
     if (isOnButton && !isOnDrawing) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const action = (isOnDrawing && inDrawing[event.key]) || anywhere[key];

@@ -1,10 +1,13 @@
 // Which line of a spec made which nodes, and which lines belong together.
 
+/** @typedef {import("./store.js").Store} Store */
+
 /** @typedef {{start: number, end: number, paths: string[]}} Stretch  lines that make something */
 
 /**
  * The stretches of each file by their lines, for the network that is shown: of stretches in one another, a line
  * belongs to the innermost.
+ * @param {Store} store
  */
 export function indexLines(store) {
   const files = store.data.files.map((file) => ({ starts: new Map(), byLine: [], spans: file.spans ?? {} }));

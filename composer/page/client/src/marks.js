@@ -5,7 +5,10 @@ import { tell } from "./drawing/content.js";
 import { shownPath } from "./open.js";
 import { colourScale } from "./scale.js";
 
-/** @param {any} scene */
+/** @typedef {import("./types.js").BoxData} BoxData */
+/** @typedef {import("./store.js").Store} Store */
+
+/** @param {any} scene @param {Store} store */
 export function createMarks(scene, store) {
   const { drawing, picture } = scene;
   let scale = null;
@@ -73,7 +76,7 @@ export function createMarks(scene, store) {
   return { mark, legend: () => (scale ??= colourScale(store)).legend };
 }
 
-/** Only what attention rules put in stays; what holds it is seen faintly. */
+/** Only what attention rules put in stays; what holds it is seen faintly. @param {BoxData} box */
 function fadeOf(box) {
   if (!box) return "faded";
   if (box.rule !== undefined) return "";

@@ -2,13 +2,15 @@
 
 import { assign, svg } from "./dom.js";
 
+/** @typedef {import("./store.js").Store} Store */
+
 const WIDE = 180;
 const HIGH = 190;
 const LEAST = 18;
 /** Boxes smaller than this would only be grey. */
 const SMALLEST = 0.8;
 
-/** @param {any} scene */
+/** @param {any} scene @param {Store} store */
 export function createMinimap(scene, store) {
   const { viewport } = scene;
   const boxes = svg("g");
@@ -43,7 +45,7 @@ export function createMinimap(scene, store) {
     return layout.boxes.flatMap((placed) => {
       const [left, top] = [x + placed.x, y + placed.y];
       if (placed.height * scale < SMALLEST || placed.width * scale < SMALLEST) return [];
-      const look = placed.inside ? "frame" : (placed.box?.class ?? "k-other");
+      const look = placed.inside ? "frame" : (placed.box?.look ?? "k-other");
       const place = { x: left * scale, y: top * scale, width: placed.width * scale, height: placed.height * scale };
       const own = svg("g", { class: look }, svg("rect", { class: "box", ...place, rx: 1 }));
       return placed.inside ? [own, ...miniatures(placed.inside, left, top)] : [own];

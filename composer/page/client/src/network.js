@@ -2,13 +2,13 @@
 
 /**
  * @typedef {object} Entry
- * @property {any} box
- * @property {any} view  the view that the box stands in
+ * @property {import("./types.js").BoxData} box
+ * @property {import("./types.js").ViewData} view  the one that the box stands in
  * @property {string|null} parent  path of the box around it
  * @property {number} level  counted from 1
  */
 
-/** @param {any} root  the view of a whole network */
+/** @param {import("./types.js").ViewData} root  the view of a whole network */
 export function indexNetwork(root) {
   /** @type {Map<string, Entry>} */
   const entries = new Map();

@@ -6,6 +6,13 @@ import { bytes, exact, time } from "./numbers.js";
 import { codeOf, lineLink, problemOf } from "./overview.js";
 import { badge, bar, link, long, rows, section } from "./sections.js";
 
+/** @typedef {import("./types.js").BoxData} BoxData */
+/** @typedef {import("./types.js").FactsData} FactsData */
+/** @typedef {import("./types.js").OperationData} OperationData */
+/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("./types.js").TablesData} TablesData */
+
+/** @param {Store} store */
 export function nodeSections(store, path) {
   const { tables } = store.data;
   const box = store.box(path);
@@ -28,7 +35,14 @@ export function nodeSections(store, path) {
   ];
 }
 
-/** The names that lead to it, what it is, and its path to copy. */
+/**
+ * The names that lead to it, what it is, and its path to copy.
+ *
+ * @param {Store} store
+ * @param {BoxData} box
+ * @param {FactsData} facts
+ * @param {OperationData} about
+ */
 function head(store, path, box, facts, about) {
   const parts = path.split(".");
   const names = parts.map((name, index) => {
@@ -37,7 +51,7 @@ function head(store, path, box, facts, about) {
     return link(name, () => store.select(own, { reveal: true }), { title: own });
   });
   const trail = html("nav", { class: "trail", "aria-label": "Path" }, ...names.flatMap((name, index) => (index ? ["›", name] : [name])));
-  const swatch = html("span", { class: `swatch ${box.class ?? ""}`, "aria-hidden": "true" });
+  const swatch = html("span", { class: `swatch ${box.look}`, "aria-hidden": "true" });
   const plugin = about.plugin ? ` from ${about.plugin}` : "";
   const kind = facts.kind === "attention" ? `${about.kind} attention` : facts.kind === "missing" ? facts.state : facts.kind;
   return html(
@@ -60,7 +74,7 @@ function copier(path) {
   return button;
 }
 
-/** Which copy of each folded box on the way is meant. */
+/** Which copy of each folded box on the way is meant. @param {Store} store */
 function copies(store, path) {
   const found = copiesAlong(store.network(), path);
   if (!found.length) return null;
@@ -72,6 +86,7 @@ function copies(store, path) {
   return html("div", { class: "copies" }, ...choices);
 }
 
+/** @param {Store} store @param {FactsData} facts */
 function place(store, facts) {
   const network = store.data.networks.find((one) => one.key === store.state.network);
   const rule = facts.rule === undefined ? null : network.rules?.[facts.rule];
@@ -83,9 +98,10 @@ function place(store, facts) {
   ];
 }
 
+/** @param {TablesData} tables @param {FactsData} facts */
 function tensors(tables, facts) {
-  const lines = [["in", facts.in ?? []], ["out", facts.out ?? []]].flatMap(([side, ends]) =>
-    ends.map((end, index) => {
+  const lines = ["in", "out"].flatMap((side) =>
+    (facts[side] ?? []).map((end, index) => {
       const [name, number] = Array.isArray(end) ? end : ["", end];
       const [shape, layout] = tables.tensors[number];
       return [index ? "" : side, html("span", {}, name && `${name} `, html("b", {}, shape)), html("span", { class: "quiet mono" }, layout ?? "")];
@@ -94,6 +110,7 @@ function tensors(tables, facts) {
   return lines.length ? rows(lines, { class: "shapes" }) : null;
 }
 
+/** @param {Store} store @param {FactsData} facts */
 function cost(store, facts) {
   const network = store.data.networks.find((one) => one.key === store.state.network);
   const whole = { ...network.facts, parameters: network.parameters, macs: network.macs };
@@ -107,7 +124,12 @@ function cost(store, facts) {
 
 const WHENCE = { given: "given", default: "default", place: "from its place" };
 
-/** What the spec gives is bold; what is as always is faint. */
+/**
+ * What the spec gives is bold; what is as always is faint.
+ *
+ * @param {TablesData} tables
+ * @param {FactsData} facts
+ */
 function options(tables, facts) {
   const found = facts.options === undefined ? [] : tables.options[facts.options];
   if (!found.length) return null;
@@ -118,7 +140,13 @@ function options(tables, facts) {
   return rows(lines, { class: "options" });
 }
 
-/** How many of which operations are in a block, and what is right inside. */
+/**
+ * How many of which operations are in a block, and what is right inside.
+ *
+ * @param {Store} store
+ * @param {TablesData} tables
+ * @param {FactsData} facts
+ */
 function contents(store, tables, path, facts) {
   if (facts.contents === undefined) return null;
   const counts = tables.contents[facts.contents].map(([op, count]) => (count > 1 ? `${exact(count)} × ${op}` : op)).join(", ");
@@ -132,7 +160,7 @@ function contents(store, tables, path, facts) {
   return [html("p", {}, counts), inside.length ? list : null];
 }
 
-/** Each line of maths, and beside or below it what its letters are. */
+/** Each line of maths, and beside or below it what its letters are. @param {OperationData} about */
 function equation(about) {
   return (about.math ?? "").split("\n").filter(Boolean).map((line) => {
     const [formula, ...where] = line.split(/ {3,}/);
@@ -140,6 +168,7 @@ function equation(about) {
   });
 }
 
+/** @param {OperationData} about */
 function paper(about) {
   if (!about.source) return null;
   const text = about.link
@@ -149,6 +178,7 @@ function paper(about) {
   return [html("p", {}, text), departs ?? (about.departs ? html("p", { class: "quiet" }, "Departs in nothing.") : null)];
 }
 
+/** @param {TablesData} tables @param {FactsData} facts */
 function weights(tables, path, facts) {
   if (facts.weights === undefined) return facts.contents !== undefined && facts.parameters ? html("p", {}, "Keys begin with ", html("code", {}, `${path}.`)) : null;
   const lines = tables.weights[facts.weights].map(([key, shape, kind]) => [

@@ -1,5 +1,6 @@
 // Numbers as people read them.
 
+/** @type {[number, string][]} */
 const LARGE = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
 
 /** All of a count: `28,088,024`; `unknown` of null. */

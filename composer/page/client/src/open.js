@@ -1,5 +1,7 @@
 // Which containers are open: sets of paths, made from sets of paths.
 
+/** @typedef {import("./types.js").ViewData} ViewData */
+
 /** How many boxes may be opened at once. */
 export const MOST_BOXES = 600;
 
@@ -19,7 +21,7 @@ export function shownPath(network, open, path) {
   return around.find((one) => !open.has(one)) ?? path;
 }
 
-/** How many boxes are on the picture. */
+/** How many boxes are on the picture. @param {ViewData} view */
 export function countShown(view, open) {
   return view.boxes.reduce(
     (count, box) => count + 1 + (box.inner && open.has(box.path) ? countShown(box.inner, open) : 0),
@@ -75,7 +77,7 @@ export function closedBelow(network, open, path) {
   return new Set([...open].filter((one) => !inside.has(one)));
 }
 
-/** Whether anything in a container is closed. */
+/** Whether anything in a container is closed. @param {ViewData} view */
 export function hasClosed(view, open) {
   return view.boxes.some((box) => box.inner && (!open.has(box.path) || hasClosed(box.inner, open)));
 }

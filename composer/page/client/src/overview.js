@@ -7,6 +7,12 @@ import { badge, link, long, rows, section } from "./sections.js";
 import { shortNames } from "./lines.js";
 import { showLine } from "./source.js";
 
+/** @typedef {import("./types.js").FactsData} FactsData */
+/** @typedef {import("./types.js").ProblemData} ProblemData */
+/** @typedef {import("./types.js").RuleData} RuleData */
+/** @typedef {import("./store.js").Store} Store */
+
+/** @param {Store} store */
 export function networkSections(store) {
   const { data } = store;
   const network = data.networks.find((one) => one.key === store.state.network);
@@ -30,7 +36,7 @@ function totals(network) {
   return network.parameters || network.macs !== null ? rows(lines, { class: "numbers" }) : null;
 }
 
-/** What all rules together changed. */
+/** What all rules together changed. @param {Store} store */
 function attention(store) {
   const [composed, base] = store.data.networks;
   if (!base) return null;
@@ -47,6 +53,7 @@ function attention(store) {
 
 const signedShare = (change, whole) => (change < 0 ? `−${share(-change, whole)}` : `+${share(change, whole)}`);
 
+/** @param {Store} store @param {RuleData} rule */
 function ruleSection(store, rule, index) {
   const places = [...store.allFacts()].filter(([, facts]) => facts.rule === index && facts.kind === "attention").map(([path]) => path);
   const where = [rule.where, rule.condition && `where ${rule.condition}`, rule.start && `start: ${rule.start}`].filter(Boolean).join(", ");
@@ -64,13 +71,14 @@ function ruleSection(store, rule, index) {
 
 const pathLink = (store, path) => link(path, () => store.select(path, { reveal: true }), { class: "link mono" });
 
-/** `line 12 of se_resnet50.yaml`, as a button that shows it. */
+/** `line 12 of se_resnet50.yaml`, as a button that shows it. @param {Store} store */
 export function lineLink(store, file, line, words = "") {
   if (file === undefined) return null;
   const name = shortNames(store.data.files.map((one) => one.name))[file];
   return html("p", { class: "written" }, words, link(`line ${line} of ${name}`, () => showLine(store, [file, line])));
 }
 
+/** @param {Store} store @param {ProblemData} problem */
 export function problemOf(store, problem) {
   const box = problem.path && store.box(problem.path);
   // Carets stand under what they mean; words may go on in another line.
@@ -85,7 +93,11 @@ export function problemOf(store, problem) {
 
 const SIGNS = { added: "+", removed: "−", changed: "~", moved: "›" };
 
-/** Changes of one sort are one row; choosing it goes to the first of its nodes, then on to the next. */
+/**
+ * Changes of one sort are one row; choosing it goes to the first of its nodes, then on to the next.
+ *
+ * @param {Store} store
+ */
 function differences(store) {
   const { changes, networks, totals: lines } = store.data;
   const found = lines.map(([name, before, after]) => [
@@ -114,7 +126,12 @@ function differences(store) {
   return [rows(found, { class: "numbers" }), changes.length ? list : html("p", {}, "The two compute the same.")];
 }
 
-/** The code of a node, light in colours. */
+/**
+ * The code of a node, light in colours.
+ *
+ * @param {Store} store
+ * @param {FactsData} facts
+ */
 export function codeOf(store, facts) {
   const found = facts?.code === undefined ? null : store.data.tables.codes[facts.code];
   if (!found) return null;

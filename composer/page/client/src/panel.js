@@ -4,7 +4,9 @@ import { html } from "./dom.js";
 import { nodeSections } from "./node.js";
 import { networkSections } from "./overview.js";
 
-/** @param {HTMLElement} element */
+/** @typedef {import("./store.js").Store} Store */
+
+/** @param {HTMLElement} element @param {Store} store */
 export function mountPanel(element, store) {
   let isStale = true;
 
@@ -26,6 +28,7 @@ export function mountPanel(element, store) {
   if (store.data.problems.length || store.data.changes) queueMicrotask(() => store.set({ panel: true }));
 }
 
+/** @param {Store} store */
 function closer(store) {
   const button = html("button", { type: "button", class: "close", "aria-label": "Close details", title: "Close (d)" }, "×");
   button.addEventListener("click", () => store.set({ panel: false }));

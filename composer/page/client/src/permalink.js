@@ -1,9 +1,11 @@
 // The state in the fragment: `#n=base&o=layer1,layer1.0&s=layer1.0.se&c=macs&i&z=1.25,0,310`.
 
+/** @typedef {import("./types.js").PageData} PageData */
+
 const COLOURS = ["kind", "parameters", "macs", "time"];
 const PAUSE = 300;
 
-/** What a fragment says; what makes no sense is left out. */
+/** What a fragment says; what makes no sense is left out. @param {PageData} data */
 export function readFragment(fragment, data) {
   const patch = {};
   let look = null;
@@ -23,6 +25,7 @@ export function readFragment(fragment, data) {
 
 /** The fragment of a state; what is as at first is left out. `look` is the middle of
  * what is seen; null for a picture that nobody moved. */
+/** @param {PageData} data */
 export function writeFragment(state, data, look) {
   const parts = [];
   if (state.network !== data.networks[0].key) parts.push(`n=${state.network}`);

@@ -35,7 +35,10 @@ function linear([lightness, chroma, hue]) {
   return found.map((one) => Math.max(0, Math.min(1, one)));
 }
 
-const luminance = ([red, green, blue]) => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+function luminance(channels) {
+  const [red, green, blue] = channels;
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
 
 function written(channels) {
   const curved = channels.map((one) => (one <= 0.0031308 ? 12.92 * one : 1.055 * one ** (1 / 2.4) - 0.055));

@@ -5,6 +5,9 @@ import { changedPaths } from "./changes.js";
 import { short, time } from "./numbers.js";
 import { rampAt } from "./ramp.js";
 
+/** @typedef {import("./types.js").BoxData} BoxData */
+/** @typedef {import("./store.js").Store} Store */
+
 const MODES = {
   parameters: { words: "Parameters", written: short, unit: " parameters" },
   macs: { words: "Multiply-accumulates", written: short, unit: " MACs" },
@@ -20,6 +23,7 @@ const STEPS = 24;
  *
  * @returns {{colours: (path: string) => {fill: string, ink?: string}|null,
  *   words: (path: string, isBlock: boolean) => string|null, legend: HTMLElement|null}}
+ * @param {Store} store
  */
 export function colourScale(store) {
   const mode = MODES[store.state.colour];
@@ -27,7 +31,7 @@ export function colourScale(store) {
   return store.data.changes ? compared(store) : { ...UNCOLOURED, legend: null };
 }
 
-/** Logarithmic: equal ratios look equally far apart, on light and dark paper alike. */
+/** Logarithmic: equal ratios look equally far apart, on light and dark paper alike. @param {Store} store */
 function measured(store, mode, key) {
   const values = new Map();
   for (const { box } of store.network().entries.values()) values.set(box.path, valueOf(store, box, key));
@@ -55,7 +59,12 @@ function measured(store, mode, key) {
   };
 }
 
-/** Of a box for several copies, what all of them have. */
+/**
+ * Of a box for several copies, what all of them have.
+ *
+ * @param {Store} store
+ * @param {BoxData} box
+ */
 function valueOf(store, box, key) {
   let sum = 0;
   for (const path of box.copies ?? [box.path]) {
@@ -97,7 +106,7 @@ function ticksBetween(least, most) {
 
 const SIGNS = { added: "+", removed: "−", changed: "~", moved: "›" };
 
-/** What a difference says of each box; of a closed one, what it says of those inside. */
+/** What a difference says of each box; of a closed one, what it says of those inside. @param {Store} store */
 function compared(store) {
   const marks = changedPaths(store);
   const colours = (path) => {

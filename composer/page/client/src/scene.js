@@ -4,10 +4,11 @@ import { createDrawing } from "./drawing/drawing.js";
 import { createMotion } from "./drawing/motion.js";
 import { svg } from "./dom.js";
 import { createLayouts } from "./layout/layout.js";
-import { readArrangement } from "./layout/arrangement.js";
-import { setCharacters } from "./layout/text.js";
 import { countShown, shownPath } from "./open.js";
+import { setCharacters } from "./text.js";
 import { createViewport } from "./viewport.js";
+
+/** @typedef {import("./store.js").Store} Store */
 
 /** With more boxes than this, only those near to what is seen have elements. */
 const MANY = 1500;
@@ -18,11 +19,11 @@ const AROUND = 600;
 /** Words are left out that nobody could read. */
 const ILLEGIBLE = 0.3;
 
-/** @param {HTMLElement} canvas */
+/** @param {HTMLElement} canvas @param {Store} store */
 export function createScene(canvas, store) {
   setCharacters(store.data.characters);
   const { direction } = store.data;
-  const layOut = createLayouts(store.data.arrangements.map(readArrangement), direction);
+  const layOut = createLayouts(store.data);
   const world = svg("g", { class: "world", role: "presentation" });
   const picture = svg("svg", { id: "drawing", class: "cg", role: "tree", tabindex: "0" }, world);
   const motion = createMotion();
@@ -138,6 +139,7 @@ export function createScene(canvas, store) {
 }
 
 /** The middle of the first thing that data comes to. */
-function startOf({ boxes: [first] }) {
+function startOf({ boxes }) {
+  const [first] = boxes;
   return first ? { x: first.x + first.width / 2, y: first.y + first.height / 2 } : { x: 0, y: 0 };
 }

@@ -2,10 +2,13 @@
 
 import { html } from "./dom.js";
 import { find, findables } from "./find.js";
-import { visible } from "./layout/text.js";
+import { visible } from "./text.js";
+
+/** @typedef {import("./store.js").Store} Store */
 
 const MOST_SHOWN = 60;
 
+/** @param {Store} store */
 export function createSearch(store) {
   const input = html("input", {
     id: "query",
@@ -136,7 +139,7 @@ export function createSearch(store) {
   };
 }
 
-/** The boxes that show some nodes, and the closed or open ones around them. */
+/** The boxes that show some nodes, and the closed or open ones around them. @param {Store} store */
 function boxesOf(store, found) {
   const network = store.network();
   const boxes = new Set(found.map(({ path }) => network.at(path)?.path).filter(Boolean));

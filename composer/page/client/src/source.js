@@ -4,7 +4,9 @@ import { html } from "./dom.js";
 import { indexLines, shortNames } from "./lines.js";
 import { yaml } from "./tokens.js";
 
-/** @param {HTMLElement} element */
+/** @typedef {import("./store.js").Store} Store */
+
+/** @param {HTMLElement} element @param {Store} store */
 export function mountSource(element, store) {
   const { files, problems } = store.data;
   if (!files.length) return;
@@ -138,13 +140,13 @@ export function mountSource(element, store) {
   show(0);
 }
 
-/** File and line of what is selected, or of what was asked for. */
+/** File and line of what is selected, or of what was asked for. @param {Store} store */
 function lineOf(store) {
   const { selected, line } = store.state;
   return line ?? (selected === null ? null : (store.facts(selected)?.line ?? null));
 }
 
-/** Opens the pane at a line, whatever is made there. */
+/** Opens the pane at a line, whatever is made there. @param {Store} store */
 export function showLine(store, [file, line]) {
   store.set({ source: true, line: [file, line] });
 }

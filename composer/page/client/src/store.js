@@ -14,12 +14,15 @@ import { indexNetwork } from "./network.js";
  * @property {{boxes: Set<string>, around: Set<string>}|null} found  boxes that the query finds, and those around them
  * @property {boolean} panel
  * @property {boolean} source
+ * @property {import("./types.js").Line|null} line  what was asked for in the source
  */
+
+/** @typedef {ReturnType<typeof createStore>} Store */
 
 /**
  * The store of one page.
  *
- * @param {any} data  what Python wrote
+ * @param {import("./types.js").PageData} data
  */
 export function createStore(data) {
   const networks = new Map(data.networks.map((one) => [one.key, indexNetwork(one.root)]));
@@ -41,6 +44,7 @@ export function createStore(data) {
       found: null,
       panel: false,
       source: false,
+      line: null,
     },
     /** Shallow merge; listeners hear of it when something is different. */
     set(patch) {

@@ -3,6 +3,8 @@
 import { html, svg } from "./dom.js";
 import { THEMES } from "./theme.js";
 
+/** @typedef {import("./store.js").Store} Store */
+
 const ICONS = {
   expand: "M4 6l4-4 4 4M4 10l4 4 4-4",
   link: "M6.5 9.5l3-3M7 4.5l1.3-1.3a3 3 0 014.2 4.3L11 9M9 11.5l-1.3 1.3a3 3 0 01-4.2-4.3L5 7",
@@ -85,6 +87,7 @@ export function createToolbar({ store, actions, search, help }) {
   return element;
 }
 
+/** @param {Store} store */
 function inserter(store, actions) {
   if (!store.data.rules?.length) return null;
   const element = html(
@@ -96,7 +99,7 @@ function inserter(store, actions) {
   return element;
 }
 
-/** One radio button for each network. */
+/** One radio button for each network. @param {Store} store */
 function networkSwitch(store, actions) {
   const { networks } = store.data;
   if (networks.length < 2) return null;
@@ -108,6 +111,7 @@ function networkSwitch(store, actions) {
   return html("fieldset", { class: "segments" }, html("legend", {}, "Network"), ...choices);
 }
 
+/** @param {Store} store */
 function colourMenu(store) {
   const hasTimes = [...store.allFacts().values()].some((one) => one.seconds !== undefined);
   const modes = [

@@ -1,8 +1,8 @@
 // What a box looks like by itself, closed or open; as composer/draw/boxes.py.
 
 import { assign, svg } from "../dom.js";
-import * as measure from "../layout/measure.js";
-import { fit, sizeOf, visible, width } from "../layout/text.js";
+import * as measure from "./measure.js";
+import { fit, sizeOf, visible, width } from "../text.js";
 
 const BASELINE = 4;
 const BADGE = 8;

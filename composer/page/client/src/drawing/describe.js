@@ -1,9 +1,11 @@
 // A box in words: for the pointer that rests on it, and for those who do not see it.
 
-import { countOf } from "../layout/measure.js";
-import { visible } from "../layout/text.js";
+import { countOf } from "./measure.js";
+import { visible } from "../text.js";
 
-/** Everything a box knows of itself, line by line. */
+/** @typedef {import("../types.js").BoxData} BoxData */
+
+/** Everything a box knows of itself, line by line. @param {BoxData} box */
 export function tooltip(box) {
   const { copies, shapes = [], parameters = 0, holds = [] } = box;
   const what = box.detail || box.op;
@@ -16,7 +18,7 @@ export function tooltip(box) {
   return lines.map(visible).join("\n");
 }
 
-/** What a screen reader says of a box. */
+/** What a screen reader says of a box. @param {BoxData} box */
 export function spoken(box) {
   const parts = [box.label, box.detail && box.detail !== box.label ? box.detail : box.op];
   if (countOf(box) > 1) parts.push(`${countOf(box)} copies`);

@@ -4,7 +4,7 @@ import { assign, svg } from "../dom.js";
 import { closedContent, endContent, openContent } from "./content.js";
 import { spoken, tooltip } from "./describe.js";
 import { between } from "./motion.js";
-import { visible } from "../layout/text.js";
+import { visible } from "../text.js";
 import { createWires } from "./wires.js";
 
 /**
@@ -36,7 +36,7 @@ export function createDrawing(world, isDown) {
   /**
    * Draws a layout, and only what is within `clip` where there is one.
    *
-   * @returns {(share: number) => void} moves everything that has changed from where it was, 0, to where it is, 1
+   * @returns {((share: number) => void) & {size: number}}  moves everything that has changed from where it was, 0, to where it is, 1
    */
   function draw(layout, clip) {
     touched = new Set();
@@ -152,7 +152,7 @@ function insideGroup(parent) {
 /** The class of the style sheet that a box has. */
 function lookOf(box, isOpen) {
   if (!box) return "k-other";
-  return isOpen && (box.class === "holds" || box.class.startsWith("k-")) ? "frame" : box.class;
+  return isOpen && (box.look === "holds" || box.look.startsWith("k-")) ? "frame" : box.look;
 }
 
 /** From one place and size to another. */

@@ -1,10 +1,10 @@
 // The wires of one container, kept by their ends.
 
-import { assign, svg } from "../dom.js";
+import { svg } from "../dom.js";
 import { text } from "./content.js";
 import { between } from "./motion.js";
 import { arrowPath, wirePath } from "./paths.js";
-import { visible } from "../layout/text.js";
+import { visible } from "../text.js";
 
 /** @param {SVGGElement} group */
 export function createWires(group) {
@@ -23,7 +23,7 @@ export function createWires(group) {
     const next = new Map();
     for (const wire of layout.wires) {
       if (clip && isFar(clip, wire.points)) continue;
-      const key = `${wire.net} ${wire.end[0]} ${wire.end[1]}`;
+      const key = `${wire.net} ${wire.target} ${wire.input}`;
       const before = isNew ? undefined : known.get(key);
       const one = before ?? create(layout, wire);
       if (before) known.delete(key);
@@ -47,9 +47,9 @@ export function createWires(group) {
   function create(layout, wire) {
     const path = svg("path", { class: "wire" }, svg("title", {}, about(layout, wire)));
     const head = wire.headed ? svg("path", { class: "head" }) : null;
-    const source = layout.arrangement.nets[wire.net].source;
-    const one = { path, head, source, target: wire.end[0], points: wire.points };
-    trace(one, wire.points);
+    const { source, target, points } = wire;
+    const one = { path, head, source, target, points };
+    trace(one, points);
     group.append(...elementsOf(one));
     return one;
   }
@@ -101,14 +101,13 @@ function isFar(clip, points) {
 }
 
 /** What a wire carries, from where to where. */
-function about({ view, arrangement }, { net, end }) {
-  const shape = view.tensors[net][1];
-  const [source, target] = [arrangement.nets[net].source, end[0]].map((item) => labelOf(view, arrangement, item));
-  return visible(`${source} → ${target}${shape ? `: ${shape}` : ""}`);
+function about({ view }, { net, source, target }) {
+  const shape = view.shapes[net];
+  return visible(`${labelOf(view, source)} → ${labelOf(view, target)}${shape ? `: ${shape}` : ""}`);
 }
 
-function labelOf(view, arrangement, item) {
-  if (item < arrangement.numInputs) return view.inputs[item][0];
-  const output = view.outputs[item - arrangement.firstOutput];
-  return output ?? view.boxes[item - arrangement.numInputs].label;
+/** Of an item of a view: its inputs, boxes and outputs, in this order. */
+function labelOf({ inputs, boxes, outputs }, item) {
+  const at = item - inputs.length;
+  return at < 0 ? inputs[item][0] : (boxes[at]?.label ?? outputs[at - boxes.length]);
 }

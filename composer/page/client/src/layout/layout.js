@@ -1,145 +1,137 @@
-// View -> layout: where every box, wire and port of a container is; as composer/draw/layout/layout.py.
+// View -> layout: where every box, wire and port of a container is, as it was laid out or stretched.
 
-import * as measure from "./measure.js";
-import { route } from "./route.js";
-import { boxAt, shapesOf, sizesOf, turned } from "./sizing.js";
+import { SHEETS, countOf } from "../drawing/measure.js";
+import { stretch } from "./stretch.js";
+
+/** @typedef {import("../types.js").ViewData} ViewData */
+/** @typedef {import("../types.js").BoxData} BoxData */
+/** @typedef {import("./stretch.js").Point} Point */
 
 /**
  * One container, measured from its upper left corner.
  *
  * @typedef {object} Layout
- * @property {any} view
- * @property {any} arrangement
+ * @property {ViewData} view
  * @property {number} width
  * @property {number} height
- * @property {{item: number, box: any, name: string, x: number, y: number, width: number, height: number,
- *             inside: Layout|null}[]} boxes  `name` is of inputs and outputs, as `in:NAME`; `box` of all others
- * @property {{net: number, end: [number, number], points: [number, number][], headed: boolean}[]} wires
- * @property {{in: [number, number][], out: [number, number][]}} ports
+ * @property {Placed[]} boxes  of the whole network, its inputs and outputs too
+ * @property {(import("./stretch.js").Wire & {headed: boolean})[]} wires
+ * @property {Point[]} ins  where wires come in, below the head
+ * @property {Point[]} outs  where they leave
  * @property {{net: number, shape: string, x: number, y: number, end: boolean}[]} labels
- * @property {[string, string][]} gives  for each wire to an output its name, and the shape that stands at it
+ * @property {string[]} gives  for each output the shape that stands at the wire to it
+ */
+
+/**
+ * @typedef {object} Placed
+ * @property {number} item
+ * @property {BoxData|null} box
+ * @property {string} name  of inputs and outputs, as `in:NAME`; they have no box
+ * @property {number} x
+ * @property {number} y
+ * @property {number} width
+ * @property {number} height
+ * @property {Layout|null} inside
  */
 
 /**
  * Lays out views; what did not change since the last time is not done again.
  *
- * @param {any[]} arrangements
- * @param {"TB"|"LR"} direction
+ * @param {import("../types.js").PageData} data
  */
-export function createLayouts(arrangements, direction) {
-  /** @type {WeakMap<any, {inside: (Layout|null)[], layout: Layout}>} */
+export function createLayouts({ layouts, direction, open: first }) {
+  const isDown = direction === "TB";
+  const bases = layouts.map((written) => turned(isDown, read(written)));
+  const shown = new Set(first);
+  /** @type {WeakMap<ViewData, {inside: (Layout|null)[], layout: Layout}>} */
   const known = new WeakMap();
 
   /** @returns {Layout} */
-  function layOut(view, open, whole, head) {
-    const inside = view.boxes.map((box) =>
-      box.inner && open.has(box.path) ? layOut(box.inner, open, false, box.size[3]) : null,
-    );
+  function layOut(view, open, whole) {
+    const inside = view.boxes.map((box) => (box.inner && open.has(box.path) ? layOut(box.inner, open, false) : null));
     const before = known.get(view);
     if (before && before.inside.every((one, at) => one === inside[at])) return before.layout;
-    const layout = framed({ view, arrangement: arrangements[view.arrangement], inside, direction, whole, head });
+    const ends = view.inputs.map(() => null);
+    const boxes = inside.map((one, at) => one && insideOf(isDown, one, view.boxes[at]));
+    const items = [...ends, ...boxes, ...view.outputs.map(() => null)];
+    const stretched = turned(isDown, stretch(baseOf(view, items), items));
+    const layout = named(stretched, view, inside, whole);
     known.set(view, { inside, layout });
     return layout;
   }
 
+  /** What is stretched: the container as it is at first, if all that is open then still is; else with all closed. */
+  function baseOf(view, items) {
+    const [closed, open] = view.layouts.map((number) => bases[number]);
+    const isAsLarge = (box, item) =>
+      !(box.inner && shown.has(box.path)) ||
+      (items[item] && items[item].width >= open.items[item].width && items[item].height >= open.items[item].height);
+    return open && view.boxes.every((box, at) => isAsLarge(box, view.inputs.length + at)) ? open : closed;
+  }
+
   /** The layout of a whole network, in which the boxes of these paths are open. */
-  return (root, open) => layOut(root, open, true, 0);
+  return (root, open) => layOut(root, open, true);
 }
 
-/** A routed view as a layout: turned to the direction of the picture, and set into its frame. */
-function framed({ view, arrangement, inside, direction, whole, head }) {
-  const sizes = sizesOf(view, arrangement, inside, direction, whole);
-  const routed = route(arrangement, sizes);
-  const down = direction === "TB";
-  const content = turned(down, [routed.width, routed.height]);
-  const [left, top] = cornerOf(down, whole, content[0], head);
-  const moved = (point) => {
-    const [x, y] = turned(down, point);
-    return [x + left, y + top];
-  };
-  const [boxes, right, ports] = [[], [], { in: [], out: [] }];
-  for (let item = 0; item < arrangement.numItems; item++) {
-    const box = item < arrangement.numInputs ? undefined : boxAt(view, arrangement, item);
-    const [x, y] = moved(routed.corners[item]);
-    const [width, height] = turned(down, [sizes.width[item], sizes.height[item]]);
-    const within = box ? inside[item - arrangement.numInputs] : null;
-    right.push(box || whole ? x + width : left + content[0]);
-    if (box || whole) {
-      const name = nameOf(view, arrangement, item);
-      boxes.push({ item, box: box ?? null, name, x, y, width, height, inside: within });
-    }
-    if (!box) {
-      const side = item < arrangement.numInputs ? ports.in : ports.out;
-      side.push([x + Math.floor(width / 2), y + Math.floor(height / 2)]);
-    }
-  }
-  const wires = routed.wires.map(({ net, end, points }) => {
-    const headed = whole || end[0] < arrangement.firstOutput;
-    return { net, end, points: points.map(moved), headed };
-  });
-  const [width, height] = whole ? content : sizeOfFrame(down, content, head);
-  const labels = labelsOf({ view, arrangement, inside, whole }, wires, right, down);
+/** @param {import("../types.js").LayoutData} written  @returns {import("./stretch.js").Layout} */
+function read({ size: [width, height], items, nets, wires, labels }) {
   return {
-    view,
-    arrangement,
     width,
     height,
-    boxes,
-    wires,
-    ports,
-    labels,
-    gives: givesOf(view, arrangement, wires, labels),
+    items: items.map(([x, y, width, height]) => ({ x, y, width, height })),
+    wires: wires.map(([net, target, input, ...way]) => {
+      const [source, output] = nets[net];
+      const points = way.flatMap((x, at) => (at % 2 ? [] : [/** @type {Point} */ ([x, way[at + 1]])]));
+      return { net, source, output, target, input, points };
+    }),
+    labels: labels.map(([net, x, y, end, room]) => {
+      const [source, output] = nets[net];
+      return { net, source, output, x, y, end: end === 1, room };
+    }),
   };
 }
 
-function nameOf(view, arrangement, item) {
-  if (item < arrangement.numInputs) return `in:${view.inputs[item][0]}`;
-  return item < arrangement.firstOutput ? "" : `out:${view.outputs[item - arrangement.firstOutput]}`;
-}
-
-/** Where the content starts within the frame. */
-function cornerOf(down, whole, width, head) {
-  if (whole) return [0, 0];
-  if (!down) return [0, measure.HEADER + measure.FRAME / 2];
-  return [Math.floor((sizeOfFrame(down, [width, 0], head)[0] - width) / 2), measure.HEADER];
-}
-
-/** The size of the frame around content of a size. */
-function sizeOfFrame(down, [width, height], head) {
-  if (!down) return [width, height + measure.HEADER + measure.FRAME / 2 + measure.FRAME];
-  return [Math.max(width + 2 * measure.FRAME, head), height + measure.HEADER];
-}
-
-/** The shapes at the starts of wires, beside them and under their boxes, or above them. */
-function labelsOf(sizing, wires, right, down) {
-  const { view, arrangement } = sizing;
-  const shown = new Map();
-  const outputs = (item) => {
-    if (!shown.has(item)) shown.set(item, new Set(shapesOf(sizing, item).map(([output]) => output)));
-    return shown.get(item);
+/** A layout whose data runs down from one that runs to the right, and back. */
+function turned(isDown, layout) {
+  if (isDown) return layout;
+  return {
+    width: layout.height,
+    height: layout.width,
+    items: layout.items.map(({ x, y, width, height }) => ({ x: y, y: x, width: height, height: width })),
+    wires: layout.wires.map((wire) => ({ ...wire, points: wire.points.map(([x, y]) => [y, x]) })),
+    labels: layout.labels.map((label) => ({ ...label, x: label.y, y: label.x })),
   };
-  const found = [];
-  let last = -1;
-  for (const { net, points } of wires) {
-    if (net === last) continue;
-    last = net;
-    const [output, shape] = view.tensors[net];
-    const { source } = arrangement.nets[net];
-    if (shape && outputs(source).has(output))
-      found.push({ net, shape, ...labelAt(points[0], shape, right[source], down) });
-  }
-  return found;
 }
 
-function labelAt([x, y], shape, right, down) {
-  if (!down) return { x: x + 4, y: y - 4, end: false };
-  const end = x + measure.BESIDE + measure.labelWidth(shape) > right;
-  return { x: x + (end ? -measure.BESIDE : measure.BESIDE), y: y + measure.BELOW, end };
+/** What an open box takes among others, as data runs down. @returns {import("./stretch.js").Inside} */
+function insideOf(isDown, { width, height, ins, outs, gives }, box) {
+  const high = height + (countOf(box) > 1 ? SHEETS : 0);
+  const across = ([x, y]) => (isDown ? x : y);
+  const [wide, long] = isDown ? [width, high] : [high, width];
+  const told = (box.shapes ?? []).map(([, shape], at) => gives[at] === shape);
+  return { width: wide, height: long, ins: ins.map(across), outs: outs.map(across), told };
 }
 
-function givesOf(view, arrangement, wires, labels) {
-  const shapes = new Map(labels.map(({ net, shape }) => [net, shape]));
-  return wires
-    .filter(({ end }) => end[0] >= arrangement.firstOutput)
-    .map(({ net, end }) => [view.outputs[end[0] - arrangement.firstOutput], shapes.get(net) ?? ""]);
+/** A layout with what stands in it. */
+function named({ width, height, items, wires, labels }, view, inside, whole) {
+  const [numInputs, firstOutput] = [view.inputs.length, view.inputs.length + view.boxes.length];
+  const nameOf = (item) => (item < numInputs ? `in:${view.inputs[item][0]}` : `out:${view.outputs[item - firstOutput]}`);
+  const boxes = items.map((area, item) => {
+    const box = view.boxes[item - numInputs] ?? null;
+    return { ...area, item, box, name: box ? "" : nameOf(item), inside: inside[item - numInputs] ?? null };
+  });
+  const shapes = new Map(labels.map(({ net }) => [net, view.shapes[net]]));
+  const nets = new Map(wires.map(({ target, net }) => [target, net]));
+  const middle = ({ x, y, width, height }) => [x + Math.floor(width / 2), y + Math.floor(height / 2)];
+  return {
+    view,
+    width,
+    height,
+    boxes: whole ? boxes : boxes.filter(({ box }) => box),
+    wires: wires.map((wire) => ({ ...wire, headed: whole || wire.target < firstOutput })),
+    ins: items.slice(0, numInputs).map(middle),
+    outs: items.slice(firstOutput).map(middle),
+    labels: labels.map((label) => ({ ...label, shape: view.shapes[label.net] })),
+    gives: view.outputs.map((_, at) => shapes.get(nets.get(firstOutput + at)) ?? ""),
+  };
 }

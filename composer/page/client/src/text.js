@@ -6,7 +6,9 @@ const USUAL = 11;
 const KINDS = { name: [12, true], label: [10, false], title: [17, true], badge: [10, true] };
 let tables = [{}, {}];
 
-/** @param {[Record<string, number>, Record<string, number>]} characters  thousandths of the size, regular and bold */
+/**
+ * @param {Record<string, number>[]} characters  thousandths of the size, regular and bold
+ */
 export function setCharacters(characters) {
   tables = characters;
 }
