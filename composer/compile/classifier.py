@@ -31,9 +31,7 @@ def head_nodes(scope: Scope) -> list[Node]:
 
 
 def change_classes(model: nn.Module, old: Composed, num_classes: int, global_pool: str | None) -> Composed:
-    """Give a network a new classifier in place, as ComposedModule.reset_classifier; return what it is composed from
-    now.
-    """
+    """Give a network a new classifier, in place, as ComposedModule.reset_classifier; return its new origin."""
     spec = old.graph.spec
     if NUM_CLASSES not in spec.vars:
         text = f"`{spec.name}` has no var `{NUM_CLASSES}`"
