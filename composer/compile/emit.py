@@ -59,7 +59,7 @@ def class_of_scope(scope: Scope) -> type[nn.Module]:
 
 def _filled(module: nn.Module, scope: Scope, seed: int) -> nn.Module:
     for name, child in _children(scope, seed).items():
-        # setattr fails where the class has a method of the node's name.
+        # Not setattr, which would accept the name of a method of the class.
         (module.register_parameter if isinstance(child, nn.Parameter) else module.add_module)(name, child)
     return module
 

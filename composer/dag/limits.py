@@ -9,7 +9,7 @@ from composer.spec.origin import Origin
 
 MAX_NODES = 10_000
 MAX_PARAMETERS = 5_000_000_000
-# Largest size of an input of the network, and of any tensor computed from one input.
+# The most elements of an input of the network, and of any tensor computed from one input.
 MAX_INPUT = 100_000_000
 MAX_TENSOR = 1_000_000_000
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from composer.spec.form import is_attribute
 
-# Further attributes of a composed module; a node named `self` would overwrite a variable of the generated forward.
+# Further attributes of a composed module; a variable `self` would overwrite the `self` of the generated forward.
 OWN = (
     *("spec", "graph", "seed", "self", "weights_report", "composed", "links"),
     *("forward_features", "forward_head", "num_features", "num_classes", "feature_info"),

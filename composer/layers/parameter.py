@@ -19,7 +19,7 @@ def parameter(
     std: PositiveFloat = 0.02,
     grid: tuple[PositiveInt, PositiveInt] | None = None,
 ) -> nn.Parameter:
-    """A learnable tensor of shape `shape`: filled with the number `init`, or drawn from N(0, std²).
+    """A learnable tensor of this `shape`: filled with the number `init`, or drawn around 0 with deviation `std`.
 
     With a `grid` of h x w, the last h w entries of the second axis are positions of a map; weights learnt on
     another grid are resampled when loaded. Raises ValueError if the second axis has fewer entries.

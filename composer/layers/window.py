@@ -23,8 +23,8 @@ class WindowAttention(nn.Module):
     Params:  4c² + 4c + (2i - 1) (2j - 1) H        windows of i x j
     Source:  Liu et al., Swin Transformer, ICCV 2021, sec. 3.2. arXiv:2103.14030
 
-    With a `shift` the map is first rolled up and left by so many positions, and rolled back at the end; positions that
-    are not neighbours in the map do not see each other. A map no larger than `window` is a single window and is not
+    With a `shift` the map is first rolled up and left by so many positions, and rolled back at the end; positions from
+    opposite edges of the map do not see each other. A map no larger than `window` is a single window and is not
     shifted. Other sizes that do not divide into windows are padded with zeros below and at the right. It fits maps of
     the size it was built for. `num_heads` is H. Raises ValueError if channels do not divide into heads, and for a map
     of another size.

@@ -162,7 +162,7 @@ def _weights(model: ComposedModule) -> str:
             "random weights, what follows describes the beginning, not anything learnt."
         )
     source = report.source.strip("`")
-    # Only the file's name is shown, because the folder is private to its reader.
+    # Without the folder, which is private.
     text = f"Its weights are those of `{source if hub_of(source) else Path(source).name}`."
     if report.inserted:
         text += (
