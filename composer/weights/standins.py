@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-# Calls that only make values, and classes of settings that checkpoints often hold.
+# Calls that only make values, and libraries whose settings checkpoints often hold.
 _VALUES = (
     *("numpy.dtype", "numpy.core.multiarray.*", "numpy._core.multiarray.*", "numpy.*.scalar", "numpy._core.numeric.*"),
     *("pathlib.*", "datetime.*", "decimal.Decimal", "fractions.Fraction", "uuid.UUID"),
