@@ -49,14 +49,15 @@ def test_nothing_makes_markup_of_data():
         assert not forbidden.search(file.read_text(encoding="utf-8")), file.name
 
 
-def test_the_types_of_the_script_agree():
-    """Those of what Python writes (`types.js`) among them."""
-    node, compiler = shutil.which("node"), CLIENT / "node_modules/typescript/bin/tsc"
-    if node is None or not compiler.is_file():
+@pytest.mark.parametrize("tool", ["typescript/bin/tsc", "@biomejs/biome/bin/biome check"])
+def test_the_script_is_sound(tool):
+    """Its types, those of what Python writes (`types.js`) among them; its style, and what is easily meant otherwise."""
+    script, *words = tool.split()
+    node, path = shutil.which("node"), CLIENT / "node_modules" / script
+    if node is None or not path.is_file():
         pytest.skip("needs node, and `npm ci` in composer/page/client")
-    done = subprocess.run([node, str(compiler)], cwd=CLIENT, capture_output=True, text=True, check=False)
-    assert done.stdout == ""
-    assert done.returncode == 0
+    done = subprocess.run([node, str(path), *words], cwd=CLIENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_building_gives_the_same_bytes(tmp_path):

@@ -17,7 +17,8 @@ export function copiesAlong(network, path) {
     const called = own.map((copy) => real + copy.slice(drawn.length));
     const index = called.findIndex((copy) => path === copy || path.startsWith(`${copy}.`));
     if (index < 0) break;
-    if (called.length > 1) found.push({ label: one.label, paths: called, index, rest: path.slice(called[index].length) });
+    if (called.length > 1)
+      found.push({ label: one.label, paths: called, index, rest: path.slice(called[index].length) });
     const inside = one.inner ? one.inner.path : own[0];
     drawn = inside;
     real = called[index] + (inside.startsWith(own[0]) ? inside.slice(own[0].length) : "");

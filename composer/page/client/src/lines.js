@@ -34,7 +34,11 @@ function note(files, line, path, facts) {
 }
 
 /** Of a rule's line, the mechanisms: what stands around them only helps. */
-const onlyMechanisms = ({ start, end, paths, mechanisms }) => ({ start, end, paths: mechanisms.length ? mechanisms : paths });
+const onlyMechanisms = ({ start, end, paths, mechanisms }) => ({
+  start,
+  end,
+  paths: mechanisms.length ? mechanisms : paths,
+});
 
 function paint(byLine, stretch) {
   for (let line = stretch.start; line <= stretch.end; line += 1) byLine[line] = stretch;

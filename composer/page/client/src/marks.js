@@ -73,7 +73,13 @@ export function createMarks(scene, store) {
     if (keys.some((key) => state[key] !== previous[key])) scale = null;
     if (state.open === previous.open && state.network === previous.network) mark();
   });
-  return { mark, legend: () => (scale ??= colourScale(store)).legend };
+  return {
+    mark,
+    legend: () => {
+      scale ??= colourScale(store);
+      return scale.legend;
+    },
+  };
 }
 
 /** Only what attention rules put in stays; what holds it is seen faintly. @param {BoxData} box */

@@ -17,7 +17,8 @@ export function nodeSections(store, path) {
   const { tables } = store.data;
   const box = store.box(path);
   const facts = store.facts(path);
-  if (!box || !facts) return [html("header", {}, html("h2", {}, path)), html("p", {}, "This node is not in the network that is shown.")];
+  if (!box || !facts)
+    return [html("header", {}, html("h2", {}, path)), html("p", {}, "This node is not in the network that is shown.")];
   const about = tables.operations[facts.op] ?? {};
   return [
     head(store, path, box, facts, about),
@@ -50,10 +51,15 @@ function head(store, path, box, facts, about) {
     if (index === parts.length - 1) return html("b", {}, name);
     return link(name, () => store.select(own, { reveal: true }), { title: own });
   });
-  const trail = html("nav", { class: "trail", "aria-label": "Path" }, ...names.flatMap((name, index) => (index ? ["›", name] : [name])));
+  const trail = html(
+    "nav",
+    { class: "trail", "aria-label": "Path" },
+    ...names.flatMap((name, index) => (index ? ["›", name] : [name])),
+  );
   const swatch = html("span", { class: `swatch ${box.look}`, "aria-hidden": "true" });
   const plugin = about.plugin ? ` from ${about.plugin}` : "";
-  const kind = facts.kind === "attention" ? `${about.kind} attention` : facts.kind === "missing" ? facts.state : facts.kind;
+  const kind =
+    facts.kind === "attention" ? `${about.kind} attention` : facts.kind === "missing" ? facts.state : facts.kind;
   return html(
     "header",
     {},
@@ -64,10 +70,17 @@ function head(store, path, box, facts, about) {
 }
 
 function copier(path) {
-  const button = html("button", { type: "button", class: "copy", title: `Copy ${path}`, "aria-label": `Copy the path ${path}` }, "Copy");
+  const button = html(
+    "button",
+    { type: "button", class: "copy", title: `Copy ${path}`, "aria-label": `Copy the path ${path}` },
+    "Copy",
+  );
   button.addEventListener("click", async () => {
     // Files on disk may not write to the clipboard everywhere.
-    const done = await navigator.clipboard?.writeText(path).then(() => true, () => false);
+    const done = await navigator.clipboard?.writeText(path).then(
+      () => true,
+      () => false,
+    );
     button.textContent = done ? "Copied" : "Cannot copy";
     setTimeout(() => (button.textContent = "Copy"), 1500);
   });
@@ -79,9 +92,19 @@ function copies(store, path) {
   const found = copiesAlong(store.network(), path);
   if (!found.length) return null;
   const choices = found.map(({ label, paths, index, rest }) => {
-    const select = html("select", {}, ...paths.map((one, number) => html("option", { value: one + rest, selected: number === index }, one)));
+    const select = html(
+      "select",
+      {},
+      ...paths.map((one, number) => html("option", { value: one + rest, selected: number === index }, one)),
+    );
     select.addEventListener("change", () => store.select(select.value));
-    return html("label", {}, html("span", {}, `Copy ${index + 1} of ${paths.length}`), select, html("span", { class: "hidden" }, `of ${label}`));
+    return html(
+      "label",
+      {},
+      html("span", {}, `Copy ${index + 1} of ${paths.length}`),
+      select,
+      html("span", { class: "hidden" }, `of ${label}`),
+    );
   });
   return html("div", { class: "copies" }, ...choices);
 }
@@ -91,8 +114,17 @@ function place(store, facts) {
   const network = store.data.networks.find((one) => one.key === store.state.network);
   const rule = facts.rule === undefined ? null : network.rules?.[facts.rule];
   return [
-    rule ? html("p", {}, badge(rule.number), ` put in by rule ${rule.number}: ${rule.use} ${rule.where}${rule.condition ? `, where ${rule.condition}` : ""}`) : null,
-    facts.sites?.length ? html("p", {}, "Site ", ...facts.sites.map((site) => html("code", { class: "site" }, site))) : null,
+    rule
+      ? html(
+          "p",
+          {},
+          badge(rule.number),
+          ` put in by rule ${rule.number}: ${rule.use} ${rule.where}${rule.condition ? `, where ${rule.condition}` : ""}`,
+        )
+      : null,
+    facts.sites?.length
+      ? html("p", {}, "Site ", ...facts.sites.map((site) => html("code", { class: "site" }, site)))
+      : null,
     facts.line ? lineLink(store, facts.line[0], facts.line[1], "Written in ") : null,
     facts.defined ? lineLink(store, facts.defined[0], facts.defined[1], "Its block in ") : null,
   ];
@@ -104,7 +136,11 @@ function tensors(tables, facts) {
     (facts[side] ?? []).map((end, index) => {
       const [name, number] = Array.isArray(end) ? end : ["", end];
       const [shape, layout] = tables.tensors[number];
-      return [index ? "" : side, html("span", {}, name && `${name} `, html("b", {}, shape)), html("span", { class: "quiet mono" }, layout ?? "")];
+      return [
+        index ? "" : side,
+        html("span", {}, name && `${name} `, html("b", {}, shape)),
+        html("span", { class: "quiet mono" }, layout ?? ""),
+      ];
     }),
   );
   return lines.length ? rows(lines, { class: "shapes" }) : null;
@@ -118,7 +154,11 @@ function cost(store, facts) {
   const words = { parameters: "Parameters", macs: "MACs", memory: "Activations", seconds: "Time" };
   const lines = Object.keys(words)
     .filter((key) => facts[key] !== undefined)
-    .map((key) => [words[key], written[key](facts[key]), ...(facts[key] ? [html("span", { class: "share" }, ...bar(facts[key], whole[key]))] : [])]);
+    .map((key) => [
+      words[key],
+      written[key](facts[key]),
+      ...(facts[key] ? [html("span", { class: "share" }, ...bar(facts[key], whole[key]))] : []),
+    ]);
   return lines.length && facts.kind !== "missing" ? rows(lines, { class: "numbers" }) : null;
 }
 
@@ -135,7 +175,11 @@ function options(tables, facts) {
   if (!found.length) return null;
   const lines = found.map(([name, value, whence, expression]) => {
     const own = html("span", { class: `value ${whence}` }, value);
-    return [name, expression ? html("span", {}, own, html("small", { class: "mono" }, expression)) : own, html("span", { class: "whence" }, WHENCE[whence])];
+    return [
+      name,
+      expression ? html("span", {}, own, html("small", { class: "mono" }, expression)) : own,
+      html("span", { class: "whence" }, WHENCE[whence]),
+    ];
   });
   return rows(lines, { class: "options" });
 }
@@ -149,23 +193,36 @@ function options(tables, facts) {
  */
 function contents(store, tables, path, facts) {
   if (facts.contents === undefined) return null;
-  const counts = tables.contents[facts.contents].map(([op, count]) => (count > 1 ? `${exact(count)} × ${op}` : op)).join(", ");
+  const counts = tables.contents[facts.contents]
+    .map(([op, count]) => (count > 1 ? `${exact(count)} × ${op}` : op))
+    .join(", ");
   const start = `${path}.`;
-  const inside = [...store.allFacts().keys()].filter((one) => one.startsWith(start) && !one.slice(start.length).includes("."));
+  const inside = [...store.allFacts().keys()].filter(
+    (one) => one.startsWith(start) && !one.slice(start.length).includes("."),
+  );
   const list = html("details", {}, html("summary", {}, `${exact(inside.length)} right inside`));
   list.addEventListener("toggle", () => {
     if (list.childElementCount > 1) return;
-    list.append(long(inside, 100, (one) => link(`${one.slice(start.length)}  ${store.facts(one).op}`, () => store.select(one, { reveal: true }), { class: "link mono" })));
+    list.append(
+      long(inside, 100, (one) =>
+        link(`${one.slice(start.length)}  ${store.facts(one).op}`, () => store.select(one, { reveal: true }), {
+          class: "link mono",
+        }),
+      ),
+    );
   });
   return [html("p", {}, counts), inside.length ? list : null];
 }
 
 /** Each line of maths, and beside or below it what its letters are. @param {OperationData} about */
 function equation(about) {
-  return (about.math ?? "").split("\n").filter(Boolean).map((line) => {
-    const [formula, ...where] = line.split(/ {3,}/);
-    return html("p", { class: "equation" }, html("code", {}, formula), ...where.map((one) => html("small", {}, one)));
-  });
+  return (about.math ?? "")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => {
+      const [formula, ...where] = line.split(/ {3,}/);
+      return html("p", { class: "equation" }, html("code", {}, formula), ...where.map((one) => html("small", {}, one)));
+    });
 }
 
 /** @param {OperationData} about */
@@ -174,13 +231,22 @@ function paper(about) {
   const text = about.link
     ? html("a", { href: about.link, target: "_blank", rel: "noreferrer noopener" }, about.source)
     : about.source;
-  const departs = about.departs && !/^nothing\.?$/i.test(about.departs) ? html("p", {}, html("b", {}, "Departs: "), about.departs) : null;
-  return [html("p", {}, text), departs ?? (about.departs ? html("p", { class: "quiet" }, "Departs in nothing.") : null)];
+  const departs =
+    about.departs && !/^nothing\.?$/i.test(about.departs)
+      ? html("p", {}, html("b", {}, "Departs: "), about.departs)
+      : null;
+  return [
+    html("p", {}, text),
+    departs ?? (about.departs ? html("p", { class: "quiet" }, "Departs in nothing.") : null),
+  ];
 }
 
 /** @param {TablesData} tables @param {FactsData} facts */
 function weights(tables, path, facts) {
-  if (facts.weights === undefined) return facts.contents !== undefined && facts.parameters ? html("p", {}, "Keys begin with ", html("code", {}, `${path}.`)) : null;
+  if (facts.weights === undefined)
+    return facts.contents !== undefined && facts.parameters
+      ? html("p", {}, "Keys begin with ", html("code", {}, `${path}.`))
+      : null;
   const lines = tables.weights[facts.weights].map(([key, shape, kind]) => [
     html("code", {}, key ? `${path}.${key}` : path),
     html("span", { class: kind ? "quiet" : "" }, kind ? `${shape} ${kind}` : shape),

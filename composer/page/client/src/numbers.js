@@ -1,7 +1,12 @@
 // Numbers as people read them.
 
 /** @type {[number, string][]} */
-const LARGE = [[1e12, " T"], [1e9, " G"], [1e6, " M"], [1e3, " k"]];
+const LARGE = [
+  [1e12, " T"],
+  [1e9, " G"],
+  [1e6, " M"],
+  [1e3, " k"],
+];
 
 /** All of a count: `28,088,024`; `unknown` of null. */
 export const exact = (number) => (number === null ? "unknown" : number.toLocaleString("en-US"));

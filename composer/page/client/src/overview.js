@@ -18,8 +18,23 @@ export function networkSections(store) {
   const network = data.networks.find((one) => one.key === store.state.network);
   const isCompared = Boolean(data.changes);
   return [
-    html("header", {}, html("h2", {}, data.networks.length > 1 && !isCompared ? `${data.name}, ${network.label}` : isCompared ? network.label : data.name)),
-    section("Mistakes", data.problems.map((problem) => problemOf(store, problem))),
+    html(
+      "header",
+      {},
+      html(
+        "h2",
+        {},
+        data.networks.length > 1 && !isCompared
+          ? `${data.name}, ${network.label}`
+          : isCompared
+            ? network.label
+            : data.name,
+      ),
+    ),
+    section(
+      "Mistakes",
+      data.problems.map((problem) => problemOf(store, problem)),
+    ),
     network.takes ? section("Shapes", html("p", { class: "flow" }, `${network.takes} → ${network.gives}`)) : null,
     section("Totals", totals(network)),
     isCompared ? section("Differences", differences(store)) : section("Attention", attention(store)),
@@ -30,7 +45,10 @@ export function networkSections(store) {
 
 function totals(network) {
   const { facts } = network;
-  const lines = [["Parameters", exact(network.parameters)], ["MACs", exact(network.macs)]];
+  const lines = [
+    ["Parameters", exact(network.parameters)],
+    ["MACs", exact(network.macs)],
+  ];
   if (facts.memory !== undefined) lines.push(["Activations", `${bytes(facts.memory)} per example`]);
   if (facts.seconds !== undefined) lines.push(["Time", time(facts.seconds)]);
   return network.parameters || network.macs !== null ? rows(lines, { class: "numbers" }) : null;
@@ -40,7 +58,10 @@ function totals(network) {
 function attention(store) {
   const [composed, base] = store.data.networks;
   if (!base) return null;
-  const lines = [["Parameters", "parameters"], ["MACs", "macs"]].map(([words, key]) => {
+  const lines = [
+    ["Parameters", "parameters"],
+    ["MACs", "macs"],
+  ].map(([words, key]) => {
     const change = growth(composed[key], base[key]);
     return [words, `${signed(change)}`, change ? signedShare(change, base[key]) : ""];
   });
@@ -55,17 +76,35 @@ const signedShare = (change, whole) => (change < 0 ? `−${share(-change, whole)
 
 /** @param {Store} store @param {RuleData} rule */
 function ruleSection(store, rule, index) {
-  const places = [...store.allFacts()].filter(([, facts]) => facts.rule === index && facts.kind === "attention").map(([path]) => path);
-  const where = [rule.where, rule.condition && `where ${rule.condition}`, rule.start && `start: ${rule.start}`].filter(Boolean).join(", ");
-  const numbers = rule.parameters === undefined ? "" : `${signed(rule.parameters, short)} parameters, ${signed(rule.macs, short)} MACs`;
+  const places = [...store.allFacts()]
+    .filter(([, facts]) => facts.rule === index && facts.kind === "attention")
+    .map(([path]) => path);
+  const where = [rule.where, rule.condition && `where ${rule.condition}`, rule.start && `start: ${rule.start}`]
+    .filter(Boolean)
+    .join(", ");
+  const numbers =
+    rule.parameters === undefined
+      ? ""
+      : `${signed(rule.parameters, short)} parameters, ${signed(rule.macs, short)} MACs`;
   const title = html("h3", { class: "rule" }, badge(rule.number), ` ${rule.use || "removed"}`);
-  const list = places.length ? html("details", {}, html("summary", {}, `${exact(rule.places)} ${rule.places === 1 ? "place" : "places"}`)) : null;
+  const list = places.length
+    ? html("details", {}, html("summary", {}, `${exact(rule.places)} ${rule.places === 1 ? "place" : "places"}`))
+    : null;
   // Only who opens it needs a button for each.
-  list?.addEventListener("toggle", () => list.childElementCount === 1 && list.append(long(places, 100, (path) => pathLink(store, path))));
+  list?.addEventListener(
+    "toggle",
+    () => list.childElementCount === 1 && list.append(long(places, 100, (path) => pathLink(store, path))),
+  );
   return html(
     "section",
     {},
-    ...[title, html("p", {}, where), numbers && html("p", { class: "quiet" }, numbers), lineLink(store, rule.file, rule.line), list].filter(Boolean),
+    ...[
+      title,
+      html("p", {}, where),
+      numbers && html("p", { class: "quiet" }, numbers),
+      lineLink(store, rule.file, rule.line),
+      list,
+    ].filter(Boolean),
   );
 }
 
@@ -75,19 +114,29 @@ const pathLink = (store, path) => link(path, () => store.select(path, { reveal: 
 export function lineLink(store, file, line, words = "") {
   if (file === undefined) return null;
   const name = shortNames(store.data.files.map((one) => one.name))[file];
-  return html("p", { class: "written" }, words, link(`line ${line} of ${name}`, () => showLine(store, [file, line])));
+  return html(
+    "p",
+    { class: "written" },
+    words,
+    link(`line ${line} of ${name}`, () => showLine(store, [file, line])),
+  );
 }
 
 /** @param {Store} store @param {ProblemData} problem */
 export function problemOf(store, problem) {
   const box = problem.path && store.box(problem.path);
   // Carets stand under what they mean; words may go on in another line.
-  const lines = problem.text.split("\n").map((line) => html("span", { class: /^ *\d* (\||-->)/.test(line) ? "excerpt" : "" }, line || " "));
+  const lines = problem.text
+    .split("\n")
+    .map((line) => html("span", { class: /^ *\d* (\||-->)/.test(line) ? "excerpt" : "" }, line || " "));
   return html(
     "div",
     { class: "problem" },
     html("pre", { tabindex: "0", "aria-label": problem.message }, ...lines),
-    ...[lineLink(store, problem.file, problem.line), box && box.path === problem.path && !problem.path.includes(":") ? pathLink(store, problem.path) : null].filter(Boolean),
+    ...[
+      lineLink(store, problem.file, problem.line),
+      box && box.path === problem.path && !problem.path.includes(":") ? pathLink(store, problem.path) : null,
+    ].filter(Boolean),
   );
 }
 
@@ -113,9 +162,17 @@ function differences(store) {
     let at = -1;
     const words = html("span", {}, html("b", {}, change.nodes), ` ${change.operation}`);
     const count = Math.max(change.before.length, change.after.length);
-    const numbers = [change.parameters && `${signed(change.parameters, short)} parameters`, change.macs !== 0 && `${signed(change.macs, short)} MACs`];
+    const numbers = [
+      change.parameters && `${signed(change.parameters, short)} parameters`,
+      change.macs !== 0 && `${signed(change.macs, short)} MACs`,
+    ];
     const small = [count > 1 && `×${count}`, change.what, ...numbers].filter(Boolean).join(", ");
-    const button = html("button", { type: "button", class: `change ${change.kind}` }, html("span", { class: "sign", "aria-label": change.kind }, SIGNS[change.kind]), html("span", {}, words, html("small", {}, small)));
+    const button = html(
+      "button",
+      { type: "button", class: `change ${change.kind}` },
+      html("span", { class: "sign", "aria-label": change.kind }, SIGNS[change.kind]),
+      html("span", {}, words, html("small", {}, small)),
+    );
     button.addEventListener("click", () => {
       at = (at + 1) % change[side].length;
       store.set({ network: key });
@@ -137,5 +194,9 @@ export function codeOf(store, facts) {
   if (!found) return null;
   const [heading, text] = found;
   const name = heading === "PyTorch" ? "PyTorch’s own layer" : `Forward of ${heading}`;
-  return section("Code", html("p", { class: "quiet" }, name), html("pre", { class: "code", tabindex: "0", "aria-label": name }, html("code", {}, ...python(text))));
+  return section(
+    "Code",
+    html("p", { class: "quiet" }, name),
+    html("pre", { class: "code", tabindex: "0", "aria-label": name }, html("code", {}, ...python(text))),
+  );
 }

@@ -30,7 +30,11 @@ export function mountPanel(element, store) {
 
 /** @param {Store} store */
 function closer(store) {
-  const button = html("button", { type: "button", class: "close", "aria-label": "Close details", title: "Close (d)" }, "×");
+  const button = html(
+    "button",
+    { type: "button", class: "close", "aria-label": "Close details", title: "Close (d)" },
+    "×",
+  );
   button.addEventListener("click", () => store.set({ panel: false }));
   return button;
 }

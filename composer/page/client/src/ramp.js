@@ -2,8 +2,16 @@
 // Its hues, from cyan by blue to violet, are far from the orange of what is inserted.
 
 /** Lightness, chroma and hue in OKLCH, from little to much; the more, the farther from the paper. */
-const LIGHT = [[0.97, 0.02, 200], [0.635, 0.12, 235], [0.3, 0.13, 285]];
-const DARK = [[0.25, 0.05, 285], [0.585, 0.12, 235], [0.92, 0.07, 200]];
+const LIGHT = [
+  [0.97, 0.02, 200],
+  [0.635, 0.12, 235],
+  [0.3, 0.13, 285],
+];
+const DARK = [
+  [0.25, 0.05, 285],
+  [0.585, 0.12, 235],
+  [0.92, 0.07, 200],
+];
 /** On what is darker than this white is easier to read than black; both have a contrast of 4.58 there. */
 const HALF = 0.179;
 

@@ -34,7 +34,7 @@ export function colourScale(store) {
 /** Logarithmic: equal ratios look equally far apart, on light and dark paper alike. @param {Store} store */
 function measured(store, mode, key) {
   const values = new Map();
-  for (const { box } of store.network().entries.values()) values.set(box.path, valueOf(store, box, key));
+  for (const { box } of store.network().entries.values()) values.set(box.path, valueIn(store, box, key));
   let [smallest, most] = [Infinity, 0];
   for (const value of values.values()) {
     if (value > 0) [smallest, most] = [Math.min(smallest, value), Math.max(most, value)];
@@ -65,7 +65,7 @@ function measured(store, mode, key) {
  * @param {Store} store
  * @param {BoxData} box
  */
-function valueOf(store, box, key) {
+function valueIn(store, box, key) {
   let sum = 0;
   for (const path of box.copies ?? [box.path]) {
     const value = store.facts(path)?.[key];
@@ -98,7 +98,11 @@ function ticksBetween(least, most) {
   const decades = Math.log10(most / least);
   const every = Math.max(1, Math.ceil(decades / 3));
   const found = [least];
-  for (let power = Math.ceil(Math.log10(least) + decades * 0.18); power <= Math.log10(most) - decades * 0.18; power += every) {
+  for (
+    let power = Math.ceil(Math.log10(least) + decades * 0.18);
+    power <= Math.log10(most) - decades * 0.18;
+    power += every
+  ) {
     found.push(10 ** power);
   }
   return [...found, most];
@@ -119,5 +123,9 @@ function compared(store) {
     swatch.style.background = `var(--${kind}-fill)`;
     return html("span", { class: "entry" }, swatch, kind);
   });
-  return { ...UNCOLOURED, colours, legend: kinds.length ? html("div", { class: "scale" }, html("p", {}, "Differences"), ...entries) : null };
+  return {
+    ...UNCOLOURED,
+    colours,
+    legend: kinds.length ? html("div", { class: "scale" }, html("p", {}, "Differences"), ...entries) : null,
+  };
 }

@@ -20,7 +20,11 @@ export function mountSource(element, store) {
   let isClicked = false;
 
   names.forEach((name, number) => {
-    const tab = html("button", { type: "button", role: "tab", id: `source-tab-${number}`, "aria-controls": list.id, title: files[number].name }, name);
+    const tab = html(
+      "button",
+      { type: "button", role: "tab", id: `source-tab-${number}`, "aria-controls": list.id, title: files[number].name },
+      name,
+    );
     tab.addEventListener("click", () => show(number));
     tab.addEventListener("keydown", (event) => alongTabs(event, number));
     tabs.append(tab);
@@ -45,7 +49,10 @@ export function mountSource(element, store) {
     });
     list.setAttribute("aria-labelledby", `source-tab-${file}`);
     const wrong = new Set(problems.filter((one) => one.file === file).map((one) => one.line));
-    rows = files[file].text.replace(/\n$/, "").split(/\r\n|\r|\n/).map((text, index) => row(text, index + 1, wrong));
+    rows = files[file].text
+      .replace(/\n$/, "")
+      .split(/\r\n|\r|\n/)
+      .map((text, index) => row(text, index + 1, wrong));
     const first = rows.find((one) => one.matches("button"));
     first?.setAttribute("tabindex", "0");
     // Without a line to reach, the pane itself is, so that keys can scroll it.
@@ -83,11 +90,16 @@ export function mountSource(element, store) {
     const wanted = selected !== null && stretch?.paths.includes(selected) ? stretch : null;
     rows.forEach((one, index) => {
       const line = index + 1;
-      const isCurrent = wanted ? line >= wanted.start && line <= wanted.end : at !== null && at[0] === file && line === at[1];
+      const isCurrent = wanted
+        ? line >= wanted.start && line <= wanted.end
+        : at !== null && at[0] === file && line === at[1];
       one.classList.toggle("current", isCurrent);
       if (one.matches("button")) one.setAttribute("aria-pressed", String(isCurrent));
     });
-    status.textContent = wanted && wanted.paths.length > 1 ? `${wanted.paths.indexOf(selected) + 1} of ${wanted.paths.length}: ${selected}` : "";
+    status.textContent =
+      wanted && wanted.paths.length > 1
+        ? `${wanted.paths.indexOf(selected) + 1} of ${wanted.paths.length}: ${selected}`
+        : "";
     if (isMoved && at && at[0] === file) inView(at[1]);
   }
 

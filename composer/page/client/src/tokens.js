@@ -4,10 +4,13 @@ import { html } from "./dom.js";
 
 const PYTHON = [
   ["comment", /#.*/y],
-  ["string", /"""[^]*?"""|'''[^]*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/y],
-  ["keyword", /\b(?:and|as|assert|class|def|elif|else|for|from|if|import|in|is|lambda|None|not|or|raise|return|self|True|False|while|with|yield)\b/y],
+  ["string", /"""[\s\S]*?"""|'''[\s\S]*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/y],
+  [
+    "keyword",
+    /\b(?:and|as|assert|class|def|elif|else|for|from|if|import|in|is|lambda|None|not|or|raise|return|self|True|False|while|with|yield)\b/y,
+  ],
   ["number", /\b\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?\b/y],
-  ["", /[A-Za-z_]\w*|\s+|[^]/y],
+  ["", /[A-Za-z_]\w*|\s+|[\s\S]/y],
 ];
 
 const YAML = [
@@ -17,7 +20,7 @@ const YAML = [
   ["expression", /"[^"]*\$[^"]*"/y],
   ["string", /"[^"]*"|'[^']*'/y],
   ["number", /-?\d[\d.]*(?:e[+-]?\d+)?(?![\w.])/y],
-  ["", /[A-Za-z_][\w-]*|\s+|[^]/y],
+  ["", /[A-Za-z_][\w-]*|\s+|[\s\S]/y],
 ];
 
 /** The text in nodes, each part with the class of what it is. */

@@ -20,7 +20,10 @@ export function text(content, x, y, kind = null) {
 
 /** A line whose words may give way to others, in the room that it has; see `tell`. */
 function tellable(content, x, y, kind, room) {
-  return assign(text(fit(content, measure.DETAIL_SIZE, room), x, y, `${kind} told`), { "data-own": content, "data-room": room });
+  return assign(text(fit(content, measure.DETAIL_SIZE, room), x, y, `${kind} told`), {
+    "data-own": content,
+    "data-room": room,
+  });
 }
 
 /** Says something else in a line, or what it says by itself. */

@@ -44,7 +44,9 @@ export function createDrawing(world, isDown) {
     fill(root, layout, 0, 0, 1, clip);
     for (const key of shown.keys()) if (!touched.has(key)) shown.delete(key);
     const all = moves;
-    const step = (share) => all.forEach((move) => move(share));
+    const step = (share) => {
+      for (const move of all) move(share);
+    };
     return Object.assign(step, { size: all.length });
   }
 

@@ -88,7 +88,9 @@ function moved(one, wire) {
 }
 
 function fadeIn(elements) {
-  return (share) => elements.forEach((element) => (element.style.opacity = share === 1 ? "" : String(share ** 2)));
+  return (share) => {
+    for (const element of elements) element.style.opacity = share === 1 ? "" : String(share ** 2);
+  };
 }
 
 function isFar(clip, points) {

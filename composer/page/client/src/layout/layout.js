@@ -50,7 +50,7 @@ export function createLayouts({ layouts, direction, open: first }) {
   function layOut(view, open, whole) {
     const inside = view.boxes.map((box) => (box.inner && open.has(box.path) ? layOut(box.inner, open, false) : null));
     const before = known.get(view);
-    if (before && before.inside.every((one, at) => one === inside[at])) return before.layout;
+    if (before?.inside.every((one, at) => one === inside[at])) return before.layout;
     const ends = view.inputs.map(() => null);
     const boxes = inside.map((one, at) => one && insideOf(isDown, one, view.boxes[at]));
     const items = [...ends, ...boxes, ...view.outputs.map(() => null)];
@@ -115,7 +115,8 @@ function insideOf(isDown, { width, height, ins, outs, gives }, box) {
 /** A layout with what stands in it. */
 function named({ width, height, items, wires, labels }, view, inside, whole) {
   const [numInputs, firstOutput] = [view.inputs.length, view.inputs.length + view.boxes.length];
-  const nameOf = (item) => (item < numInputs ? `in:${view.inputs[item][0]}` : `out:${view.outputs[item - firstOutput]}`);
+  const nameOf = (item) =>
+    item < numInputs ? `in:${view.inputs[item][0]}` : `out:${view.outputs[item - firstOutput]}`;
   const boxes = items.map((area, item) => {
     const box = view.boxes[item - numInputs] ?? null;
     return { ...area, item, box, name: box ? "" : nameOf(item), inside: inside[item - numInputs] ?? null };

@@ -210,12 +210,20 @@ function leave(x, { y, height }, turn) {
   const bottom = y + height;
   if (!turn) return [[x, bottom]];
   const row = bottom + APART * (turn.row + 1);
-  return [[turn.port, bottom], [turn.port, row], [x, row]];
+  return [
+    [turn.port, bottom],
+    [turn.port, row],
+    [x, row],
+  ];
 }
 
 /** How a wire ends that comes from a place across. */
 function enter(x, top, turn, joint) {
   if (!turn) return [[x, top]];
   const row = top - joint.above + APART * turn.row;
-  return [[x, row], [turn.port, row], [turn.port, top]];
+  return [
+    [x, row],
+    [turn.port, row],
+    [turn.port, top],
+  ];
 }
