@@ -1,4 +1,4 @@
-"""Which nodes are equal: they hold the same and work on the same shapes, wherever they are."""
+"""Which nodes are alike: they hold the same and work on the same shapes, wherever they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Alike:
     known: dict[Any, int] = field(default_factory=dict)
 
     def numbers(self, root: Scope) -> dict[str, int]:
-        """Path -> number, for every node below a scope."""
+        """The number of every node below a scope, by path."""
         found: dict[str, int] = {}
         self._scope(root, found)
         return found

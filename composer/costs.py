@@ -1,4 +1,4 @@
-"""Parameters and MACs of many networks; parts that they share are computed once."""
+"""Parameters and MACs of many networks: what they have in common is worked out once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Cost:
 
 
 def costs(sources: Iterable[str]) -> dict[str, Cost]:
-    """Path or zoo name -> the cost of its network. Nothing is allocated. Raises SpecError or GraphError."""
+    """The cost of each network of a path or zoo name, nothing allocated. Raises SpecError or GraphError."""
     inference = Inference()
     known: dict[str, Cost] = {}
     found = {}
@@ -36,5 +36,5 @@ def costs(sources: Iterable[str]) -> dict[str, Cost]:
 
 
 def _network(spec: Spec) -> str:
-    """A text that is equal for specs of the same network, whatever their names."""
+    """Equal for specs of one network, whatever they are called."""
     return json.dumps({**spec.to_mapping(), "name": None}, sort_keys=True)

@@ -1,4 +1,4 @@
-"""The sections of a docstring that say what a mechanism computes, its cost, and its source."""
+"""The parts of a docstring that say what a mechanism computes, what it costs, and whose it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DOI = re.compile(r"\bdoi:(10\.[0-9]{4,9}/[A-Za-z0-9._;()/-]+)", re.IGNORECASE)
 
 
 def sections(doc: str) -> dict[str, str]:
-    """Section name -> text, for the sections in a docstring; further lines are kept without their indent.
+    """The parts by name, those that it has; lines that go on are kept, without their indent.
 
     >>> sections("Gates.\\n\\nMath:    y = x * g\\n         g = 1\\nSource:  Hu et al. arXiv:1709.01507\\n\\nMore.")
     {'Math': 'y = x * g\\ng = 1', 'Source': 'Hu et al. arXiv:1709.01507'}
@@ -31,7 +31,7 @@ def sections(doc: str) -> dict[str, str]:
 
 
 def link(source: str) -> str | None:
-    """The web address of a paper whose source names its arXiv number or its DOI; None for another source.
+    """Where a paper can be read, of a source that names its arXiv number or its DOI.
 
     >>> link("Hu et al., CVPR 2018. arXiv:1709.01507")
     'https://arxiv.org/abs/1709.01507'

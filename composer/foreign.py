@@ -1,4 +1,4 @@
-"""Exceptions from code of others, which may raise anything, exit, or fail while it says why."""
+"""What code that is not ours may do: raise anything at all, exit, fail while it says why."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from composer.errors import Location, Source
 
 
 class Interrupt(BaseException):
-    """The process is asked to end. No code may treat this as an error."""
+    """The process is asked to end. No code on the way takes it for an error."""
 
 
 def is_error(error: BaseException) -> bool:
-    """Whether an exception is an error, `sys.exit()` included, and not a request of the user to stop."""
+    """Whether an exception is something that went wrong, `sys.exit()` included, and not a person who stops us."""
     return not isinstance(error, KeyboardInterrupt | Interrupt)
 
 
 def said(error: BaseException) -> str:
-    """The text of an exception; empty if it has none, or fails to make it.
+    """The text of an exception; empty where it has none, or fails to make it.
 
     >>> said(ValueError("too small"))
     'too small'
@@ -29,7 +29,7 @@ def said(error: BaseException) -> str:
 
 
 def named(error: BaseException) -> str:
-    """The type of an exception and its text.
+    """An exception by its type and its text.
 
     >>> named(SystemExit(0)), named(KeyError())
     ('SystemExit: 0', 'KeyError')
@@ -38,7 +38,7 @@ def named(error: BaseException) -> str:
 
 
 def frames(error: BaseException) -> list[tuple[Location, str]]:
-    """The path of an exception, outermost first: places in files, and the function of each as `Class.method`."""
+    """Where an exception came through, outermost first: places in files, and the function of each as `Class.method`."""
     found, trace = [], error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code

@@ -1,4 +1,4 @@
-"""Self-contained pages: a single file that makes no requests and runs only its own scripts."""
+"""Pages that stand alone: one file, no request to anywhere, and nothing runs in it but what it was written with."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ def document(
 ) -> str:
     """A whole HTML page.
 
-    body     escaped markup, without scripts and without `style` and `on…` attributes: they would not work
-    styles   style sheets
-    scripts  classic scripts; they run in this order when the body is complete
+    body     markup, escaped already; it may hold neither scripts nor `style` and `on…` attributes: they would not work
+    styles   style sheets; scripts: classic scripts, which run when the body is there, in this order
     data     plain JSON values, for scripts to read from the element `data`
 
-    Its policy blocks everything else: connections, frames, other scripts and styles; images only as `data:`.
+    Its policy lets nothing else in: no connection, no frame, no other script or style; images as `data:` alone.
     """
     policy = "; ".join(
         [
@@ -47,7 +46,7 @@ def document(
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="referrer" content="no-referrer">',
-        # Without an icon, browsers ask the server for /favicon.ico.
+        # Without one, browsers ask the server for /favicon.ico.
         '<link rel="icon" href="data:,">',
         f"<title>{escape(visible(title))}</title>",
         *(f"<style>{style}</style>" for style in styles),
@@ -61,13 +60,13 @@ def document(
 
 
 def _json(data: Any) -> str:
-    """JSON without characters that could end its element or start a comment in it."""
+    """JSON that holds nothing which could end its element or start a comment in it."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _hashes(sources: Sequence[str]) -> str:
-    """The only allowed scripts or styles, by their hashes; `'none'` without any."""
+    """The only sources of a kind that may be used, by their content; `'none'` without any."""
     found = []
     for source in sources:
         if "</" in source or "<!--" in source:

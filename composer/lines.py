@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 
 class Part(NamedTuple):
-    """A stretch of a line in a single style of rich's."""
+    """A stretch of a line in one of rich's styles."""
 
     text: str
     style: str = ""
@@ -28,10 +28,10 @@ def plain(lines: Iterable[Line]) -> str:
 def table(
     heads: Sequence[str], rows: Sequence[Sequence[Line]], right: Sequence[bool], limit: int | None = None
 ) -> Iterator[Line]:
-    """Lines of a table, each column as wide as its widest cell; columns marked in `right` are right-aligned.
+    """Lines of a table, each column as wide as its widest cell; those marked in `right` are aligned to the right.
 
-    limit  columns of the terminal: in a wider table, cells are folded between words, the widest column first;
-           right-aligned columns, which hold numbers, are not folded
+    limit  columns of the terminal: where the table is wider, cells are folded between words, the widest column first;
+           what is aligned to the right, as numbers are, is not folded
     """
     cells = _with_heads(heads, rows)
     widest = [max(map(width, column)) for column in zip(*cells, strict=True)]
@@ -44,7 +44,7 @@ def table(
 
 
 def fitting(heads: Sequence[str], rows: Sequence[Sequence[Line]], right: Sequence[bool], limit: int) -> int:
-    """The number of first columns that fit a terminal of `limit` columns if cells are folded; at least 1."""
+    """How many of the first columns fit a terminal of so many when cells are folded; at least one."""
     taken = accumulate(_least(_with_heads(heads, rows), right), lambda total, most: total + width([GAP]) + most)
     return max(1, sum(total <= limit for total in taken))
 
@@ -58,12 +58,12 @@ def _row(cells: Sequence[Line], widths: Sequence[int], right: Sequence[bool]) ->
     for cell, most, to_right in zip(cells, widths, right, strict=True):
         space = Part(" " * (most - width(cell)))
         line += [GAP, space, *cell] if to_right else [GAP, *cell, space]
-    # No space follows the last word of a line.
+    # What follows the last word of a line is nothing.
     return line[1:] if right[-1] else line[1:-1]
 
 
 def _least(cells: Sequence[Sequence[Line]], right: Sequence[bool]) -> list[int]:
-    """The least width of each column: its longest word, or its widest cell if it is not folded."""
+    """How narrow each column can be: as its longest word, or as its widest cell where it is not folded."""
     columns = zip(zip(*cells, strict=True), right, strict=True)
     return [
         max(width(part) for cell in column for part in ([cell] if whole else _words(cell))) for column, whole in columns
@@ -71,7 +71,7 @@ def _least(cells: Sequence[Sequence[Line]], right: Sequence[bool]) -> list[int]:
 
 
 def _narrowed(widest: Sequence[int], least: Sequence[int], limit: int) -> list[int]:
-    """Widths that fit the limit, if the longest words do: all columns wider than some width get this width."""
+    """Widths that fit the limit, if those of the longest words do: all columns wider than some width get that one."""
     room = limit - width([GAP]) * (len(widest) - 1)
 
     def cut(level: int) -> list[int]:
@@ -81,7 +81,7 @@ def _narrowed(widest: Sequence[int], least: Sequence[int], limit: int) -> list[i
 
 
 def _fold(cell: Line, most: int) -> list[Line]:
-    """A cell as lines of whole words, each at most this wide."""
+    """A cell in lines of whole words, each at most so wide."""
     if width(cell) <= most:
         return [cell]
     lines: list[list[Part]] = []
@@ -94,7 +94,7 @@ def _fold(cell: Line, most: int) -> list[Line]:
 
 
 def _words(cell: Line) -> list[list[Part]]:
-    """The words between spaces, with their styles; a single empty word for an empty cell."""
+    """What stands between spaces, with its styles; one empty word for an empty cell."""
     words: list[list[Part]] = [[]]
     for text, style in cell:
         first, *others = text.split(" ")
@@ -104,17 +104,17 @@ def _words(cell: Line) -> list[list[Part]]:
 
 
 def width(line: Line) -> int:
-    """The number of terminal columns that a line takes."""
+    """How many columns of a terminal a line takes."""
     return sum(len(text) if text.isascii() else cell_len(text) for text, _ in line)
 
 
 def thousands(number: int | None, *, signed: bool = False) -> str:
-    """A count as people read it: 1,234,567; `unknown` for None."""
+    """A count as people read it: 1,234,567; `unknown` where it is None."""
     if number is None:
         return "unknown"
     return f"{number:+,}" if signed else f"{number:,}"
 
 
 def share(part: int | None, whole: int | None) -> str:
-    """A part of a whole in percent; a dash if either is not known, or if the whole is 0."""
+    """A part of a whole in percent; a dash where one of them is not known, or nothing."""
     return f"{100 * part / whole:+.2f} %" if part is not None and whole else "–"

@@ -1,4 +1,4 @@
-"""Shows a graph in a notebook's cell, or as a page in the browser."""
+"""A graph where people work: drawn in a notebook's cell, or as a page in the browser."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ CELL_HEIGHT = 640
 def graph_html(graph: Composition, wish: Wish | None = None) -> str:
     """A graph as markup for a notebook's cell: its picture as an image, not its page.
 
-    Every cell that ends in a graph stores this in the notebook's file; a page would be ten times as large. An image
-    also shows in an untrusted notebook, on the web and in print, where scripts and SVG elements are removed. Its
-    alternative text is the picture in words.
+    Every cell that ends in a graph keeps this in the notebook's file, which a page would make ten times as large. An
+    image shows too where a notebook is not trusted yet, on the web, or printed: what cleans markup there takes scripts
+    and SVG elements out, and lets images stay. Its text for those who do not see it is the picture in words.
     """
     picture = draw(Sketch.of(graph), wish)
     source = base64.b64encode(render_svg(picture).encode()).decode()
@@ -33,7 +33,7 @@ def graph_html(graph: Composition, wish: Wish | None = None) -> str:
 
 
 def show_graph(graph: Composition, wish: Wish | None = None) -> None:
-    """Show the page of a graph in the notebook that calls this, or else in the browser."""
+    """Show the page of a graph in the notebook that asks, or else in the browser."""
     from composer.page.render import render_page
 
     page = render_page(Sketch.of(graph), graph, wish)
@@ -49,9 +49,9 @@ def show_graph(graph: Composition, wish: Wish | None = None) -> None:
 
 
 def frame_of(page: str) -> str:
-    """A page in a frame that contains it whole: nothing is fetched, and it cannot reach the notebook around it."""
+    """A page in a frame that holds it whole: nothing is fetched, and it reaches nothing of the notebook around it."""
     sandbox = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
-    # IPython warns about markup that is only a frame.
+    # IPython warns of markup that is nothing but a frame.
     return (
         f'<div><iframe sandbox="{sandbox}" srcdoc="{escape(page)}" width="100%" height="{CELL_HEIGHT}" '
         'title="The network" style="border:0"></iframe></div>'

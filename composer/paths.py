@@ -1,4 +1,4 @@
-"""Paths that people give, and why a path cannot be read, in words."""
+"""Paths that people give: what keeps one from being read, in words, whatever the path is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 import stat
 from pathlib import Path
 
-# A path may contain a NUL, be too long, or form a loop of links.
+# A path may hold a NUL, be too long, or run in circles through links.
 PATH_ERRORS = (OSError, ValueError, RuntimeError)
 MISSING = "does not exist"
 
 
 def obstacle(path: Path | str) -> str:
-    """Why a path cannot be read as a file, as in `X does not exist`; empty for a readable regular file.
+    """What keeps a path from being read as a file, as in `X does not exist`; empty for a regular file that can be read.
 
     A pipe or a device is refused: reading it may block, or never end.
 
@@ -34,7 +34,7 @@ def obstacle(path: Path | str) -> str:
 
 
 def is_folder(path: Path | str) -> bool:
-    """Whether a path is a folder; False also for an invalid path."""
+    """Whether a path is a folder; False for one that is none, or no path at all."""
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
     except PATH_ERRORS:
@@ -48,5 +48,5 @@ def sha256(path: Path | str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed, in a few words, without the path."""
+    """Why something failed in a few words, without the path that the words around it name."""
     return getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -15,12 +15,12 @@ from composer.spec.load import load
 from composer.spec.model import NODE_KEYS, SpecFile
 from composer.spec.references import family
 
-# An option may be an expression: any string with a dollar.
+# An option may be computed: any string with a dollar.
 _EXPRESSION = {"type": "string", "pattern": r"\$"}
 
 
 def schema() -> dict[str, Any]:
-    """The schema, for editors that check and complete specs, such as those with yaml-language-server."""
+    """The schema that editors such as those on yaml-language-server check and complete specs with."""
     whole: dict[str, Any] = _draft7(SpecFile.model_json_schema())
     parts = whole["$defs"]
     parts["NodeSpec"] = _node(parts["NodeSpec"])
@@ -39,7 +39,7 @@ def schema() -> dict[str, Any]:
 
 
 def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
-    """Vars as the spec with the nodes may declare them: a mapping with `default` says which values are allowed."""
+    """Vars as the spec with the nodes may declare them: a mapping with `default` says what may be set instead."""
     keys = {
         "default": {},
         "kind": {"enum": list(WORDS)},
@@ -53,7 +53,7 @@ def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known_vars() -> Iterator[dict[str, Any]]:
-    """The vars of each family of the zoo, for its members and for the papers' networks built on them."""
+    """What each family of the zoo lets be set, for its members and the papers' networks over them."""
     families: dict[str, list[str]] = {}
     for name in (*zoo.backbones(), *zoo.papers()):
         families.setdefault(family(name), []).append(name)
@@ -85,7 +85,7 @@ def _weights(written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _when(key: str, name: str, properties: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Any]:
-    """If `key` is `name`, these properties; with `others`, no properties besides these and `others`."""
+    """If `key` is `name`, these properties; and no further ones where `others` says what else there may be."""
     then: dict[str, Any] = {"properties": dict(properties)}
     if others:
         then["propertyNames"] = {"enum": [*others, *properties]}
@@ -102,7 +102,7 @@ def _options(entry: Entry) -> dict[str, Any]:
 
 def _properties(model: type[BaseModel]) -> dict[str, Any]:
     found = _draft7(model.model_json_schema())
-    # Definitions would have to move to the top, where names may collide; no option needs one.
+    # Definitions would have to move to the top and might share names; no option has needed one.
     assert "$defs" not in found, f"options of {model.__name__} need definitions"
     return {name: _or_expression(part) for name, part in found.get("properties", {}).items()}
 
@@ -124,7 +124,7 @@ def _inside(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _draft7(part: Any) -> Any:
-    """Draft 2020-12, as pydantic writes it, in the words of draft-07."""
+    """Pydantic writes draft 2020-12; the few words that differ, in those of draft-07."""
     if isinstance(part, list):
         return [_draft7(one) for one in part]
     if not isinstance(part, dict):
@@ -149,7 +149,7 @@ _COMPARISONS = {
 
 
 def describe(part: Mapping[str, Any]) -> str:
-    """The JSON Schema of an option in a few words.
+    """A JSON Schema of one option in a few words.
 
     >>> describe({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "null"}]})
     'integer > 0 | null'

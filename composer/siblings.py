@@ -1,4 +1,4 @@
-"""Imports of a plugin file besides packages: the files beside it."""
+"""What a plugin file may import besides packages: the files beside it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-# Modules imported from beside a plugin file -> their folder.
+# Modules that plugin files found beside them, and the folder of each.
 _found: dict[str, Path] = {}
 
 
 @contextlib.contextmanager
 def importable(folder: Path) -> Iterator[None]:
-    """A context in which files and packages of a folder can be imported, after everything that is installed.
+    """While this lasts, files and packages of a folder can be imported, behind everything that is installed.
 
-    Imported modules keep their plain names, for pickles and later imports of the same plugin. If another plugin has a
-    file of the same name, each gets its own module, and the first keeps the name.
+    What was imported stays a module under its plain name, for pickles and later imports of the same plugin. Where
+    another plugin has a file of that name, each gets its own, and the first keeps the name.
     """
     names = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
     others = {name: module for name, module in _modules(names) if _found.get(_first(name), folder) != folder}
     for name in others:
         del sys.modules[name]
     sys.path.append(str(folder))
-    # Python caches the content of a folder, and files may have been added since.
+    # Python remembers what a folder held, and somebody may have added to it since.
     importlib.invalidate_caches()
     try:
         yield
@@ -38,7 +38,7 @@ def importable(folder: Path) -> Iterator[None]:
 
 
 def _modules(names: set[str]) -> list[tuple[str, ModuleType]]:
-    """The loaded modules with one of these names, and their submodules."""
+    """Those that are loaded under one of these names, and below it."""
     return [(name, module) for name, module in sys.modules.items() if _first(name) in names]
 
 
