@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import fields
 from typing import Literal
 
 import pytest
@@ -253,7 +254,10 @@ def test_declarations_of_what_has_nothing_to_declare():
 
 
 def test_each_kind_of_entry_has_what_it_needs():
-    found = {kind: vars(registry.get(name)).keys() for kind, name in (("m", "se"), ("f", "add"), ("p", "parameter"))}
+    found = {
+        kind: {field.name for field in fields(registry.get(name))}
+        for kind, name in (("m", "se"), ("f", "add"), ("p", "parameter"))
+    }
     assert found["m"] - found["p"] >= {"module", "facts", "settings", "works_on", "replaces", "places", "applied"}
     assert found["f"] - found["p"] == {"code"}
     assert not found["p"] - found["f"]
