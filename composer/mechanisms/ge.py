@@ -66,9 +66,9 @@ class GatherExcite(nn.Module):
     Departs: nothing. up is nearest-neighbour interpolation.
     Start:   the authors' files: N(0, 2 / k²) kernels of k × k, h × w at extent 0 (Caffe's `msra`).
 
-    `extent` is e; with 0 it fits maps of a single size and raises ValueError for others. It trains on a batch of at
-    least 2 if it gathers to a single position, since a batch norm over one value raises ValueError; `norm: layer` and
-    `norm: none` work with a batch of 1.
+    `extent` is e; with 0 it fits maps of a single size and raises ValueError for others. In training mode it needs a
+    batch of at least 2 if it gathers to a single position, since a batch norm over one value raises ValueError;
+    `norm: layer` and `norm: none` work with a batch of 1.
 
     >>> sum(p.numel() for p in GatherExcite(64, 7, 7, extent=8).parameters())
     2112

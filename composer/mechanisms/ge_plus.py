@@ -23,9 +23,9 @@ class GatherExcitePlus(nn.Module):
     Departs: relu after the gathering and the biases are the authors' code. up is nearest-neighbour interpolation.
     Start:   the authors' files: gathering as in GE-θ, W1 and W2 N(0, 0.01²), zero biases.
 
-    `extent` is e; with 0 it fits maps of a single size and raises ValueError for others. It trains on a batch of at
-    least 2 if it gathers to a single position, since a batch norm over one value raises ValueError; `norm: layer` and
-    `norm: none` work with a batch of 1. `reduction` is r; `bias` is that of W1 and W2.
+    `extent` is e; with 0 it fits maps of a single size and raises ValueError for others. In training mode it needs a
+    batch of at least 2 if it gathers to a single position, since a batch norm over one value raises ValueError;
+    `norm: layer` and `norm: none` work with a batch of 1. `reduction` is r; `bias` is that of W1 and W2.
 
     >>> sum(p.numel() for p in GatherExcitePlus(64, 7, 7, extent=8).parameters())
     2692
