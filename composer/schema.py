@@ -11,7 +11,7 @@ from composer import registry
 from composer.registry import Entry
 from composer.spec import zoo
 from composer.spec.kind import WORDS
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.model import NODE_KEYS, SpecFile
 from composer.spec.references import family
 
@@ -58,7 +58,7 @@ def _known_vars() -> Iterator[dict[str, Any]]:
     for name in (*zoo.backbones(), *zoo.papers()):
         families.setdefault(family(name), []).append(name)
     for name, members in families.items():
-        kinds = {var: _or_expression(kind.schema()) for var, kind in load(name).kinds.items()}
+        kinds = {var: _or_expression(kind.schema()) for var, kind in load_spec(name).kinds.items()}
         then = {"properties": {"vars": _closed(kinds)}}
         yield {"if": {"properties": {"backbone": {"enum": members}}, "required": ["backbone"]}, "then": then}
 

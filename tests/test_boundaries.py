@@ -13,6 +13,8 @@ import pytest
 
 import composer
 
+# Names of before, and hints, whose values have none.
+ALIASES = {"load", "graph", "NonNegativeInt", "OddInt", "PositiveFloat", "PositiveInt", "Probability"}
 PACKAGE = Path(composer.__file__).parent
 HEAVY = {"torch", "networkx", "einops", "numpy", "PIL", "safetensors"}
 # Text that people read, paths that they give, errors of code that is not ours: they are everywhere, and import little.
@@ -130,6 +132,17 @@ def test_the_tests_can_fail() -> None:
     ]
     rooms = {"composer.a.x": "from composer.b import z", "composer.a.y": "", "composer.b.z": lazy}
     assert circles(rooms) == [["composer.a", "composer.b"]]
+
+
+def test_every_public_name_is_listed_and_is_there() -> None:
+    assert set(composer.__all__) <= set(dir(composer))
+    for name in composer.__all__:
+        assert getattr(composer, name).__name__ == name or name in ALIASES
+    assert composer.load is composer.load_spec
+    assert composer.graph is composer.compose
+    code = "import composer, sys; assert set(composer.__all__) <= set(dir(composer)); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_spec_problems_are_answered_without_torch(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from composer.cli.options import (
     SpecName,
     Verbose,
     check_output,
-    load_spec,
     measured,
     write,
 )
@@ -105,8 +104,10 @@ def command(
     check_output(output, force=force)
     if time is not None and kind != PAGE:
         raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint="--time")
+    from composer.spec.load import load_spec
+
     try:
-        loaded = load_spec(spec, sets, root)
+        loaded = load_spec(spec, sets=sets or (), root=root)
     except SpecError as error:
         # Who asked for a file gets one that says why; a name that is no file's is answered at once, without torch.
         if str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):

@@ -67,16 +67,16 @@ def command(
 
 
 def _starter(stem: str, backbone: str) -> str:
-    from composer.api import graph
+    from composer.api import compose
     from composer.dag.default_place import default_place
 
-    plain = graph(backbone)
+    plain = compose(backbone)
     for mechanism, options in _OPTIONS.items():
         entry = registry.get(mechanism)
         assert entry is not None
         place = default_place(entry, plain.places.sites)
         try:
-            found = graph({"backbone": backbone, "attention": [{"use": mechanism, **place}]})
+            found = compose({"backbone": backbone, "attention": [{"use": mechanism, **place}]})
         except GraphError:
             continue
         return _STARTER.format(

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import torch
 
     from composer.network import Graph
-    from composer.spec.spec import Spec
 
 
 @dataclass
@@ -110,13 +109,6 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how long each step took.", callback=_note_verbose)]
 
 
-def load_spec(source: str, sets: list[str] | None, root: Path | None) -> Spec:
-    """The spec that a verb was asked for. Raises SpecError."""
-    from composer.spec.load import load
-
-    return load(source, sets=sets or (), root=root)
-
-
 def compose_graph(
     context: typer.Context,
     source: str,
@@ -126,11 +118,13 @@ def compose_graph(
     max_parameters: int | None = None,
 ) -> Graph:
     """The graph that a verb was asked for. Raises SpecError before torch is imported, or GraphError."""
-    spec = load_spec(source, sets, root)
-    with stage(context, f"composing {spec.name}"):
-        from composer.api import graph
+    from composer.spec.load import load_spec
 
-        return graph(spec, max_nodes=max_nodes, max_parameters=max_parameters)
+    spec = load_spec(source, sets=sets or (), root=root)
+    with stage(context, f"composing {spec.name}"):
+        from composer.api import compose
+
+        return compose(spec, max_nodes=max_nodes, max_parameters=max_parameters)
 
 
 def find_device(name: str) -> torch.device:

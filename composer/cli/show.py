@@ -47,9 +47,9 @@ def command(
         else:
             _print_entry(entry, found)
     elif zoo.find(name):
-        from composer.spec.load import load
+        from composer.spec.load import load_spec
 
-        found = _spec(load(name))
+        found = _spec(load_spec(name))
         if format is Format.JSON:
             print_json(found)
         else:
@@ -123,11 +123,11 @@ def _indented(text: str) -> str:
 
 def yaml_snippet(entry: Entry) -> str:
     """A spec that uses a mechanism at its default place."""
-    from composer.api import graph
+    from composer.api import compose
     from composer.dag.default_place import default_place
     from composer.spec.dump import dump
 
-    rule = {"use": entry.name, **default_place(entry, graph("resnet50").places.sites)}
+    rule = {"use": entry.name, **default_place(entry, compose("resnet50").places.sites)}
     return dump({"backbone": "resnet50", "attention": [rule]})
 
 
@@ -143,14 +143,14 @@ def python_snippet(entry: Entry) -> str:
 
 def cost(entry: Entry, channels: int, height: int, width: int) -> dict[str, Any] | None:
     """Parameters and MACs of a mechanism with its defaults at a place of this size; None where it refuses it."""
-    from composer.api import graph
+    from composer.api import compose
 
     tokens = entry.layout == "b n c"
     shape: Any = {"shape": [height * width, channels], "layout": "b n c"} if tokens else [channels, height, width]
     written = {"out_channels": channels, "kernel_size": 3}
     settings = {name: value for name, value in written.items() if name in entry.settings.model_fields}
     try:
-        found = graph({"input": shape, "nodes": {"shown": {"op": entry.name, **settings}}})
+        found = compose({"input": shape, "nodes": {"shown": {"op": entry.name, **settings}}})
     except ComposerError:
         return None
     at = f"{height * width} tokens of {channels}" if tokens else f"{channels}×{height}×{width}"

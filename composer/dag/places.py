@@ -117,8 +117,8 @@ class Places(Sequence[Place]):
         """Those of a site, or those whose path is like the glob: `*` stays within one name, `**` does not. Empty where
         there are none.
 
-        >>> from composer import graph
-        >>> print(graph("resnet18").places.select("layer4.*"))
+        >>> from composer import compose
+        >>> print(compose("resnet18").places.select("layer4.*"))
         layer4.0
         layer4.1
         """

@@ -22,7 +22,7 @@ from composer.spec.structure import inspect, validate
 from composer.visible import visible
 
 
-def load(
+def load_spec(
     source: str | Path | Mapping[str, Any] | Spec,
     *,
     vars: Mapping[str, Any] | None = None,
@@ -52,7 +52,7 @@ def examine(
 ) -> tuple[Spec | None, list[Diagnostic]]:
     """What is sound of a spec, where that is enough to go on with, and every problem of its text.
 
-    Takes what `load` does. Raises SpecError for what cannot be read at all.
+    Takes what `load_spec` does. Raises SpecError for what cannot be read at all.
     """
     settings = read_settings(vars or {}, sets)
     if isinstance(source, Spec):

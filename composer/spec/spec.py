@@ -27,7 +27,7 @@ class Spec:
     what each may be and `var_origins` where it is set; `overrides` are those that were given from outside.
     `input_origins` says where each input's shape is written.
     `weights` are named, never read: what builds the network loads them. `problems` are those of its text: one that
-    `load` gives has none.
+    `load_spec` gives has none.
     """
 
     name: str
