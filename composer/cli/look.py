@@ -67,14 +67,7 @@ def command(
     require_matplotlib()
     if output is not None:
         check_target(output / INDEX, force=force)
-    model, filled = opening.build(context, graph, weights)
-    classes = graph.spec.classes
-    if filled is not None:
-        say(context, filled.lines())
-        say(context, filled.images())
-        classes = classes or filled.classes
-    else:
-        say(context, f"no weights: the network is random (seed {opening.seed})")
+    model, classes = opening.opened(context, graph, weights, images=True)
     with stage(context, f"looking at {graph.spec.name}"):
         found = look_at(model.to(device_found), image, nodes=node or (), patch=place, target=target, classes=classes)
     written = []

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from composer.network import Graph
+    from composer.spec.spec import Spec
 
 
 @dataclass
@@ -109,22 +110,43 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how long each step took.", callback=_note_verbose)]
 
 
-def compose_graph(
-    context: typer.Context,
-    source: str,
-    sets: list[str] | None,
-    root: Path | None,
-    max_nodes: int | None = None,
-    max_parameters: int | None = None,
-) -> Graph:
-    """The graph that a verb was asked for. Raises SpecError before torch is imported, or GraphError."""
-    from composer.spec.load import load_spec
+@dataclass(frozen=True)
+class Saying:
+    """How much is said."""
 
-    spec = load_spec(source, sets=sets or (), root=root)
-    with stage(context, f"composing {spec.name}"):
-        from composer.api import compose
+    quiet: Quiet = False
+    verbose: Verbose = False
 
-        return compose(spec, max_nodes=max_nodes, max_parameters=max_parameters)
+
+@dataclass(frozen=True)
+class Budget:
+    """How large a network may be."""
+
+    max_nodes: MaxNodes = None
+    max_parameters: MaxParameters = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How specs are read: with which changes, within which folder, knowing which plugins."""
+
+    sets: Sets = None
+    root: Root = None
+    plugin: Plugins = None
+
+    def load(self, source: str, *more: str) -> Spec:
+        """The spec that was asked for, with more settings if any. Raises SpecError."""
+        from composer.spec.load import load_spec
+
+        return load_spec(source, sets=[*(self.sets or ()), *more], root=self.root)
+
+    def compose(self, context: typer.Context, source: str, budget: Budget | None = None, *more: str) -> Graph:
+        """The graph that was asked for. Raises SpecError before torch is imported, or GraphError."""
+        spec = self.load(source, *more)
+        with stage(context, f"composing {spec.name}"):
+            from composer.api import compose
+
+            return compose(spec, **vars(budget or Budget()))
 
 
 def find_device(name: str) -> torch.device:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from composer import registry
-from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, complete_spec
+from composer.cli.options import Format, FormatOption, Plugins, Saying, complete_spec
+from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
+from composer.cli.spread import spread
 from composer.cli.tables import print_table
 from composer.docstring import sections
 from composer.errors import ComposerError, Diagnostic, InputError, did_you_mean
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     from composer.spec.spec import Spec
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     name: Annotated[
         str, typer.Argument(help="A mechanism, layer, backbone or paper's network.", autocompletion=complete_spec)
     ],
@@ -35,13 +39,13 @@ def command(
     ),
     plugin: Plugins = None,
     format: FormatOption = Format.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """Explain a mechanism or layer (maths, options, source) or a backbone (vars, rules, file)."""
     entry = None if zoo.find(name) else registry.get(name)
     if entry is not None:
-        found = _entry(entry, at)
+        with stage(context, f"explaining {name}"):
+            found = _entry(entry, at)
         if format is Format.JSON:
             print_json(found)
         else:
@@ -49,7 +53,8 @@ def command(
     elif zoo.find(name):
         from composer.spec.load import load_spec
 
-        found = _spec(load_spec(name))
+        with stage(context, f"explaining {name}"):
+            found = _spec(load_spec(name))
         if format is Format.JSON:
             print_json(found)
         else:

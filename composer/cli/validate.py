@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from composer.cli import problems
-from composer.cli.options import Format, FormatOption, Plugins, Quiet, Root, Sets, Verbose, complete_spec
+from composer.cli.options import Format, FormatOption, Reading, Saying, complete_spec
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
+from composer.cli.spread import spread
 from composer.errors import ComposerError, GraphError, SpecError
 
 if TYPE_CHECKING:
     from composer.network import Graph
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     specs: Annotated[
         list[str], typer.Argument(metavar="SPEC...", help="Files or names.", autocompletion=complete_spec)
     ],
-    sets: Sets = None,
-    root: Root = None,
-    plugin: Plugins = None,
+    reading: Reading,
     format: FormatOption = Format.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """Check specs without building them: text, structure, names, options, shapes and places."""
     failed = []
@@ -35,7 +34,7 @@ def command(
     for source in specs:
         try:
             with stage(context, f"composing {source}"):
-                found = _checked(source, sets, root)
+                found = _checked(source, reading)
             from composer.dag.notes import notes
 
             said = notes(found)
@@ -58,14 +57,14 @@ def command(
         raise typer.Exit(failed[0].exit_code)
 
 
-def _checked(source: str, sets: list[str] | None, root: Path | None) -> Graph:
+def _checked(source: str, reading: Reading) -> Graph:
     """The graph of a spec. Raises SpecError or GraphError with the mistakes of every stage.
 
     What is sound of the text is composed too: a mistake in a name does not hide one in a shape.
     """
     from composer.spec.load import examine
 
-    spec, problems = examine(source, sets=sets or (), root=root)
+    spec, problems = examine(source, sets=reading.sets or (), root=reading.root)
     if spec is None:
         raise SpecError(problems)
     from composer.network import Graph
