@@ -1,4 +1,4 @@
-"""`composer show`: one mechanism, layer or backbone explained."""
+"""`composer show`: one mechanism, layer or backbone explained, or the codes of errors."""
 
 from __future__ import annotations
 
@@ -25,12 +25,19 @@ if TYPE_CHECKING:
     from composer.spec.spec import Spec
 
 
+# Not the name of anything that is registered.
+ERRORS = "errors"
+
+
 @spread
 def command(
     context: typer.Context,
     *,
     name: Annotated[
-        str, typer.Argument(help="A mechanism, layer, backbone or paper's network.", autocompletion=complete_spec)
+        str,
+        typer.Argument(
+            help="A mechanism, layer, backbone or paper's network; or `errors`.", autocompletion=complete_spec
+        ),
     ],
     at: Annotated[tuple[int, int, int], typer.Option(metavar="C H W", help="The size at which to state the cost.")] = (
         256,
@@ -41,9 +48,14 @@ def command(
     format: FormatOption = Format.TEXT,
     saying: Saying,
 ) -> None:
-    """Explain a mechanism or layer (maths, options, source) or a backbone (vars, rules, file)."""
-    entry = None if zoo.find(name) else registry.get(name)
-    if entry is not None:
+    """Explain a mechanism or layer (maths, options, source) or a backbone (vars, rules, file).
+
+    `errors` are the codes that messages have in JSON, with what each means.
+    """
+    entry = None if name == ERRORS or zoo.find(name) else registry.get(name)
+    if name == ERRORS:
+        _show_errors(format)
+    elif entry is not None:
         with stage(context, f"explaining {name}"):
             found = _entry(entry, at)
         if format is Format.JSON:
@@ -63,6 +75,15 @@ def command(
         known = [*(one.name for one in registry.entries()), *zoo.backbones(), *zoo.papers()]
         hint = did_you_mean(name, known, "`composer list` shows all")
         raise InputError([Diagnostic("unknown-name", f"nothing is called `{name}`", help=hint), *registry.failures()])
+
+
+def _show_errors(format: Format) -> None:
+    from composer.codes import CODES
+
+    if format is Format.JSON:
+        print_json(CODES)
+    else:
+        print_table(("code", "meaning"), CODES.items())
 
 
 def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:

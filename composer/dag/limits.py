@@ -21,7 +21,7 @@ class Limits:
     nodes: int = MAX_NODES
     parameters: int = MAX_PARAMETERS
 
-    def problem(self, nodes: int, parameters: int, origin: Origin, path: str | None = None) -> Diagnostic | None:
+    def exceeded(self, nodes: int, parameters: int, origin: Origin, path: str | None = None) -> Diagnostic | None:
         """What is wrong with a network of this size; None when it fits."""
         for count, limit, what in ((nodes, self.nodes, "nodes"), (parameters, self.parameters, "parameters")):
             if count > limit:

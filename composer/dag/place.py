@@ -48,7 +48,7 @@ def place_what_fits(
         except GraphError as error:
             problems += error.diagnostics
             continue
-        if problem := limits.problem(placed.num_nodes, placed.num_parameters, origin):
+        if problem := limits.exceeded(placed.num_nodes, placed.num_parameters, origin):
             return found, [problem]
         root = placed
         found.append(root)

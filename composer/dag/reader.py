@@ -65,7 +65,7 @@ class Reader:
         """Count what a node adds. Raises GraphError beyond the limits."""
         self.num_nodes += nodes
         self.num_parameters += parameters
-        if problem := self.limits.problem(self.num_nodes, self.num_parameters, step.origin, step.path):
+        if problem := self.limits.exceeded(self.num_nodes, self.num_parameters, step.origin, step.path):
             # Going on would only cost time.
             self.note(problem)
             raise GraphError(self.problems.values())

@@ -60,7 +60,7 @@ class Origin:
         """A diagnostic that points here."""
         return Diagnostic(code, message, self.location(key), self.dotted if path is None else path, label, help)
 
-    def within(
+    def problem_within(
         self,
         code: str,
         message: str,
@@ -80,7 +80,7 @@ class Origin:
     def expression_problem(self, error: ExpressionError, path: str | None = None) -> Diagnostic:
         """A diagnostic that points into an expression written here."""
         help = (error.help,) if error.help else ()
-        return self.within("expression", str(error), error.offset, error.length, help=help, path=path)
+        return self.problem_within("expression", str(error), error.offset, error.length, help=help, path=path)
 
 
 def walk_strings(value: Any, origin: Origin) -> Iterator[tuple[str, Origin]]:
