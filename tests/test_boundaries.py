@@ -18,7 +18,7 @@ ALIASES = {"load", "graph", "NonNegativeInt", "OddInt", "PositiveFloat", "Positi
 PACKAGE = Path(composer.__file__).parent
 HEAVY = {"torch", "networkx", "einops", "numpy", "PIL", "safetensors"}
 # Text that people read, paths that they give, errors of code that is not ours: they are everywhere, and import little.
-ANYWHERE = {"composer.visible", "composer.paths", "composer.foreign"}
+ANYWHERE = {"composer.amounts", "composer.visible", "composer.paths", "composer.foreign"}
 
 
 def _rooms(names: str) -> set[str]:
@@ -27,6 +27,8 @@ def _rooms(names: str) -> set[str]:
 
 # Folder or file -> what it may import, at once, inside functions or for type checking, besides the standard library.
 ALLOWED = {
+    "amounts.py": set(),
+    "arithmetic.py": set(),
     "visible.py": set(),
     "paths.py": set(),
     "siblings.py": set(),
@@ -38,10 +40,10 @@ ALLOWED = {
     "lines.py": {"rich"},
     "files.py": {"composer.errors"},
     "registry": {"pydantic", *_rooms("errors options registry siblings")},
-    "spec": {"pydantic", "yaml", *_rooms("errors options spec")},
+    "spec": {"pydantic", "yaml", *_rooms("arithmetic errors options spec")},
     # Bounds of options are pydantic fields.
-    "layers": {"torch", "einops", *_rooms("registry options layers")},
-    "mechanisms": {"torch", "einops", "pydantic", *_rooms("registry options mechanisms")},
+    "layers": {"torch", "einops", *_rooms("arithmetic registry options layers")},
+    "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic registry options mechanisms")},
     "dag": {"torch", "networkx", *_rooms("errors options registry spec dag")},
     "load_report.py": _rooms("errors spec"),
     "compile": {"torch", *_rooms("errors dag load_report spec compile")},

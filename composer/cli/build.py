@@ -85,10 +85,10 @@ def summary(graph: Graph) -> dict[str, Any]:
 
 def print_summary(graph: Graph) -> None:
     """What was composed, for people."""
+    from composer.amounts import share, thousands
     from composer.cli.tables import print_table
     from composer.dag.macs import growth
     from composer.dag.notes import notes
-    from composer.lines import share, thousands
 
     plain = graph.plain
     parameters, macs = graph.num_parameters, graph.num_macs

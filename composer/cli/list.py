@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from composer.amounts import millions
 from composer.cli.options import Plugins, Saying, TableFormat, TableFormatOption, say
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
-from composer.cli.tables import magnitude, print_csv, print_markdown, print_table
+from composer.cli.tables import print_csv, print_markdown, print_table
 
 
 class What(enum.StrEnum):
@@ -126,7 +127,7 @@ def _print(rows: Sequence[dict[str, Any]], format: TableFormat) -> None:
 
 def _cell(head: str, value: Any) -> str:
     if head in ("parameters", "macs"):
-        return magnitude(value)
+        return millions(value)
     return "" if value is None else str(value)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from composer import registry
+from composer.amounts import thousands
 from composer.cli.options import Format, FormatOption, Plugins, Saying, complete_spec
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
@@ -16,7 +17,6 @@ from composer.cli.spread import spread
 from composer.cli.tables import print_table
 from composer.docstring import sections
 from composer.errors import ComposerError, Diagnostic, InputError, did_you_mean
-from composer.lines import thousands
 from composer.schema import describe
 from composer.spec import zoo
 

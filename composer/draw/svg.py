@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
+from composer.amounts import three_figures
 from composer.draw import measure
 from composer.draw.boxes import about, container, frame
-from composer.draw.describe import describe_count
 from composer.draw.flow import flow
 from composer.draw.legend import legend
 from composer.draw.markup import element, moved, rectangle, spaced, text, title, words
@@ -82,7 +82,7 @@ def describe_picture(picture: Picture) -> str:
 
 
 def _subtitle(picture: Picture) -> str:
-    parts = [f"{describe_count(picture.num_parameters)} parameters"] if picture.num_parameters else []
+    parts = [f"{three_figures(picture.num_parameters)} parameters"] if picture.num_parameters else []
     parts += [f"{picture.takes} → {picture.gives}"] if picture.takes and picture.gives else []
     return " · ".join(parts)
 

@@ -6,22 +6,20 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from composer.amounts import three_figures
 from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.draw.chunks import in_chunks
-from composer.draw.describe import describe_count
 from composer.draw.picture import Picture, Wish, draw, readable_depth
 from composer.draw.svg import render_svg
 from composer.draw.view import num_boxes, opened
-from composer.html import document
+from composer.html import document, words
 from composer.page.data import Network, failure_data, networks_of, page_data
 from composer.page.tables import Json
 from composer.page.theme import page_style
-from composer.visible import visible
 
 # A static picture of more boxes shows those that follow one another as one.
 MOST_STATIC = 2000
@@ -78,7 +76,7 @@ def write_page(picture: Picture, data: Json, theme: str = "auto", without_script
     body = "\n".join(
         [
             '<div id="page">',
-            f'<header id="head"><h1>{_words(picture.name)}</h1><p>{_words(facts)}</p></header>',
+            f'<header id="head"><h1>{words(picture.name)}</h1><p>{words(facts)}</p></header>',
             f'<main id="canvas" aria-label="The network">{render_svg(picture, theme, styled=False)}</main>',
             "</div>",
             f"<noscript>{''.join([*without_script, *_rules(data['rules'])])}</noscript>",
@@ -96,7 +94,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _facts(picture: Picture) -> Iterable[str]:
     if picture.num_parameters:
-        yield f"{describe_count(picture.num_parameters)} parameters"
+        yield f"{three_figures(picture.num_parameters)} parameters"
     if picture.takes and picture.gives:
         yield f"{picture.takes} → {picture.gives}"
     if picture.problems:
@@ -111,11 +109,7 @@ def _rules(rules: Sequence[Json]) -> Iterable[str]:
 
 
 def _row(cell: str, values: Sequence[Any]) -> str:
-    return f"<tr>{''.join(f'<{cell}>{_words(str(value))}</{cell}>' for value in values)}</tr>"
-
-
-def _words(text: str) -> str:
-    return escape(visible(text))
+    return f"<tr>{''.join(f'<{cell}>{words(str(value))}</{cell}>' for value in values)}</tr>"
 
 
 def _read(name: str) -> str:
