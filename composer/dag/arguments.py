@@ -7,19 +7,11 @@ from typing import Any
 
 from composer.dag.infer import missing
 from composer.dag.scope import TensorSpec
-from composer.errors import Diagnostic, did_you_mean, one_of
+from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.options import ValidationError, describe_problem, validate_options
 from composer.registry import TENSOR_FACTS, Entry
 from composer.spec.model import NODE_KEYS
 from composer.spec.origin import Origin
-
-
-class ArgumentProblem(Exception):
-    """Options or facts that an entry cannot be called with."""
-
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__(diagnostics[0].message)
-        self.diagnostics = diagnostics
 
 
 def arguments_of_node(
@@ -27,13 +19,13 @@ def arguments_of_node(
 ) -> dict[str, Any]:
     """Arguments of an entry used as an operation: a convolution's settings are written like options.
 
-    Raises ArgumentProblem, pointing at each option that is unknown, missing or of the wrong type.
+    Raises Mistakes, pointing at each option that is unknown, missing or of the wrong type.
     """
     return complete(entry, written, tensor_facts(entry, inputs[0] if inputs else None, origin, path), origin, path)
 
 
 def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: str) -> dict[str, Any]:
-    """The facts that the arriving tensor gives. Raises ArgumentProblem for one that it does not have."""
+    """The facts that the arriving tensor gives. Raises Mistakes for one that it does not have."""
     known: dict[str, Any] = dict(tensor.facts) if tensor else {}
     if "channels" in known:
         known["in_channels"] = known["channels"]
@@ -41,7 +33,7 @@ def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: 
     for name, default in entry.facts.items():
         if name in (*TENSOR_FACTS, "in_channels") and name not in facts and missing(default):
             message = f"`{entry.name}` needs {name}, which {tensor} ({tensor.layout if tensor else 'nothing'}) has not"
-            raise ArgumentProblem([origin.problem("misfit", message, key=True, path=path)])
+            raise Mistakes(origin.problem("misfit", message, key=True, path=path))
     return facts
 
 
@@ -63,7 +55,7 @@ def complete(
         except (TypeError, ValueError) as error:
             problems.append(origin.problem("option", f"options of `{entry.name}`: {error}", path=path))
     if problems:
-        raise ArgumentProblem(problems)
+        raise Mistakes(*problems)
     return arguments
 
 

@@ -12,7 +12,9 @@ from composer.dag.draft import Draft
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference
 from composer.dag.scope import Node, Operation, TensorSpec
+from composer.errors import Mistakes
 from composer.registry import Entry
+from composer.spec.model import Rule
 from composer.spec.origin import Origin
 
 # An operation and its options.
@@ -26,30 +28,29 @@ _SHORT = {
 }
 
 
-class WrongPlace(Exception):
-    """A place cannot have what a rule asks for. The caret goes under the place, or under another `key` of the rule."""
-
-    def __init__(self, message: str, label: str = "", help: tuple[str, ...] = (), key: str | None = None) -> None:
-        super().__init__(message)
-        self.label, self.help, self.key = label, help, key
-
-
 @dataclass(frozen=True)
 class Insertion:
-    """Makes nodes in a draft around a host. `tokens` is the axis that a rule makes tokens of, where it says so."""
+    """Makes nodes in a draft around a host, as a rule asks, which is the network's `number`-th."""
 
+    rule: Rule
     origin: Origin
     number: int
-    tokens: str | None
     infer: Inference
 
-    def adapted(self, entry: Entry, tensor: TensorSpec) -> TensorSpec:
-        """The tensor as the mechanism will see it. Raises WrongPlace."""
-        for op, options in self.adapters(entry, tensor)[0]:
+    def wrong(
+        self, host: Node, message: str, label: str = "", help: tuple[str, ...] = (), key: str | None = None
+    ) -> Mistakes:
+        """A place cannot have what the rule asks for: the caret goes under the place, or another `key` of the rule."""
+        here = self.origin / (key or self.rule.position)
+        return Mistakes(here.problem("place", message, label, help, path=host.path))
+
+    def adapted(self, entry: Entry, tensor: TensorSpec, host: Node) -> TensorSpec:
+        """The tensor as the mechanism will see it. Raises Mistakes."""
+        for op, options in self.adapters(entry, tensor, host)[0]:
             tensor = self.infer(_own(op), options, [tensor]).output
         return tensor
 
-    def adapters(self, entry: Entry, tensor: TensorSpec) -> tuple[list[Step], list[Step]]:
+    def adapters(self, entry: Entry, tensor: TensorSpec, host: Node) -> tuple[list[Step], list[Step]]:
         """Operations before and after a mechanism that turn the place's layout into its own and back."""
         into: list[Step] = []
         back: list[Step] = []
@@ -57,23 +58,23 @@ class Insertion:
         if layout == "b h w c" and entry.layout != layout:
             into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
         if layout == "b c h w" and entry.layout == "b n c":
-            axis = {"axis": self.tokens or "pixels"}
+            axis = {"axis": self.rule.tokens or "pixels"}
             return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
-        if self.tokens is not None:
+        if self.rule.tokens is not None:
             found = f"`{entry.name}` works on `{entry.layout}`" if entry.layout != "b n c" else f"here is `{layout}`"
             text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
-            raise WrongPlace(text, "remove it", key="tokens")
+            raise self.wrong(host, text, "remove it", key="tokens")
         if layout not in entry.layouts:
             text = f"`{entry.name}` works on `{entry.layout}`, the place has `{tensor.layout}` ({tensor})"
             help = ("`composer list mechanisms` shows what each works on",)
-            raise WrongPlace(text, f"a place with `{entry.layout}`", help)
+            raise self.wrong(host, text, f"a place with `{entry.layout}`", help)
         return into, back
 
     def mechanism(
         self, draft: Draft, entry: Entry, arguments: Mapping[str, Any], source: str, name: str, host: Node
     ) -> list[Node]:
         """The mechanism on a source, with what turns the layout before and after it."""
-        into, back = self.adapters(entry, draft.tensor(source))
+        into, back = self.adapters(entry, draft.tensor(source), host)
         made: list[Node] = []
         current, maps = source, []
         for op, options in into:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from composer.dag.places import Place, Places
-from composer.errors import Diagnostic, GraphError, did_you_mean
+from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean
 from composer.spec.expression import parse_condition
 from composer.spec.model import Rule
-from composer.spec.origin import EvaluationError, Origin, evaluate_condition
+from composer.spec.origin import Origin, evaluate_condition
 
 Match = tuple[Place, dict[str, Any]]
 
@@ -41,8 +41,8 @@ def _holds(rule: Rule, origin: Origin, candidate: Match) -> bool:
     place, facts = candidate
     try:
         return evaluate_condition(rule.where, facts, origin / "where", place.node.path)
-    except EvaluationError as error:
-        raise GraphError(error.diagnostic) from error
+    except Mistakes as error:
+        raise GraphError(error.diagnostics) from error
 
 
 def unknown_place(selector: str, found: Places) -> tuple[str, tuple[str, ...]]:

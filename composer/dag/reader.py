@@ -7,17 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composer import registry
-from composer.dag.arguments import ArgumentProblem, arguments_of_node, unknown_options
+from composer.dag.arguments import arguments_of_node, unknown_options
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import can_name_node
 from composer.dag.scope import Operation, TensorSpec
 from composer.dag.step import Step, Stop
 from composer.dag.unfinished import Unfinished
-from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
+from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import Entry
 from composer.spec.model import BlockSpec, NodeSpec
-from composer.spec.origin import EvaluationError, Origin, evaluate
+from composer.spec.origin import Origin, evaluate
 from composer.spec.spec import Spec
 
 
@@ -44,8 +44,8 @@ class Reader:
         """A value with its expressions worked out. Raises Stop."""
         try:
             return evaluate(value, names, origin, path)
-        except EvaluationError as error:
-            raise self.note(error.diagnostic) from error
+        except Mistakes as error:
+            raise self.note(*error.diagnostics) from error
 
     def value(self, step: Step, key: str, value: Any) -> Any:
         """The value of a node's key. Raises Stop."""
@@ -115,7 +115,7 @@ class Reader:
         try:
             arguments = arguments_of_node(entry, options, inputs, step.origin, step.path)
             inferred = self.infer(entry, arguments, inputs)
-        except ArgumentProblem as problem:
+        except Mistakes as problem:
             raise self.note(*problem.diagnostics) from problem
         except Misfit as misfit:
             raise self.note(step.problem("misfit", str(misfit))) from misfit

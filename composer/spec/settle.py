@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
-from composer.errors import MAX_FOUND, Diagnostic, SpecError, did_you_mean, one_of
+from composer.errors import MAX_FOUND, Diagnostic, Mistakes, SpecError, did_you_mean, one_of
 from composer.spec.blame import shown_where_set
 from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
 from composer.spec.expression import is_dynamic, parse_template
 from composer.spec.kind import Kind, default_origin, kind_of, misfits
 from composer.spec.model import InputSpec
-from composer.spec.origin import EvaluationError, Origin, evaluate, walk_strings
+from composer.spec.origin import Origin, evaluate, walk_strings
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting, is_var
 from composer.spec.tokens import ExpressionError
@@ -93,9 +93,9 @@ class _Settling:
         for name in self.written:
             try:
                 yield from self.settle(name)
-            except EvaluationError as error:
+            except Mistakes as error:
                 self.failed.add(name)
-                yield shown_where_set(error.diagnostic, [self.base.origin], self.written)
+                yield from (shown_where_set(one, [self.base.origin], self.written) for one in error.diagnostics)
             budget -= size(self.values.get(name), budget)
             if budget < 0:
                 text = f"the vars hold more than {MAX_VALUES:,} values"
@@ -103,7 +103,7 @@ class _Settling:
                 return
 
     def settle(self, name: str) -> Iterator[Diagnostic]:
-        """Fill in one var. Raises EvaluationError."""
+        """Fill in one var. Raises Mistakes."""
         origin, own = self.written[name], self.own[name]
         given, default = _plain(origin), _plain(own)
         # What reads a var that failed has no problem of its own.
