@@ -30,13 +30,14 @@ def millions(number: int | None) -> str:
     return f"{number / 1e9:.2f} G" if number >= 1e9 else f"{number / 1e6:.2f} M"
 
 
-def plural(number: int, noun: str, nouns: str = "") -> str:
-    """A count with what is counted; `nouns` where the plural is not the noun and an `s`.
+def plural(number: int, noun: str, form: str = "") -> str:
+    """A count with what is counted; `form` is how the number is written, `,` for one with commas.
 
-    >>> plural(1, "tensor"), plural(2000, "tensor"), plural(0, "class", "classes")
-    ('1 tensor', '2,000 tensors', '0 classes')
+    >>> plural(1, "tensor"), plural(0, "box"), plural(2000, "parameter", ",")
+    ('1 tensor', '0 boxes', '2,000 parameters')
     """
-    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
+    several = f"{noun}es" if noun.endswith(("s", "x", "ch")) else f"{noun}s"
+    return f"{number:{form}} {noun if number == 1 else several}"
 
 
 def share(part: int | None, whole: int | None) -> str:

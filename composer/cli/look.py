@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from composer.amounts import plural
 from composer.cli.opening import Opening
 from composer.cli.options import Device, Force, Format, FormatOption, find_device, say
 from composer.cli.progress import stage
@@ -80,7 +81,7 @@ def command(
     else:
         _print(found)
     if written:
-        say(context, f"wrote {written[0]} and {len(written) - 1} figures beside it")
+        say(context, f"wrote {written[0]} and {plural(len(written) - 1, 'figure')} beside it")
     else:
         say(context, "\nfigures and a page: -o FOLDER")
 

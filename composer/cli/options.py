@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from composer import registry
+from composer.amounts import plural
 from composer.cli import screen
 from composer.cli.progress import stage
 from composer.errors import Diagnostic, InputError
@@ -175,7 +176,7 @@ def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Ma
     from composer.timing import measure
 
     target = find_device(device)
-    say(context, f"measuring {runs} {'run' if runs == 1 else 'runs'} of `{graph.spec.name}` on {target}, one image")
+    say(context, f"measuring {plural(runs, 'run')} of `{graph.spec.name}` on {target}, one image")
     with stage(context, f"measuring {graph.spec.name}"):
         return measure(compile_graph(graph).to(target), runs=runs)
 

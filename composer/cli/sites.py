@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from composer.amounts import plural
 from composer.cli.options import Format, FormatOption, Reading, Saying, SpecName, say
 from composer.cli.screen import print_json
 from composer.cli.spread import spread
@@ -42,7 +43,7 @@ def command(
             print_json(rows)
         else:
             print_table([*rows[0]], [[_text(value) for value in one.values()] for one in rows])
-            say(context, f"{len(rows)} place{'s' * (len(rows) != 1)}")
+            say(context, plural(len(rows), "place"))
         return
     found = {name: [row(place) for place in graph.places.select(name)] for name in graph.places.sites}
     if format is Format.JSON:

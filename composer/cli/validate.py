@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from composer.amounts import plural
 from composer.cli import problems
 from composer.cli.options import Format, FormatOption, Reading, Saying, complete_spec
 from composer.cli.progress import stage
@@ -48,7 +49,7 @@ def command(
                 {"spec": source, "ok": True, "name": found.spec.name, "parameters": found.num_parameters, "notes": said}
             )
             if format is Format.TEXT:
-                out(f"{source}: fine, {found.num_parameters:,} parameters")
+                out(f"{source}: fine, {plural(found.num_parameters, 'parameter', ',')}")
                 for note in said:
                     out(f"  {note}")
     if format is Format.JSON:

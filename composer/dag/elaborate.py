@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from composer.amounts import plural
 from composer.dag.infer import Inference
 from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
@@ -159,7 +160,7 @@ class _Elaboration(Reader):
         if problems := list(check_arguments(name, block, spec.args, step.origin)):
             raise self.note(*problems)
         if len(step.tensors) != len(block.inputs):
-            wanted = f"{len(block.inputs)} input{'s' * (len(block.inputs) != 1)} ({', '.join(block.inputs)})"
+            wanted = f"{plural(len(block.inputs), 'input')} ({', '.join(block.inputs)})"
             text = f"block `{name}` takes {wanted}, found {len(step.tensors)}"
             raise self.note(step.problem("arity", text, f"`from: [{', '.join(block.inputs)}]`"))
         inputs = dict(zip(block.inputs, step.tensors, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from composer.amounts import three_figures
+from composer.amounts import plural, three_figures
 from composer.draw import measure
 from composer.draw.boxes import about, container, frame
 from composer.draw.flow import flow
@@ -74,8 +74,11 @@ def _sheet(picture: Picture, sheet: str | None, parts: list[str], width: int, he
 def describe_picture(picture: Picture) -> str:
     """The picture in words, for those who do not see it."""
     boxes = sum(1 for figure in picture.figures for _ in figure.view.walk())
-    sentences = [f"The network {picture.name} with {picture.num_parameters:,} parameters, drawn as {boxes} boxes."]
-    sentences += [f"{rule.use} stands {rule.where} in {rule.num_places} places." for rule in picture.rules]
+    sentences = [
+        f"The network {picture.name} with {plural(picture.num_parameters, 'parameter', ',')}, "
+        f"drawn as {plural(boxes, 'box')}."
+    ]
+    sentences += [f"{rule.use} stands {rule.where} in {plural(rule.num_places, 'place')}." for rule in picture.rules]
     if picture.problems:
         sentences.append(f"It has mistakes: {'; '.join(problem.message for problem in picture.problems)}.")
     return " ".join(sentences)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from composer.amounts import three_figures
+from composer.amounts import plural, three_figures
 from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.draw.chunks import in_chunks
@@ -98,7 +98,7 @@ def _facts(picture: Picture) -> Iterable[str]:
     if picture.takes and picture.gives:
         yield f"{picture.takes} → {picture.gives}"
     if picture.problems:
-        yield f"{len(picture.problems)} {'mistake' if len(picture.problems) == 1 else 'mistakes'}"
+        yield plural(len(picture.problems), "mistake")
 
 
 def _rules(rules: Sequence[Json]) -> Iterable[str]:

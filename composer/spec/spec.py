@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from composer.amounts import plural
 from composer.errors import Diagnostic
 from composer.spec.expression import escape
 from composer.spec.hub import hub_of
@@ -48,7 +49,7 @@ class Spec:
 
     def __repr__(self) -> str:
         names = " <- ".join(file.origin.document.source.name for file in self.files)
-        return f"<Spec {self.name}: {len(self.nodes)} nodes, {len(self.rules)} rules, {names}>"
+        return f"<Spec {self.name}: {plural(len(self.nodes), 'node')}, {plural(len(self.rules), 'rule')}, {names}>"
 
     def is_sound(self, origin: Origin) -> bool:
         """Whether nothing is wrong with what is written at a place of one of its files."""

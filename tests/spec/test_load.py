@@ -62,7 +62,7 @@ def test_a_file_with_nodes(write: Write) -> None:
     spec = load_spec(write("net.yaml"))
     assert spec.vars == {"width": 8, "twice": 16, "depths": [1, 2], "more": {"a": 1}}
     assert list(spec.nodes) == ["conv", "one", "two", "add", "head"]
-    assert repr(spec) == "<Spec base: 5 nodes, 1 rules, net.yaml>"
+    assert repr(spec) == "<Spec base: 5 nodes, 1 rule, net.yaml>"
     assert load_spec("net.yaml") == spec
     assert spec.origin == spec.body
 
