@@ -46,6 +46,7 @@ def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
         "minimum": {"type": "number"},
         "maximum": {"type": "number"},
         "choices": {"type": "array", "minItems": 1},
+        "needs": {"type": "object", "minProperties": 1},
     }
     declaration = {"properties": keys, "additionalProperties": False}
     one = {"if": {"type": "object", "required": ["default"]}, "then": declaration}

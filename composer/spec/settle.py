@@ -12,7 +12,7 @@ from composer.spec.blame import shown_where_set
 from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
 from composer.spec.expression import is_dynamic, parse_template
-from composer.spec.kind import Kind, default_origin, kind_of, misfits
+from composer.spec.kind import Kind, default_origin, kind_of, misfits, unmet
 from composer.spec.model import InputSpec
 from composer.spec.origin import Origin, evaluate, walk_strings
 from composer.spec.references import LoadedFile
@@ -118,7 +118,10 @@ class _Settling:
         else:
             default = value
         self.kinds[name] = kind = kind_of(self.base.content.vars[name], default)
-        if wrong := list(misfits(name, value, kind, origin)):
+        wrong = list(misfits(name, value, kind, origin))
+        if not wrong and (useless := unmet(name, value, default, self.base.content.vars[name], self.values, origin)):
+            wrong = [useless]
+        if wrong:
             self.failed.add(name)
             yield from wrong
         else:

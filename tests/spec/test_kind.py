@@ -66,6 +66,33 @@ def test_a_value_of_another_kind(name: str, value: Any, expected: str) -> None:
     assert (path.partition(".")[2].partition(".")[0], label) == (name, expected)
 
 
+def test_a_var_that_needs_another() -> None:
+    vars = {**NET["vars"], "groups": {"default": 1, "needs": {"act": "silu"}}}
+    net = {**NET, "vars": vars}
+    assert load_spec(net, vars={"groups": 4, "act": "silu"}).vars["groups"] == 4
+    assert load_spec(net, vars={"groups": 1}).vars["groups"] == 1
+    with pytest.raises(SpecError) as caught:
+        load_spec(net, vars={"groups": 4})
+    (problem,) = caught.value.diagnostics
+    assert problem.message == "`groups` is 4, which nothing reads where `act` is 'relu'"
+    assert (problem.path, problem.label) == ("vars.groups", "1, or `act: silu`")
+    with pytest.raises(SpecError, match="`needs` of `groups` are no vars with values"):
+        load_spec({**NET, "vars": {**vars, "groups": {"default": 1, "needs": "act"}}})
+
+
+@pytest.mark.parametrize(("name", "value", "own"), [("groups", 4, 1), ("base_width", 128, 64)])
+def test_a_basic_block_of_a_resnet_has_no_groups(tmp_path: Path, name: str, value: int, own: int) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text(f"backbone: resnet18\nvars: {{{name}: {value}}}\n")
+    with pytest.raises(SpecError, match=f"`{name}` is {value}, which nothing reads where `block` is 'basic'") as caught:
+        load_spec(file)
+    (problem,) = caught.value.diagnostics
+    assert problem.location is not None
+    assert (problem.location.line, problem.label) == (2, f"{own}, or `block: bottleneck`")
+    load_spec("resnet18", vars={name: own})
+    load_spec("resnet50", vars={name: value})
+
+
 def test_each_item_of_a_list() -> None:
     with pytest.raises(SpecError) as caught:
         load_spec(NET, vars={"depths": [1, 2.0, "3", True]})
