@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from composer.network import Graph
 
 
+# Problems that a network has whatever its vars are.
+WHATEVER_THE_VARS = {"unknown-mechanism", "unknown-op", "unknown-option", "option-type", "plugin"}
+
+
 @spread
 def command(
     context: typer.Context,
@@ -75,6 +79,8 @@ def _checked(source: str, reading: Reading) -> Graph:
     except GraphError as error:
         if not problems:
             raise
-        raise SpecError([*problems, *error.diagnostics]) from error
+        # With other vars there may be other shapes and places.
+        found = [one for one in error.diagnostics if not spec.misses or one.code in WHATEVER_THE_VARS]
+        raise SpecError([*problems, *found]) from error
     SpecError.check(problems)
     return graph

@@ -81,7 +81,9 @@ class _Elaboration(Reader):
             references = tuple(last.get(reference, reference) for reference in written[name])
             try:
                 if not self.spec.is_sound(where := body.origin / "nodes" / name):
-                    raise self.note(*self.said_of(body.specs[name], where))
+                    raise self.note(
+                        *self.said_of(body.specs[name], where, f"{body.path}.{name}" if body.path else name)
+                    )
                 if failed.isdisjoint(map(node_of, written[name])):
                     step = self.step(scope, body, name, references)
                     if body.specs[name].inline:
@@ -91,6 +93,7 @@ class _Elaboration(Reader):
                 else:
                     failed.add(name)
                     missing[name] = Missing(body.specs[name], references, failed=False)
+                    self.note(*self.said_of(body.specs[name], where, f"{body.path}.{name}" if body.path else name))
             except Stop as stop:
                 failed.add(name)
                 missing |= stop.lacking or {name: Missing(body.specs[name], references, True, stop.diagnostics)}

@@ -16,6 +16,7 @@ from composer.dag.step import Step, Stop
 from composer.dag.unfinished import Unfinished
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import Entry
+from composer.spec.expression import is_dynamic
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, evaluate
 from composer.spec.spec import Spec
@@ -127,14 +128,18 @@ class Reader:
         op = self.value(step, "op", spec.op)
         entry = registry.get(op) if isinstance(op, str) else None
         if entry is None:
-            known = [one.name for one in registry.entries()]
-            hint = did_you_mean(op, known, "`composer list` shows all")
-            problem = step.problem_at("op", "unknown-op", f"unknown operation `{op}`", "not in the registry", hint)
-            raise self.note(problem, *registry.failures())
+            raise self.note(_unknown_op(op, step.origin / "op", step.path), *registry.failures())
         return entry
 
-    def said_of(self, spec: NodeSpec, origin: Origin) -> list[Diagnostic]:
-        """What more is wrong with a node whose text has a mistake: names of options that its operation has not."""
+    def said_of(self, spec: NodeSpec, origin: Origin, path: str) -> list[Diagnostic]:
+        """What is wrong with a node whatever arrives there: its operation is unknown, or has no such option."""
         entry = registry.get(spec.op) if spec.op else None
+        if entry is None and spec.op and not is_dynamic(spec.op) and self.spec.is_sound(origin / "op"):
+            return [_unknown_op(spec.op, origin / "op", path), *registry.failures()]
         unknown = {name: value for name, value in spec.options.items() if self.spec.is_sound(origin / name)}
         return list(unknown_options(entry, unknown, origin)) if entry else []
+
+
+def _unknown_op(op: Any, origin: Origin, path: str) -> Diagnostic:
+    hint = did_you_mean(op, [one.name for one in registry.entries()], "`composer list` shows all")
+    return origin.problem("unknown-op", f"unknown operation `{op}`", "not in the registry", hint, path=path)

@@ -128,7 +128,10 @@ def _settled(
         files=files,
         overrides=overrides,
         weights=_weights(files),
+        misses=bool(vars.problems),
     )
+    known = [problem.path for problem in problems]
+    problems = [*problems, *(problem for problem in vars.problems if problem.path not in known)]
     known = [problem.path for problem in problems]
     more = (one for one in check_spec(spec) if not any(f"{path}.".startswith(f"{one.path}.") for path in known))
     return replace(spec, problems=(*problems, *islice(more, MAX_FOUND)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from composer.errors import MAX_FOUND, Diagnostic, Mistakes, SpecError, did_you_mean, one_of
@@ -22,22 +22,31 @@ from composer.spec.tokens import ExpressionError
 
 @dataclass(frozen=True)
 class Vars:
-    """The vars of a network. `origins` says where each value is set, `kinds` what could be set instead."""
+    """The vars of a network. `origins` says where each value is set, `kinds` what could be set instead.
+
+    With problems, vars that are set wrongly have their defaults: enough to look for mistakes elsewhere.
+    """
 
     values: Mapping[str, Any]
     kinds: Mapping[str, Kind]
     origins: Mapping[str, Origin]
+    problems: tuple[Diagnostic, ...] = ()
 
 
 def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Vars:
-    """The vars of the file with the nodes, as the others and the settings override them. Raises SpecError."""
+    """The vars of the file with the nodes, as the others and the settings override them.
+
+    Raises SpecError where a default has no value either.
+    """
     base = files[-1]
     own = {name: default_origin(value, base.origin / "vars" / name) for name, value in base.content.vars.items()}
     written = dict(own)
     problems = list(islice(_override(written, files, settings), MAX_FOUND))
     settled = _Settling(base, own, written)
-    SpecError.check(chain(problems, settled.problems()))
-    return Vars(settled.values, settled.kinds, written)
+    problems += islice(settled.problems(), MAX_FOUND)
+    if problems and not settled.with_defaults():
+        raise SpecError(problems)
+    return Vars(settled.values, settled.kinds, written, tuple(problems))
 
 
 def _override(
@@ -101,6 +110,21 @@ class _Settling:
                 text = f"the vars hold more than {MAX_VALUES:,} values"
                 yield self.written[name].problem("budget", text, "a shorter list")
                 return
+
+    def with_defaults(self) -> bool:
+        """Give the vars that failed their defaults; whether all have one, and not too large ones."""
+        budget = MAX_VALUES
+        for name, own in self.own.items():
+            if name in self.failed:
+                try:
+                    self.values[name] = evaluate(_plain(own), self.values, own)
+                except Mistakes:
+                    return False
+                self.kinds.setdefault(name, kind_of(self.base.content.vars[name], self.values[name]))
+            budget -= size(self.values.get(name), budget)
+            if name not in self.values or budget < 0:
+                return False
+        return True
 
     def settle(self, name: str) -> Iterator[Diagnostic]:
         """Fill in one var. Raises Mistakes."""

@@ -28,7 +28,7 @@ class Spec:
     what each may be and `var_origins` where it is set; `overrides` are those that were given from outside.
     `input_origins` says where each input's shape is written.
     `weights` are named, never read: what builds the network loads them. `problems` are those of its text: one that
-    `load_spec` gives has none.
+    `load_spec` gives has none. It `misses` vars where some are set wrongly: these have their defaults.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Spec:
     overrides: tuple[Setting, ...] = ()
     weights: tuple[WeightsSpec, Origin] | None = None
     problems: tuple[Diagnostic, ...] = ()
+    misses: bool = False
 
     def __repr__(self) -> str:
         names = " <- ".join(file.origin.document.source.name for file in self.files)
