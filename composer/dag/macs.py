@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from composer.torch_private import TorchDispatchMode
 
 # Products of PyTorch that its counter has no formula for and does not take apart: these count as unknown too.
 _PRODUCTS = frozenset({"mv", "addmv", "dot", "vdot", "addbmm", "_trilinear", "_cdist_forward"})
