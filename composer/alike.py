@@ -35,7 +35,7 @@ class Alike:
         if isinstance(node.content, Scope):
             content = self._scope(node.content, found)
         elif isinstance(node.content, Operation):
-            content = node.content.entry.name, repr(sorted(node.content.arguments.items()))
+            content = node.content.key
         else:
             content = None
         taken = tuple(scope.tensor(reference) for reference in node.inputs)

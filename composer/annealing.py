@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class Annealed(Protocol):
@@ -13,6 +13,16 @@ class Annealed(Protocol):
     def anneal(self, epoch: float) -> float:
         """Set it for an epoch, counted from 0 and not always whole; return its new value."""
         ...
+
+
+@runtime_checkable
+class Tempered(Annealed, Protocol):
+    """One whose `anneal` sets the temperature that a softmax over its experts is divided by: a buffer of one number.
+
+    `composer.look` shows what it does to them.
+    """
+
+    temperature: Tensor
 
 
 def anneal(model: nn.Module, *, epoch: float) -> dict[str, float]:

@@ -13,7 +13,6 @@ from composer.errors import Diagnostic, UnavailableError
 from composer.spec import zoo
 from composer.spec.catalogue import experiments
 from composer.spec.load import check_source, load_spec
-from composer.spec.references import NO_WEIGHTS
 from composer.spec.sized import ImageSize, sized
 from composer.spec.spec import Spec
 
@@ -97,7 +96,7 @@ def build(
     from composer.weights.choose import choose, fill
 
     target = check_device(device)
-    spec = load_spec(source, vars=vars, sets=without_weights(source) if weights is not None else ())
+    spec = load_spec(source, vars=vars, weights=weights is None)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
     chosen = choose(spec, weights, download=download)
     composed = compose(spec, max_nodes=max_nodes, max_parameters=max_parameters)
@@ -197,11 +196,6 @@ def _is_meta(device: torch.device | None) -> TypeGuard[torch.device]:
     return device is not None and device.type == "meta"
 
 
-def without_weights(source: Source) -> tuple[str, ...]:
-    """Settings that keep a source from looking for weights of its own, where others are given."""
-    return () if isinstance(source, Spec) else (f"weights={NO_WEIGHTS}",)
-
-
 def check_device(device: str | torch.device | None) -> torch.device | None:
     """The device of a name; `auto` is CUDA where there is one. Raises UnavailableError."""
     import torch
@@ -223,7 +217,7 @@ def check_device(device: str | torch.device | None) -> torch.device | None:
 
 def list_mechanisms(pattern: str = "*") -> list[str]:
     """Names of the registered mechanisms that are like the pattern, sorted."""
-    return [entry.name for entry in registry.entries("mechanism", pattern)]
+    return [entry.name for entry in registry.mechanisms(pattern)]
 
 
 def list_backbones(pattern: str = "*") -> list[str]:

@@ -9,6 +9,6 @@ from composer import registry
 
 def __getattr__(name: str) -> Any:
     entry = registry.get(name) if not name.startswith("_") else None
-    if entry is None or entry.form != "function":
+    if not isinstance(entry, registry.FunctionEntry):
         raise AttributeError(f"no function is registered as `{name}`; a plugin that has it must be loaded first")
     return entry.factory

@@ -98,7 +98,7 @@ def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options(entry: Entry) -> dict[str, Any]:
-    return {name: part for model in (entry.settings, entry.options) for name, part in _properties(model).items()}
+    return {name: part for model in entry.models for name, part in _properties(model).items()}
 
 
 def _properties(model: type[BaseModel]) -> dict[str, Any]:

@@ -23,6 +23,17 @@ from composer.cli.app import main
 
 def pytest_addoption(parser):
     parser.addoption("--renew", action="store_true", help="rewrite golden files")
+    parser.addoption("--share", metavar="K/N", help="run share K of N of the chosen tests; K may be any number")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Every N-th test, so that each share has some of every room and N of them have all."""
+    if share := config.getoption("share"):
+        turn, shares = map(int, share.split("/"))
+        left_out = [item for number, item in enumerate(items) if (number - turn) % shares]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = items[turn % shares :: shares]
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -47,8 +47,11 @@ ALLOWED = {
     "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic registry options mechanisms")},
     "dag": {"torch", "networkx", *_rooms("errors options registry spec dag torch_private")},
     "load_report.py": _rooms("errors spec"),
-    "compile": {"torch", *_rooms("errors dag load_report spec compile torch_private")},
-    "weights": {"torch", "safetensors", *_rooms("errors spec dag compile load_report torch_private weights")},
+    "compile": {"torch", *_rooms("errors registry dag load_report spec compile torch_private")},
+    "weights": {
+        *("torch", "safetensors"),
+        *_rooms("errors registry spec dag compile load_report torch_private weights"),
+    },
     "recording.py": {"torch", *_rooms("registry torch_private")},
     "annealing.py": {"torch"},
     "timing.py": {"torch", *_rooms("compile dag")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Literal
 
@@ -52,7 +53,7 @@ def test_facts_before_the_star_and_options_after_it():
     assert entry.factory is TestGate
     assert list(entry.facts) == ["channels"]
     assert set(entry.options.model_fields) == {"kernel_size", "act"}
-    assert (entry.kind, entry.layout, entry.replaces, entry.inputs) == ("channel", "b c h w", None, (1, 1))
+    assert (entry.kind, entry.works_on, entry.replaces, entry.inputs) == ("channel", "b c h w", None, (1, 1))
     assert entry.summary == "One line."
     assert entry.file == __file__
     assert "test_gate" in composer.list_mechanisms("test_*")
@@ -62,7 +63,7 @@ def test_a_token_mechanism_works_on_tokens():
     composer.mechanism("test_token", kind="token")(Gate)
     entry = registry.get("test_token")
     assert entry is not None
-    assert entry.layout == "b n c"
+    assert entry.works_on == "b n c"
 
 
 def test_settings_of_a_convolution_are_written_like_options_elsewhere():
@@ -158,7 +159,8 @@ def test_a_function_is_a_layer_and_its_tensors_are_counted():
 
     entry = registry.get("test_both")
     assert entry is not None
-    assert (entry.form, entry.inputs) == ("function", (2, 2))
+    assert isinstance(entry, registry.FunctionEntry)
+    assert entry.inputs == (2, 2)
     nodes = {"a": "relu", "b": {"op": "test_both", "from": ["a", "input"], "scale": 0.5}}
     assert composer.build({"input": [3, 4, 4], "nodes": nodes}) is not None
 
@@ -196,3 +198,68 @@ def test_a_mechanism_may_say_where_it_goes():
 )
 def test_a_place_is_in_the_words_of_a_rule(place, said):
     assert said in refused(composer.mechanism("test_lost", kind="channel", place=place), Gate)
+
+
+class Attends(Gate):
+    """With values."""
+
+    def __init__(self, channels: int, *, reduction: PositiveInt = 4) -> None:
+        super().__init__()
+
+    def attention(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Narrow(Gate):
+    """Of fewer options."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"shape": (1, 2)}, "`shape` is (1, 2)"),
+        ({"shape": lambda: (1, 2)}, "`shape` takes no inputs"),
+        ({"macs": lambda *, channels: 1}, "`macs` takes no inputs"),
+        (
+            {"macs": lambda inputs, chanels: 1},
+            "`macs` asks for `chanels`, which `test_bad` is not called with; did",
+        ),
+        ({"macs": 3}, "`macs` is 3"),
+        ({"reference": "plain"}, "`reference` is 'plain'"),
+        ({"reference": dict}, "`reference` is dict, which has no `forward`"),
+        ({"reference": Narrow}, "`reference` cannot be called"),
+        ({"reference": lambda module: module}, "`reference` cannot be called"),
+        ({"applied": "sum"}, "unknown applied `sum`"),
+    ],
+)
+def test_declarations_that_are_refused(declared, said):
+    assert said in refused(composer.mechanism("test_bad", kind="channel", **declared), Attends)
+    assert registry.get("test_bad") is None
+    composer.mechanism("test_good", kind="channel", reference=Attends, macs=lambda inputs, reduction: 1)(Attends)
+
+
+def test_declarations_of_what_has_nothing_to_declare():
+    def parameter(*, shape: int = 1) -> nn.Parameter: ...
+
+    def function(x: Tensor) -> Tensor: ...
+
+    assert "it has no such method" in refused(composer.mechanism("test_bad", kind="channel", applied="gate"), Gate)
+    assert "`applied` is for a class" in refused(composer.layer("test_bad", applied="gate"), function)
+    assert "a parameter takes none" in refused(composer.layer("test_bad", kind="parameter", macs=len), parameter)
+    assert "`code` is for a function" in refused(composer.layer("test_bad", code=lambda names, inputs: "x"), Gate)
+    assert "asks for `x`" in refused(composer.layer("test_bad", macs=lambda inputs, x: 1), function)
+
+
+def test_each_kind_of_entry_has_what_it_needs():
+    kinds = (("m", "se"), ("f", "add"), ("p", "parameter"))
+    # Not `vars`, which has what was worked out of it as well.
+    found = {kind: {one.name for one in dataclasses.fields(registry.get(name))} for kind, name in kinds}
+    assert found["m"] - found["p"] >= {"module", "facts", "settings", "works_on", "replaces", "places", "applied"}
+    assert found["f"] - found["p"] == {"code"}
+    assert not found["p"] - found["f"]
+    assert [registry.get(name).category for name in ("se", "conv2d", "add", "parameter")] == ["mechanism"] + [
+        "layer"
+    ] * 3

@@ -19,7 +19,7 @@ from composer.spec.yaml import parse_value
 
 if TYPE_CHECKING:
     from composer.contract import Verdict
-    from composer.registry import Entry
+    from composer.registry import ModuleEntry
 
 
 @spread
@@ -47,7 +47,7 @@ def command(
     for entry, values in wanted:
         with stage(context, f"checking {entry.name}") as tell:
             verdicts = contract.run(contract.Subject(entry, values))
-            results[entry.name] = list(counted(verdicts, tell, f"{len(contract.CHECKS)} checks"))
+            results[entry.name] = list(counted(verdicts, tell, f"{len(contract.checks_of(entry))} checks"))
     if format is Format.JSON:
         print_json({name: [vars(one) for one in found] for name, found in results.items()})
     elif len(results) == 1:
@@ -64,7 +64,7 @@ def _row(name: str, found: list[Verdict]) -> tuple[str, str, str]:
     return name, f"{len(found) - len(others)} of {len(found)}", "; ".join(others)
 
 
-def _options(entry: Entry, written: list[str]) -> dict[str, Any]:
+def _options(entry: ModuleEntry, written: list[str]) -> dict[str, Any]:
     """The options that a mechanism is checked with. Raises InputError for one it does not take, or lacks."""
     pairs = [text.partition("=") for text in written]
     try:
@@ -81,21 +81,21 @@ def _options(entry: Entry, written: list[str]) -> dict[str, Any]:
         raise InputError(Diagnostic("option-type", text, help=help)) from error
 
 
-def _entries(names: list[str]) -> list[Entry]:
+def _entries(names: list[str]) -> list[ModuleEntry]:
     """The mechanisms of names and of plugin files; all of composer's own for none. Raises InputError, PluginError."""
-    found: list[Entry] = []
+    found: list[ModuleEntry] = []
     for name in names:
         if name.endswith(".py"):
             registry.load_plugin_file(name)
             file = str(Path(name).resolve())
-            inside = [entry for entry in registry.entries("mechanism") if str(Path(entry.file).resolve()) == file]
+            inside = [entry for entry in registry.mechanisms() if str(Path(entry.file).resolve()) == file]
             if not inside:
                 raise InputError(Diagnostic("plugin", f"`{name}` registers no mechanism", label="@composer.mechanism"))
             found += inside
-        elif (entry := registry.get(name)) is not None and entry.category == "mechanism":
+        elif (entry := registry.get_mechanism(name)) is not None:
             found.append(entry)
         else:
-            known = [one.name for one in registry.entries("mechanism")]
+            known = [one.name for one in registry.mechanisms()]
             hint = did_you_mean(name, known, "`composer list mechanisms` shows all; a plugin file ends in .py")
             raise InputError(Diagnostic("unknown-name", f"no mechanism is called `{name}`", help=hint))
-    return found or list(registry.entries("mechanism"))
+    return found or list(registry.mechanisms())

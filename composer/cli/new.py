@@ -76,7 +76,7 @@ def _starter(stem: str, backbone: str) -> str:
 
     plain = compose(backbone)
     for mechanism, options in _OPTIONS.items():
-        entry = registry.get(mechanism)
+        entry = registry.get_mechanism(mechanism)
         assert entry is not None
         place = default_place(entry, plain.places.sites)
         try:

@@ -68,8 +68,7 @@ class Opening:
     def compose(self, context: typer.Context, budget: Budget | None = None) -> tuple[Graph, WeightsSpec | None]:
         """The network, composed, and the weights to load. Raises ComposerError."""
         # The spec's own weights are not looked for where others are asked for.
-        other = [f"weights={NO_WEIGHTS}"] if self.weights is not None else []
-        graph = self.reading.compose(context, self.spec, budget, *other)
+        graph = self.reading.compose(context, self.spec, budget, weights=self.weights is None)
         return graph, self._chosen(graph.spec)
 
     def _chosen(self, spec: Spec) -> WeightsSpec | None:

@@ -135,15 +135,17 @@ class Reading:
     root: Root = None
     plugin: Plugins = None
 
-    def load(self, source: str, *more: str) -> Spec:
-        """The spec that was asked for, with more settings if any. Raises SpecError."""
+    def load(self, source: str, *, weights: bool = True) -> Spec:
+        """The spec that was asked for, with or without weights of its own. Raises SpecError."""
         from composer.spec.load import load_spec
 
-        return load_spec(source, sets=[*(self.sets or ()), *more], root=self.root)
+        return load_spec(source, sets=self.sets or (), root=self.root, weights=weights)
 
-    def compose(self, context: typer.Context, source: str, budget: Budget | None = None, *more: str) -> Graph:
+    def compose(
+        self, context: typer.Context, source: str, budget: Budget | None = None, *, weights: bool = True
+    ) -> Graph:
         """The graph that was asked for. Raises SpecError before torch is imported, or GraphError."""
-        spec = self.load(source, *more)
+        spec = self.load(source, weights=weights)
         with stage(context, f"composing {spec.name}"):
             from composer.api import compose
 

@@ -21,7 +21,7 @@ from composer.schema import describe
 from composer.spec import zoo
 
 if TYPE_CHECKING:
-    from composer.registry import Entry
+    from composer.registry import Entry, ModuleEntry
     from composer.spec.spec import Spec
 
 
@@ -87,29 +87,33 @@ def _show_errors(format: Format) -> None:
 
 
 def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
-    models = (entry.settings, entry.options)
+    mechanism = registry.get_mechanism(entry.name)
+    layout = mechanism.works_on if mechanism else entry.layout_rule
     return {
         "name": entry.name,
         "category": entry.category,
         "kind": entry.kind,
         "doc": entry.doc,
         "sections": sections(entry.doc),
-        "facts": list(entry.facts),
-        "layout": entry.layout if isinstance(entry.layout, str) else None,
-        "replaces": entry.replaces,
-        "places": _places(entry),
+        "facts": list(entry.facts) if isinstance(entry, registry.ModuleEntry) else [],
+        "layout": layout if isinstance(layout, str) else None,
+        "replaces": mechanism.replaces if mechanism else None,
+        "places": _places(mechanism) if mechanism else None,
+        "applied": entry.applied if isinstance(entry, registry.ModuleEntry) and entry.has_attention else None,
+        "declares": [word for word in ("shape", "macs", "reference") if getattr(entry, word, None) is not None],
         "options": {
             name: {"type": describe(part), "required": "default" not in part, "default": part.get("default")}
-            for model in models
+            for model in entry.models
             for name, part in model.model_json_schema().get("properties", {}).items()
         },
-        "cost": cost(entry, *size) if entry.category == "mechanism" else None,
+        "cost": cost(mechanism, *size) if mechanism else None,
         "plugin": entry.plugin.name,
         "source": f"{entry.file}:{entry.line}",
     }
 
 
 def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
+    mechanism = registry.get_mechanism(entry.name)
     out(f"{entry.name}  ({entry.kind} {entry.category})\n")
     out(entry.doc or "No description.")
     out()
@@ -123,31 +127,35 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
     if found["facts"]:
         out(f"filled in from the place: {', '.join(found['facts'])}")
     if found["layout"]:
-        out(f"works on: {', '.join(map(str, entry.layouts))}")
-    if entry.replaces:
-        out(f"stands in for: {entry.replaces}")
+        out(f"works on: {', '.join(map(str, mechanism.layouts)) if mechanism else found['layout']}")
+    if found["replaces"]:
+        out(f"stands in for: {found['replaces']}")
     if found["places"]:
         places = (", ".join(f"{key}: {text}" for key, text in place.items()) for place in found["places"])
         out(f"goes by default: {'; else '.join(places)}")
+    if found["applied"]:
+        out(f"its attention values are applied as: {found['applied']}")
+    if found["declares"]:
+        out(f"declares its own: {', '.join(found['declares'])}")
     if found["cost"]:
         at, *numbers = found["cost"].values()
         out("cost at {}: {} parameters, {} MACs".format(at, *map(thousands, numbers)))
     out(f"from: {entry.plugin.name} ({found['source']})")
-    if entry.category == "mechanism":
-        out(f"\nYAML:\n{_indented(yaml_snippet(entry))}\n\nPython:\n{_indented(python_snippet(entry))}")
+    if mechanism:
+        out(f"\nYAML:\n{_indented(yaml_snippet(mechanism))}\n\nPython:\n{_indented(python_snippet(mechanism))}")
 
 
-def _places(entry: Entry) -> list[dict[str, str]] | None:
+def _places(entry: ModuleEntry) -> list[dict[str, str]]:
     from composer.dag.default_place import default_places
 
-    return [dict(place) for place in default_places(entry)] if entry.category == "mechanism" else None
+    return [dict(place) for place in default_places(entry)]
 
 
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-def yaml_snippet(entry: Entry) -> str:
+def yaml_snippet(entry: ModuleEntry) -> str:
     """A spec that uses a mechanism at its default place."""
     from composer.api import compose
     from composer.dag.default_place import default_place
@@ -157,21 +165,21 @@ def yaml_snippet(entry: Entry) -> str:
     return dump({"backbone": "resnet50", "attention": [rule]})
 
 
-def python_snippet(entry: Entry) -> str:
+def python_snippet(entry: ModuleEntry) -> str:
     """The same mechanism by itself."""
     values = {"height": 14, "width": 14, "tokens": 196}
     required = [name for name, default in entry.facts.items() if default is inspect.Parameter.empty]
     arguments = ", ".join(f"{name}={values.get(name, 256)}" for name in required)
-    x = "torch.randn(2, 196, 256)" if entry.layout == "b n c" else "torch.randn(2, 256, 14, 14)"
+    x = "torch.randn(2, 196, 256)" if entry.works_on == "b n c" else "torch.randn(2, 256, 14, 14)"
     name = entry.factory.__name__
     return f"from {entry.factory.__module__} import {name}\n\ny = {name}({arguments})({x})"
 
 
-def cost(entry: Entry, channels: int, height: int, width: int) -> dict[str, Any] | None:
+def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str, Any] | None:
     """Parameters and MACs of a mechanism with its defaults at a place of this size; None where it refuses it."""
     from composer.api import compose
 
-    tokens = entry.layout == "b n c"
+    tokens = entry.works_on == "b n c"
     shape: Any = {"shape": [height * width, channels], "layout": "b n c"} if tokens else [channels, height, width]
     written = {"out_channels": channels, "kernel_size": 3}
     settings = {name: value for name, value in written.items() if name in entry.settings.model_fields}

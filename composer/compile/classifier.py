@@ -14,6 +14,7 @@ from composer.dag.levels import end_of_features
 from composer.dag.scope import Node, Operation, Scope
 from composer.errors import Diagnostic, InputError
 from composer.spec.load import load_spec
+from composer.spec.sites import HEAD
 
 NUM_CLASSES = "num_classes"
 
@@ -22,7 +23,7 @@ def head_nodes(scope: Scope) -> list[Node]:
     """The classifiers, those that are left out too: the outermost nodes tagged `head`."""
     found: list[Node] = []
     for node in modules(scope).values():
-        if "head" in node.sites:
+        if HEAD in node.sites:
             found.append(node)
         elif isinstance(node.content, Scope):
             found += head_nodes(node.content)

@@ -13,6 +13,8 @@ from typing import Any
 from composer.dag.levels import features_of, split
 from composer.dag.order import node_of
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.registry import FunctionEntry, ModuleEntry, ParameterEntry
+from composer.spec.sites import HEAD
 
 # Words that a variable must leave alone.
 _TAKEN = frozenset({"self", "torch", "nn", "Tensor", "outward"})
@@ -61,12 +63,12 @@ def modules(scope: Scope) -> dict[str, Node]:
     return {
         name: node
         for name, node in scope.nodes.items()
-        if _is_module(node) or (node.content is None and "head" in node.sites and name in used)
+        if _is_module(node) or (node.content is None and HEAD in node.sites and name in used)
     }
 
 
 def _is_module(node: Node) -> bool:
-    return isinstance(node.content, Scope) or (node.content is not None and node.content.entry.form == "module")
+    return isinstance(node.content, Scope) or isinstance(node.entry, ModuleEntry)
 
 
 def identifier(text: str) -> str:
@@ -102,8 +104,7 @@ def _import(name: str, operation: Any) -> str:
 
 def _is_called(node: Node) -> bool:
     """Whether a forward calls a function of the registry by its name."""
-    content = node.content
-    return isinstance(content, Operation) and content.entry.form == "function" and content.entry.code is None
+    return isinstance(node.entry, FunctionEntry) and node.entry.code is None
 
 
 def _method(name: str, scope: Scope) -> list[str]:
@@ -131,7 +132,7 @@ def _without_heads(scope: Scope) -> tuple[Scope, frozenset[str]]:
     nodes = dict(scope.nodes)
     opened: set[str] = set()
     for name, node in scope.nodes.items():
-        if "head" in node.sites:
+        if HEAD in node.sites:
             nodes[name] = replace(node, content=None, sites=())
         elif isinstance(node.content, Scope):
             inner, inside = _without_heads(node.content)
@@ -272,14 +273,14 @@ class _Writer:
     def write(self, index: int) -> list[str]:
         """The lines of one call."""
         step = self.steps[index]
-        if _form(step.node) == "parameter":
+        if isinstance(step.node.entry, ParameterEntry):
             self.names[step.key] = _attribute(step.owner, step.node.name)
             return []
         expression = self.call(step)
         self.uses.subtract(value.key for value in step.inputs)
         self.names[step.key] = self.variable(index)
         # Lines that call no module say which node they are.
-        comment = f"  # {step.node.name}" if _form(step.node) == "function" else ""
+        comment = f"  # {step.node.name}" if isinstance(step.node.entry, FunctionEntry) else ""
         return [f"{self.names[step.key]} = {expression}{comment}", *self.pass_outward(step.key)]
 
     def pass_outward(self, key: str) -> list[str]:
@@ -293,11 +294,8 @@ class _Writer:
     def call(self, step: _Step) -> str:
         arguments = [self.read(value) for value in step.inputs]
         content = step.node.content
-        if isinstance(content, Operation) and content.entry.form == "function":
-            if content.entry.code is not None:
-                return content.entry.code(arguments, step.specs, **content.options)
-            options = [f"{name}={value!r}" for name, value in content.options.items()]
-            return f"{content.entry.name}({', '.join([*arguments, *options])})"
+        if isinstance(content, Operation) and isinstance(content.entry, FunctionEntry):
+            return content.entry.call(arguments, step.specs, content.options)
         extra = ["outward=outward"] if _passes_outward(step.node) else []
         return f"{_attribute(step.owner, step.node.name)}({', '.join([*arguments, *extra])})"
 
@@ -326,10 +324,6 @@ class _Writer:
         """Whether a value is simply handed on to the next call, which takes nothing else."""
         takers = self.takers.get(key, [])
         return len(takers) == 1 and self.uses[key] == 1 and len(takers[0].inputs) == 1
-
-
-def _form(node: Node) -> str:
-    return node.content.entry.form if isinstance(node.content, Operation) else "module"
 
 
 def _attribute(owner: str, name: str) -> str:

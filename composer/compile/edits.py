@@ -12,7 +12,6 @@ from torch import nn
 from composer.compile.code import modules
 from composer.compile.derived import keeps_forward
 from composer.compile.origin import Composed
-from composer.dag.infer import build
 from composer.dag.scope import Node, Operation, Scope
 from composer.torch_private import buffers, children, parameters
 
@@ -48,27 +47,13 @@ def _expected(node: Node) -> Form:
     if node.content is None:
         return _form(nn.Identity())
     assert isinstance(node.content, Operation)
-    return _form_of(_Key(node.content))
-
-
-class _Key:
-    """An operation, equal to every other with the same entry and arguments."""
-
-    def __init__(self, operation: Operation) -> None:
-        self.operation = operation
-        self.key = (operation.entry.name, repr(sorted(operation.arguments.items())))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.key == other.key and self.operation.entry is other.operation.entry
-
-    def __hash__(self) -> int:
-        return hash(self.key)
+    return _form_of(node.content)
 
 
 @lru_cache(maxsize=4096)
-def _form_of(key: _Key) -> Form:
+def _form_of(operation: Operation) -> Form:
     with torch.device("meta"):
-        return _form(build(key.operation.entry, key.operation.arguments))
+        return _form(operation.make())
 
 
 def _form(module: nn.Module) -> Form:
@@ -92,4 +77,4 @@ def _composed(node: Node) -> str:
     if isinstance(node.content, Scope):
         return f"a `{node.op}`"
     with torch.device("meta"):
-        return _words(build(node.content.entry, node.content.arguments))
+        return _words(node.content.make())

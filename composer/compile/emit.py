@@ -14,6 +14,7 @@ from composer.compile.init import seeded
 from composer.compile.inplace import overwriting
 from composer.dag.scope import Node, Operation, Scope
 from composer.errors import Diagnostic, GraphError
+from composer.registry import ParameterEntry
 
 
 def emit(root: Scope, seed: int) -> nn.Module:
@@ -27,13 +28,12 @@ def make(node: Node, seed: int) -> Any:
     if content is None:
         return nn.Identity()
     if isinstance(content, Operation):
-        operation = content
-        return _made(node, operation, seed)
+        return _made(node, content, seed)
     return _filled(class_of_scope(content)(), content, seed)
 
 
 def _made(node: Node, operation: Operation, seed: int) -> Any:
-    made = seeded(seed, node.path, lambda: operation.entry.factory(**operation.arguments))
+    made = seeded(seed, node.path, operation.make)
     if isinstance(made, nn.Module):
         for name, parameter in made.named_parameters():
             if parameter.is_meta and not _all_are_meta():
@@ -73,7 +73,7 @@ def _children(scope: Scope, seed: int) -> OrderedDict[str, Any]:
 
 
 def _is_parameter(node: Node) -> bool:
-    return isinstance(node.content, Operation) and node.content.entry.form == "parameter"
+    return isinstance(node.entry, ParameterEntry)
 
 
 def _overwrite(scope: Scope, modules: Mapping[str, Any]) -> None:

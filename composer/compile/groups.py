@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from composer.dag.levels import end_of_features
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.scope import Node, Scope
+from composer.registry import ParameterEntry
+from composer.spec.sites import BLOCK, HEAD, STAGE
 
 # Tables of positions that are parameters of a module, not nodes; timm spares them too.
 _TABLES = ("relative_position_bias_table",)
@@ -22,7 +24,7 @@ def group_matcher(root: Scope, coarse: bool) -> dict[str, Any]:
     end = end_of_features(root)
     names = list(root.nodes)
     behind = set(names[names.index(end.tail or end.name) + 1 :]) if end is not None else set()
-    site = "stage" if coarse and any("stage" in node.sites for node in root.walk()) else "block"
+    site = STAGE if coarse and any(STAGE in node.sites for node in root.walk()) else BLOCK
     stem: list[str] = []
     blocks: list[tuple[str, tuple[int]]] = []
     waiting: list[str] = []
@@ -30,7 +32,7 @@ def group_matcher(root: Scope, coarse: bool) -> dict[str, Any]:
         if site in node.sites:
             blocks.append((_pattern([*waiting, node.path]), (len(blocks),)))
             waiting = []
-        elif "head" in node.sites or node.path.partition(".")[0] in behind:
+        elif HEAD in node.sites or node.path.partition(".")[0] in behind:
             continue
         elif blocks:
             waiting.append(node.path)
@@ -51,14 +53,13 @@ def undecayed(root: Scope, names: list[str]) -> set[str]:
 
 
 def _is_table(node: Node) -> bool:
-    operation = isinstance(node.content, Operation) and node.content.entry.form == "parameter"
-    return operation and len(node.tensor.shape) > 1
+    return isinstance(node.entry, ParameterEntry) and len(node.tensor.shape) > 1
 
 
 def _outermost(scope: Scope, site: str) -> Iterator[Node]:
     """The nodes of a site, the classifiers, and the operations beside them, in the order they run."""
     for node in scope.nodes.values():
-        if site in node.sites or "head" in node.sites or not isinstance(node.content, Scope):
+        if site in node.sites or HEAD in node.sites or not isinstance(node.content, Scope):
             if node.content is not None:
                 yield node
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.scope import Node, Scope
 
 # What these give is a fresh tensor, which their own gradients do not need.
 _FRESH = frozenset({"conv", "linear", "norm", "merge"})
@@ -27,5 +27,4 @@ def overwriting(scope: Scope) -> Collection[str]:
 
 def _is_ours(node: Node, kinds: Collection[str]) -> bool:
     """A plugin's layer may give back its input itself, so only composer's own are known."""
-    content = node.content
-    return isinstance(content, Operation) and content.entry.plugin.name == "composer" and content.entry.kind in kinds
+    return node.entry is not None and node.entry.is_own and node.entry.kind in kinds

@@ -22,6 +22,7 @@ from composer.dag.levels import end_of_features, features_of
 from composer.dag.scope import Scope, num_parameters
 from composer.errors import Diagnostic, InputError
 from composer.load_report import LoadReport
+from composer.spec.sites import BLOCK, STAGE
 from composer.spec.spec import Spec
 
 
@@ -137,7 +138,7 @@ class ComposedModule(nn.Module):
         Raises InputError for a network without blocks or stages.
         """
         root = self.composed.graph.root
-        site = next((site for site in ("block", "stage") if any(site in node.sites for node in root.walk())), None)
+        site = next((site for site in (BLOCK, STAGE) if any(site in node.sites for node in root.walk())), None)
         if site is None:
             help = ("tag the blocks of its spec: `site: block`",)
             raise InputError(

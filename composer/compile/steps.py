@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from composer.dag.follow import follow
 from composer.dag.scope import Node, Operation
+from composer.registry import FunctionEntry, ParameterEntry
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
@@ -21,9 +21,10 @@ def callable_of(model: ComposedModule, node: Node) -> Callable[..., Tensor]:
     """What computes an operation of a network from the tensors that arrive at it."""
     operation = node.content
     assert isinstance(operation, Operation)
-    if operation.entry.form == "function":
-        return functools.partial(operation.entry.factory, **operation.options)
-    if operation.entry.form == "parameter":
+    if isinstance(operation.entry, FunctionEntry):
+        function: Callable[..., Tensor] = operation.make()
+        return function
+    if isinstance(operation.entry, ParameterEntry):
         parameter = model.get_parameter(node.path)
         return lambda: parameter
     return model.get_submodule(node.path)

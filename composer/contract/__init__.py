@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from composer.contract import behaviour, carrying, engines, precision
+from composer.contract import behaviour, carrying, engines, precision, reference
 from composer.contract.subject import Failure, Refusal, Subject
 from composer.foreign import is_error, named
+from composer.registry import ModuleEntry
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,19 @@ class Verdict:
 
 
 Check = Callable[[Subject], None]
+REFERENCE = "reference"
 
 
 def run(subject: Subject, only: str = "*") -> Iterator[Verdict]:
     """Every check on a mechanism, one after the other; `only` names one."""
-    for name, check in CHECKS.items():
+    for name, check in checks_of(subject.entry).items():
         if only in ("*", name):
             yield verdict(subject, name, check)
+
+
+def checks_of(entry: ModuleEntry) -> Mapping[str, Check]:
+    """The checks that a mechanism goes through: the last is for those that declare a reference."""
+    return {name: check for name, check in CHECKS.items() if name != REFERENCE or entry.reference is not None}
 
 
 def verdict(subject: Subject, name: str, check: Check) -> Verdict:
@@ -83,6 +90,7 @@ CHECKS: Mapping[str, Check] = {
     "ONNX": carrying.exports_to_onnx,
     "quantize_dynamic": engines.is_quantised_dynamically,
     "PT2E": engines.is_quantised,
+    REFERENCE: reference.agrees,
 }
 
-__all__ = ["CHECKS", "Check", "Failure", "Refusal", "Subject", "Verdict", "run", "verdict"]
+__all__ = ["CHECKS", "Check", "Failure", "Refusal", "Subject", "Verdict", "checks_of", "run", "verdict"]

@@ -33,6 +33,8 @@ def copies(subject: Subject) -> None:
 
 def meta(subject: Subject) -> None:
     """On the meta device it runs and allocates nothing."""
+    if subject.entry.shape is not None:
+        raise Refusal("it declares its `shape`, for it does not run there")
     with torch.device("meta"):
         module = subject.build()
     x = subject.sample().to("meta")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from composer.registry import Entry
+from composer.registry import ModuleEntry
 
 
 class Refusal(Exception):
@@ -30,17 +30,22 @@ def require(holds: object, otherwise: str) -> None:
 class Subject:
     """A mechanism with the options it is checked with."""
 
-    entry: Entry
+    entry: ModuleEntry
     options: Mapping[str, Any] = field(default_factory=dict)
     groups: int = 1
     channels: int = 64
 
-    def build(self, height: int = 7, width: int = 7) -> nn.Module:
-        """The mechanism as at a place of this size. Raises Refusal with the message of its own ValueError."""
-        conv = {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": self.groups, "bias": False}
-        return self.build_at(height, width, conv)
+    def build(self, height: int = 7, width: int = 7, factory: Callable[..., Any] | None = None) -> nn.Module:
+        """The mechanism as at a place of this size, or what another factory makes there.
 
-    def build_at(self, height: int, width: int, conv: Mapping[str, Any]) -> nn.Module:
+        Raises Refusal with the message of its own ValueError.
+        """
+        conv = {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": self.groups, "bias": False}
+        return self.build_at(height, width, conv, factory)
+
+    def build_at(
+        self, height: int, width: int, conv: Mapping[str, Any], factory: Callable[..., Any] | None = None
+    ) -> nn.Module:
         """The same in place of a convolution with these settings."""
         c = self.channels
         place = {"channels": c, "height": height, "width": width, "tokens": height * width}
@@ -49,7 +54,7 @@ class Subject:
             torch.manual_seed(0)
             try:
                 facts = {name: place[name] for name in self.entry.facts}
-                module: nn.Module = self.entry.factory(**facts, **self.options)
+                module: nn.Module = (factory or self.entry.factory)(**facts, **self.options)
             except ValueError as error:
                 raise Refusal(str(error)) from error
         return module
@@ -63,7 +68,7 @@ class Subject:
     @property
     def axes(self) -> list[str]:
         """The letters of its layout: b c h w, or b n c."""
-        return str(self.entry.layout).split()
+        return str(self.entry.works_on).split()
 
 
 def shake(module: nn.Module, amount: float = 0.1) -> None:

@@ -9,7 +9,7 @@ from composer.dag.infer import missing
 from composer.dag.scope import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.options import ValidationError, describe_problem, validate_options
-from composer.registry import TENSOR_FACTS, Entry
+from composer.registry import TENSOR_FACTS, Entry, ModuleEntry
 from composer.spec.model import NODE_KEYS
 from composer.spec.origin import Origin
 
@@ -26,6 +26,8 @@ def arguments_of_node(
 
 def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: str) -> dict[str, Any]:
     """The facts that the arriving tensor gives. Raises Mistakes for one that it does not have."""
+    if not isinstance(entry, ModuleEntry):
+        return {}
     known: dict[str, Any] = dict(tensor.facts) if tensor else {}
     if "channels" in known:
         known["in_channels"] = known["channels"]
@@ -41,15 +43,15 @@ def complete(
     entry: Entry, written: Mapping[str, Any], facts: Mapping[str, Any], origin: Origin, path: str
 ) -> dict[str, Any]:
     """Facts and validated options together. `written` may also override a convolution's settings."""
-    settings = entry.settings.model_fields
-    given = {name: value for name, value in facts.items() if name in settings}
-    given.update((name, value) for name, value in written.items() if name in settings)
-    options = {name: value for name, value in written.items() if name not in settings}
     problems: list[Diagnostic] = []
-    arguments = {name: value for name, value in facts.items() if name not in settings}
-    for model, values in ((entry.settings, given), (entry.options, options)):
+    arguments = {name: value for name, value in facts.items() if name not in entry.known_options}
+    left = dict(written)
+    for model in entry.models:
+        names = model.model_fields
+        # The options come last: what is left is meant to be one.
+        mine = left if model is entry.options else {name: left.pop(name) for name in names if name in left}
         try:
-            arguments.update(validate_options(model, values))
+            arguments.update(validate_options(model, {**{one: facts[one] for one in names if one in facts}, **mine}))
         except ValidationError as error:
             problems += [_translate(entry, record, origin, path) for record in error.errors()]
         except (TypeError, ValueError) as error:
@@ -61,12 +63,12 @@ def complete(
 
 def unknown_options(entry: Entry, written: Mapping[str, Any], origin: Origin) -> Iterator[Diagnostic]:
     """Options that an entry has nowhere, whatever the place."""
-    known = [*entry.settings.model_fields, *entry.options.model_fields]
+    known = entry.known_options
     return (_unknown(entry, name, origin, origin.dotted) for name in written if name not in known)
 
 
 def _unknown(entry: Entry, name: str, origin: Origin, path: str) -> Diagnostic:
-    known = [*entry.settings.model_fields, *entry.options.model_fields]
+    known = entry.known_options
     hint = did_you_mean(name, [*known, *NODE_KEYS], f"`{entry.name}` has {one_of(known)}")
     text = f"`{entry.name}` has no option `{name}`"
     return (origin / name).problem("unknown-option", text, "not an option", hint, key=True, path=path)

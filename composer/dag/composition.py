@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
 
-import torch
-
 from composer.amounts import plural
 from composer.dag.elaborate import elaborate
-from composer.dag.infer import Inference, build, refuses_one
+from composer.dag.infer import Inference, refuses_one
 from composer.dag.levels import Level, levels, tagged_end
 from composer.dag.limits import Limits
-from composer.dag.macs import counted, growth, total
+from composer.dag.macs import growth, macs_of, total
 from composer.dag.maps import outputs_as_maps
 from composer.dag.outputs import take_outputs
 from composer.dag.place import place, said_without_a_place
 from composer.dag.places import Place, Places
-from composer.dag.scope import BATCH, Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError
 from composer.spec.blame import shown_where_set
 from composer.spec.model import Rule
+from composer.spec.sites import HEAD
 from composer.spec.spec import Spec
 
 
@@ -151,7 +150,7 @@ class Composition:
     @cached_property
     def head(self) -> Place | None:
         """The classifier: the last place of the site `head`."""
-        return next(reversed(self.places.select("head")), None)
+        return next(reversed(self.places.select(HEAD)), None)
 
     @cached_property
     def added(self) -> tuple[Added, ...]:
@@ -189,9 +188,9 @@ class Composition:
         for node, inputs in self.operations:
             operation = node.content
             assert isinstance(operation, Operation)
-            key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
+            key = (operation.key, inputs)
             if key not in known:
-                known[key] = refuses_one(operation.entry, operation.arguments, inputs)
+                known[key] = refuses_one(operation, inputs)
             if reason := known[key]:
                 found[node.path] = reason
         return found
@@ -228,7 +227,7 @@ def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
 
 
 def _is_mechanism(node: Node) -> bool:
-    return isinstance(node.content, Operation) and node.content.entry.category == "mechanism"
+    return node.entry is not None and node.entry.category == "mechanism"
 
 
 def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
@@ -239,16 +238,10 @@ def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
             yield node, tuple(scope.tensor(reference) for reference in node.inputs)
 
 
-def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Any, int | None]) -> int | None:
+def _macs(node: Node, inputs: tuple[TensorSpec, ...], known: dict[Hashable, int | None]) -> int | None:
     operation = node.content
     assert isinstance(operation, Operation)
-    if operation.entry.form == "parameter":
-        return 0
-    key = (operation.entry.name, repr(sorted(operation.arguments.items())), inputs)
+    key = (operation.key, inputs)
     if key not in known:
-        tensors = [torch.empty(tensor.shape, device="meta") for tensor in inputs]
-        with torch.device("meta"):
-            module = build(operation.entry, operation.arguments)
-        macs = counted(module, tensors)
-        known[key] = None if macs is None else macs // BATCH
+        known[key] = macs_of(operation, inputs)
     return known[key]

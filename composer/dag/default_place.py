@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from composer.registry import POSITIONS, Entry, PlaceRule
+from composer.registry import POSITIONS, ModuleEntry, PlaceRule
+from composer.spec.sites import BRANCH, MIXER, SPATIAL_CONV, STAGE
 
 # Attention between positions is for small maps.
 _LATE = {"where": "stage == num_stages"}
 
 
-def default_place(entry: Entry, sites: Collection[str]) -> PlaceRule:
+def default_place(entry: ModuleEntry, sites: Collection[str]) -> PlaceRule:
     """The keys of a rule that place a mechanism in a network with these sites.
 
     The first of its places whose site the network has; without any, its last, so that the refusal of the rule says
@@ -20,16 +21,16 @@ def default_place(entry: Entry, sites: Collection[str]) -> PlaceRule:
     return next((place for place in known if _site(place) in sites), known[-1])
 
 
-def default_places(entry: Entry) -> Sequence[PlaceRule]:
+def default_places(entry: ModuleEntry) -> Sequence[PlaceRule]:
     """Where a mechanism goes, best first: by its own word, else as is usual for its kind."""
     if entry.places:
         return entry.places
     if entry.replaces:
-        everywhere = {"replace": "spatial_conv"}
-        return ({"replace": "mixer"}, {**everywhere, **_LATE}) if entry.kind == "token" else (everywhere,)
+        everywhere = {"replace": SPATIAL_CONV}
+        return ({"replace": MIXER}, {**everywhere, **_LATE}) if entry.kind == "token" else (everywhere,)
     if entry.kind == "token":
-        return {"replace": "mixer"}, {"after": "stage", "where": "last"}
-    return ({"after": "branch"},)
+        return {"replace": MIXER}, {"after": STAGE, "where": "last"}
+    return ({"after": BRANCH},)
 
 
 def _site(place: PlaceRule) -> str:

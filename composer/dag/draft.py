@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Scope, TensorSpec
 
 
 class Draft:
@@ -65,8 +65,8 @@ class Draft:
             following = self.consumers(end)
             if len(following) != 1 or end in self.outputs.values():
                 break
-            content = self.nodes[following[0]].content
-            if isinstance(content, Operation) and content.entry.kind == kind:
+            entry = self.nodes[following[0]].entry
+            if entry is not None and entry.kind == kind:
                 found.append(following[0])
         return found
 

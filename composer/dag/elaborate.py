@@ -45,10 +45,7 @@ class _Elaboration(Reader):
         try:
             inputs = {name: input_tensor(spec, name) for name in spec.inputs}
             names = {**spec.vars, **{name: tensor.facts for name, tensor in inputs.items()}}
-            outputs, origin = dict(spec.own_outputs), spec.body / "outputs"
-            if spec.files[-1].content.lock is not None:
-                # A lock may hold a whole backbone of which the outputs need a part.
-                outputs[""] = list(spec.nodes)[-1]
+            outputs, origin = spec.backbone_outputs, spec.body / "outputs"
             scope = self.scope(Body(spec.name, "", spec.body, spec.nodes, inputs, names, outputs, origin, 0))
         except Stop as stop:
             self.note(*stop.diagnostics)

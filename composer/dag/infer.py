@@ -1,11 +1,12 @@
-"""Shapes by running each operation once on the meta device: nothing is allocated, nothing is guessed."""
+"""Shapes by running each operation once on the meta device, or by its own rule: nothing is allocated or guessed."""
 
 from __future__ import annotations
 
 import inspect
+import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,12 +14,11 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from composer.dag.limits import MAX_TENSOR
-from composer.dag.scope import BATCH, TensorSpec
+from composer.dag.scope import BATCH, Operation, TensorSpec
 from composer.dag.shortcuts import Shortcuts
+from composer.errors import PluginError
 from composer.foreign import is_error, said
-from composer.registry import Entry
-
-Key = tuple[Any, ...]
+from composer.registry import Entry, ModuleEntry, ParameterEntry, declared_shape
 
 
 class Misfit(Exception):
@@ -27,10 +27,10 @@ class Misfit(Exception):
 
 @dataclass(frozen=True)
 class Inferred:
-    """What an operation gives for these inputs, and its learnable numbers."""
+    """An operation, its learnable numbers counted, and what it gives for its inputs."""
 
+    operation: Operation
     output: TensorSpec
-    num_parameters: int
 
 
 @dataclass
@@ -38,77 +38,76 @@ class Inference:
     """Infers and remembers: networks repeat the same few operations many times. `macs` are those of one input,
     None where not known."""
 
-    known: dict[Key, Inferred] = field(default_factory=dict)
-    macs: dict[Key, int | None] = field(default_factory=dict)
+    known: dict[Hashable, Inferred] = field(default_factory=dict)
+    macs: dict[Hashable, int | None] = field(default_factory=dict)
 
     def __call__(self, entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Inferred:
-        """The output of the entry called with these arguments. Raises Misfit."""
-        key = (entry.name, repr(sorted(arguments.items())), tuple(inputs))
+        """The entry called with these arguments. Raises Misfit."""
+        operation = Operation(entry, arguments)
+        key = (operation.key, tuple(inputs))
         if key not in self.known:
-            self.known[key] = infer(entry, arguments, inputs)
+            self.known[key] = infer(operation, inputs)
         return self.known[key]
 
 
-def infer(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Inferred:
-    """Build and run one operation on the meta device at batch 2. Raises Misfit."""
+def infer(operation: Operation, inputs: Sequence[TensorSpec]) -> Inferred:
+    """Make and run one operation on the meta device at batch 2. Raises Misfit."""
+    entry = operation.entry
     _check_arity(entry, len(inputs))
-    layout = output_layout(entry, arguments, inputs)
+    layout = output_layout(operation, inputs)
     built = None
     try:
         with torch.device("meta"), torch.no_grad(), Shortcuts():
             tensors = [torch.empty(tensor.shape) for tensor in inputs]
-            built = build(entry, arguments)
+            built = operation.make()
             if isinstance(built, nn.Module) and any(map(is_lazy, built.parameters())):
                 raise TypeError("it has parameters without a shape (`nn.Lazy…`): take `channels` and give their sizes")
-            result = built if entry.form == "parameter" else built(*tensors)
+            if entry.shape is not None:
+                shape = declared_shape(entry, inputs, operation.arguments, BATCH)
+            else:
+                shape = _shape_of(entry, entry.run(built, tensors))
+    except (Misfit, PluginError):
+        raise
     except BaseException as error:
         if not is_error(error):
             raise
         found = " and ".join(map(str, inputs)) or "no input"
         why = _too_wide(built, inputs) or _first_words(error, entry.name)
         raise Misfit(f"{entry.words} does not fit {found}: {why}") from error
+    if layout is not None and len(layout.split()) != len(shape):
+        raise Misfit(f"{entry.words} returns {len(shape)} axes, its layout `{layout}` has {len(layout.split())}")
+    given = TensorSpec(shape, layout)
+    if not isinstance(entry, ParameterEntry) and math.prod(shape) > BATCH * MAX_TENSOR:
+        raise Misfit(f"`{entry.name}` gives {given}, more than {MAX_TENSOR:,} numbers for one input; make it smaller")
+    return Inferred(replace(operation, num_parameters=entry.num_parameters(built)), given)
+
+
+def _shape_of(entry: Entry, result: Any) -> tuple[int, ...]:
     if not isinstance(result, Tensor):
         raise Misfit(f"{entry.words} returns {type(result).__name__}, not one tensor")
-    if layout is not None and len(layout.split()) != result.ndim:
-        raise Misfit(f"{entry.words} returns {result.ndim} axes, its layout `{layout}` has {len(layout.split())}")
-    if entry.form != "parameter" and result.numel() > BATCH * MAX_TENSOR:
-        given = TensorSpec(tuple(result.shape), layout)
-        raise Misfit(f"`{entry.name}` gives {given}, more than {MAX_TENSOR:,} numbers for one input; make it smaller")
-    count = 0
-    if entry.form == "parameter":
-        count = result.numel()
-    elif isinstance(built, nn.Module):
-        count = sum(parameter.numel() for parameter in built.parameters())
-    return Inferred(TensorSpec(tuple(result.shape), layout), count)
+    return tuple(result.shape)
 
 
-def refuses_one(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> str | None:
+def refuses_one(operation: Operation, inputs: Sequence[TensorSpec]) -> str | None:
     """Why an operation cannot train on a batch of one, as batch norm over a single value cannot; None if it can."""
-    if entry.form != "module":
+    if not isinstance(operation.entry, ModuleEntry) or operation.entry.shape is not None:
         return None
     tensors = [torch.empty((1, *tensor.shape[1:]), device="meta") for tensor in inputs]
     try:
         with torch.device("meta"), torch.no_grad():
-            build(entry, arguments).train()(*tensors)
+            operation.make().train()(*tensors)
     except BaseException as error:
         if not is_error(error):
             raise
-        return _first_words(error, entry.name)
+        return _first_words(error, operation.entry.name)
     return None
 
 
-def build(entry: Entry, arguments: Mapping[str, Any]) -> Any:
-    """The entry made ready to be called: a module, a function with its options bound, or the parameter itself."""
-    if entry.form == "function":
-        return lambda *tensors: entry.factory(*tensors, **arguments)
-    return entry.factory(**arguments)
-
-
-def output_layout(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> str | None:
+def output_layout(operation: Operation, inputs: Sequence[TensorSpec]) -> str | None:
     """The layout an operation gives, by its own rule. Raises Misfit when the rule refuses the inputs."""
-    rule = entry.layout
+    entry, rule = operation.entry, operation.entry.layout_rule
     if callable(rule):
-        options = {name: value for name, value in arguments.items() if name in entry.options.model_fields}
+        options = {name: value for name, value in operation.arguments.items() if name in entry.options.model_fields}
         try:
             given = rule(inputs, **options)
         except ValueError as error:
@@ -122,15 +121,17 @@ def output_layout(entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[T
             raise Misfit(f"the layout rule of {entry.words} gives {type(given).__name__}, not a layout")
         return given
     first = inputs[0] if inputs else TensorSpec(())
-    if rule is None:
+    if isinstance(entry, ModuleEntry) and entry.works_on is not None:
+        wanted, given = entry.layouts, first.layout
+    elif rule is None:
         return first.layout
-    wanted, _, given = rule.partition("->")
-    if first.layout in entry.layouts:
-        return first.layout
-    if first.layout != wanted.strip():
+    else:
+        one, _, given = map(str.strip, rule.partition("->"))
+        wanted = (one,)
+    if first.layout not in wanted:
         found = f"`{first.layout}` ({first})" if first.layout else str(first)
-        raise Misfit(f"`{entry.name}` works on `{wanted.strip()}`, found {found}")
-    return given.strip() or wanted.strip()
+        raise Misfit(f"`{entry.name}` works on `{wanted[0]}`, found {found}")
+    return given or first.layout
 
 
 def _check_arity(entry: Entry, found: int) -> None:

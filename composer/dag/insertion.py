@@ -10,10 +10,10 @@ from composer import registry
 from composer.dag.arguments import complete
 from composer.dag.draft import Draft
 from composer.dag.identity import BLEND
-from composer.dag.infer import Inference
-from composer.dag.scope import Node, Operation, TensorSpec
+from composer.dag.infer import Inference, Inferred
+from composer.dag.scope import Node, TensorSpec
 from composer.errors import Mistakes
-from composer.registry import Entry
+from composer.registry import Entry, ModuleEntry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin
 
@@ -44,34 +44,36 @@ class Insertion:
         here = self.origin / (key or self.rule.position)
         return Mistakes(here.problem("place", message, label, help, path=host.path))
 
-    def adapted(self, entry: Entry, tensor: TensorSpec, host: Node) -> TensorSpec:
+    def adapted(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> TensorSpec:
         """The tensor as the mechanism will see it. Raises Mistakes."""
         for op, options in self.adapters(entry, tensor, host)[0]:
             tensor = self.infer(_own(op), options, [tensor]).output
         return tensor
 
-    def adapters(self, entry: Entry, tensor: TensorSpec, host: Node) -> tuple[list[Step], list[Step]]:
+    def adapters(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> tuple[list[Step], list[Step]]:
         """Operations before and after a mechanism that turn the place's layout into its own and back."""
         into: list[Step] = []
         back: list[Step] = []
         layout = tensor.layout
-        if layout == "b h w c" and entry.layout != layout:
+        if layout == "b h w c" and entry.works_on != layout:
             into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
-        if layout == "b c h w" and entry.layout == "b n c":
+        if layout == "b c h w" and entry.works_on == "b n c":
             axis = {"axis": self.rule.tokens or "pixels"}
             return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
         if self.rule.tokens is not None:
-            found = f"`{entry.name}` works on `{entry.layout}`" if entry.layout != "b n c" else f"here is `{layout}`"
+            found = (
+                f"`{entry.name}` works on `{entry.works_on}`" if entry.works_on != "b n c" else f"here is `{layout}`"
+            )
             text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
             raise self.wrong(host, text, "remove it", key="tokens")
         if layout not in entry.layouts:
-            text = f"`{entry.name}` works on `{entry.layout}`, the place has `{tensor.layout}` ({tensor})"
+            text = f"`{entry.name}` works on `{entry.works_on}`, the place has `{tensor.layout}` ({tensor})"
             help = ("`composer list mechanisms` shows what each works on",)
-            raise self.wrong(host, text, f"a place with `{entry.layout}`", help)
+            raise self.wrong(host, text, f"a place with `{entry.works_on}`", help)
         return into, back
 
     def mechanism(
-        self, draft: Draft, entry: Entry, arguments: Mapping[str, Any], source: str, name: str, host: Node
+        self, draft: Draft, entry: ModuleEntry, arguments: Mapping[str, Any], source: str, name: str, host: Node
     ) -> list[Node]:
         """The mechanism on a source, with what turns the layout before and after it."""
         into, back = self.adapters(entry, draft.tensor(source), host)
@@ -82,8 +84,7 @@ class Insertion:
             made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), host, options, made))
             current = made[-1].name
         inferred = self.infer(entry, arguments, [draft.tensor(current, made)])
-        content = Operation(entry, arguments, inferred.num_parameters)
-        made.append(self._made(name, host, (current,), content, inferred.output))
+        made.append(self._made(name, host, (current,), inferred))
         for op, options in back:
             inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
             made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, host, options, made))
@@ -93,10 +94,8 @@ class Insertion:
         """y = host + γ·(changed − host), γ = 0: the network computes what it did before, until training moves γ."""
         gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
-        entry = _own(BLEND)
-        inferred = self.infer(entry, {}, list(extra.values()))
-        content = Operation(entry, {}, 0)
-        return [gamma, self._made(f"{name}_start", at, (host, changed, gamma.name), content, inferred.output)]
+        inferred = self.infer(_own(BLEND), {}, list(extra.values()))
+        return [gamma, self._made(draft.fresh(f"{name}_start"), at, (host, changed, gamma.name), inferred)]
 
     def helper(
         self,
@@ -112,13 +111,12 @@ class Insertion:
         entry = _own(op)
         arguments = complete(entry, options or {}, {}, self.origin, host.path)
         inferred = self.infer(entry, arguments, [draft.tensor(one, made) for one in inputs])
-        content = Operation(entry, arguments, inferred.num_parameters)
-        return self._made(draft.fresh(name), host, inputs, content, inferred.output)
+        return self._made(draft.fresh(name), host, inputs, inferred)
 
-    def _made(self, name: str, host: Node, inputs: tuple[str, ...], content: Operation, output: TensorSpec) -> Node:
+    def _made(self, name: str, host: Node, inputs: tuple[str, ...], inferred: Inferred) -> Node:
         prefix = host.path.rpartition(".")[0]
         path = f"{prefix}.{name}" if prefix else name
-        return Node(name, path, self.origin, inputs, content, output, rule=self.number)
+        return Node(name, path, self.origin, inputs, inferred.operation, inferred.output, rule=self.number)
 
 
 def _own(op: str) -> Entry:

@@ -11,6 +11,7 @@ from operator import itemgetter
 from composer.dag.outputs import prune
 from composer.dag.places import Places
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.spec.sites import BLOCK, FEATURES, LEVEL, STAGE
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ def end_of_features(root: Scope) -> Node | None:
     """
     if root.end is not None:
         return root.nodes.get(root.end)
-    staged = [node for node in root.nodes.values() if _holds(node, "stage")]
+    staged = [node for node in root.nodes.values() if _holds(node, STAGE)]
     return next(reversed(staged), None)
 
 
 def tagged_end(root: Scope) -> str | None:
     """The last node of the root that is tagged `features`."""
-    return next((node.name for node in reversed(list(root.nodes.values())) if "features" in node.sites), None)
+    return next((node.name for node in reversed(list(root.nodes.values())) if FEATURES in node.sites), None)
 
 
 def features_of(root: Scope) -> str | None:
@@ -94,11 +95,11 @@ def levels(root: Scope, places: Places) -> list[Level]:
         if not _is_padding(place.node) and (level := _level(place.node, side, dilation)) is not None
     ]
     tagged, staged = (
-        {level.scale: level for place, level in maps if site in place.node.sites} for site in ("level", "stage")
+        {level.scale: level for place, level in maps if site in place.node.sites} for site in (LEVEL, STAGE)
     )
     if not tagged and not staged:
         return list(_blocks(places, side))
-    sites = {"stage"} if staged else {"level"}
+    sites = {STAGE} if staged else {LEVEL}
     first = next(index for index, (place, _) in enumerate(maps) if sites & {*place.node.sites})
     paths = ("", maps[first][0].scope.path)
     found = {level.scale: level for place, level in maps[:first] if place.scope.path in paths}
@@ -107,7 +108,7 @@ def levels(root: Scope, places: Places) -> list[Level]:
 
 def _is_padding(node: Node) -> bool:
     """Whether a node only changes how large a map is, for the sake of the next one."""
-    return isinstance(node.content, Operation) and node.content.entry.kind == "pad"
+    return node.entry is not None and node.entry.kind == "pad"
 
 
 def _dilations(places: Places) -> list[int]:
@@ -156,7 +157,7 @@ def _blocks(places: Places, side: int) -> Iterator[Level]:
     maps = [(place.depth, level.reduction) for place in operations if (level := _level(place.node, side)) is not None]
     for place in places:
         tensor = place.node.output
-        if "block" in place.node.sites and isinstance(tensor, TensorSpec) and tensor.channels is not None:
+        if BLOCK in place.node.sites and isinstance(tensor, TensorSpec) and tensor.channels is not None:
             made = bisect_right(maps, place.depth, key=itemgetter(0))
             reduction = maps[made - 1][1] if made else 1
             of_tokens = Level(place.node.path, tensor.channels, reduction, reduction)

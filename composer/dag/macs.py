@@ -8,11 +8,35 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from composer.dag.scope import BATCH, Operation, TensorSpec
+from composer.registry import ParameterEntry, declared_macs
 from composer.torch_private import TorchDispatchMode
 
 # Products of PyTorch that its counter has no formula for and does not take apart: these count as unknown too.
 _PRODUCTS = frozenset({"mv", "addmv", "dot", "vdot", "addbmm", "_trilinear", "_cdist_forward"})
 _PREFIXES = ("_fft_", "linalg_", "_linalg_")
+
+
+def macs_of(operation: Operation, inputs: Sequence[TensorSpec]) -> int | None:
+    """Multiply-accumulates of one example, by the entry's own rule or counted; None where nobody knows them.
+
+    Of a plugin's operation with parameters that nothing was counted of, they are not known: element by element it may
+    do anything.
+    """
+    entry = operation.entry
+    if entry.macs is not None:
+        return declared_macs(entry, inputs, operation.arguments)
+    if isinstance(entry, ParameterEntry):
+        return 0
+    if entry.shape is not None:
+        # It cannot run on the meta device.
+        return None
+    with torch.device("meta"):
+        made = operation.make()
+    found = counted(made, [torch.empty(tensor.shape, device="meta") for tensor in inputs])
+    if found is None or (found == 0 and operation.num_parameters and not entry.is_own):
+        return None
+    return found // BATCH
 
 
 def counted(run: Callable[..., Any], inputs: Sequence[Tensor]) -> int | None:

@@ -29,11 +29,11 @@ def outputs_as_maps(root: Scope, origin: Origin, inference: Inference) -> Scope:
         name, arguments = found
         entry = registry.get(name)
         assert entry is not None
-        given = inference(entry, arguments, [tensor]).output
+        inferred = inference(entry, arguments, [tensor])
         path = reference.replace(".", "_") + "_map"
         while path in nodes:
             path += "_"
-        nodes[path] = Node(path, path, origin / output, (reference,), Operation(entry, arguments), given)
+        nodes[path] = Node(path, path, origin / output, (reference,), inferred.operation, inferred.output)
         outputs[output] = path
     return replace(root, nodes=nodes, outputs=outputs)
 

@@ -13,10 +13,10 @@ from composer.spec.expression import parse_condition
 from composer.spec.model import Rule
 from composer.spec.origin import Origin, evaluate_condition
 
-Match = tuple[Place, dict[str, Any]]
+Candidate = tuple[Place, dict[str, Any]]
 
 
-def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) -> list[Match]:
+def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) -> list[Candidate]:
     """The places of a rule, each with what its expressions may read. Raises GraphError for none, or not `expect`."""
     selected = found.select(rule.selector)
     if not selected:
@@ -36,7 +36,7 @@ def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) ->
     return matched
 
 
-def _holds(rule: Rule, origin: Origin, candidate: Match) -> bool:
+def _holds(rule: Rule, origin: Origin, candidate: Candidate) -> bool:
     if rule.where is None or isinstance(rule.where, bool):
         return rule.where is not False
     place, facts = candidate
@@ -60,7 +60,7 @@ def unknown_place(selector: str, found: Places) -> tuple[str, tuple[str, ...]]:
     return f"no place is called `{selector}`", tuple(help)
 
 
-def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Match]) -> Diagnostic:
+def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Candidate]) -> Diagnostic:
     text = f"`{rule.selector}` has {plural(len(candidates), 'place')}, and `where` leaves none of them"
     known = candidates[0][1]
     read = parse_condition(rule.where)[1].names if isinstance(rule.where, str) else ()
@@ -68,6 +68,6 @@ def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Match]) -> Diagn
     return (origin / "where").problem("no-match", text, "a condition that some place meets", tuple(help))
 
 
-def _values(name: str, candidates: Sequence[Match]) -> str:
+def _values(name: str, candidates: Sequence[Candidate]) -> str:
     values = list(dict.fromkeys(str(facts[name]) for _, facts in candidates))
     return ", ".join(values[:8]) + (", …" if len(values) > 8 else "")

@@ -26,7 +26,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
     if kept.keys() == root.outputs.keys() == wanted.keys():
         return root
     origin = spec.outputs_origin
-    paths = {name: _Path(path, (origin / name).written) for name, path in wanted.items() if name not in kept}
+    paths = {name: _Way(path, (origin / name).written) for name, path in wanted.items() if name not in kept}
     # A rule may take a node of the backbone out, and puts in nodes of its own.
     lost = (path for path in paths.values() if _dead_end(root, path))
     GraphError.check(problem for path in lost if (problem := _dead_end(backbone, path)))
@@ -36,7 +36,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
 
 
 @dataclass(frozen=True)
-class _Path:
+class _Way:
     """A path into a network, and how many of its steps lie behind."""
 
     text: str
@@ -48,14 +48,14 @@ class _Path:
         return self.text.split(".")[self.done :]
 
     @property
-    def further(self) -> _Path:
+    def further(self) -> _Way:
         return replace(self, done=self.done + 1)
 
     def unknown(self, message: str, label: str, help: tuple[str, ...] = ()) -> Diagnostic:
         return self.origin.problem("unknown-output", message, label, help)
 
 
-def _dead_end(scope: Scope, path: _Path) -> Diagnostic | None:
+def _dead_end(scope: Scope, path: _Way) -> Diagnostic | None:
     """What is wrong with a path; None where it leads to one tensor."""
     first, *rest = path.steps
     node = scope.nodes.get(first)
@@ -80,10 +80,10 @@ def _output_of(node: Node, steps: Sequence[str]) -> str | None:
     return steps[0] if len(steps) == 1 and steps[0] in several else None
 
 
-def _expose(scope: Scope, paths: Mapping[str, _Path]) -> tuple[Scope, dict[str, str]]:
+def _expose(scope: Scope, paths: Mapping[str, _Way]) -> tuple[Scope, dict[str, str]]:
     """The scope with outputs for all that the paths lead to inside it, and a reference for each path."""
     found: dict[str, str] = {}
-    deeper: dict[str, dict[str, _Path]] = {}
+    deeper: dict[str, dict[str, _Way]] = {}
     for key, path in paths.items():
         first, *rest = path.steps
         node = scope.nodes.get(first)

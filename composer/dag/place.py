@@ -16,9 +16,9 @@ from composer.dag.match import match
 from composer.dag.names import RESERVED
 from composer.dag.places import Place, Places, conv_settings, linear_settings
 from composer.dag.plugin_facts import never_told, not_asked_for
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
-from composer.registry import CONV_FACTS, Entry
+from composer.registry import CONV_FACTS, ModuleEntry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin, evaluate
 from composer.spec.spec import Spec
@@ -59,12 +59,11 @@ def said_without_a_place(rule: Rule, origin: Origin) -> list[Diagnostic]:
     """What is wrong with the mechanism of a rule and the names of its options, wherever it goes."""
     if rule.use is None:
         return []
-    entry = registry.get(rule.use)
-    if entry is not None and entry.category == "mechanism":
+    if (entry := registry.get_mechanism(rule.use)) is not None:
         return list(unknown_options(entry, rule.options, origin / "with"))
-    known = [one.name for one in registry.entries("mechanism")]
+    known = [one.name for one in registry.mechanisms()]
     hint = did_you_mean(rule.use, known, "`composer list mechanisms` shows all")
-    label = "not in the registry" if entry is None else f"a {entry.category}, not a mechanism"
+    label = "not in the registry" if registry.get(rule.use) is None else "a layer, not a mechanism"
     problem = (origin / "use").problem("unknown-mechanism", f"unknown mechanism `{rule.use}`", label, hint)
     return [problem, *registry.failures()]
 
@@ -81,7 +80,7 @@ class _Placement:
 
     def apply(self, root: Scope) -> Scope:
         problems = said_without_a_place(self.rule, self.origin)
-        entry = registry.get(self.rule.use) if self.rule.use else None
+        entry = registry.get_mechanism(self.rule.use) if self.rule.use else None
         try:
             matched = match(self.rule, self.origin, Places.of(root), self.vars)
         except GraphError as error:
@@ -101,7 +100,7 @@ class _Placement:
             raise GraphError(self.problems)
         return result
 
-    def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: Entry | None) -> Scope:
+    def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: ModuleEntry | None) -> Scope:
         """The scope with the matched places in it, and below it, edited."""
         nodes = dict(scope.nodes)
         for name, node in scope.nodes.items():
@@ -121,7 +120,7 @@ class _Placement:
                 raise GraphError(self.problems)
         return draft.scope()
 
-    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: Entry | None) -> None:
+    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: ModuleEntry | None) -> None:
         position = self.rule.position
         if position != "after" and not host.inputs:
             raise self.insertion.wrong(
@@ -162,7 +161,7 @@ class _Placement:
             raise self.insertion.wrong(host, text, "only what keeps the shape can be removed")
         draft.drop(host.name, host.inputs[0])
 
-    def put_in_place(self, draft: Draft, host: Node, made: list[Node], entry: Entry, name: str) -> None:
+    def put_in_place(self, draft: Draft, host: Node, made: list[Node], entry: ModuleEntry, name: str) -> None:
         bare = _replaces(host) != "conv-norm-act"
         swallowed = draft.norm_and_activation(host.name) if bare and entry.replaces == "conv-norm-act" else []
         end = draft.nodes[swallowed[-1]] if swallowed else host
@@ -190,7 +189,7 @@ class _Placement:
         text = f"`{host.path}` gives {wanted}, in its place `{self.rule.use}` gives {found}{layouts}"
         raise self.insertion.wrong(host, text, "a place that keeps its shape", _stand_ins() if _is_conv(host) else ())
 
-    def arguments(self, entry: Entry, host: Node, tensor: TensorSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def arguments(self, entry: ModuleEntry, host: Node, tensor: TensorSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
         here = self.origin / "with"
         written = evaluate(self.rule.options, facts, here, host.path)
         known: dict[str, Any] = {}
@@ -206,7 +205,9 @@ class _Placement:
         adapted = self.insertion.adapted(entry, tensor, host)
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
-    def settings(self, entry: Entry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]) -> dict[str, Any]:
+    def settings(
+        self, entry: ModuleEntry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """What a host hands on to a mechanism that stands in for a convolution. Raises Mistakes."""
         stands_in = _replaces(host)
         if stands_in == "conv-norm-act" and entry.replaces != "conv-norm-act":
@@ -225,7 +226,7 @@ class _Placement:
 
 
 def _stand_ins() -> tuple[str, ...]:
-    names = [entry.name for entry in registry.entries("mechanism") if entry.replaces is not None and entry.is_own]
+    names = [entry.name for entry in registry.mechanisms() if entry.replaces is not None and entry.is_own]
     return (f"what stands in for a convolution may change the shape: {one_of(names, len(names))}",)
 
 
@@ -234,9 +235,9 @@ def _is_conv(node: Node) -> bool:
 
 
 def _kind(node: Node) -> str | None:
-    return node.content.entry.kind if isinstance(node.content, Operation) else None
+    return None if node.entry is None else node.entry.kind
 
 
 def _replaces(node: Node) -> str | None:
     """What a mechanism already there stands in for."""
-    return node.content.entry.replaces if isinstance(node.content, Operation) else None
+    return node.entry.replaces if isinstance(node.entry, ModuleEntry) else None

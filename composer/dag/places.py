@@ -12,6 +12,7 @@ from composer.amounts import plural
 from composer.dag.globs import glob
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.spec.check import ARRIVING
+from composer.spec.sites import BLOCK, STAGE
 from composer.visible import visible
 
 
@@ -145,9 +146,9 @@ class _Walk:
 
     def visit(self, scope: Scope, stage: int | None, block: int | None) -> None:
         """Note the places of a scope that is inside a stage and a block, or outside."""
-        marked = [node for node in scope.nodes.values() if "stage" in node.sites or "block" in node.sites]
-        stage_ends = sum(_ends(node, "stage") for node in marked)
-        block_ends = sum(_ends(node, "block") for node in marked)
+        marked = [node for node in scope.nodes.values() if STAGE in node.sites or BLOCK in node.sites]
+        stage_ends = sum(_ends(node, STAGE) for node in marked)
+        block_ends = sum(_ends(node, BLOCK) for node in marked)
         began = False
         for node in scope.nodes.values():
             if node.content is None:
@@ -156,16 +157,16 @@ class _Walk:
             began = began or block_ends > 0 or (stage_ends > 0 and _holds_block(node))
             in_stage = self.stages + 1 if stage_ends and began else stage
             in_block = self.blocks + 1 if block_ends else block
-            if "stage" in node.sites and not _ends(node, "stage"):
+            if STAGE in node.sites and not _ends(node, STAGE):
                 self.stages, self.blocks = self.stages + 1, 0
                 in_stage, in_block = self.stages, None
-            if "block" in node.sites and not _ends(node, "block"):
+            if BLOCK in node.sites and not _ends(node, BLOCK):
                 self.blocks += 1
                 in_block = self.blocks
             self.note(node, scope, in_stage, in_block)
-            if _ends(node, "block"):
+            if _ends(node, BLOCK):
                 self.blocks, block_ends = self.blocks + 1, block_ends - 1
-            if _ends(node, "stage"):
+            if _ends(node, STAGE):
                 self.stages, self.blocks, stage_ends, began = self.stages + 1, 0, stage_ends - 1, False
 
     def note(self, node: Node, scope: Scope, stage: int | None, block: int | None) -> None:
@@ -185,12 +186,12 @@ def _ends(node: Node, site: str) -> bool:
 
     So it is where the network has no module for the whole, as in VGG and Inception.
     """
-    return site in node.sites and (isinstance(node.content, Operation) or (site == "stage" and "block" in node.sites))
+    return site in node.sites and (isinstance(node.content, Operation) or (site == STAGE and BLOCK in node.sites))
 
 
 def _holds_block(node: Node) -> bool:
     inside = node.content.walk() if isinstance(node.content, Scope) else ()
-    return "block" in node.sites or any("block" in one.sites for one in inside)
+    return BLOCK in node.sites or any(BLOCK in one.sites for one in inside)
 
 
 def conv_settings(host: Node, wanted: Mapping[str, Any], overridden: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,6 +201,9 @@ def conv_settings(host: Node, wanted: Mapping[str, Any], overridden: Mapping[str
     """
     assert isinstance(host.content, Operation)
     known = dict(host.content.arguments)
+    if "kernel_size" not in known:
+        # Attention between positions that stands in for a convolution has no kernel, and so no padding.
+        return {name: known[name] for name in wanted if name in known}
     keeps_size = _same_padding(known["kernel_size"], known.get("dilation", 1))
     if known.get("padding") is None and wanted.get("padding", None) is not None and "kernel_size" not in overridden:
         known["padding"] = keeps_size

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from composer.dag.scope import Node, TensorSpec
 from composer.errors import Diagnostic, Location, Source, one_of
-from composer.registry import Entry
+from composer.registry import ModuleEntry
 from composer.spec.origin import Origin
 
 
-def never_told(entry: Entry, facts: Sequence[str], origin: Origin, path: str) -> Diagnostic:
+def never_told(entry: ModuleEntry, facts: Sequence[str], origin: Origin, path: str) -> Diagnostic:
     """That a mechanism takes facts of a convolution, and does not say that it stands in for one."""
     text = f"{entry.words} takes {one_of(facts)}, which only what stands in for a convolution is told"
     help = (
@@ -22,7 +22,7 @@ def never_told(entry: Entry, facts: Sequence[str], origin: Origin, path: str) ->
 
 
 def not_asked_for(
-    entry: Entry, arriving: TensorSpec, wanted: TensorSpec, host: Node, origin: Origin
+    entry: ModuleEntry, arriving: TensorSpec, wanted: TensorSpec, host: Node, origin: Origin
 ) -> Diagnostic | None:
     """That a mechanism stands in for a convolution without asking what that does to the shape; None where it asks."""
     changes = {
@@ -43,7 +43,7 @@ def _used(origin: Origin) -> tuple[str, ...]:
     return (f"it is used at {location}",) if location is not None else ()
 
 
-def _problem(entry: Entry, text: str, label: str, help: tuple[str, ...], path: str) -> Diagnostic:
+def _problem(entry: ModuleEntry, text: str, label: str, help: tuple[str, ...], path: str) -> Diagnostic:
     lines = linecache.getlines(entry.file)
     width = len(lines[entry.line - 1].rstrip()) if 0 < entry.line <= len(lines) else 1
     location = Location(Source(entry.file, "".join(lines)), entry.line, 1, width + 1)

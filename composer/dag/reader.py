@@ -120,8 +120,8 @@ class Reader:
             raise self.note(*problem.diagnostics) from problem
         except Misfit as misfit:
             raise self.note(step.problem("misfit", str(misfit))) from misfit
-        self.spend(step, parameters=inferred.num_parameters)
-        return Operation(entry, arguments, inferred.num_parameters), inferred.output
+        self.spend(step, parameters=inferred.operation.num_parameters)
+        return inferred.operation, inferred.output
 
     def entry(self, spec: NodeSpec, step: Step) -> Entry:
         """What the registry has under its `op`. Raises Stop."""

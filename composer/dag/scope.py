@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ import networkx as nx
 
 from composer.registry import Entry
 from composer.spec.origin import Origin
+from composer.spec.sites import STAGE
 
 BATCH = 2  # BatchNorm refuses a batch of 1 on a 1x1 map in training
 
@@ -56,13 +57,32 @@ class TensorSpec:
         return "×".join("b" if axis == "b" else str(length) for axis, length in zip(axes, self.shape, strict=True))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
-    """One entry of the registry with everything it is called with."""
+    """What computes a node: one entry of the registry with everything it is called with.
+
+    Whether two are the same is said by `key`, and by `==`, alone; `make` alone makes what computes. So an operation may
+    one day be something else than a factory and its arguments.
+    """
 
     entry: Entry
     arguments: Mapping[str, Any]
     num_parameters: int = 0
+
+    @cached_property
+    def key(self) -> Hashable:
+        """Equal for operations that compute the same, but for the values of their parameters."""
+        return self.entry, repr(sorted(self.arguments.items()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Operation) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def make(self) -> Any:
+        """What computes: a module, a function of tensors, or a parameter."""
+        return self.entry.make(self.arguments)
 
     @cached_property
     def options(self) -> dict[str, Any]:
@@ -97,6 +117,11 @@ class Node:
         if self.content is None:
             return "pass"
         return self.content.entry.name if isinstance(self.content, Operation) else self.content.block
+
+    @property
+    def entry(self) -> Entry | None:
+        """What the registry has of its operation; None for one without."""
+        return self.content.entry if isinstance(self.content, Operation) else None
 
     @property
     def tensor(self) -> TensorSpec:
@@ -179,7 +204,7 @@ class Scope:
     @cached_property
     def num_stages(self) -> int:
         """Nodes of the site `stage`, in it and in the scopes that it holds."""
-        own = sum("stage" in node.sites for node in self.nodes.values() if node.content is not None)
+        own = sum(STAGE in node.sites for node in self.nodes.values() if node.content is not None)
         return own + sum(one.num_stages for one in self._scopes)
 
     @cached_property

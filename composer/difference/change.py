@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Path = str
+NodePath = str
 Kind = Literal["removed", "added", "moved", "changed"]
 
 
@@ -24,17 +24,17 @@ class Change:
     """
 
     kind: Kind
-    before: Path | None
-    after: Path | None
+    before: NodePath | None
+    after: NodePath | None
     op: str
     size: int = 0
-    sources: tuple[Path, ...] = ()
+    sources: tuple[NodePath, ...] = ()
     details: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     parameters: tuple[int, int] = (0, 0)
     macs: tuple[int | None, int | None] = (0, 0)
 
     @property
-    def path(self) -> Path:
+    def path(self) -> NodePath:
         """Where it is after; before, when it was removed."""
         found = self.before if self.after is None else self.after
         assert found is not None

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from composer.dag.scope import Node, Operation, TensorSpec, num_parameters
-from composer.difference.change import Change, Kind, Path
-from composer.difference.match import Match
+from composer.difference.change import Change, Kind, NodePath
+from composer.difference.pairing import Pairing
 from composer.difference.side import Side, children, partners
 from composer.difference.wiring import Wiring
 from composer.summary.columns import shape
 from composer.summary.rows import operation
 
 
-def changes(found: Match) -> Iterator[Change]:
+def changes(found: Pairing) -> Iterator[Change]:
     """Every difference: what was removed, added, moved and changed, each in the order the nodes run.
 
     The parameters and MACs of all of them, after less before, are those of the networks.
@@ -39,10 +39,10 @@ def changes(found: Match) -> Iterator[Change]:
                 yield change
 
 
-def _alone(side: Side, paired: Container[Path]) -> Iterator[Path]:
+def _alone(side: Side, paired: Container[NodePath]) -> Iterator[NodePath]:
     """Nodes without a pair, and without one for anything in them; of a scope, the scope alone."""
 
-    def visit(nodes: Iterable[Node]) -> Iterator[Path]:
+    def visit(nodes: Iterable[Node]) -> Iterator[NodePath]:
         for node in nodes:
             if any(path in paired for path in side.below(node.path)):
                 yield from visit(children(node))
@@ -52,7 +52,7 @@ def _alone(side: Side, paired: Container[Path]) -> Iterator[Path]:
     return visit(node for node in side.graph.root.nodes.values() if node.content is not None)
 
 
-def _whole(side: Side, path: Path, kind: Literal["removed", "added"]) -> Change:
+def _whole(side: Side, path: NodePath, kind: Literal["removed", "added"]) -> Change:
     node, parameters, macs = side.nodes[path], num_parameters(side.nodes[path]), side.macs[path]
     size, sources = side.size[path], side.sources[path]
     if kind == "removed":
@@ -72,7 +72,7 @@ def _joined(removed: Change, added: Change) -> Change:
     )
 
 
-def _pair(found: Match, wiring: Wiring, path: Path, kind: Literal["moved", "changed"]) -> Change:
+def _pair(found: Pairing, wiring: Wiring, path: NodePath, kind: Literal["moved", "changed"]) -> Change:
     """What changed of a node; of a scope, without what changed inside."""
     other = found.pairs[path]
     before, after = found.before.nodes[path], found.after.nodes[other]
@@ -90,7 +90,7 @@ def _pair(found: Match, wiring: Wiring, path: Path, kind: Literal["moved", "chan
     )
 
 
-def _details(found: Match, wiring: Wiring, path: Path) -> Iterator[tuple[str, tuple[Any, Any]]]:
+def _details(found: Pairing, wiring: Wiring, path: NodePath) -> Iterator[tuple[str, tuple[Any, Any]]]:
     other = found.pairs[path]
     before, after = found.before.nodes[path], found.after.nodes[other]
     if before.op != after.op:
@@ -110,8 +110,7 @@ def _details(found: Match, wiring: Wiring, path: Path) -> Iterator[tuple[str, tu
 
 
 def _options(before: Operation, after: Operation) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    entry = after.entry
-    for name in (*entry.settings.model_fields, *entry.options.model_fields):
+    for name in after.entry.known_options:
         one, other = before.arguments.get(name), after.arguments.get(name)
         if one != other:
             yield f"options.{name}", (one, other)
@@ -126,7 +125,7 @@ def _shapes(name: str, before: list[TensorSpec], after: list[TensorSpec]) -> Ite
     yield name, (one, other)
 
 
-def _ends(found: Match, wiring: Wiring) -> Iterator[Change]:
+def _ends(found: Pairing, wiring: Wiring) -> Iterator[Change]:
     """Differences of the networks' own inputs and outputs."""
     before, after = found.before.graph.root.inputs, found.after.graph.root.inputs
     for one, other in partners(before, after):
@@ -141,5 +140,5 @@ def _ends(found: Match, wiring: Wiring) -> Iterator[Change]:
             yield Change(_kind(one, other), *paths, "output", 0, theirs or ours, {"from": (ours, theirs)})
 
 
-def _kind(before: Path | None, after: Path | None) -> Kind:
+def _kind(before: NodePath | None, after: NodePath | None) -> Kind:
     return "added" if before is None else "removed" if after is None else "changed"

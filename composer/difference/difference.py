@@ -6,7 +6,7 @@ from composer.alike import Alike
 from composer.dag.composition import Composition
 from composer.difference.changes import changes
 from composer.difference.comparison import Comparison
-from composer.difference.match import match
+from composer.difference.pairing import pair
 from composer.difference.render import styled
 from composer.difference.side import read
 from composer.lines import plain
@@ -24,4 +24,4 @@ class Difference(Comparison):
 def compare(before: Composition, after: Composition) -> Difference:
     """What differs between two networks; see `composer.diff`."""
     alike = Alike()
-    return Difference(before, after, tuple(changes(match(read(before, alike), read(after, alike)))))
+    return Difference(before, after, tuple(changes(pair(read(before, alike), read(after, alike)))))

@@ -8,13 +8,13 @@ from itertools import islice, product
 
 from composer.dag.globs import Glob
 from composer.dag.scope import Scope
-from composer.difference.change import Path
+from composer.difference.change import NodePath
 from composer.summary.names import ranges
 
 MAX_GLOBS = 16
 
 
-def label(paths: Sequence[Path], root: Scope) -> str:
+def label(paths: Sequence[NodePath], root: Scope) -> str:
     """Paths of nodes below a scope: a glob that has no others, a range of names, or the first and the last."""
     first, last = paths[0], paths[-1]
     if len(paths) == 1:

@@ -11,7 +11,7 @@ from typing import Any
 
 from composer.amounts import share, thousands
 from composer.dag.macs import growth, total
-from composer.difference.change import Change, Kind, Path
+from composer.difference.change import Change, Kind, NodePath
 from composer.difference.comparison import Comparison
 from composer.difference.labels import label
 from composer.lines import Line, Part, table
@@ -69,12 +69,12 @@ def _only_shapes(change: Change) -> bool:
     return change.kind == "changed" and change.details.keys() <= {"input", "output"} and change.op != "input"
 
 
-def _stem(path: Path | None) -> str | None:
+def _stem(path: NodePath | None) -> str | None:
     """The name without its number: `cbam` and `cbam_2` are of one sort, and so are `0` and `1`."""
     return path and re.sub(r"_?[0-9]+$", "", path.rpartition(".")[2])
 
 
-def _own_name(path: Path) -> str:
+def _own_name(path: NodePath) -> str:
     """The last name of a path; with the one before it where it is but a number."""
     outer, _, name = path.rpartition(".")
     return f"{outer.rpartition('.')[2]}.{name}" if outer and name.isdigit() else name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
-from composer.difference.change import Path
-from composer.difference.match import Match
+from composer.difference.change import NodePath
+from composer.difference.pairing import Pairing
 from composer.difference.side import Side
 
 
@@ -14,11 +14,11 @@ from composer.difference.side import Side
 class Wiring:
     """Compares what feeds nodes. What has no pair stands for its own first source: an insertion rewires nothing."""
 
-    found: Match
-    before: dict[Path, Path | None] = field(default_factory=dict)
-    after: dict[Path, Path | None] = field(default_factory=dict)
+    found: Pairing
+    before: dict[NodePath, NodePath | None] = field(default_factory=dict)
+    after: dict[NodePath, NodePath | None] = field(default_factory=dict)
 
-    def differs(self, before: Sequence[Path], after: Sequence[Path]) -> bool:
+    def differs(self, before: Sequence[NodePath], after: Sequence[NodePath]) -> bool:
         """Whether sources in the one network are others than those in the other."""
         found = self.found
         ours = [_resolved(found.before, found.pairs, path, self.before) for path in before]
@@ -26,10 +26,12 @@ class Wiring:
         return [found.pairs[path] if path is not None else None for path in ours] != theirs
 
 
-def _resolved(side: Side, paired: Container[Path], path: Path, known: dict[Path, Path | None]) -> Path | None:
+def _resolved(
+    side: Side, paired: Container[NodePath], path: NodePath, known: dict[NodePath, NodePath | None]
+) -> NodePath | None:
     """The first node with a pair on the way back along first sources; None where the way ends without one."""
-    trail: list[Path] = []
-    current: Path | None = path
+    trail: list[NodePath] = []
+    current: NodePath | None = path
     while current is not None and current not in paired:
         if current in known:
             current = known[current]

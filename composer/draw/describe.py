@@ -36,9 +36,8 @@ def describe(operation: Operation) -> str:
 
 def settings(operation: Operation) -> dict[str, Any]:
     """What a spec would write for the operation: a convolution's settings and the options, defaults left out."""
-    fields = operation.entry.settings.model_fields
-    own = {k: v for k, v in operation.arguments.items() if k in fields and v != fields[k].default}
-    return own | operation.options
+    fields = operation.entry.known_options
+    return {k: v for k, v in operation.arguments.items() if k in fields and v != fields[k].default}
 
 
 def describe_repeat(ops: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What an attention value is, told by the mechanism's kind and the value's axes."""
+"""What an attention value is, told by how it is applied and by its axes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 from composer.dag.maps import Grid
 from composer.looking.sites import Site
 
-# Mechanisms that multiply by 1 + gate.
-ONE_MORE = frozenset({"bam", "bam_channel", "bam_spatial"})
+# How values are applied -> what the gate proper is added to.
+_OFFSETS = {"gate": 0.0, "1 + gate": 1.0}
 # A class token and its like stand before the patches; more than a few are something else.
 MOST_PREFIX = 8
 
@@ -104,35 +104,32 @@ def read(site: Site, value: Tensor, part: str = "") -> Form:
     if not value.isfinite().all():
         return Other(site, part, value, "holds values that are not finite")
     axes, lengths = value.ndim, tuple(value.shape)
-    if site.kind == "token":
+    if site.applied == "positions":
         return _tokens(site, value, part)
-    if site.kind == "branch" and axes == 5 and lengths[3:] == (1, 1):
+    if site.applied == "branches" and axes == 5 and lengths[3:] == (1, 1):
         return Branches(site, value[..., 0, 0])
-    if site.kind == "branch" and axes == 3:
+    if site.applied == "branches" and axes == 3:
         return Branches(site, value)
-    if site.kind == "kernel" and axes >= 2 and value[0].numel() == lengths[1]:
+    if site.applied == "experts" and axes >= 2 and value[0].numel() == lengths[1]:
         return Routing(site, value.flatten(1))
     return _gates(site, value, part)
 
 
 def _gates(site: Site, value: Tensor, part: str) -> Form:
     kind, lengths = part or site.kind, tuple(value.shape)
-    if kind in ("channel", "spatial", "channel+spatial"):
+    offset = _OFFSETS.get(site.applied or "")
+    if offset is not None:
         if value.ndim == 2 and kind == "channel":
-            return Gates(site, part, value, _offset(site))
+            return Gates(site, part, value, offset)
         if value.ndim == 4 and lengths[1] == 1 and kind != "channel":
             return SpatialMaps(site, part, value[:, 0])
         if value.ndim == 3 and kind == "spatial":
             return SpatialMaps(site, part, value)
         if value.ndim == 4 and lengths[2:] == (1, 1):
-            return Gates(site, part, value[..., 0, 0], _offset(site))
+            return Gates(site, part, value[..., 0, 0], offset)
         if value.ndim == 4:
             return ElementMaps(site, value)
     return Other(site, part, value, f"has axes that a {kind} attention seldom has")
-
-
-def _offset(site: Site) -> float:
-    return 1.0 if site.mechanism in ONE_MORE else 0.0
 
 
 def _tokens(site: Site, value: Tensor, part: str) -> Form:

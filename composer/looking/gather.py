@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +17,7 @@ from composer.looking.photograph import Photo
 from composer.looking.prepared import SHOWN, Images, prepare_images
 from composer.looking.sites import Site, sites_of
 from composer.recording import record
+from composer.registry import ModuleEntry
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
@@ -97,6 +98,7 @@ class _Collection:
     def __init__(self, model: ComposedModule) -> None:
         self.model = model
         self.sites = sites_of(model)
+        self.parts = _parts(model, self.sites)
         self.values: dict[tuple[str, str], list[Tensor]] = {}
         self.copies: dict[tuple[str, str], Tensor] = {}
         self.fed: dict[str, list[Tensor]] = {}
@@ -107,7 +109,7 @@ class _Collection:
         with contextlib.ExitStack() as stack:
             whole = stack.enter_context(record(self.model))
             stack.enter_context(_pooled_inputs(self.model, self.sites, self.fed))
-            halves = {key: stack.enter_context(record(part)) for key, part in _parts(self.model, self.sites).items()}
+            halves = {key: stack.enter_context(record(part)) for key, (part, _) in self.parts.items()}
             with torch.inference_mode():
                 output = self.model(batch.to(self.device))
         found = {(path, ""): value for path, value in whole.items()}
@@ -135,7 +137,10 @@ class _Collection:
         """What was kept, in the order that the network runs."""
         order = {path: index for index, path in enumerate(self.sites)}
         for path, part in sorted(self.values, key=lambda key: (order[key[0]], key[1])):
-            form = _read(self.sites[path], self.values[path, part], part)
+            site = self.sites[path]
+            if (path, part) in self.parts:
+                site = replace(site, applied=self.parts[path, part][1].applied)
+            form = _read(site, self.values[path, part], part)
             everything = None
             if isinstance(form, Gates | Branches | Routing) and (copies := self.copies.get((path, part))) is not None:
                 everything = torch.cat([form.values, copies.reshape(len(copies), *form.values.shape[1:])])
@@ -155,15 +160,14 @@ def _numbers(value: Any) -> Tensor:
     return torch.cat(found) if found else torch.empty(0)
 
 
-def _parts(model: nn.Module, sites: Mapping[str, Site]) -> dict[tuple[str, str], nn.Module]:
-    """Mechanisms directly inside one of the sites, such as CBAM's halves."""
-    kinds = {entry.factory: entry.kind for entry in registry.entries("mechanism") if entry.has_attention}
-    found: dict[tuple[str, str], nn.Module] = {}
+def _parts(model: nn.Module, sites: Mapping[str, Site]) -> dict[tuple[str, str], tuple[nn.Module, ModuleEntry]]:
+    """Mechanisms directly inside one of the sites, such as CBAM's halves, by path and kind."""
+    known = {entry.factory: entry for entry in registry.mechanisms() if entry.has_attention}
+    found = {}
     for path in sites:
         for child in model.get_submodule(path).children():
-            kind = kinds.get(type(child))
-            if kind is not None:
-                found[path, kind] = child
+            if (entry := known.get(type(child))) is not None:
+                found[path, entry.kind] = child, entry
     return found
 
 

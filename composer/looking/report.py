@@ -19,13 +19,13 @@ from composer.looking.gates import gates_section
 from composer.looking.gather import Gathered, gather
 from composer.looking.other import other_section
 from composer.looking.page import cell, page
-from composer.looking.places import sites_section
 from composer.looking.plates import Finding, Section
 from composer.looking.prepared import Images
 from composer.looking.queries import Patch
 from composer.looking.routing import routing_section
 from composer.looking.sites import sites_of
 from composer.looking.spatial import elements_section, spatial_section
+from composer.looking.table import sites_section
 from composer.looking.tokens import rollout_section, tokens_section
 from composer.spec.hub import hub_of
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from composer.amounts import plural
+from composer.annealing import Tempered
 from composer.looking.canvas import COLOURS, axes, figure, label, panels, rows_of
 from composer.looking.forms import Routing
 from composer.looking.gather import Gathered, Seen
@@ -80,10 +81,9 @@ def entropy(weights: Tensor) -> float:
 def temperature_of(gathered: Gathered, routing: Routing) -> float | None:
     """The temperature of a site's softmax now; None where it has none that is annealed."""
     module = gathered.model.get_submodule(routing.site.path)
-    value = getattr(module, "temperature", None)
     # `curve` asks mechanisms that stand in for convolutions.
-    annealed = hasattr(module, "anneal") and routing.site.replaces
-    return float(value) if annealed and isinstance(value, Tensor) and value.numel() == 1 else None
+    value = module.temperature if isinstance(module, Tempered) and routing.site.replaces else None
+    return float(value) if isinstance(value, Tensor) and value.numel() == 1 else None
 
 
 def at_temperatures(weights: Tensor, now: float, others: Sequence[float]) -> Tensor:

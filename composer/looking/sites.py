@@ -12,7 +12,8 @@ from composer.dag.identity import gamma_of
 from composer.dag.maps import Grid, token_grids
 from composer.dag.places import Place
 from composer.dag.scope import Operation, TensorSpec
-from composer.registry import Entry
+from composer.registry import Entry, ModuleEntry
+from composer.spec.sites import MIXER
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
@@ -24,6 +25,8 @@ class Site:
     """One mechanism of a network, or a layer of its backbone that says what its attention is.
 
     kind     as the registry has it: channel, spatial, channel+spatial, branch, kernel or token
+    applied  how its values are applied, as the registry has it: `gate`, `1 + gate`, `branches`, `experts`, `positions`;
+             None where nobody says
     replaces whether it can stand in for a convolution
     rule     number of the attention rule that put it there, counted from 1; None for the backbone's own
     options  those that differ from the mechanism's defaults
@@ -36,6 +39,7 @@ class Site:
     path: str
     mechanism: str
     kind: str
+    applied: str | None
     replaces: bool
     stage: int | None
     block: int | None
@@ -74,7 +78,8 @@ def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: 
         node.path,
         operation.entry.name,
         operation.entry.kind,
-        operation.entry.replaces is not None,
+        operation.entry.applied if isinstance(operation.entry, ModuleEntry) else None,
+        isinstance(operation.entry, ModuleEntry) and operation.entry.replaces is not None,
         place.stage,
         place.block,
         None if node.rule is None else node.rule + 1,
@@ -101,7 +106,7 @@ def class_node(graph: Composition) -> str | None:
     Behind that one, a network that reads its class token alone has no use for the others, and no gradient.
     """
     path = last_map(graph)
-    mixers = [place for place in graph.places if "mixer" in place.node.sites and place.node.inputs]
+    mixers = [place for place in graph.places if MIXER in place.node.sites and place.node.inputs]
     output = next((place.node.output for place in graph.places if place.node.path == path), None)
     if not mixers or not isinstance(output, TensorSpec) or output.layout != "b n c":
         return path

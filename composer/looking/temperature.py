@@ -25,7 +25,7 @@ def curve(epochs: int, options: Mapping[str, Any] | None = None, mechanism: str 
     >>> curve(4, {"temperature": 7, "annealing_epochs": 2})
     [7.0, 4.0, 1.0, 1.0]
     """
-    entry = registry.get(mechanism)
+    entry = registry.get_mechanism(mechanism)
     if entry is None or not entry.replaces or not callable(getattr(entry.factory, "anneal", None)):
         raise ValueError(f"`{mechanism}` is no mechanism that stands in for a convolution and follows the epochs")
     given = entry.options.model_validate(dict(options or {}))

@@ -13,7 +13,7 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("bam", kind="channel+spatial", place={"after": "stage", "where": "not last"})
+@mechanism("bam", kind="channel+spatial", applied="1 + gate", place={"after": "stage", "where": "not last"})
 class BAM(nn.Module):
     """Amplify each element by a gate in which a number per channel meets a number per position.
 

@@ -9,7 +9,7 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("bam_channel", kind="channel", place={"after": "stage", "where": "not last"})
+@mechanism("bam_channel", kind="channel", applied="1 + gate", place={"after": "stage", "where": "not last"})
 class BAMChannel(nn.Module):
     """Amplify each channel by a gate computed from the globally pooled input.
 

@@ -15,7 +15,7 @@ from composer.registry import mechanism
 Dilation = Annotated[int, Field(gt=0, le=1024)]
 
 
-@mechanism("bam_spatial", kind="spatial", place={"after": "stage", "where": "not last"})
+@mechanism("bam_spatial", kind="spatial", applied="1 + gate", place={"after": "stage", "where": "not last"})
 class BAMSpatial(nn.Module):
     """Amplify each position by a gate computed from its dilated surroundings.
 

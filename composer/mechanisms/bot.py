@@ -17,7 +17,14 @@ torch.fx.wrap("in_format_of")
 torch.fx.wrap("of_built_size")
 
 
-@mechanism("bot", kind="token", layout="b c h w", replaces="conv")
+def _plain(module: BottleneckSelfAttention, x: Tensor) -> Tensor:
+    """The same with the weights held."""
+    _, _, v = module._heads(x)
+    y = module.attention(x).to(v.dtype) @ v
+    return module.pool(y.transpose(2, 3).flatten(1, 2).unflatten(2, module.size))
+
+
+@mechanism("bot", kind="token", layout="b c h w", replaces="conv", reference=_plain)
 class BottleneckSelfAttention(nn.Module):
     """Replace each position by a mixture of all positions, weighted by content and by relative row and column.
 

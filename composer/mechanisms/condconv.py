@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -45,10 +45,14 @@ class ExpertConv2d(nn.Module):
         # Each expert starts as a convolution of its own would (He et al., by the outputs of a group).
         nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (out_channels * rows * columns)))
 
+    @property
+    def settings(self) -> Settings:
+        """What a convolution is called with behind its weights."""
+        return (self.stride, self.padding, self.dilation, self.groups)
+
     def convolve(self, x: Tensor, mix: Tensor) -> Tensor:
         """b c h w and b experts -> b o h' w', or b c -> b o as a map of one position"""
-        settings = (self.stride, self.padding, self.dilation, self.groups)
-        return convolve_each(x, mix, self.weight, self.bias, self.shape, settings)
+        return convolve_each(x, mix, self.weight, self.bias, self.shape, self.settings)
 
 
 Settings = tuple[Size, Size, Size, int]
@@ -89,6 +93,11 @@ def _mix_outputs(
     return y if bias is None else y + (mix.to(bias.dtype) @ bias)[:, :, None, None]
 
 
+def plain_mixture(module: Any, x: Tensor) -> Tensor:
+    """The outputs of all experts, mixed: what a kernel mixed from theirs gives."""
+    return _mix_outputs(x, module.attention(x), module.weight, module.bias, module.shape, module.settings)
+
+
 def pooled(x: Tensor) -> Tensor:
     """The mean of each channel: b c h w -> b c. Of b c it is x."""
     return x if x.ndim == 2 else x.mean((2, 3))
@@ -99,7 +108,7 @@ torch.fx.wrap("convolve_each")
 torch.fx.wrap("pooled")
 
 
-@mechanism("condconv", kind="kernel", replaces="conv-or-linear")
+@mechanism("condconv", kind="kernel", replaces="conv-or-linear", reference=plain_mixture)
 class CondConv(ExpertConv2d):
     """Convolve each sample with a kernel of its own, a sum of experts weighted by gates from the pooled input.
 

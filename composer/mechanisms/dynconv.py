@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from composer.mechanisms.condconv import ExpertConv2d, pooled
+from composer.mechanisms.condconv import ExpertConv2d, plain_mixture, pooled
 from composer.mechanisms.precision import at_least_float32
 from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
 from composer.registry import mechanism
@@ -14,7 +14,7 @@ torch.fx.wrap("at_least_float32")
 torch.fx.wrap("pooled")
 
 
-@mechanism("dynconv", kind="kernel", replaces="conv-or-linear")
+@mechanism("dynconv", kind="kernel", replaces="conv-or-linear", reference=plain_mixture)
 class DynamicConv(ExpertConv2d):
     """Convolve each sample with a kernel of its own, a mean of experts weighted by attention over them.
 

@@ -14,7 +14,14 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("mhsa", kind="token")
+def plain_attention(module: MultiHeadSelfAttention, x: Tensor) -> Tensor:
+    """The same with the weights held."""
+    _, _, v = module._heads(x)
+    y = module.attention(x).to(v.dtype) @ v
+    return module.proj(y.transpose(1, 2).flatten(2))
+
+
+@mechanism("mhsa", kind="token", reference=plain_attention)
 class MultiHeadSelfAttention(nn.Module):
     """Replace each token by a mixture of all tokens, weighted by how well its query matches their keys.
 

@@ -13,7 +13,13 @@ from composer.registry import mechanism
 torch.fx.wrap("softmax_of_keys")
 
 
-@mechanism("nl", kind="token", layout="b c h w", place={"after": "stage", "where": "last"})
+def _plain(module: NonLocal, x: Tensor) -> Tensor:
+    """The same with the weights held."""
+    y = module.attention(x) @ module._tokens(module.g(module.pool(x)))
+    return x + module.bn(module.proj(y.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:])))
+
+
+@mechanism("nl", kind="token", layout="b c h w", place={"after": "stage", "where": "last"}, reference=_plain)
 class NonLocal(nn.Module):
     """Add to each position a mixture of all positions, weighted by how well its query matches their keys.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from composer.mechanisms.mhsa import MultiHeadSelfAttention
+from composer.mechanisms.mhsa import MultiHeadSelfAttention, plain_attention
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("sa", kind="token")
+@mechanism("sa", kind="token", reference=plain_attention)
 class SelfAttention(MultiHeadSelfAttention):
     """Replace each token by a mixture of all tokens, weighted by how well its one query matches their keys.
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from composer.compile.code import forward_code, is_chain
 from composer.dag.scope import Node, Operation, Scope
-from composer.registry import Entry
+from composer.registry import Entry, FunctionEntry, ModuleEntry
 
 Code = tuple[str, str]
 
@@ -37,7 +37,7 @@ def scope_form(scope: Scope) -> Hashable:
 
 
 def _call(node: Node) -> Hashable:
-    if isinstance(node.content, Operation) and node.content.entry.form == "function":
+    if isinstance(node.content, Operation) and isinstance(node.content.entry, FunctionEntry):
         return node.content.entry.name, repr(node.content.options)
     return _called(node)
 
@@ -46,16 +46,18 @@ def _called(node: Node) -> str:
     """The class of a node's module."""
     if isinstance(node.content, Scope):
         return node.content.block
-    return (node.content.entry.module or node.content.entry.factory).__name__ if node.content is not None else ""
+    if node.entry is None:
+        return ""
+    return (node.entry.module if isinstance(node.entry, ModuleEntry) else node.entry.factory).__name__
 
 
 def operation_code(entry: Entry, built: Any) -> Code | None:
     """The source of an operation's forward, with its attention; of PyTorch's own layers, how they are made."""
-    if entry.form == "parameter":
-        return None
-    if entry.form == "function":
+    if isinstance(entry, FunctionEntry):
         source = _source(entry.factory)
         return None if source is None else (entry.factory.__module__, source)
+    if not isinstance(entry, ModuleEntry):
+        return None
     if _is_own_of_torch(entry):
         return "PyTorch", _constructed(built)
     methods = [getattr(entry.module, name, None) for name in ("attention", "forward")]
@@ -65,10 +67,10 @@ def operation_code(entry: Entry, built: Any) -> Code | None:
 
 def is_one_for_all(entry: Entry) -> bool:
     """Whether all operations of an entry have the same code, whatever their options."""
-    return entry.form != "module" or not _is_own_of_torch(entry)
+    return not isinstance(entry, ModuleEntry) or not _is_own_of_torch(entry)
 
 
-def _is_own_of_torch(entry: Entry) -> bool:
+def _is_own_of_torch(entry: ModuleEntry) -> bool:
     return str(getattr(entry.module, "forward").__module__).partition(".")[0] == "torch"  # noqa: B009
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.dag.infer import build
 from composer.dag.macs import total
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.dag.sketch import Sketch
@@ -20,7 +19,7 @@ from composer.docstring import link, sections
 from composer.page.code import is_one_for_all, operation_code, scope_code, scope_form
 from composer.page.sources import Files
 from composer.page.tables import Json, Tables
-from composer.registry import TENSOR_FACTS, Entry
+from composer.registry import TENSOR_FACTS, Entry, FunctionEntry
 from composer.spec.document import Value
 from composer.spec.expression import is_dynamic
 from composer.spec.origin import Origin
@@ -158,26 +157,25 @@ class _Reader:
         """What an operation is and holds: the same for all that are called with the same arguments."""
         entry, tables = operation.entry, self.tables
         mechanism = entry.category == "mechanism"
-        arguments = repr(sorted(operation.arguments.items()))
         made: list[Any] = []
 
         def built() -> Any:
             if not made:
                 with torch.device("meta"), torch.no_grad():
-                    made.append(build(entry, operation.arguments))
+                    made.append(operation.make())
             return made[0]
 
         if entry.name not in tables.operations:
             tables.operations[entry.name] = _documentation(entry)
         written = self.written_options(node, operation)
-        key = (entry.name, arguments, node.rule is None, tuple((name, repr(one.data)) for name, one in written.items()))
+        key = (operation.key, node.rule is None, tuple((name, repr(one.data)) for name, one in written.items()))
         found: Json = {"kind": "attention" if mechanism else entry.kind}
         if operation.arguments:
             found["options"] = tables.options.number(key, lambda: _options(node, operation, written))
-        if entry.form != "function":
-            weights = tables.weights.number((entry.name, arguments), lambda: _weights(built()))
+        if not isinstance(entry, FunctionEntry):
+            weights = tables.weights.number(operation.key, lambda: _weights(built()))
             found |= {"weights": weights} if tables.weights.rows[weights] else {}
-        form = (entry.name, "" if is_one_for_all(entry) else arguments)
+        form = entry if is_one_for_all(entry) else operation.key
         code = tables.codes.number(form, lambda: operation_code(entry, built()))
         if tables.codes.rows[code] is not None:
             found["code"] = code
@@ -250,9 +248,9 @@ def _options(node: Node, operation: Operation, written: Mapping[str, Value]) -> 
 def _whence(node: Node, entry: Entry, name: str, value: Any) -> str:
     if name in TENSOR_FACTS or name == "in_channels":
         return "place"
-    fields = {**entry.settings.model_fields, **entry.options.model_fields}
+    fields = entry.known_options
     # What a rule does not say of a convolution's settings, the convolution that it replaces does.
-    settings = node.rule is not None and name in entry.settings.model_fields
+    settings = node.rule is not None and name not in entry.options.model_fields
     return "place" if settings else "default" if name in fields and fields[name].default == value else "given"
 
 

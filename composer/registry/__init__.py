@@ -12,16 +12,19 @@ from composer.registry.entry import (
     TENSOR_FACTS,
     CodeRule,
     Entry,
-    Form,
+    FunctionEntry,
     LayoutRule,
+    ModuleEntry,
+    ParameterEntry,
     PlaceRule,
     Plugin,
     Target,
 )
 from composer.registry.lookup import again as _again  # files of pickled networks may call it by this name
-from composer.registry.lookup import blamed, entries, failures, get, plugin_versions
+from composer.registry.lookup import blamed, entries, failures, get, get_mechanism, mechanisms, plugin_versions
 from composer.registry.plugins import load_plugin_file, load_plugins
 from composer.registry.register import layer, mechanism
+from composer.registry.rules import declared_macs, declared_shape
 from composer.registry.state import state as _state
 
 __all__ = [
@@ -36,20 +39,26 @@ __all__ = [
     "TENSOR_FACTS",
     "CodeRule",
     "Entry",
-    "Form",
+    "FunctionEntry",
     "LayoutRule",
+    "ModuleEntry",
+    "ParameterEntry",
     "PlaceRule",
     "Plugin",
     "Target",
     "_again",
     "_state",
     "blamed",
+    "declared_macs",
+    "declared_shape",
     "entries",
     "failures",
     "get",
+    "get_mechanism",
     "layer",
     "load_plugin_file",
     "load_plugins",
     "mechanism",
+    "mechanisms",
     "plugin_versions",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from composer.errors import Diagnostic, Location, PluginError, Source
 from composer.options import SignatureProblem
-from composer.registry.entry import Form, Plugin
+from composer.registry.entry import Plugin
 from composer.registry.state import state
 
 
@@ -17,17 +17,20 @@ def made(returns: Any) -> type | None:
     return returns if isinstance(returns, type) and hasattr(returns, "register_forward_pre_hook") else None
 
 
-def arity(module: type | None, given: Mapping[str, Any], variadic: bool, form: Form) -> tuple[int, int | None]:
-    if form == "parameter":
-        return 0, 0
-    if form == "module":
-        forward = getattr(module, "forward", None)
-        if forward is None:
-            raise SignatureProblem("the class has no `forward`; is it an nn.Module?")
-        parameters = list(inspect.signature(forward).parameters.values())[1:]
-        variadic = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
-        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        given = {parameter.name: parameter.default for parameter in parameters if parameter.kind in positional}
+def forward_arity(module: type) -> tuple[int, int | None]:
+    """Fewest and most tensors that a module takes; most is None for any number. Raises SignatureProblem."""
+    forward = getattr(module, "forward", None)
+    if forward is None:
+        raise SignatureProblem("the class has no `forward`; is it an nn.Module?")
+    parameters = list(inspect.signature(forward).parameters.values())[1:]
+    variadic = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    given = {parameter.name: parameter.default for parameter in parameters if parameter.kind in positional}
+    return arity(given, variadic)
+
+
+def arity(given: Mapping[str, Any], variadic: bool) -> tuple[int, int | None]:
+    """The same of parameters with their defaults."""
     required = sum(default is inspect.Parameter.empty for default in given.values())
     return required, None if variadic else len(given)
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from composer.errors import Diagnostic, PluginError
 from composer.foreign import frames, named
-from composer.registry.entry import Entry, Plugin
+from composer.registry.entry import Entry, FunctionEntry, ModuleEntry, ParameterEntry, Plugin
 from composer.registry.plugins import load_plugins
 from composer.registry.state import state
 
@@ -24,6 +24,17 @@ def entries(category: str | None = None, pattern: str = "*") -> Sequence[Entry]:
     load_plugins()
     found = sorted(state.entries.values(), key=lambda entry: entry.name)
     return [entry for entry in found if category in (None, entry.category) and fnmatchcase(entry.name, pattern)]
+
+
+def get_mechanism(name: str) -> ModuleEntry | None:
+    """The mechanism of a name, or None."""
+    found = get(name)
+    return found if isinstance(found, ModuleEntry) and found.category == "mechanism" else None
+
+
+def mechanisms(pattern: str = "*") -> Sequence[ModuleEntry]:
+    """Every mechanism with a name like the pattern, sorted by name."""
+    return [entry for entry in entries("mechanism", pattern) if isinstance(entry, ModuleEntry)]
 
 
 def blamed(error: BaseException) -> PluginError | None:
@@ -63,4 +74,5 @@ def _by_name(entry: Entry) -> tuple[Callable[..., Entry], tuple[str, ...]]:
 
 
 # The models of options are made from signatures and cannot be pickled, so an entry is found again by its name.
-copyreg.pickle(Entry, _by_name)
+for kind in (ModuleEntry, FunctionEntry, ParameterEntry):
+    copyreg.pickle(kind, _by_name)

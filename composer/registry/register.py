@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from composer.errors import Location, one_of, suggest
-from composer.options import SignatureProblem, options_model, read_signature
-from composer.registry.definition import arity, definition, identity, made, misuse, plugin_of
+from composer.errors import Location, one_of
+from composer.registry.definition import arity, definition, identity, misuse
 from composer.registry.entry import (
-    CONV_FACTS,
-    FACTS,
     LAYER_KINDS,
     MECHANISM_KINDS,
     POSITIONS,
     REPLACEABLE,
-    RESERVED_OPTIONS,
     CodeRule,
     Entry,
-    Form,
+    FunctionEntry,
     LayoutRule,
+    MacsRule,
+    ParameterEntry,
     PlaceRule,
+    ShapeRule,
     Target,
 )
-from composer.registry.state import loading, state
+from composer.registry.given import Given
+from composer.registry.rules import check_reference
+from composer.registry.state import state
 
 
 def mechanism(
@@ -35,6 +34,10 @@ def mechanism(
     layout: str | None = None,
     replaces: Literal["conv", "conv-norm-act", "conv-or-linear"] | None = None,
     place: PlaceRule | Sequence[PlaceRule] = (),
+    applied: Literal["gate", "1 + gate", "branches", "experts", "positions"] | None = None,
+    shape: ShapeRule | None = None,
+    macs: MacsRule | None = None,
+    reference: Callable[..., Any] | None = None,
 ) -> Callable[[Target], Target]:
     """Register an nn.Module class as an attention mechanism.
 
@@ -51,6 +54,16 @@ def mechanism(
               beside a place, or replaces what keeps its shape
     place     where it goes when nobody says where, in the words of a rule, or several of which a network has the
               first; without it the kind decides (`composer.dag.default_place`)
+    applied   how the values of its method `attention(x)` are applied: `gate` multiplies by them, `1 + gate` too, and
+              they lie between 1 and 2; `branches` are shares of branches that are summed, `experts` weights of kernels
+              that are mixed, `positions` weights of positions that are averaged. Unless given the kind says it
+    shape     for what cannot run on meta tensors, such as a kernel of another library: `(inputs, …) -> shape`, what it
+              gives at the batch of its inputs, each with `.shape`, `.layout`, `.channels` …; ValueError says that they
+              do not fit. Further parameters are facts and options, by name. It is still made on the meta device
+    macs      likewise `(inputs, …) -> int`, the multiply-accumulates of one example, where PyTorch's counter does not
+              know them. Of a plugin's that has parameters and does nothing that is counted, they are unknown without
+    reference the plain formula of a kernel: an nn.Module class that is made with the same arguments and takes the same
+              state_dict, or a function `(module, x)`. `composer check` compares outputs and gradients with it
     Raises PluginError, naming file and line, for anything the contract does not allow.
     """
     layout = layout or ("b n c" if kind == "token" else "b c h w")
@@ -66,14 +79,32 @@ def mechanism(
             raise misuse(where, name, "a mechanism must be an nn.Module class", "a class, as in examples/")
         for one in places:
             _check_place(name, one, where)
-        _add(name, "mechanism", kind, factory, layout, where, replaces, places)
+        given = Given(name, kind, factory, where)
+        entry = given.module_entry(
+            works_on=layout,
+            replaces=replaces,
+            places=places,
+            applied=given.checked_applied(applied),
+            reference=reference,
+            **given.declared(shape, macs),
+        )
+        if reference is not None:
+            check_reference(name, reference, given.arguments, entry.inputs[0], where)
+        _enter(entry, where)
         return factory
 
     return register
 
 
 def layer(
-    name: str, *, kind: str = "other", layout: LayoutRule = None, code: CodeRule | None = None
+    name: str,
+    *,
+    kind: str = "other",
+    layout: LayoutRule = None,
+    code: CodeRule | None = None,
+    applied: Literal["gate", "1 + gate", "branches", "experts", "positions"] | None = None,
+    shape: ShapeRule | None = None,
+    macs: MacsRule | None = None,
 ) -> Callable[[Target], Target]:
     """Register a building block: an nn.Module class, a function that makes a module (its return type says which), a
     function of tensors, or a function that makes a parameter.
@@ -85,6 +116,7 @@ def layer(
     `.layout`, `.channels` …) and raise ValueError for what does not fit.
     `code`, of a function of tensors, is `(names, inputs, **options) -> expression`: what a generated forward writes
     in place of a call, such as `a + b`.
+    `applied`, of a class with a method `attention`, `shape` and `macs` are as of a `mechanism`.
     Raises PluginError, naming file and line, for anything the contract does not allow.
     """
 
@@ -92,75 +124,34 @@ def layer(
         where = definition(factory)
         if kind not in LAYER_KINDS:
             raise misuse(where, name, f"unknown kind `{kind}`", one_of(LAYER_KINDS))
-        _add(name, "layer", kind, factory, layout, where, code=code)
+        given = Given(name, kind, factory, where)
+        if code is not None and not given.is_function:
+            raise misuse(where, name, "`code` is for a function of tensors", "leave it out")
+        more = {"layout_rule": layout, **given.declared(shape, macs)}
+        if given.module is not None:
+            entry: Entry = given.module_entry(applied=given.checked_applied(applied), **more)
+        elif applied is not None:
+            raise misuse(where, name, "`applied` is for a class with a method `attention`", "leave it out")
+        elif given.is_function:
+            inputs = arity(given.signature.given, given.signature.variadic)
+            entry = FunctionEntry(**given.common(inputs), code=code, **more)
+        else:
+            entry = ParameterEntry(**given.common((0, 0)), **more)
+        _enter(entry, where)
         return factory
 
     return register
 
 
-def _add(
-    name: str,
-    category: Literal["mechanism", "layer"],
-    kind: str,
-    factory: Callable[..., Any],
-    layout: LayoutRule,
-    where: Location,
-    replaces: str | None = None,
-    places: Sequence[PlaceRule] = (),
-    code: CodeRule | None = None,
-) -> None:
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise misuse(where, str(name), "a name is lower-case letters, digits and `_`", "a name such as `pixel_gate`")
-    try:
-        signature = read_signature(factory, name)
-        module = factory if isinstance(factory, type) else made(signature.returns)
-        form: Form = "module" if module else "parameter" if kind == "parameter" else "function"
-        inputs = arity(module, signature.given, signature.variadic, form)
-    except (SignatureProblem, TypeError, ValueError) as problem:
-        raise misuse(where, name, str(problem), "see `Writing a plugin` in the README") from problem
-    facts = signature.given if form == "module" else {}
-    if form == "module" and signature.variadic:
-        raise misuse(where, name, "`*args` in `__init__`", "facts by name before a bare `*`")
-    for fact in facts:
-        if fact not in FACTS:
-            nearest = f"; did you mean `{suggest(fact, FACTS)}`?" if suggest(fact, FACTS) else ""
-            text = f"`{fact}` stands before `*` but is not a fact of a place{nearest}"
-            raise misuse(where, name, text, f"one of {one_of(FACTS)}, or move it behind `*` to make it an option")
-    for option in signature.options.model_fields:
-        if option in RESERVED_OPTIONS:
-            raise misuse(where, name, f"option `{option}` is a word of the spec language", "another name")
-    settings = {
-        fact: (signature.hints[fact], ... if default is inspect.Parameter.empty else default)
-        for fact, default in facts.items()
-        if fact in CONV_FACTS and fact != "in_channels"
-    }
-    plugin = loading.get() or plugin_of(factory)
-    entry = Entry(
-        name=name,
-        category=category,
-        kind=kind,
-        form=form,
-        factory=factory,
-        facts=facts,
-        settings=options_model(f"{name} settings", settings),
-        options=signature.options,
-        inputs=inputs,
-        layout=layout,
-        replaces=replaces,
-        places=places,
-        plugin=plugin,
-        file=where.source.name,
-        line=where.line,
-        module=module,
-        code=code,
-    )
+def _enter(entry: Entry, where: Location) -> None:
+    """Put an entry into the registry. Raises PluginError where its name is taken."""
     with state.lock:
-        taken = state.entries.get(name)
+        taken = state.entries.get(entry.name)
         # The same definition again is a reload (a notebook cell run twice), not a second claim to the name.
-        if taken is not None and identity(taken.factory) != identity(factory):
-            raise misuse(where, name, f"the name is taken by {taken.file}:{taken.line}", "another name")
-        state.entries[name] = entry
-        state.plugins.setdefault(plugin.name, plugin)
+        if taken is not None and identity(taken.factory) != identity(entry.factory):
+            raise misuse(where, entry.name, f"the name is taken by {taken.file}:{taken.line}", "another name")
+        state.entries[entry.name] = entry
+        state.plugins.setdefault(entry.plugin.name, entry.plugin)
 
 
 def _check_place(name: str, place: PlaceRule, where: Location) -> None:

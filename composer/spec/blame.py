@@ -8,7 +8,7 @@ from typing import Any
 
 from composer.errors import Diagnostic, Location
 from composer.spec import zoo
-from composer.spec.document import Path
+from composer.spec.document import Keys
 from composer.spec.expression import is_dynamic, parse_template
 from composer.spec.origin import Origin, walk_strings
 from composer.spec.tokens import ExpressionError
@@ -93,7 +93,7 @@ def _node(origin: Origin) -> Origin:
     return Origin(origin.document, origin.path[: 4 if origin.path[:1] == ("blocks",) else 2])
 
 
-def _scopes(path: Path) -> list[Path]:
+def _scopes(path: Keys) -> list[Keys]:
     """Where vars may be written that an expression reads: the block around it, then the file."""
     return [path[:2], ()] if path[:1] == ("blocks",) else [()]
 

@@ -15,7 +15,8 @@ MAX_DEPTH = 64
 MAX_VALUES = 200_000
 MAX_DIGITS = 64
 
-Path = tuple[str | int, ...]
+# The way to a value of a document: keys of mappings and positions in lists.
+Keys = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Document:
         lines = takewhile(lambda line: line.startswith("#"), self.source.text.splitlines())
         return "\n".join(line.removeprefix("#").removeprefix(" ") for line in lines)
 
-    def nearest(self, path: Path) -> Value:
+    def nearest(self, path: Keys) -> Value:
         """The value at the path, or the deepest of those around it that is written."""
         value = self.root
         for step in path:
@@ -101,7 +102,7 @@ class Document:
             value = child
         return value
 
-    def location(self, path: Path, key: bool = False) -> Location | None:
+    def location(self, path: Keys, key: bool = False) -> Location | None:
         """Where the value at the path stands, or the deepest of those around it; `key` for its key."""
         value = self.nearest(path)
         return value.key_location or value.location if key else value.location
@@ -132,7 +133,7 @@ class _Converter:
     def __init__(self) -> None:
         self.count = 0
 
-    def value(self, data: Any, path: Path) -> Value:
+    def value(self, data: Any, path: Keys) -> Value:
         self.count += 1
         if len(path) > MAX_DEPTH or self.count > MAX_VALUES:
             text = f"nested deeper than {MAX_DEPTH}" if len(path) > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
@@ -153,17 +154,17 @@ class _Converter:
         label = "what YAML can spell: numbers, strings, true, false, null, lists, mappings"
         raise self.problem("yaml-type", f"a {type(data).__name__} cannot stand in a spec", path, label)
 
-    def key(self, key: Any, path: Path) -> str:
+    def key(self, key: Any, path: Keys) -> str:
         if type(key) is not str:
             raise self.problem("yaml-key", f"a key is a {type(key).__name__}, not a string", path)
         return self.text(key, path)
 
-    def text(self, text: str, path: Path) -> str:
+    def text(self, text: str, path: Keys) -> str:
         if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
             raise self.problem("yaml-character", "a string holds a lone surrogate, which no file can", path)
         if hidden := unseen(text):
             raise self.problem("yaml-character", hidden, path, "text that shows")
         return text
 
-    def problem(self, code: str, message: str, path: Path, label: str = "") -> SpecError:
+    def problem(self, code: str, message: str, path: Keys, label: str = "") -> SpecError:
         return SpecError(Diagnostic(code, message, None, ".".join(map(str, path)), label))

@@ -10,7 +10,7 @@ from typing import Any
 
 from composer.errors import MAX_FOUND, Diagnostic, SpecError
 from composer.spec.check import check_spec
-from composer.spec.document import Document
+from composer.spec.document import Document, Value
 from composer.spec.model import WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.references import NO_WEIGHTS, LoadedFile, find_weights, follow, home, open_source, read_classes
@@ -28,6 +28,7 @@ def load_spec(
     vars: Mapping[str, Any] | None = None,
     sets: Iterable[str] = (),
     root: str | Path | None = None,
+    weights: bool = True,
 ) -> Spec:
     """Read and check a spec. Needs no torch.
 
@@ -35,9 +36,10 @@ def load_spec(
     vars    values for the spec's vars
     sets    `dotted.path=value` settings, applied to the source before it is checked; values are YAML
     root    the folder that references may not leave; the source's own folder unless given
+    weights  whether the weights that the source names are looked for; not those of a Spec, which has found its own
     Raises SpecError with every problem of the stage that failed.
     """
-    spec, problems = examine(source, vars=vars, sets=sets, root=root)
+    spec, problems = examine(source, vars=vars, sets=sets, root=root, weights=weights)
     SpecError.check(problems)
     assert spec is not None, "what has no problems is a Spec"
     return spec
@@ -49,6 +51,7 @@ def examine(
     vars: Mapping[str, Any] | None = None,
     sets: Iterable[str] = (),
     root: str | Path | None = None,
+    weights: bool = True,
 ) -> tuple[Spec | None, list[Diagnostic]]:
     """What is sound of a spec, where that is enough to go on with, and every problem of its text.
 
@@ -63,6 +66,7 @@ def examine(
         return assemble(source.files, (*source.overrides, *settings)), []
     document, path = open_source(source)
     document = apply_settings(document, settings)
+    document = document if weights else _without_weights(document)
     content, problems = inspect(document)
     if content is None or (not content.nodes and content.backbone is None):
         return None, problems
@@ -142,6 +146,13 @@ def _weights(files: tuple[LoadedFile, ...]) -> tuple[WeightsSpec, Origin] | None
     speaking = next((file for file in files if file.content.weights is not None), None)
     found = find_weights(speaking) if speaking else None
     return None if found is None or found[0].source == NO_WEIGHTS else found
+
+
+def _without_weights(document: Document) -> Document:
+    """The document that asks for no weights, and so keeps the files that it refers to from asking."""
+    if not isinstance(document.root.data, dict):
+        return document
+    return replace(document, root=document.root.with_value(("weights",), Value(NO_WEIGHTS)))
 
 
 def _stem(file: LoadedFile) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from composer.errors import Diagnostic, Location, Mistakes
-from composer.spec.document import Document, Path
+from composer.spec.document import Document, Keys
 from composer.spec.evaluate import show, size
 from composer.spec.expression import is_dynamic, parse_condition, parse_template
 from composer.spec.functions import MAX_LIST
@@ -22,7 +22,7 @@ class Origin:
     """A place in a document: a value by its path."""
 
     document: Document
-    path: Path = ()
+    path: Keys = ()
 
     def __truediv__(self, step: str | int) -> Origin:
         return Origin(self.document, (*self.path, step))

@@ -83,6 +83,19 @@ class Spec:
         return written if written is not None else {OUTPUT: list(self.nodes)[-1]}
 
     @property
+    def backbone_outputs(self) -> Mapping[str, str]:
+        """What the backbone gives before outputs are taken of it.
+
+        A lock may hold a whole backbone of which its outputs need a part: the end of that is one too, until then.
+        """
+        if self.files[-1].content.lock is None:
+            return self.own_outputs
+        end = "end"
+        while end in self.own_outputs:
+            end += "_"
+        return {**self.own_outputs, end: list(self.nodes)[-1]}
+
+    @property
     def names_outputs(self) -> bool:
         """Whether the network gives a dict of its outputs, however many; else the one tensor."""
         return self._outputs_file is not None and isinstance(self._outputs_file.content.outputs, Mapping)

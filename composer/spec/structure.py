@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from composer.errors import MAX_FOUND, Diagnostic, SpecError, did_you_mean, one_of, typed_in
-from composer.spec.document import Document, Path
+from composer.spec.document import Document, Keys
 from composer.spec.form import check_file, check_weights
 from composer.spec.kind import boolean_advice, found
 from composer.spec.model import BlockSpec, InputSpec, Published, Rule, SpecFile, WeightsSpec
@@ -133,7 +133,7 @@ def _parse(document: Document) -> SpecFile:
 
 def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
     # The members of a union each have a record of their own.
-    wrong: dict[Path, list[str]] = {}
+    wrong: dict[Keys, list[str]] = {}
     for record in error.errors(include_url=False):
         # Pydantic's places also name the members of unions.
         here = Origin(origin.document, record["loc"]).written

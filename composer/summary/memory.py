@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from composer.compile.inplace import overwriting
-from composer.dag.infer import build
 from composer.dag.scope import BATCH, Node, Operation, Scope
 from composer.torch_private import FakeTensorMode, storage_of
 
@@ -118,7 +117,7 @@ def _visit(scope: Scope, values: dict[str, _Value], ledger: _Ledger) -> dict[str
 
 def _book(node: Node, operation: Operation, inputs: list[_Value], inplace: bool, ledger: _Ledger) -> _Value:
     forms = tuple(value.form for value in inputs)
-    key = (operation.entry.name, repr(sorted(operation.arguments.items())), inplace, forms)
+    key = (operation.key, inplace, forms)
     if key not in ledger.traces:
         try:
             ledger.traces[key] = _trace(operation, inplace, forms)
@@ -150,7 +149,7 @@ class _Run:
 def _trace(operation: Operation, inplace: bool, forms: tuple[_Form, ...]) -> _Trace:
     with torch.device("meta"):
         # Made on meta as everywhere else: some initialisations read numbers back, which fake tensors have none of.
-        built = build(operation.entry, operation.arguments)
+        built = operation.make()
     if isinstance(built, nn.Parameter):
         return _Trace(_form([built] * len(BATCHES), True), PARAMETER, 0, frozenset(), 0)
     with FakeTensorMode(allow_non_fake_inputs=True), torch.enable_grad():

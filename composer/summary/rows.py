@@ -175,8 +175,7 @@ def _uses(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def _use(node: Node) -> tuple[str, ...]:
-    operation = node.content
-    mechanism = isinstance(operation, Operation) and operation.entry.category == "mechanism"
+    mechanism = node.entry is not None and node.entry.category == "mechanism"
     return (node.op,) if mechanism and node.rule is not None else ()
 
 

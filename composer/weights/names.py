@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from composer.dag.composition import Composition
-from composer.dag.infer import build
 from composer.dag.scope import Node, Operation, Scope
+from composer.registry import ModuleEntry, ParameterEntry
+from composer.spec.sites import HEAD
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -29,7 +30,7 @@ def within(name: str, paths: Container[str]) -> bool:
 def heads(graph: Composition) -> list[str]:
     """Paths of the operations that are a head (the site), or inside one."""
     paths = []
-    for place in graph.places.select("head"):
+    for place in graph.places.select(HEAD):
         content = place.node.content
         inside = content.walk() if isinstance(content, Scope) else [place.node]
         paths += [node.path for node in inside if isinstance(node.content, Operation)]
@@ -40,7 +41,7 @@ def heads(graph: Composition) -> list[str]:
 class _Reader:
     """Builds each kind of operation once: networks repeat the same few many times."""
 
-    known: dict[Any, Shapes] = field(default_factory=dict)
+    known: dict[Hashable, Shapes] = field(default_factory=dict)
 
     def scope(self, scope: Scope) -> Iterator[tuple[str, tuple[int, ...]]]:
         # A module lists its own parameters before those of its children.
@@ -54,15 +55,14 @@ class _Reader:
                 yield from ((f"{node.path}.{name}", shape) for name, shape in self.operation(node.content).items())
 
     def operation(self, operation: Operation) -> Shapes:
-        key = (operation.entry.name, repr(sorted(operation.arguments.items())))
-        if key not in self.known:
-            self.known[key] = {}
-            if operation.entry.form == "module":
+        if operation.key not in self.known:
+            state: dict[str, Tensor] = {}
+            if isinstance(operation.entry, ModuleEntry):
                 with torch.device("meta"):
-                    state = build(operation.entry, operation.arguments).state_dict()
-                self.known[key] = {name: tuple(tensor.shape) for name, tensor in state.items()}
-        return self.known[key]
+                    state = operation.make().state_dict()
+            self.known[operation.key] = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        return self.known[operation.key]
 
 
 def _is_parameter(node: Node) -> bool:
-    return isinstance(node.content, Operation) and node.content.entry.form == "parameter"
+    return isinstance(node.entry, ParameterEntry)

@@ -77,7 +77,8 @@ def peer(name: str, **options: Any) -> nn.Module:
         return timm.create_model("resnet50d")
     if name.startswith("resnest50d_") and not timm.is_model(name):
         return ablation(*map(int, name.removeprefix("resnest50d_").rstrip("d").replace("s", "x").split("x")))
-    return timm.create_model(name, **options)
+    # Some of timm's names stand for a network without a classifier.
+    return timm.create_model(name, num_classes=1000, **options)
 
 
 def born(name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -224,7 +224,7 @@ def test_the_snippets_of_show_work(run, tmp_path, entry):
     assert composer.graph(tmp_path / "net.yaml").inserted
     names = {"torch": torch}
     exec(textwrap.dedent(python), names)
-    assert names["y"].shape == ((2, 196, 256) if entry.layout == "b n c" else (2, 256, 14, 14))
+    assert names["y"].shape == ((2, 196, 256) if entry.works_on == "b n c" else (2, 256, 14, 14))
     cost = re.search(r"cost at .*: ([\d,]+) parameters, ([\d,]+) MACs", shown)
     assert cost
 

@@ -10,6 +10,7 @@ from torch import nn
 
 import composer
 from composer.dag.names import RESERVED
+from composer.registry import ModuleEntry
 
 
 def test_blocks_are_modules_of_their_own_and_hooks_fire() -> None:
@@ -44,7 +45,7 @@ def test_paths_of_nodes_are_paths_of_modules_and_prefixes_of_tensors() -> None:
     model = composer.build("papers/cbam/mobilenetv2_100")
     modules = dict(model.named_modules())
     for node, _ in model.graph.operations:
-        if node.content.entry.form == "module":
+        if isinstance(node.entry, ModuleEntry):
             assert node.path in modules
             assert type(modules[node.path]) is node.content.entry.module
     owners = {name.rpartition(".")[0] for name in model.state_dict()}

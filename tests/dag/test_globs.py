@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from fnmatch import fnmatchcase
 
 import pytest
+from clock import cpu_time
 
 import composer
 from composer.dag.globs import Glob
@@ -43,8 +43,12 @@ def test_what_is_no_class_stands_for_itself(text):
 
 
 def test_many_stars_over_long_names_take_no_time():
+    # Trying every way to share out the letters would take years.
+    assert 20 * cpu_time(lambda: composer.graph("resnet18")) > cpu_time(match_many_stars)
+
+
+def match_many_stars() -> None:
     name = "a" * 60
-    start = time.perf_counter()
     assert not Glob(STARS).matches(name)
     assert not Glob(STARS.replace("*", "**")).matches(f"{name}.{name}")
     assert not Glob(STARS.replace("*a", "**a*")).matches(f"{name}.{name}")
@@ -55,4 +59,3 @@ def test_many_stars_over_long_names_take_no_time():
     network = {"input": [3, 8, 8], "nodes": {name: "relu"}, "attention": [{"use": "se", "after": STARS}]}
     with pytest.raises(composer.GraphError, match="no place is called"):
         composer.build(network)
-    assert time.perf_counter() - start < 5

@@ -39,3 +39,20 @@ def test_gamma_is_found_whatever_it_is_called(rule) -> None:
             with torch.no_grad():
                 model.get_parameter(gamma.path).fill_(0.25)
             assert [one.gamma for one in sites_of(model).values()] == [0.25]
+
+
+@pytest.mark.parametrize("position", ["after", "beside", "replace"])
+def test_nodes_that_have_the_names_already_keep_them(position) -> None:
+    taken = ("sa_tokens", "sa_map", "sa_add", "sa_gamma", "sa_start")
+    nodes = {name: {"op": "conv2d", "out_channels": 8, "kernel_size": 1, "bias": True} for name in taken}
+    plain = {"input": [8, 4, 4], "nodes": {**nodes, "act": "relu"}}
+    rule = {"use": "sa", position: "act", "with": {"head_dim": 4}, "start": "identity"}
+    model, before = (composer.build(source).eval() for source in (plain | {"attention": [rule]}, plain))
+    x = torch.randn(2, 8, 4, 4)
+    assert torch.equal(model(x), before(x))
+    assert {f"{name}.weight" for name in taken} < dict(model.named_parameters()).keys()
+    (site,) = sites_of(model).values()
+    assert (site.path, site.gamma) == ("sa", 0.0)
+    with torch.no_grad():
+        model.get_parameter("sa_gamma_2").fill_(1.0)
+    assert not torch.equal(model(x), before(x))

@@ -197,3 +197,13 @@ def test_outputs_as_maps() -> None:
     assert composer.graph(lock(maps, 0)).outputs == maps.outputs
     tail = {"input": {"shape": [8, 8, 4], "layout": "b h w c"}, "nodes": {"norm": "layer_norm"}, "maps": True}
     assert str(composer.graph(tail).outputs["output"]) == "b×4×8×8"
+
+
+@pytest.mark.parametrize("name", ["c3", "end", ""])
+def test_a_lock_of_a_part_is_that_part_whatever_its_outputs_are_called(name) -> None:
+    rules = [{"use": "sk", "replace": "layer2.0.conv1"}, {"use": "se", "after": "layer4"}]
+    graph = composer.graph({"backbone": "resnet18", "outputs": {name: "layer2"}, "attention": rules})
+    again = composer.graph(lock(graph, 0))
+    assert list(again.outputs) == [name]
+    assert [node.path for node in again.root.walk()] == [node.path for node in graph.root.walk()]
+    assert again.num_parameters == graph.num_parameters

@@ -127,6 +127,17 @@ def test_what_stands_in_for_a_convolution_gives_way_to_its_like() -> None:
     assert "is `splat`, which brings norm and activation along; `condconv` has none" in text
 
 
+def test_a_kernel_stands_in_for_attention_between_positions_that_stands_in_for_a_convolution() -> None:
+    """That attention has no kernel size to hand on: the kernel's own default counts."""
+    found = graph({"use": "condconv", "replace": "spatial_conv", "where": "stage == 4"}, backbone="botnet50")
+    nodes = found.root.nodes["layer4"].content.nodes["0"].content.nodes
+    host = composer.graph("botnet50").root.nodes["layer4"].content.nodes["0"].content.nodes["conv2"]
+    arguments = nodes["conv2"].content.arguments
+    assert (host.op, nodes["conv2"].op, arguments["kernel_size"]) == ("bot", "condconv", 3)
+    assert [arguments[name] == host.content.arguments[name] for name in ("out_channels", "stride")] == [True, True]
+    assert nodes["conv2"].output == host.output
+
+
 def test_sk_keeps_the_norm_behind_another_that_has_its_own() -> None:
     nodes = {"first": {"op": "splat", "out_channels": 8}, "norm": "batch_norm", "act": "relu", "end": "global_avg_pool"}
     spec = {"input": [8, 9, 9], "nodes": nodes, "attention": [{"use": "sk", "replace": "first"}]}

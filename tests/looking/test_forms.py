@@ -17,10 +17,12 @@ from composer.looking.forms import (
     read,
 )
 from composer.looking.sites import Site
+from composer.registry.entry import APPLIED_BY_KIND
 
 
-def site(kind, grid=None, mechanism="plugin"):
-    return Site("a.b", mechanism, kind, False, None, None, None, {}, grid, None)
+def site(kind, grid=None, applied=None):
+    applied = applied or APPLIED_BY_KIND[kind]
+    return Site("a.b", "plugin", kind, applied, False, None, None, None, {}, grid, None)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +83,8 @@ def test_what_is_not_finite_is_said_to_be(bad):
     assert "not finite" in found.reason
 
 
-def test_a_half_is_read_by_its_own_kind_and_bam_adds_one():
+def test_a_half_is_read_by_its_own_kind_and_a_gate_may_be_added_to_one():
     assert isinstance(read(site("channel+spatial"), torch.rand(1, 1, 4, 4), "spatial"), SpatialMaps)
     assert isinstance(read(site("channel+spatial"), torch.rand(1, 4, 1, 1), "channel"), Gates)
-    assert read(site("channel", mechanism="bam_channel"), torch.rand(1, 4, 1, 1)).offset == 1
+    assert read(site("channel", applied="1 + gate"), torch.rand(1, 4, 1, 1)).offset == 1
     assert read(site("channel"), torch.rand(1, 4, 1, 1)).offset == 0

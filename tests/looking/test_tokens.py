@@ -16,7 +16,7 @@ from composer.looking.tokens import rolled, rollout_section, tokens_section
 
 
 def site(grid):
-    return Site("a", "mhsa", "token", False, None, None, None, {}, grid, None)
+    return Site("a", "mhsa", "token", "positions", False, None, None, None, {}, grid, None)
 
 
 def test_a_patch_looks_where_its_row_says():

@@ -76,7 +76,7 @@ def test_where_every_position_looks_is_timms(side):
 
 
 def site(grid, attended=None):
-    return Site("a", "window_attention", "token", False, None, None, None, {}, grid, None, attended)
+    return Site("a", "window_attention", "token", "positions", False, None, None, None, {}, grid, None, attended)
 
 
 def test_a_shifted_window_by_hand():

@@ -17,7 +17,8 @@ REFUSED = """\
 Every check that is not named passes with the defaults, and `tests/mechanisms/test_contract.py` holds the refusals to
 their words. *Trains on one image* is refused where BatchNorm has one pooled vector to normalise: `norm: layer` or
 `norm: none` trains on one image, and `build` and `validate` say so beforehand. `ge`, `ge_plus` (at extent 0) and `bot`
-are made for one size of map; `sasa` refuses windows larger than the map."""
+are made for one size of map; `sasa` refuses windows larger than the map. *Reference* compares outputs and gradients
+with a plain formula, of those that declare one: {references}."""
 
 
 def lines() -> Iterable[str]:
@@ -31,7 +32,7 @@ def lines() -> Iterable[str]:
         refused = [check for check in contract.CHECKS if (entry.name, "", check) in REFUSALS]
         yield f"| `{entry.name}` | {entry.kind} | {formula} | {', '.join(refused) or 'none'} |"
     yield f"\n{LETTERS}\n"
-    yield REFUSED
+    yield REFUSED.format(references=", ".join(f"`{entry.name}`" for entry in ENTRIES if entry.reference))
     yield f"\nThe {len(contract.CHECKS)} checks: {', '.join(contract.CHECKS)}."
 
 

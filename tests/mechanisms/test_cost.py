@@ -140,7 +140,7 @@ def test_cost_is_what_the_docstring_states(name, options, case, size, conv):
     c, h, w = size
     names = ("out_channels", "kernel_size", "stride", "groups")
     settings = {key: at for key, at in zip(names, conv, strict=True) if key in entry.settings.model_fields}
-    shape = {"shape": [h * w, c], "layout": "b n c"} if entry.layout == "b n c" else [c, h, w]
+    shape = {"shape": [h * w, c], "layout": "b n c"} if entry.works_on == "b n c" else [c, h, w]
     node = {"op": name, **{key: list(at) if isinstance(at, tuple) else at for key, at in settings.items()}, **options}
     graph = composer.graph({"input": shape, "nodes": {"tested": node}})
     meanings = letters(name, c, h, w, conv, options)

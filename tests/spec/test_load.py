@@ -408,3 +408,15 @@ def test_class_names_that_cannot_be_read(write: Write, name: str, problem: str) 
     write("latin.txt", b"caf\xe9\n")
     write("large.txt", b"x\n" * (MAX_BYTES // 2 + 1))
     assert code(write("net.yaml", f'backbone: resnet50\nclasses: "{name}"\n')) == problem
+
+
+def test_weights_that_nobody_wants_are_not_looked_for(write: Write) -> None:
+    write("base.yaml", f"{NET}weights: gone.pt\n")
+    member = write("net.yaml", "backbone: base.yaml\n")
+    for path in ("base.yaml", member):
+        with pytest.raises(SpecError, match=r"gone\.pt"):
+            load_spec(path)
+        spec = load_spec(path, weights=False)
+        assert spec.weights is None
+        # Nor are they later, when its vars are changed.
+        assert load_spec(spec, vars={"width": 4}).weights is None

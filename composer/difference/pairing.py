@@ -8,45 +8,45 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice, product
 
 from composer.dag.scope import Node, Operation, Scope
-from composer.difference.change import Path
+from composer.difference.change import NodePath
 from composer.difference.side import Side, children, partners
 
 MAX_TRIED = 4
 
 
 @dataclass
-class Match:
+class Pairing:
     """Pairs of paths, before to after and back, the networks' inputs under their names."""
 
     before: Side
     after: Side
-    pairs: dict[Path, Path] = field(default_factory=dict)
-    back: dict[Path, Path] = field(default_factory=dict)
+    pairs: dict[NodePath, NodePath] = field(default_factory=dict)
+    back: dict[NodePath, NodePath] = field(default_factory=dict)
 
-    def pair(self, one: Path, other: Path) -> None:
+    def pair(self, one: NodePath, other: NodePath) -> None:
         """Says that two nodes are one."""
         self.pairs[one] = other
         self.back[other] = one
 
-    def moved(self, one: Path) -> bool:
+    def moved(self, one: NodePath) -> bool:
         """Whether a node with a pair has another name or stands in another scope; not where only its scope moved."""
         (outer, _, name), (its_outer, _, its_name) = one.rpartition("."), self.pairs[one].rpartition(".")
         return name != its_name or self.pairs.get(outer, outer) != its_outer
 
-    def fits(self, one: Path, other: Path) -> bool:
+    def fits(self, one: NodePath, other: NodePath) -> bool:
         """Whether what has a pair inside one has it inside the other."""
         ours = (self.pairs.get(path, other) for path in self.before.below(one))
         theirs = (self.back.get(path, one) for path in self.after.below(other))
         return all(_inside(path, other) for path in ours) and all(_inside(path, one) for path in theirs)
 
 
-def _inside(path: Path, scope: Path) -> bool:
+def _inside(path: NodePath, scope: NodePath) -> bool:
     return path == scope or path.startswith(f"{scope}.")
 
 
-def match(before: Side, after: Side) -> Match:
-    """Match two networks. Takes time linear in their nodes for each level of scopes, but for sorting."""
-    found = Match(before, after)
+def pair(before: Side, after: Side) -> Pairing:
+    """Pairing two networks. Takes time linear in their nodes for each level of scopes, but for sorting."""
+    found = Pairing(before, after)
     for one, other in partners(before.graph.root.inputs, after.graph.root.inputs):
         if one is not None and other is not None:
             found.pair(one, other)
@@ -59,7 +59,7 @@ def match(before: Side, after: Side) -> Match:
     return found
 
 
-def _pair_inside(found: Match, before: Scope, after: Scope) -> None:
+def _pair_inside(found: Pairing, before: Scope, after: Scope) -> None:
     """Pairs nodes of the same name in two scopes, and in the scopes among them."""
     for name, one in before.nodes.items():
         other = after.nodes.get(name)
@@ -90,13 +90,13 @@ class _Alike:
 
     wanted: Callable[[Node], bool]
 
-    def kind(self, side: Side, path: Path) -> Hashable:
+    def kind(self, side: Side, path: NodePath) -> Hashable:
         return side.alike[path]
 
-    def accepts(self, found: Match, one: Path, other: Path) -> bool:
+    def accepts(self, found: Pairing, one: NodePath, other: NodePath) -> bool:
         return found.fits(one, other)
 
-    def join(self, found: Match, one: Path, other: Path) -> None:
+    def join(self, found: Pairing, one: NodePath, other: NodePath) -> None:
         for inner, its_pair in zip(found.before.below(one), found.after.below(other), strict=True):
             found.pair(inner, its_pair)
 
@@ -107,51 +107,51 @@ class _SameBlock:
 
     wanted: Callable[[Node], bool]
 
-    def kind(self, side: Side, path: Path) -> Hashable:
+    def kind(self, side: Side, path: NodePath) -> Hashable:
         scope = _content(side, path)
         return scope.block, tuple(scope.inputs.values())
 
-    def accepts(self, found: Match, one: Path, other: Path) -> bool:
+    def accepts(self, found: Pairing, one: NodePath, other: NodePath) -> bool:
         names, others = (
             {child.name for child in children(side.nodes[path])}
             for side, path in ((found.before, one), (found.after, other))
         )
         return 2 * len(names & others) > min(len(names), len(others)) and found.fits(one, other)
 
-    def join(self, found: Match, one: Path, other: Path) -> None:
+    def join(self, found: Pairing, one: NodePath, other: NodePath) -> None:
         found.pair(one, other)
         _pair_inside(found, _content(found.before, one), _content(found.after, other))
 
 
-def _content(side: Side, path: Path) -> Scope:
+def _content(side: Side, path: NodePath) -> Scope:
     content = side.nodes[path].content
     assert isinstance(content, Scope)
     return content
 
 
-Paired = Callable[[Path], Path | None]
-Key = Callable[[Side, Path, Paired], Hashable | None]
+Paired = Callable[[NodePath], NodePath | None]
+Key = Callable[[Side, NodePath, Paired], Hashable | None]
 
 
-def _by_neighbours(side: Side, path: Path, paired: Paired) -> Hashable | None:
+def _by_neighbours(side: Side, path: NodePath, paired: Paired) -> Hashable | None:
     sources = tuple(paired(source) for source in side.sources[path])
     return sources if sources and None not in sources else None
 
 
-def _by_name(side: Side, path: Path, paired: Paired) -> Hashable | None:
+def _by_name(side: Side, path: NodePath, paired: Paired) -> Hashable | None:
     return side.nodes[path].name
 
 
-def _by_order(side: Side, path: Path, paired: Paired) -> Hashable | None:
+def _by_order(side: Side, path: NodePath, paired: Paired) -> Hashable | None:
     return True
 
 
 _KEYS: Sequence[Key] = (_by_neighbours, _by_name, _by_order)
 
 
-def _search(found: Match, rule: _Alike | _SameBlock, keys: Sequence[Key]) -> None:
+def _search(found: Pairing, rule: _Alike | _SameBlock, keys: Sequence[Key]) -> None:
     """Pairs what the rule accepts among the nodes that are left: the largest first, and by the first key that fits."""
-    index: defaultdict[Hashable, deque[Path]] = defaultdict(deque)
+    index: defaultdict[Hashable, deque[NodePath]] = defaultdict(deque)
     for path in _left(found.after, found.back, rule):
         for key_of in keys:
             index[rule.kind(found.after, path), key_of, key_of(found.after, path, lambda source: source)].append(path)
@@ -165,7 +165,7 @@ def _search(found: Match, rule: _Alike | _SameBlock, keys: Sequence[Key]) -> Non
                 _pair_one(found, rule, one, index[rule.kind(found.before, one), key_of, key])
 
 
-def _pair_one(found: Match, rule: _Alike | _SameBlock, one: Path, candidates: deque[Path]) -> None:
+def _pair_one(found: Pairing, rule: _Alike | _SameBlock, one: NodePath, candidates: deque[NodePath]) -> None:
     while candidates and candidates[0] in found.back:
         candidates.popleft()
     for other in islice(candidates, MAX_TRIED):
@@ -174,5 +174,5 @@ def _pair_one(found: Match, rule: _Alike | _SameBlock, one: Path, candidates: de
             return
 
 
-def _left(side: Side, paired: Container[Path], rule: _Alike | _SameBlock) -> Iterator[Path]:
+def _left(side: Side, paired: Container[NodePath], rule: _Alike | _SameBlock) -> Iterator[NodePath]:
     return (path for path, node in side.nodes.items() if path not in paired and rule.wanted(node))
