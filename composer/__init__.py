@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from composer.annealing import Annealed, anneal
     from composer.api import (
         build,
+        compose,
         diff,
         features,
         graph,
@@ -26,12 +27,19 @@ if TYPE_CHECKING:
         list_mechanisms,
         list_papers,
         load,
+        load_spec,
         look,
     )
     from composer.compile.module import ComposedModule
+    from composer.difference import Difference
+    from composer.load_report import LoadReport
+    from composer.looking import Finding, Look
+    from composer.network import Graph
     from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt, Probability
     from composer.recording import record
     from composer.registry import layer, mechanism
+    from composer.spec.spec import Spec
+    from composer.summary import Summary
     from composer.timm_models import register_with_timm
     from composer.weights import load_weights
 
@@ -42,6 +50,7 @@ _LAZY = {
     "Annealed": "composer.annealing",
     "anneal": "composer.annealing",
     "build": "composer.api",
+    "compose": "composer.api",
     "diff": "composer.api",
     "features": "composer.api",
     "graph": "composer.api",
@@ -49,16 +58,24 @@ _LAZY = {
     "list_mechanisms": "composer.api",
     "list_papers": "composer.api",
     "load": "composer.api",
+    "load_spec": "composer.api",
     "load_weights": "composer.weights",
     "look": "composer.api",
     "record": "composer.recording",
     "register_with_timm": "composer.timm_models",
     "ComposedModule": "composer.compile.module",
+    "Difference": "composer.difference",
+    "Finding": "composer.looking",
+    "Graph": "composer.network",
+    "LoadReport": "composer.load_report",
+    "Look": "composer.looking",
     "NonNegativeInt": "composer.options",
     "OddInt": "composer.options",
     "PositiveFloat": "composer.options",
     "PositiveInt": "composer.options",
     "Probability": "composer.options",
+    "Spec": "composer.spec.spec",
+    "Summary": "composer.summary",
     "layer": "composer.registry",
     "mechanism": "composer.registry",
 }
@@ -68,19 +85,27 @@ __all__ = [
     "ComposedModule",
     "ComposerError",
     "Diagnostic",
+    "Difference",
+    "Finding",
+    "Graph",
     "GraphError",
     "InputError",
+    "LoadReport",
+    "Look",
     "NonNegativeInt",
     "OddInt",
     "PluginError",
     "PositiveFloat",
     "PositiveInt",
     "Probability",
+    "Spec",
     "SpecError",
+    "Summary",
     "UnavailableError",
     "WeightsError",
     "anneal",
     "build",
+    "compose",
     "diff",
     "features",
     "graph",
@@ -89,6 +114,7 @@ __all__ = [
     "list_mechanisms",
     "list_papers",
     "load",
+    "load_spec",
     "load_weights",
     "look",
     "mechanism",
@@ -104,3 +130,7 @@ def __getattr__(name: str) -> Any:
 
     value = globals()[name] = getattr(importlib.import_module(_LAZY[name]), name)
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

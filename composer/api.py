@@ -12,7 +12,8 @@ from composer import registry
 from composer.errors import Diagnostic, UnavailableError
 from composer.spec import zoo
 from composer.spec.catalogue import experiments
-from composer.spec.load import check_source, load
+from composer.spec.load import check_source, load_spec
+from composer.spec.sized import ImageSize, sized
 from composer.spec.spec import Spec
 
 if TYPE_CHECKING:
@@ -29,30 +30,47 @@ if TYPE_CHECKING:
 Source = str | Path | Mapping[str, Any] | Spec
 
 
-def graph(
+def compose(
     source: Source,
     *,
     vars: Mapping[str, Any] | None = None,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    img_size: ImageSize | None = None,
     max_nodes: int | None = None,
     max_parameters: int | None = None,
 ) -> Graph:
     """Compose a network and check it without allocating anything.
 
-    source  a path, a zoo name (`resnet50`), a mapping or a Spec
-    vars    values for the spec's vars
-    Raises SpecError or GraphError with every problem of the stage that failed.
+    source       a path, a zoo name (`resnet50`), a mapping or a Spec
+    vars         values for the spec's vars
+    num_classes  the var of that name
+    in_chans     channels of the one input
+    img_size     its height and width, or one number for both
+    Raises SpecError or GraphError with every problem of the stage that failed, and InputError for a keyword that the
+    spec has nothing for or that `vars` sets too.
     """
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.network import Graph
 
     limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
-    return Graph.of(load(source, vars=vars), limits)
+    spec = load_spec(source, vars=vars)
+    spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
+    return Graph.of(spec, limits)
+
+
+# Names that earlier versions had.
+graph = compose
+load = load_spec
 
 
 def build(
     source: Source,
     *,
     vars: Mapping[str, Any] | None = None,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    img_size: ImageSize | None = None,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     seed: int = 0,
@@ -67,19 +85,21 @@ def build(
     they are those that the spec or `weights` names. `model.weights_report` says what became of each tensor. On the
     meta device nothing is drawn or allocated.
 
+    vars, num_classes, in_chans, img_size  as `compose` takes them
     weights   in place of the spec's `weights`: a path, a hub reference (`timm:resnet50`), a mapping as in a spec, or
               `none`
     download  let a reference that the spec itself writes connect
-    Raises SpecError, GraphError, WeightsError, or UnavailableError for a device, an extra or a hub that is not there;
-    warns of a classifier that the weights leave as it was, and of a network that they were not made for.
+    Raises SpecError, GraphError, InputError, WeightsError, or UnavailableError for a device, an extra or a hub that is
+    not there; warns of a classifier that the weights leave as it was, and of a network that they were not made for.
     """
     from composer.compile.module import compile_graph
     from composer.weights.choose import choose, fill
 
     target = check_device(device)
-    spec = load(source, vars=vars, weights=weights is None)
+    spec = load_spec(source, vars=vars, weights=weights is None)
+    spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
     chosen = choose(spec, weights, download=download)
-    composed = graph(spec, max_nodes=max_nodes, max_parameters=max_parameters)
+    composed = compose(spec, max_nodes=max_nodes, max_parameters=max_parameters)
     with target if _is_meta(target) and chosen is None else contextlib.nullcontext():
         model = compile_graph(composed, seed)
     if chosen is not None:
@@ -118,7 +138,7 @@ def features(
     if isinstance(model, ComposedModule):
         return view(model, features_of(model.composed.graph, outputs, maps))
     check_source(model, "a composed network")
-    return compile_graph(features_of(graph(model), outputs, maps))
+    return compile_graph(features_of(compose(model), outputs, maps))
 
 
 def look(
@@ -169,7 +189,7 @@ def diff(before: Source | Composition, after: Source | Composition) -> Differenc
     for one in (before, after):
         if not isinstance(one, Composition):
             check_source(one, "a graph")
-    return compare(*(one if isinstance(one, Composition) else graph(one) for one in (before, after)))
+    return compare(*(one if isinstance(one, Composition) else compose(one) for one in (before, after)))
 
 
 def _is_meta(device: torch.device | None) -> TypeGuard[torch.device]:
@@ -211,7 +231,7 @@ def list_papers(
     """Zoo names of the papers' networks that are like the pattern, in the order of the article's tables.
 
     table, architecture, mechanism  only the rows of a results table that say so, such as `3.3`, `ResNet-50`, `GE-*`;
-    `composer.load(name).published` is the row. Raises InputError for one that no row has.
+    `composer.load_spec(name).published` is the row. Raises InputError for one that no row has.
     """
     found = experiments(pattern, table=table, architecture=architecture, mechanism=mechanism)
     return [experiment.name for experiment in found]
@@ -220,6 +240,7 @@ def list_papers(
 __all__ = [
     "build",
     "check_device",
+    "compose",
     "diff",
     "features",
     "graph",
@@ -227,5 +248,6 @@ __all__ = [
     "list_mechanisms",
     "list_papers",
     "load",
+    "load_spec",
     "look",
 ]

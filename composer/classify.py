@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from composer.amounts import plural
 from composer.errors import ComposerError, Diagnostic, InputError
 from composer.files import staged
 from composer.images import find_images, input_of, prepare, read_image
@@ -127,7 +128,8 @@ def save(outputs: dict[str, Tensor], path: Path, *, force: bool = False) -> None
     """Write outputs as .safetensors, or a single output as .npy. Raises InputError."""
     if path.suffix not in (".safetensors", ".npy") or (path.suffix == ".npy" and len(outputs) > 1):
         label = "a name that ends in .safetensors" + (" or .npy" if len(outputs) == 1 else "")
-        raise InputError(Diagnostic("output", f"cannot write {len(outputs)} outputs to `{path}`", label=label))
+        text = f"cannot write {plural(len(outputs), 'output')} to `{path}`"
+        raise InputError(Diagnostic("output", text, label=label))
     with staged([path], force=force) as (file,):
         if path.suffix == ".npy":
             # numpy writes to a file outside Python and ignores a full disk, so it writes to memory first.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from composer.dag.composition import Composition
 from composer.dag.infer import Inference
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.spec import Spec
 
 
@@ -26,7 +26,7 @@ def costs(sources: Iterable[str]) -> dict[str, Cost]:
     known: dict[str, Cost] = {}
     found = {}
     for source in sources:
-        spec = load(source)
+        spec = load_spec(source)
         key = _network(spec)
         if key not in known:
             graph = Composition.of(spec, inference=inference)

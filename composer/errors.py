@@ -233,6 +233,17 @@ class UnavailableError(ComposerError):
     exit_code = 3
 
 
+class Mistakes(Exception):
+    """Work on a part of a spec stops, for these problems. Whoever does the whole catches it, and goes on with the rest.
+
+    It never leaves composer: a ComposerError tells the problems of all parts.
+    """
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__(*diagnostics)
+        self.diagnostics = diagnostics
+
+
 _TYPED = {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "—": "-", "−": "-", "×": "*", "÷": "/"}
 _TYPED |= {"≤": "<=", "≥": ">=", "≠": "!=", "、": ",", "。": ".", "\xa0": " ", "…": "..."}
 

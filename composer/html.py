@@ -48,7 +48,7 @@ def document(
         '<meta name="referrer" content="no-referrer">',
         # Without one, browsers ask the server for /favicon.ico.
         '<link rel="icon" href="data:,">',
-        f"<title>{escape(visible(title))}</title>",
+        f"<title>{words(title)}</title>",
         *(f"<style>{style}</style>" for style in styles),
         "</head>",
         f"<body>{body}",
@@ -57,6 +57,11 @@ def document(
         "</body></html>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def words(text: str) -> str:
+    """Text as markup."""
+    return escape(visible(text))
 
 
 def _json(data: Any) -> str:
@@ -75,4 +80,4 @@ def _hashes(sources: Sequence[str]) -> str:
     return " ".join(found) or "'none'"
 
 
-__all__ = ["document"]
+__all__ = ["document", "words"]

@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from composer.amounts import plural
 from composer.errors import Diagnostic, InputError
 from composer.paths import MISSING, is_folder, obstacle, reason
 from composer.spec.model import InputSpec
@@ -140,7 +141,7 @@ def per_channel(name: str, values: Sequence[float], channels: int) -> Tensor:
     if channels == 1:
         return found.mean(0, keepdim=True)
     if len(values) not in (1, channels):
-        text = f"the input has {channels} channels, and `{name}` has {len(values)} values"
+        text = f"the input has {plural(channels, 'channel')}, and `{name}` has {plural(len(values), 'value')}"
         help = (f"write `{name}` with {channels} values, or one for all, under `input`",)
         raise InputError(Diagnostic("image", text, help=help))
     return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.cells import cell_len
 
@@ -41,6 +43,19 @@ def table(
         folded = [_fold(cell, most) for cell, most in zip(row, widest, strict=True)]
         for parts in zip_longest(*folded, fillvalue=()):
             yield _row(parts, widest, right)
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool]) -> str:
+    """The same as GitHub's Markdown; cells are Markdown already."""
+    lines = [heads, ["---:" if one else "---" for one in right], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def csv_text(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """The same as comma-separated values."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([heads, *rows])
+    return file.getvalue().removesuffix("\n")
 
 
 def fitting(heads: Sequence[str], rows: Sequence[Sequence[Line]], right: Sequence[bool], limit: int) -> int:
@@ -106,15 +121,3 @@ def _words(cell: Line) -> list[list[Part]]:
 def width(line: Line) -> int:
     """How many columns of a terminal a line takes."""
     return sum(len(text) if text.isascii() else cell_len(text) for text, _ in line)
-
-
-def thousands(number: int | None, *, signed: bool = False) -> str:
-    """A count as people read it: 1,234,567; `unknown` where it is None."""
-    if number is None:
-        return "unknown"
-    return f"{number:+,}" if signed else f"{number:,}"
-
-
-def share(part: int | None, whole: int | None) -> str:
-    """A part of a whole in percent; a dash where one of them is not known, or nothing."""
-    return f"{100 * part / whole:+.2f} %" if part is not None and whole else "–"

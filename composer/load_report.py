@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from composer.amounts import plural
 from composer.errors import one_of
 from composer.spec.model import InputSpec
 from composer.spec.preparation import describe
@@ -38,7 +39,7 @@ class Head:
     def __str__(self) -> str:
         if self.found is None:
             return f"head {self.path}: not in the file, {self.own} classes here; left as it was"
-        return f"head {self.path}: {self.found} classes in the file, {self.own} here; left as it was"
+        return f"head {self.path}: {plural(self.found, 'class')} in the file, {self.own} here; left as it was"
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class LoadReport:
         return "" if self.image is None else describe(self.image)
 
     def __str__(self) -> str:
-        parts = [f"loaded {len(self.loaded)} tensors{self._from()}"]
+        parts = [f"loaded {plural(len(self.loaded), 'tensor')}{self._from()}"]
         for label, names in (
             ("missing, inserted by attention", self.inserted),
             ("missing", self.missing),

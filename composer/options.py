@@ -31,10 +31,6 @@ OddInt = Annotated[int, Field(gt=0, json_schema_extra={"not": {"multipleOf": 2}}
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True, protected_namespaces=())
 
 
-class SignatureProblem(ValueError):
-    """A signature that cannot become options; the message says which parameter and why."""
-
-
 @dataclass(frozen=True)
 class Signature:
     """A callable's parameters, split at the `*`: the place gives those before it, a spec may set those after it."""
@@ -50,7 +46,7 @@ def read_signature(target: Callable[..., Any], name: str) -> Signature:
     """The signature of a class's `__init__` or of a function, split at the `*`.
 
     `given` maps each parameter before `*` to its default (`inspect.Parameter.empty` without a default). Raises
-    SignatureProblem for `**kwargs`, a missing type hint, or a type that YAML cannot write.
+    ValueError for `**kwargs`, a missing type hint, or a type that YAML cannot write.
     """
     function = _initialiser(target) if isinstance(target, type) else target
     parameters = list(inspect.signature(function).parameters.values()) if function is not None else []
@@ -59,20 +55,20 @@ def read_signature(target: Callable[..., Any], name: str) -> Signature:
     try:
         hints = get_type_hints(function, include_extras=True) if function is not None else {}
     except Exception as error:
-        raise SignatureProblem(f"a type hint cannot be read: {error}") from error
+        raise ValueError(f"a type hint cannot be read: {error}") from error
 
     given: dict[str, Any] = {}
     fields: dict[str, Any] = {}
     variadic = False
     for parameter in parameters:
         if parameter.kind is parameter.VAR_KEYWORD:
-            raise SignatureProblem(f"`**{parameter.name}` would swallow misspelt options; name each option instead")
+            raise ValueError(f"`**{parameter.name}` would swallow misspelt options; name each option instead")
         if parameter.kind is parameter.VAR_POSITIONAL:
             variadic = True
             continue
         keyword = parameter.kind is parameter.KEYWORD_ONLY
         if parameter.name not in hints and keyword:
-            raise SignatureProblem(f"parameter `{parameter.name}` has no type hint")
+            raise ValueError(f"parameter `{parameter.name}` has no type hint")
         if keyword:
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (hints[parameter.name], default)
@@ -98,17 +94,17 @@ def _check_default(name: str, hinted: tuple[Any, Any]) -> None:
     try:
         validate_options(options_model(name, {name: hinted}), {})
     except ValidationError as error:
-        raise SignatureProblem(f"the default of `{name}`: {describe_problem(error.errors()[0])}") from error
+        raise ValueError(f"the default of `{name}`: {describe_problem(error.errors()[0])}") from error
 
 
 def options_model(name: str, fields: Mapping[str, Any]) -> type[BaseModel]:
-    """A frozen, strict model of the fields `{name: (hint, default)}`. Raises SignatureProblem for a wrong hint."""
+    """A frozen, strict model of the fields `{name: (hint, default)}`. Raises ValueError for a wrong hint."""
     try:
         return create_model(name, __config__=STRICT, **fields)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
-        raise SignatureProblem(f"an option has a type that YAML cannot write: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"an option has a type that YAML cannot write: {str(error).splitlines()[0]}") from error
     except NameError as error:
-        raise SignatureProblem(f"an option's name cannot be used: {error}") from error
+        raise ValueError(f"an option's name cannot be used: {error}") from error
 
 
 def validate_options(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +135,6 @@ __all__ = [
     "PositiveInt",
     "Probability",
     "Signature",
-    "SignatureProblem",
     "Size",
     "ValidationError",
     "describe_problem",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from composer import registry
+from composer.torch_private import is_compiled
 
 
 @contextlib.contextmanager
@@ -50,7 +51,7 @@ def _is_compiled(model: nn.Module, path: str) -> bool:
     """Whether a module, or a module around it, went through torch.compile."""
     names = path.split(".") if path else []
     around = [model.get_submodule(".".join(names[:count])) for count in range(len(names) + 1)]
-    return any("_orig_mod" in one._modules or one._compiled_call_impl is not None for one in around)
+    return any(map(is_compiled, around))
 
 
 def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -11,7 +11,7 @@ from composer import registry
 from composer.registry import Entry
 from composer.spec import zoo
 from composer.spec.kind import WORDS
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.model import NODE_KEYS, SpecFile
 from composer.spec.references import family
 
@@ -46,6 +46,7 @@ def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
         "minimum": {"type": "number"},
         "maximum": {"type": "number"},
         "choices": {"type": "array", "minItems": 1},
+        "needs": {"type": "object", "minProperties": 1},
     }
     declaration = {"properties": keys, "additionalProperties": False}
     one = {"if": {"type": "object", "required": ["default"]}, "then": declaration}
@@ -58,7 +59,7 @@ def _known_vars() -> Iterator[dict[str, Any]]:
     for name in (*zoo.backbones(), *zoo.papers()):
         families.setdefault(family(name), []).append(name)
     for name, members in families.items():
-        kinds = {var: _or_expression(kind.schema()) for var, kind in load(name).kinds.items()}
+        kinds = {var: _or_expression(kind.schema()) for var, kind in load_spec(name).kinds.items()}
         then = {"properties": {"vars": _closed(kinds)}}
         yield {"if": {"properties": {"backbone": {"enum": members}}, "required": ["backbone"]}, "then": then}
 

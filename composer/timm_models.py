@@ -88,20 +88,8 @@ def _create(
     if pretrained:
         help = (f'composer.build("{backbone}", weights="timm:{backbone}")',)
         raise InputError(Diagnostic("weights", f"`{name}` has no weights of its own", help=help))
-    spec: dict[str, Any] = {"backbone": backbone}
-    if in_chans is not None or img_size is not None:
-        (given,) = api.load(backbone).inputs.values()
-        channels, height, width = given.shape
-        sides = (height, width) if img_size is None else _pair(img_size)
-        spec["input"] = {"shape": [in_chans or channels, *sides]}
-    if num_classes is not None:
-        vars["num_classes"] = num_classes
-    model = api.build(spec, vars=vars)
+    model = api.build(backbone, vars=vars, num_classes=num_classes, in_chans=in_chans, img_size=img_size)
     return _pyramid(model, out_indices) if features_only else model
-
-
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
 
 
 def _pyramid(model: ComposedModule, out_indices: int | Sequence[int] | None) -> Pyramid:

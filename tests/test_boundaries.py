@@ -13,10 +13,12 @@ import pytest
 
 import composer
 
+# Names of before, and hints, whose values have none.
+ALIASES = {"load", "graph", "NonNegativeInt", "OddInt", "PositiveFloat", "PositiveInt", "Probability"}
 PACKAGE = Path(composer.__file__).parent
 HEAVY = {"torch", "networkx", "einops", "numpy", "PIL", "safetensors"}
 # Text that people read, paths that they give, errors of code that is not ours: they are everywhere, and import little.
-ANYWHERE = {"composer.visible", "composer.paths", "composer.foreign"}
+ANYWHERE = {"composer.amounts", "composer.visible", "composer.paths", "composer.foreign"}
 
 
 def _rooms(names: str) -> set[str]:
@@ -25,6 +27,8 @@ def _rooms(names: str) -> set[str]:
 
 # Folder or file -> what it may import, at once, inside functions or for type checking, besides the standard library.
 ALLOWED = {
+    "amounts.py": set(),
+    "arithmetic.py": set(),
     "visible.py": set(),
     "paths.py": set(),
     "siblings.py": set(),
@@ -32,24 +36,28 @@ ALLOWED = {
     "html.py": set(),
     "errors.py": set(),
     "foreign.py": {"composer.errors"},
+    "torch_private.py": {"torch"},
     "options.py": {"pydantic"},
     "lines.py": {"rich"},
     "files.py": {"composer.errors"},
     "registry": {"pydantic", *_rooms("errors options registry siblings")},
-    "spec": {"pydantic", "yaml", *_rooms("errors options spec")},
+    "spec": {"pydantic", "yaml", *_rooms("arithmetic errors options spec")},
     # Bounds of options are pydantic fields.
-    "layers": {"torch", "einops", *_rooms("registry options layers")},
-    "mechanisms": {"torch", "einops", "pydantic", *_rooms("registry options mechanisms")},
-    "dag": {"torch", "networkx", *_rooms("errors options registry spec dag")},
+    "layers": {"torch", "einops", *_rooms("arithmetic registry options layers")},
+    "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic registry options mechanisms")},
+    "dag": {"torch", "networkx", *_rooms("errors options registry spec dag torch_private")},
     "load_report.py": _rooms("errors spec"),
-    "compile": {"torch", *_rooms("errors registry dag load_report spec compile")},
-    "weights": {"torch", "safetensors", *_rooms("errors registry spec dag compile load_report weights")},
-    "recording.py": {"torch", "composer.registry"},
+    "compile": {"torch", *_rooms("errors registry dag load_report spec compile torch_private")},
+    "weights": {
+        *("torch", "safetensors"),
+        *_rooms("errors registry spec dag compile load_report torch_private weights"),
+    },
+    "recording.py": {"torch", *_rooms("registry torch_private")},
     "annealing.py": {"torch"},
     "timing.py": {"torch", *_rooms("compile dag")},
     "alike.py": {"composer.dag"},
     "extraction.py": _rooms("dag errors spec"),
-    "summary": {"torch", *_rooms("alike compile dag errors lines spec summary")},
+    "summary": {"torch", *_rooms("alike compile dag errors lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
     "page": {"torch", *_rooms("compile dag difference docstring draw errors html page registry spec summary")},
@@ -58,7 +66,10 @@ ALLOWED = {
         *("torch", "numpy", "PIL", "matplotlib", "pytorch_grad_cam"),
         *_rooms("annealing compile dag errors files html images looking recording registry spec"),
     },
-    "contract": {*("torch", "onnxruntime", "onnxscript", "torchao"), *_rooms("contract docstring registry")},
+    "contract": {
+        *("torch", "onnxruntime", "onnxscript", "torchao"),
+        *_rooms("contract docstring registry torch_private"),
+    },
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},
 }
@@ -130,6 +141,17 @@ def test_the_tests_can_fail() -> None:
     ]
     rooms = {"composer.a.x": "from composer.b import z", "composer.a.y": "", "composer.b.z": lazy}
     assert circles(rooms) == [["composer.a", "composer.b"]]
+
+
+def test_every_public_name_is_listed_and_is_there() -> None:
+    assert set(composer.__all__) <= set(dir(composer))
+    for name in composer.__all__:
+        assert getattr(composer, name).__name__ == name or name in ALIASES
+    assert composer.load is composer.load_spec
+    assert composer.graph is composer.compose
+    code = "import composer, sys; assert set(composer.__all__) <= set(dir(composer)); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_spec_problems_are_answered_without_torch(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from composer.lines import Part, plain, share, table, thousands, width
+from composer.amounts import share, thousands
+from composer.lines import Part, plain, table, width
 
 
 def test_a_table_lines_up():

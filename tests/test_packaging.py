@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+import composer
 from composer.spec import zoo
 
 ROOT = Path(__file__).parent.parent
@@ -44,6 +47,16 @@ def test_the_zoo_travels_along(installed, tmp_path):
     assert Path(file).is_relative_to(target)
     assert names.split() == [*zoo.backbones(), *zoo.papers(), *zoo.key_maps()]
     assert (target / "composer" / "py.typed").is_file()
+
+
+def test_the_version_is_that_of_the_package(installed):
+    _, target = installed
+    (found,) = metadata.distributions(name="attention-composer", path=[str(target)])
+    assert found.version == composer.__version__
+    assert found.metadata["Author"] == "The composer authors"
+    assert "Typing :: Typed" in found.metadata.get_all("Classifier")
+    assert "version" not in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert f"## {composer.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_the_main_job_of_the_readme_outside_the_checkout(installed, tmp_path):

@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from composer.cli.opening import Opening
-from composer.cli.options import (
-    Device,
-    DType,
-    Force,
-    Format,
-    FormatOption,
-    MaxNodes,
-    MaxParameters,
-    find_device,
-    find_dtype,
-    say,
-)
+from composer.cli.options import Budget, Device, DType, Force, Format, FormatOption, find_device, find_dtype, say
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
@@ -38,8 +27,7 @@ def command(
     force: Force = False,
     device: Device = "cpu",
     dtype: DType = "float32",
-    max_nodes: MaxNodes = None,
-    max_parameters: MaxParameters = None,
+    budget: Budget,
     format: FormatOption = Format.TEXT,
     opening: Opening,
 ) -> None:
@@ -47,7 +35,7 @@ def command(
 
     With -o FOLDER, write NAME.graph.json, NAME.safetensors and NAME.lock.yaml (the whole spec, versions, hashes).
     """
-    graph, weights = opening.compose(context, max_nodes, max_parameters)
+    graph, weights = opening.compose(context, budget)
     target, precision = find_device(device), find_dtype(dtype)
     from composer.artefacts import write
 
@@ -97,10 +85,10 @@ def summary(graph: Graph) -> dict[str, Any]:
 
 def print_summary(graph: Graph) -> None:
     """What was composed, for people."""
+    from composer.amounts import share, thousands
     from composer.cli.tables import print_table
     from composer.dag.macs import growth
     from composer.dag.notes import notes
-    from composer.lines import share, thousands
 
     plain = graph.plain
     parameters, macs = graph.num_parameters, graph.num_macs

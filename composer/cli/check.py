@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from composer import registry
-from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose
+from composer.cli.options import Format, FormatOption, Plugins, Saying
 from composer.cli.progress import counted, stage
 from composer.cli.screen import print_json
+from composer.cli.spread import spread
 from composer.cli.tables import print_table
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
 from composer.options import ValidationError, describe_problem, validate_options
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from composer.registry import ModuleEntry
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME|FILE]...", help="Mechanisms, or plugin files; all if none.")
     ] = None,
@@ -31,8 +34,7 @@ def command(
     ] = None,
     plugin: Plugins = None,
     format: FormatOption = Format.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """Run mechanisms through the contract that composer's own pass: gradients, sizes, precision, copies, export …
 

@@ -9,23 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.options import (
-    Force,
-    MaxNodes,
-    MaxParameters,
-    Plugins,
-    Quiet,
-    Root,
-    Sets,
-    Verbose,
-    check_output,
-    complete_spec,
-    compose_graph,
-    note_format,
-    say,
-    write,
-)
+from composer.cli.options import Budget, Force, Reading, Saying, check_output, complete_spec, note_format, say, write
 from composer.cli.screen import print_json
+from composer.cli.spread import spread
 from composer.draw.formats import format_of
 
 if TYPE_CHECKING:
@@ -47,8 +33,10 @@ def _note(context: typer.Context, value: Format | None) -> Format | None:
     return value and note_format(context, value)
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     before: Annotated[
         str,
         typer.Argument(metavar="A", help="A .yaml file, or a name such as `resnet50`.", autocompletion=complete_spec),
@@ -61,14 +49,10 @@ def command(
     ] = Path("-"),
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where they differ.")] = False,
     force: Force = False,
-    sets: Sets = None,
-    root: Root = None,
-    plugin: Plugins = None,
-    max_nodes: MaxNodes = None,
-    max_parameters: MaxParameters = None,
+    reading: Reading,
+    budget: Budget,
     format: Annotated[Format | None, typer.Option("--format", help="How to tell it.", callback=_note)] = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """Say what differs between two networks: nodes that were added, removed, moved and changed, and what that costs.
 
@@ -78,7 +62,7 @@ def command(
     """
     kind = format_of(output, format, _SUFFIXES, "text")
     check_output(output, force=force)
-    graphs = [compose_graph(context, spec, sets, root, max_nodes, max_parameters) for spec in (before, after)]
+    graphs = [reading.compose(context, spec, budget) for spec in (before, after)]
     from composer.difference import compare
 
     difference = compare(*graphs)

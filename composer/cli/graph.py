@@ -8,23 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.options import (
-    Force,
-    MaxNodes,
-    MaxParameters,
-    Plugins,
-    Quiet,
-    Root,
-    Sets,
-    SpecName,
-    Verbose,
-    check_output,
-    load_spec,
-    measured,
-    write,
-)
+from composer.cli.options import Budget, Force, Reading, Saying, SpecName, check_output, measured, write
 from composer.cli.progress import stage
 from composer.cli.screen import is_terminal
+from composer.cli.spread import spread
 from composer.draw.formats import PAGE, SUFFIXES, WITH_INSETS, format_of
 from composer.errors import GraphError, SpecError
 
@@ -56,8 +43,10 @@ class Direction(enum.StrEnum):
     LR = "LR"
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     spec: SpecName,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Its ending is the format; `-` is stdout.")
@@ -86,13 +75,9 @@ def command(
         bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
     ] = True,
     force: Force = False,
-    sets: Sets = None,
-    root: Root = None,
-    plugin: Plugins = None,
-    max_nodes: MaxNodes = None,
-    max_parameters: MaxParameters = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    reading: Reading,
+    budget: Budget,
+    saying: Saying,
 ) -> None:
     """Draw a network: repeats folded, inserted attention marked, shapes at the wires.
 
@@ -106,7 +91,7 @@ def command(
     if time is not None and kind != PAGE:
         raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint="--time")
     try:
-        loaded = load_spec(spec, sets, root)
+        loaded = reading.load(spec)
     except SpecError as error:
         # Who asked for a file gets one that says why; a name that is no file's is answered at once, without torch.
         if str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):
@@ -117,7 +102,7 @@ def command(
     from composer.draw.picture import Wish
     from composer.network import Graph
 
-    limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
+    limits = Limits(budget.max_nodes or MAX_NODES, budget.max_parameters or MAX_PARAMETERS)
     network, failure = None, None
     with stage(context, f"composing {loaded.name}"):
         try:

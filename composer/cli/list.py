@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,10 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.options import Plugins, Quiet, TableFormat, TableFormatOption, Verbose, say
+from composer.amounts import millions
+from composer.cli.options import Plugins, Saying, TableFormat, TableFormatOption, say
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
-from composer.cli.tables import magnitude, print_csv, print_markdown, print_table
+from composer.cli.spread import spread
+from composer.cli.tables import print_csv, print_markdown, print_table
 
 
 class What(enum.StrEnum):
@@ -34,8 +35,10 @@ NUMBERS = ("parameters", "macs", "printed_parameters", "printed_macs", "top1", "
 ROW = "Papers only: rows of a results table"
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     what: Annotated[What, typer.Argument(help="Which names.")] = What.ALL,
     pattern: Annotated[str, typer.Argument(help="Only names like this, e.g. 'resnet*'.")] = "*",
     table: Annotated[str | None, typer.Option(help=f"{ROW} of the article, e.g. 3.3.")] = None,
@@ -47,8 +50,7 @@ def command(
     ] = None,
     plugin: Plugins = None,
     format: TableFormatOption = TableFormat.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """List mechanisms, layers, backbones, the papers' networks with their results, and key maps for others' weights."""
     filters = {"table": table, "architecture": architecture, "mechanism": mechanism}
@@ -61,7 +63,7 @@ def command(
         raise typer.BadParameter("`--cost` is for `composer list backbones` and `composer list papers`")
     wanted = [one for one in What if one is not What.ALL] if what is What.ALL else [what]
     with_cost = cost if cost is not None else format is TableFormat.MD and networks
-    with stage(context, "composing every network") if with_cost else contextlib.nullcontext():
+    with stage(context, "composing every network" if with_cost else "reading names"):
         found = {one.value: _rows(one, pattern, filters, with_cost) for one in wanted}
     if format is TableFormat.JSON:
         print_json(found if what is What.ALL else found[what.value])
@@ -125,7 +127,7 @@ def _print(rows: Sequence[dict[str, Any]], format: TableFormat) -> None:
 
 def _cell(head: str, value: Any) -> str:
     if head in ("parameters", "macs"):
-        return magnitude(value)
+        return millions(value)
     return "" if value is None else str(value)
 
 

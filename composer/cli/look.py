@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from composer.amounts import plural
 from composer.cli.opening import Opening
 from composer.cli.options import Device, Force, Format, FormatOption, find_device, say
 from composer.cli.progress import stage
@@ -67,14 +68,7 @@ def command(
     require_matplotlib()
     if output is not None:
         check_target(output / INDEX, force=force)
-    model, filled = opening.build(context, graph, weights)
-    classes = graph.spec.classes
-    if filled is not None:
-        say(context, filled.lines())
-        say(context, filled.images())
-        classes = classes or filled.classes
-    else:
-        say(context, f"no weights: the network is random (seed {opening.seed})")
+    model, classes = opening.opened(context, graph, weights, images=True)
     with stage(context, f"looking at {graph.spec.name}"):
         found = look_at(model.to(device_found), image, nodes=node or (), patch=place, target=target, classes=classes)
     written = []
@@ -87,7 +81,7 @@ def command(
     else:
         _print(found)
     if written:
-        say(context, f"wrote {written[0]} and {len(written) - 1} figures beside it")
+        say(context, f"wrote {written[0]} and {plural(len(written) - 1, 'figure')} beside it")
     else:
         say(context, "\nfigures and a page: -o FOLDER")
 

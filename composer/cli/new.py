@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from composer import registry
-from composer.cli.options import Force, Plugins, Quiet, Verbose, say
+from composer.cli.options import Force, Plugins, Saying, say
+from composer.cli.progress import stage
 from composer.cli.screen import out
+from composer.cli.spread import spread
 from composer.errors import Diagnostic, GraphError, InputError, did_you_mean
 from composer.spec import zoo
 
@@ -36,14 +38,15 @@ attention:
 _OPTIONS = {"cbam": "{reduction: 16}", "mhsa": "{num_heads: 4}"}
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="`-` is stdout.")] = Path("-"),
     backbone: Annotated[str, typer.Option(help="The backbone to start from.")] = "resnet50",
     force: Force = False,
     plugin: Plugins = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """Write a commented spec, and beside it the schema with which editors complete and check it."""
     if zoo.find(backbone) is None:
@@ -51,7 +54,8 @@ def command(
         raise InputError(Diagnostic("unknown-backbone", f"unknown backbone `{backbone}`", help=hint))
     to_stdout = str(output) == "-"
     stem = "my_net" if to_stdout else output.stem
-    text = _starter(stem, backbone)
+    with stage(context, f"finding what fits {backbone}"):
+        text = _starter(stem, backbone)
     if to_stdout:
         out(text, end="")
         return
@@ -67,16 +71,16 @@ def command(
 
 
 def _starter(stem: str, backbone: str) -> str:
-    from composer.api import graph
+    from composer.api import compose
     from composer.dag.default_place import default_place
 
-    plain = graph(backbone)
+    plain = compose(backbone)
     for mechanism, options in _OPTIONS.items():
         entry = registry.get_mechanism(mechanism)
         assert entry is not None
         place = default_place(entry, plain.places.sites)
         try:
-            found = graph({"backbone": backbone, "attention": [{"use": mechanism, **place}]})
+            found = compose({"backbone": backbone, "attention": [{"use": mechanism, **place}]})
         except GraphError:
             continue
         return _STARTER.format(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from composer.cli.options import Plugins, Quiet, Root, Seed, Sets, SpecName, Verbose, compose_graph
+from composer.cli.options import Budget, Reading, Saying, Seed, SpecName, say
 from composer.cli.progress import stage
 from composer.spec.references import NO_WEIGHTS
 
@@ -40,7 +40,7 @@ _MATCH = "By name (default), or the n-th of the file to the n-th here."
 _KEYS = "A key map by name, or a .yaml file: their names to ours."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opening:
     """Which network, with which weights."""
 
@@ -61,20 +61,14 @@ class Opening:
     download: Annotated[
         bool, typer.Option("--download", help="Let a reference that the spec itself writes connect.")
     ] = False
-    sets: Sets = None
-    root: Root = None
-    plugin: Plugins = None
+    reading: Reading
     seed: Seed = 0
-    quiet: Quiet = False
-    verbose: Verbose = False
+    saying: Saying
 
-    def compose(
-        self, context: typer.Context, max_nodes: int | None = None, max_parameters: int | None = None
-    ) -> tuple[Graph, WeightsSpec | None]:
+    def compose(self, context: typer.Context, budget: Budget | None = None) -> tuple[Graph, WeightsSpec | None]:
         """The network, composed, and the weights to load. Raises ComposerError."""
         # The spec's own weights are not looked for where others are asked for.
-        own = self.weights is None
-        graph = compose_graph(context, self.spec, self.sets, self.root, max_nodes, max_parameters, weights=own)
+        graph = self.reading.compose(context, self.spec, budget, weights=self.weights is None)
         return graph, self._chosen(graph.spec)
 
     def _chosen(self, spec: Spec) -> WeightsSpec | None:
@@ -105,6 +99,23 @@ class Opening:
             return model, None
         with stage(context, f"loading {weights.source}"):
             return model, _fill(model, weights)
+
+    def opened(
+        self, context: typer.Context, graph: Graph, weights: WeightsSpec | None, *, images: bool
+    ) -> tuple[ComposedModule, tuple[str, ...] | None]:
+        """The module to be run, and the names of its classes, if known. Raises ComposerError.
+
+        Says what its weights are, and for what `images` it gets how they are prepared.
+        """
+        model, filled = self.build(context, graph, weights)
+        classes = graph.spec.classes
+        if filled is None:
+            say(context, f"no weights: the network is random (seed {self.seed})")
+            return model, classes
+        say(context, filled.lines())
+        if images:
+            say(context, filled.images())
+        return model, classes or filled.classes
 
 
 @dataclass(frozen=True)

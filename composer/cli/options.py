@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from composer import registry
+from composer.amounts import plural
 from composer.cli import screen
 from composer.cli.progress import stage
 from composer.errors import Diagnostic, InputError
@@ -110,29 +111,45 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only data and errors
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how long each step took.", callback=_note_verbose)]
 
 
-def load_spec(source: str, sets: list[str] | None, root: Path | None, weights: bool = True) -> Spec:
-    """The spec that a verb was asked for. Raises SpecError."""
-    from composer.spec.load import load
+@dataclass(frozen=True)
+class Saying:
+    """How much is said."""
 
-    return load(source, sets=sets or (), root=root, weights=weights)
+    quiet: Quiet = False
+    verbose: Verbose = False
 
 
-def compose_graph(
-    context: typer.Context,
-    source: str,
-    sets: list[str] | None,
-    root: Path | None,
-    max_nodes: int | None = None,
-    max_parameters: int | None = None,
-    *,
-    weights: bool = True,
-) -> Graph:
-    """The graph that a verb was asked for. Raises SpecError before torch is imported, or GraphError."""
-    spec = load_spec(source, sets, root, weights)
-    with stage(context, f"composing {spec.name}"):
-        from composer.api import graph
+@dataclass(frozen=True)
+class Budget:
+    """How large a network may be."""
 
-        return graph(spec, max_nodes=max_nodes, max_parameters=max_parameters)
+    max_nodes: MaxNodes = None
+    max_parameters: MaxParameters = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How specs are read: with which changes, within which folder, knowing which plugins."""
+
+    sets: Sets = None
+    root: Root = None
+    plugin: Plugins = None
+
+    def load(self, source: str, *, weights: bool = True) -> Spec:
+        """The spec that was asked for, with or without weights of its own. Raises SpecError."""
+        from composer.spec.load import load_spec
+
+        return load_spec(source, sets=self.sets or (), root=self.root, weights=weights)
+
+    def compose(
+        self, context: typer.Context, source: str, budget: Budget | None = None, *, weights: bool = True
+    ) -> Graph:
+        """The graph that was asked for. Raises SpecError before torch is imported, or GraphError."""
+        spec = self.load(source, weights=weights)
+        with stage(context, f"composing {spec.name}"):
+            from composer.api import compose
+
+            return compose(spec, **vars(budget or Budget()))
 
 
 def find_device(name: str) -> torch.device:
@@ -161,7 +178,7 @@ def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Ma
     from composer.timing import measure
 
     target = find_device(device)
-    say(context, f"measuring {runs} {'run' if runs == 1 else 'runs'} of `{graph.spec.name}` on {target}, one image")
+    say(context, f"measuring {plural(runs, 'run')} of `{graph.spec.name}` on {target}, one image")
     with stage(context, f"measuring {graph.spec.name}"):
         return measure(compile_graph(graph).to(target), runs=runs)
 

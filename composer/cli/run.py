@@ -8,16 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from composer.cli.opening import Opening
-from composer.cli.options import (
-    Device,
-    DType,
-    Force,
-    Format,
-    FormatOption,
-    find_device,
-    find_dtype,
-    say,
-)
+from composer.cli.options import Device, DType, Force, Format, FormatOption, find_device, find_dtype, say
 from composer.cli.progress import counted, stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
@@ -57,16 +48,8 @@ def command(
     target, precision = find_device(device), find_dtype(dtype)
     from composer import classify
 
-    model, filled = opening.build(context, graph, weights)
+    model, classes = opening.opened(context, graph, weights, images=bool(image))
     model.eval()
-    classes = graph.spec.classes
-    if filled is not None:
-        say(context, filled.lines())
-        if image:
-            say(context, filled.images())
-        classes = classes or filled.classes
-    else:
-        say(context, f"no weights: the network is random (seed {opening.seed})")
     names, batches = classify.inputs(model, image or [], tensor)
     with stage(context, f"running {graph.spec.name}") as tell:
         several = counted(batches, tell, f"{-(-len(names) // classify.BATCH_SIZE)} batches")

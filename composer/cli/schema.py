@@ -8,23 +8,27 @@ from typing import Annotated
 
 import typer
 
-from composer.cli.options import Force, Plugins, Quiet, Verbose, say
+from composer.cli.options import Force, Plugins, Saying, say
+from composer.cli.progress import stage
 from composer.cli.screen import out
+from composer.cli.spread import spread
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="`-` is stdout.")] = Path("-"),
     force: Force = False,
     plugin: Plugins = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """Print the JSON Schema (draft-07) of specs, with the options of every registered mechanism and layer."""
     from composer.files import write_text
     from composer.schema import schema
 
-    text = json.dumps(schema(), indent=1) + "\n"
+    with stage(context, "writing the schema"):
+        text = json.dumps(schema(), indent=1) + "\n"
     if str(output) == "-":
         out(text, end="")
     else:

@@ -1,4 +1,4 @@
-"""`composer show`: one mechanism, layer or backbone explained."""
+"""`composer show`: one mechanism, layer or backbone explained, or the codes of errors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from composer import registry
-from composer.cli.options import Format, FormatOption, Plugins, Quiet, Verbose, complete_spec
+from composer.amounts import thousands
+from composer.cli.options import Format, FormatOption, Plugins, Saying, complete_spec
+from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
+from composer.cli.spread import spread
 from composer.cli.tables import print_table
 from composer.docstring import sections
 from composer.errors import ComposerError, Diagnostic, InputError, did_you_mean
-from composer.lines import thousands
 from composer.schema import describe
 from composer.spec import zoo
 
@@ -23,10 +25,19 @@ if TYPE_CHECKING:
     from composer.spec.spec import Spec
 
 
+# Not the name of anything that is registered.
+ERRORS = "errors"
+
+
+@spread
 def command(
     context: typer.Context,
+    *,
     name: Annotated[
-        str, typer.Argument(help="A mechanism, layer, backbone or paper's network.", autocompletion=complete_spec)
+        str,
+        typer.Argument(
+            help="A mechanism, layer, backbone or paper's network; or `errors`.", autocompletion=complete_spec
+        ),
     ],
     at: Annotated[tuple[int, int, int], typer.Option(metavar="C H W", help="The size at which to state the cost.")] = (
         256,
@@ -35,21 +46,27 @@ def command(
     ),
     plugin: Plugins = None,
     format: FormatOption = Format.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
-    """Explain a mechanism or layer (maths, options, source) or a backbone (vars, rules, file)."""
-    entry = None if zoo.find(name) else registry.get(name)
-    if entry is not None:
-        found = _entry(entry, at)
+    """Explain a mechanism or layer (maths, options, source) or a backbone (vars, rules, file).
+
+    `errors` are the codes that messages have in JSON, with what each means.
+    """
+    entry = None if name == ERRORS or zoo.find(name) else registry.get(name)
+    if name == ERRORS:
+        _show_errors(format)
+    elif entry is not None:
+        with stage(context, f"explaining {name}"):
+            found = _entry(entry, at)
         if format is Format.JSON:
             print_json(found)
         else:
             _print_entry(entry, found)
     elif zoo.find(name):
-        from composer.spec.load import load
+        from composer.spec.load import load_spec
 
-        found = _spec(load(name))
+        with stage(context, f"explaining {name}"):
+            found = _spec(load_spec(name))
         if format is Format.JSON:
             print_json(found)
         else:
@@ -58,6 +75,15 @@ def command(
         known = [*(one.name for one in registry.entries()), *zoo.backbones(), *zoo.papers()]
         hint = did_you_mean(name, known, "`composer list` shows all")
         raise InputError([Diagnostic("unknown-name", f"nothing is called `{name}`", help=hint), *registry.failures()])
+
+
+def _show_errors(format: Format) -> None:
+    from composer.codes import CODES
+
+    if format is Format.JSON:
+        print_json(CODES)
+    else:
+        print_table(("code", "meaning"), CODES.items())
 
 
 def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
@@ -131,11 +157,11 @@ def _indented(text: str) -> str:
 
 def yaml_snippet(entry: ModuleEntry) -> str:
     """A spec that uses a mechanism at its default place."""
-    from composer.api import graph
+    from composer.api import compose
     from composer.dag.default_place import default_place
     from composer.spec.dump import dump
 
-    rule = {"use": entry.name, **default_place(entry, graph("resnet50").places.sites)}
+    rule = {"use": entry.name, **default_place(entry, compose("resnet50").places.sites)}
     return dump({"backbone": "resnet50", "attention": [rule]})
 
 
@@ -151,14 +177,14 @@ def python_snippet(entry: ModuleEntry) -> str:
 
 def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str, Any] | None:
     """Parameters and MACs of a mechanism with its defaults at a place of this size; None where it refuses it."""
-    from composer.api import graph
+    from composer.api import compose
 
     tokens = entry.works_on == "b n c"
     shape: Any = {"shape": [height * width, channels], "layout": "b n c"} if tokens else [channels, height, width]
     written = {"out_channels": channels, "kernel_size": 3}
     settings = {name: value for name, value in written.items() if name in entry.settings.model_fields}
     try:
-        found = graph({"input": shape, "nodes": {"shown": {"op": entry.name, **settings}}})
+        found = compose({"input": shape, "nodes": {"shown": {"op": entry.name, **settings}}})
     except ComposerError:
         return None
     at = f"{height * width} tokens of {channels}" if tokens else f"{channels}×{height}×{width}"

@@ -6,36 +6,26 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.options import (
-    Format,
-    FormatOption,
-    Plugins,
-    Quiet,
-    Root,
-    Sets,
-    SpecName,
-    Verbose,
-    compose_graph,
-    say,
-)
+from composer.amounts import plural
+from composer.cli.options import Format, FormatOption, Reading, Saying, SpecName, say
 from composer.cli.screen import print_json
+from composer.cli.spread import spread
 from composer.cli.tables import print_table
 from composer.errors import Diagnostic, InputError
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     spec: SpecName,
     site: Annotated[str | None, typer.Argument(help="A site or glob: list every place it means.")] = None,
-    sets: Sets = None,
-    root: Root = None,
-    plugin: Plugins = None,
+    reading: Reading,
     format: FormatOption = Format.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """List a network's sites with their places; of one site or glob, each place with its path and shape."""
-    graph = compose_graph(context, spec, sets, root)
+    graph = reading.compose(context, spec)
     from composer.dag.match import unknown_place
     from composer.dag.places import Place
 
@@ -53,7 +43,7 @@ def command(
             print_json(rows)
         else:
             print_table([*rows[0]], [[_text(value) for value in one.values()] for one in rows])
-            say(context, f"{len(rows)} place{'s' * (len(rows) != 1)}")
+            say(context, plural(len(rows), "place"))
         return
     found = {name: [row(place) for place in graph.places.select(name)] for name in graph.places.sites}
     if format is Format.JSON:

@@ -5,24 +5,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
     """The command with each parameter that is a dataclass replaced by its fields, as Typer is to see them.
 
-    The command itself gets the dataclass, filled from what was given for its fields.
+    The command itself gets the dataclass, filled from what was given for its fields. A field may be a dataclass too.
     """
     signature = inspect.signature(command, eval_str=True)
-    groups = {one.name: one.annotation for one in signature.parameters.values() if _is_group(one)}
-    parameters = [part for one in signature.parameters.values() for part in (_fields(one) if _is_group(one) else [one])]
+    parameters = [part for one in signature.parameters.values() for part in _parts(one)]
 
     @functools.wraps(command)
     def called(**given: Any) -> None:
-        for name, group in groups.items():
-            given[name] = group(**{field.name: given.pop(field.name) for field in dataclasses.fields(group)})
-        command(**given)
+        command(**{one.name: _taken(one, given) for one in signature.parameters.values()})
 
     keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     called.__signature__ = signature.replace(parameters=keywords)  # type: ignore[attr-defined]
@@ -31,10 +28,25 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
+def _parts(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
+    """A parameter, or what it takes if it is a dataclass, whose fields may be such too."""
+    if not _is_group(parameter):
+        yield parameter
+        return
+    for field in _fields(parameter):
+        yield from _parts(field)
+
+
+def _taken(parameter: inspect.Parameter, given: Mapping[str, Any]) -> Any:
+    """The value of a parameter out of what was given for its parts."""
+    if not _is_group(parameter):
+        return given[parameter.name]
+    return parameter.annotation(**{field.name: _taken(field, given) for field in _fields(parameter)})
+
+
 def _is_group(parameter: inspect.Parameter) -> bool:
     return dataclasses.is_dataclass(parameter.annotation)
 
 
-def _fields(parameter: inspect.Parameter) -> list[inspect.Parameter]:
-    """What the dataclass of a parameter takes."""
-    return list(inspect.signature(parameter.annotation, eval_str=True).parameters.values())
+def _fields(parameter: inspect.Parameter) -> Iterable[inspect.Parameter]:
+    return inspect.signature(parameter.annotation, eval_str=True).parameters.values()

@@ -7,22 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.options import (
-    MaxNodes,
-    MaxParameters,
-    Plugins,
-    Quiet,
-    Root,
-    Sets,
-    SpecName,
-    TableFormat,
-    TableFormatOption,
-    Verbose,
-    compose_graph,
-    measured,
-    say,
-)
+from composer.cli.options import Budget, Reading, Saying, SpecName, TableFormat, TableFormatOption, measured, say
 from composer.cli.screen import out, print_json
+from composer.cli.spread import spread
 from composer.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,8 +30,10 @@ class Order(enum.StrEnum):
 RUNS = 5
 
 
+@spread
 def command(
     context: typer.Context,
+    *,
     spec: SpecName,
     depth: Annotated[
         int | None, typer.Option(min=0, help="Rows below the network's own; as many as fit a page, in CSV all.")
@@ -63,14 +52,10 @@ def command(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="Where time is measured: auto, cpu, cuda or cuda:N.")] = "auto",
-    sets: Sets = None,
-    root: Root = None,
-    plugin: Plugins = None,
-    max_nodes: MaxNodes = None,
-    max_parameters: MaxParameters = None,
+    reading: Reading,
+    budget: Budget,
     format: TableFormatOption = TableFormat.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """Print a network as a tree: shapes, parameters, MACs, activation memory, source lines; and what attention added.
 
@@ -79,7 +64,7 @@ def command(
     only with --time.
     JSON holds every row and column.
     """
-    graph = compose_graph(context, spec, sets, root, max_nodes, max_parameters)
+    graph = reading.compose(context, spec, budget)
     wanted = columns.split(",") if columns is not None else None
     runs = time or (RUNS if sort is Order.TIME or "time" in (wanted or ()) else None)
     summary = graph.summary(measured(context, graph, runs, device) if runs else None)

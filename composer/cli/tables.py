@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from composer.cli.screen import columns, out, print_lines, words
-from composer.lines import Part, fitting, table
+from composer.lines import Part, csv_text, fitting, markdown_table, table
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
@@ -33,22 +31,10 @@ def tell_left_out(names: Sequence[str]) -> None:
 
 def print_markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
     """One table on stdout in Markdown; columns named in `right` are aligned to the right."""
-    lines = [heads, ["---:" if head in right else "---" for head in heads], *rows]
-    for line in lines:
-        out(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |")
+    cells = [[cell.replace("|", "&#124;") for cell in row] for row in rows]
+    out(markdown_table(heads, cells, [head in right for head in heads]))
 
 
 def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows with the same keys on stdout as comma-separated values, a line of keys first."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, [*rows[0]], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    out(file.getvalue(), end="")
-
-
-def magnitude(number: int | None) -> str:
-    """A count in millions, or in billions (G) from one on: 3.50 M, 4.09 G; `unknown` where it is None."""
-    if number is None:
-        return "unknown"
-    return f"{number / 1e9:.2f} G" if number >= 1e9 else f"{number / 1e6:.2f} M"
+    out(csv_text([*rows[0]], [row.values() for row in rows]))

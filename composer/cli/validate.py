@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from composer.amounts import plural
 from composer.cli import problems
-from composer.cli.options import Format, FormatOption, Plugins, Quiet, Root, Sets, Verbose, complete_spec
+from composer.cli.options import Format, FormatOption, Reading, Saying, complete_spec
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
+from composer.cli.spread import spread
 from composer.errors import ComposerError, GraphError, SpecError
 
 if TYPE_CHECKING:
     from composer.network import Graph
 
 
+# Problems that a network has whatever its vars are.
+WHATEVER_THE_VARS = {"unknown-mechanism", "unknown-op", "unknown-option", "option-type", "plugin"}
+
+
+@spread
 def command(
     context: typer.Context,
+    *,
     specs: Annotated[
         list[str], typer.Argument(metavar="SPEC...", help="Files or names.", autocompletion=complete_spec)
     ],
-    sets: Sets = None,
-    root: Root = None,
-    plugin: Plugins = None,
+    reading: Reading,
     format: FormatOption = Format.TEXT,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
+    saying: Saying,
 ) -> None:
     """Check specs without building them: text, structure, names, options, shapes and places."""
     failed = []
@@ -35,7 +39,7 @@ def command(
     for source in specs:
         try:
             with stage(context, f"composing {source}"):
-                found = _checked(source, sets, root)
+                found = _checked(source, reading)
             from composer.dag.notes import notes
 
             said = notes(found)
@@ -49,7 +53,7 @@ def command(
                 {"spec": source, "ok": True, "name": found.spec.name, "parameters": found.num_parameters, "notes": said}
             )
             if format is Format.TEXT:
-                out(f"{source}: fine, {found.num_parameters:,} parameters")
+                out(f"{source}: fine, {plural(found.num_parameters, 'parameter', ',')}")
                 for note in said:
                     out(f"  {note}")
     if format is Format.JSON:
@@ -58,14 +62,14 @@ def command(
         raise typer.Exit(failed[0].exit_code)
 
 
-def _checked(source: str, sets: list[str] | None, root: Path | None) -> Graph:
+def _checked(source: str, reading: Reading) -> Graph:
     """The graph of a spec. Raises SpecError or GraphError with the mistakes of every stage.
 
     What is sound of the text is composed too: a mistake in a name does not hide one in a shape.
     """
     from composer.spec.load import examine
 
-    spec, problems = examine(source, sets=sets or (), root=root)
+    spec, problems = examine(source, sets=reading.sets or (), root=reading.root)
     if spec is None:
         raise SpecError(problems)
     from composer.network import Graph
@@ -75,6 +79,8 @@ def _checked(source: str, sets: list[str] | None, root: Path | None) -> Graph:
     except GraphError as error:
         if not problems:
             raise
-        raise SpecError([*problems, *error.diagnostics]) from error
+        # With other vars there may be other shapes and places.
+        found = [one for one in error.diagnostics if not spec.misses or one.code in WHATEVER_THE_VARS]
+        raise SpecError([*problems, *found]) from error
     SpecError.check(problems)
     return graph

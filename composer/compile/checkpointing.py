@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from composer.compile.classes import composed_module
 from composer.compile.derived import derive
+from composer.torch_private import AnyBatchNorm
 
 
 class Checkpointed(nn.Module):
@@ -72,7 +72,7 @@ def _contexts(module: nn.Module) -> tuple[Any, Any]:
 @contextlib.contextmanager
 def _same_statistics(module: nn.Module) -> Iterator[None]:
     """The second run sees the same batch, and must not update running statistics again."""
-    norms = [one for one in module.modules() if isinstance(one, _BatchNorm) and one.running_mean is not None]
+    norms = [one for one in module.modules() if isinstance(one, AnyBatchNorm) and one.running_mean is not None]
     kept = [
         (one, one.momentum, one.num_batches_tracked.clone()) for one in norms if one.num_batches_tracked is not None
     ]

@@ -13,7 +13,7 @@ from composer.compile.origin import Composed
 from composer.dag.levels import end_of_features
 from composer.dag.scope import Node, Operation, Scope
 from composer.errors import Diagnostic, InputError
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.sites import HEAD
 
 NUM_CLASSES = "num_classes"
@@ -36,7 +36,7 @@ def change_classes(model: nn.Module, old: Composed, num_classes: int, global_poo
     if NUM_CLASSES not in spec.vars:
         text = f"`{spec.name}` has no var `{NUM_CLASSES}`"
         raise InputError(Diagnostic("classifier", text, help=("give its spec one, and let the classifier read it",)))
-    graph = type(old.graph).of(load(spec, vars={NUM_CLASSES: num_classes}), old.graph.limits)
+    graph = type(old.graph).of(load_spec(spec, vars={NUM_CLASSES: num_classes}), old.graph.limits)
     pools = [] if global_pool is None else _pools(old, global_pool)
     like = next(model.parameters(), torch.empty(0))
     heads = head_nodes(graph.root)

@@ -13,6 +13,7 @@ from composer.compile.code import modules
 from composer.compile.derived import keeps_forward
 from composer.compile.origin import Composed
 from composer.dag.scope import Node, Operation, Scope
+from composer.torch_private import buffers, children, parameters
 
 # A module without its weights: class, options, shapes of its tensors, and the same of its children.
 Form = tuple[str, str, Hashable, tuple[tuple[str, Any], ...]]
@@ -27,17 +28,17 @@ def _inside(module: nn.Module, scope: Scope, composed: Composed) -> Iterator[str
     prefix = f"{scope.path}." if scope.path else ""
     known = modules(scope)
     for name, node in known.items():
-        child = module._modules.get(name)
+        child = children(module).get(name)
         if child is None:
             yield f"{prefix}{name} is gone: it was {_composed(node)}"
         elif isinstance(node.content, Scope) and keeps_forward(type(child), composed.classes[node.path]):
             yield from _inside(child, node.content, composed)
         elif isinstance(node.content, Scope) or _form(child) != _expected(node):
             yield f"{prefix}{name} is {_words(child)}: it was {_composed(node)}"
-    for name, child in module._modules.items():
+    for name, child in children(module).items():
         if name not in known and child is not None:
             yield f"{prefix}{name} is {_words(child)}: it was not there"
-    for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+    for name, tensor in (*parameters(module).items(), *buffers(module).items()):
         if name not in scope.nodes and tensor is not None:
             yield f"{prefix}{name} is a tensor of {'×'.join(map(str, tensor.shape)) or '1'}: it was not there"
 
@@ -60,14 +61,14 @@ def _form(module: nn.Module) -> Form:
     options = module.extra_repr().replace("inplace=True", "").replace(", inplace=True", "")
     tensors = tuple(
         (name, None if tensor is None else tuple(tensor.shape))
-        for name, tensor in (*module._parameters.items(), *module._buffers.items())
+        for name, tensor in (*parameters(module).items(), *buffers(module).items())
     )
-    children = tuple((name, _form(child)) for name, child in module._modules.items() if child is not None)
-    return f"{type(module).__module__}.{type(module).__qualname__}", options, tensors, children
+    inside = tuple((name, _form(child)) for name, child in children(module).items() if child is not None)
+    return f"{type(module).__module__}.{type(module).__qualname__}", options, tensors, inside
 
 
 def _words(module: nn.Module) -> str:
-    return " ".join(repr(module).split()) if not module._modules else type(module).__name__
+    return " ".join(repr(module).split()) if not children(module) else type(module).__name__
 
 
 def _composed(node: Node) -> str:

@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from composer.torch_private import TorchDispatchMode, arguments_of
 
 T = TypeVar("T")
 
@@ -54,12 +55,12 @@ class _Draws(TorchDispatchMode):
 
 def _with_generator(func: Any) -> Any:
     """The overload of an operation that takes a generator: itself, or for example `randn.generator` for `randn`."""
-    if any(argument.name == "generator" for argument in func._schema.arguments):
+    if any(argument.name == "generator" for argument in arguments_of(func)):
         return func
     packet = func.overloadpacket
-    wanted = {argument.name for argument in func._schema.arguments} | {"generator"}
+    wanted = {argument.name for argument in arguments_of(func)} | {"generator"}
     for name in packet.overloads():
         overload = getattr(packet, name)
-        if {argument.name for argument in overload._schema.arguments} == wanted:
+        if {argument.name for argument in arguments_of(overload)} == wanted:
             return overload
     raise RuntimeError(f"{func} draws random numbers and takes no generator, so its result would not be repeatable")

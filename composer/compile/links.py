@@ -9,6 +9,7 @@ from torch import nn
 
 from composer.compile.derived import derive
 from composer.errors import Diagnostic, InputError
+from composer.torch_private import children, parameters, share_parameters
 
 
 @dataclass(frozen=True)
@@ -30,43 +31,43 @@ class Link:
     def hand_on(self, views: dict[int, nn.Module]) -> None:
         """Copy changes made by hand from the view to the live object; `views` as in `follow`."""
         for name in self.needed:
-            child = self.view._modules.get(name)
+            child = children(self.view).get(name)
             if child is not self.given[name]:
                 if child is None or id(self.given[name]) in views:
                     raise replaced(f"{self.path}.{name}".lstrip("."), child)
-                self.live._modules[name] = self.given[name] = child
-        if self.view._parameters is not self.live._parameters:
-            for name, parameter in self.view._parameters.items():
+                children(self.live)[name] = self.given[name] = child
+        if parameters(self.view) is not parameters(self.live):
+            for name, parameter in parameters(self.view).items():
                 if parameter is not self.given.get(name):
-                    self.live._parameters[name] = parameter
+                    parameters(self.live)[name] = parameter
 
     def follow(self, views: dict[int, nn.Module]) -> None:
         """Take over the live object's children, parameters and class. `views`: id of a view's object -> live object."""
         view, live = self.view, self.live
         view.training = live.training
         for name in self.needed:
-            child, found = view._modules[name], live._modules.get(name)
+            child, found = children(view)[name], children(live).get(name)
             if found is None or (id(child) in views and found is not views[id(child)]):
                 raise replaced(f"{self.path}.{name}".lstrip("."), found)
             if id(child) not in views:
-                view._modules[name] = found
+                children(view)[name] = found
         derived = derive(type(live), self.composed, self.made)
         if type(view) is not derived:
             view.__class__ = derived
         extra: dict[str, nn.Module | None] = {}
         if derived is self.made:
-            view._parameters.update((name, live._parameters.get(name)) for name in view._parameters)
+            parameters(view).update((name, parameters(live).get(name)) for name in parameters(view))
         else:
             # Code that derived the class (fully_shard, parametrize) may replace parameters at any time, and register
             # them under children of its own.
-            view._parameters = live._parameters
+            share_parameters(view, live)
             if self.made is not nn.Sequential:
-                extra = {name: one for name, one in live._modules.items() if name not in self.left_out}
-        for name in view._modules.keys() - extra.keys() - set(self.needed):
-            del view._modules[name]
-        view._modules.update((name, one) for name, one in extra.items() if name not in self.needed)
-        self.given.update(view._modules)
-        self.given.update(view._parameters)
+                extra = {name: one for name, one in children(live).items() if name not in self.left_out}
+        for name in children(view).keys() - extra.keys() - set(self.needed):
+            del children(view)[name]
+        children(view).update((name, one) for name, one in extra.items() if name not in self.needed)
+        self.given.update(children(view))
+        self.given.update(parameters(view))
 
 
 @dataclass

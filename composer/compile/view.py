@@ -14,6 +14,7 @@ from composer.compile.module import ComposedModule
 from composer.compile.origin import Composed
 from composer.dag.composition import Composition
 from composer.dag.scope import Node, Scope
+from composer.torch_private import children, parameters, twin
 
 
 def view(model: ComposedModule, part: Composition) -> ComposedModule:
@@ -40,16 +41,13 @@ class _Viewing:
     def scope(self, made: type[nn.Module], scope: Scope, like: Scope, live: nn.Module, path: str) -> nn.Module:
         """The view's object for a scope; `live` is the network's module for `like`, the same scope in its graph."""
         self.check(like, live, path)
-        result = made.__new__(made)
-        # Hooks, mode and other attributes are the live object's; a forward that `compile` made is not taken over.
-        result.__dict__.update(live.__dict__)
-        result.__dict__.update(_modules={}, _parameters={}, _compiled_call_impl=None)
+        result = twin(made, live)
         needed = modules(scope)
         for name, node in needed.items():
-            result._modules[name] = self.child(node, like.nodes[name], live)
-        result._parameters.update((name, live._parameters[name]) for name in scope.nodes if name in live._parameters)
+            children(result)[name] = self.child(node, like.nodes[name], live)
+        parameters(result).update((name, parameters(live)[name]) for name in scope.nodes if name in parameters(live))
         left_out = frozenset(modules(like)) - frozenset(needed)
-        given = {**result._modules, **result._parameters}
+        given = {**children(result), **parameters(result)}
         self.links.links.append(Link(result, live, path, made, self.composed(path), tuple(needed), left_out, given))
         return result
 
@@ -60,7 +58,7 @@ class _Viewing:
         return next(one for one in type(self.model).__mro__ if "code" in one.__dict__)
 
     def child(self, node: Node, like: Node, live: nn.Module) -> nn.Module:
-        found = live._modules.get(node.name)
+        found = children(live).get(node.name)
         if found is None:
             raise replaced(node.path, found)
         if isinstance(node.content, Scope) and isinstance(like.content, Scope) and differ(node.content, like.content):
@@ -73,9 +71,9 @@ class _Viewing:
         if not keeps_forward(type(live), composed) or "forward" in live.__dict__:
             raise replaced(path or "forward", live)
         wanted = list(modules(like))
-        if composed is nn.Sequential and list(live._modules) != wanted:
-            odd = next(iter(set(live._modules) ^ set(wanted)), wanted[0])
-            raise replaced(f"{path}.{odd}", live._modules.get(odd))
+        if composed is nn.Sequential and list(children(live)) != wanted:
+            odd = next(iter(set(children(live)) ^ set(wanted)), wanted[0])
+            raise replaced(f"{path}.{odd}", children(live).get(odd))
 
 
 def differ(scope: Scope, like: Scope) -> bool:

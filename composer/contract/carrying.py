@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.contract.subject import Failure, Refusal, Subject, close, require, shake
+from composer.torch_private import buffers, without_state_dict
 
 CANNOT_BE_TRACED = "cannot be traced"
 HOW_TO_TRACE = (
@@ -47,7 +48,7 @@ def derived_buffers(subject: Subject) -> None:
     module, x = subject.build().eval(), subject.sample()
     expected = module(x)
     for path, part in module.named_modules():
-        names = [name for name in sorted(part._non_persistent_buffers_set) if part._buffers.get(name) is not None]
+        names = [name for name in sorted(without_state_dict(part)) if buffers(part).get(name) is not None]
         if not names:
             continue
         anew = getattr(part, "init_non_persistent_buffers", None)

@@ -7,19 +7,11 @@ from typing import Any
 
 from composer.dag.infer import missing
 from composer.dag.scope import TensorSpec
-from composer.errors import Diagnostic, did_you_mean, one_of
+from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.options import ValidationError, describe_problem, validate_options
 from composer.registry import TENSOR_FACTS, Entry, ModuleEntry
 from composer.spec.model import NODE_KEYS
 from composer.spec.origin import Origin
-
-
-class ArgumentProblem(Exception):
-    """Options or facts with which an entry cannot be called."""
-
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__(diagnostics[0].message)
-        self.diagnostics = diagnostics
 
 
 def arguments_of_node(
@@ -27,13 +19,13 @@ def arguments_of_node(
 ) -> dict[str, Any]:
     """The arguments of an entry that a spec uses as an operation. A convolution's settings are written like options.
 
-    Raises ArgumentProblem, pointing at each option that is unknown, missing or of the wrong type.
+    Raises Mistakes, pointing at each option that is unknown, missing or of the wrong type.
     """
     return complete(entry, written, tensor_facts(entry, inputs[0] if inputs else None, origin, path), origin, path)
 
 
 def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: str) -> dict[str, Any]:
-    """The facts that an entry takes from its input tensor. Raises ArgumentProblem if the tensor lacks one."""
+    """The facts that an entry takes from its input tensor. Raises Mistakes if the tensor lacks one."""
     if not isinstance(entry, ModuleEntry):
         return {}
     known: dict[str, Any] = dict(tensor.facts) if tensor else {}
@@ -43,14 +35,14 @@ def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: 
     for name, default in entry.facts.items():
         if name in (*TENSOR_FACTS, "in_channels") and name not in facts and missing(default):
             message = f"`{entry.name}` needs {name}, which {tensor} ({tensor.layout if tensor else 'nothing'}) has not"
-            raise ArgumentProblem([origin.problem("misfit", message, key=True, path=path)])
+            raise Mistakes(origin.problem("misfit", message, key=True, path=path))
     return facts
 
 
 def complete(
     entry: Entry, written: Mapping[str, Any], facts: Mapping[str, Any], origin: Origin, path: str
 ) -> dict[str, Any]:
-    """The facts and validated options. `written` may also override a convolution's settings. Raises ArgumentProblem."""
+    """The facts and validated options. `written` may also override a convolution's settings. Raises Mistakes."""
     problems: list[Diagnostic] = []
     arguments = {name: value for name, value in facts.items() if name not in entry.known_options}
     left = dict(written)
@@ -65,7 +57,7 @@ def complete(
         except (TypeError, ValueError) as error:
             problems.append(origin.problem("option", f"options of `{entry.name}`: {error}", path=path))
     if problems:
-        raise ArgumentProblem(problems)
+        raise Mistakes(*problems)
     return arguments
 
 

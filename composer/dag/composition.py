@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Self
 
+from composer.amounts import plural
 from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, refuses_one
 from composer.dag.levels import Level, levels, tagged_end
@@ -54,7 +55,7 @@ class Composition:
     edits: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        size = f"{len(self.operations)} operations, {self.num_parameters:,} parameters"
+        size = f"{plural(len(self.operations), 'operation')}, {plural(self.num_parameters, 'parameter', ',')}"
         return f"<{type(self).__name__} {self.spec.name}: {size}>"
 
     @classmethod
@@ -221,7 +222,7 @@ def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
     tensor = root.tensor(next(iter(root.outputs.values())))
     if tensor.layout != "b c" or tensor.channels == len(spec.classes) or spec.overrides:
         return None
-    text = f"`classes` has {len(spec.classes)} names, the network {tensor.channels} outputs"
+    text = f"`classes` has {plural(len(spec.classes), 'name')}, the network {plural(tensor.channels or 0, 'output')}"
     return (spec.origin / "classes").problem("classes", text, f"{tensor.channels} names")
 
 

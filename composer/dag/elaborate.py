@@ -7,17 +7,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from composer.amounts import plural
 from composer.dag.infer import Inference
 from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
 from composer.dag.names import RESERVED
-from composer.dag.numbered import NotASequence, numbered
-from composer.dag.order import Cycle, check_use, node_of, running_order, written_inputs
+from composer.dag.numbered import numbered
+from composer.dag.order import check_use, circle_of, node_of, running_order, written_inputs
 from composer.dag.reader import Reader
 from composer.dag.scope import Node, Scope, TensorSpec
 from composer.dag.step import Body, Step, Stop
 from composer.dag.unfinished import Missing, Unfinished, circle
-from composer.errors import GraphError, did_you_mean, one_of
+from composer.errors import GraphError, Mistakes, did_you_mean, one_of
 from composer.spec.check import MAX_DEPTH, check_arguments
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin
@@ -47,7 +48,7 @@ class _Elaboration(Reader):
             outputs, origin = spec.backbone_outputs, spec.body / "outputs"
             scope = self.scope(Body(spec.name, "", spec.body, spec.nodes, inputs, names, outputs, origin, 0))
         except Stop as stop:
-            self.note(*stop.problems)
+            self.note(*stop.diagnostics)
             raise GraphError([*self.problems.values(), *spec.problems]) from None
         if self.problems:
             raise GraphError(self.problems.values())
@@ -62,26 +63,24 @@ class _Elaboration(Reader):
         nodes: dict[str, Node] = {}
         outputs = dict(body.outputs)
         scope = Scope(body.block, body.path, body.inputs, nodes, outputs)
-        try:
-            order = running_order(written)
-        except Cycle as cycle:
-            trail = " -> ".join([*cycle.nodes, cycle.nodes[0]])
-            text = f"nodes feed one another in a circle: {trail}"
-            where = body.origin / "nodes" / cycle.nodes[0]
-            label = f"takes `{cycle.nodes[-1]}`, which depends on it"
-            problem = where.problem("cycle", text, label, key=True, path=body.path)
-            self.unfinished[body.path] = circle(scope, body.specs, written, problem, cycle.nodes[0])
-            raise self.note(problem) from None
+        if cycle := circle_of(written):
+            text = f"nodes feed one another in a circle: {' -> '.join([*cycle, cycle[0]])}"
+            label = f"takes `{cycle[-1]}`, which depends on it"
+            problem = (body.origin / "nodes" / cycle[0]).problem("cycle", text, label, key=True, path=body.path)
+            self.unfinished[body.path] = circle(scope, body.specs, written, problem, cycle[0])
+            raise self.note(problem)
         failed: set[str] = set()
         missing: dict[str, Missing] = {}
         # The last child stands for an inline repeat, which is no node itself.
         last: dict[str, str] = {}
         self.unfinished[body.path] = Unfinished(scope, missing)
-        for name in order:
+        for name in running_order(written):
             references = tuple(last.get(reference, reference) for reference in written[name])
             try:
                 if not self.spec.is_sound(where := body.origin / "nodes" / name):
-                    raise self.note(*self.said_of(body.specs[name], where))
+                    raise self.note(
+                        *self.said_of(body.specs[name], where, f"{body.path}.{name}" if body.path else name)
+                    )
                 if failed.isdisjoint(map(node_of, written[name])):
                     step = self.step(scope, body, name, references)
                     if body.specs[name].inline:
@@ -91,9 +90,10 @@ class _Elaboration(Reader):
                 else:
                     failed.add(name)
                     missing[name] = Missing(body.specs[name], references, failed=False)
+                    self.note(*self.said_of(body.specs[name], where, f"{body.path}.{name}" if body.path else name))
             except Stop as stop:
                 failed.add(name)
-                missing |= stop.lacking or {name: Missing(body.specs[name], references, True, stop.problems)}
+                missing |= stop.lacking or {name: Missing(body.specs[name], references, True, stop.diagnostics)}
                 last[name] = list(missing)[-1]
         if failed:
             raise Stop
@@ -160,7 +160,7 @@ class _Elaboration(Reader):
         if problems := list(check_arguments(name, block, spec.args, step.origin)):
             raise self.note(*problems)
         if len(step.tensors) != len(block.inputs):
-            wanted = f"{len(block.inputs)} input{'s' * (len(block.inputs) != 1)} ({', '.join(block.inputs)})"
+            wanted = f"{plural(len(block.inputs), 'input')} ({', '.join(block.inputs)})"
             text = f"block `{name}` takes {wanted}, found {len(step.tensors)}"
             raise self.note(step.problem("arity", text, f"`from: [{', '.join(block.inputs)}]`"))
         inputs = dict(zip(block.inputs, step.tensors, strict=True))
@@ -178,10 +178,9 @@ class _Elaboration(Reader):
             Body(name, step.path, where, block.nodes, inputs, inner, outputs, where / "outputs", step.depth + 1)
         )
         try:
-            return numbered(scope) if block.numbered else scope
-        except NotASequence as problem:
-            label = "only a chain of nodes can be numbered"
-            raise self.note((where / "numbered").problem("numbered", str(problem), label, path=step.path)) from None
+            return numbered(scope, where / "numbered") if block.numbered else scope
+        except Mistakes as problem:
+            raise self.note(*problem.diagnostics) from None
 
     def repeated(self, spec: NodeSpec, step: Step) -> Node:
         """A scope of the node's copies, each fed by the one before it; further inputs go to all of them."""
@@ -197,7 +196,7 @@ class _Elaboration(Reader):
         except Stop as stop:
             scope = Scope("repeat", step.path, inputs, nodes, dict(zip(["output"], stop.lacking, strict=False)))
             self.unfinished[step.path] = Unfinished(scope, stop.lacking)
-            raise Stop(*stop.problems) from None
+            raise Stop(*stop.diagnostics) from None
         scope = Scope("repeat", step.path, inputs, nodes, {"output": last})
         return Node(step.name, step.path, step.origin, step.references, scope, nodes[last].tensor, sites)
 
@@ -222,7 +221,7 @@ class _Elaboration(Reader):
             try:
                 node = self.node(child_spec, replace(child, name=current, path=f"{prefix}{current}"))
             except Stop as stop:
-                lacking = {current: Missing(child_spec, child.references, True, stop.problems)}
+                lacking = {current: Missing(child_spec, child.references, True, stop.diagnostics)}
                 raise Stop(lacking=lacking) from None
             nodes[current] = node
             if not isinstance(node.output, TensorSpec):

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from composer.dag.limits import MAX_INPUT
 from composer.dag.scope import BATCH, TensorSpec
 from composer.dag.step import Stop
-from composer.spec.origin import EvaluationError, evaluate
+from composer.errors import Mistakes
+from composer.spec.origin import evaluate
 from composer.spec.spec import Spec
 
 
@@ -19,8 +20,8 @@ def input_tensor(network: Spec, name: str) -> TensorSpec:
         raise Stop
     try:
         shape = evaluate(spec.shape, network.vars, origin, name)
-    except EvaluationError as error:
-        raise Stop(error.diagnostic) from error
+    except Mistakes as error:
+        raise Stop(*error.diagnostics) from error
     if not all(isinstance(length, int) and not isinstance(length, bool) and 0 < length < 2**31 for length in shape):
         raise Stop(origin.problem("input", f"the shape of `{name}` is {shape}", "positive whole numbers"))
     if (count := math.prod(shape)) > MAX_INPUT:

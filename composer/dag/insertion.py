@@ -12,7 +12,9 @@ from composer.dag.draft import Draft
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference, Inferred
 from composer.dag.scope import Node, TensorSpec
+from composer.errors import Mistakes
 from composer.registry import Entry, ModuleEntry
+from composer.spec.model import Rule
 from composer.spec.origin import Origin
 
 # The name of an operation, and its options.
@@ -26,30 +28,29 @@ _SHORT = {
 }
 
 
-class WrongPlace(Exception):
-    """A mechanism cannot go to a place. The message points at the place, or at another `key` of the rule."""
-
-    def __init__(self, message: str, label: str = "", help: tuple[str, ...] = (), key: str | None = None) -> None:
-        super().__init__(message)
-        self.label, self.help, self.key = label, help, key
-
-
 @dataclass(frozen=True)
 class Insertion:
-    """Makes nodes in a draft around a host. `tokens` is the axis of which the rule makes tokens, if it says so."""
+    """Makes nodes in a draft around a host, for a rule that is number `number` of the network's rules."""
 
+    rule: Rule
     origin: Origin
     number: int
-    tokens: str | None
     infer: Inference
 
-    def adapted(self, entry: ModuleEntry, tensor: TensorSpec) -> TensorSpec:
-        """The tensor in the layout that the mechanism takes. Raises WrongPlace."""
-        for op, options in self.adapters(entry, tensor)[0]:
+    def wrong(
+        self, host: Node, message: str, label: str = "", help: tuple[str, ...] = (), key: str | None = None
+    ) -> Mistakes:
+        """A place cannot have what the rule asks for: the caret goes under the place, or another `key` of the rule."""
+        here = self.origin / (key or self.rule.position)
+        return Mistakes(here.problem("place", message, label, help, path=host.path))
+
+    def adapted(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> TensorSpec:
+        """The tensor in the layout that the mechanism takes. Raises Mistakes."""
+        for op, options in self.adapters(entry, tensor, host)[0]:
             tensor = self.infer(_own(op), options, [tensor]).output
         return tensor
 
-    def adapters(self, entry: ModuleEntry, tensor: TensorSpec) -> tuple[list[Step], list[Step]]:
+    def adapters(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> tuple[list[Step], list[Step]]:
         """Operations before and after a mechanism that turn the place's layout into the mechanism's and back."""
         into: list[Step] = []
         back: list[Step] = []
@@ -57,25 +58,25 @@ class Insertion:
         if layout == "b h w c" and entry.works_on != layout:
             into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
         if layout == "b c h w" and entry.works_on == "b n c":
-            axis = {"axis": self.tokens or "pixels"}
+            axis = {"axis": self.rule.tokens or "pixels"}
             return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
-        if self.tokens is not None:
+        if self.rule.tokens is not None:
             found = (
                 f"`{entry.name}` works on `{entry.works_on}`" if entry.works_on != "b n c" else f"here is `{layout}`"
             )
             text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
-            raise WrongPlace(text, "remove it", key="tokens")
+            raise self.wrong(host, text, "remove it", key="tokens")
         if layout not in entry.layouts:
             text = f"`{entry.name}` works on `{entry.works_on}`, the place has `{tensor.layout}` ({tensor})"
             help = ("`composer list mechanisms` shows what each works on",)
-            raise WrongPlace(text, f"a place with `{entry.works_on}`", help)
+            raise self.wrong(host, text, f"a place with `{entry.works_on}`", help)
         return into, back
 
     def mechanism(
         self, draft: Draft, entry: ModuleEntry, arguments: Mapping[str, Any], source: str, name: str, host: Node
     ) -> list[Node]:
         """The nodes of the mechanism on `source`, and those that turn the layout before and after it."""
-        into, back = self.adapters(entry, draft.tensor(source))
+        into, back = self.adapters(entry, draft.tensor(source), host)
         made: list[Node] = []
         current, maps = source, []
         for op, options in into:

@@ -21,7 +21,7 @@ class Limits:
     nodes: int = MAX_NODES
     parameters: int = MAX_PARAMETERS
 
-    def problem(self, nodes: int, parameters: int, origin: Origin, path: str | None = None) -> Diagnostic | None:
+    def exceeded(self, nodes: int, parameters: int, origin: Origin, path: str | None = None) -> Diagnostic | None:
         """The problem with a network of this size; None if it is within the limits."""
         for count, limit, what in ((nodes, self.nodes, "nodes"), (parameters, self.parameters, "parameters")):
             if count > limit:

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from composer.dag.scope import BATCH, Operation, TensorSpec
 from composer.registry import ParameterEntry, declared_macs
+from composer.torch_private import TorchDispatchMode
 
 # Products for which PyTorch's counter has no formula, and which it does not decompose: their cost is unknown.
 _PRODUCTS = frozenset({"mv", "addmv", "dot", "vdot", "addbmm", "_trilinear", "_cdist_forward"})

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from composer.amounts import plural
 from composer.dag.places import Place, Places
-from composer.errors import Diagnostic, GraphError, did_you_mean
+from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean
 from composer.spec.expression import parse_condition
 from composer.spec.model import Rule
-from composer.spec.origin import EvaluationError, Origin, evaluate_condition
+from composer.spec.origin import Origin, evaluate_condition
 
 Candidate = tuple[Place, dict[str, Any]]
 
@@ -30,7 +31,7 @@ def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) ->
         raise GraphError(_none_left(rule, origin, candidates))
     if rule.expect is not None and rule.expect != len(matched):
         paths = ", ".join(place.node.path for place, _ in matched[:8]) + (", …" if len(matched) > 8 else "")
-        text = f"the rule matches {_places(len(matched))}, not {rule.expect}"
+        text = f"the rule matches {plural(len(matched), 'place')}, not {rule.expect}"
         raise GraphError((origin / "expect").problem("expect", text, help=(f"it matches {paths}",)))
     return matched
 
@@ -41,8 +42,8 @@ def _holds(rule: Rule, origin: Origin, candidate: Candidate) -> bool:
     place, facts = candidate
     try:
         return evaluate_condition(rule.where, facts, origin / "where", place.node.path)
-    except EvaluationError as error:
-        raise GraphError(error.diagnostic) from error
+    except Mistakes as error:
+        raise GraphError(error.diagnostics) from error
 
 
 def unknown_place(selector: str, found: Places) -> tuple[str, tuple[str, ...]]:
@@ -51,16 +52,16 @@ def unknown_place(selector: str, found: Places) -> tuple[str, tuple[str, ...]]:
     inside = f"**.{selector}"
     help = [*did_you_mean(selector, [*found.sites, *found.paths])]
     if selector.isidentifier() and (within := len(found.select(inside))):
-        help = [f"a bare name is that of a node of the network itself: `{inside}` has {_places(within)}"]
+        help = [f"a bare name is that of a node of the network itself: `{inside}` has {plural(within, 'place')}"]
     wider = re.sub(r"\*+", "**", selector)
     if reached := len(found.select(wider)):
-        help = [f"`*` stays within one name: `{wider}` has {_places(reached)}"]
+        help = [f"`*` stays within one name: `{wider}` has {plural(reached, 'place')}"]
     help += [f"the sites here are {listed}", "`composer sites` lists every place with its path"]
     return f"no place is called `{selector}`", tuple(help)
 
 
 def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Candidate]) -> Diagnostic:
-    text = f"`{rule.selector}` has {_places(len(candidates))}, and `where` leaves none of them"
+    text = f"`{rule.selector}` has {plural(len(candidates), 'place')}, and `where` leaves none of them"
     known = candidates[0][1]
     read = parse_condition(rule.where)[1].names if isinstance(rule.where, str) else ()
     help = [f"`{name}` is {_values(name, candidates)} there" for name in sorted(read) if name in known]
@@ -70,7 +71,3 @@ def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Candidate]) -> D
 def _values(name: str, candidates: Sequence[Candidate]) -> str:
     values = list(dict.fromkeys(str(facts[name]) for _, facts in candidates))
     return ", ".join(values[:8]) + (", …" if len(values) > 8 else "")
-
-
-def _places(count: int) -> str:
-    return f"{count} place{'s' * (count != 1)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from composer.amounts import plural
 from composer.dag.composition import Composition
 from composer.dag.scope import Operation
 
@@ -34,4 +35,4 @@ def narrowed(graph: Composition) -> Mapping[str, str]:
 
 def _places(reasons: Mapping[str, str]) -> str:
     path, reason = next(iter(reasons.items()))
-    return f"{len(reasons)} place{'s' * (len(reasons) > 1)} such as {path} ({reason})"
+    return f"{plural(len(reasons), 'place')} such as {path} ({reason})"

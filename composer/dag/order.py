@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import networkx as nx
 
@@ -10,14 +10,6 @@ from composer.dag.scope import Scope
 from composer.errors import Diagnostic, one_of
 from composer.spec.model import NodeSpec
 from composer.spec.origin import Origin
-
-
-class Cycle(Exception):
-    """Nodes that feed one another in a circle, in order."""
-
-    def __init__(self, nodes: list[str]) -> None:
-        super().__init__(" -> ".join(nodes))
-        self.nodes = nodes
 
 
 def written_inputs(specs: Mapping[str, NodeSpec], first: str) -> dict[str, tuple[str, ...]]:
@@ -30,20 +22,37 @@ def written_inputs(specs: Mapping[str, NodeSpec], first: str) -> dict[str, tuple
 
 
 def running_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The nodes in the order written, except that each runs after its inputs. Raises Cycle."""
-    position = {name: index for index, name in enumerate(inputs)}
+    """The nodes in the order written, except that each runs after its inputs. They must not form a circle."""
+    graph = _backwards(inputs)
+    if graph is None:
+        return list(inputs)
+    return list(nx.lexicographical_topological_sort(graph, key=_positions(inputs).__getitem__))
+
+
+def circle_of(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Nodes that feed one another in a circle, in order, the first declared first; empty if there are none."""
+    graph = _backwards(inputs)
+    if graph is None or nx.is_directed_acyclic_graph(graph):
+        return []
+    cycle = [source for source, _ in nx.find_cycle(graph)]
+    start = cycle.index(min(cycle, key=_positions(inputs).__getitem__))
+    return [*cycle[start:], *cycle[:start]]
+
+
+def _positions(inputs: Iterable[str]) -> dict[str, int]:
+    return {name: index for index, name in enumerate(inputs)}
+
+
+def _backwards(inputs: Mapping[str, tuple[str, ...]]) -> nx.DiGraph[str] | None:
+    """The edges between nodes; None if every node takes only nodes that are written before it."""
+    position = _positions(inputs)
     edges = [(node_of(reference), name) for name, references in inputs.items() for reference in references]
     edges = [(source, name) for source, name in edges if source in position]
     if all(position[source] < position[name] for source, name in edges):
-        return list(inputs)
-    graph = nx.DiGraph(edges)
+        return None
+    graph: nx.DiGraph[str] = nx.DiGraph(edges)
     graph.add_nodes_from(inputs)
-    try:
-        return list(nx.lexicographical_topological_sort(graph, key=position.__getitem__))
-    except nx.NetworkXUnfeasible:
-        cycle = [source for source, _ in nx.find_cycle(graph)]
-        start = cycle.index(min(cycle, key=position.__getitem__))
-        raise Cycle([*cycle[start:], *cycle[:start]]) from None
+    return graph
 
 
 def node_of(reference: str) -> str:

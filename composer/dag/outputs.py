@@ -51,7 +51,7 @@ class _Way:
     def further(self) -> _Way:
         return replace(self, done=self.done + 1)
 
-    def problem(self, message: str, label: str, help: tuple[str, ...] = ()) -> Diagnostic:
+    def unknown(self, message: str, label: str, help: tuple[str, ...] = ()) -> Diagnostic:
         return self.origin.problem("unknown-output", message, label, help)
 
 
@@ -62,14 +62,14 @@ def _dead_end(scope: Scope, path: _Way) -> Diagnostic | None:
     if node is None:
         here = f"in `{scope.path}`" if scope.path else "here"
         hint = did_you_mean(first, scope.nodes, f"the nodes {here} are {one_of(scope.nodes)}")
-        return path.problem(f"there is no node `{path.text}`", f"no `{first}` {here}", hint)
+        return path.unknown(f"there is no node `{path.text}`", f"no `{first}` {here}", hint)
     if rest and isinstance(node.content, Scope):
         return None if rest == [_output_of(node, rest)] else _dead_end(node.content, path.further)
     if rest:
-        return path.problem(f"there is no node `{path.text}`", f"nothing is inside `{node.path}`, a `{node.op}`")
+        return path.unknown(f"there is no node `{path.text}`", f"nothing is inside `{node.path}`, a `{node.op}`")
     if isinstance(node.output, TensorSpec):
         return None
-    return path.problem(
+    return path.unknown(
         f"`{path.text}` has several outputs, name one", one_of(f"{path.text}.{one}" for one in node.output)
     )
 
@@ -88,7 +88,7 @@ def _expose(scope: Scope, paths: Mapping[str, _Way]) -> tuple[Scope, dict[str, s
         first, *rest = path.steps
         node = scope.nodes.get(first)
         if node is None or (rest and not isinstance(node.content, Scope)):
-            raise GraphError(path.problem(f"a rule takes `{path.text}` out", "a node that stays"))
+            raise GraphError(path.unknown(f"a rule takes `{path.text}` out", "a node that stays"))
         if not rest:
             found[key] = node.tail or first
         elif output := _output_of(node, rest):

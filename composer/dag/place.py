@@ -7,20 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer import registry
-from composer.dag.arguments import ArgumentProblem, complete, tensor_facts, unknown_options
+from composer.dag.arguments import complete, tensor_facts, unknown_options
 from composer.dag.draft import Draft
 from composer.dag.infer import Inference, Misfit, missing
-from composer.dag.insertion import Insertion, WrongPlace
+from composer.dag.insertion import Insertion
 from composer.dag.limits import Limits
 from composer.dag.match import match
 from composer.dag.names import RESERVED
 from composer.dag.places import Place, Places, conv_settings, linear_settings
 from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.scope import Node, Scope, TensorSpec
-from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
+from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import CONV_FACTS, ModuleEntry
 from composer.spec.model import Rule
-from composer.spec.origin import EvaluationError, Origin, evaluate
+from composer.spec.origin import Origin, evaluate
 from composer.spec.spec import Spec
 
 
@@ -40,7 +40,7 @@ def place_what_fits(
     problems: list[Diagnostic] = []
     for number, (rule, origin) in enumerate(spec.rules):
         try:
-            insertion = Insertion(origin, number, rule.tokens, inference)
+            insertion = Insertion(rule, origin, number, inference)
             if not spec.is_sound(origin):
                 problems += said_without_a_place(rule, origin)
                 continue
@@ -48,7 +48,7 @@ def place_what_fits(
         except GraphError as error:
             problems += error.diagnostics
             continue
-        if problem := limits.problem(placed.num_nodes, placed.num_parameters, origin):
+        if problem := limits.exceeded(placed.num_nodes, placed.num_parameters, origin):
             return found, [problem]
         root = placed
         found.append(root)
@@ -110,13 +110,8 @@ class _Placement:
         for one, facts in edits.get(scope.path, ()):
             try:
                 self.edit(draft, draft.nodes.get(one.node.name, one.node), facts, entry)
-            except ArgumentProblem as problem:
+            except Mistakes as problem:
                 self.problems += problem.diagnostics
-            except EvaluationError as error:
-                self.problems.append(error.diagnostic)
-            except WrongPlace as problem:
-                here, path = self.origin / (problem.key or self.rule.position), one.node.path
-                self.problems.append(here.problem("place", str(problem), problem.label, problem.help, path=path))
             except Misfit as misfit:
                 here = self.origin / "use"
                 self.problems.append(here.problem("misfit", str(misfit), path=one.node.path))
@@ -128,11 +123,11 @@ class _Placement:
     def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: ModuleEntry | None) -> None:
         position = self.rule.position
         if position != "after" and not host.inputs:
-            raise WrongPlace(
-                f"`{host.path}` takes no input that could be changed", "a place that takes one, or `after`"
+            raise self.insertion.wrong(
+                host, f"`{host.path}` takes no input that could be changed", "a place that takes one, or `after`"
             )
         if not isinstance(host.output, TensorSpec):
-            raise WrongPlace(f"`{host.path}` has several outputs", "a node inside it that has one")
+            raise self.insertion.wrong(host, f"`{host.path}` has several outputs", "a node inside it that has one")
         if entry is None:
             self.remove(draft, host)
             return
@@ -140,7 +135,7 @@ class _Placement:
         name = draft.fresh(self.rule.name or entry.name)
         if name in RESERVED:
             here = self.origin / "name"
-            raise ArgumentProblem([here.problem("name", f"`{name}` cannot name a node", "another name")])
+            raise Mistakes(here.problem("name", f"`{name}` cannot name a node", "another name"))
         replaced = position == "replace" and self.rule.start is None
         arguments = self.arguments(entry, host, draft.tensor(source), facts)
         made = self.insertion.mechanism(draft, entry, arguments, source, host.name if replaced else name, host)
@@ -163,7 +158,7 @@ class _Placement:
         source = draft.tensor(host.inputs[0])
         if source != host.output:
             text = f"`{host.path}` turns {source} into {host.output}"
-            raise WrongPlace(text, "only what keeps the shape can be removed")
+            raise self.insertion.wrong(host, text, "only what keeps the shape can be removed")
         draft.drop(host.name, host.inputs[0])
 
     def put_in_place(self, draft: Draft, host: Node, made: list[Node], entry: ModuleEntry, name: str) -> None:
@@ -174,7 +169,7 @@ class _Placement:
         if made[-1].tensor != end.tensor and entry.replaces is not None:
             problem = not_asked_for(entry, arriving, end.tensor, host, self.origin / "use")
             if problem is not None:
-                raise ArgumentProblem([problem])
+                raise Mistakes(problem)
         self.keep_shape(made[-1].tensor, end.tensor, host)
         if self.rule.start is not None:
             tail = end.tail or end.name
@@ -190,9 +185,9 @@ class _Placement:
         layouts = f" (`{found.layout}`, not `{wanted.layout}`)" if found.layout != wanted.layout else ""
         if self.rule.position in ("before", "after"):
             text = f"`{self.rule.use}` turns {wanted} into {found}{layouts}"
-            raise WrongPlace(text, "what is inserted must keep the shape", key="use")
+            raise self.insertion.wrong(host, text, "what is inserted must keep the shape", key="use")
         text = f"`{host.path}` gives {wanted}, in its place `{self.rule.use}` gives {found}{layouts}"
-        raise WrongPlace(text, "a place that keeps its shape", _stand_ins() if _is_conv(host) else ())
+        raise self.insertion.wrong(host, text, "a place that keeps its shape", _stand_ins() if _is_conv(host) else ())
 
     def arguments(self, entry: ModuleEntry, host: Node, tensor: TensorSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
         here = self.origin / "with"
@@ -204,20 +199,20 @@ class _Placement:
             one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
         ]:
             if entry.replaces is None and not entry.is_own:
-                raise ArgumentProblem([never_told(entry, lacking, self.origin / "use", host.path)])
+                raise Mistakes(never_told(entry, lacking, self.origin / "use", host.path))
             text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
-            raise WrongPlace(text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
-        adapted = self.insertion.adapted(entry, tensor)
+            raise self.insertion.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
+        adapted = self.insertion.adapted(entry, tensor, host)
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
     def settings(
         self, entry: ModuleEntry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The arguments that a mechanism takes over from the host it replaces. Raises WrongPlace."""
+        """The arguments that a mechanism takes over from the host it replaces. Raises Mistakes."""
         stands_in = _replaces(host)
         if stands_in == "conv-norm-act" and entry.replaces != "conv-norm-act":
             text = f"`{host.path}` is `{host.op}`, which brings norm and activation along; `{entry.name}` has none"
-            raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
+            raise self.insertion.wrong(host, text, "a convolution, such as the site `spatial_conv`")
         if _is_conv(host) or stands_in is not None:
             return conv_settings(host, {k: v for k, v in entry.facts.items() if k in CONV_FACTS}, written)
         if _kind(host) == "linear" and tensor.layout in entry.layouts:
@@ -227,7 +222,7 @@ class _Placement:
             # A token mixer replaces a token mixer.
             return {"out_channels": tensor.channels}
         text = f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`"
-        raise WrongPlace(text, "a convolution, such as the site `spatial_conv`")
+        raise self.insertion.wrong(host, text, "a convolution, such as the site `spatial_conv`")
 
 
 def _stand_ins() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, overload
 
+from composer.amounts import plural
 from composer.dag.globs import glob
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.spec.check import ARRIVING
@@ -100,7 +101,7 @@ class Places(Sequence[Place]):
 
     def __repr__(self) -> str:
         ends = [visible(self.paths[index]) for index in ([0, -1] if len(self) > 1 else range(len(self)))]
-        return f"<{len(self)} place{'s' * (len(self) != 1)}{': ' * bool(ends)}{' … '.join(ends)}>"
+        return f"<{plural(len(self), 'place')}{': ' * bool(ends)}{' … '.join(ends)}>"
 
     @cached_property
     def paths(self) -> tuple[str, ...]:
@@ -120,8 +121,8 @@ class Places(Sequence[Place]):
         """The places of a site, or those whose path matches a glob: `*` stays within one name, `**` does not. May be
         empty.
 
-        >>> from composer import graph
-        >>> print(graph("resnet18").places.select("layer4.*"))
+        >>> from composer import compose
+        >>> print(compose("resnet18").places.select("layer4.*"))
         layer4.0
         layer4.1
         """

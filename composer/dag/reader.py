@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composer import registry
-from composer.dag.arguments import ArgumentProblem, arguments_of_node, unknown_options
+from composer.dag.arguments import arguments_of_node, unknown_options
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import can_name_node
 from composer.dag.scope import Operation, TensorSpec
 from composer.dag.step import Step, Stop
 from composer.dag.unfinished import Unfinished
-from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
+from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import Entry
+from composer.spec.expression import is_dynamic
 from composer.spec.model import BlockSpec, NodeSpec
-from composer.spec.origin import EvaluationError, Origin, evaluate
+from composer.spec.origin import Origin, evaluate
 from composer.spec.spec import Spec
 
 
@@ -44,8 +45,8 @@ class Reader:
         """A value with its expressions evaluated. Raises Stop."""
         try:
             return evaluate(value, names, origin, path)
-        except EvaluationError as error:
-            raise self.note(error.diagnostic) from error
+        except Mistakes as error:
+            raise self.note(*error.diagnostics) from error
 
     def value(self, step: Step, key: str, value: Any) -> Any:
         """The value of a node's key. Raises Stop."""
@@ -65,7 +66,7 @@ class Reader:
         """Count the size of a node. Raises GraphError beyond the limits."""
         self.num_nodes += nodes
         self.num_parameters += parameters
-        if problem := self.limits.problem(self.num_nodes, self.num_parameters, step.origin, step.path):
+        if problem := self.limits.exceeded(self.num_nodes, self.num_parameters, step.origin, step.path):
             # Composing the rest would only cost time.
             self.note(problem)
             raise GraphError(self.problems.values())
@@ -115,7 +116,7 @@ class Reader:
         try:
             arguments = arguments_of_node(entry, options, inputs, step.origin, step.path)
             inferred = self.infer(entry, arguments, inputs)
-        except ArgumentProblem as problem:
+        except Mistakes as problem:
             raise self.note(*problem.diagnostics) from problem
         except Misfit as misfit:
             raise self.note(step.problem("misfit", str(misfit))) from misfit
@@ -127,14 +128,18 @@ class Reader:
         op = self.value(step, "op", spec.op)
         entry = registry.get(op) if isinstance(op, str) else None
         if entry is None:
-            known = [one.name for one in registry.entries()]
-            hint = did_you_mean(op, known, "`composer list` shows all")
-            problem = step.problem_at("op", "unknown-op", f"unknown operation `{op}`", "not in the registry", hint)
-            raise self.note(problem, *registry.failures())
+            raise self.note(_unknown_op(op, step.origin / "op", step.path), *registry.failures())
         return entry
 
-    def said_of(self, spec: NodeSpec, origin: Origin) -> list[Diagnostic]:
-        """Further problems of a node whose text has a mistake: options that its operation does not have."""
+    def said_of(self, spec: NodeSpec, origin: Origin, path: str) -> list[Diagnostic]:
+        """Problems of a node that do not depend on its inputs: an unknown operation, or unknown options."""
         entry = registry.get(spec.op) if spec.op else None
+        if entry is None and spec.op and not is_dynamic(spec.op) and self.spec.is_sound(origin / "op"):
+            return [_unknown_op(spec.op, origin / "op", path), *registry.failures()]
         unknown = {name: value for name, value in spec.options.items() if self.spec.is_sound(origin / name)}
         return list(unknown_options(entry, unknown, origin)) if entry else []
+
+
+def _unknown_op(op: Any, origin: Origin, path: str) -> Diagnostic:
+    hint = did_you_mean(op, [one.name for one in registry.entries()], "`composer list` shows all")
+    return origin.problem("unknown-op", f"unknown operation `{op}`", "not in the registry", hint, path=path)

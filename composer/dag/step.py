@@ -9,17 +9,17 @@ from typing import Any
 
 from composer.dag.scope import TensorSpec
 from composer.dag.unfinished import Missing
-from composer.errors import Diagnostic
+from composer.errors import Diagnostic, Mistakes
 from composer.spec.model import NodeSpec
 from composer.spec.origin import Origin
 
 
-class Stop(Exception):
-    """A part cannot be elaborated because of these problems. `lacking` is the copy that could not be made."""
+class Stop(Mistakes):
+    """A part cannot be elaborated. `lacking` is the copy that could not be made."""
 
-    def __init__(self, *problems: Diagnostic, lacking: Mapping[str, Missing] | None = None) -> None:
-        super().__init__(*problems)
-        self.problems, self.lacking = problems, lacking or {}
+    def __init__(self, *diagnostics: Diagnostic, lacking: Mapping[str, Missing] | None = None) -> None:
+        super().__init__(*diagnostics)
+        self.lacking = lacking or {}
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from composer.amounts import share, thousands
 from composer.dag.macs import growth, total
 from composer.difference.change import Change, Kind, NodePath
 from composer.difference.comparison import Comparison
 from composer.difference.labels import label
-from composer.lines import Line, Part, share, table, thousands
+from composer.lines import Line, Part, table
 from composer.visible import visible
 
 SIGNS = {"removed": ("-", "red"), "added": ("+", "green"), "moved": (">", "blue"), "changed": ("~", "yellow")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from composer.amounts import plural
 from composer.draw import measure
 from composer.draw.layout import Layout, Placed
 from composer.draw.layout.route import Point
@@ -84,10 +85,10 @@ def tooltip(box: Box) -> str:
     lines = [f"{box.path}: {box.detail}" if box.count == 1 else f"{box.copies[0]} … {box.copies[-1]}: {box.detail}"]
     lines += [f"{name or 'gives'} {shape}" for name, shape in box.shapes.items()]
     if box.num_parameters:
-        lines.append(f"{box.num_parameters:,} parameters")
+        lines.append(plural(box.num_parameters, "parameter", ","))
     if box.rule is not None:
         lines.append(f"put in by rule {box.rule + 1}")
-    lines += [f"{mechanism} in {count} places" for _, mechanism, count in box.holds if box.kind == "block"]
+    lines += [f"{mechanism} in {plural(count, 'place')}" for _, mechanism, count in box.holds if box.kind == "block"]
     if box.problem is not None:
         lines.append(box.problem.message)
     return "\n".join(lines)

@@ -61,15 +61,6 @@ def describe_names(names: list[str]) -> str:
     return f"{first}–{last[same:]}" if both_end_in_numbers else f"{first} … {last}"
 
 
-def describe_count(number: int) -> str:
-    """A number of parameters with three digits: `25.6 M`."""
-    for limit, letter in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
-        # 999,999 rounds to 1 M, not to 1000 k.
-        if number >= 0.9995 * limit:
-            return f"{number / limit:.3g}{letter}"
-    return str(number)
-
-
 def outputs(output: TensorSpec | Mapping[str, TensorSpec]) -> dict[str, TensorSpec]:
     """Output name -> tensor of a node; a single output has an empty name."""
     return {"": output} if isinstance(output, TensorSpec) else dict(output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from composer.amounts import plural
 from composer.draw import measure
 from composer.draw.boxes import badge
 from composer.draw.flow import flow
@@ -47,7 +48,7 @@ def _kinds(boxes: Sequence[Box]) -> Iterator[_Entry]:
 
 def _inserted(picture: Picture, boxes: Sequence[Box]) -> Iterator[_Entry]:
     for rule in picture.rules:
-        places = "1 place" if rule.num_places == 1 else f"{rule.num_places} places"
+        places = plural(rule.num_places, "place")
         yield _Entry("inserted", f"{rule.use}: inserted {rule.where}, {places}", str(rule.number))
     if any(box.helper for box in boxes):
         yield _Entry("helper", "what inserted attention needs around it")

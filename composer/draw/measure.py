@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from composer.draw.describe import describe_count
+from composer.amounts import three_figures
 from composer.draw.text import width, wrap
 from composer.draw.view import Box, View
 from composer.visible import visible
@@ -59,7 +59,7 @@ def second_row(box: Box) -> str:
     """The text under the name of a closed block."""
     if box.kind != "block" or box.state != "made":
         return ""
-    return f"{describe_count(box.num_parameters)} parameters"
+    return f"{three_figures(box.num_parameters)} parameters"
 
 
 def detail(box: Box) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
+from composer.amounts import plural, three_figures
 from composer.draw import measure
 from composer.draw.boxes import about, container, frame
-from composer.draw.describe import describe_count
 from composer.draw.flow import flow
 from composer.draw.legend import legend
 from composer.draw.markup import element, moved, rectangle, spaced, text, title, words
@@ -74,15 +74,18 @@ def _sheet(picture: Picture, sheet: str | None, parts: list[str], width: int, he
 def describe_picture(picture: Picture) -> str:
     """The picture in words, for readers who cannot see it."""
     boxes = sum(1 for figure in picture.figures for _ in figure.view.walk())
-    sentences = [f"The network {picture.name} with {picture.num_parameters:,} parameters, drawn as {boxes} boxes."]
-    sentences += [f"{rule.use} stands {rule.where} in {rule.num_places} places." for rule in picture.rules]
+    sentences = [
+        f"The network {picture.name} with {plural(picture.num_parameters, 'parameter', ',')}, "
+        f"drawn as {plural(boxes, 'box')}."
+    ]
+    sentences += [f"{rule.use} stands {rule.where} in {plural(rule.num_places, 'place')}." for rule in picture.rules]
     if picture.problems:
         sentences.append(f"It has mistakes: {'; '.join(problem.message for problem in picture.problems)}.")
     return " ".join(sentences)
 
 
 def _subtitle(picture: Picture) -> str:
-    parts = [f"{describe_count(picture.num_parameters)} parameters"] if picture.num_parameters else []
+    parts = [f"{three_figures(picture.num_parameters)} parameters"] if picture.num_parameters else []
     parts += [f"{picture.takes} → {picture.gives}"] if picture.takes and picture.gives else []
     return " · ".join(parts)
 

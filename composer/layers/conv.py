@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from composer.arithmetic import same_padding, undivided
 from composer.layers.init import ConvLaw, fill, undrawn
 from composer.options import NonNegativeInt, PositiveFloat, PositiveInt
 from composer.registry import layer
@@ -38,20 +39,12 @@ def conv2d(
     """
     check_groups(in_channels, out_channels, groups)
     if padding is None:
-        (rows, columns), (down, across) = pair(kernel_size), pair(dilation)
-        padding = (down * (rows - 1) // 2, across * (columns - 1) // 2)
+        padding = same_padding(kernel_size, dilation)
     arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
     return fill(undrawn(nn.Conv2d, *arguments), init, std)
 
 
 def check_groups(in_channels: int, out_channels: int, groups: int) -> None:
     """Raises ValueError unless `groups` divides both numbers of channels."""
-    for what, channels in (("input", in_channels), ("output", out_channels)):
-        if channels % groups:
-            text = f"{channels} {what} channels do not divide into {groups} groups"
-            raise ValueError(f"{text}; set groups to a divisor of {channels}")
-
-
-def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    """A size for rows and for columns."""
-    return (value, value) if isinstance(value, int) else value
+    for channels, text in undivided(in_channels, out_channels, groups):
+        raise ValueError(f"{text}; set groups to a divisor of {channels}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from composer.amounts import plural
 from composer.looking.canvas import COLOURS, WIDTH, axes, figure, label
 from composer.looking.forms import Branches
 from composer.looking.gather import Gathered, Seen
@@ -37,7 +38,7 @@ def branches_section(gathered: Gathered, mechanism: str) -> Section | None:
                 f"{mechanism}-branches",
                 "Shares by site",
                 "Mean share of each branch; whiskers are one standard deviation over channels.",
-                f"Bars for the branches of {len(found)} sites; the table holds their shares.",
+                f"Bars for the branches of {plural(len(found), 'site')}; the table holds their shares.",
                 partial(_bars, found),
             )
         ],

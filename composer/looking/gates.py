@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from composer.amounts import plural
 from composer.looking.canvas import COLOURS, GREY, SEQUENTIAL, TINY, WIDTH, axes, figure, label, panels, rows_of
 from composer.looking.forms import Gates
 from composer.looking.gather import Gathered, Seen
@@ -106,7 +107,7 @@ def _plates(found: Sequence[GateFacts], mechanism: str) -> list[Plate]:
             "Gates by site",
             "A row for each site in the order they run, with its channels sorted by their gate and stretched over the "
             "same width.",
-            f"Heat map of {len(found)} sites; mean gates from {min(one.mean for one in found):.2f} to "
+            f"Heat map of {plural(len(found), 'site')}; mean gates from {min(one.mean for one in found):.2f} to "
             f"{max(one.mean for one in found):.2f}.",
             partial(_heatmap, found),
         ),
@@ -114,7 +115,7 @@ def _plates(found: Sequence[GateFacts], mechanism: str) -> list[Plate]:
             f"{mechanism}-histograms",
             "Histograms",
             "Gates of all channels and images; dashed lines mark where they count as saturated.",
-            f"Histograms of the gates of {len(found)} sites; the table holds their means and ends.",
+            f"Histograms of the gates of {plural(len(found), 'site')}; the table holds their means and ends.",
             partial(_histograms, found),
         ),
     ]
@@ -126,7 +127,7 @@ def _plates(found: Sequence[GateFacts], mechanism: str) -> list[Plate]:
                 "Does the gate listen?",
                 "How much gates (dots) and what arrives at them (rings) change between inputs, as a share of their "
                 f"size. A dot left of the dashed line, {STILL:.0%}, with a ring right of it ignores its input.",
-                f"{quiet} of {len(known)} sites ignore their input.",
+                f"{quiet} of {plural(len(known), 'site')} ignore their input.",
                 partial(_listening, known),
             )
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from composer.amounts import plural
 from composer.dag.maps import Grid
 from composer.looking.canvas import COLOURS, SEQUENTIAL, label, panels, picture, rows_of, scale
 from composer.looking.chosen import Chosen
@@ -50,7 +51,7 @@ def head_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks], chos
                     + ", then where it looks: the mean of all heads and each of "
                     f"the first {HEADS}. The maps of a row have one range of colours, from 0 to the largest share; one "
                     f"that deviates by less than {EVEN_MAP:.0%} of its size is called even.",
-                    f"Maps of where {chosen} looks, for {len(part)} sites.",
+                    f"Maps of where {chosen} looks, for {plural(len(part), 'site')}.",
                     partial(_heads, part, photo, number, chosen),
                 )
             )
@@ -60,7 +61,7 @@ def head_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks], chos
                 f"{mechanism}-matrices",
                 "Attention between tokens that are no positions",
                 "A row of each matrix is who a token looks at, mean over heads, for the first image.",
-                f"Matrices of {len(rest)} sites.",
+                f"Matrices of {plural(len(rest), 'site')}.",
                 partial(_matrices, rest),
             )
         )

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from html import escape
 
-from composer.html import document
+from composer.html import document, words
 from composer.looking.plates import Finding, Plate, Section, Table, grouped
-from composer.visible import visible
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --faint: #6b6b70; --line: #d8d8dc; --mark: #0072b2 }
@@ -45,10 +43,10 @@ def page(title: str, lead: Sequence[str], sections: Sequence[Section], images: M
     images  name of a plate -> its PNG
     """
     linked = [(f"section-{number}", section) for number, section in enumerate(sections, 1)]
-    entries = "".join(f'<li><a href="#{anchor}">{_text(section.title)}</a></li>' for anchor, section in linked)
+    entries = "".join(f'<li><a href="#{anchor}">{words(section.title)}</a></li>' for anchor, section in linked)
     body = "\n".join(
         [
-            f"<main><h1>{_text(title)}</h1>",
+            f"<main><h1>{words(title)}</h1>",
             *(f"<p>{_prose(text)}</p>" for text in lead),
             *_first(sections),
             f'<nav aria-label="Sections"><ul>{entries}</ul></nav>',
@@ -71,7 +69,7 @@ def cell(title: str, lead: Sequence[str], sections: Sequence[Section], images: M
         parts += [_bold(section.title), f"<p>{_prose(section.text)}</p>"]
         for plate in section.plates:
             parts.append(f"{_bold(plate.title)}<p>{_image(plate, images[plate.name], 'width')}</p>")
-            parts.append(f"<p><em>{_text(plate.caption)}</em></p>")
+            parts.append(f"<p><em>{words(plate.caption)}</em></p>")
         found = [(one.where, one.what, one.detail) for one in section.findings]
         tables = {"What was found": Table(("where", "what", "how much"), tuple(found))} if found else {}
         tables |= {"Numbers": section.table} if section.table is not None else {}
@@ -80,7 +78,7 @@ def cell(title: str, lead: Sequence[str], sections: Sequence[Section], images: M
 
 
 def _bold(text: str) -> str:
-    return f"<p><b>{_text(text)}</b></p>"
+    return f"<p><b>{words(text)}</b></p>"
 
 
 def _first(sections: Sequence[Section]) -> list[str]:
@@ -95,7 +93,7 @@ def _notable(sections: Sequence[Section]) -> Table | None:
 
 
 def _section(anchor: str, section: Section, images: Mapping[str, bytes]) -> str:
-    parts = [f'<section id="{anchor}"><h2>{_text(section.title)}</h2>', f"<p>{_prose(section.text)}</p>"]
+    parts = [f'<section id="{anchor}"><h2>{words(section.title)}</h2>', f"<p>{_prose(section.text)}</p>"]
     parts += [_plate(plate, images[plate.name]) for plate in section.plates]
     if section.findings:
         parts.append(f"<h3>What was found</h3>{_list(section.findings)}")
@@ -106,8 +104,8 @@ def _section(anchor: str, section: Section, images: Mapping[str, bytes]) -> str:
 
 def _plate(plate: Plate, image: bytes) -> str:
     return (
-        f"<h3>{_text(plate.title)}</h3><figure>{_image(plate, image, 'width', 'height')}"
-        f"<figcaption>{_text(plate.caption)} <code>{_text(plate.name)}.png</code></figcaption></figure>"
+        f"<h3>{words(plate.title)}</h3><figure>{_image(plate, image, 'width', 'height')}"
+        f"<figcaption>{words(plate.caption)} <code>{words(plate.name)}.png</code></figcaption></figure>"
     )
 
 
@@ -116,36 +114,32 @@ def _image(plate: Plate, image: bytes, *sides: str) -> str:
     data = base64.b64encode(image).decode()
     pixels = {"width": int.from_bytes(image[16:20], "big"), "height": int.from_bytes(image[20:24], "big")}
     own = "".join(f' {side}="{pixels[side]}"' for side in sides)
-    return f'<img src="data:image/png;base64,{data}"{own} alt="{_text(plate.alternative)}">'
+    return f'<img src="data:image/png;base64,{data}"{own} alt="{words(plate.alternative)}">'
 
 
 def _list(findings: Sequence[Finding]) -> str:
     rows = []
     for group in grouped(findings):
         places = ", ".join(
-            f"<code>{_text(one.where)}</code>" + (f" ({_text(one.detail)})" if one.detail else "")
+            f"<code>{words(one.where)}</code>" + (f" ({words(one.detail)})" if one.detail else "")
             for one in group.findings
         )
-        rows.append(f"<li>{_text(group.what)}: {places}</li>")
+        rows.append(f"<li>{words(group.what)}: {places}</li>")
     return f"<ul>{''.join(rows)}</ul>"
 
 
 def _table(table: Table, label: str, kind: str = "wide") -> str:
     """A table that scrolls sideways if it is too wide, also with the keyboard."""
     sides = [' class="right"' if head in table.right else "" for head in table.heads]
-    heads = "".join(f'<th scope="col"{side}>{_text(head)}</th>' for head, side in zip(table.heads, sides, strict=True))
+    heads = "".join(f'<th scope="col"{side}>{words(head)}</th>' for head, side in zip(table.heads, sides, strict=True))
     rows = "".join(
-        f"<tr>{''.join(f'<td{side}>{_text(cell)}</td>' for cell, side in zip(row, sides, strict=True))}</tr>"
+        f"<tr>{''.join(f'<td{side}>{words(cell)}</td>' for cell, side in zip(row, sides, strict=True))}</tr>"
         for row in table.rows
     )
-    region = f'<div class="{kind}" role="region" tabindex="0" aria-label="{_text(label)}">'
+    region = f'<div class="{kind}" role="region" tabindex="0" aria-label="{words(label)}">'
     return f"{region}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 
 def _prose(text: str) -> str:
     """The HTML of text with code in backticks."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", _text(text))
-
-
-def _text(text: str) -> str:
-    return escape(visible(text))
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", words(text))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from composer.amounts import plural
 from composer.errors import Diagnostic, InputError
 from composer.files import staged
 from composer.looking.branches import branches_section
@@ -166,7 +167,8 @@ def _weights(model: ComposedModule) -> str:
     text = f"Its weights are those of `{source if hub_of(source) else Path(source).name}`."
     if report.inserted:
         text += (
-            f" {len(report.inserted)} tensors that attention put in are not among them, so that this attention is as "
+            f" {plural(len(report.inserted), 'tensor')} that attention put in "
+            f"{'is' if len(report.inserted) == 1 else 'are'} not among them, so that this attention is as "
             "it was drawn: what follows describes its beginning, not anything learnt."
         )
     if report.preparation:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from composer.amounts import plural
 from composer.annealing import Tempered
 from composer.looking.canvas import COLOURS, axes, figure, label, panels, rows_of
 from composer.looking.forms import Routing
@@ -50,7 +51,7 @@ def routing_section(gathered: Gathered, mechanism: str) -> Section | None:
                 f"{mechanism}-experts",
                 "Weights by site",
                 "Weight of each expert, mean over images; whiskers are one standard deviation between images.",
-                f"Bars for the experts of {len(found)} sites; the table holds their weights.",
+                f"Bars for the experts of {plural(len(found), 'site')}; the table holds their weights.",
                 partial(_bars, found),
             ),
             *([_temperature_plate(gathered, tempered, mechanism)] if tempered else []),

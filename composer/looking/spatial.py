@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from composer.amounts import plural
 from composer.looking.canvas import label, panels, picture
 from composer.looking.forms import ElementMaps, SpatialMaps
 from composer.looking.gather import Gathered
@@ -36,7 +37,7 @@ def spatial_section(gathered: Gathered, mechanism: str) -> Section | None:
             f"Maps over {photo.name}",
             "Maps of all sites, in the order they run, bilinearly enlarged to the photograph. All have one range of "
             f"colours, from 0, below each; one that deviates by less than {EVEN:.0%} of its size is called even.",
-            f"{len(found)} maps over the photograph {photo.name}; the table says where each is highest.",
+            f"{plural(len(found), 'map')} over the photograph {photo.name}; the table says where each is highest.",
             partial(_maps, found, photo, number),
         )
         for number, photo in enumerate(gathered.photos)
@@ -99,7 +100,7 @@ def elements_section(gathered: Gathered, mechanism: str) -> Section | None:
             f"Maps over {photo.name}" + (f", part {count + 1} of {len(parts)}" if len(parts) > 1 else ""),
             f"A row for each site: the mean over channels, then the {CHANNELS} channels whose numbers vary most over "
             "positions. The maps of a row have one range of colours, from 0.",
-            f"Maps of {len(part)} sites over the photograph {photo.name}.",
+            f"Maps of {plural(len(part), 'site')} over the photograph {photo.name}.",
             partial(_elements, part, photo, number),
         )
         for number, photo in enumerate(gathered.photos)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from composer.amounts import plural
 from composer.looking.gather import Gathered
 from composer.looking.plates import Finding, Section, Table
 from composer.looking.sites import Site, sites_of
@@ -17,7 +18,7 @@ def sites_section(gathered: Gathered) -> Section | None:
     seen = {one.form.site.path for one in gathered.seen}
     heads = ("site", "mechanism", "kind", "stage", "block", "put there by", "options", "γ")
     silent = [site.path for site in sites if site.path not in seen]
-    text = f"{len(sites)} sites, in the order they run."
+    text = f"{plural(len(sites), 'site')}, in the order they run."
     if any(site.gamma is not None for site in sites):
         text += " γ is how far attention is blended in, of `start: identity`: at 0 the network computes what it did."
     if silent:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from composer.amounts import plural
 from composer.looking.chosen import Chosen, looks_of
 from composer.looking.forms import TokenMaps, WindowMaps
 from composer.looking.gather import Gathered
@@ -71,7 +72,7 @@ def _class_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks]) ->
             f"Where the class token looks in {photo.name}",
             "The first token's attention to the patches, mean over heads, by site in the order they run; all in one "
             "range of colours.",
-            f"Maps of {len(having)} sites over the photograph {photo.name}.",
+            f"Maps of {plural(len(having), 'site')} over the photograph {photo.name}.",
             partial(_class_tokens, having, photo, number),
         )
         for number, photo in enumerate(gathered.photos)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from composer.arithmetic import undivided
+
 
 def nearest_divisors(number: int, wanted: int) -> str:
     """The divisors of `number` just below and just above `wanted`, in words.
@@ -20,12 +22,9 @@ def nearest_divisors(number: int, wanted: int) -> str:
 
 def check_groups(name: str, in_channels: int, out_channels: int, groups: int) -> None:
     """Raises ValueError, with the nearest valid numbers of groups, if a convolution's channels do not divide."""
-    for what, channels in (("input", in_channels), ("output", out_channels)):
-        if channels % groups:
-            nearest = nearest_divisors(math.gcd(in_channels, out_channels), groups)
-            raise ValueError(
-                f"{name}: {channels} {what} channels do not divide into {groups} groups; set groups to {nearest}"
-            )
+    for _, text in undivided(in_channels, out_channels, groups):
+        nearest = nearest_divisors(math.gcd(in_channels, out_channels), groups)
+        raise ValueError(f"{name}: {text}; set groups to {nearest}")
 
 
 def dim_of_heads(name: str, channels: int, num_heads: int, otherwise: str = "") -> int:

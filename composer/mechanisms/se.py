@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from composer.arithmetic import make_divisible
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -54,7 +55,7 @@ class SqueezeExcitation(nn.Module):
         if hidden is not None and round_to is not None:
             raise ValueError(f"se: hidden={hidden} is already exact; remove round_to={round_to}")
         if hidden is None:
-            hidden = _make_divisible(channels / reduction, round_to) if round_to else max(1, channels // reduction)
+            hidden = make_divisible(channels / reduction, round_to) if round_to else max(1, channels // reduction)
         self.names = ("fc1", "fc2") if names == "fc" else ("conv_reduce", "conv_expand")
         down, up = nn.Conv2d(channels, hidden, 1, bias=bias), nn.Conv2d(hidden, channels, 1, bias=bias)
         self.add_module(self.names[0], down)
@@ -76,8 +77,3 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)
-
-
-def _make_divisible(value: float, divisor: int) -> int:
-    nearest = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return nearest if nearest >= 0.9 * value else nearest + divisor

@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from composer.arithmetic import pair
 from composer.mechanisms.divisors import check_groups
 from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.precision import at_least_float32
@@ -63,13 +64,13 @@ class SelectiveKernel(nn.Module):
     ):
         super().__init__()
         check_groups("sk", in_channels, out_channels, groups)
-        kernel, step = _pair(kernel_size), _pair(dilation)
+        kernel, step = pair(kernel_size), pair(dilation)
         if any(length % 2 == 0 for length in kernel):
             found = "x".join(map(str, kernel))
             raise ValueError(f"sk: the convolution's kernel is {found}; replace one that is odd, such as 3x3")
         # A branch reaches further than the host, and gets as much more padding, so that its output has the same size.
         reach = (step[0] * (kernel[0] // 2), step[1] * (kernel[1] // 2))
-        around = reach if padding is None else _pair(padding)
+        around = reach if padding is None else pair(padding)
         self.paths = nn.ModuleList()
         for branch in range(branches):
             conv = nn.Conv2d(
@@ -127,7 +128,3 @@ def weighted_sum(weights: Sequence[Tensor], features: Sequence[Tensor]) -> Tenso
 
 torch.fx.wrap("weighted_sum")
 torch.fx.wrap("at_least_float32")
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value

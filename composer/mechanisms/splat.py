@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from composer.arithmetic import same_padding
 from composer.mechanisms.divisors import nearest_divisors
 from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.precision import at_least_float32
@@ -113,13 +114,6 @@ class SplitAttention(nn.Module):
             return self.pool_after(features.squeeze(1))
         weights = self._select(features).to(features.dtype)
         return self.pool_after(weighted_sum(weights.unbind(1), features.unbind(1)))
-
-
-def same_padding(kernel_size: int | tuple[int, int], dilation: int | tuple[int, int]) -> tuple[int, int]:
-    """The padding that keeps the size of an odd kernel's output at stride 1."""
-    rows, columns = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-    down, across = (dilation, dilation) if isinstance(dilation, int) else dilation
-    return down * (rows - 1) // 2, across * (columns - 1) // 2
 
 
 def _check(in_channels: int, out_channels: int, cardinality: int, splits: int, hidden: int) -> None:

@@ -6,22 +6,20 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from composer.amounts import plural, three_figures
 from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.draw.chunks import in_chunks
-from composer.draw.describe import describe_count
 from composer.draw.picture import Picture, Wish, draw, readable_depth
 from composer.draw.svg import render_svg
 from composer.draw.view import num_boxes, opened
-from composer.html import document
+from composer.html import document, words
 from composer.page.data import Network, failure_data, networks_of, page_data
 from composer.page.schema import PageData, RuleData
 from composer.page.theme import page_style
-from composer.visible import visible
 
 # A static picture of more boxes shows those that follow one another as one.
 MOST_STATIC = 2000
@@ -78,7 +76,7 @@ def write_page(picture: Picture, data: PageData, theme: str = "auto", without_sc
     body = "\n".join(
         [
             '<div id="page">',
-            f'<header id="head"><h1>{_words(picture.name)}</h1><p>{_words(facts)}</p></header>',
+            f'<header id="head"><h1>{words(picture.name)}</h1><p>{words(facts)}</p></header>',
             f'<main id="canvas" aria-label="The network">{render_svg(picture, theme, styled=False)}</main>',
             "</div>",
             f"<noscript>{''.join([*without_script, *_rules(data['rules'])])}</noscript>",
@@ -96,11 +94,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _facts(picture: Picture) -> Iterable[str]:
     if picture.num_parameters:
-        yield f"{describe_count(picture.num_parameters)} parameters"
+        yield f"{three_figures(picture.num_parameters)} parameters"
     if picture.takes and picture.gives:
         yield f"{picture.takes} → {picture.gives}"
     if picture.problems:
-        yield f"{len(picture.problems)} {'mistake' if len(picture.problems) == 1 else 'mistakes'}"
+        yield plural(len(picture.problems), "mistake")
 
 
 def _rules(rules: Sequence[RuleData]) -> Iterable[str]:
@@ -111,11 +109,7 @@ def _rules(rules: Sequence[RuleData]) -> Iterable[str]:
 
 
 def _row(cell: str, values: Sequence[Any]) -> str:
-    return f"<tr>{''.join(f'<{cell}>{_words(str(value))}</{cell}>' for value in values)}</tr>"
-
-
-def _words(text: str) -> str:
-    return escape(visible(text))
+    return f"<tr>{''.join(f'<{cell}>{words(str(value))}</{cell}>' for value in values)}</tr>"
 
 
 def _read(name: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from composer.errors import Diagnostic, Location, PluginError, Source
-from composer.options import SignatureProblem
 from composer.registry.entry import Plugin
 from composer.registry.state import state
 
@@ -18,10 +17,10 @@ def made(returns: Any) -> type | None:
 
 
 def forward_arity(module: type) -> tuple[int, int | None]:
-    """Fewest and most tensors that a module takes; most is None for any number. Raises SignatureProblem."""
+    """Fewest and most tensors that a module takes; most is None for any number. Raises ValueError."""
     forward = getattr(module, "forward", None)
     if forward is None:
-        raise SignatureProblem("the class has no `forward`; is it an nn.Module?")
+        raise ValueError("the class has no `forward`; is it an nn.Module?")
     parameters = list(inspect.signature(forward).parameters.values())[1:]
     variadic = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

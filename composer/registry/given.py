@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from composer.errors import Location, one_of, suggest
-from composer.options import SignatureProblem, options_model, read_signature
+from composer.options import options_model, read_signature
 from composer.registry.definition import forward_arity, made, misuse, plugin_of
 from composer.registry.entry import (
     APPLIED,
@@ -45,7 +45,7 @@ class Given:
         """What is read of it. Raises PluginError where that cannot be read."""
         try:
             return read()
-        except (SignatureProblem, TypeError, ValueError) as problem:
+        except (TypeError, ValueError) as problem:
             raise misuse(self.where, self.name, str(problem), "see `Writing a plugin` in the README") from problem
 
     @property

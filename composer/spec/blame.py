@@ -76,12 +76,21 @@ def _roots(text: str, origin: Origin, seen: set[str]) -> Iterator[str]:
             continue
         seen.add(name)
         yield name
+        if name in ("index", "repeat"):
+            # How far `index` runs is what the node around says of its copies.
+            copies = (_node(origin) / "repeat").written
+            yield from _roots(str(_plain(copies)), copies, seen)
         for scope in _scopes(origin.path):
             written = (Origin(origin.document, scope) / "vars" / name).written
             if written.path == (*scope, "vars", name):
                 for child, place in walk_strings(_plain(written), written):
                     yield from _roots(child, place, seen)
                 break
+
+
+def _node(origin: Origin) -> Origin:
+    """The node in which something is written."""
+    return Origin(origin.document, origin.path[: 4 if origin.path[:1] == ("blocks",) else 2])
 
 
 def _scopes(path: Keys) -> list[Keys]:

@@ -142,14 +142,18 @@ def _unknown_names(reads: Iterable[Read], origin: Origin, names: Names) -> Probl
         name, _, fact = read.partition(".")
         if name not in names and name in REPEATED:
             help = (f"`{name}` is known only in a node with `repeat`",)
-            yield origin.within("unknown-name", f"unknown name `{name}`", offset, len(name), "not known here", help)
+            yield origin.problem_within(
+                "unknown-name", f"unknown name `{name}`", offset, len(name), "not known here", help
+            )
         elif name not in names:
             hint = did_you_mean(name, names, f"known here: {one_of(sorted(names), 24)}")
-            yield origin.within("unknown-name", f"unknown name `{name}`", offset, len(name), "not known here", hint)
+            yield origin.problem_within(
+                "unknown-name", f"unknown name `{name}`", offset, len(name), "not known here", hint
+            )
         elif fact and (known := names[name]) is not None and fact not in known:
             text, hint = f"`{name}` has no `{fact}`", did_you_mean(fact, ARRIVING, f"it has {one_of(ARRIVING)}")
             start = offset + len(name) + 1
-            yield origin.within("unknown-name", text, start, len(fact), "not a fact of it", hint)
+            yield origin.problem_within("unknown-name", text, start, len(fact), "not a fact of it", hint)
 
 
 def _outputs(

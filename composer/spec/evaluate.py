@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any
 
+from composer.amounts import plural
 from composer.errors import one_of, suggest
 from composer.spec.document import MAX_DEPTH
 from composer.spec.functions import FUNCTIONS, MAX_LIST, Function
@@ -102,10 +103,13 @@ def evaluate(tree: Tree, names: Mapping[str, Any]) -> Any:
             return _sign(tree, values[0])
         case "call":
             return _bounded(_call(tree.word, values), tree.word)
-    step = _calculate if tree.kind == "arithmetic" else _item
     result = values[0]
     for word, value in zip(tree.words, values[1:], strict=True):
-        result = step(word, result, value)
+        result = (
+            _calculate(word, result, value)
+            if tree.kind == "arithmetic"
+            else _item(word, result, value, _of(children[0], names))
+        )
     return result
 
 
@@ -151,7 +155,8 @@ def _compare(word: Token, left: Any, right: Any) -> bool:
     if left is None or right is None:
         return False
     if not (_is_number(left) and _is_number(right)) and not (isinstance(left, str) and isinstance(right, str)):
-        raise ExpressionError(f"cannot order {show(left)} and {show(right)}", word.offset, word.length)
+        help = f"`{symbol}` compares two numbers, or two strings"
+        raise ExpressionError(f"cannot order {show(left)} and {show(right)}", word.offset, word.length, help)
     return _ORDER[symbol](left, right)
 
 
@@ -178,7 +183,12 @@ def _calculate(word: Token, left: Any, right: Any) -> Any:
         raise _beyond(word) from error
 
 
-def _item(word: Token, value: Any, index: Any) -> Any:
+def _of(tree: Tree, names: Mapping[str, Any]) -> tuple[str, Any]:
+    """What items are taken of, in words, and of how many copies the node is where it repeats."""
+    return (f"`{tree.word.text}`" if tree.kind == "name" else "the list"), names.get("repeat")
+
+
+def _item(word: Token, value: Any, index: Any, of: tuple[str, Any]) -> Any:
     if isinstance(value, Mapping):
         if not isinstance(index, str) or index not in value:
             help = f"there are {one_of(map(str, value))}"
@@ -188,7 +198,9 @@ def _item(word: Token, value: Any, index: Any) -> Any:
         what = show(value) if not isinstance(value, list) else "a list"
         raise ExpressionError(f"cannot take item {show(index)} of {what}", word.offset)
     if not -len(value) <= index < len(value):
-        raise ExpressionError(f"there is no item {index} in a list of {len(value)}", word.offset, 1, "the first is 0")
+        name, copies = of
+        help = f"{name} has {plural(len(value), 'item')}, and `repeat` is {copies}" if copies else "the first is 0"
+        raise ExpressionError(f"there is no item {index} in a list of {len(value)}", word.offset, 1, help)
     return value[index]
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from composer.arithmetic import make_divisible
+
 MAX_LIST = 10_000
 
 
@@ -20,17 +22,10 @@ class Function:
     takes_list: bool = False
 
 
-def make_divisible(value: float, divisor: int = 8) -> int:
-    """The multiple of the divisor nearest to the value, never more than 10 % below it (MobileNet's rule).
-
-    >>> make_divisible(91.2), make_divisible(30, 16)
-    (88, 32)
-    """
+def _make_divisible(value: float, divisor: float = 8) -> int:
     if divisor < 1 or divisor != int(divisor):
         raise ValueError("the divisor must be a whole number above 0")
-    divisor = int(divisor)
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded
+    return make_divisible(value, int(divisor))
 
 
 def _round(value: float, digits: int = 0) -> int | float:
@@ -64,5 +59,5 @@ FUNCTIONS = {
     "pow": Function(_pow, 2, 2),
     "abs": Function(abs),
     "int": Function(int),
-    "make_divisible": Function(make_divisible, 1, 2),
+    "make_divisible": Function(_make_divisible, 1, 2),
 }

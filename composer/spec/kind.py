@@ -16,7 +16,7 @@ from composer.spec.expression import is_dynamic
 from composer.spec.origin import Origin
 
 # Keys of a declaration. A mapping with the key `default` is a declaration.
-DECLARATION = ("default", "kind", "minimum", "maximum", "choices")
+DECLARATION = ("default", "kind", "minimum", "maximum", "choices", "needs")
 # Kind, as JSON Schema names it -> its name in messages, singular and plural.
 WORDS = {
     "boolean": ("true or false", "true or false"),
@@ -97,6 +97,7 @@ def check_declaration(name: str, written: Any, origin: Origin) -> Iterator[Diagn
         "minimum": (f"`minimum` of `{name}` is {show(written.get('minimum'))}", "a number"),
         "maximum": (f"`maximum` of `{name}` is {show(written.get('maximum'))}", "a number"),
         "choices": (f"`choices` of `{name}` are no list of values", "`[a, b]`"),
+        "needs": (f"`needs` of `{name}` are no vars with values", "`{other: value}`"),
     }
     for key, (text, label) in messages.items():
         if key in written and not _is_sound(key, written[key]):
@@ -109,6 +110,8 @@ def _is_sound(key: str, value: Any) -> bool:
         return isinstance(value, str) and value in WORDS
     if key == "choices":
         return isinstance(value, list) and bool(value) and not any(isinstance(one, list | dict) for one in value)
+    if key == "needs":
+        return isinstance(value, dict) and bool(value)
     return key == "default" or _is_number(value)
 
 
@@ -171,6 +174,23 @@ def misfits(name: str, value: Any, kind: Kind, origin: Origin) -> Iterator[Diagn
             yield from misfits(f"{name}[{index}]", item, kind.items, origin / index)
     elif not (fits(value, kind) or (value is None and kind.nullable)):
         yield origin.problem("var-kind", f"`{name}` is {found(value)}", str(kind), _advice(value, kind))
+
+
+def unmet(
+    name: str, value: Any, default: Any, written: Any, vars: Mapping[str, Any], origin: Origin
+) -> Diagnostic | None:
+    """What is wrong with a var that is set where what it needs is not so: nothing would read it.
+
+    written  what declares the var; vars  those settled before it
+    """
+    needs = written.get("needs") if is_declaration(written) else None
+    if value == default or not isinstance(needs, Mapping):
+        return None
+    for other, wanted in needs.items():
+        if other in vars and vars[other] != wanted:
+            text = f"`{name}` is {show(value)}, which nothing reads where `{other}` is {show(vars[other])}"
+            return origin.problem("var-kind", text, f"{show(default)}, or `{other}: {wanted}`")
+    return None
 
 
 def fits(value: Any, kind: Kind) -> bool:

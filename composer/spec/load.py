@@ -22,7 +22,7 @@ from composer.spec.structure import inspect, validate
 from composer.visible import visible
 
 
-def load(
+def load_spec(
     source: str | Path | Mapping[str, Any] | Spec,
     *,
     vars: Mapping[str, Any] | None = None,
@@ -32,11 +32,11 @@ def load(
 ) -> Spec:
     """Read and check a spec, and return it. Needs no torch.
 
-    source  a path, a name of the zoo (`resnet50`, `papers/cbam/resnet50`), a mapping, or a Spec
-    vars    values for the spec's vars
-    sets    `dotted.path=value` settings, applied to the source before it is checked; values are YAML
-    root    the folder that references must not leave; by default the source's own folder
-    weights look for the weights that the source names, except for a Spec, which has found its own
+    source   a path, a name of the zoo (`resnet50`, `papers/cbam/resnet50`), a mapping, or a Spec
+    vars     values for the spec's vars
+    sets     `dotted.path=value` settings, applied to the source before it is checked; values are YAML
+    root     the folder that references must not leave; by default the source's own folder
+    weights  look for the weights that the source names, except for a Spec, which has found its own
     Raises SpecError with every problem of the first stage that fails.
     """
     spec, problems = examine(source, vars=vars, sets=sets, root=root, weights=weights)
@@ -55,7 +55,7 @@ def examine(
 ) -> tuple[Spec | None, list[Diagnostic]]:
     """The Spec, as far as it is sound, or None if too little is; and every problem of its text.
 
-    Arguments as for `load`. Raises SpecError if the source cannot be read at all.
+    Arguments as for `load_spec`. Raises SpecError if the source cannot be read at all.
     """
     settings = read_settings(vars or {}, sets)
     if isinstance(source, Spec):
@@ -133,7 +133,10 @@ def _settled(
         files=files,
         overrides=overrides,
         weights=_weights(files),
+        misses=bool(vars.problems),
     )
+    known = [problem.path for problem in problems]
+    problems = [*problems, *(problem for problem in vars.problems if problem.path not in known)]
     known = [problem.path for problem in problems]
     more = (one for one in check_spec(spec) if not any(f"{path}.".startswith(f"{one.path}.") for path in known))
     return replace(spec, problems=(*problems, *islice(more, MAX_FOUND)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from composer.errors import Diagnostic, Location
+from composer.errors import Diagnostic, Location, Mistakes
 from composer.spec.document import Document, Keys
 from composer.spec.evaluate import show, size
 from composer.spec.expression import is_dynamic, parse_condition, parse_template
@@ -60,7 +60,7 @@ class Origin:
         """A diagnostic that points here."""
         return Diagnostic(code, message, self.location(key), self.dotted if path is None else path, label, help)
 
-    def within(
+    def problem_within(
         self,
         code: str,
         message: str,
@@ -80,7 +80,7 @@ class Origin:
     def expression_problem(self, error: ExpressionError, path: str | None = None) -> Diagnostic:
         """A diagnostic that points into an expression written here."""
         help = (error.help,) if error.help else ()
-        return self.within("expression", str(error), error.offset, error.length, help=help, path=path)
+        return self.problem_within("expression", str(error), error.offset, error.length, help=help, path=path)
 
 
 def walk_strings(value: Any, origin: Origin) -> Iterator[tuple[str, Origin]]:
@@ -92,16 +92,8 @@ def walk_strings(value: Any, origin: Origin) -> Iterator[tuple[str, Origin]]:
             yield from walk_strings(child, origin / step)
 
 
-class EvaluationError(Exception):
-    """An expression failed; the error carries the diagnostic."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__(diagnostic.message)
-        self.diagnostic = diagnostic
-
-
 def evaluate(value: Any, names: Mapping[str, Any], origin: Origin, path: str | None = None) -> Any:
-    """A plain value with every expression in it replaced by its result. Raises EvaluationError."""
+    """A plain value with every expression in it replaced by its result. Raises Mistakes."""
     if isinstance(value, str):
         return _run(lambda: parse_template(value).evaluate(names), origin, path) if is_dynamic(value) else value
     if not isinstance(value, list | dict) or not any(is_dynamic(text) for text, _ in walk_strings(value, origin)):
@@ -109,7 +101,7 @@ def evaluate(value: Any, names: Mapping[str, Any], origin: Origin, path: str | N
     result = _replaced(value, names, origin, path)
     if size(result, MAX_LIST) > MAX_LIST:
         text = f"this holds more than {MAX_LIST:,} values, or lists nested too deep"
-        raise EvaluationError(origin.problem("expression", text, path=path))
+        raise Mistakes(origin.problem("expression", text, path=path))
     return result
 
 
@@ -122,11 +114,11 @@ def _replaced(value: Any, names: Mapping[str, Any], origin: Origin, path: str | 
 
 
 def evaluate_condition(text: str, names: Mapping[str, Any], origin: Origin, path: str | None = None) -> bool:
-    """The result, True or False, of a bare expression (a rule's `where`). Raises EvaluationError."""
+    """The result, True or False, of a bare expression (a rule's `where`). Raises Mistakes."""
     result = _run(lambda: _condition(text, names), origin, path)
     if not isinstance(result, bool) and result is not None:
         message = f"`{text}` is {show(result)}, not a condition"
-        raise EvaluationError(origin.problem("expression", message, "true or false", path=path))
+        raise Mistakes(origin.problem("expression", message, "true or false", path=path))
     return bool(result)
 
 
@@ -142,4 +134,4 @@ def _run(function: Callable[[], T], origin: Origin, path: str | None) -> T:
     try:
         return function()
     except ExpressionError as error:
-        raise EvaluationError(origin.expression_problem(error, path)) from error
+        raise Mistakes(origin.expression_problem(error, path)) from error

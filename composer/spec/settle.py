@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
-from composer.errors import MAX_FOUND, Diagnostic, SpecError, did_you_mean, one_of
+from composer.errors import MAX_FOUND, Diagnostic, Mistakes, SpecError, did_you_mean, one_of
 from composer.spec.blame import shown_where_set
 from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
 from composer.spec.expression import is_dynamic, parse_template
-from composer.spec.kind import Kind, default_origin, kind_of, misfits
+from composer.spec.kind import Kind, default_origin, kind_of, misfits, unmet
 from composer.spec.model import InputSpec
-from composer.spec.origin import EvaluationError, Origin, evaluate, walk_strings
+from composer.spec.origin import Origin, evaluate, walk_strings
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting, is_var
 from composer.spec.tokens import ExpressionError
@@ -22,22 +22,31 @@ from composer.spec.tokens import ExpressionError
 
 @dataclass(frozen=True)
 class Vars:
-    """The vars of a network. `origins` says where each value is set, `kinds` which values each may have."""
+    """The vars of a network. `origins` says where each value is set, `kinds` which values each may have.
+
+    Vars that are set wrongly have their defaults here, so that mistakes elsewhere can still be found.
+    """
 
     values: Mapping[str, Any]
     kinds: Mapping[str, Kind]
     origins: Mapping[str, Origin]
+    problems: tuple[Diagnostic, ...] = ()
 
 
 def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Vars:
-    """The vars of the file with the nodes, overridden by the other files and the settings. Raises SpecError."""
+    """The vars of the file with the nodes, overridden by the other files and the settings.
+
+    Raises SpecError if a default cannot be evaluated either.
+    """
     base = files[-1]
     own = {name: default_origin(value, base.origin / "vars" / name) for name, value in base.content.vars.items()}
     written = dict(own)
     problems = list(islice(_override(written, files, settings), MAX_FOUND))
     settled = _Settling(base, own, written)
-    SpecError.check(chain(problems, settled.problems()))
-    return Vars(settled.values, settled.kinds, written)
+    problems += islice(settled.problems(), MAX_FOUND)
+    if problems and not settled.with_defaults():
+        raise SpecError(problems)
+    return Vars(settled.values, settled.kinds, written, tuple(problems))
 
 
 def _override(
@@ -93,17 +102,32 @@ class _Settling:
         for name in self.written:
             try:
                 yield from self.settle(name)
-            except EvaluationError as error:
+            except Mistakes as error:
                 self.failed.add(name)
-                yield shown_where_set(error.diagnostic, [self.base.origin], self.written)
+                yield from (shown_where_set(one, [self.base.origin], self.written) for one in error.diagnostics)
             budget -= size(self.values.get(name), budget)
             if budget < 0:
                 text = f"the vars hold more than {MAX_VALUES:,} values"
                 yield self.written[name].problem("budget", text, "a shorter list")
                 return
 
+    def with_defaults(self) -> bool:
+        """Give the vars that failed their defaults; whether all have one, and not too large ones."""
+        budget = MAX_VALUES
+        for name, own in self.own.items():
+            if name in self.failed:
+                try:
+                    self.values[name] = evaluate(_plain(own), self.values, own)
+                except Mistakes:
+                    return False
+                self.kinds.setdefault(name, kind_of(self.base.content.vars[name], self.values[name]))
+            budget -= size(self.values.get(name), budget)
+            if name not in self.values or budget < 0:
+                return False
+        return True
+
     def settle(self, name: str) -> Iterator[Diagnostic]:
-        """Fill in a var and yield its problems. Raises EvaluationError."""
+        """Fill in a var and yield its problems. Raises Mistakes."""
         origin, own = self.written[name], self.own[name]
         given, default = _plain(origin), _plain(own)
         # A var that reads a failed var is not reported again.
@@ -118,7 +142,10 @@ class _Settling:
         else:
             default = value
         self.kinds[name] = kind = kind_of(self.base.content.vars[name], default)
-        if wrong := list(misfits(name, value, kind, origin)):
+        wrong = list(misfits(name, value, kind, origin))
+        if not wrong and (useless := unmet(name, value, default, self.base.content.vars[name], self.values, origin)):
+            wrong = [useless]
+        if wrong:
             self.failed.add(name)
             yield from wrong
         else:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from composer.amounts import plural
 from composer.errors import Diagnostic
 from composer.spec.expression import escape
 from composer.spec.hub import hub_of
@@ -26,7 +27,8 @@ class Spec:
     `files` runs from the requested file to the file that writes the nodes. `vars` are evaluated, `kinds` says which
     values each may have, `var_origins` where each is set, and `overrides` which were given from outside.
     `input_origins` says where the shape of each input is written. `weights` are named but not read: building the
-    network loads them. `problems` are those of the text; a Spec that `load` returns has none.
+    network loads them. `problems` are those of the text; a Spec that `load_spec` returns has none. `misses`
+    says that some vars were set wrongly and have their defaults.
     """
 
     name: str
@@ -44,10 +46,11 @@ class Spec:
     overrides: tuple[Setting, ...] = ()
     weights: tuple[WeightsSpec, Origin] | None = None
     problems: tuple[Diagnostic, ...] = ()
+    misses: bool = False
 
     def __repr__(self) -> str:
         names = " <- ".join(file.origin.document.source.name for file in self.files)
-        return f"<Spec {self.name}: {len(self.nodes)} nodes, {len(self.rules)} rules, {names}>"
+        return f"<Spec {self.name}: {plural(len(self.nodes), 'node')}, {plural(len(self.rules), 'rule')}, {names}>"
 
     def is_sound(self, origin: Origin) -> bool:
         """Whether the text at a place has no problems."""

@@ -139,14 +139,16 @@ class _Reader:
     def document(self, event: Any) -> None:
         self.documents += 1
         if event.version or event.tags:
-            raise self.problem("directive", "directives (`%YAML`, `%TAG`) are not part of a spec", event, "remove it")
+            raise self.problem(
+                "yaml-directive", "directives (`%YAML`, `%TAG`) are not part of a spec", event, "remove it"
+            )
         if self.documents > 1:
-            raise self.problem("documents", "a spec is one document", event, "remove `---` and what follows")
+            raise self.problem("yaml-documents", "a spec is one document", event, "remove `---` and what follows")
 
     def open(self, event: Any) -> None:
         self.count(event)
         if len(self.stack) >= MAX_DEPTH:
-            raise self.problem("depth", f"nested deeper than {MAX_DEPTH}", event, "flatten it")
+            raise self.problem("yaml-depth", f"nested deeper than {MAX_DEPTH}", event, "flatten it")
         if event.anchor:
             self.anchors[event.anchor] = None
         data: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
@@ -164,19 +166,21 @@ class _Reader:
         if tag is not None:
             negated = tag[1:] if tag.startswith("!") and tag[1:].isidentifier() else ""
             help = f"remove it; in a condition, write `not {negated}`" if negated else "remove it"
-            raise self.problem("tag", f"tags (`{tag}`) are not part of a spec", event, help)
+            raise self.problem("yaml-tag", f"tags (`{tag}`) are not part of a spec", event, help)
         self.num_values += number
         if self.num_values > MAX_VALUES:
             help = "aliases count as what they stand for"
-            raise self.problem("budget", f"more than {MAX_VALUES:,} values", event, help)
+            raise self.problem("yaml-budget", f"more than {MAX_VALUES:,} values", event, help)
 
     def alias(self, event: Any) -> None:
         if event.anchor not in self.anchors:
-            raise self.problem("alias", f"there is no anchor `&{event.anchor}` before this", event, "define it first")
+            raise self.problem(
+                "yaml-alias", f"there is no anchor `&{event.anchor}` before this", event, "define it first"
+            )
         known = self.anchors[event.anchor]
         if known is None:
             help = "a value cannot hold itself"
-            raise self.problem("alias", f"`*{event.anchor}` stands inside its own anchor", event, help)
+            raise self.problem("yaml-alias", f"`*{event.anchor}` stands inside its own anchor", event, help)
         value, size = known
         self.count(event, size)
         self.add(value, event)
@@ -198,26 +202,28 @@ class _Reader:
     def key(self, value: Value, event: Any, data: dict[str, Value]) -> str:
         text = event.value if isinstance(event, yaml.ScalarEvent) else None
         if text == "<<" and not event.style:
-            raise self.problem("merge", "merge keys (`<<`) are not part of a spec", event, "write the keys out")
+            raise self.problem("yaml-merge", "merge keys (`<<`) are not part of a spec", event, "write the keys out")
         whole = isinstance(value.data, int) and not isinstance(value.data, bool)
         if not isinstance(value.data, str) and not (whole and text is not None):
             collection = "a mapping" if isinstance(value.data, dict) else "a list"
             found = collection if text is None else f"`{text}`" if text else "empty"
-            raise self.problem("key", f"a key is {found}, not a string", event, "write a name, in quotes if need be")
+            raise self.problem(
+                "yaml-key", f"a key is {found}, not a string", event, "write a name, in quotes if need be"
+            )
         name = value.data if isinstance(value.data, str) else str(text)
         if name in data:
             first = data[name].key_location
             help = f"the first is on line {first.line if first else '?'}; keep one"
-            raise self.problem("duplicate-key", f"the key `{name}` is written twice", event, help)
+            raise self.problem("yaml-duplicate-key", f"the key `{name}` is written twice", event, help)
         return name
 
     def scalar(self, event: Any) -> Any:
         text: str = event.value
         if event.style:
             if any("\ud800" <= character <= "\udfff" for character in text):
-                raise self.problem("character", "lone surrogates are not characters", event, "remove the escape")
+                raise self.problem("yaml-character", "lone surrogates are not characters", event, "remove the escape")
             if hidden := unseen(text):
-                raise self.problem("character", hidden, event, "remove it")
+                raise self.problem("yaml-character", hidden, event, "remove it")
             return text
         if text in _WORDS:
             return _WORDS[text]
@@ -225,10 +231,10 @@ class _Reader:
             return text
         if len(text) > MAX_DIGITS:
             help = "write a smaller one, or a string in quotes"
-            raise self.problem("number", f"a number of {len(text):,} digits", event, help)
+            raise self.problem("yaml-number", f"a number of {len(text):,} digits", event, help)
         number = int(text) if _INT.fullmatch(text) else int(text, 0) if _BASED.fullmatch(text) else float(text)
         if math.isinf(number):
-            raise self.problem("number", f"`{text}` is larger than any float", event, "write `.inf` for infinity")
+            raise self.problem("yaml-number", f"`{text}` is larger than any float", event, "write `.inf` for infinity")
         return number
 
     def location(self, start: Any, end: Any = None) -> Location:
@@ -240,7 +246,7 @@ class _Reader:
         return Location(self.source, line, column, max(rest, column) + 1)
 
     def problem(self, code: str, message: str, event: Any, help: str) -> SpecError:
-        return SpecError(Diagnostic(f"yaml-{code}", message, self.location(event), help=(help,)))
+        return SpecError(Diagnostic(code, message, self.location(event), help=(help,)))
 
     def before(self, line: int, column: int) -> Location:
         """This place, or the end of the last line before it that is not empty: a message points at text."""

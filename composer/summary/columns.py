@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from composer.amounts import duration, size, thousands
 from composer.dag.scope import TensorSpec
-from composer.lines import thousands
 from composer.summary.rows import Output, Row
 
 
@@ -20,35 +20,6 @@ class Column:
     value: Callable[[Row], Any]
     text: Callable[[Any], str] = str
     number: bool = False
-
-
-def size(number: int | None, *, signed: bool = False) -> str:
-    """Bytes as people read them; `?` if not known.
-
-    >>> size(803), size(3 * 2**20), size(-1536, signed=True)
-    ('803 B', '3.00 MiB', '-1.50 KiB')
-    """
-    if number is None:
-        return "?"
-    amount, unit = float(number), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if abs(amount) < 1024:
-            break
-        amount, unit = amount / 1024, larger
-    return f"{amount:{'+' if signed else ''},.{0 if unit == 'B' else 2}f} {unit}"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people read them; `?` if not measured.
-
-    >>> duration(4.2e-5), duration(0.0123), duration(2.5), duration(0)
-    ('42.0 µs', '12.3 ms', '2.50 s', '0.0 µs')
-    """
-    if seconds is None:
-        return "?"
-    if seconds < 0.0009995:
-        return f"{seconds * 1e6:.1f} µs"
-    return f"{seconds * 1e3:.1f} ms" if seconds < 0.9995 else f"{seconds:,.2f} s"
 
 
 def shape(output: Output) -> str:

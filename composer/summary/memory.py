@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses import FakeTensorMode
 
 from composer.compile.inplace import overwriting
 from composer.dag.scope import BATCH, Node, Operation, Scope
+from composer.torch_private import FakeTensorMode, storage_of
 
 # Batch statistics do not grow with the batch: the cost per example is the difference of two batches.
 BATCHES = (BATCH, 2 * BATCH)
@@ -176,8 +176,8 @@ def _run(built: Any, inplace: bool, forms: tuple[_Form, ...], size: int) -> _Run
     with torch.autograd.graph.saved_tensors_hooks(lambda x: _note(x, saved), lambda x: x):
         output = built(*inputs)
     own = [*built.parameters(), *built.buffers()] if isinstance(built, nn.Module) else []
-    index = {_id(x): PARAMETER for x in own} | {_id(x): position for position, x in enumerate(inputs)}
-    storage = index.setdefault(_id(output), FRESH)
+    index = {storage_of(x): PARAMETER for x in own} | {storage_of(x): position for position, x in enumerate(inputs)}
+    storage = index.setdefault(storage_of(output), FRESH)
     kept = frozenset(index[one] for one in saved if one in index) - {PARAMETER}
     inside = sum(one.nbytes() for key, one in saved.items() if key not in index)
     return _Run(output, storage, output.untyped_storage().nbytes(), kept, inside)
@@ -185,9 +185,5 @@ def _run(built: Any, inplace: bool, forms: tuple[_Form, ...], size: int) -> _Run
 
 def _note(tensor: Tensor, saved: dict[int, torch.UntypedStorage]) -> Tensor:
     # A reference to the storage keeps its address from being reused.
-    saved[_id(tensor)] = tensor.untyped_storage()
+    saved[storage_of(tensor)] = tensor.untyped_storage()
     return tensor
-
-
-def _id(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)

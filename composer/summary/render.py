@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv as csv_writer
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from composer.lines import Line, Part, share, table, thousands, width
+from composer.amounts import duration, share, size, thousands
+from composer.lines import Line, Part, csv_text, markdown_table, table, width
 from composer.summary.breakdown import RuleCost
-from composer.summary.columns import COLUMNS, Column, duration, shape, size
+from composer.summary.columns import COLUMNS, Column, shape
 from composer.summary.cost import Cost
 from composer.summary.rows import Row
 from composer.summary.view import Shown, View
@@ -137,16 +136,11 @@ def markdown(view: View) -> str:
     """The rows and the rules as tables of GitHub's Markdown; a node's name includes those above it."""
     columns = [COLUMNS[name] for name in view.columns]
     rows = [[_code(line.path), *(_markdown_cell(column, line.row) for column in columns)] for line in view.lines()]
-    text = _markdown_table(["node", *(one.head for one in columns)], rows, [False, *(one.number for one in columns)])
+    text = markdown_table(["node", *(one.head for one in columns)], rows, [False, *(one.number for one in columns)])
     if not view.summary.rules:
         return text
     rules = [[_code(rule.use), _code(rule.at), *numbers] for rule, numbers in _added(view)]
-    return f"{text}\n\n{_markdown_table(_RULE_HEADS, rows=rules, right=[False, False, True, True, True, True])}"
-
-
-def _markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
-    lines = [heads, ["---:" if one else "---" for one in right], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{text}\n\n{markdown_table(_RULE_HEADS, rules, [False, False, True, True, True, True])}"
 
 
 def _markdown_cell(column: Column, row: Row) -> str:
@@ -166,10 +160,7 @@ def _code(text: str) -> str:
 
 def csv(view: View) -> str:
     """The rows as comma-separated values: a node's name with those above it, its depth, then the columns."""
-    file = io.StringIO()
-    writer = csv_writer.writer(file, lineterminator="\n")
-    writer.writerow(["node", "depth", *view.columns])
-    for line in view.lines():
-        values = (COLUMNS[name].value(line.row) for name in view.columns)
-        writer.writerow([line.path, len(line.last), *values])
-    return file.getvalue().removesuffix("\n")
+    rows = [
+        [line.path, len(line.last), *(COLUMNS[name].value(line.row) for name in view.columns)] for line in view.lines()
+    ]
+    return csv_text(["node", "depth", *view.columns], rows)

@@ -89,10 +89,10 @@ def _fitting(root: Row) -> int:
     return fitting
 
 
-def check_names(names: Iterable[str], known: Iterable[str], what: str) -> None:
+def check_names(names: Iterable[str], known: Iterable[str], code: str) -> None:
     """Raises InputError for a name that is not known."""
     known = list(known)
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known, f"there are {one_of(known)}")
-            raise InputError(Diagnostic(what, f"unknown {what} `{name}`", help=hint))
+            raise InputError(Diagnostic(code, f"unknown {code} `{name}`", help=hint))

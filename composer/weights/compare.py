@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from composer.amounts import plural
 from composer.errors import Diagnostic, WeightsError, one_of
 from composer.load_report import Head, LoadReport, Shape, some_unequal
 from composer.weights.checkpoint import Checkpoint
@@ -79,9 +80,10 @@ def require_fit(report: LoadReport, require: Require, name: str, *, by_order: bo
     if require == "all":
         missing += report.inserted
         unexpected += (*report.left_out, *report.left_over)
+    lacking = f"{plural(len(missing), 'tensor')} that {'is' if len(missing) == 1 else 'are'} not in it"
     problems = [
-        (f"the network has {len(missing)} tensors that are not in it: {one_of(missing, 6)}", missing),
-        (f"it has {len(unexpected)} tensors that the network has not: {one_of(unexpected, 6)}", unexpected),
+        (f"the network has {lacking}: {one_of(missing, 6)}", missing),
+        (f"it has {plural(len(unexpected), 'tensor')} that the network has not: {one_of(unexpected, 6)}", unexpected),
         (f"shapes differ: {some_unequal(report.misshapen)}", report.misshapen),
         *((str(head).partition(";")[0], [head]) for head in report.heads if require == "all"),
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from composer.dag.composition import Composition
 from composer.errors import ComposerError
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.model import InputSpec
 from composer.weights.facts import uses_in
 from composer.weights.uses import BEFORE, Uses
@@ -93,7 +93,7 @@ def compare_uses(ours: Uses, theirs: Uses) -> list[Difference]:
 def _left(graph: Composition, vars: Mapping[str, Any], theirs: Uses, image: InputSpec | None) -> set[str] | None:
     """Keys of the differences that remain with other values of vars; None if these vars give no network."""
     try:
-        other = Composition.of(load(graph.spec, vars=vars), graph.limits)
+        other = Composition.of(load_spec(graph.spec, vars=vars), graph.limits)
         return {one.key for one in compare_uses(uses_in(other, image), theirs)}
     except (ComposerError, RuntimeError, ValueError):
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from composer.amounts import plural
 from composer.errors import Diagnostic, WeightsError
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.keys import KeyMap
@@ -102,7 +103,7 @@ def by_order(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> Fitted:
             pairs = {ours: (one,) for ours, one in zip(names, theirs, strict=True)}
             found.append(Reading(entry, prefix, AS_THEY_ARE, held, pairs, wanted))
     if not found:
-        text = f"{name} has {len(checkpoint.tensors)} tensors, the plain backbone {len(wanted.backbone)}"
+        text = f"{name} has {plural(len(checkpoint.tensors), 'tensor')}, the plain backbone {len(wanted.backbone)}"
         help = ("load by name, or the weights of the same backbone",)
         raise WeightsError(Diagnostic("weights-order", text, help=help))
     reading, others = settled(found, checkpoint)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
-from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 
 from composer.errors import Diagnostic, WeightsError, one_of
+from composer.torch_private import IMPORT_MAPPING, NAME_MAPPING, unpickled_names
 from composer.weights.standins import is_value, stand_ins
 
 # A file from before 2020 begins with three pickles: a number, a version, the machine. The fourth is the content.
@@ -35,7 +35,7 @@ def unpickle(path: Path) -> Any:
     """
     try:
         names = _names(path)
-        known = set(torch._weights_only_unpickler._get_allowed_globals())
+        known = unpickled_names()
         called = [name for name, uses in names.items() if "call" in uses and name not in known and not is_value(name)]
         if called:
             raise WeightsError(_calls(path, called))

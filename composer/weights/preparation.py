@@ -7,7 +7,7 @@ from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 from composer.spec import zoo
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.model import InputSpec
 from composer.spec.preparation import FIELDS, plain, size, words
 from composer.spec.spec import Spec
@@ -64,7 +64,7 @@ def usual_spec(spec: Spec) -> Spec | None:
     """The backbone of the zoo that a spec starts from, without the spec's changes; None if it starts from none."""
     home = zoo.folder() / "backbones"
     path = next((file.path for file in spec.files if file.path and file.path.parent == home), None)
-    return load(path) if path else None
+    return load_spec(path) if path else None
 
 
 def _is_own(name: str, ours: InputSpec, usual: InputSpec | None) -> bool:

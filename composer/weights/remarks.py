@@ -10,7 +10,7 @@ from composer.dag.composition import Composition
 from composer.errors import ComposerError
 from composer.load_report import LoadReport
 from composer.spec import zoo
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.preparation import describe
 from composer.spec.spec import Spec
 from composer.weights.checkpoint import Checkpoint
@@ -71,7 +71,7 @@ def _unusual(graph: Composition, source: str, told: Container[str]) -> Iterator[
         if graph.spec.vars.get(name, value) == value or name in told:
             continue
         try:
-            other = Composition.of(load(graph.spec, vars={name: value}), graph.limits)
+            other = Composition.of(load_spec(graph.spec, vars={name: value}), graph.limits)
         except ComposerError:
             continue
         shapes, uses = shapes or shapes_of(graph.plain), uses or uses_in(graph)

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from composer.torch_private import TorchDispatchMode, arguments_of, tree_leaves
 
 # Setting -> its value, a plain JSON value.
 Use = dict[str, Any]
@@ -108,7 +108,7 @@ class _Trace(TorchDispatchMode):
 
 def _bound(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """An operation's arguments by name, with its defaults."""
-    schema = func._schema.arguments
+    schema = arguments_of(func)
     found = {argument.name: argument.default_value for argument in schema if argument.has_default_value()}
     return {**found, **dict(zip((argument.name for argument in schema), args, strict=False)), **kwargs}
 

@@ -188,6 +188,20 @@ def test_who_waits_at_a_terminal_sees_what_is_being_done(on_terminal, run, small
     assert run(*words).err == "no weights: the network is random (seed 0)\n"
 
 
+@pytest.mark.parametrize(
+    ("verb", "step"),
+    [
+        (("list", "layers"), "reading names"),
+        (("show", "se"), "explaining se"),
+        (("schema",), "writing the schema"),
+        (("new", "--backbone", "resnet18"), "finding what fits resnet18"),
+    ],
+)
+def test_verbose_has_a_use_where_nothing_is_composed(run, verb, step):
+    assert re.search(rf"^{step}: [0-9.]+ s$", run(*verb, "-v").err, re.MULTILINE)
+    assert step not in run(*verb).err
+
+
 def test_verbose_says_how_long_each_step_took(run, small):
     assert re.fullmatch(r"composing small: [0-9.]+ s\nbuilding small: [0-9.]+ s\n", run("build", small, "-v").err)
 

@@ -30,6 +30,23 @@ HEAD = "input: [3, 8, 8]\n"
         (HEAD + "nodes:\n  - {op: relu}\n", ["3:3"]),
         (HEAD + "blocks: {unit: 3}\nnodes: {a: {block: unit}}\n", ["2:16"]),
         ("backbone: resnet50\nvars: {num_classes: -1, depths: 3}\nfoo: 1\n", ["2:21", "2:33", "3:1"]),
+        (
+            # A rule's mechanism and options are known without the vars, its places are not.
+            "backbone: resnet50\nvars: {depth: 3, groups: [1]}\nattention:\n"
+            "  - {use: cbamm, after: branch}\n"
+            "  - {use: se, after: branch, expect: 3, with: {reducton: 4}}\n"
+            "  - {use: eca, after: brnch}\n",
+            ["2:8", "2:26", "4:11", "5:48"],
+        ),
+        (
+            # What an operation is called is known without what arrives there.
+            HEAD + "nodes:\n"
+            "  a: {op: rlu}\n"
+            "  b: {op: conv3d, out_channels: 2}\n"
+            "  c: {op: conv2d, out_channels: 3, kernal: 3}\n"
+            "  d: {op: linear, out_features: $channels}\n",
+            ["3:11", "4:11", "5:36"],
+        ),
     ],
 )
 def test_every_mistake_at_once(run, tmp_path, monkeypatch, text, places) -> None:

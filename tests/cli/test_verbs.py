@@ -14,7 +14,9 @@ import torch
 import yaml
 
 import composer
+from composer import registry
 from composer.cli.app import app
+from composer.codes import CODES
 from composer.spec import zoo
 from composer.spec.references import read_file
 
@@ -83,6 +85,15 @@ def test_every_backbone_says_how_it_starts():
     for name in zoo.backbones():
         about = "\n".join(file.origin.document.comment for file in composer.load(name).files)
         assert len(re.findall("^Start: ", about, re.MULTILINE)) == 1, name
+
+
+def test_show_errors_lists_every_code(run):
+    assert run("show", "errors", "--format", "json").json == CODES
+    lines = run("show", "errors").out.splitlines()
+    assert len(lines) == len(CODES) + 1
+    for code, meaning in CODES.items():
+        assert any(line.split(None, 1) == [code, meaning] for line in lines)
+    assert registry.get("errors") is None
 
 
 def test_show_a_backbone_and_an_unknown_name(run):

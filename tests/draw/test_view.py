@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import composer
+from composer.amounts import three_figures
 from composer.dag.sketch import Sketch
-from composer.draw.describe import describe_count, describe_names
+from composer.draw.describe import describe_names
 from composer.draw.picture import Wish, draw, readable_depth
 from composer.draw.view import num_boxes, opened
 
@@ -188,7 +189,7 @@ def test_names_and_counts_in_short():
     assert describe_names(["9", "10"]) == "9–10"
     assert describe_names(["a", "b"]) == "a … b"
     assert describe_names(["b1_x", "b2_x"]) == "b1_x … b2_x"
-    assert [describe_count(n) for n in (0, 999, 1000, 25_557_032, 999_999, 4_100_000_000)] == [
+    assert [three_figures(n) for n in (0, 999, 1000, 25_557_032, 999_999, 4_100_000_000)] == [
         "0",
         "999",
         "1 k",

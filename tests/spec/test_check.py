@@ -11,7 +11,7 @@ import pytest
 from composer.errors import Diagnostic, SpecError
 from composer.spec.check import PLACE
 from composer.spec.document import Document
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.spec import Spec
 from composer.spec.structure import validate
 
@@ -24,7 +24,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def load_text(text: str) -> Spec:
         Path("net.yaml").write_text(textwrap.dedent(text), encoding="utf-8", newline="")
-        return load("net.yaml")
+        return load_spec("net.yaml")
 
     return load_text
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from composer.errors import SpecError
 from composer.spec import zoo
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.spec import Spec
 from composer.spec.yaml import MAX_BYTES, Source, read
 
@@ -81,7 +81,7 @@ def test_hostile_files_are_answered_in_little_time(tmp_path: Path, case: str) ->
 
     def refused() -> None:
         with pytest.raises(SpecError) as caught:
-            load(path)
+            load_spec(path)
         found.append(caught.value)
 
     # Anything quadratic takes hundreds of times as long; the slowest of these takes about twice as long.
@@ -118,7 +118,7 @@ def mutate(text: str, random: Random, strange: list[str]) -> str:
 
 def answer(source: Any) -> Spec | SpecError:
     try:
-        return load(source)
+        return load_spec(source)
     except SpecError as error:
         return error
 
@@ -127,7 +127,7 @@ def check_answer(source: Any) -> None:
     """A Spec that can be written down and read again, or a SpecError that can be told."""
     found = answer(source)
     if isinstance(found, Spec):
-        again = load(found.to_mapping())
+        again = load_spec(found.to_mapping())
         assert (again.vars, again.nodes, again.blocks) == (found.vars, found.nodes, found.blocks)
         return
     assert str(found).encode("utf-8")

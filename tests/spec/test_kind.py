@@ -14,7 +14,7 @@ from composer.schema import describe
 from composer.spec import zoo
 from composer.spec.dump import dump
 from composer.spec.kind import kind_of
-from composer.spec.load import load
+from composer.spec.load import load_spec
 
 NET = {
     "input": [3, 8, 8],
@@ -35,7 +35,7 @@ NET = {
 
 def refusal(**vars: Any) -> tuple[str, str, str]:
     with pytest.raises(SpecError) as caught:
-        load(NET, vars=vars)
+        load_spec(NET, vars=vars)
     (problem,) = caught.value.diagnostics
     return problem.path, problem.message, problem.label
 
@@ -66,9 +66,36 @@ def test_a_value_of_another_kind(name: str, value: Any, expected: str) -> None:
     assert (path.partition(".")[2].partition(".")[0], label) == (name, expected)
 
 
+def test_a_var_that_needs_another() -> None:
+    vars = {**NET["vars"], "groups": {"default": 1, "needs": {"act": "silu"}}}
+    net = {**NET, "vars": vars}
+    assert load_spec(net, vars={"groups": 4, "act": "silu"}).vars["groups"] == 4
+    assert load_spec(net, vars={"groups": 1}).vars["groups"] == 1
+    with pytest.raises(SpecError) as caught:
+        load_spec(net, vars={"groups": 4})
+    (problem,) = caught.value.diagnostics
+    assert problem.message == "`groups` is 4, which nothing reads where `act` is 'relu'"
+    assert (problem.path, problem.label) == ("vars.groups", "1, or `act: silu`")
+    with pytest.raises(SpecError, match="`needs` of `groups` are no vars with values"):
+        load_spec({**NET, "vars": {**vars, "groups": {"default": 1, "needs": "act"}}})
+
+
+@pytest.mark.parametrize(("name", "value", "own"), [("groups", 4, 1), ("base_width", 128, 64)])
+def test_a_basic_block_of_a_resnet_has_no_groups(tmp_path: Path, name: str, value: int, own: int) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text(f"backbone: resnet18\nvars: {{{name}: {value}}}\n")
+    with pytest.raises(SpecError, match=f"`{name}` is {value}, which nothing reads where `block` is 'basic'") as caught:
+        load_spec(file)
+    (problem,) = caught.value.diagnostics
+    assert problem.location is not None
+    assert (problem.location.line, problem.label) == (2, f"{own}, or `block: bottleneck`")
+    load_spec("resnet18", vars={name: own})
+    load_spec("resnet50", vars={name: value})
+
+
 def test_each_item_of_a_list() -> None:
     with pytest.raises(SpecError) as caught:
-        load(NET, vars={"depths": [1, 2.0, "3", True]})
+        load_spec(NET, vars={"depths": [1, 2.0, "3", True]})
     assert [problem.path for problem in caught.value.diagnostics] == ["vars.depths.1", "vars.depths.2", "vars.depths.3"]
     assert caught.value.diagnostics[0].help == ("write `2`",)
 
@@ -89,30 +116,30 @@ def test_each_item_of_a_list() -> None:
     ],
 )
 def test_a_value_of_the_kind(name: str, value: Any) -> None:
-    load(NET, vars={name: value})
+    load_spec(NET, vars={name: value})
 
 
 def test_a_wrong_default_is_refused_as_well() -> None:
     with pytest.raises(SpecError, match="`width` is the number -1"):
-        load({**NET, "vars": {"width": {"default": -1, "minimum": 0}}})
+        load_spec({**NET, "vars": {"width": {"default": -1, "minimum": 0}}})
 
 
 def test_a_part_of_a_declared_list_is_set() -> None:
     vars = {"depths": {"default": [1, 2], "minimum": 1}}
-    assert load({**NET, "vars": vars}, sets=["vars.depths.1=5"]).vars == {"depths": [1, 5]}
+    assert load_spec({**NET, "vars": vars}, sets=["vars.depths.1=5"]).vars == {"depths": [1, 5]}
     with pytest.raises(SpecError, match=r"`depths\[1\]` is the number 0"):
-        load({**NET, "vars": vars}, sets=["vars.depths.1=0"])
+        load_spec({**NET, "vars": vars}, sets=["vars.depths.1=0"])
 
 
 def test_what_a_var_may_be_survives_a_lock() -> None:
-    again = load(load(NET, vars={"classes": 3}).to_mapping())
+    again = load_spec(load_spec(NET, vars={"classes": 3}).to_mapping())
     assert (again.vars["classes"], again.kinds["classes"].minimum) == (3, 0)
     with pytest.raises(SpecError, match="`classes` is the number -1"):
-        load(again.to_mapping(), vars={"classes": -1})
+        load_spec(again.to_mapping(), vars={"classes": -1})
 
 
 def test_kinds_in_the_words_of_a_schema() -> None:
-    found = {name: describe(kind.schema()) for name, kind in load(NET).kinds.items()}
+    found = {name: describe(kind.schema()) for name, kind in load_spec(NET).kinds.items()}
     assert found == {
         "classes": "integer ≥ 0",
         "rate": "number ≥ 0 ≤ 1",
@@ -134,7 +161,7 @@ def test_every_network_of_the_zoo_refuses_what_is_no_number_of_classes() -> None
     for name in families:
         for value in (None, -1, "10", 10.0, True):
             with pytest.raises(SpecError) as caught:
-                load({"backbone": name, "vars": {"num_classes": value}})
+                load_spec({"backbone": name, "vars": {"num_classes": value}})
             assert caught.value.diagnostics[0].path == "vars.num_classes"
 
 
@@ -159,7 +186,7 @@ def test_the_line_that_sets_it(vars: str, path: str, tmp_path: Path, monkeypatch
     "make", [lambda act: {"vars": {"act": act}}, lambda act: {"sets": [f"vars.act={act}"]}], ids=["vars", "set"]
 )
 def test_what_only_the_network_knows_is_shown_where_it_is_set(make: Callable[[str], dict[str, Any]]) -> None:
-    spec = load("efficientnet_b0", **make("rlu"))
+    spec = load_spec("efficientnet_b0", **make("rlu"))
     with pytest.raises(ComposerError) as caught:
         composer.graph(spec)
     problem = caught.value.diagnostics[0]
@@ -190,10 +217,10 @@ def test_a_node_that_does_not_fit_says_where_its_vars_are_set(tmp_path: Path, mo
 )
 def test_a_declaration_with_a_mistake(declared: Any, message: str) -> None:
     with pytest.raises(SpecError) as caught:
-        load({**NET, "vars": {"width": declared}})
+        load_spec({**NET, "vars": {"width": declared}})
     assert caught.value.diagnostics[0].message == message
 
 
 def test_only_the_network_declares() -> None:
     with pytest.raises(SpecError, match="`num_classes` is declared where it is set"):
-        load({"backbone": "resnet18", "vars": {"num_classes": {"default": 10}}})
+        load_spec({"backbone": "resnet18", "vars": {"num_classes": {"default": 10}}})

@@ -13,7 +13,7 @@ import pytest
 
 from composer.errors import SpecError
 from composer.spec import zoo
-from composer.spec.load import load
+from composer.spec.load import load_spec
 from composer.spec.references import MAX_REFERENCES
 from composer.spec.spec import Spec
 from composer.spec.yaml import MAX_BYTES
@@ -53,41 +53,41 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 def code(source: Any, **options: Any) -> str:
     with pytest.raises(SpecError) as caught:
-        load(source, **options)
+        load_spec(source, **options)
     assert str(caught.value).encode("utf-8")
     return caught.value.diagnostics[0].code
 
 
 def test_a_file_with_nodes(write: Write) -> None:
-    spec = load(write("net.yaml"))
+    spec = load_spec(write("net.yaml"))
     assert spec.vars == {"width": 8, "twice": 16, "depths": [1, 2], "more": {"a": 1}}
     assert list(spec.nodes) == ["conv", "one", "two", "add", "head"]
-    assert repr(spec) == "<Spec base: 5 nodes, 1 rules, net.yaml>"
-    assert load("net.yaml") == spec
+    assert repr(spec) == "<Spec base: 5 nodes, 1 rule, net.yaml>"
+    assert load_spec("net.yaml") == spec
     assert spec.origin == spec.body
 
 
 @pytest.mark.parametrize("name", ["resnet50", "papers/cbam/resnet50", "specs/papers/cbam/resnet50.yaml"])
 def test_names_of_the_zoo(write: Write, name: str) -> None:
-    assert list(load(name).nodes)[-1] == "fc"
+    assert list(load_spec(name).nodes)[-1] == "fc"
 
 
 def test_every_spec_that_travels_with_composer_loads() -> None:
     names = [*zoo.backbones(), *zoo.papers()]
     assert len(names) > 15
     for name in names:
-        assert load(name).nodes
+        assert load_spec(name).nodes
 
 
 def test_a_network_without_a_name_is_called_after_its_file(write: Write) -> None:
-    assert load(write("my_net.yaml", NET.removeprefix("name: base\n"))).name == "my_net"
-    assert load({"input": [3], "nodes": {"a": "relu"}}).name == "network"
+    assert load_spec(write("my_net.yaml", NET.removeprefix("name: base\n"))).name == "my_net"
+    assert load_spec({"input": [3], "nodes": {"a": "relu"}}).name == "network"
 
 
 def test_a_member_builds_on_its_family(write: Write) -> None:
     write("parts/base.yaml")
     write("parts/middle.yaml", "name: middle\nbackbone: base.yaml\nvars: {width: 4}\nattention: [{remove: two}]\n")
-    spec = load(
+    spec = load_spec(
         write("net.yaml", "backbone: parts/middle.yaml\nvars: {depths: [3]}\nattention: [{use: eca, before: head}]\n")
     )
     assert spec.name == "middle"
@@ -103,7 +103,7 @@ def test_a_member_builds_on_its_family(write: Write) -> None:
 
 def test_a_var_may_be_computed_from_those_of_the_file_below(write: Write) -> None:
     write("base.yaml")
-    spec = load(write("net.yaml", "backbone: base.yaml\nvars: {depths: ['${width}', '${twice}']}\n"))
+    spec = load_spec(write("net.yaml", "backbone: base.yaml\nvars: {depths: ['${width}', '${twice}']}\n"))
     assert spec.vars["depths"] == [8, 16]
 
 
@@ -146,14 +146,14 @@ def test_references_stay_inside_the_tree(write: Write, reference: str, problem: 
 def test_links_inside_the_tree_are_files_like_others(write: Write) -> None:
     write("deep/base.yaml")
     Path("link.yaml").symlink_to("deep/base.yaml")
-    assert len(load(write("net.yaml", "backbone: link.yaml\n")).nodes) == 5
+    assert len(load_spec(write("net.yaml", "backbone: link.yaml\n")).nodes) == 5
 
 
 def test_a_wider_root_may_be_named(write: Write, tmp_path: Path) -> None:
     write("../base.yaml")
     net = write("net.yaml", "backbone: ../base.yaml\n")
     assert code(net) == "outside-root"
-    assert len(load(net, root=tmp_path).nodes) == 5
+    assert len(load_spec(net, root=tmp_path).nodes) == 5
     assert code(net, root=tmp_path / "here") == "outside-root"
     assert code(net, root=tmp_path / "nowhere") == "root"
     assert code(net, root="a\0b") == "root"
@@ -162,7 +162,7 @@ def test_a_wider_root_may_be_named(write: Write, tmp_path: Path) -> None:
 def test_a_mapping_refers_to_files_of_the_working_folder(write: Write) -> None:
     write("base.yaml")
     write("../outside.yaml")
-    assert len(load({"backbone": "base.yaml"}).nodes) == 5
+    assert len(load_spec({"backbone": "base.yaml"}).nodes) == 5
     assert code({"backbone": "../outside.yaml"}) == "outside-root"
     assert code({"backbone": "\ud800.yaml"}) == "yaml-character"
 
@@ -172,7 +172,7 @@ def test_chains_of_references_end(write: Write) -> None:
     for number in range(MAX_REFERENCES):
         write(f"n{number}.yaml", f"backbone: n{number + 1}.yaml\n")
     assert code("n0.yaml") == "depth"
-    assert len(load("n1.yaml").files) == MAX_REFERENCES
+    assert len(load_spec("n1.yaml").files) == MAX_REFERENCES
 
 
 @pytest.mark.parametrize(
@@ -216,21 +216,23 @@ def test_a_file_that_may_not_be_read(write: Write) -> None:
 
 def test_inputs_are_overridden_as_a_whole_or_in_part(write: Write) -> None:
     write("base.yaml", NET.replace("[3, 32, 32]", "{shape: [3, 32, 32], mean: [0.5], crop: 0.9}"))
-    spec = load(write("net.yaml", "backbone: base.yaml\ninput: [3, '${width * 8}', 64]\n"))
+    spec = load_spec(write("net.yaml", "backbone: base.yaml\ninput: [3, '${width * 8}', 64]\n"))
     assert spec.inputs["input"].model_dump(exclude_unset=True) == {
         "shape": [3, "${width * 8}", 64],
         "mean": [0.5],
         "crop": 0.9,
     }
     assert str(spec.input_origins["input"].location()) == "net.yaml:2:8"
-    spec = load(write("net.yaml", "backbone: base.yaml\ninputs: {left: [3, 8, 8], right: {shape: [1]}}\n"), vars={})
+    spec = load_spec(
+        write("net.yaml", "backbone: base.yaml\ninputs: {left: [3, 8, 8], right: {shape: [1]}}\n"), vars={}
+    )
     assert list(spec.inputs) == ["left", "right"]
     assert str((spec.input_origins["right"] / 0).location()) == "net.yaml:2:43"
 
 
 def test_outputs_over_a_backbone(write: Write) -> None:
     write("base.yaml")
-    spec = load(write("net.yaml", "backbone: base.yaml\noutputs: {features: two}\n"))
+    spec = load_spec(write("net.yaml", "backbone: base.yaml\noutputs: {features: two}\n"))
     assert spec.outputs == {"features": "two"}
     assert spec.own_outputs == {"logits": "head"}
     assert code(write("net.yaml", "backbone: base.yaml\noutputs: {features: three}\n")) == "unknown-node"
@@ -238,11 +240,11 @@ def test_outputs_over_a_backbone(write: Write) -> None:
 
 def test_vars_from_python(write: Write) -> None:
     net = write("net.yaml")
-    spec = load(net, vars={"width": 2, "depths": (5,)})
+    spec = load_spec(net, vars={"width": 2, "depths": (5,)})
     assert (spec.vars["twice"], spec.vars["depths"]) == (4, [5])
-    again = load(spec, vars={"width": 3})
+    again = load_spec(spec, vars={"width": 3})
     assert (again.vars["twice"], again.vars["depths"]) == (6, [5])
-    assert load(net, vars={"width": "${1 + 2}"}).vars["twice"] == 6
+    assert load_spec(net, vars={"width": "${1 + 2}"}).vars["twice"] == 6
     assert code(net, vars={"wdth": 2}) == "unknown-var"
     assert code(net, vars={"width": {1, 2}}) == "yaml-type"
     assert code(net, vars={1: 2}) == "yaml-key"
@@ -271,14 +273,16 @@ def test_vars_from_python(write: Write) -> None:
 )
 def test_settings(write: Write, text: str, found: Callable[[Spec], bool]) -> None:
     write("net.yaml", NET.replace('twice: "${width * 2}"', 'twice: "${0 if width == null else width * 2}"'))
-    assert found(load("net.yaml", sets=[text]))
+    assert found(load_spec("net.yaml", sets=[text]))
 
 
 def test_settings_reach_the_vars_of_the_file_below(write: Write) -> None:
     write("base.yaml")
-    spec = load(write("net.yaml", "backbone: base.yaml\n"), sets=["vars.depths.0=4", "vars.depths.1=5", "vars.width=1"])
+    spec = load_spec(
+        write("net.yaml", "backbone: base.yaml\n"), sets=["vars.depths.0=4", "vars.depths.1=5", "vars.width=1"]
+    )
     assert (spec.vars["depths"], spec.vars["twice"]) == ([4, 5], 2)
-    again = load(spec, sets=["vars.depths.0=6"])
+    again = load_spec(spec, sets=["vars.depths.0=6"])
     assert again.vars["depths"] == [6, 5]
     assert code(spec, sets=["name=x"]) == "set"
 
@@ -317,7 +321,7 @@ def test_settings_reach_the_vars_of_the_file_below(write: Write) -> None:
 )
 def test_settings_that_cannot_be(write: Write, text: str, problem: str, under: str) -> None:
     with pytest.raises(SpecError) as caught:
-        load(write("net.yaml"), sets=[text])
+        load_spec(write("net.yaml"), sets=[text])
     (found,) = caught.value.diagnostics
     assert found.code == problem
     place = found.location
@@ -335,8 +339,8 @@ def equal(one: Spec, other: Spec) -> bool:
 
 @pytest.mark.parametrize("name", [*zoo.backbones(), *zoo.papers()])
 def test_one_mapping_says_the_same_as_many_files(name: str) -> None:
-    spec = load(name)
-    assert equal(load(spec.to_mapping()), spec)
+    spec = load_spec(name)
+    assert equal(load_spec(spec.to_mapping()), spec)
     assert copy.deepcopy(spec) == spec
     assert pickle.loads(pickle.dumps(spec)) == spec
 
@@ -344,16 +348,16 @@ def test_one_mapping_says_the_same_as_many_files(name: str) -> None:
 def test_a_mapping_of_what_was_changed(write: Write) -> None:
     write("base.yaml")
     text = "backbone: base.yaml\ninput: {shape: [3, 64, $width], mean: [0.5]}\noutputs: {a: two, b: one}\n"
-    spec = load(
+    spec = load_spec(
         write("net.yaml", text + "classes: [x, 'y']\n"),
         vars={"width": 4},
         sets=["vars.more.a='$${x}'", "attention=[{remove: two}]"],
     )
     assert spec.vars["more"] == {"a": "${x}"}
-    assert equal(load(spec.to_mapping()), spec)
+    assert equal(load_spec(spec.to_mapping()), spec)
     loaded = pickle.loads(pickle.dumps(spec))
     assert loaded == spec
-    assert load(loaded, vars={"width": 5}).vars["twice"] == 10
+    assert load_spec(loaded, vars={"width": 5}).vars["twice"] == 10
 
 
 def test_vars_hold_no_more_than_a_file_could(write: Write) -> None:
@@ -365,21 +369,21 @@ def test_vars_hold_no_more_than_a_file_could(write: Write) -> None:
 
 def test_digests_are_of_what_was_read(write: Write) -> None:
     net = write("net.yaml")
-    first = load(net).digests()
+    first = load_spec(net).digests()
     write("net.yaml", NET + "# more\n")
-    assert load(net).digests() != first
+    assert load_spec(net).digests() != first
     data = {"input": [3], "nodes": {"a": "relu"}}
-    assert load(data).digests() != load({**data, "name": "b"}).digests()
+    assert load_spec(data).digests() != load_spec({**data, "name": "b"}).digests()
 
 
 def test_class_names(write: Write) -> None:
     write("names.txt", "ant\nbee\n")
     write("base.yaml", NET + "classes: names.txt\n")
-    assert load("base.yaml").classes == ("ant", "bee")
-    assert load(write("net.yaml", "backbone: base.yaml\n")).classes == ("ant", "bee")
-    assert load(write("net.yaml", "backbone: base.yaml\nclasses: [x]\n")).classes == ("x",)
-    assert len(load(write("net.yaml", "backbone: base.yaml\nclasses: imagenet1k\n")).classes or ()) == 1000
-    assert load(write("net.yaml", NET)).classes is None
+    assert load_spec("base.yaml").classes == ("ant", "bee")
+    assert load_spec(write("net.yaml", "backbone: base.yaml\n")).classes == ("ant", "bee")
+    assert load_spec(write("net.yaml", "backbone: base.yaml\nclasses: [x]\n")).classes == ("x",)
+    assert len(load_spec(write("net.yaml", "backbone: base.yaml\nclasses: imagenet1k\n")).classes or ()) == 1000
+    assert load_spec(write("net.yaml", NET)).classes is None
 
 
 @pytest.mark.parametrize(
@@ -411,8 +415,8 @@ def test_weights_that_nobody_wants_are_not_looked_for(write: Write) -> None:
     member = write("net.yaml", "backbone: base.yaml\n")
     for path in ("base.yaml", member):
         with pytest.raises(SpecError, match=r"gone\.pt"):
-            load(path)
-        spec = load(path, weights=False)
+            load_spec(path)
+        spec = load_spec(path, weights=False)
         assert spec.weights is None
         # Nor are they later, when its vars are changed.
-        assert load(spec, vars={"width": 4}).weights is None
+        assert load_spec(spec, vars={"width": 4}).weights is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from composer.errors import SpecError
-from composer.spec.load import load
+from composer.spec.load import load_spec
 
 FOLDER = Path(__file__).parent / "messages"
 
@@ -18,7 +18,7 @@ def test_the_message_is_the_golden_one(
 ) -> None:
     monkeypatch.chdir(FOLDER)
     with pytest.raises(SpecError) as caught:
-        load(f"{case}.yaml")
+        load_spec(f"{case}.yaml")
     found, golden = f"{caught.value}\n", FOLDER / f"{case}.txt"
     if request.config.getoption("--renew"):
         golden.write_text(found, encoding="utf-8")

@@ -306,7 +306,7 @@ def test_a_map_is_not_taken_for_a_file_with_a_stranger_in_the_network(mobilenet,
     beside = {**mobilenet, "criterion.weight": torch.zeros(1)}
     assert composer.load_weights(composer.build("mobilenetv2_100"), beside).left_over == ("criterion.weight",)
     deeper = {**mobilenet, "features.19.conv.weight": torch.zeros(1)}
-    assert "1 tensors that the network has not: `features.19" in refused(composer.build("mobilenetv2_100"), deeper)
+    assert "1 tensor that the network has not: `features.19" in refused(composer.build("mobilenetv2_100"), deeper)
 
 
 def test_where_only_shapes_differ_the_map_is_named_and_the_shapes(refused):

@@ -1,0 +1,95 @@
+"""timm's keywords for what people change most: the number of classes, the input's channels, its height and width."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from composer.errors import Diagnostic, InputError, one_of
+from composer.spec.document import Document
+from composer.spec.load import assemble, load_spec
+from composer.spec.origin import Origin
+from composer.spec.references import LoadedFile
+from composer.spec.spec import Spec
+from composer.spec.structure import validate
+
+ImageSize = int | Sequence[int]
+
+
+def sized(
+    spec: Spec,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    img_size: ImageSize | None = None,
+    besides: Collection[str] = (),
+) -> Spec:
+    """The spec with another number of classes, of channels, or another size of its images; None leaves as it is.
+
+    num_classes  the var of that name
+    in_chans     channels of the one input: the var that its shape names, or the number that stands there
+    img_size     its height and width, or one number for both, in the same way
+    besides      names of vars that are set already and may not be set again
+    Raises InputError where the spec has no such thing or it is set already, SpecError for a value that does not fit.
+    """
+    vars: dict[str, Any] = {}
+    if num_classes is not None:
+        if "num_classes" not in spec.vars:
+            raise _missing(spec, "num_classes", "no var `num_classes`", "declare it: `vars: {num_classes: 1000}`")
+        vars["num_classes"] = num_classes
+    wanted: dict[str, tuple[str, int]] = {}
+    if in_chans is not None:
+        wanted["c"] = ("in_chans", in_chans)
+    if img_size is not None:
+        sides = [img_size, img_size] if isinstance(img_size, int) else list(img_size)
+        if len(sides) != 2:
+            text = f"`img_size` is {img_size}"
+            raise InputError(Diagnostic("keyword", text, label="one number, or a height and a width"))
+        height, width = sides
+        wanted |= {"h": ("img_size", height), "w": ("img_size", width)}
+    shape = _shape(spec, wanted, vars) if wanted else None
+    if twice := [name for name in vars if name in besides]:
+        text = f"`{twice[0]}` is given through `vars` and by keyword"
+        raise InputError(Diagnostic("keyword", text, label="one of the two"))
+    if shape is not None:
+        spec = _with_shape(spec, shape)
+    return load_spec(spec, vars=vars) if vars else spec
+
+
+def _shape(spec: Spec, wanted: dict[str, tuple[str, int]], vars: dict[str, Any]) -> list[int | str] | None:
+    """The input's shape with the numbers that are wanted, if that changes it; vars that it names get theirs."""
+    keyword = next(iter(wanted.values()))[0]
+    if len(spec.inputs) != 1:
+        raise _missing(spec, keyword, f"several inputs, {one_of(spec.inputs)}")
+    (given,) = spec.inputs.values()
+    axes, shape = given.layout.split()[1:], list(given.shape)
+    for axis, (keyword, number) in wanted.items():
+        if axis not in axes:
+            raise _missing(spec, keyword, f"an input `{given.layout}`")
+        place = axes.index(axis)
+        written = shape[place]
+        if isinstance(written, int):
+            shape[place] = number
+        elif (name := re.fullmatch(r"\$\{?\s*(\w+)\s*\}?", written)) and name[1] in spec.vars:
+            if vars.setdefault(name[1], number) != number:
+                raise _missing(spec, keyword, f"one var `{name[1]}` for several sides")
+        else:
+            raise _missing(spec, keyword, f"an input of `{written}`, which is computed")
+    return shape if shape != given.shape else None
+
+
+def _with_shape(spec: Spec, shape: list[int | str]) -> Spec:
+    """The same with another shape of its one input, as a file that names it as its backbone would write it."""
+    ((name, given),) = spec.inputs.items()
+    whole = {**given.model_dump(exclude_unset=True), "shape": shape}
+    changed = {"input": {"shape": shape}} if name == "input" else {"inputs": {name: whole}}
+    document = Document.from_mapping({"name": spec.name, "backbone": spec.name, **changed}, "<input>")
+    file = LoadedFile(validate(document), Origin(document), None, spec.files[0].root)
+    return assemble((file, *spec.files), spec.overrides)
+
+
+def _missing(spec: Spec, keyword: str, has: str, otherwise: str = "write its `input` in a spec") -> InputError:
+    text = f"`{keyword}` cannot be set: `{spec.name}` has {has}"
+    vars = f"its vars, which `vars={{…}}` sets, are {one_of(spec.vars)}" if spec.vars else "it has no vars"
+    return InputError(Diagnostic("keyword", text, help=(vars, f"or {otherwise}")))
