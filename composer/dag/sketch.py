@@ -12,7 +12,7 @@ from composer.dag.elaborate import attempt
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.outputs import take_outputs
-from composer.dag.place import place_what_fits
+from composer.dag.placing import place_what_fits
 from composer.dag.scope import Scope
 from composer.dag.unfinished import Unfinished
 from composer.errors import Diagnostic, GraphError
