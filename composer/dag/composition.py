@@ -17,8 +17,8 @@ from composer.dag.limits import Limits
 from composer.dag.macs import growth, macs_of, total
 from composer.dag.maps import outputs_as_maps
 from composer.dag.outputs import take_outputs
-from composer.dag.placing import place, said_without_a_place
 from composer.dag.places import Place, Places
+from composer.dag.placing import place, said_without_a_place
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError
 from composer.spec.blame import shown_where_set

@@ -106,7 +106,7 @@ def _head(box: Box, room: int) -> Iterator[str]:
     if copies := measure.chip(box):
         yield text(copies, right, y, "name end")
         right -= width(copies, measure.NAME_SIZE, bold=True) + 8
-    name, detail = visible(box.label), measure.detail(box)
+    name, detail = box.label, measure.detail(box)
     wanted = width(detail, measure.DETAIL_SIZE)
     shown = fit(name, measure.NAME_SIZE, max(right - left - wanted - 10, (right - left) // 2), bold=True)
     yield text(shown, left, y, "name")

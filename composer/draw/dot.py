@@ -64,7 +64,7 @@ def _cluster(box: Box, view: View, prefix: str, indent: str) -> Iterator[str]:
 
 def label_of(box: Box) -> str:
     """The words in a box, line by line."""
-    words = "  ".join(part for part in (visible(box.label), measure.detail(box), measure.chip(box)) if part)
+    words = "  ".join(part for part in (box.label, measure.detail(box), measure.chip(box)) if part)
     lines = [words, *(measure.pill(*held) for held in box.holds if box.inner is None and box.kind == "block")]
     if box.rule is not None:
         lines.append(f"inserted by rule {box.rule + 1}")

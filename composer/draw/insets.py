@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from composer.draw.view import Box, View, opened
+from composer.visible import visible
 
 
 @dataclass(frozen=True)
@@ -19,21 +20,21 @@ class Inset:
 
 def insets(view: View, depth: int) -> Iterator[Inset]:
     """A block per rule whose insertions are all in boxes that are closed at this depth. Rules may share a block."""
-    visible = {box.rule for box in opened(view, depth).walk()}
+    shown = {box.rule for box in opened(view, depth).walk()}
     hidden = {rule for box in view.boxes for rule, _, _ in box.holds}
     for rule in sorted(hidden):
-        if rule in visible:
+        if rule in shown:
             continue
         groups: dict[int, list[tuple[Box, View, int]]] = {}
         for box, inner, times in _holders(view, rule, 1):
             groups.setdefault(inner.form, []).append((box, inner, times))
         likes = max(groups.values(), key=lambda some: sum(times for _, _, times in some))
         box, inner, _ = likes[0]
-        visible |= {child.rule for child in inner.boxes}
+        shown |= {child.rule for child in inner.boxes}
         count = sum(times for _, _, times in likes)
         total = sum(times for some in groups.values() for _, _, times in some)
         caption = f"{count} of {total} blocks look like this one" if total > 1 else ""
-        yield Inset(replace(box, label=inner.path, copies=()), opened(inner, 1), caption)
+        yield Inset(replace(box, label=visible(inner.path), copies=()), opened(inner, 1), caption)
 
 
 def _holders(view: View, rule: int, times: int) -> Iterator[tuple[Box, View, int]]:

@@ -64,8 +64,7 @@ def second_row(box: Box) -> str:
 
 def detail(box: Box) -> str:
     """The text beside the name: the operation, unless it equals the name."""
-    words = box.detail if box.detail != box.name else ""
-    return visible(words)
+    return box.detail if box.detail != box.name else ""
 
 
 def pill(rule: int, mechanism: str, count: int) -> str:
@@ -126,7 +125,7 @@ def _second_row(box: Box, words: list[str]) -> int:
 
 
 def _words(box: Box) -> int:
-    name = width(visible(box.label), NAME_SIZE, bold=True)
+    name = width(box.label, NAME_SIZE, bold=True)
     words, copies = detail(box), chip(box)
     name += width(words, DETAIL_SIZE) + BETWEEN if words else 0
     return 2 * PAD + name + (width(copies, NAME_SIZE, bold=True) + 8 if copies else 0)

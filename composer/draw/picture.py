@@ -15,6 +15,7 @@ from composer.draw.layout.sizing import Direction
 from composer.draw.selection import selected
 from composer.draw.view import Box, View, num_boxes, opened
 from composer.errors import Diagnostic
+from composer.visible import visible
 
 # The largest number of boxes in a picture without a requested depth.
 MOST_BOXES = 25
@@ -82,7 +83,7 @@ def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> 
     for box in [None] if wish.select is None else selected(sketch, view, wish.select):
         figures += _network(view, wish, known) if box is None else [_block(box, wish, known)]
     return Picture(
-        name=sketch.spec.name,
+        name=visible(sketch.spec.name),
         num_parameters=sketch.root.num_parameters,
         takes=", ".join(view.inputs.values()),
         gives=", ".join(edge.shape for edge in view.edges if edge.target.startswith("out:")),
@@ -99,13 +100,13 @@ def draw_problems(name: str, problems: Sequence[Diagnostic]) -> Picture:
     view = View("", name, {}, boxes, (), (), 0, 0)
     # No wires connect these boxes, so left-to-right places them one below the other.
     figure = Figure(view, lay_out(view, "LR", Known(), role="whole"))
-    return Picture(name, 0, "", "", "LR", (figure,), (), tuple(problems))
+    return Picture(visible(name), 0, "", "", "LR", (figure,), (), tuple(problems))
 
 
 def _problem(number: int, problem: Diagnostic) -> Box:
     where = problem.location
     label = f"line {where.line}" if where else f"mistake {number}"
-    file = PurePath(where.source.name).name if where else ""
+    file = visible(PurePath(where.source.name).name) if where else ""
     line = f"{file}:{where.line}" if where else ""
     name = f"mistake:{number}"
     found = Box(name, name, label, (), "other", problem.code, file, {}, False, 0, line=line)
@@ -132,7 +133,7 @@ def _network(view: View, wish: Wish, known: Known) -> Iterator[Figure]:
 def _block(box: Box, wish: Wish, known: Known) -> Figure:
     assert box.inner is not None
     view = opened(box.inner, wish.depth or readable_depth(box.inner))
-    frame = replace(box, label=box.path)
+    frame = replace(box, label=visible(box.path))
     return Figure(view, lay_out(view, wish.direction, known, role="alone", head=measure.header_width(frame)), frame)
 
 

@@ -14,7 +14,6 @@ from composer.draw.markup import element, moved, rectangle, spaced, text, title,
 from composer.draw.picture import Figure, Picture
 from composer.draw.text import fit, width
 from composer.draw.theme import style
-from composer.visible import visible
 
 MARGIN = 20
 # The least width of a picture whose heading needs more room.
@@ -91,12 +90,12 @@ def _subtitle(picture: Picture) -> str:
 
 
 def _heading(picture: Picture, room: int) -> Iterator[str]:
-    yield text(fit(visible(picture.name), TITLE_SIZE, room, bold=True), 0, 14, "title")
+    yield text(fit(picture.name, TITLE_SIZE, room, bold=True), 0, 14, "title")
     yield text(fit(_subtitle(picture), measure.DETAIL_SIZE, room), 0, 31, "faint")
 
 
 def _heading_width(picture: Picture) -> int:
-    name, below = visible(picture.name), _subtitle(picture)
+    name, below = picture.name, _subtitle(picture)
     return max(width(name, TITLE_SIZE, bold=True), width(below, measure.DETAIL_SIZE))
 
 

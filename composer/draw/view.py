@@ -19,7 +19,7 @@ class Box:
 
     name        its name in its view; of copies, the first copy's
     path        the node's path, and its id in every picture; of copies, the first copy's
-    label       the text to show: the name, or `1–2` for copies 1 and 2
+    label       the text to show, made visible: the name, or `1–2` for copies 1 and 2
     copies      paths of its nodes, if there are several
     kind        the registry's kind of the operation, `attention` for a mechanism, `block` for a scope
     op          name of the operation or block

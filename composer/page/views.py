@@ -74,11 +74,10 @@ class Shared:
         """A box: what it is, and what it says when it is closed. What is empty is left out."""
         detail, row, lines = measure.detail(box), measure.second_row(box), measure.problem_lines(box)
         pills = [measure.pill(*held) for held in box.holds]
-        label = visible(box.label)
-        self.characters.update(label, detail, row, *lines, *pills, *box.shapes.values())
+        self.characters.update(box.label, detail, row, *lines, *pills, *box.shapes.values())
         facts = {
             "path": box.path,
-            "label": label,
+            "label": box.label,
             "kind": box.kind,
             "look": class_of(replace(box, inner=None)),
             "op": box.op,

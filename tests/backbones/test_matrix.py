@@ -21,8 +21,8 @@ from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.match import match
-from composer.dag.placing import place
 from composer.dag.places import Places
+from composer.dag.placing import place
 from composer.dag.scope import Scope
 from composer.spec import zoo
 
