@@ -16,7 +16,7 @@ from torch import Tensor
 from composer.amounts import plural
 from composer.errors import ComposerError, Diagnostic, InputError
 from composer.files import staged
-from composer.images import find_images, input_of, prepare, read_image
+from composer.images import find_images, input_of, read_batches
 from composer.paths import obstacle, reason
 from composer.weights.pickled import unpickle
 from composer.weights.save import save_tensors
@@ -56,13 +56,7 @@ def inputs(model: ComposedModule, images: Sequence[Path], tensor: Path | None) -
     if len(shape) != 3:
         raise InputError(Diagnostic("input", "an image is no input of this network", label="--tensor FILE"))
     paths = find_images(images)
-    # All images are opened before the network runs, so that a broken image is found at once.
-    for path in paths:
-        read_image(path, shape[0])
-    spec = input_of(model)
-    chunks = (paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE))
-    batches = (torch.stack([prepare(read_image(path, shape[0]), spec, shape) for path in chunk]) for chunk in chunks)
-    return [str(path) for path in paths], batches
+    return [str(path) for path in paths], read_batches(paths, input_of(model), shape, BATCH_SIZE)
 
 
 def read_tensor(path: Path) -> Tensor:

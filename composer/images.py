@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ _FILTERS = {
 }
 # The largest number of pixels of a photograph that is scaled as a whole.
 MAX_SCALED = 100_000_000
+# Bytes of scaled photographs that are kept in memory; those beyond are read again when their batch is due.
+MAX_KEPT = 2**28
 
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
@@ -81,6 +83,39 @@ def input_of(model: ComposedModule) -> InputSpec:
     return report.image if report and report.image else next(iter(model.spec.inputs.values()))
 
 
+def read_batches(
+    paths: Sequence[Path],
+    spec: InputSpec,
+    shape: Sequence[int],
+    size: int,
+    seen: Callable[[Path, Image.Image], None] | None = None,
+) -> Iterator[Tensor]:
+    """Batches b c h w of photographs, each as `prepare` gives it.
+
+    paths        files of photographs
+    spec, shape  as `prepare` takes them
+    size         the number of photographs in a batch
+    seen         is called with each photograph as it was read
+    All photographs are read before the first batch is made, so that a broken one is found at once. Raises InputError.
+    """
+    kept: list[Image.Image] = []
+    for path in paths:
+        image = read_image(path, shape[0])
+        if seen is not None:
+            seen(path, image)
+        image = _scaled(image, spec, shape)
+        if len(kept) < MAX_KEPT // math.prod(shape):
+            kept.append(image)
+
+    def tensor(index: int) -> Tensor:
+        if index < len(kept):
+            return _normalised(kept[index], spec, shape)
+        return prepare(read_image(paths[index], shape[0]), spec, shape)
+
+    every = range(len(paths))
+    return (torch.stack([tensor(index) for index in every[start : start + size]]) for start in every[::size])
+
+
 def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor:
     """The network's input c h w from an image: resized, centre-cropped and normalised.
 
@@ -92,8 +127,12 @@ def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor
     std. Raises InputError if mean and std have another number of channels, or if the kept part is smaller than a pixel
     of the image.
     """
+    return _normalised(_scaled(image, spec, shape), spec, shape)
+
+
+def _normalised(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor:
+    """The tensor c h w of a scaled image."""
     channels, height, width = shape
-    image = _scaled(image, spec, shape)
     pixels = np.array(image, dtype=np.float32).reshape(height, width, channels) / np.float32(255)
     tensor = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
     for name, values, operation in (("mean", spec.mean, torch.sub), ("std", spec.std, torch.div)):

@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from composer.errors import InputError
-from composer.images import find_images, prepare, read_image
+from composer.images import find_images, prepare, read_batches, read_image
 from composer.looking.photograph import crop
 from composer.spec.model import InputSpec
 
@@ -110,3 +110,20 @@ def test_a_crop_that_keeps_nearly_nothing(share):
         prepare(noise(20, 30), spec, (3, 224, 224))
     with pytest.raises(InputError, match="has to be scaled"):
         crop(Path("noise.png"), noise(20, 30), spec, (3, 224, 224))
+
+
+def test_each_photograph_is_decoded_once_while_there_is_room(tmp_path, monkeypatch):
+    spec, shape = InputSpec(shape=[3, 8, 8]), (3, 8, 8)
+    paths = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, path in enumerate(paths):
+        noise(10 + number, 12).save(path)
+    read = []
+    monkeypatch.setattr("composer.images.read_image", lambda *words: read.append(words[0]) or read_image(*words))
+    wanted = torch.stack([prepare(read_image(path), spec, shape) for path in paths])
+    batches = list(read_batches(paths, spec, shape, 2))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert torch.equal(torch.cat(batches), wanted)
+    assert read == paths
+    monkeypatch.setattr("composer.images.MAX_KEPT", 3 * 3 * 8 * 8)
+    assert torch.equal(torch.cat(list(read_batches(paths, spec, shape, 2))), wanted)
+    assert read[len(paths) :] == [*paths, *paths[3:]]

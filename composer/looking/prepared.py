@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
+from PIL import Image
 from torch import Tensor
 
 from composer.errors import Diagnostic, InputError
-from composer.images import find_images, input_of, prepare, read_image
+from composer.images import find_images, input_of, read_batches
 from composer.looking.photograph import Photo, crop, undo
 from composer.spec.model import InputSpec
 
@@ -62,11 +62,11 @@ def _batch(batch: Tensor, spec: InputSpec, shape: tuple[int, ...]) -> Prepared:
 def _files(paths: list[Path], spec: InputSpec, shape: tuple[int, ...]) -> Prepared:
     if not paths:
         raise InputError(Diagnostic("image", "there is nothing to look at", label="at least one image"))
-    channels = shape[0]
-    # All images are opened before the network runs, so that a broken image is found at once.
-    for path in paths:
-        read_image(path, channels)
-    photos = tuple(crop(path, read_image(path, channels), spec, shape) for path in paths[:SHOWN])
-    chunks = (paths[start : start + BATCH_SIZE] for start in range(0, len(paths), BATCH_SIZE))
-    batches = (torch.stack([prepare(read_image(path, channels), spec, shape) for path in chunk]) for chunk in chunks)
-    return Prepared(tuple(path.name for path in paths), photos, batches)
+    photos: list[Photo] = []
+
+    def show(path: Path, image: Image.Image) -> None:
+        if len(photos) < SHOWN:
+            photos.append(crop(path, image, spec, shape))
+
+    batches = read_batches(paths, spec, shape, BATCH_SIZE, show)
+    return Prepared(tuple(path.name for path in paths), tuple(photos), batches)
