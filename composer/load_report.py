@@ -13,7 +13,7 @@ from composer.spec.model import InputSpec
 from composer.spec.preparation import describe
 
 Shape = tuple[int, ...]
-_NAMES = ("inserted", "missing", "unexpected", "left_out", "left_over", "computed", "remarks")
+_NAMES = ("inserted", "added", "missing", "unexpected", "left_out", "left_over", "computed", "remarks")
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class LoadReport:
 
     loaded      copied into the network
     inserted    tensors of the network that attention rules inserted, and that are not in the file
+    added       tensors of nodes that the spec puts on its backbone, and that are not in the file
     missing     tensors of the network's backbone that are not in the file
     unexpected  tensors in the file that belong to neither the network nor its backbone
     left_out    tensors in the file for parts of the backbone that this network removed or replaced
@@ -68,6 +69,7 @@ class LoadReport:
 
     loaded: tuple[str, ...]
     inserted: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unexpected: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -99,6 +101,7 @@ class LoadReport:
         parts = [f"loaded {plural(len(self.loaded), 'tensor')}{self._from()}"]
         for label, names in (
             ("missing, inserted by attention", self.inserted),
+            ("missing, of nodes on the backbone", self.added),
             ("missing", self.missing),
             ("unexpected", self.unexpected),
             ("left out, of the plain backbone and not of this network", self.left_out),

@@ -34,7 +34,7 @@ def schema() -> dict[str, Any]:
     whole["allOf"] = [*_known_vars()]
     whole["definitions"] = parts
     del whole["$defs"]
-    whole["oneOf"] = [{"required": ["nodes"]}, {"required": ["backbone"]}]
+    whole["anyOf"] = [{"required": ["nodes"]}, {"required": ["backbone"]}]
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "title": "composer spec"}
 
 

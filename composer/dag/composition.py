@@ -71,11 +71,13 @@ class Composition:
         return cls._finished(spec, limits, inference, placed)
 
     @classmethod
-    def _finished(cls, spec: Spec, limits: Limits, inference: Inference, placed: tuple[Scope, ...]) -> Self:
-        """The network that gives the spec's outputs. Raises GraphError."""
-        backbone, whole = placed[0], placed[-1]
+    def _finished(
+        cls, spec: Spec, limits: Limits, inference: Inference, placed: tuple[Scope, ...], *, whole: bool = False
+    ) -> Self:
+        """The network that gives the spec's outputs, `whole` with what they do not need. Raises GraphError."""
+        backbone, last = placed[0], placed[-1]
         with _shown_where_set(spec):
-            root = take_outputs(replace(whole, end=tagged_end(whole)), backbone, spec)
+            root = take_outputs(replace(last, end=tagged_end(last)), backbone, spec, whole=whole)
             root = outputs_as_maps(root, spec.outputs_origin, inference) if spec.gives_maps else root
         if problem := _classes_problem(spec, root):
             raise GraphError(problem)
@@ -107,10 +109,10 @@ class Composition:
 
         Names of its tensors that the network does not have are `left out` in a report, not `unexpected`.
         """
-        if self.spec.outputs in (None, self.spec.own_outputs):
+        if self.spec.outputs in (None, self.spec.own_outputs) and not self.spec.leaves_out:
             return self.plain
         spec = replace(self.spec, rules=(), outputs=None)
-        return self._finished(spec, self.limits, self.inference, self.placed[:1])
+        return self._finished(spec, self.limits, self.inference, self.placed[:1], whole=True)
 
     @cached_property
     def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
@@ -179,6 +181,13 @@ class Composition:
     def inserted(self) -> Mapping[str, int]:
         """Paths of the operations that rules put in, with the number of the rule."""
         return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
+
+    @cached_property
+    def on_backbone(self) -> tuple[str, ...]:
+        """Paths of the root's nodes that files nearer than the backbone's write; none if one file writes all."""
+        backbone = self.spec.files[-1].origin.document
+        nodes = self.root.nodes.values()
+        return tuple(node.path for node in nodes if node.rule is None and node.origin.document is not backbone)
 
     @cached_property
     def refusing_one(self) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from composer.dag.limits import Limits
 from composer.dag.names import RESERVED
 from composer.dag.numbered import numbered
 from composer.dag.order import check_use, circle_of, node_of, running_order, written_inputs
+from composer.dag.outputs import dead_end
 from composer.dag.reader import Reader
 from composer.dag.scope import Node, Scope, TensorSpec
 from composer.dag.step import Body, Step, Stop
@@ -45,8 +46,11 @@ class _Elaboration(Reader):
         try:
             inputs = {name: input_tensor(spec, name) for name in spec.inputs}
             names = {**spec.vars, **{name: tensor.facts for name, tensor in inputs.items()}}
-            outputs, origin = spec.backbone_outputs, spec.body / "outputs"
-            scope = self.scope(Body(spec.name, "", spec.body, spec.nodes, inputs, names, outputs, origin, 0))
+            origin, outputs = spec.body.origin, spec.own_outputs
+            body = Body(
+                spec.name, "", origin, spec.nodes, inputs, names, outputs, origin / "outputs", 0, spec.node_origins
+            )
+            scope = self.scope(body)
         except Stop as stop:
             self.note(*stop.diagnostics)
             raise GraphError([*self.problems.values(), *spec.problems]) from None
@@ -66,7 +70,7 @@ class _Elaboration(Reader):
         if cycle := circle_of(written):
             text = f"nodes feed one another in a circle: {' -> '.join([*cycle, cycle[0]])}"
             label = f"takes `{cycle[-1]}`, which depends on it"
-            problem = (body.origin / "nodes" / cycle[0]).problem("cycle", text, label, key=True, path=body.path)
+            problem = body.origin_of(cycle[0]).problem("cycle", text, label, key=True, path=body.path)
             self.unfinished[body.path] = circle(scope, body.specs, written, problem, cycle[0])
             raise self.note(problem)
         failed: set[str] = set()
@@ -77,7 +81,7 @@ class _Elaboration(Reader):
         for name in running_order(written):
             references = tuple(last.get(reference, reference) for reference in written[name])
             try:
-                if not self.spec.is_sound(where := body.origin / "nodes" / name):
+                if not self.spec.is_sound(where := body.origin_of(name)):
                     raise self.note(
                         *self.said_of(body.specs[name], where, f"{body.path}.{name}" if body.path else name)
                     )
@@ -101,11 +105,18 @@ class _Elaboration(Reader):
             outputs[output] = last.get(reference, reference)
             if not self.has_output(scope, body, output):
                 del outputs[output]
-        if problems := list(check_use(scope, written, body.origin)):
+        if problems := list(check_use(scope, written, body, self.must_be_used(body))):
             self.note(*problems)
         if body.path:
             del self.unfinished[body.path]
         return scope
+
+    def must_be_used(self, body: Body) -> Collection[str]:
+        """The nodes that must lead to an output: not those of a backbone or of a lock, which are left out otherwise."""
+        if body.depth or not self.spec.leaves_out:
+            return body.specs.keys()
+        own = self.spec.body.content
+        return own.nodes or () if own.lock is None else ()
 
     def has_output(self, scope: Scope, body: Body, output: str) -> bool:
         """Whether an output is a node of the scope. Those of the network may be paths into it, followed later."""
@@ -119,7 +130,7 @@ class _Elaboration(Reader):
         return name in scope.nodes
 
     def step(self, scope: Scope, body: Body, name: str, references: tuple[str, ...]) -> Step:
-        origin, path = body.origin / "nodes" / name, f"{body.path}.{name}" if body.path else name
+        origin, path = body.origin_of(name), f"{body.path}.{name}" if body.path else name
         if name in RESERVED:
             text = f"`{name}` cannot name a node: every module has an attribute of that name"
             raise self.note(origin.problem("name", text, "another name", key=True, path=path))
@@ -128,7 +139,15 @@ class _Elaboration(Reader):
 
     def tensor(self, scope: Scope, reference: str, origin: Origin, path: str) -> TensorSpec:
         name, _, output = reference.partition(".")
+        if name not in scope.nodes and name not in scope.inputs:
+            hint = did_you_mean(name, scope.nodes, f"the nodes before are {one_of(scope.nodes)}")
+            text = f"there is no node `{reference}` here"
+            raise self.note(origin.problem("unknown-node", text, "a node before this one", hint, path=path))
         given = scope.nodes[name].output if name in scope.nodes else scope.inputs[name]
+        if output and not scope.path and name in scope.nodes and scope.nodes[name].leads_inside(output):
+            if problem := dead_end(scope, reference, origin.written, "unknown-node"):
+                raise self.note(problem)
+            return scope.tensor(reference)
         several = {} if isinstance(given, TensorSpec) else given
         if isinstance(given, TensorSpec) and not output:
             return given
@@ -165,7 +184,7 @@ class _Elaboration(Reader):
             raise self.note(step.problem("arity", text, f"`from: [{', '.join(block.inputs)}]`"))
         inputs = dict(zip(block.inputs, step.tensors, strict=True))
         given = self.value(step, "args", spec.args)
-        where = self.spec.body / "blocks" / name
+        where = self.spec.block_origins[name]
         if not all(self.spec.is_sound(where / key) for key in ("args", "vars", "inputs", "outputs")):
             raise Stop
         inner: dict[str, Any] = {**self.spec.vars, **{key: tensor.facts for key, tensor in inputs.items()}}

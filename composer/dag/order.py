@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 import networkx as nx
 
 from composer.dag.scope import Scope
+from composer.dag.step import Body
 from composer.errors import Diagnostic, one_of
 from composer.spec.model import NodeSpec
-from composer.spec.origin import Origin
 
 
 def written_inputs(specs: Mapping[str, NodeSpec], first: str) -> dict[str, tuple[str, ...]]:
@@ -60,26 +60,33 @@ def node_of(reference: str) -> str:
     return reference.partition(".")[0]
 
 
-def check_use(scope: Scope, written: Mapping[str, tuple[str, ...]], origin: Origin) -> Iterator[Diagnostic]:
-    """Problems: nodes that lead to no output, and outputs that depend on no input."""
+def check_use(
+    scope: Scope, written: Mapping[str, tuple[str, ...]], body: Body, wanted: Container[str]
+) -> Iterator[Diagnostic]:
+    """Problems: `wanted` nodes that lead to no output, and outputs that depend on no input."""
     ends = {node_of(reference) for reference in scope.outputs.values()}
     used = ends.union(*(nx.ancestors(scope.graph, end) for end in ends))
     for name, node in scope.nodes.items():
         followers = [scope.nodes[one] for one in scope.graph.successors(name)]
         # A node that is left out costs nothing; in an unused chain, only its end is reported.
-        if name in used or node.content is None or any(one.content is not None for one in followers):
+        if (
+            name not in wanted
+            or name in used
+            or node.content is None
+            or any(one.content is not None for one in followers)
+        ):
             continue
         idle = [one for one, references in written.items() if name in map(node_of, references)]
         idle = [one for one in idle if one in scope.nodes and scope.nodes[one].content is None]
         help = "name it in another node's `from`, or in `outputs`, or remove it"
         if idle:
             help = _left_out(name, idle, written[idle[0]])
-        where = origin / "nodes" / name
+        where = body.origin_of(name)
         yield where.problem("unused", f"nothing uses node `{name}`", help=(help,), key=True, path=node.path)
     if not used & set(scope.inputs):
         help = f"begin a chain of nodes with `from: {next(iter(scope.inputs))}`"
         text = f"the output of `{scope.block}` does not depend on its input"
-        yield (origin / "nodes").problem("unreachable", text, help=(help,), key=True, path=scope.path)
+        yield (body.origin / "nodes").problem("unreachable", text, help=(help,), key=True, path=scope.path)
 
 
 def _left_out(name: str, idle: Sequence[str], given: Sequence[str]) -> str:

@@ -13,26 +13,56 @@ from composer.spec.origin import Origin
 from composer.spec.spec import Spec
 
 
-def take_outputs(root: Scope, backbone: Scope, spec: Spec) -> Scope:
-    """The network with the spec's outputs, each the path of a node of its backbone, such as `blocks.4.0.bn3`.
+def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = False) -> Scope:
+    """The network with the spec's outputs, each the path of a node, such as `blocks.4.0.bn3`.
 
-    Nodes that rules put after such a node belong to it. Raises GraphError for paths that lead nowhere.
+    The paths that nodes take as inputs are followed as well. Nodes that rules put after the node of a path belong to
+    it. Nodes that no output needs are left out, unless the `whole` network is wanted. Raises GraphError for paths that
+    lead nowhere.
     """
     root = replace(root, named=spec.names_outputs)
     own = spec.own_outputs
     wanted = own if spec.outputs is None else spec.outputs
     plain = [name for name, path in own.items() if "." not in path and name in root.outputs]
     kept = {name: root.outputs[name] for name in plain} if wanted == own else {}
-    if kept.keys() == root.outputs.keys() == wanted.keys():
+    inputs = dict(_paths_of_inputs(root))
+    if kept.keys() == root.outputs.keys() == wanted.keys() and not inputs and (whole or not spec.leaves_out):
         return root
     origin = spec.outputs_origin
-    paths = {name: _Way(path, (origin / name).written) for name, path in wanted.items() if name not in kept}
+    paths: dict[Any, _Way] = {
+        name: _Way(path, (origin / name).written) for name, path in wanted.items() if name not in kept
+    }
     # Rules may remove nodes of the backbone, and add nodes of their own.
     lost = (path for path in paths.values() if _dead_end(root, path))
     GraphError.check(problem for path in lost if (problem := _dead_end(backbone, path)))
-    exposed, references = _expose(root, paths)
+    exposed, references = _expose(root, paths | inputs)
     outputs = {name: kept.get(name) or references[name] for name in wanted}
-    return prune(replace(exposed, outputs=outputs), outputs)
+    found = replace(exposed, nodes=_with_inputs(exposed, inputs, references), outputs=outputs)
+    return found if whole else prune(found, outputs)
+
+
+def _paths_of_inputs(root: Scope) -> Iterator[tuple[tuple[str, int], _Way]]:
+    """(node, number of its input) -> the path into another node that it takes."""
+    for name, node in root.nodes.items():
+        for index, reference in enumerate(node.inputs):
+            first, _, rest = reference.partition(".")
+            if rest and first in root.nodes and root.nodes[first].leads_inside(rest):
+                yield (name, index), _Way(reference, node.origin / "from")
+
+
+def _with_inputs(root: Scope, ways: Mapping[Any, _Way], references: Mapping[Any, str]) -> dict[str, Node]:
+    """The nodes, with the references that their paths became."""
+    nodes = dict(root.nodes)
+    for name, index in ways:
+        inputs = list(nodes[name].inputs)
+        inputs[index] = references[name, index]
+        nodes[name] = replace(nodes[name], inputs=tuple(inputs))
+    return nodes
+
+
+def dead_end(scope: Scope, path: str, origin: Origin, code: str) -> Diagnostic | None:
+    """The problem with a path into a scope; None if it leads to a single tensor."""
+    return _dead_end(scope, _Way(path, origin, code=code))
 
 
 @dataclass(frozen=True)
@@ -42,6 +72,7 @@ class _Way:
     text: str
     origin: Origin
     done: int = 0
+    code: str = "unknown-output"
 
     @property
     def steps(self) -> list[str]:
@@ -52,7 +83,7 @@ class _Way:
         return replace(self, done=self.done + 1)
 
     def unknown(self, message: str, label: str, help: tuple[str, ...] = ()) -> Diagnostic:
-        return self.origin.problem("unknown-output", message, label, help)
+        return self.origin.problem(self.code, message, label, help)
 
 
 def _dead_end(scope: Scope, path: _Way) -> Diagnostic | None:
@@ -80,10 +111,10 @@ def _output_of(node: Node, steps: Sequence[str]) -> str | None:
     return steps[0] if len(steps) == 1 and steps[0] in several else None
 
 
-def _expose(scope: Scope, paths: Mapping[str, _Way]) -> tuple[Scope, dict[str, str]]:
+def _expose(scope: Scope, paths: Mapping[Any, _Way]) -> tuple[Scope, dict[Any, str]]:
     """The scope with outputs for all these paths into it, and a reference per path."""
-    found: dict[str, str] = {}
-    deeper: dict[str, dict[str, _Way]] = {}
+    found: dict[Any, str] = {}
+    deeper: dict[str, dict[Any, _Way]] = {}
     for key, path in paths.items():
         first, *rest = path.steps
         node = scope.nodes.get(first)

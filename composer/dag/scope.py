@@ -123,6 +123,11 @@ class Node:
         """What the registry has of its operation; None for one without."""
         return self.content.entry if isinstance(self.content, Operation) else None
 
+    def leads_inside(self, rest: str) -> bool:
+        """Whether what follows the node's name in a reference is a path into it, not one of its outputs."""
+        own = () if isinstance(self.output, TensorSpec) else self.output
+        return bool(rest) and isinstance(self.content, Scope) and rest not in own
+
     @property
     def tensor(self) -> TensorSpec:
         """The output of a node that has a single output."""
@@ -176,12 +181,15 @@ class Scope:
         return nx.freeze(graph)
 
     def tensor(self, reference: str) -> TensorSpec:
-        """The tensor of a reference: `node`, `node.output` or an input."""
-        name, _, output = reference.partition(".")
+        """The tensor of a reference: `node`, `node.output`, the path of a node inside, or an input."""
+        name, _, rest = reference.partition(".")
         if name in self.inputs:
             return self.inputs[name]
-        found = self.nodes[name].output
-        return found if isinstance(found, TensorSpec) else found[output]
+        node = self.nodes[name]
+        if node.leads_inside(rest):
+            assert isinstance(node.content, Scope)
+            return node.content.tensor(rest)
+        return node.output if isinstance(node.output, TensorSpec) else node.output[rest]
 
     def walk(self) -> Iterator[Node]:
         """Every node, with those of inner scopes, in the order in which they run; a scope before its nodes."""

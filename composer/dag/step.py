@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -59,3 +59,8 @@ class Body:
     outputs: Mapping[str, str]
     outputs_origin: Origin
     depth: int
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def origin_of(self, name: str) -> Origin:
+        """Where a node is written: the nodes of a network may be of several files."""
+        return self.origins.get(name, self.origin / "nodes" / name)

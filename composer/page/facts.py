@@ -152,7 +152,7 @@ class _Reader:
         if finished:
             found["code"] = self.tables.codes.number(scope_form(scope), lambda: scope_code(scope))
         if scope.path and scope.block in self.sketch.spec.blocks:
-            defined = self.files.line_of(self.sketch.spec.body / "blocks" / scope.block)
+            defined = self.files.line_of(self.sketch.spec.block_origins[scope.block])
             found |= {"defined": defined} if defined else {}
         return found
 
@@ -210,14 +210,14 @@ class _Reader:
 
     def origin(self, scope: Scope, name: str) -> Origin:
         """Where a node of a scope that is not finished is written; of copies, where the repeat is."""
-        body = self.sketch.spec.body
+        spec = self.sketch.spec
         if not scope.path:
-            return body / "nodes" / name
+            return spec.node_origins[name]
         if scope.block == "repeat":
             outer, _, own = scope.path.rpartition(".")
             around = self.sketch.unfinished.get(outer)
-            return self.origin(around.scope, own) if around else body
-        return body / "blocks" / scope.block / "nodes" / name
+            return self.origin(around.scope, own) if around else spec.body.origin
+        return spec.block_origins[scope.block] / "nodes" / name
 
 
 def _documentation(entry: Entry) -> OperationData:

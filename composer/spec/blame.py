@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import dropwhile
 from typing import Any
 
 from composer.errors import Diagnostic, Location
@@ -14,16 +15,21 @@ from composer.spec.origin import Origin, walk_strings
 from composer.spec.tokens import ExpressionError
 
 
-def shown_where_set(problem: Diagnostic, files: Iterable[Origin], vars: Mapping[str, Origin]) -> Diagnostic:
+def shown_where_set(problem: Diagnostic, files: Sequence[Origin], vars: Mapping[str, Origin]) -> Diagnostic:
     """The problem, moved to the line of the var that its expression reads; unchanged if it reads none.
 
-    files  the files of the network
-    vars   where the value of each var is set; vars set in the problem's own file do not count
+    files  the files of the network, from the requested one to the backbone
+    vars   where the value of each var is set; vars set in the problem's own file, or in one below, do not count
     """
-    file = next((one for one in files if problem.location and one.document.source is problem.location.source), None)
-    if file is None or problem.location is None:
+    if problem.location is None:
         return problem
-    elsewhere = {name: one for name, one in vars.items() if one.document is not file.document}
+    source = problem.location.source
+    # The problem's own file, and those that it builds on.
+    below = list(dropwhile(lambda one: one.document.source is not source, files))
+    if not below:
+        return problem
+    file, documents = below[0], {id(one.document) for one in below}
+    elsewhere = {name: one for name, one in vars.items() if id(one.document) not in documents}
     if not elsewhere:
         return problem
     for text, origin in walk_strings(file.document.plain(), file):

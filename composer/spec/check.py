@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
@@ -39,9 +40,10 @@ def check_spec(spec: Spec) -> Problems:
     vars: dict[str, Container[str] | None] = dict.fromkeys(spec.vars)
     for name, value in spec.inputs.items():
         yield from _expressions(value.shape, spec.input_origins[name], vars)
-    yield from _scope(spec, spec.nodes, spec.inputs, spec.body, ChainMap({}, vars))
+    yield from _scope(spec, spec.nodes, spec.inputs, spec.node_origins, ChainMap({}, vars))
     for name, block in spec.blocks.items():
-        yield from _block(spec, block, spec.body / "blocks" / name, vars)
+        yield from _block(spec, block, spec.block_origins[name], vars)
+    yield from _unread_vars(spec)
     yield from _recursion(spec)
     added = tuple(str(rule.name or rule.use) for rule, _ in spec.rules if rule.use)
     yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin, added)
@@ -66,22 +68,30 @@ def _block(spec: Spec, block: BlockSpec, origin: Origin, vars: dict[str, Any]) -
     for var, value in block.vars.items():
         yield from _expressions(value, origin / "vars" / var, names)
         names[var] = None
-    yield from _scope(spec, block.nodes, block.inputs, origin, names)
+    origins = {name: origin / "nodes" / name for name in block.nodes}
+    yield from _scope(spec, block.nodes, block.inputs, origins, names)
     yield from _outputs(block.outputs, block.nodes, origin / "outputs")
 
 
 def _scope(
-    spec: Spec, nodes: Mapping[str, NodeSpec], inputs: Iterable[str], origin: Origin, names: ChainMap[str, Any]
+    spec: Spec,
+    nodes: Mapping[str, NodeSpec],
+    inputs: Iterable[str],
+    origins: Mapping[str, Origin],
+    names: ChainMap[str, Any],
 ) -> Problems:
     names = names.new_child(dict.fromkeys(inputs, ARRIVING))
     arriving = names.new_child(dict.fromkeys(ARRIVING))
     repeated = arriving.new_child(dict.fromkeys(REPEATED))
     known = {**dict.fromkeys(nodes), **dict.fromkeys(inputs)}
+    # The children of an inline node have no names yet.
+    sources_known = not any(node.inline for node in nodes.values())
     for name, node in nodes.items():
-        here = origin / "nodes" / name
+        here = origins[name]
         if name in inputs:
             yield here.problem("name", f"`{name}` already names an input of this scope", "another name", key=True)
-        yield from _sources(node, here, known)
+        if sources_known:
+            yield from _sources(node, here, known)
         visible = arriving if node.repeat is None else repeated
         parts = {"op": node.op, "block": node.block, "as": node.child_name, "when": node.when, "args": node.args}
         for key, value in {"repeat": node.repeat, **parts, **node.options}.items():
@@ -172,6 +182,34 @@ def _outputs(
             yield here.problem("unknown-node", f"there is no node `{reference}`", "a node of this scope", hint)
 
 
+def _unread_vars(spec: Spec) -> Problems:
+    """Vars that a file with a backbone and nodes declares and does not read: most likely a backbone's var, misspelt."""
+    for file in spec.files:
+        if file.content.nodes is None or file.content.backbone is None:
+            continue
+        read = {name.partition(".")[0] for name in _reads(file.origin)}
+        for name in file.content.vars:
+            origin = file.origin / "vars" / name
+            if name not in read and spec.var_origins[name].document is file.origin.document and _declares(spec, name):
+                hint = did_you_mean(name, [one for one in spec.vars if one != name], "remove it")
+                text = f"nothing reads the var `{name}`"
+                yield origin.problem("unknown-var", text, "not a var of the backbone, nor read here", hint, key=True)
+
+
+def _declares(spec: Spec, name: str) -> bool:
+    """Whether a single file of a network has this var: a nearer one would set it."""
+    return sum(name in file.content.vars for file in spec.files) == 1
+
+
+def _reads(origin: Origin) -> Iterator[str]:
+    """The names that the expressions of a file read."""
+    for text, here in walk_strings(origin.document.plain(), origin):
+        with contextlib.suppress(ExpressionError):
+            bare = here.path[-1] == "where"
+            found = parse_condition(text)[1].reads if bare else parse_template(text).reads if is_dynamic(text) else ()
+            yield from (name for name, _ in found)
+
+
 def _recursion(spec: Spec) -> Problems:
     """Blocks that contain themselves. A block chosen by an expression is checked when it is elaborated."""
     uses = {
@@ -182,7 +220,7 @@ def _recursion(spec: Spec) -> Problems:
     for name in spec.blocks:
         cycle = _find_cycle(name, uses, done)
         if cycle:
-            here = spec.body / "blocks" / cycle[0] / "nodes" / uses[cycle[0]][cycle[1]] / "block"
+            here = spec.block_origins[cycle[0]] / "nodes" / uses[cycle[0]][cycle[1]] / "block"
             trail = " -> ".join(cycle if len(cycle) < 10 else [*cycle[:6], "…", *cycle[-2:]])
             yield here.problem("cycle", f"block `{cycle[0]}` contains itself: {trail}", "another block")
             return

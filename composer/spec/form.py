@@ -53,17 +53,15 @@ def check_weights(weights: WeightsSpec, origin: Origin) -> Problems:
 
 
 def _sections(file: SpecFile, origin: Origin) -> Problems:
-    if file.nodes is not None and file.backbone is not None:
-        help = ("keep `backbone` and change it with `attention` rules, or keep `nodes` and drop `backbone`",)
-        yield (origin / "backbone").problem("both", "a spec has `nodes` or a `backbone`, not both", help=help, key=True)
     if file.nodes is None and file.backbone is None:
         help = ("`backbone: resnet50` starts from a network of the zoo, `nodes:` writes a new one",)
         yield origin.problem("neither", "the spec has neither `nodes` nor a `backbone`", "one of the two", help)
     if file.nodes is not None and not file.nodes:
         yield (origin / "nodes").problem("empty", "`nodes` is empty", "at least one node", key=True)
-    if file.backbone is not None and file.blocks:
-        help = ("remove them; a backbone of your own is a file with `nodes` and `blocks`",)
-        yield (origin / "blocks").problem("unused", "a spec with a `backbone` has no `blocks`", help=help, key=True)
+    if file.nodes is None and file.blocks:
+        help = ("remove them, or write `nodes` that are such blocks",)
+        text = "a spec without `nodes` of its own has no use for `blocks`"
+        yield (origin / "blocks").problem("unused", text, help=help, key=True)
     if file.input is not None and file.inputs is not None:
         label = "keep one of the two"
         yield (origin / "inputs").problem("both", "a spec has `input` or `inputs`, not both", label, key=True)

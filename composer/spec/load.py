@@ -15,9 +15,9 @@ from composer.spec.model import WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.references import NO_WEIGHTS, LoadedFile, find_weights, follow, home, open_source, read_classes
 from composer.spec.settings import Setting, apply_settings, is_var, read_settings
-from composer.spec.settle import settle_inputs, settle_vars
+from composer.spec.settle import settle_inputs, settle_nodes, settle_vars
 from composer.spec.sources import wrong_source
-from composer.spec.spec import Spec
+from composer.spec.spec import Spec, down_to_body
 from composer.spec.structure import inspect, validate
 from composer.visible import visible
 
@@ -109,11 +109,10 @@ def _settled(
     files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...], problems: Sequence[Diagnostic] = ()
 ) -> Spec:
     """As `assemble`, with the problems in the Spec, `problems` first. Raises SpecError if it cannot be settled."""
-    base = files[-1]
     vars = settle_vars(files, overrides)
     inputs, origins = settle_inputs(files)
-    nodes = dict(base.content.nodes or {})
-    outputs = next((found for file in files if (found := file.content.named_outputs) is not None), None)
+    nodes, node_origins, blocks, block_origins = settle_nodes(files)
+    outputs = next((one for file in down_to_body(files) if (one := file.content.named_outputs) is not None), None)
     spec = Spec(
         name=next((file.content.name for file in files if file.content.name), _stem(files[0])),
         inputs=inputs,
@@ -122,7 +121,9 @@ def _settled(
         kinds=vars.kinds,
         var_origins=vars.origins,
         nodes=nodes,
-        blocks=base.content.blocks,
+        node_origins=node_origins,
+        blocks=blocks,
+        block_origins=block_origins,
         outputs=outputs,
         rules=tuple(
             (rule, file.origin / "attention" / index)

@@ -13,7 +13,7 @@ from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
 from composer.spec.expression import is_dynamic, parse_template
 from composer.spec.kind import Kind, default_origin, kind_of, misfits, unmet
-from composer.spec.model import InputSpec
+from composer.spec.model import BlockSpec, InputSpec, NodeSpec
 from composer.spec.origin import Origin, evaluate, walk_strings
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting, is_var
@@ -34,15 +34,21 @@ class Vars:
 
 
 def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Vars:
-    """The vars of the file with the nodes, overridden by the other files and the settings.
+    """The vars that files with nodes declare, overridden by nearer files and the settings.
 
     Raises SpecError if a default cannot be evaluated either.
     """
-    base = files[-1]
-    own = {name: default_origin(value, base.origin / "vars" / name) for name, value in base.content.vars.items()}
+    declared: dict[str, Any] = {}
+    own: dict[str, Origin] = {}
+    for file in reversed(files):
+        if file.content.nodes is not None:
+            for name, value in file.content.vars.items():
+                if name not in declared:
+                    declared[name] = value
+                    own[name] = default_origin(value, file.origin / "vars" / name)
     written = dict(own)
     problems = list(islice(_override(written, files, settings), MAX_FOUND))
-    settled = _Settling(base, own, written)
+    settled = _Settling([file.origin for file in files], declared, own, written)
     problems += islice(settled.problems(), MAX_FOUND)
     if problems and not settled.with_defaults():
         raise SpecError(problems)
@@ -54,8 +60,11 @@ def _override(
 ) -> Iterator[Diagnostic]:
     """Note for each var where its final value is written. Yields a problem per var that the network lacks."""
     for file in reversed(files[:-1]):
-        for name in file.content.vars:
-            yield from _replace_var(written, name, file.origin / "vars" / name)
+        for name, value in file.content.vars.items():
+            origin = file.origin / "vars" / name
+            # A file with nodes declares vars of its own.
+            if name not in written or written[name] != default_origin(value, origin):
+                yield from _replace_var(written, name, origin)
     for setting in filter(is_var, settings):
         _, name, *rest = setting.steps
         value = setting.value
@@ -87,9 +96,13 @@ _PYTHON = Document.from_mapping({}, "<vars>").source
 
 @dataclass
 class _Settling:
-    """The vars in their order; each may read those before it. `own` has the defaults, `written` the final values."""
+    """The vars in their order; each may read those before it.
 
-    base: LoadedFile
+    `declared` has what the files with nodes write for each, `own` where its default is, `written` its final value.
+    """
+
+    files: Sequence[Origin]
+    declared: Mapping[str, Any]
     own: Mapping[str, Origin]
     written: Mapping[str, Origin]
     values: dict[str, Any] = field(default_factory=dict)
@@ -104,7 +117,7 @@ class _Settling:
                 yield from self.settle(name)
             except Mistakes as error:
                 self.failed.add(name)
-                yield from (shown_where_set(one, [self.base.origin], self.written) for one in error.diagnostics)
+                yield from (shown_where_set(one, self.files, self.written) for one in error.diagnostics)
             budget -= size(self.values.get(name), budget)
             if budget < 0:
                 text = f"the vars hold more than {MAX_VALUES:,} values"
@@ -120,7 +133,7 @@ class _Settling:
                     self.values[name] = evaluate(_plain(own), self.values, own)
                 except Mistakes:
                     return False
-                self.kinds.setdefault(name, kind_of(self.base.content.vars[name], self.values[name]))
+                self.kinds.setdefault(name, kind_of(self.declared[name], self.values[name]))
             budget -= size(self.values.get(name), budget)
             if name not in self.values or budget < 0:
                 return False
@@ -141,9 +154,9 @@ class _Settling:
             default = evaluate(default, self.values, own)
         else:
             default = value
-        self.kinds[name] = kind = kind_of(self.base.content.vars[name], default)
+        self.kinds[name] = kind = kind_of(self.declared[name], default)
         wrong = list(misfits(name, value, kind, origin))
-        if not wrong and (useless := unmet(name, value, default, self.base.content.vars[name], self.values, origin)):
+        if not wrong and (useless := unmet(name, value, default, self.declared[name], self.values, origin)):
             wrong = [useless]
         if wrong:
             self.failed.add(name)
@@ -162,6 +175,34 @@ def _names(value: Any, origin: Origin) -> set[str]:
         return {name.partition(".")[0] for text in texts for name, _ in parse_template(text).reads}
     except ExpressionError:
         return set()
+
+
+Nodes = dict[str, NodeSpec]
+Blocks = dict[str, BlockSpec]
+Origins = dict[str, Origin]
+
+
+def settle_nodes(files: Sequence[LoadedFile]) -> tuple[Nodes, Origins, Blocks, Origins]:
+    """The nodes and the blocks of all files, the backbone's first, and where each is written. Raises SpecError."""
+    nodes, blocks = Nodes(), Blocks()
+    node_origins, block_origins = Origins(), Origins()
+    problems: list[Diagnostic] = []
+    for file in reversed(files):
+        for what, own, found, origins in (
+            ("node", file.content.nodes or {}, nodes, node_origins),
+            ("block", file.content.blocks, blocks, block_origins),
+        ):
+            for name, one in own.items():
+                origin = file.origin / f"{what}s" / name
+                if name in origins:
+                    help = (f"the backbone has it at {origins[name].location(key=True) or origins[name].dotted}",)
+                    text = f"the backbone has a {what} `{name}` too"
+                    problems.append(origin.problem("name", text, "another name", help, key=True))
+                else:
+                    found[name] = one  # type: ignore[assignment]
+                    origins[name] = origin
+    SpecError.check(problems)
+    return nodes, node_origins, blocks, block_origins
 
 
 def settle_inputs(files: Sequence[LoadedFile]) -> tuple[dict[str, InputSpec], dict[str, Origin]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,12 @@ from composer.spec.settings import Setting
 class Spec:
     """A validated network description with its references settled. Immutable; prints as its name and files.
 
-    `files` runs from the requested file to the file that writes the nodes. `vars` are evaluated, `kinds` says which
-    values each may have, `var_origins` where each is set, and `overrides` which were given from outside.
-    `input_origins` says where the shape of each input is written. `weights` are named but not read: building the
-    network loads them. `problems` are those of the text; a Spec that `load_spec` returns has none. `misses`
-    says that some vars were set wrongly and have their defaults.
+    `files` runs from the requested file to the backbone at the beginning. `nodes` and `blocks` are those of all files,
+    the backbone's first. `vars` are evaluated, `kinds` says which values each may have, `var_origins` where each is
+    set, and `overrides` which were given from outside. `input_origins` says where the shape of each input is written,
+    `node_origins` and `block_origins` where each node and block is. `weights` are named but not read: building the
+    network loads them. `problems` are those of the text; a Spec that `load_spec` returns has none. `misses` says that
+    some vars were set wrongly and have their defaults.
     """
 
     name: str
@@ -38,7 +39,9 @@ class Spec:
     kinds: Mapping[str, Kind]
     var_origins: Mapping[str, Origin]
     nodes: Mapping[str, NodeSpec]
+    node_origins: Mapping[str, Origin]
     blocks: Mapping[str, BlockSpec]
+    block_origins: Mapping[str, Origin]
     outputs: Mapping[str, str] | None
     rules: tuple[tuple[Rule, Origin], ...]
     classes: tuple[str, ...] | None
@@ -62,9 +65,14 @@ class Spec:
         )
 
     @property
-    def body(self) -> Origin:
-        """The file that writes the nodes and blocks."""
-        return self.files[-1].origin
+    def body(self) -> LoadedFile:
+        """The nearest file that writes nodes: the outputs are its own unless a nearer file names others."""
+        return body(self.files)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether nodes that no output needs are left out: those of a backbone under other nodes, and of a lock."""
+        return self.body is not self.files[-1] or self.body.content.lock is not None
 
     @property
     def origin(self) -> Origin:
@@ -78,22 +86,9 @@ class Spec:
 
     @property
     def own_outputs(self) -> Mapping[str, str]:
-        """The outputs of the file that writes the nodes; if it names none, its last node."""
-        written = self.files[-1].content.named_outputs
+        """The outputs of the nearest file that writes nodes; if it names none, its last node."""
+        written = self.body.content.named_outputs
         return written if written is not None else {OUTPUT: list(self.nodes)[-1]}
-
-    @property
-    def backbone_outputs(self) -> Mapping[str, str]:
-        """Output name -> path, of the backbone before rules and before the spec's outputs are taken.
-
-        A lock may hold a whole backbone though its outputs need only a part: until then, its end is an output too.
-        """
-        if self.files[-1].content.lock is None:
-            return self.own_outputs
-        end = "end"
-        while end in self.own_outputs:
-            end += "_"
-        return {**self.own_outputs, end: list(self.nodes)[-1]}
 
     @property
     def names_outputs(self) -> bool:
@@ -103,24 +98,24 @@ class Spec:
     @property
     def gives_maps(self) -> bool:
         """Whether the outputs are feature maps b c h w."""
-        files = [file.content for file in self.files]
+        files = [file.content for file in down_to_body(self.files)]
         return next((one.maps for one in files if one.outputs is not None or "maps" in one.model_fields_set), False)
 
     @property
     def _outputs_file(self) -> LoadedFile | None:
         """The nearest file that states the outputs."""
-        return next((file for file in self.files if file.content.outputs is not None), None)
+        return next((file for file in down_to_body(self.files) if file.content.outputs is not None), None)
 
     @property
     def outputs_origin(self) -> Origin:
         """Where the outputs are written."""
-        return (self._outputs_file or self.files[-1]).origin / "outputs"
+        return (self._outputs_file or self.body).origin / "outputs"
 
     def to_mapping(self) -> dict[str, Any]:
         """The same network as a single spec without references, its vars evaluated. It loads to an equal network."""
-        written = self.body.document.plain()
-        raw = {"name": self.name, "vars": self._declared_vars(), "blocks": written.get("blocks", {})}
-        raw["nodes"] = {name: written["nodes"][name] for name in self.nodes}
+        raw: dict[str, Any] = {"name": self.name, "vars": self._declared_vars()}
+        for key, origins in (("blocks", self.block_origins), ("nodes", self.node_origins)):
+            raw[key] = {name: origin.document.nearest(origin.path).plain() for name, origin in origins.items()}
         raw["inputs"] = {name: value.model_dump(exclude_unset=True) for name, value in self.inputs.items()}
         raw["attention"] = [origin.document.nearest(origin.path).plain() for _, origin in self.rules]
         if self.outputs is not None:
@@ -134,8 +129,10 @@ class Spec:
 
     def _declared_vars(self) -> dict[str, Any]:
         """The evaluated vars as a spec writes them, with their declarations."""
-        written, values = self.files[-1].content.vars, _escaped(self.vars)
-        declared = {name: value for name, value in written.items() if is_declaration(value)}
+        values = _escaped(self.vars)
+        declared = {
+            name: value for file in self.files for name, value in file.content.vars.items() if is_declaration(value)
+        }
         return {
             name: {**declared.get(name, {}), "default": value} if name in declared or is_declaration(value) else value
             for name, value in values.items()
@@ -146,6 +143,16 @@ class Spec:
         documents = [file.origin.document for file in self.files]
         texts = {one.source.name: one.source.text or json.dumps(one.plain()) for one in documents}
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+
+def body(files: Sequence[LoadedFile]) -> LoadedFile:
+    """The nearest file that writes nodes."""
+    return next(file for file in files if file.content.nodes is not None)
+
+
+def down_to_body(files: Sequence[LoadedFile]) -> Sequence[LoadedFile]:
+    """The files from the requested one to the nearest that writes nodes."""
+    return files[: files.index(body(files)) + 1]
 
 
 def _escaped(value: Any) -> Any:

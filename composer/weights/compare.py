@@ -38,7 +38,8 @@ def compare(fitted: Fitted, wanted: Wanted, checkpoint: Checkpoint) -> LoadRepor
     return LoadReport(
         loaded=tuple(name for name in own if found.get(name) == own[name] and name not in of_heads),
         inserted=tuple(name for name in own if name in inserted and (name not in found or name in displaced)),
-        missing=tuple(name for name in absent if name not in inserted and name not in of_heads),
+        added=tuple(name for name in absent if name in wanted.added and name not in of_heads),
+        missing=tuple(name for name in absent if name not in {*inserted, *wanted.added, *of_heads}),
         unexpected=tuple(name for name in foreign if name not in backbone),
         left_out=(*(name for name in foreign if name in backbone), *displaced, *fitted.dropped),
         misshapen={name: shapes for name, shapes in misshapen.items() if name not in of_heads},
@@ -78,7 +79,7 @@ def require_fit(report: LoadReport, require: Require, name: str, *, by_order: bo
         return
     missing, unexpected = list(report.missing), list(report.unexpected)
     if require == "all":
-        missing += report.inserted
+        missing += (*report.inserted, *report.added)
         unexpected += (*report.left_out, *report.left_over)
     lacking = f"{plural(len(missing), 'tensor')} that {'is' if len(missing) == 1 else 'are'} not in it"
     problems = [

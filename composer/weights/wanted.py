@@ -23,12 +23,18 @@ class Wanted:
     @cached_property
     def backbone(self) -> Shapes:
         """Name -> shape of every tensor of the plain backbone, in its order."""
-        return shapes_of(self.graph.whole_backbone)
+        whole = self.graph.whole_backbone
+        return {name: shape for name, shape in shapes_of(whole).items() if not within(name, whole.on_backbone)}
 
     @cached_property
     def inserted(self) -> frozenset[str]:
         """Names of the tensors that rules inserted."""
         return frozenset(name for name in self.own if within(name, self.graph.inserted))
+
+    @cached_property
+    def added(self) -> frozenset[str]:
+        """Names of the tensors of nodes that the spec puts on its backbone."""
+        return frozenset(name for name in self.own if within(name, self.graph.on_backbone)) - self.inserted
 
     @cached_property
     def heads(self) -> Mapping[str, list[str]]:
@@ -44,7 +50,7 @@ class Wanted:
     @cached_property
     def needed(self) -> tuple[Shapes, Shapes]:
         """What fills the plain backbone, and what fills the network itself: no counters, no classifiers."""
-        own = {name: shape for name, shape in self.own.items() if name not in self.inserted}
+        own = {name: shape for name, shape in self.own.items() if name not in self.inserted | self.added}
         whole, part = ({n: s for n, s in some.items() if self._must_be_there(n)} for some in (self.backbone, own))
         return whole, part
 
