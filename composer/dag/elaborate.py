@@ -26,12 +26,12 @@ from composer.spec.spec import Spec
 
 
 def elaborate(spec: Spec, limits: Limits, inference: Inference) -> Scope:
-    """The network as its nodes and blocks say, without its attention rules. Raises GraphError."""
+    """The network of the spec's nodes and blocks, without its attention rules. Raises GraphError."""
     return _Elaboration(spec, limits, inference).root()
 
 
 def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Unfinished]:
-    """Scopes by path as far as they can be elaborated: those with mistakes in them, and the whole network as ""."""
+    """Path -> incomplete scope, as far as it can be elaborated: scopes with mistakes, and always the network as ""."""
     elaboration = _Elaboration(spec, limits, inference)
     with contextlib.suppress(GraphError):
         elaboration.root()
@@ -55,7 +55,7 @@ class _Elaboration(Reader):
         return scope
 
     def scope(self, body: Body) -> Scope:
-        """One instance of a block's nodes. A node that fails takes only those with it that need it."""
+        """The scope of a body. After a node fails, all nodes that do not need it are still made. Raises Stop."""
         if body.depth > MAX_DEPTH:
             text = f"blocks nest deeper than {MAX_DEPTH}; `{body.block}` probably contains itself"
             raise self.note(body.origin.problem("depth", text, key=True, path=f"{body.path[:60]}…"))
@@ -71,7 +71,7 @@ class _Elaboration(Reader):
             raise self.note(problem)
         failed: set[str] = set()
         missing: dict[str, Missing] = {}
-        # The last child stands for an inline repeat, which is no node itself.
+        # Name of an inline repeat, which is no node itself -> its last copy.
         last: dict[str, str] = {}
         self.unfinished[body.path] = Unfinished(scope, missing)
         for name in running_order(written):
@@ -108,7 +108,7 @@ class _Elaboration(Reader):
         return scope
 
     def has_output(self, scope: Scope, body: Body, output: str) -> bool:
-        """Whether an output is a node of the scope. Those of the network may be paths into it, followed later."""
+        """Whether an output is a node of the scope. Outputs of the network may be paths into nodes, followed later."""
         reference, origin = scope.outputs[output], (body.outputs_origin / output).written
         name = node_of(reference)
         if name in scope.nodes and (body.depth or name == reference):
@@ -152,7 +152,7 @@ class _Elaboration(Reader):
             output = given if len(given) > 1 else next(iter(given.values()))
             return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *block.site))
         operation, tensor = self.operation(spec, step)
-        # A parameter takes nothing, though it may stand behind other nodes.
+        # A parameter has no inputs, even if it is written after other nodes.
         references = step.references if operation.entry.inputs != (0, 0) else ()
         return Node(step.name, step.path, step.origin, references, operation, tensor, sites)
 
@@ -183,7 +183,7 @@ class _Elaboration(Reader):
             raise self.note(*problem.diagnostics) from None
 
     def repeated(self, spec: NodeSpec, step: Step) -> Node:
-        """A scope of the node's copies, each fed by the one before it; further inputs go to all of them."""
+        """A node whose scope holds the copies. Each takes the output of the copy before; all get the other inputs."""
         count, sites = self.count(spec, step), self.sites(spec, step)
         self.spend(step, nodes=1)
         if count == 0:
@@ -201,7 +201,7 @@ class _Elaboration(Reader):
         return Node(step.name, step.path, step.origin, step.references, scope, nodes[last].tensor, sites)
 
     def inlined(self, spec: NodeSpec, step: Step, nodes: dict[str, Node], taken: Collection[str]) -> str:
-        """The node's copies as nodes of the scope itself; returns the reference that stands for the last of them."""
+        """Add the node's copies to the nodes of the scope itself; returns the name of the last copy."""
         prefix = step.path.removesuffix(step.name)
         return self.copies(spec, step, self.count(spec, step), prefix, nodes, taken)
 
