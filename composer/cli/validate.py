@@ -79,7 +79,7 @@ def _checked(source: str, reading: Reading) -> Graph:
     except GraphError as error:
         if not problems:
             raise
-        # If vars are missing, shapes and places may be wrong only because of that.
+        # Vars with wrong values have their defaults: problems of shapes and places may come from that.
         found = [one for one in error.diagnostics if not spec.misses or one.code in WHATEVER_THE_VARS]
         raise SpecError([*problems, *found]) from error
     SpecError.check(problems)
