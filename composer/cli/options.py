@@ -190,7 +190,7 @@ def say(context: typer.Context, text: str, level: int = 0) -> None:
 
 
 def check_output(output: Path, *, force: bool) -> None:
-    """Check, before any work, that the output may be written. Raises InputError if it exists and `force` is False."""
+    """Check, before any slow work, that the output may be written, or replaced with `force`. Raises InputError."""
     from composer.files import check_target
 
     if str(output) != "-":
@@ -198,7 +198,7 @@ def check_output(output: Path, *, force: bool) -> None:
 
 
 def write(context: typer.Context, output: Path, content: bytes, *, force: bool) -> None:
-    """Write a file, whole or not at all; `-` is stdout. Raises InputError if it exists and `force` is False."""
+    """Write a file, whole or not at all; `force` replaces an existing file; `-` is stdout. Raises InputError."""
     from composer.files import staged
 
     if str(output) == "-":
