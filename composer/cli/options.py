@@ -184,7 +184,7 @@ def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Ma
 
 
 def say(context: typer.Context, text: str, level: int = 0) -> None:
-    """Print text on stderr if the verbosity is at least `level`: -1 with --quiet, 1 with --verbose."""
+    """Print text on stderr if the verbosity (-1 with --quiet, 1 with --verbose, else 0) is at least `level`."""
     if context.find_root().obj.verbosity >= level:
         screen.words(text)
 

@@ -15,7 +15,7 @@ _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminate
 class Stopped(Interrupt):
     """A signal asked the process to end. `except Exception` does not catch it.
 
-    `last` is the last one raised: C code, and some imports, turn it into an error of their own.
+    `last` is the Stopped raised last: C code, and some imports, turn a Stopped into an error of their own.
     """
 
     last: Stopped | None = None

@@ -40,7 +40,7 @@ def documented(subject: Subject) -> None:
 
 
 def keeps_the_shape(subject: Subject) -> None:
-    """The output has the input's shape, on all sizes that are not refused, or that of the convolution it replaces."""
+    """On sizes that it takes, its output has the input's shape; in place of a convolution, that of the convolution."""
     refused = []
     for height, width in SIZES:
         try:

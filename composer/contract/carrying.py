@@ -65,7 +65,7 @@ def derived_buffers(subject: Subject) -> None:
 
 
 def traces(subject: Subject) -> None:
-    """A trace by torch.fx.symbolic_trace, which enters all modules but torch.nn's, computes the same bits."""
+    """A trace by torch.fx.symbolic_trace, which enters all modules but torch.nn's, has the same output bits."""
     for training in (False, True):
         module = nn.Sequential(subject.build().train(training))
         shake(module)

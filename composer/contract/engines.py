@@ -11,14 +11,14 @@ from torch.utils.checkpoint import checkpoint
 
 from composer.contract.subject import Failure, Refusal, Subject, close, require, shake
 
-# The greatest error of the output by rounding to 8 bits, relative to its root mean square. Composer's own mechanisms
+# The greatest allowed error by rounding to 8 bits, relative to the output (root mean squares). Composer's mechanisms
 # stay below 0.04 with their defaults; `mhsa` with `mode: hard`, which chooses positions by comparison, reaches 0.21.
 NOISE = 0.3
 ONE_FOR_EACH_CALL = "a layer that `forward` runs more than once is made once for each call"
 
 
 def checkpoints(subject: Subject) -> None:
-    """Under checkpointing, which runs it again in the backward pass, output and gradients are the same bits."""
+    """Under checkpointing, which runs it again in the backward pass, output and gradients have the same bits."""
     found, expected = (_trained(subject, again) for again in (True, False))
     for name, gradient in expected.items():
         require(torch.equal(found[name], gradient), f"checkpointed, {name} is another")
@@ -71,7 +71,7 @@ def is_recorded(subject: Subject) -> None:
 
 
 def is_quantised_dynamically(subject: Subject) -> None:
-    """torch's quantize_dynamic quantises every nn.Linear in it, and the output changes little."""
+    """torch's quantize_dynamic quantises every nn.Linear in it, with an error of the output of at most NOISE."""
     module, x = subject.build().eval(), subject.sample()
     shake(module)
     expected = module(x)
@@ -82,7 +82,7 @@ def is_quantised_dynamically(subject: Subject) -> None:
 
 
 def is_quantised(subject: Subject) -> None:
-    """torchao quantises its exported program (PT2E, for X86), and the output changes little."""
+    """torchao quantises its exported program (PT2E, for X86), with an error of the output of at most NOISE."""
     try:
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e  # type: ignore[import-untyped]
         from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86  # type: ignore[import-untyped]

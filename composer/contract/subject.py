@@ -13,11 +13,11 @@ from composer.registry import ModuleEntry
 
 
 class Refusal(Exception):
-    """A mechanism states that it does not support a case; the message is its reason."""
+    """A mechanism states, before it runs or by a clear error, that it does not support a case; the message says why."""
 
 
 class Failure(Exception):
-    """A mechanism breaks the contract; the message says how."""
+    """A mechanism breaks the contract; the message says what it does instead."""
 
 
 def require(holds: object, otherwise: str) -> None:

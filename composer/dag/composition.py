@@ -44,7 +44,7 @@ class Composition:
 
     root    the network with all rules applied and only the spec's outputs
     placed  the whole backbone, then the backbone with the first rule, with the first two rules …, with all rules
-    edits   for the network of a module: a sentence per submodule that was replaced since
+    edits   for the network of a module: sentences on its modules that were changed by hand since
     """
 
     spec: Spec

@@ -22,7 +22,7 @@ from composer.registry import Entry, ModuleEntry, ParameterEntry, declared_shape
 
 
 class Misfit(Exception):
-    """An operation does not fit its inputs; the message names the given and the required shape or layout."""
+    """An operation does not fit its inputs; the message says what was given and what is needed."""
 
 
 @dataclass(frozen=True)

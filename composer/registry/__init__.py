@@ -1,4 +1,4 @@
-"""Names that specs may use, and the plugins that register them. Only this room has state that changes."""
+"""Names that specs may use, and the plugins that register them. Its `state` changes while plugins load."""
 
 from composer.registry.entry import (
     CONV_FACTS,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# A picture may have FREE_BENDS bends and this many per item; then its longest nets run in lanes beside it.
+# A picture may have FREE_BENDS bends and this many per item; beyond that, its longest nets run in lanes beside it.
 BENDS_PER_ITEM = 4
 FREE_BENDS = 2000
 
