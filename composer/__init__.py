@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Torch takes seconds to import, and pydantic a part of one: what needs them is imported when it is first asked for.
+# Name -> module, imported on first use: importing torch takes seconds, and pydantic a part of a second.
 _LAZY = {
     "Annealed": "composer.annealing",
     "anneal": "composer.annealing",

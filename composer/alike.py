@@ -1,4 +1,4 @@
-"""Which nodes are alike: they hold the same and work on the same shapes, wherever they are."""
+"""Finds nodes that are alike: they have equal content and equal shapes, wherever they are."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from composer.dag.scope import Node, Operation, Scope, TensorSpec
 
 @dataclass
 class Alike:
-    """Gives nodes that are alike the same number, in every graph it is shown. Takes time linear in the nodes.
+    """Gives alike nodes the same number, in all graphs that it numbers. Takes time linear in the number of nodes.
 
-    Operations are alike with equal options and shapes; scopes with equal nodes, names and wiring inside. Their own
-    names, sites and lines do not matter; with `rules`, the attention rules that put them there do.
+    Operations are alike if their options and shapes are equal; scopes if the nodes, names and wiring in them are equal.
+    Their own names, sites and lines do not count; with `rules`, the attention rules that inserted them count.
     """
 
     rules: bool = False
     known: dict[Any, int] = field(default_factory=dict)
 
     def numbers(self, root: Scope) -> dict[str, int]:
-        """The number of every node below a scope, by path."""
+        """Path -> number of every node in a scope, also in inner scopes."""
         found: dict[str, int] = {}
         self._scope(root, found)
         return found

@@ -1,17 +1,17 @@
-"""Amounts as people read them: counts, shares, bytes, seconds."""
+"""Amounts as text for people: counts, shares, bytes, seconds."""
 
 from __future__ import annotations
 
 
 def thousands(number: int | None, *, signed: bool = False) -> str:
-    """A count to its last digit: 1,234,567; `unknown` where it is None."""
+    """A count with all digits: 1,234,567; `unknown` for None."""
     if number is None:
         return "unknown"
     return f"{number:+,}" if signed else f"{number:,}"
 
 
 def three_figures(number: int) -> str:
-    """A count in three figures.
+    """A count with three figures.
 
     >>> three_figures(25_557_032), three_figures(999_999), three_figures(803)
     ('25.6 M', '1 M', '803')
@@ -24,14 +24,14 @@ def three_figures(number: int) -> str:
 
 
 def millions(number: int | None) -> str:
-    """A count in millions, or in billions (G) from one on: 3.50 M, 4.09 G; `unknown` where it is None."""
+    """A count in millions, or from 1 billion on in billions (G): 3.50 M, 4.09 G; `unknown` for None."""
     if number is None:
         return "unknown"
     return f"{number / 1e9:.2f} G" if number >= 1e9 else f"{number / 1e6:.2f} M"
 
 
 def plural(number: int, noun: str, form: str = "") -> str:
-    """A count with what is counted; `form` is how the number is written, `,` for one with commas.
+    """A count and its noun; `form` is the number's format: `,` for thousands separators.
 
     >>> plural(1, "tensor"), plural(0, "box"), plural(2000, "parameter", ",")
     ('1 tensor', '0 boxes', '2,000 parameters')
@@ -41,12 +41,12 @@ def plural(number: int, noun: str, form: str = "") -> str:
 
 
 def share(part: int | None, whole: int | None) -> str:
-    """A part of a whole in percent; a dash where one of them is not known, or nothing."""
+    """A part of a whole in percent, with its sign; a dash if either is None or the whole is 0."""
     return f"{100 * part / whole:+.2f} %" if part is not None and whole else "–"
 
 
 def size(number: int | None, *, signed: bool = False) -> str:
-    """Bytes; `?` where they are not known.
+    """A number of bytes; `?` for None.
 
     >>> size(803), size(3 * 2**20), size(-1536, signed=True)
     ('803 B', '3.00 MiB', '-1.50 KiB')
@@ -62,7 +62,7 @@ def size(number: int | None, *, signed: bool = False) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Time; `?` where nobody measured it.
+    """A time in µs, ms or s; `?` for None.
 
     >>> duration(4.2e-5), duration(0.0123), duration(2.5), duration(0)
     ('42.0 µs', '12.3 ms', '2.50 s', '0.0 µs')

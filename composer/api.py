@@ -1,4 +1,4 @@
-"""What Python users call. Torch is imported only by what needs it."""
+"""The functions for Python users. Only functions that need torch import it."""
 
 from __future__ import annotations
 
@@ -40,15 +40,16 @@ def compose(
     max_nodes: int | None = None,
     max_parameters: int | None = None,
 ) -> Graph:
-    """Compose a network and check it without allocating anything.
+    """Compose a network, check it and return its graph, without allocating anything.
 
     source       a path, a zoo name (`resnet50`), a mapping or a Spec
     vars         values for the spec's vars
-    num_classes  the var of that name
-    in_chans     channels of the one input
-    img_size     its height and width, or one number for both
-    Raises SpecError or GraphError with every problem of the stage that failed, and InputError for a keyword that the
-    spec has nothing for or that `vars` sets too.
+    num_classes  value for the var `num_classes`
+    in_chans     channels of the network's only input
+    img_size     height and width of that input in pixels, or a number for both
+    max_nodes, max_parameters  size limits; default 10,000 nodes and 5 billion parameters
+    Raises SpecError or GraphError with every problem of the stage that failed; InputError for a keyword that does not
+    fit the spec or that `vars` sets too.
     """
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.network import Graph
@@ -59,7 +60,7 @@ def compose(
     return Graph.of(spec, limits)
 
 
-# Names that earlier versions had.
+# Names from earlier versions.
 graph = compose
 load = load_spec
 
@@ -79,18 +80,19 @@ def build(
     max_nodes: int | None = None,
     max_parameters: int | None = None,
 ) -> ComposedModule:
-    """Compose a network and build it: a plain nn.Module in training mode.
+    """Compose a network and return it as a plain nn.Module in training mode.
 
-    Weights depend on the seed and each node's path alone, on any device: they are drawn on the CPU, then moved; or
-    they are those that the spec or `weights` names. `model.weights_report` says what became of each tensor. On the
-    meta device nothing is drawn or allocated.
+    Weights are loaded if the spec or `weights` names some; `model.weights_report` then tells what happened to each
+    tensor. Else they are drawn on the CPU, and depend only on the seed and each node's path. On the meta device nothing
+    is drawn or allocated unless weights are loaded.
 
-    vars, num_classes, in_chans, img_size  as `compose` takes them
-    weights   in place of the spec's `weights`: a path, a hub reference (`timm:resnet50`), a mapping as in a spec, or
-              `none`
-    download  let a reference that the spec itself writes connect
-    Raises SpecError, GraphError, InputError, WeightsError, or UnavailableError for a device, an extra or a hub that is
-    not there; warns of a classifier that the weights leave as it was, and of a network that they were not made for.
+    source, vars, num_classes, in_chans, img_size, max_nodes, max_parameters  as for `compose`
+    device, dtype  device (`auto`: CUDA if available) and dtype of the network
+    seed           the seed of drawn weights
+    weights        in place of the spec's `weights`: a path, a hub reference (`timm:resnet50`), a mapping, or `none`
+    download       allow a download that the spec file asks for; a reference in `weights` may always download
+    Raises SpecError, GraphError, InputError, WeightsError; UnavailableError if a device, extra or hub is missing. Warns
+    if weights were changed to fit, if a classifier keeps its own, or if the weights' own network differs.
     """
     from composer.compile.module import compile_graph
     from composer.weights.choose import choose, fill
@@ -115,16 +117,15 @@ def features(
     *,
     maps: bool | None = None,
 ) -> ComposedModule:
-    """A network that gives what nodes of another give, without what they do not need.
+    """A network whose output is a dict name -> output of a node, without the nodes that no output needs.
 
-    model    a composed network: the result is a view of it, made of the same module objects, so that training, hooks
-             and later edits show in both; or a source to build
-    outputs  names -> paths of nodes, such as {"c3": "layer2"}, or the paths alone; unless given, one for each scale,
-             `c3` for what halves the input three times (a network of tokens: one for each block)
-    maps     whether they are given as maps b c h w, as necks and heads take them: channels first, tokens as the
-             positions they are of, without a class token; unless given, only where no outputs are named
-    Returns a module that gives a dict of tensors by name, however many there are.
-    Raises SpecError or GraphError for a path that leads nowhere, InputError for one inside a module that was replaced.
+    model    a composed network: the result is a view that shares its module objects, so that training, hooks and later
+             edits act on both; or a source to build
+    outputs  names -> paths of nodes, such as {"c3": "layer2"}, or only paths; by default an output per scale, `c3` for
+             the map after three halvings (an output per block in a network of tokens)
+    maps     whether outputs are maps b c h w, as necks and heads need: channels first, tokens as a map of their
+             positions, without a class token; by default only if `outputs` is not given
+    Raises SpecError or GraphError for an unknown path, InputError for a path inside a module that was replaced.
 
     >>> import torch
     >>> pyramid = features("resnet18")
@@ -150,15 +151,16 @@ def look(
     target: int | str | None = None,
     classes: Sequence[str] | None = None,
 ) -> Look:
-    """Look at the attention of a network on images.
+    """The Look of a network's attention on images: findings, tables and figures.
 
-    model    a composed network, which stays as it is; or a source to build
-    images   a path, several, a folder; or a batch b c h w, prepared as the network's input asks
-    nodes    paths of nodes whose effective receptive field is wanted; the last level of features unless given
-    patch    row and column, in the finest grid that token attention has, of the patch whose view is wanted; the centre
-    target   number or name of the class for Grad-CAM; the likeliest for each image unless given
+    model    a composed network, which is not changed; or a source to build
+    images   a path, several paths or a folder; or a batch b c h w, prepared for the network's input
+    nodes    paths of nodes whose effective receptive fields are shown; default: the last level of features
+    patch    row and column of the patch whose attention is shown, from 0, in the finest grid of token attention;
+             default: the centre
+    target   number or name of the class for Grad-CAM; default: the likeliest class of each image
     classes  names of the classes, in place of the spec's
-    Raises InputError for a network without attention (unless there are `nodes`) and for what it does not have;
+    Raises InputError for a network without attention (unless `nodes` are given), an unknown node, patch or class;
     UnavailableError without the extra `look`.
     """
     from composer.compile.module import ComposedModule
@@ -171,12 +173,12 @@ def look(
 
 
 def diff(before: Source | Composition, after: Source | Composition) -> Difference:
-    """Compare what two networks compute: their nodes, options, shapes and wiring; not their names, sites or lines.
+    """The Difference between two networks' nodes, options, shapes and wiring; names, sites and lines do not count.
 
-    before, after  paths, zoo names, mappings, Specs, or graphs that are already composed
+    before, after  paths, zoo names, mappings, Specs, or composed graphs
 
-    Nodes at one path are one; of the others, those with the same content, best where the same nodes feed them. What
-    was put in between two nodes, or taken out, does not count as a change of what feeds the second.
+    Nodes with the same path match; then nodes with the same content, if possible with the same inputs. A node inserted
+    or removed between two nodes does not count as a change of the second node's inputs.
     Raises SpecError or GraphError.
 
     >>> rules = [{"use": "se", "after": "branch", "where": "stage == 4"}]
@@ -197,7 +199,7 @@ def _is_meta(device: torch.device | None) -> TypeGuard[torch.device]:
 
 
 def check_device(device: str | torch.device | None) -> torch.device | None:
-    """The device of a name; `auto` is CUDA where there is one. Raises UnavailableError."""
+    """The torch.device with this name (`auto`: CUDA if available, else CPU); None for None. Raises UnavailableError."""
     import torch
 
     if device is None:
@@ -216,22 +218,22 @@ def check_device(device: str | torch.device | None) -> torch.device | None:
 
 
 def list_mechanisms(pattern: str = "*") -> list[str]:
-    """Names of the registered mechanisms that are like the pattern, sorted."""
+    """Names of the registered mechanisms that match the pattern (`*`, `?`), sorted."""
     return [entry.name for entry in registry.mechanisms(pattern)]
 
 
 def list_backbones(pattern: str = "*") -> list[str]:
-    """Names of the zoo's backbones that are like the pattern, sorted."""
+    """Names of the zoo's backbones that match the pattern (`*`, `?`), sorted."""
     return zoo.backbones(pattern)
 
 
 def list_papers(
     pattern: str = "*", *, table: str | None = None, architecture: str | None = None, mechanism: str | None = None
 ) -> list[str]:
-    """Zoo names of the papers' networks that are like the pattern, in the order of the article's tables.
+    """Zoo names of the papers' networks that match the pattern (`*`, `?`), in the order of the article's tables.
 
-    table, architecture, mechanism  only the rows of a results table that say so, such as `3.3`, `ResNet-50`, `GE-*`;
-    `composer.load_spec(name).published` is the row. Raises InputError for one that no row has.
+    table, architecture, mechanism  patterns for the network's row in a results table: `3.3`, `ResNet-50`, `GE-*`;
+    `composer.load_spec(name).published` is the row. Raises InputError if no row matches.
     """
     found = experiments(pattern, table=table, architecture=architecture, mechanism=mechanism)
     return [experiment.name for experiment in found]

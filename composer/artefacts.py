@@ -1,4 +1,4 @@
-"""A network written down: what was asked for, what came of it, and its weights."""
+"""Writes a network to files: its lock, its graph and its weights."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def write(model: ComposedModule, folder: Path, *, force: bool = False) -> list[Path]:
-    """Write NAME.graph.json, NAME.safetensors and NAME.lock.yaml into a folder, all or none.
+    """Write NAME.graph.json, NAME.safetensors and NAME.lock.yaml into a folder, all or none; returns their paths.
 
-    The lock is a spec of its own: it builds the same network from one file. It takes its place last and holds the
-    hashes of the others, so that a lock and weights of two builds are never taken for one. Raises InputError.
+    The lock is a spec that builds the same network from a single file. It is written last and holds the hashes of the
+    others, so that lock and weights of two builds are never mixed up. Raises InputError.
     """
     stem = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in model.spec.name).lstrip(".")
     targets = [folder / f"{stem or 'network'}{ending}" for ending in (".graph.json", ".safetensors", ".lock.yaml")]
@@ -51,10 +51,10 @@ def lock(
     weights_file: str = "",
     hashes: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The whole spec in one mapping, and what it was composed with: versions, and hashes of its files.
+    """The whole spec as a mapping, with the versions and the hashes of files that it was composed with.
 
-    hashes  SHA-256 of the files beside it, by name
-    Of a network that was filled with weights it names `weights_file`, which holds them all, and what its hash must be.
+    hashes  name -> SHA-256 of the files beside the lock
+    For a network with loaded weights, the lock names `weights_file`, which holds all weights, and its hash.
     """
     hashes = hashes or {}
     used = {node.content.entry.plugin for node, _ in graph.operations if isinstance(node.content, Operation)}
@@ -75,7 +75,7 @@ def lock(
     }
     written = {key: value for key, value in graph.spec.to_mapping().items() if key != "weights"}
     if len(written.get("classes", ())) not in {tensor.channels for tensor in graph.outputs.values()}:
-        # Names of a backbone's own classes, where this network has others.
+        # These are the classes of the backbone's own network; this network has another number.
         written.pop("classes", None)
     if report:
         if report.image:
@@ -88,7 +88,7 @@ def lock(
 
 
 def _of_weights(report: LoadReport) -> dict[str, Any]:
-    """Where weights came from, and how images are prepared for them."""
+    """The source of the weights, and the preparation of images for them."""
     image = {"input": _preparation(report.image)} if report.image else {}
     return {"source": report.source.strip("`"), **image}
 

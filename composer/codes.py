@@ -1,4 +1,4 @@
-"""Every code that a Diagnostic of composer may have, with what it means; `composer show errors` lists them."""
+"""Every code that a Diagnostic of composer may have, with its meaning; `composer show errors` lists them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CODES = {
     "yaml-tab": "A line is indented by a tab.",
     "yaml-tag": "Tags such as `!!python` are not part of a spec.",
     "yaml-type": "A mapping from Python holds a value that YAML cannot write.",
-    # What a spec consists of.
+    # The parts of a spec.
     "structure": "The spec is not a mapping.",
     "missing-key": "A key that is needed is not there.",
     "unknown-key": "The spec language has no such key here.",
@@ -34,7 +34,7 @@ CODES = {
     "rule-remove": "A rule that removes has a key that says nothing then.",
     "set": "A setting from outside cannot be read or applied.",
     "keyword": "A keyword such as `num_classes` has no place in this spec, or is given twice.",
-    # What a spec refers to.
+    # References of a spec.
     "source": "No network can be made of the value that was given.",
     "network": "The value that was given is no composed network.",
     "unknown-spec": "No file and no network of the zoo has this name.",
@@ -111,7 +111,7 @@ CODES = {
     "output-exists": "A file exists already, and nobody allowed to replace it.",
     "format": "No such format can be written.",
     "stdout": "Standard output takes no data.",
-    # What is asked of a network.
+    # Requests to a network.
     "checkpointing": "The network has no blocks or stages to recompute.",
     "classifier": "The classifier cannot be replaced.",
     "features": "There are no such features in the network.",

@@ -1,4 +1,4 @@
-"""Parameters and MACs of many networks: what they have in common is worked out once."""
+"""Parameters and MACs of many networks; operations that they share are inferred only once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from composer.spec.spec import Spec
 
 @dataclass(frozen=True)
 class Cost:
-    """Learnable numbers, and multiply-accumulates of one input; None where they are not known."""
+    """Number of parameters, and multiply-accumulates per example; None if not known."""
 
     parameters: int
     macs: int | None
 
 
 def costs(sources: Iterable[str]) -> dict[str, Cost]:
-    """The cost of each network of a path or zoo name, nothing allocated. Raises SpecError or GraphError."""
+    """Path or zoo name -> cost of its network; allocates nothing. Raises SpecError or GraphError."""
     inference = Inference()
     known: dict[str, Cost] = {}
     found = {}
@@ -36,5 +36,5 @@ def costs(sources: Iterable[str]) -> dict[str, Cost]:
 
 
 def _network(spec: Spec) -> str:
-    """Equal for specs of one network, whatever they are called."""
+    """A key, equal for specs that differ only in their names."""
     return json.dumps({**spec.to_mapping(), "name": None}, sort_keys=True)

@@ -1,4 +1,4 @@
-"""The parts of a docstring that say what a mechanism computes, what it costs, and whose it is."""
+"""The parts of a mechanism's docstring: its maths, cost, source and more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DOI = re.compile(r"\bdoi:(10\.[0-9]{4,9}/[A-Za-z0-9._;()/-]+)", re.IGNORECASE)
 
 
 def sections(doc: str) -> dict[str, str]:
-    """The parts by name, those that it has; lines that go on are kept, without their indent.
+    """Name -> text of the parts that the docstring has; continuation lines are kept, without their indent.
 
     >>> sections("Gates.\\n\\nMath:    y = x * g\\n         g = 1\\nSource:  Hu et al. arXiv:1709.01507\\n\\nMore.")
     {'Math': 'y = x * g\\ng = 1', 'Source': 'Hu et al. arXiv:1709.01507'}
@@ -31,7 +31,7 @@ def sections(doc: str) -> dict[str, str]:
 
 
 def link(source: str) -> str | None:
-    """Where a paper can be read, of a source that names its arXiv number or its DOI.
+    """The link to a paper, from the arXiv number or DOI in its source; None without either.
 
     >>> link("Hu et al., CVPR 2018. arXiv:1709.01507")
     'https://arxiv.org/abs/1709.01507'

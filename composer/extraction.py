@@ -13,7 +13,7 @@ Outputs = Mapping[str, str] | Iterable[str]
 
 
 def features_of(whole: Composition, outputs: Outputs | None, maps: bool | None) -> Composition:
-    """The network that gives what nodes of another give; see `composer.features`."""
+    """The network whose outputs are those of nodes; see `composer.features`."""
     as_maps = outputs is None if maps is None else maps
     return whole.giving(with_outputs(whole.spec, _paths(whole, outputs), maps=as_maps))
 

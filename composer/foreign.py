@@ -1,4 +1,4 @@
-"""What code that is not ours may do: raise anything at all, exit, fail while it says why."""
+"""Handles exceptions of foreign code, which may raise anything, exit, or fail while making its message."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from composer.errors import Location, Source
 
 
 class Interrupt(BaseException):
-    """The process is asked to end. No code on the way takes it for an error."""
+    """The process must end. `except Exception` does not catch it."""
 
 
 def is_error(error: BaseException) -> bool:
-    """Whether an exception is something that went wrong, `sys.exit()` included, and not a person who stops us."""
+    """Whether an exception is an error, also `sys.exit()`; False for KeyboardInterrupt and Interrupt."""
     return not isinstance(error, KeyboardInterrupt | Interrupt)
 
 
 def said(error: BaseException) -> str:
-    """The text of an exception; empty where it has none, or fails to make it.
+    """The text of an exception; empty if it has no text or fails to make it.
 
     >>> said(ValueError("too small"))
     'too small'
@@ -29,7 +29,7 @@ def said(error: BaseException) -> str:
 
 
 def named(error: BaseException) -> str:
-    """An exception by its type and its text.
+    """The type and the text of an exception.
 
     >>> named(SystemExit(0)), named(KeyError())
     ('SystemExit: 0', 'KeyError')
@@ -38,7 +38,7 @@ def named(error: BaseException) -> str:
 
 
 def frames(error: BaseException) -> list[tuple[Location, str]]:
-    """Where an exception came through, outermost first: places in files, and the function of each as `Class.method`."""
+    """The traceback of an exception, outermost frame first: location, and function as `Class.method`."""
     found, trace = [], error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code

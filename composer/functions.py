@@ -1,4 +1,4 @@
-"""The registry's functions of tensors under their names, for generated code: `from composer.functions import add`."""
+"""The registered functions of tensors by name, for generated code: `from composer.functions import add`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages that stand alone: one file, no request to anywhere, and nothing runs in it but what it was written with."""
+"""HTML pages in a single file: they make no requests, and run only their own scripts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def document(
     data: Any = None,
     language: str = "en",
 ) -> str:
-    """A whole HTML page.
+    """A whole HTML page. Raises ValueError for a style or script that contains `</` or `<!--`.
 
-    body     markup, escaped already; it may hold neither scripts nor `style` and `on…` attributes: they would not work
-    styles   style sheets; scripts: classic scripts, which run when the body is there, in this order
-    data     plain JSON values, for scripts to read from the element `data`
+    body     markup, already escaped; scripts and `style` and `on…` attributes in it would not work
+    styles   style sheets; scripts: classic scripts, which run after the body, in this order
+    data     plain JSON values, which scripts read from the element `data`
 
-    Its policy lets nothing else in: no connection, no frame, no other script or style; images as `data:` alone.
+    Its content policy forbids all else: connections, frames, other scripts and styles; images only as `data:`.
     """
     policy = "; ".join(
         [
@@ -46,7 +46,7 @@ def document(
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<meta name="referrer" content="no-referrer">',
-        # Without one, browsers ask the server for /favicon.ico.
+        # Without an icon, browsers ask the server for /favicon.ico.
         '<link rel="icon" href="data:,">',
         f"<title>{words(title)}</title>",
         *(f"<style>{style}</style>" for style in styles),
@@ -60,18 +60,18 @@ def document(
 
 
 def words(text: str) -> str:
-    """Text as markup."""
+    """Text as escaped markup, U+FFFD for each character that does not print."""
     return escape(visible(text))
 
 
 def _json(data: Any) -> str:
-    """JSON that holds nothing which could end its element or start a comment in it."""
+    """JSON without characters that could end its element or start a comment in it."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _hashes(sources: Sequence[str]) -> str:
-    """The only sources of a kind that may be used, by their content; `'none'` without any."""
+    """The allowed sources of a policy, as hashes of their content; `'none'` if there are none."""
     found = []
     for source in sources:
         if "</" in source or "<!--" in source:

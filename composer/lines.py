@@ -1,4 +1,4 @@
-"""Lines of text with rich's styles, the same on a terminal, in a pipe and in Python."""
+"""Lines of text in rich's styles, and tables made of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.cells import cell_len
 
 
 class Part(NamedTuple):
-    """A stretch of a line in one of rich's styles."""
+    """A part of a line in a style of rich."""
 
     text: str
     style: str = ""
@@ -30,10 +30,10 @@ def plain(lines: Iterable[Line]) -> str:
 def table(
     heads: Sequence[str], rows: Sequence[Sequence[Line]], right: Sequence[bool], limit: int | None = None
 ) -> Iterator[Line]:
-    """Lines of a table, each column as wide as its widest cell; those marked in `right` are aligned to the right.
+    """Lines of a table, each column as wide as its widest cell; columns marked in `right` are aligned to the right.
 
-    limit  columns of the terminal: where the table is wider, cells are folded between words, the widest column first;
-           what is aligned to the right, as numbers are, is not folded
+    limit  columns of the terminal: cells of a wider table are folded between words, in the widest columns first;
+           columns that are aligned to the right, such as numbers, are not folded
     """
     cells = _with_heads(heads, rows)
     widest = [max(map(width, column)) for column in zip(*cells, strict=True)]
@@ -46,20 +46,20 @@ def table(
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool]) -> str:
-    """The same as GitHub's Markdown; cells are Markdown already."""
+    """A table in GitHub's Markdown; cells are already Markdown."""
     lines = [heads, ["---:" if one else "---" for one in right], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def csv_text(heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
-    """The same as comma-separated values."""
+    """A table as comma-separated values."""
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows([heads, *rows])
     return file.getvalue().removesuffix("\n")
 
 
 def fitting(heads: Sequence[str], rows: Sequence[Sequence[Line]], right: Sequence[bool], limit: int) -> int:
-    """How many of the first columns fit a terminal of so many when cells are folded; at least one."""
+    """How many of the first columns fit a terminal with `limit` columns if cells are folded; at least 1."""
     taken = accumulate(_least(_with_heads(heads, rows), right), lambda total, most: total + width([GAP]) + most)
     return max(1, sum(total <= limit for total in taken))
 
@@ -73,12 +73,12 @@ def _row(cells: Sequence[Line], widths: Sequence[int], right: Sequence[bool]) ->
     for cell, most, to_right in zip(cells, widths, right, strict=True):
         space = Part(" " * (most - width(cell)))
         line += [GAP, space, *cell] if to_right else [GAP, *cell, space]
-    # What follows the last word of a line is nothing.
+    # A line has no spaces after its last word.
     return line[1:] if right[-1] else line[1:-1]
 
 
 def _least(cells: Sequence[Sequence[Line]], right: Sequence[bool]) -> list[int]:
-    """How narrow each column can be: as its longest word, or as its widest cell where it is not folded."""
+    """The least width of each column: its longest word, or its widest cell if its cells are not folded."""
     columns = zip(zip(*cells, strict=True), right, strict=True)
     return [
         max(width(part) for cell in column for part in ([cell] if whole else _words(cell))) for column, whole in columns
@@ -86,7 +86,7 @@ def _least(cells: Sequence[Sequence[Line]], right: Sequence[bool]) -> list[int]:
 
 
 def _narrowed(widest: Sequence[int], least: Sequence[int], limit: int) -> list[int]:
-    """Widths that fit the limit, if those of the longest words do: all columns wider than some width get that one."""
+    """Widths that fit the limit, if the least widths do: all columns wider than a common width are cut to it."""
     room = limit - width([GAP]) * (len(widest) - 1)
 
     def cut(level: int) -> list[int]:
@@ -96,7 +96,7 @@ def _narrowed(widest: Sequence[int], least: Sequence[int], limit: int) -> list[i
 
 
 def _fold(cell: Line, most: int) -> list[Line]:
-    """A cell in lines of whole words, each at most so wide."""
+    """A cell in lines of whole words, each at most `most` wide unless a word is wider."""
     if width(cell) <= most:
         return [cell]
     lines: list[list[Part]] = []
@@ -109,7 +109,7 @@ def _fold(cell: Line, most: int) -> list[Line]:
 
 
 def _words(cell: Line) -> list[list[Part]]:
-    """What stands between spaces, with its styles; one empty word for an empty cell."""
+    """The words of a cell, with their styles; a single empty word for an empty cell."""
     words: list[list[Part]] = [[]]
     for text, style in cell:
         first, *others = text.split(" ")
@@ -119,5 +119,5 @@ def _words(cell: Line) -> list[list[Part]]:
 
 
 def width(line: Line) -> int:
-    """How many columns of a terminal a line takes."""
+    """The number of terminal columns that a line takes."""
     return sum(len(text) if text.isascii() else cell_len(text) for text, _ in line)

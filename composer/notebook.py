@@ -1,4 +1,4 @@
-"""A graph where people work: drawn in a notebook's cell, or as a page in the browser."""
+"""Shows a graph: as a picture in a notebook's cell, or as a page in a notebook or browser."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CELL_HEIGHT = 640
 
 
 def graph_html(graph: Composition, wish: Wish | None = None) -> str:
-    """A graph as markup for a notebook's cell: its picture as an image, not its page.
+    """Markup of a graph for a notebook's cell: its picture as an image, with a description as alternative text.
 
-    Every cell that ends in a graph keeps this in the notebook's file, which a page would make ten times as large. An
-    image shows too where a notebook is not trusted yet, on the web, or printed: what cleans markup there takes scripts
-    and SVG elements out, and lets images stay. Its text for those who do not see it is the picture in words.
+    Not its page: the notebook's file stores the markup of every cell that ends in a graph, and a page is ten times as
+    large. Not SVG elements: in untrusted notebooks, on the web and in print, scripts and SVG elements are removed from
+    markup, but images stay.
     """
     picture = draw(Sketch.of(graph), wish)
     source = base64.b64encode(render_svg(picture).encode()).decode()
@@ -33,7 +33,7 @@ def graph_html(graph: Composition, wish: Wish | None = None) -> str:
 
 
 def show_graph(graph: Composition, wish: Wish | None = None) -> None:
-    """Show the page of a graph in the notebook that asks, or else in the browser."""
+    """Show the page of a graph in the current notebook, or else in the browser."""
     from composer.page.render import render_page
 
     page = render_page(Sketch.of(graph), graph, wish)
@@ -49,9 +49,9 @@ def show_graph(graph: Composition, wish: Wish | None = None) -> None:
 
 
 def frame_of(page: str) -> str:
-    """A page in a frame that holds it whole: nothing is fetched, and it reaches nothing of the notebook around it."""
+    """Markup of a frame that contains the whole page: it fetches nothing, and cannot reach the notebook around it."""
     sandbox = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
-    # IPython warns of markup that is nothing but a frame.
+    # The `div`, because IPython warns about markup that is only a frame.
     return (
         f'<div><iframe sandbox="{sandbox}" srcdoc="{escape(page)}" width="100%" height="{CELL_HEIGHT}" '
         'title="The network" style="border:0"></iframe></div>'

@@ -1,4 +1,4 @@
-"""Paths that people give: what keeps one from being read, in words, whatever the path is."""
+"""Checks paths that users give, and explains why a path cannot be read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 import stat
 from pathlib import Path
 
-# A path may hold a NUL, be too long, or run in circles through links.
+# Causes: a path contains a NUL, is too long, or its links form a cycle.
 PATH_ERRORS = (OSError, ValueError, RuntimeError)
 MISSING = "does not exist"
 
 
 def obstacle(path: Path | str) -> str:
-    """What keeps a path from being read as a file, as in `X does not exist`; empty for a regular file that can be read.
+    """Why a path cannot be read as a file, such as `does not exist`; empty for a readable regular file.
 
     A pipe or a device is refused: reading it may block, or never end.
 
@@ -34,7 +34,7 @@ def obstacle(path: Path | str) -> str:
 
 
 def is_folder(path: Path | str) -> bool:
-    """Whether a path is a folder; False for one that is none, or no path at all."""
+    """Whether a path is a folder; False also for a text that cannot be a path."""
     try:
         return stat.S_ISDIR(os.stat(path).st_mode)
     except PATH_ERRORS:
@@ -42,11 +42,11 @@ def is_folder(path: Path | str) -> bool:
 
 
 def sha256(path: Path | str) -> str:
-    """The SHA-256 of a file. Raises OSError."""
+    """The SHA-256 of a file, in hexadecimal. Raises OSError."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def reason(error: BaseException) -> str:
-    """Why something failed in a few words, without the path that the words around it name."""
+    """The reason of an error in a few words, without the path, which the caller names."""
     return getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -15,12 +15,12 @@ from composer.spec.load import load_spec
 from composer.spec.model import NODE_KEYS, SpecFile
 from composer.spec.references import family
 
-# An option may be computed: any string with a dollar.
+# An expression, which any option may have as its value: a string with a dollar sign.
 _EXPRESSION = {"type": "string", "pattern": r"\$"}
 
 
 def schema() -> dict[str, Any]:
-    """The schema that editors such as those on yaml-language-server check and complete specs with."""
+    """The JSON Schema with which editors that use yaml-language-server check and complete specs."""
     whole: dict[str, Any] = _draft7(SpecFile.model_json_schema())
     parts = whole["$defs"]
     parts["NodeSpec"] = _node(parts["NodeSpec"])
@@ -39,7 +39,7 @@ def schema() -> dict[str, Any]:
 
 
 def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
-    """Vars as the spec with the nodes may declare them: a mapping with `default` says what may be set instead."""
+    """The schema of vars that a spec with nodes declares: values, or mappings with `default` and allowed values."""
     keys = {
         "default": {},
         "kind": {"enum": list(WORDS)},
@@ -54,7 +54,7 @@ def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known_vars() -> Iterator[dict[str, Any]]:
-    """What each family of the zoo lets be set, for its members and the papers' networks over them."""
+    """A schema per family of the zoo: the vars of its backbones and of the papers' networks that use them."""
     families: dict[str, list[str]] = {}
     for name in (*zoo.backbones(), *zoo.papers()):
         families.setdefault(family(name), []).append(name)
@@ -86,7 +86,7 @@ def _weights(written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _when(key: str, name: str, properties: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Any]:
-    """If `key` is `name`, these properties; and no further ones where `others` says what else there may be."""
+    """A schema: if `key` is `name`, these properties; with `others`, no keys but these and `others`."""
     then: dict[str, Any] = {"properties": dict(properties)}
     if others:
         then["propertyNames"] = {"enum": [*others, *properties]}
@@ -103,13 +103,13 @@ def _options(entry: Entry) -> dict[str, Any]:
 
 def _properties(model: type[BaseModel]) -> dict[str, Any]:
     found = _draft7(model.model_json_schema())
-    # Definitions would have to move to the top and might share names; no option has needed one.
+    # Definitions would have to move to the top, where names might clash; no option needs definitions so far.
     assert "$defs" not in found, f"options of {model.__name__} need definitions"
     return {name: _or_expression(part) for name, part in found.get("properties", {}).items()}
 
 
 def _or_expression(part: Mapping[str, Any]) -> dict[str, Any]:
-    """A value, or an expression in its place or inside it."""
+    """The schema of a value that may be an expression or contain expressions."""
     described = {key: part[key] for key in ("default", "description") if key in part}
     bare = {key: value for key, value in part.items() if key not in (*described, "title")}
     if "anyOf" in bare:
@@ -125,7 +125,7 @@ def _inside(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _draft7(part: Any) -> Any:
-    """Pydantic writes draft 2020-12; the few words that differ, in those of draft-07."""
+    """A schema with pydantic's words of draft 2020-12 replaced by those of draft-07."""
     if isinstance(part, list):
         return [_draft7(one) for one in part]
     if not isinstance(part, dict):
@@ -150,7 +150,7 @@ _COMPARISONS = {
 
 
 def describe(part: Mapping[str, Any]) -> str:
-    """A JSON Schema of one option in a few words.
+    """The JSON Schema of an option, in a few words.
 
     >>> describe({"anyOf": [{"type": "integer", "exclusiveMinimum": 0}, {"type": "null"}]})
     'integer > 0 | null'

@@ -1,4 +1,4 @@
-"""What a plugin file may import besides packages: the files beside it."""
+"""Lets a plugin file import the files beside it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-# Modules that plugin files found beside them, and the folder of each.
+# Name of a module that a plugin file imported from its folder -> the folder.
 _found: dict[str, Path] = {}
 
 
 @contextlib.contextmanager
 def importable(folder: Path) -> Iterator[None]:
-    """While this lasts, files and packages of a folder can be imported, behind everything that is installed.
+    """In this context, files and packages of a folder can be imported; installed packages come first.
 
-    What was imported stays a module under its plain name, for pickles and later imports of the same plugin. Where
-    another plugin has a file of that name, each gets its own, and the first keeps the name.
+    Imported modules keep their plain names in `sys.modules`, for pickles and later imports of the same plugin. If two
+    plugins have files of the same name, each gets its own, and the first keeps the name.
     """
     names = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
     others = {name: module for name, module in _modules(names) if _found.get(_first(name), folder) != folder}
     for name in others:
         del sys.modules[name]
     sys.path.append(str(folder))
-    # Python remembers what a folder held, and somebody may have added to it since.
+    # Python caches the content of a folder, which may have changed since.
     importlib.invalidate_caches()
     try:
         yield
@@ -38,7 +38,7 @@ def importable(folder: Path) -> Iterator[None]:
 
 
 def _modules(names: set[str]) -> list[tuple[str, ModuleType]]:
-    """Those that are loaded under one of these names, and below it."""
+    """Loaded modules with these names, and their submodules."""
     return [(name, module) for name, module in sys.modules.items() if _first(name) in names]
 
 

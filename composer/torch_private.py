@@ -1,7 +1,7 @@
-"""What composer needs of PyTorch beyond what PyTorch promises to keep.
+"""The private names of PyTorch that composer needs, which a new version of PyTorch may remove.
 
-No other file uses a private name of PyTorch. `tests/test_torch_private.py` says what each is needed for, and breaks
-where a version of PyTorch takes one away.
+No other file uses private names of PyTorch. `tests/test_torch_private.py` states the purpose of each name, and fails
+if PyTorch has removed it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from torch.utils._pytree import tree_leaves
 
 
 def children(module: nn.Module) -> dict[str, nn.Module | None]:
-    """A module's children by name, None for one that is left out. What is put into it is in the module."""
+    """A module's own children by name, None for a child that is left out. A changed dict changes the module."""
     return module._modules
 
 
 def parameters(module: nn.Module) -> dict[str, nn.Parameter | None]:
-    """The same of its own parameters."""
+    """A module's own parameters by name, as `children`."""
     return module._parameters
 
 
 def buffers(module: nn.Module) -> dict[str, Tensor | None]:
-    """The same of its own buffers."""
+    """A module's own buffers by name, as `children`."""
     return module._buffers
 
 
@@ -38,13 +38,13 @@ def without_state_dict(module: nn.Module) -> set[str]:
 
 
 def share_parameters(module: nn.Module, other: nn.Module) -> None:
-    """Let a module have the parameters of another from now on, whatever becomes of them."""
+    """Make a module use the parameters of another, also after they are replaced."""
     module._parameters = other._parameters
 
 
 def twin(made: type[nn.Module], of: nn.Module) -> nn.Module:
-    """An object of a class with the hooks, the buffers, the mode and all else of a module, but for its children and
-    parameters, and what `compile` made of its forward."""
+    """A new object of a class with the attributes of a module, such as hooks, buffers and mode, but without children,
+    parameters and compiled forward."""
     result = made.__new__(made)
     result.__dict__.update(of.__dict__)
     result.__dict__.update(_modules={}, _parameters={}, _compiled_call_impl=None)
@@ -52,22 +52,22 @@ def twin(made: type[nn.Module], of: nn.Module) -> nn.Module:
 
 
 def is_compiled(module: nn.Module) -> bool:
-    """Whether it went through `torch.compile`, or its own `compile()`."""
+    """Whether a module was compiled by `torch.compile` or by its own `compile()`."""
     return "_orig_mod" in module._modules or module._compiled_call_impl is not None
 
 
 def arguments_of(operation: Any) -> list[Any]:
-    """The arguments of an operation of the dispatcher, each with its name and default."""
+    """The arguments of an operation of PyTorch's dispatcher, each with its name and default."""
     return list(operation._schema.arguments)
 
 
 def storage_of(tensor: Tensor) -> int:
-    """A number that tensors have in common that share their memory, also where they have none."""
+    """A number, equal for tensors that share memory, also for tensors without memory."""
     return int(tensor.untyped_storage()._cdata)
 
 
 def unpickled_names() -> set[str]:
-    """What `torch.load` with `weights_only` takes in a pickle, by its full name."""
+    """Full names of the objects that `torch.load` with `weights_only` accepts in a pickle."""
     return set(torch._weights_only_unpickler._get_allowed_globals())
 
 

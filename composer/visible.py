@@ -1,4 +1,4 @@
-"""Text that shows what it is: it cannot move a terminal's cursor, hide, or turn the direction of what follows."""
+"""Makes text safe to show: it cannot move a terminal's cursor, hide text, or change the direction of text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def visible(text: str) -> str:
-    """One line of text, U+FFFD for each character that does not print; XML can hold all of it.
+    """A line of text with U+FFFD for each character that does not print; XML can contain all of it.
 
     >>> visible("a\\x1b[31mb\\u202ec")
     'a�[31mb�c'
@@ -17,5 +17,5 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """The same of several lines, their ends kept and their tabs as spaces."""
+    """Several lines of text, each as by `visible`; line ends are kept, tabs become spaces."""
     return "\n".join(visible(line.expandtabs()) for line in text.split("\n"))

@@ -1,1 +1,1 @@
-"""The command line: one file a verb. Data on stdout, words on stderr; what is heavy is imported inside the verbs."""
+"""The command line, a file per verb. Data goes to stdout, messages to stderr; verbs import slow modules inside."""

@@ -1,4 +1,4 @@
-"""The command `composer`: its verbs, and what becomes of errors."""
+"""The command `composer`: its verbs, and how it reports errors."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def composer(
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 fine, 1 bad input, 2 usage, 3 missing extra or device, 70 our bug."""
+    """Run the command line; exit with 0 (fine), 1 (bad input), 2 (usage), 3 (missing extra or device) or 70 (bug)."""
     screen.prepare()
     invocation = Invocation()
     with stopping():
@@ -63,7 +63,7 @@ def main() -> NoReturn:
 
 
 def _run(invocation: Invocation) -> int:
-    """The exit code of one command, whatever becomes of it."""
+    """The exit code of a command; reports its errors."""
     try:
         return app(standalone_mode=False, obj=invocation, prog_name="composer") or 0
     except ComposerError as error:
@@ -74,19 +74,19 @@ def _run(invocation: Invocation) -> int:
         raise
     except BaseException as error:
         if isinstance(error.__context__, BrokenPipeError):
-            # Typer makes an exit of it.
+            # Typer turns a BrokenPipeError into an exit.
             raise error.__context__ from None
         if Stopped.last:
             return _stopped(Stopped.last)
         if not is_error(error):
             raise
-        # A network runs a plugin's code wherever it runs.
+        # A network runs code of plugins, which may raise anything.
         plugin = registry.blamed(error)
         return _report(plugin, invocation) if plugin else _unexpected(error, invocation)
 
 
 def _closed(run: Callable[[], int]) -> int:
-    """The exit code of a command whose output has reached stdout: a reader that left (`| head`) wants no word."""
+    """The exit code of a command after its output is flushed; a reader that left (`| head`) gets no message."""
     try:
         code = run()
         screen.flush()
@@ -115,7 +115,7 @@ def _report(error: ComposerError, invocation: Invocation) -> int:
 
 
 def _unexpected(error: Any, invocation: Invocation) -> int:
-    # Typer keeps its own copy of click, so a usage error is known by what it can do.
+    # Typer has its own copy of click, so a usage error is recognised by its attributes.
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         context = getattr(error, "ctx", None)
         if context is not None:

@@ -1,4 +1,4 @@
-"""`composer build`: compose a network, say what was composed, and write it down with -o."""
+"""`composer build`: compose and build a network, print its totals, and write it to files with -o."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def command(
 
 
 def summary(graph: Graph) -> dict[str, Any]:
-    """What was composed, as plain JSON values."""
+    """The totals of a network and the effect of its rules, as plain JSON values."""
     from composer.dag.notes import notes
 
     plain = graph.plain
@@ -84,7 +84,7 @@ def summary(graph: Graph) -> dict[str, Any]:
 
 
 def print_summary(graph: Graph) -> None:
-    """What was composed, for people."""
+    """Print the totals of a network and a table of its rules."""
     from composer.amounts import share, thousands
     from composer.cli.tables import print_table
     from composer.dag.macs import growth

@@ -1,4 +1,4 @@
-"""`composer check`: the contract battery on a mechanism, yours or ours."""
+"""`composer check`: the checks of the contract on mechanisms, of a plugin or of composer."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _row(name: str, found: list[Verdict]) -> tuple[str, str, str]:
 
 
 def _options(entry: ModuleEntry, written: list[str]) -> dict[str, Any]:
-    """The options that a mechanism is checked with. Raises InputError for one it does not take, or lacks."""
+    """The options for the checks of a mechanism. Raises InputError for a wrong, unknown or missing option."""
     pairs = [text.partition("=") for text in written]
     try:
         return validate_options(entry.options, {name: parse_value(value) for name, _, value in pairs})
@@ -82,7 +82,7 @@ def _options(entry: ModuleEntry, written: list[str]) -> dict[str, Any]:
 
 
 def _entries(names: list[str]) -> list[ModuleEntry]:
-    """The mechanisms of names and of plugin files; all of composer's own for none. Raises InputError, PluginError."""
+    """The mechanisms with these names or in these plugin files; all if none. Raises InputError, PluginError."""
     found: list[ModuleEntry] = []
     for name in names:
         if name.endswith(".py"):

@@ -1,4 +1,4 @@
-"""`composer diff`: what differs between two networks."""
+"""`composer diff`: the differences between two networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SUFFIXES = {"text": (".txt",), "json": (".json",), "html": (".html", ".htm")}
 
 
 class Format(enum.StrEnum):
-    """How a difference is told."""
+    """The format of a difference."""
 
     TEXT = "text"
     JSON = "json"
@@ -79,7 +79,7 @@ def command(
 
 
 def _rendered(difference: Difference, kind: str) -> str:
-    """A difference as the text of a file."""
+    """A difference as the text of a file of this format."""
     if kind == Format.HTML:
         from composer.page.comparison import render_difference
 

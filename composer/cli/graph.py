@@ -37,7 +37,7 @@ class Theme(enum.StrEnum):
 
 
 class Direction(enum.StrEnum):
-    """Which way data runs: down, or to the right."""
+    """The direction of data in a picture: down, or to the right."""
 
     TB = "TB"
     LR = "LR"
@@ -93,7 +93,7 @@ def command(
     try:
         loaded = reading.load(spec)
     except SpecError as error:
-        # Who asked for a file gets one that says why; a name that is no file's is answered at once, without torch.
+        # A requested file is written, with the mistakes of the text. An unknown name ends here, without torch.
         if str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):
             write(context, output, _failure(Path(spec).stem, error, kind, theme.value), force=force)
         raise
@@ -121,7 +121,7 @@ def command(
 
 
 def _destination(output: Path | None, format: str | None, kind: str) -> Path:
-    """Where the picture goes. Raises BadParameter where it would flood a terminal that nobody asked it to."""
+    """Where to write the picture. Raises BadParameter if it would fill a terminal without being asked to."""
     to_screen = str(output or _STDOUT) == "-" and is_terminal()
     if to_screen and (kind in _BYTES or (output is None and format is None)):
         text = "a picture is no text for a terminal: name a file, `-o FILE.svg` (.html .png .pdf .dot .mmd .json)"
@@ -133,7 +133,7 @@ def _destination(output: Path | None, format: str | None, kind: str) -> Path:
 def _rendered(
     drawn: Sketch, network: Graph | None, wish: Wish, kind: str, theme: str, seconds: Mapping[str, float] | None
 ) -> bytes:
-    """A network in any format."""
+    """A network as a file of this format."""
     if kind == PAGE:
         from composer.page.render import render_page
 
@@ -145,7 +145,7 @@ def _rendered(
 
 
 def _failure(name: str, error: SpecError, kind: str, theme: str) -> bytes:
-    """What is wrong with a text that makes no network, in any format."""
+    """The mistakes of a text that makes no network, as a file of this format."""
     from composer.draw.picture import draw_problems
 
     picture = draw_problems(name, error.diagnostics)

@@ -1,4 +1,4 @@
-"""`composer list`: what there is to use."""
+"""`composer list`: names of mechanisms, layers, backbones, papers' networks and key maps."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _with_cost(rows: list[dict[str, Any]], cost: bool) -> list[dict[str, Any]]:
 
 
 def _with_columns(row: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
-    """A row with its cost, what was measured behind it."""
+    """A row with its cost before the measured columns."""
     measured = {key: value for key, value in row.items() if key in MEASURED}
     return {**{key: value for key, value in row.items() if key not in MEASURED}, **cost, **measured}
 
@@ -135,6 +135,6 @@ def _key_maps(pattern: str) -> list[dict[str, Any]]:
     from composer.spec import zoo
 
     found = {name: zoo.key_map(name) for name in zoo.key_maps() if fnmatchcase(name, pattern)}
-    # The first line of each says whose names it knows.
+    # The first line of a key map names the library whose names it translates.
     heads = {name: path.read_text(encoding="utf-8").splitlines()[0] for name, path in found.items() if path}
     return [{"name": name, "names": head.removeprefix("# ")} for name, head in heads.items()]

@@ -1,4 +1,4 @@
-"""`composer look`: what attention does on photographs, as findings, figures and a page."""
+"""`composer look`: findings, figures and a page about a network's attention on photographs."""
 
 from __future__ import annotations
 

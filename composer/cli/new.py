@@ -1,4 +1,4 @@
-"""`composer new`: a spec to start from."""
+"""`composer new`: writes a spec to start from."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ attention:
     # expect: {places}    # fail unless so many places match
     # start: identity    # start as the plain backbone, so that its pretrained weights still work
 """
-# The first that fits: feature maps take CBAM, token networks another token mixer.
+# The first mechanism that fits is used: CBAM for feature maps, another token mixer for token networks.
 _OPTIONS = {"cbam": "{reduction: 16}", "mhsa": "{num_heads: 4}"}
 
 
@@ -65,7 +65,7 @@ def command(
         path.write_text(text, encoding="utf-8")
         from composer.schema import schema
 
-        # The schema is ours alone and follows the installed plugins, so a newer one may replace it.
+        # The schema is generated and depends on the installed plugins, so a new schema may replace it.
         write_text(output.parent / SCHEMA, json.dumps(schema(), indent=1) + "\n", force=True)
     say(context, f"wrote {output} and {output.parent / SCHEMA}")
 

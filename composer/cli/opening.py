@@ -1,4 +1,4 @@
-"""A network with its weights: the options that `build`, `run` and `look` share, and what they do with them."""
+"""A network with its weights: the options that `build`, `run` and `look` share, and how they are applied."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Match(enum.StrEnum):
-    """How tensors of a file find those of the network."""
+    """How tensors of a file are matched to those of the network."""
 
     NAME = "name"
     ORDER = "order"
 
 
 class Require(enum.StrEnum):
-    """How much of the network weights must fill."""
+    """The part of the network that the weights must fill."""
 
     ALL = "all"
     BACKBONE = "backbone"
@@ -42,7 +42,7 @@ _KEYS = "A key map by name, or a .yaml file: their names to ours."
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """Which network, with which weights."""
+    """The options for a network and its weights."""
 
     spec: SpecName
     weights: Annotated[str | None, typer.Option("--weights", metavar="SOURCE", help=_SOURCE)] = None
@@ -67,12 +67,12 @@ class Opening:
 
     def compose(self, context: typer.Context, budget: Budget | None = None) -> tuple[Graph, WeightsSpec | None]:
         """The network, composed, and the weights to load. Raises ComposerError."""
-        # The spec's own weights are not looked for where others are asked for.
+        # The spec's own weights are not looked for if others are requested.
         graph = self.reading.compose(context, self.spec, budget, weights=self.weights is None)
         return graph, self._chosen(graph.spec)
 
     def _chosen(self, spec: Spec) -> WeightsSpec | None:
-        """What was asked for, or else the spec's weights. Raises ComposerError."""
+        """The requested weights, or else the spec's weights. Raises ComposerError."""
         given = {name: getattr(self, name) for name in ("match", "require", "keys", "ema", "entry", "prefix")}
         given = {name: str(value) if isinstance(value, enum.Enum) else value for name, value in given.items() if value}
         if self.weights == NO_WEIGHTS or (self.weights is None and spec.weights is None):
@@ -90,7 +90,7 @@ class Opening:
     def build(
         self, context: typer.Context, graph: Graph, weights: WeightsSpec | None
     ) -> tuple[ComposedModule, Filled | None]:
-        """The module, with its weights if any, and what loading them did. Raises ComposerError."""
+        """The module, and the result of loading weights; None without weights. Raises ComposerError."""
         from composer.compile.module import compile_graph
 
         with stage(context, f"building {graph.spec.name}"):
@@ -103,9 +103,9 @@ class Opening:
     def opened(
         self, context: typer.Context, graph: Graph, weights: WeightsSpec | None, *, images: bool
     ) -> tuple[ComposedModule, tuple[str, ...] | None]:
-        """The module to be run, and the names of its classes, if known. Raises ComposerError.
+        """The module, and the names of its classes if known. Raises ComposerError.
 
-        Says what its weights are, and for what `images` it gets how they are prepared.
+        Reports on stderr where its weights come from and, if `images`, how images are prepared.
         """
         model, filled = self.build(context, graph, weights)
         classes = graph.spec.classes
@@ -120,7 +120,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Filled:
-    """What loading did: the report, the names of the classes that came along, the largest change of an output."""
+    """The result of loading weights: report, names of the classes from their source, largest change of an output."""
 
     report: LoadReport
     classes: tuple[str, ...] | None
@@ -128,7 +128,7 @@ class Filled:
     of: str
 
     def lines(self) -> str:
-        """The same for people."""
+        """The report, and the largest change, as text."""
         if self.change is None:
             return str(self.report)
         return f"{self.report}\nlargest change of {self.of} against the plain network: {self.change:.3g}"
@@ -138,12 +138,12 @@ class Filled:
         return f"images are prepared with {self.report.preparation}"
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain JSON values."""
+        """The report, and the largest change, as plain JSON values."""
         return {**self.report.to_json(), "largest_change": self.change}
 
 
 def _fill(model: ComposedModule, weights: WeightsSpec) -> Filled:
-    """Load weights and see what attention makes of them."""
+    """Load weights, and compare outputs with those of the plain network."""
     from composer.weights.change import largest_change
     from composer.weights.choose import fill
 

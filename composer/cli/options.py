@@ -1,4 +1,4 @@
-"""Options that several verbs share, each with one name and one meaning."""
+"""Options that several verbs share, each with the same name and meaning everywhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Invocation:
-    """What one run of the command line needs to know when it fails."""
+    """Settings of a run of the command line that its error reports need."""
 
     debug: bool = False
     format: str = "text"
@@ -36,14 +36,14 @@ class Invocation:
 
 
 class Format(enum.StrEnum):
-    """How data is printed."""
+    """The format of printed data."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class TableFormat(enum.StrEnum):
-    """How a table is printed."""
+    """The format of a printed table."""
 
     TEXT = "text"
     JSON = "json"
@@ -55,7 +55,7 @@ AnyFormat = TypeVar("AnyFormat", bound=enum.StrEnum)
 
 
 def note_format(context: typer.Context, value: AnyFormat) -> AnyFormat:
-    """Remember how errors are to be printed too."""
+    """Return the format, and remember it for errors too."""
     context.find_root().obj.format = value.value
     return value
 
@@ -67,7 +67,7 @@ def _load_plugins(values: list[Path] | None) -> list[Path] | None:
 
 
 def complete_spec(incomplete: str) -> list[str]:
-    """What a shell offers for the beginning of a spec: names of the zoo, .yaml files, and folders to look into."""
+    """Completions of the beginning of a spec, for a shell: names of the zoo, .yaml files, and folders."""
     from composer.spec import zoo
 
     paths = sorted(glob.glob(f"{glob.escape(incomplete)}*"))
@@ -113,7 +113,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how long eac
 
 @dataclass(frozen=True)
 class Saying:
-    """How much is said."""
+    """Options for how much is printed on stderr."""
 
     quiet: Quiet = False
     verbose: Verbose = False
@@ -121,7 +121,7 @@ class Saying:
 
 @dataclass(frozen=True)
 class Budget:
-    """How large a network may be."""
+    """Options for the largest size of a network."""
 
     max_nodes: MaxNodes = None
     max_parameters: MaxParameters = None
@@ -129,14 +129,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class Reading:
-    """How specs are read: with which changes, within which folder, knowing which plugins."""
+    """Options for reading specs: changes, root folder and plugins."""
 
     sets: Sets = None
     root: Root = None
     plugin: Plugins = None
 
     def load(self, source: str, *, weights: bool = True) -> Spec:
-        """The spec that was asked for, with or without weights of its own. Raises SpecError."""
+        """The spec of this source; with `weights`, looks for the weights that it names. Raises SpecError."""
         from composer.spec.load import load_spec
 
         return load_spec(source, sets=self.sets or (), root=self.root, weights=weights)
@@ -144,7 +144,7 @@ class Reading:
     def compose(
         self, context: typer.Context, source: str, budget: Budget | None = None, *, weights: bool = True
     ) -> Graph:
-        """The graph that was asked for. Raises SpecError before torch is imported, or GraphError."""
+        """The graph of this source. Raises SpecError before torch is imported, or GraphError."""
         spec = self.load(source, weights=weights)
         with stage(context, f"composing {spec.name}"):
             from composer.api import compose
@@ -153,7 +153,7 @@ class Reading:
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name. Raises UnavailableError."""
+    """The device with this name. Raises UnavailableError."""
     from composer.api import check_device
 
     device = check_device(name)
@@ -162,7 +162,7 @@ def find_device(name: str) -> torch.device:
 
 
 def find_dtype(name: str) -> torch.dtype:
-    """The dtype of a name. Raises InputError."""
+    """The dtype with this name. Raises InputError."""
     from composer.compile.module import dtype_of
 
     dtype = dtype_of(name)
@@ -173,7 +173,7 @@ def find_dtype(name: str) -> torch.dtype:
 
 
 def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Mapping[str, float]:
-    """Seconds of each operation. Raises UnavailableError."""
+    """Path of an operation -> seconds. Raises UnavailableError."""
     from composer.compile.module import compile_graph
     from composer.timing import measure
 
@@ -184,13 +184,13 @@ def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Ma
 
 
 def say(context: typer.Context, text: str, level: int = 0) -> None:
-    """Words for the person who waits: on stderr, unless --quiet."""
+    """Print text on stderr if the verbosity (-1 with --quiet, 1 with --verbose, else 0) is at least `level`."""
     if context.find_root().obj.verbosity >= level:
         screen.words(text)
 
 
 def check_output(output: Path, *, force: bool) -> None:
-    """Before work that would be lost: raises InputError for a file that exists and may not be replaced."""
+    """Check, before any slow work, that the output may be written, or replaced with `force`. Raises InputError."""
     from composer.files import check_target
 
     if str(output) != "-":
@@ -198,7 +198,7 @@ def check_output(output: Path, *, force: bool) -> None:
 
 
 def write(context: typer.Context, output: Path, content: bytes, *, force: bool) -> None:
-    """A file, whole and never instead of another unless asked; `-` is stdout. Raises InputError."""
+    """Write a file, whole or not at all; `force` replaces an existing file; `-` is stdout. Raises InputError."""
     from composer.files import staged
 
     if str(output) == "-":

@@ -1,4 +1,4 @@
-"""How errors are shown: as they print everywhere else, in colour on a terminal."""
+"""Shows errors: their usual text, in colour on a terminal."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _STYLES = {"error": "bold red", "warning": "bold yellow"}
 
 
 def show(error: ComposerError) -> None:
-    """One error on stderr, in colour on a terminal."""
+    """Print an error on stderr, in colour on a terminal."""
     word_lines(map(_styled, str(error).split("\n")))
 
 
 def to_json(error: ComposerError) -> dict[str, object]:
-    """One error as plain JSON values."""
+    """An error as plain JSON values."""
     problems = [problem.to_json() for problem in error.diagnostics]
     return {"ok": False, "errors": problems, "omitted": error.omitted}
 

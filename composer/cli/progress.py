@@ -1,4 +1,4 @@
-"""What a command is doing while it takes long: a line on the terminal, and with --verbose how long it took."""
+"""Shows the current step of a command: a line on the terminal, and with --verbose the time that the step took."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Tell = Callable[[str], None]
 
 @contextlib.contextmanager
 def stage(context: typer.Context, what: str) -> Iterator[Tell]:
-    """While this lasts, say what is being done, in a line that goes when it is over; yields what adds to the line.
+    """Show a line with the current step until the step ends; yields a function that adds text to the line.
 
-    Nothing is shown where nobody waits at a terminal, or with --quiet. With --verbose, a line with the seconds stays.
+    Shows nothing without a terminal or with --quiet. With --verbose, a line with the seconds stays.
     """
     verbosity = context.find_root().obj.verbosity
     began = time.perf_counter()
@@ -32,7 +32,7 @@ def stage(context: typer.Context, what: str) -> Iterator[Tell]:
 
 
 def counted(items: Iterable[Item], tell: Tell, of: str) -> Iterator[Item]:
-    """The items, each told by its number as it is taken: `3 of 20 checks`."""
+    """The items; tells the number of each as it is taken: `3 of 20 checks`."""
     for number, item in enumerate(items, 1):
         tell(f"{number} of {of}")
         yield item
@@ -40,12 +40,12 @@ def counted(items: Iterable[Item], tell: Tell, of: str) -> Iterator[Item]:
 
 @contextlib.contextmanager
 def _line(what: str) -> Iterator[Tell]:
-    # Only here: it takes longer to import than most commands run.
+    # Imported only here, because the import takes longer than most commands.
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     shown = (SpinnerColumn("line"), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    # Data on stdout is no words, and must not be drawn into the line.
+    # Data on stdout must not be drawn into the line.
     with Progress(*shown, console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
         task = progress.add_task(f"{visible(what)} …", total=None)
         yield lambda more: progress.update(task, description=f"{visible(what)}, {visible(more)} …")

@@ -1,4 +1,4 @@
-"""`composer run`: a network on images or a tensor."""
+"""`composer run`: runs a network on images or a tensor."""
 
 from __future__ import annotations
 

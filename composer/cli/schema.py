@@ -1,4 +1,4 @@
-"""`composer schema`: the spec language for editors."""
+"""`composer schema`: the JSON Schema of specs, for editors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What reaches a person: text on stdout and stderr, visible and whole on any terminal, pipe and code page.
+"""Prints text on stdout and stderr, visible and complete on any terminal, pipe and code page.
 
-Verbs print through this file alone. Data goes to stdout, and a stream that takes none of it is an error; words go to
-stderr, and are dropped where that is gone.
+Verbs print only through this file. Data goes to stdout; failing to write data is an error. Messages go to stderr, and
+are dropped if stderr is closed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from composer.errors import Diagnostic, InputError
 from composer.lines import Line, Part, plain
 from composer.visible import visible, visible_lines
 
-# What a code page without these letters shows instead; any other letter becomes its number, as in \u03b8.
+# Replacements for code pages without these letters; any other letter becomes its number, as in \u03b8.
 _SPELT = {
     **{"×": "x", "·": "*", "−": "-", "–": "-", "─": "-", "│": "|", "├": "|", "└": "`", "…": "...", "±": "+-"},
     **{"≤": "<=", "≥": ">=", "²": "^2", "³": "^3", "⁻": "^-", "⁺": "^+", "ᵀ": "^T", "¹": "^1", "µ": "u"},
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class _Closed(io.TextIOBase):
-    """Stands for a stdout that was closed before Python began, for which it has no stream at all."""
+    """Replaces a stdout that was closed before Python started, for which Python has no stream."""
 
     @property
     def buffer(self) -> _Closed:
@@ -57,7 +57,7 @@ def _spell(error: UnicodeError) -> tuple[str, int]:
     return "".join(_SPELT.get(one) or one.encode("ascii", "backslashreplace").decode() for one in letters), error.end
 
 
-# Where data goes while other code prints elsewhere.
+# The stream for data while other code prints to stderr.
 _kept: TextIO | None = None
 
 
@@ -66,7 +66,7 @@ def _stdout() -> TextIO:
 
 
 def alone(function: Callable[P, T]) -> Callable[P, T]:
-    """The function with stdout for our data alone: what other code prints meanwhile goes to stderr."""
+    """The function, wrapped: only our data goes to stdout; the output of other code goes to stderr."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -85,12 +85,12 @@ codecs.register_error("composer.spelt", _spell)
 
 
 def prepare() -> None:
-    """Make both streams such that no letter fails on them, and none of them is missing."""
+    """Make both streams usable: any letter can be printed, and a missing stream is replaced."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The next file to be opened would get the number, and what C code prints would land in it.
+            # The next opened file would get this number, and C code would print into it.
             os.open(os.devnull, os.O_RDWR)
     if sys.stdout is None:
         sys.stdout = _Closed()
@@ -102,12 +102,12 @@ def prepare() -> None:
 
 
 def out(text: str = "", end: str = "\n") -> None:
-    """Data as text on stdout. Raises InputError where it cannot be written, BrokenPipeError where its reader left."""
+    """Print data as text on stdout. Raises InputError if writing fails, BrokenPipeError if the reader left."""
     _write(visible_lines(text) + end)
 
 
 def out_bytes(content: bytes) -> None:
-    """Data as bytes on stdout. Raises the same."""
+    """Write data as bytes to stdout. Raises as `out`."""
     flush()
     with _told():
         _stdout().buffer.write(content)
@@ -115,29 +115,29 @@ def out_bytes(content: bytes) -> None:
 
 
 def print_lines(lines: Iterable[Line]) -> None:
-    """Lines on stdout: styled on a terminal, plain in a pipe, and cut in neither."""
+    """Print whole lines on stdout: styled on a terminal, plain in a pipe."""
     _write(_drawn(lines, _stdout()))
 
 
 def print_json(value: Any) -> None:
-    """Data as JSON on stdout: the same values whatever the screen can show."""
+    """Print data as JSON on stdout; letters that stdout cannot show are escaped."""
     unicode = (_stdout().encoding or "").lower().startswith("utf")
     text = json.dumps(value, indent=2, ensure_ascii=not unicode)
     _write("\n".join(map(_escaped, text.split("\n"))) + "\n")
 
 
 def words(text: str) -> None:
-    """Words for the person who waits, on stderr."""
+    """Print a message on stderr."""
     _say(visible_lines(text) + "\n")
 
 
 def word_lines(lines: Iterable[Line]) -> None:
-    """The same, styled on a terminal."""
+    """Print lines on stderr, styled on a terminal."""
     _say(_drawn(lines, sys.stderr))
 
 
 def _drawn(lines: Iterable[Line], stream: IO[str]) -> str:
-    """Lines with the codes that a stream takes, and no others."""
+    """The lines as text, with style codes only for a terminal."""
     shown = [[Part(visible(text), style) for text, style in line] for line in lines]
     if not is_terminal(stream):
         return plain(shown) + "\n"
@@ -149,9 +149,9 @@ def _drawn(lines: Iterable[Line], stream: IO[str]) -> str:
 
 
 def flush() -> None:
-    """Send what waits to stdout. Raises InputError where it cannot be written, BrokenPipeError for a reader that left.
+    """Flush stdout. Raises InputError if writing fails, BrokenPipeError if the reader left.
 
-    Nothing is written after either: Python would try once more at exit, and complain.
+    After an InputError stdout is silent, because Python would try again at exit, and complain.
     """
     with _told():
         _stdout().flush()
@@ -163,12 +163,12 @@ def silence() -> None:
 
 
 def is_terminal(stream: IO[str] | None = None) -> bool:
-    """Whether a person reads a stream, stdout unless given, as it is written; FORCE_COLOR says so of a pipe."""
+    """Whether a stream (default: stdout) is a terminal; FORCE_COLOR makes a pipe count as one."""
     return Console(file=stream or _stdout()).is_terminal
 
 
 def columns() -> int | None:
-    """How many columns the terminal has that stdout goes to; None where it goes to none."""
+    """The number of columns of the terminal that stdout goes to; None without a terminal."""
     if not is_terminal():
         return None
     if (written := os.environ.get("COLUMNS", "")).isdecimal() and int(written):
@@ -219,7 +219,7 @@ def _silence(stream: IO[str]) -> None:
 
 
 def _escaped(line: str) -> str:
-    """A line of JSON, what does not print in it written as its number."""
+    """A line of JSON, with an escape for each character that does not print."""
     if line.isprintable():
         return line
     return "".join(one if one.isprintable() else _number(one) for one in line)

@@ -1,4 +1,4 @@
-"""`composer show`: one mechanism, layer or backbone explained, or the codes of errors."""
+"""`composer show`: explains a mechanism, layer or backbone, or lists the codes of errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from composer.spec.spec import Spec
 
 
-# Not the name of anything that is registered.
+# No registered name equals this word.
 ERRORS = "errors"
 
 
@@ -166,7 +166,7 @@ def yaml_snippet(entry: ModuleEntry) -> str:
 
 
 def python_snippet(entry: ModuleEntry) -> str:
-    """The same mechanism by itself."""
+    """Python code that runs a mechanism by itself."""
     values = {"height": 14, "width": 14, "tokens": 196}
     required = [name for name, default in entry.facts.items() if default is inspect.Parameter.empty]
     arguments = ", ".join(f"{name}={values.get(name, 256)}" for name in required)
@@ -176,7 +176,7 @@ def python_snippet(entry: ModuleEntry) -> str:
 
 
 def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str, Any] | None:
-    """Parameters and MACs of a mechanism with its defaults at a place of this size; None where it refuses it."""
+    """Parameters and MACs of a mechanism with its defaults at a place of this size; None if it refuses the place."""
     from composer.api import compose
 
     tokens = entry.works_on == "b n c"

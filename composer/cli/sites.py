@@ -1,4 +1,4 @@
-"""`composer sites`: where attention can go."""
+"""`composer sites`: lists the places where attention can go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several verbs share as one value: a dataclass whose fields are the options."""
+"""Groups of options that several verbs share: dataclasses whose fields are the options."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with each parameter that is a dataclass replaced by its fields, as Typer is to see them.
+    """The command, wrapped for Typer: each parameter that is a dataclass is replaced by parameters for its fields.
 
-    The command itself gets the dataclass, filled from what was given for its fields. A field may be a dataclass too.
+    The command itself gets the dataclass, filled from the values of its fields. A field may be a dataclass too.
     """
     signature = inspect.signature(command, eval_str=True)
     parameters = [part for one in signature.parameters.values() for part in _parts(one)]
@@ -23,13 +23,13 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
 
     keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     called.__signature__ = signature.replace(parameters=keywords)  # type: ignore[attr-defined]
-    # Typer asks for the hints beside the signature.
+    # Typer reads the annotations as well as the signature.
     called.__annotations__ = {one.name: one.annotation for one in parameters}
     return called
 
 
 def _parts(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
-    """A parameter, or what it takes if it is a dataclass, whose fields may be such too."""
+    """The parameter itself; or, for a dataclass, the parts of its fields."""
     if not _is_group(parameter):
         yield parameter
         return
@@ -38,7 +38,7 @@ def _parts(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
 
 
 def _taken(parameter: inspect.Parameter, given: Mapping[str, Any]) -> Any:
-    """The value of a parameter out of what was given for its parts."""
+    """The value of a parameter, made from the given values of its parts."""
     if not _is_group(parameter):
         return given[parameter.name]
     return parameter.annotation(**{field.name: _taken(field, given) for field in _fields(parameter)})

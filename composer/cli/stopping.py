@@ -1,4 +1,4 @@
-"""Signals that end a command: it undoes what it was writing, says so, and exits as shells expect."""
+"""Signals that end a command: it removes unfinished files, prints a message, and exits as shells expect."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "terminate
 
 
 class Stopped(Interrupt):
-    """A signal asked the process to end. No `except Exception` on the way takes it for an error.
+    """A signal asked the process to end. `except Exception` does not catch it.
 
-    `last` is the one that was raised last: code written in C, and some imports, turn it into an error of their own.
+    `last` is the Stopped raised last: C code, and some imports, turn a Stopped into an error of their own.
     """
 
     last: Stopped | None = None
@@ -29,12 +29,12 @@ class Stopped(Interrupt):
 
 @contextlib.contextmanager
 def stopping() -> Iterator[None]:
-    """While this lasts, signals that end a process raise Stopped, so that everything opened is closed and undone."""
+    """In this context, signals that end a process raise Stopped, so that cleanup code runs."""
     Stopped.last = None
     before = {}
     for name in _WORDS:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
-        # What is ignored (`nohup`) stays ignored, and only the main thread may ask.
+        # An ignored signal (`nohup`) stays ignored. Outside the main thread, `signal` raises ValueError.
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             with contextlib.suppress(ValueError):
                 before[number] = signal.signal(number, _stop)
@@ -46,6 +46,6 @@ def stopping() -> Iterator[None]:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # A second one is not to interrupt the undoing.
+    # A second signal must not interrupt the cleanup.
     signal.signal(number, signal.SIG_IGN)
     raise Stopped(number)

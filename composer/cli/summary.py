@@ -1,4 +1,4 @@
-"""`composer summary`: where a network's parameters, multiply-accumulates and memory are, and what attention added."""
+"""`composer summary`: a network's parameters, multiply-accumulates and memory per node, and what attention added."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Order(enum.StrEnum):
-    """How rows of one parent are sorted."""
+    """How the rows of a parent are sorted."""
 
     ORDER = "order"
     PARAMETERS = "parameters"
@@ -26,7 +26,7 @@ class Order(enum.StrEnum):
     TIME = "time"
 
 
-# Runs of a network where only a column, or an order, asks for time.
+# Number of runs if a column or the order needs time, but --time is not given.
 RUNS = 5
 
 
@@ -89,7 +89,7 @@ def command(
 
 
 def _print(view: View, *, chosen: bool) -> None:
-    """The tree; on a terminal, without the columns that do not fit it."""
+    """Print the tree; on a terminal, without the columns that do not fit."""
     from composer.cli.screen import columns, draws, print_lines
     from composer.cli.tables import tell_left_out
     from composer.summary.render import ASCII, DRAWN, fitting, styled

@@ -1,4 +1,4 @@
-"""Tables for people: aligned on a terminal and in a pipe alike."""
+"""Prints tables, aligned on a terminal and in a pipe."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from composer.lines import Part, csv_text, fitting, markdown_table, table
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """One table on stdout; columns named in `right` are aligned to the right.
+    """Print a table on stdout; columns named in `right` are aligned to the right.
 
-    On a terminal, cells are folded between words, and the last columns that still do not fit are left out, by name.
+    On a terminal, cells are folded between words. The last columns that still do not fit are left out and named.
     """
     limit = columns()
     cells = [[(Part(cell),) for cell in row] for row in rows]
@@ -24,17 +24,17 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequ
 
 
 def tell_left_out(names: Sequence[str]) -> None:
-    """Say which columns of a table a terminal is too narrow for: what is missing is never missing in silence."""
+    """Print, on stderr, the names of the columns that were left out because the terminal is too narrow."""
     what = "1 column is" if len(names) == 1 else f"{len(names)} columns are"
     words(f"{what} left out, {', '.join(names)}: a wider terminal, a pipe and --format json show them")
 
 
 def print_markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
-    """One table on stdout in Markdown; columns named in `right` are aligned to the right."""
+    """Print a table on stdout in Markdown; columns named in `right` are aligned to the right."""
     cells = [[cell.replace("|", "&#124;") for cell in row] for row in rows]
     out(markdown_table(heads, cells, [head in right for head in heads]))
 
 
 def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows with the same keys on stdout as comma-separated values, a line of keys first."""
+    """Print rows with equal keys on stdout as comma-separated values, after a line of keys."""
     out(csv_text([*rows[0]], [row.values() for row in rows]))

@@ -1,4 +1,4 @@
-"""`composer validate`: every mistake at once."""
+"""`composer validate`: reports every mistake of specs at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from composer.network import Graph
 
 
-# Problems that a network has whatever its vars are.
+# Codes of problems that do not depend on the values of vars.
 WHATEVER_THE_VARS = {"unknown-mechanism", "unknown-op", "unknown-option", "option-type", "plugin"}
 
 
@@ -65,7 +65,7 @@ def command(
 def _checked(source: str, reading: Reading) -> Graph:
     """The graph of a spec. Raises SpecError or GraphError with the mistakes of every stage.
 
-    What is sound of the text is composed too: a mistake in a name does not hide one in a shape.
+    The sound parts of a text are composed too, so that a mistake in a name does not hide a mistake in a shape.
     """
     from composer.spec.load import examine
 
@@ -79,7 +79,7 @@ def _checked(source: str, reading: Reading) -> Graph:
     except GraphError as error:
         if not problems:
             raise
-        # With other vars there may be other shapes and places.
+        # Vars with wrong values have their defaults: problems of shapes and places may come from that.
         found = [one for one in error.diagnostics if not spec.misses or one.code in WHATEVER_THE_VARS]
         raise SpecError([*problems, *found]) from error
     SpecError.check(problems)

@@ -1,4 +1,4 @@
-"""What every mechanism must do, as a battery that runs on any registered one: ours in the tests, yours by `check`."""
+"""Checks for every registered mechanism: the tests run them on ours, `composer check` on any other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from composer.registry import ModuleEntry
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check found: `ok`, `refused` with the mechanism's own reason, or `failed`."""
+    """The result of a check: `ok`; `refused` or `failed`, with the reason in `detail`."""
 
     check: str
     status: Literal["ok", "refused", "failed"]
@@ -27,19 +27,19 @@ REFERENCE = "reference"
 
 
 def run(subject: Subject, only: str = "*") -> Iterator[Verdict]:
-    """Every check on a mechanism, one after the other; `only` names one."""
+    """A verdict for each check of a mechanism, in turn; `only` names a single check, `*` means all."""
     for name, check in checks_of(subject.entry).items():
         if only in ("*", name):
             yield verdict(subject, name, check)
 
 
 def checks_of(entry: ModuleEntry) -> Mapping[str, Check]:
-    """The checks that a mechanism goes through: the last is for those that declare a reference."""
+    """The checks of a mechanism by name; `reference` only if the mechanism declares a reference."""
     return {name: check for name, check in CHECKS.items() if name != REFERENCE or entry.reference is not None}
 
 
 def verdict(subject: Subject, name: str, check: Check) -> Verdict:
-    """One check on a mechanism."""
+    """The verdict of a check on a mechanism."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -56,7 +56,7 @@ def verdict(subject: Subject, name: str, check: Check) -> Verdict:
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """What began a chain of errors: exporters wrap the one that matters."""
+    """The first error in a chain of causes: exporters wrap it in others."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error

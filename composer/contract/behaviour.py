@@ -1,4 +1,4 @@
-"""What a mechanism computes: shapes, gradients, batches, attention values, and what its docstring promises."""
+"""Checks of a mechanism's docstring, shapes, gradients, batches and attention values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEEDS_TWO = "needs a batch of at least 2"
 
 
 def documented(subject: Subject) -> None:
-    """The parts of the docstring are there, in order, and its example is true."""
+    """The docstring has its parts in order, and its example passes."""
     doc = subject.entry.doc
     heads = [f"{section}:" for section in SECTIONS]
     positions = [doc.find(head) for head in heads]
@@ -40,7 +40,7 @@ def documented(subject: Subject) -> None:
 
 
 def keeps_the_shape(subject: Subject) -> None:
-    """On every size, or it refuses the size while it is built; in place of a convolution, the convolution's shape."""
+    """On sizes that it takes, its output has the input's shape; in place of a convolution, that of the convolution."""
     refused = []
     for height, width in SIZES:
         try:
@@ -73,7 +73,7 @@ def _has_the_shape_of_a_convolution(subject: Subject) -> None:
 def every_parameter_learns(subject: Subject) -> None:
     """A gradient reaches every parameter and the input."""
     module, x = subject.build().eval(), subject.sample(8).requires_grad_()
-    # What starts at 0 on purpose would hide what stands before it.
+    # A parameter that is 0 at the start would stop the gradients of layers before it.
     shake(module)
     module(x).square().sum().backward()
     without = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.any()]
@@ -82,7 +82,7 @@ def every_parameter_learns(subject: Subject) -> None:
 
 
 def gradients_are_right(subject: Subject) -> None:
-    """They agree with finite differences, in float64."""
+    """Gradients agree with finite differences, in float64."""
     module = subject.build().double().eval()
     shake(module, 0.3)
     names = [name for name, _ in module.named_parameters()]
@@ -105,7 +105,7 @@ def trains(subject: Subject) -> None:
 
 
 def trains_on_one(subject: Subject) -> None:
-    """It trains on one image, or its docstring says that it does not."""
+    """A training step on a single image works, or its docstring says `needs a batch of at least 2`."""
     module, x = subject.build().train(), subject.sample(1)
     try:
         y = module(x)
@@ -117,13 +117,13 @@ def trains_on_one(subject: Subject) -> None:
 
 
 def empty_batch(subject: Subject) -> None:
-    """A batch of none is a batch."""
+    """A batch of 0 images keeps its shape."""
     module, x = subject.build().eval(), subject.sample(0)
     require(module(x).shape == x.shape, "an empty batch changes its shape")
 
 
 def deterministic(subject: Subject) -> None:
-    """In eval mode, and without a change of state."""
+    """Two runs in eval mode give equal outputs, and change no state."""
     module, x = subject.build().eval(), subject.sample()
     before = copy.deepcopy(module.state_dict())
     require(torch.equal(module(x), module(x)), "two runs in eval mode differ")
@@ -132,7 +132,7 @@ def deterministic(subject: Subject) -> None:
 
 
 def leaves_its_input(subject: Subject) -> None:
-    """The input is the same afterwards."""
+    """The input is not changed."""
     for training in (False, True):
         x = subject.sample()
         before = x.clone()
@@ -141,14 +141,14 @@ def leaves_its_input(subject: Subject) -> None:
 
 
 def samples_do_not_mix(subject: Subject) -> None:
-    """Each image of a batch gives what it gives alone."""
+    """Each image of a batch has the same output as alone."""
     module, x = subject.build().eval(), subject.sample(3)
     alone = torch.cat([module(one) for one in x.split(1)])
     close(module(x), alone, "a sample depends on its batch")
 
 
 def attention(subject: Subject) -> None:
-    """`attention(x)` has the batch first, is finite, and asking for it changes nothing."""
+    """`attention(x)` has the batch as its first axis, is finite, and does not change the output."""
     module, x = subject.build().eval(), subject.sample()
     attention = getattr(module, "attention", None)
     if attention is None:

@@ -1,4 +1,4 @@
-"""Whether a mechanism survives being carried elsewhere: copied, saved, compiled, exported."""
+"""Checks that a mechanism can be copied, saved, traced, compiled and exported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOW_TO_TRACE = (
 
 
 def copies(subject: Subject) -> None:
-    """Deep copies, pickles and state_dicts hold all of it."""
+    """A deep copy, a pickle, and a new module with its state_dict compute the same output."""
     module, x = subject.build().eval(), subject.sample()
     shake(module)
     expected = module(x)
@@ -32,7 +32,7 @@ def copies(subject: Subject) -> None:
 
 
 def meta(subject: Subject) -> None:
-    """On the meta device it runs and allocates nothing."""
+    """It runs on the meta device and allocates nothing there."""
     if subject.entry.shape is not None:
         raise Refusal("it declares its `shape`, for it does not run there")
     with torch.device("meta"):
@@ -44,7 +44,7 @@ def meta(subject: Subject) -> None:
 
 
 def derived_buffers(subject: Subject) -> None:
-    """What no state_dict holds can be worked out again, by the name that timm gave it."""
+    """Buffers outside the state_dict can be computed again, by timm's method `init_non_persistent_buffers`."""
     module, x = subject.build().eval(), subject.sample()
     expected = module(x)
     for path, part in module.named_modules():
@@ -65,7 +65,7 @@ def derived_buffers(subject: Subject) -> None:
 
 
 def traces(subject: Subject) -> None:
-    """torch.fx.symbolic_trace, to which only torch.nn's classes are whole, computes the same bit for bit."""
+    """A trace by torch.fx.symbolic_trace, which enters all modules but torch.nn's, has the same output bits."""
     for training in (False, True):
         module = nn.Sequential(subject.build().train(training))
         shake(module)
@@ -96,19 +96,19 @@ def _first_line(error: Exception) -> str:
 
 
 def compiles(subject: Subject) -> None:
-    """torch.compile takes it in one graph."""
+    """torch.compile compiles it as a single graph, which computes the same output."""
     torch.compiler.reset()
     module, x = subject.build().eval(), subject.sample()
     compiled = torch.compile(module, fullgraph=True, backend="eager")
     close(compiled(x), module(x), "compiled it computes something else")
 
 
-# PyTorch 2.10 exports a convolution whose groups are examples for inputs of fewer than 2³¹ numbers only.
+# If a convolution has a group per example, PyTorch 2.10 exports it only for inputs of fewer than 2³¹ numbers.
 MAX_BATCH = 1 << 15
 
 
 def exports(subject: Subject) -> None:
-    """torch.export takes it, with any batch up to MAX_BATCH."""
+    """torch.export exports it for any batch size up to MAX_BATCH."""
     module, x = subject.build().eval(), subject.sample()
     program = torch.export.export(module, (x,), dynamic_shapes=({0: torch.export.Dim("batch", max=MAX_BATCH)},))
     other = subject.sample(5)
@@ -116,14 +116,14 @@ def exports(subject: Subject) -> None:
 
 
 def exports_any_size(subject: Subject) -> None:
-    """torch.export takes it with any batch and map, unless it was built for one size."""
+    """torch.export exports it for any batch size and map size, unless it was built for a single map size."""
     module, x, other = subject.build(9, 11).eval(), subject.sample(2, 9, 11), subject.sample(3, 14, 10)
     try:
         expected = module(other)
     except ValueError as error:
         raise Refusal(str(error)) from error
     Dim = torch.export.Dim
-    # Down to 8: a grid that becomes one position wide is another program.
+    # From 8 on: a grid with a width of 1 position needs another program.
     sizes = {"b": Dim("batch"), "h": Dim("height", min=8), "w": Dim("width", min=8), "n": Dim("tokens", min=8)}
     dynamic = {index: sizes[axis] for index, axis in enumerate(subject.axes) if axis in sizes}
     program = torch.export.export(module, (x,), dynamic_shapes=(dynamic,))
@@ -131,7 +131,7 @@ def exports_any_size(subject: Subject) -> None:
 
 
 def exports_to_onnx(subject: Subject) -> None:
-    """onnxruntime computes the same, with any batch."""
+    """onnxruntime computes the same output, for any batch size."""
     try:
         import onnxruntime  # type: ignore[import-untyped]
         import onnxscript  # noqa: F401, torch's exporter imports it

@@ -1,4 +1,4 @@
-"""A mechanism under other memory formats, dtypes and magnitudes."""
+"""Checks of a mechanism with other memory formats, dtypes and magnitudes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from composer.contract.subject import Subject, close, require
 
 
 def memory_formats(subject: Subject) -> None:
-    """Strides change nothing: non-contiguous and channels_last inputs, channels_last weights; channels_last stays."""
+    """The output is the same for non-contiguous and channels_last inputs and weights, and channels_last is kept."""
     module, x = subject.build().eval(), subject.sample()
     expected = module(x)
     strided = torch.stack([x, x], -1)[..., 0]
@@ -25,9 +25,9 @@ def memory_formats(subject: Subject) -> None:
 
 
 def _stays_channels_last(module: nn.Module, x: Tensor) -> None:
-    """The output of a channels_last map, and the gradient that goes back for a channels_last one."""
+    """For a channels_last input, output and gradient of the input are channels_last."""
     gradients: list[Tensor] = []
-    # Of a leaf the gradient is laid out as the leaf is, whatever arrives.
+    # A leaf's gradient always gets the memory format of the leaf, so the check needs a tensor that is no leaf.
     inner = x.detach().requires_grad_() * 1
     inner.register_hook(gradients.append)
     y = module(inner)
@@ -38,7 +38,7 @@ def _stays_channels_last(module: nn.Module, x: Tensor) -> None:
 
 
 def half_precision(subject: Subject) -> None:
-    """In bfloat16 it stays bfloat16 and finite, with its gradients."""
+    """In bfloat16 the output is bfloat16, and output and gradients are finite."""
     for training in (False, True):
         module, x = subject.build().to(torch.bfloat16).train(training), subject.sample(dtype=torch.bfloat16)
         y = module(x.requires_grad_())
@@ -49,7 +49,7 @@ def half_precision(subject: Subject) -> None:
 
 
 def scales(subject: Subject) -> None:
-    """Where float32 is finite, bfloat16 and autocast are: outputs and gradients, in eval and in training."""
+    """Outputs and gradients that are finite in float32 are finite in bfloat16 and autocast, in eval and training."""
     for scale, training in itertools.product((1e-4, 1e-2, 1.0, 1e2, 1e4), (False, True)):
         x = subject.sample() * scale
         if not _finite(subject.build().train(training), x):
@@ -62,7 +62,7 @@ def scales(subject: Subject) -> None:
 
 
 def _finite(module: nn.Module, x: Tensor) -> bool:
-    """Whether the output and every gradient are."""
+    """Whether the output and every gradient are finite."""
     x = x.clone().requires_grad_()
     y = module(x)
     y.float().mean().backward()

@@ -1,4 +1,4 @@
-"""Whether a mechanism computes what its plain formula does."""
+"""Compares a mechanism with its plain formula."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOLERANCE = 1e-4
 
 
 def agrees(subject: Subject) -> None:
-    """Output and every gradient, in eval mode, are those of its reference, on maps of several sizes."""
+    """In eval mode, output and gradients are close to those of its reference, on maps of several sizes."""
     if (reference := subject.entry.reference) is None:
         raise Refusal("it declares no `reference`")
     refused = []
@@ -40,7 +40,7 @@ def agrees(subject: Subject) -> None:
 def _made(
     reference: Callable[..., Any], subject: Subject, module: nn.Module, height: int, width: int
 ) -> tuple[Callable[..., Tensor], nn.Module]:
-    """The reference as a function of the input, and whose parameters it computes with."""
+    """The reference as a function of the input, and the module whose parameters it uses."""
     if not isinstance(reference, type):
         return lambda x: reference(module, x), module
     other = subject.build(height, width, reference).eval()
@@ -52,7 +52,7 @@ def _made(
 
 
 def _values(function: Callable[..., Tensor], module: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    """The output, and the gradients of the input and of the module's parameters, by what they are."""
+    """The output, and the gradients of the input and of the module's parameters, by name."""
     x = x.clone().requires_grad_()
     wanted = {"the input": x, **dict(module.named_parameters())}
     y = function(x)

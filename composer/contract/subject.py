@@ -1,4 +1,4 @@
-"""A mechanism under the checks, and how it says no."""
+"""The mechanism that the checks run on, and the exceptions by which they end."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from composer.registry import ModuleEntry
 
 
 class Refusal(Exception):
-    """A mechanism says, before it runs or with a clear error, that it does not do this; the message is its reason."""
+    """A mechanism states, before it runs or by a clear error, that it does not support a case; the message says why."""
 
 
 class Failure(Exception):
-    """A mechanism does not do what the contract asks; the message says what it does instead."""
+    """A mechanism breaks the contract; the message says what it does instead."""
 
 
 def require(holds: object, otherwise: str) -> None:
-    """Raise Failure unless something holds. Not `assert`, which `python -O` takes out."""
+    """Raise Failure(otherwise) unless `holds`. Not `assert`, which `python -O` removes."""
     if not holds:
         raise Failure(otherwise)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A mechanism with the options it is checked with."""
+    """A mechanism, and the options and sizes for its checks."""
 
     entry: ModuleEntry
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class Subject:
     channels: int = 64
 
     def build(self, height: int = 7, width: int = 7, factory: Callable[..., Any] | None = None) -> nn.Module:
-        """The mechanism as at a place of this size, or what another factory makes there.
+        """The mechanism (or the module of another factory) for a place of this size.
 
         Raises Refusal with the message of its own ValueError.
         """
@@ -46,7 +46,7 @@ class Subject:
     def build_at(
         self, height: int, width: int, conv: Mapping[str, Any], factory: Callable[..., Any] | None = None
     ) -> nn.Module:
-        """The same in place of a convolution with these settings."""
+        """As `build`, in place of a convolution with these settings."""
         c = self.channels
         place = {"channels": c, "height": height, "width": width, "tokens": height * width}
         place |= {"in_channels": c, "out_channels": c, **conv}
@@ -60,14 +60,14 @@ class Subject:
         return module
 
     def sample(self, batch: int = 2, height: int = 7, width: int = 7, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Random input for such a place."""
+        """A random input with this batch size and map size."""
         sizes = {"b": batch, "c": self.channels, "h": height, "w": width, "n": height * width}
         x = torch.randn([sizes[axis] for axis in self.axes], generator=torch.Generator().manual_seed(1))
         return x.to(dtype)
 
     @property
     def axes(self) -> list[str]:
-        """The letters of its layout: b c h w, or b n c."""
+        """The axes of its layout: b c h w, or b n c."""
         return str(self.entry.works_on).split()
 
 

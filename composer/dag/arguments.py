@@ -48,7 +48,7 @@ def complete(
     left = dict(written)
     for model in entry.models:
         names = model.model_fields
-        # The options come last: what is left is meant to be one.
+        # The options come last: all remaining values must be options.
         mine = left if model is entry.options else {name: left.pop(name) for name in names if name in left}
         try:
             arguments.update(validate_options(model, {**{one: facts[one] for one in names if one in facts}, **mine}))

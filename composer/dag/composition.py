@@ -1,4 +1,4 @@
-"""A composed network: its scopes with attention in place, every shape known, and the same after each of its rules."""
+"""A composed network: its scopes with attention and all shapes, and the network after each of its rules."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from composer.spec.spec import Spec
 
 @dataclass(frozen=True)
 class Added:
-    """What one attention rule did: the paths of its mechanisms, and what the network's totals grew by (MACs None where
-    they are not known)."""
+    """The effect of an attention rule: the paths of its mechanisms, and how much the network's parameters and MACs grew
+    (MACs None if not known)."""
 
     rule: Rule
     places: tuple[str, ...]
@@ -40,11 +40,11 @@ class Added:
 
 @dataclass(frozen=True, repr=False)
 class Composition:
-    """A network as a tree of scopes, every shape known. Immutable.
+    """A network as a tree of scopes with all shapes. Immutable.
 
-    root    the network with all its rules applied and its outputs taken
-    placed  the whole backbone, and behind it that with the first rule, with the first two …, with all
-    edits   of a module's network: which of its modules are others by now than those composed, a sentence each
+    root    the network with all rules applied and only the spec's outputs
+    placed  the whole backbone, then the backbone with the first rule, with the first two rules …, with all rules
+    edits   for the network of a module: sentences on its modules that were changed by hand since
     """
 
     spec: Spec
@@ -60,9 +60,9 @@ class Composition:
 
     @classmethod
     def of(cls, spec: Spec, limits: Limits | None = None, inference: Inference | None = None) -> Self:
-        """A spec's network with its attention in place and checked, nothing allocated. Raises GraphError.
+        """The spec's network with attention, checked; nothing is allocated. Raises GraphError.
 
-        Networks composed with one `inference` share what it has found out about the operations they have in common.
+        Networks composed with the same `inference` infer the operations that they share only once.
         """
         limits, inference = limits or Limits(), inference or Inference()
         with _shown_where_set(spec):
@@ -74,7 +74,7 @@ class Composition:
     def _finished(
         cls, spec: Spec, limits: Limits, inference: Inference, placed: tuple[Scope, ...], *, whole: bool = False
     ) -> Self:
-        """The network that gives the spec's outputs, `whole` with what they do not need. Raises GraphError."""
+        """The network with the spec's outputs; `whole`: also with nodes that they do not need. Raises GraphError."""
         backbone, last = placed[0], placed[-1]
         with _shown_where_set(spec):
             root = take_outputs(replace(last, end=tagged_end(last)), backbone, spec, whole=whole)
@@ -84,12 +84,12 @@ class Composition:
         return cls(spec, root, limits, inference, placed)
 
     def giving(self, spec: Spec) -> Self:
-        """The same network with the outputs of a spec that differs in them alone. Raises GraphError."""
+        """The same network with the outputs of a spec that differs only in its outputs. Raises GraphError."""
         return self._finished(spec, self.limits, self.inference, self.placed)
 
     @cached_property
     def steps(self) -> tuple[Self, ...]:
-        """The network without its rules, with the first, with the first two …, with all: the last is this one."""
+        """The network without rules, with the first rule, with the first two …, with all: the last is this object."""
         rules = self.spec.rules
         specs = [replace(self.spec, rules=rules[:count]) for count in range(len(rules))]
         found = [
@@ -100,14 +100,14 @@ class Composition:
 
     @property
     def plain(self) -> Self:
-        """The same network without its attention rules."""
+        """The network without its attention rules."""
         return self.steps[0]
 
     @cached_property
     def whole_backbone(self) -> Self:
-        """The network without rules, with all that its backbone computes: `outputs` of a spec may leave some out.
+        """The network without rules, with every node of its backbone, also nodes that the spec's `outputs` leave out.
 
-        Names of its tensors that the network does not have are `left out` in a report, not `unexpected`.
+        A report lists weights of nodes that are left out as `left out`, not as `unexpected`.
         """
         if self.spec.outputs in (None, self.spec.own_outputs) and not self.spec.leaves_out:
             return self.plain
@@ -116,12 +116,12 @@ class Composition:
 
     @cached_property
     def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
-        """Every operation with the tensors it takes, in the order they run."""
+        """Every operation with its input tensors, in the order in which they run."""
         return list(_operations(self.root))
 
     @property
     def outputs(self) -> Mapping[str, TensorSpec]:
-        """What the network gives, by name."""
+        """The output tensors of the network, by name."""
         return {name: self.root.tensor(reference) for name, reference in self.root.outputs.items()}
 
     @property
@@ -131,32 +131,32 @@ class Composition:
 
     @cached_property
     def macs(self) -> Mapping[str, int | None]:
-        """Multiply-accumulates of one input, by path of the operation; None where nobody says how to count them."""
+        """Multiply-accumulates per example, by path of the operation; None if not known."""
         return {node.path: _macs(node, inputs, self.inference.macs) for node, inputs in self.operations}
 
     @property
     def num_macs(self) -> int | None:
-        """Multiply-accumulates of one input; None where those of an operation are not known."""
+        """Multiply-accumulates per example; None if those of an operation are not known."""
         return total(self.macs.values())
 
     @cached_property
     def places(self) -> Places:
-        """Where attention can go."""
+        """The places where attention can go."""
         return Places.of(self.root)
 
     @cached_property
     def levels(self) -> list[Level]:
-        """Features at each scale, from the finest on."""
+        """The features at each scale, the finest first."""
         return levels(self.root, self.places)
 
     @cached_property
     def head(self) -> Place | None:
-        """The classifier: the last place of the site `head`."""
+        """The classifier, which is the last place of the site `head`; None without this site."""
         return next(reversed(self.places.select(HEAD)), None)
 
     @cached_property
     def added(self) -> tuple[Added, ...]:
-        """What each attention rule did, in the order they apply."""
+        """The effect of each attention rule, in the order in which they apply."""
         rules = [rule for rule, _ in self.spec.rules]
         return tuple(
             Added(
@@ -170,7 +170,7 @@ class Composition:
 
     @cached_property
     def mechanisms(self) -> Mapping[int, tuple[str, ...]]:
-        """Paths of the mechanisms that each rule put in, by the number of the rule."""
+        """Number of a rule, from 0 -> paths of the mechanisms that it inserted."""
         found: dict[int, tuple[str, ...]] = {}
         for node, _ in self.operations:
             if node.rule is not None and _is_mechanism(node):
@@ -179,7 +179,7 @@ class Composition:
 
     @cached_property
     def inserted(self) -> Mapping[str, int]:
-        """Paths of the operations that rules put in, with the number of the rule."""
+        """Path of an inserted operation -> number of its rule, from 0."""
         return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
 
     @cached_property
@@ -191,7 +191,7 @@ class Composition:
 
     @cached_property
     def refusing_one(self) -> Mapping[str, str]:
-        """Paths of the operations that cannot train on a batch of one, with the reason."""
+        """Path of an operation that cannot train at batch 1 -> the reason."""
         known: dict[Any, str | None] = {}
         found = {}
         for node, inputs in self.operations:
@@ -207,7 +207,7 @@ class Composition:
 
 @contextlib.contextmanager
 def _shown_where_set(spec: Spec) -> Iterator[None]:
-    """Problems of what a var says are shown where the var was set."""
+    """Report a problem with the value of a var at the place where the var was set."""
     try:
         yield
     except GraphError as error:
@@ -216,7 +216,7 @@ def _shown_where_set(spec: Spec) -> Iterator[None]:
 
 
 def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
-    """The network without its rules. Raises GraphError, with what can be said of the rules without a network."""
+    """The network without its rules. Raises GraphError, also with problems of the rules that need no network."""
     try:
         return elaborate(spec, limits, inference)
     except GraphError as error:
@@ -225,7 +225,7 @@ def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
 
 
 def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
-    """Class names that a file gives with its own network must be as many as its outputs."""
+    """A problem if a file names another number of classes than its own network has outputs; else None."""
     if spec.classes is None or spec.files[0].content.classes is None or len(root.outputs) != 1:
         return None
     tensor = root.tensor(next(iter(root.outputs.values())))

@@ -27,12 +27,12 @@ from composer.spec.spec import Spec
 
 
 def elaborate(spec: Spec, limits: Limits, inference: Inference) -> Scope:
-    """The network as its nodes and blocks say, without its attention rules. Raises GraphError."""
+    """The network of the spec's nodes and blocks, without its attention rules. Raises GraphError."""
     return _Elaboration(spec, limits, inference).root()
 
 
 def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Unfinished]:
-    """Scopes by path as far as they can be elaborated: those with mistakes in them, and the whole network as ""."""
+    """Path -> incomplete scope, as far as it can be elaborated: scopes with mistakes, and always the network as ""."""
     elaboration = _Elaboration(spec, limits, inference)
     with contextlib.suppress(GraphError):
         elaboration.root()
@@ -46,7 +46,7 @@ class _Elaboration(Reader):
         try:
             inputs = {name: input_tensor(spec, name) for name in spec.inputs}
             names = {**spec.vars, **{name: tensor.facts for name, tensor in inputs.items()}}
-            origin, outputs = spec.body.origin, spec.own_outputs
+            origin, outputs = spec.writer.origin, spec.own_outputs
             body = Body(
                 spec.name, "", origin, spec.nodes, inputs, names, outputs, origin / "outputs", 0, spec.node_origins
             )
@@ -59,7 +59,7 @@ class _Elaboration(Reader):
         return scope
 
     def scope(self, body: Body) -> Scope:
-        """One instance of a block's nodes. A node that fails takes only those with it that need it."""
+        """The scope of a body. After a node fails, all nodes that do not need it are still made. Raises Stop."""
         if body.depth > MAX_DEPTH:
             text = f"blocks nest deeper than {MAX_DEPTH}; `{body.block}` probably contains itself"
             raise self.note(body.origin.problem("depth", text, key=True, path=f"{body.path[:60]}…"))
@@ -75,7 +75,7 @@ class _Elaboration(Reader):
             raise self.note(problem)
         failed: set[str] = set()
         missing: dict[str, Missing] = {}
-        # The last child stands for an inline repeat, which is no node itself.
+        # Name of an inline repeat, which is no node itself -> its last copy.
         last: dict[str, str] = {}
         self.unfinished[body.path] = Unfinished(scope, missing)
         for name in running_order(written):
@@ -115,11 +115,11 @@ class _Elaboration(Reader):
         """The nodes that must lead to an output: not those of a backbone or of a lock, which are left out otherwise."""
         if body.depth or not self.spec.leaves_out:
             return body.specs.keys()
-        own = self.spec.body.content
+        own = self.spec.writer.content
         return own.nodes or () if own.lock is None else ()
 
     def has_output(self, scope: Scope, body: Body, output: str) -> bool:
-        """Whether an output is a node of the scope. Those of the network may be paths into it, followed later."""
+        """Whether an output is a node of the scope. Outputs of the network may be paths into nodes, followed later."""
         reference, origin = scope.outputs[output], (body.outputs_origin / output).written
         name = node_of(reference)
         if name in scope.nodes and (body.depth or name == reference):
@@ -144,7 +144,7 @@ class _Elaboration(Reader):
             text = f"there is no node `{reference}` here"
             raise self.note(origin.problem("unknown-node", text, "a node before this one", hint, path=path))
         given = scope.nodes[name].output if name in scope.nodes else scope.inputs[name]
-        if output and not scope.path and name in scope.nodes and scope.nodes[name].leads_inside(output):
+        if not scope.path and name in scope.nodes and _is_path(scope.nodes[name], output):
             if problem := dead_end(scope, reference, origin.written, "unknown-node"):
                 raise self.note(problem)
             return scope.tensor(reference)
@@ -171,7 +171,7 @@ class _Elaboration(Reader):
             output = given if len(given) > 1 else next(iter(given.values()))
             return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *block.site))
         operation, tensor = self.operation(spec, step)
-        # A parameter takes nothing, though it may stand behind other nodes.
+        # A parameter has no inputs, even if it is written after other nodes.
         references = step.references if operation.entry.inputs != (0, 0) else ()
         return Node(step.name, step.path, step.origin, references, operation, tensor, sites)
 
@@ -202,7 +202,7 @@ class _Elaboration(Reader):
             raise self.note(*problem.diagnostics) from None
 
     def repeated(self, spec: NodeSpec, step: Step) -> Node:
-        """A scope of the node's copies, each fed by the one before it; further inputs go to all of them."""
+        """A node whose scope holds the copies. Each takes the output of the copy before; all get the other inputs."""
         count, sites = self.count(spec, step), self.sites(spec, step)
         self.spend(step, nodes=1)
         if count == 0:
@@ -220,7 +220,7 @@ class _Elaboration(Reader):
         return Node(step.name, step.path, step.origin, step.references, scope, nodes[last].tensor, sites)
 
     def inlined(self, spec: NodeSpec, step: Step, nodes: dict[str, Node], taken: Collection[str]) -> str:
-        """The node's copies as nodes of the scope itself; returns the reference that stands for the last of them."""
+        """Add the node's copies to the nodes of the scope itself; returns the name of the last copy."""
         prefix = step.path.removesuffix(step.name)
         return self.copies(spec, step, self.count(spec, step), prefix, nodes, taken)
 
@@ -247,3 +247,10 @@ class _Elaboration(Reader):
                 raise self.note(step.problem_at("repeat", "repeat", "a block with several outputs cannot repeat"))
             tensor = node.output
         return current
+
+
+def _is_path(node: Node, rest: str) -> bool:
+    """Whether what follows a node's name in a reference leads into it. An unknown output is no path."""
+    first, _, further = rest.partition(".")
+    inside = node.content.nodes if isinstance(node.content, Scope) else {}
+    return node.leads_inside(rest) and (bool(further) or first in inside)

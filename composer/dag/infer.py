@@ -1,4 +1,4 @@
-"""Shapes by running each operation once on the meta device, or by its own rule: nothing is allocated or guessed."""
+"""Finds shapes: runs each operation once on the meta device, or calls its own rule. Allocates and guesses nothing."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from composer.registry import Entry, ModuleEntry, ParameterEntry, declared_shape
 
 
 class Misfit(Exception):
-    """An operation does not fit its inputs; the message says what was found and what is needed."""
+    """An operation does not fit its inputs; the message says what was given and what is needed."""
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """An operation, its learnable numbers counted, and what it gives for its inputs."""
+    """An operation with its number of parameters, and the TensorSpec of its output."""
 
     operation: Operation
     output: TensorSpec
@@ -35,14 +35,14 @@ class Inferred:
 
 @dataclass
 class Inference:
-    """Infers and remembers: networks repeat the same few operations many times. `macs` are those of one input,
-    None where not known."""
+    """Infers outputs and remembers them, because networks repeat the same few operations many times. `macs` holds
+    multiply-accumulates per example, None if not known."""
 
     known: dict[Hashable, Inferred] = field(default_factory=dict)
     macs: dict[Hashable, int | None] = field(default_factory=dict)
 
     def __call__(self, entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Inferred:
-        """The entry called with these arguments. Raises Misfit."""
+        """The Inferred of an entry with these arguments and inputs. Raises Misfit."""
         operation = Operation(entry, arguments)
         key = (operation.key, tuple(inputs))
         if key not in self.known:
@@ -51,7 +51,7 @@ class Inference:
 
 
 def infer(operation: Operation, inputs: Sequence[TensorSpec]) -> Inferred:
-    """Make and run one operation on the meta device at batch 2. Raises Misfit."""
+    """The Inferred of an operation, made and run on the meta device at batch 2. Raises Misfit."""
     entry = operation.entry
     _check_arity(entry, len(inputs))
     layout = output_layout(operation, inputs)
@@ -89,7 +89,7 @@ def _shape_of(entry: Entry, result: Any) -> tuple[int, ...]:
 
 
 def refuses_one(operation: Operation, inputs: Sequence[TensorSpec]) -> str | None:
-    """Why an operation cannot train on a batch of one, as batch norm over a single value cannot; None if it can."""
+    """Why an operation cannot train at batch 1, such as a batch norm of a 1×1 map; None if it can."""
     if not isinstance(operation.entry, ModuleEntry) or operation.entry.shape is not None:
         return None
     tensors = [torch.empty((1, *tensor.shape[1:]), device="meta") for tensor in inputs]
@@ -104,7 +104,7 @@ def refuses_one(operation: Operation, inputs: Sequence[TensorSpec]) -> str | Non
 
 
 def output_layout(operation: Operation, inputs: Sequence[TensorSpec]) -> str | None:
-    """The layout an operation gives, by its own rule. Raises Misfit when the rule refuses the inputs."""
+    """The layout of an operation's output, by the entry's rule. Raises Misfit if the rule refuses the inputs."""
     entry, rule = operation.entry, operation.entry.layout_rule
     if callable(rule):
         options = {name: value for name, value in operation.arguments.items() if name in entry.options.model_fields}
@@ -142,7 +142,7 @@ def _check_arity(entry: Entry, found: int) -> None:
 
 
 def _too_wide(built: Any, inputs: Sequence[TensorSpec]) -> str | None:
-    """Of a convolution or pooling whose window is larger than the map: that it is, for PyTorch's words change."""
+    """A message if the window of a convolution or pooling exceeds its map, because PyTorch's own changes; else None."""
     if not isinstance(built, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) or len(inputs) != 1 or len(inputs[0].shape) != 4:
         return None
     settings = (built.kernel_size, built.padding, getattr(built, "dilation", 1))

@@ -190,7 +190,7 @@ def prune(scope: Scope, wanted: Collection[str]) -> Scope:
 
 
 def _needed(scope: Scope, references: Collection[str]) -> Iterator[tuple[str, Node]]:
-    """The nodes that the references need, each pruned to what is needed of it; the last first."""
+    """The nodes that the references need, each pruned to its needed outputs; the last node first."""
     used: set[Any] = set(references)
     for name, node in reversed(list(scope.nodes.items())):
         mine = {reference for reference in used if node_of(reference) == name}

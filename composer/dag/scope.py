@@ -13,7 +13,7 @@ from composer.registry import Entry
 from composer.spec.origin import Origin
 from composer.spec.sites import STAGE
 
-BATCH = 2  # BatchNorm refuses a batch of 1 on a 1x1 map in training
+BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class TensorSpec:
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """What computes a node: one entry of the registry with everything it is called with.
+    """The content of a node that computes: an entry of the registry with its arguments.
 
-    Whether two are the same is said by `key`, and by `==`, alone; `make` alone makes what computes. So an operation may
-    one day be something else than a factory and its arguments.
+    Only `key` and `==` compare operations, and only `make` calls the factory, so that an operation can later become
+    something else than a factory with arguments.
     """
 
     entry: Entry
@@ -71,7 +71,7 @@ class Operation:
 
     @cached_property
     def key(self) -> Hashable:
-        """Equal for operations that compute the same, but for the values of their parameters."""
+        """Equal for operations that compute the same, apart from the values of their parameters."""
         return self.entry, repr(sorted(self.arguments.items()))
 
     def __eq__(self, other: object) -> bool:
@@ -81,12 +81,12 @@ class Operation:
         return hash(self.key)
 
     def make(self) -> Any:
-        """What computes: a module, a function of tensors, or a parameter."""
+        """A new module, function of tensors or parameter."""
         return self.entry.make(self.arguments)
 
     @cached_property
     def options(self) -> dict[str, Any]:
-        """The arguments that differ from the entry's defaults, facts left out: what a person would write."""
+        """The arguments that a person would write: options that differ from the entry's defaults, without facts."""
         fields = self.entry.options.model_fields
         return {k: v for k, v in self.arguments.items() if k in fields and v != fields[k].default}
 
@@ -120,7 +120,7 @@ class Node:
 
     @property
     def entry(self) -> Entry | None:
-        """What the registry has of its operation; None for one without."""
+        """The registry's entry of its operation; None for a node without an operation."""
         return self.content.entry if isinstance(self.content, Operation) else None
 
     def leads_inside(self, rest: str) -> bool:

@@ -1,4 +1,4 @@
-"""What an attention value is, told by how it is applied and by its axes."""
+"""The form of an attention value, found from its axes and from how it is applied."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor
 from composer.dag.maps import Grid
 from composer.looking.sites import Site
 
-# How values are applied -> what the gate proper is added to.
+# How values are applied -> the constant in them, which is added to the gate itself.
 _OFFSETS = {"gate": 0.0, "1 + gate": 1.0}
-# A class token and its like stand before the patches; more than a few are something else.
+# The most tokens before the patches, such as a class token; with more, the tokens are not those of the grid.
 MOST_PREFIX = 8
 
 
 @dataclass(frozen=True)
 class Gates:
-    """A number for each channel, images c. `offset` is what the gate proper is added to."""
+    """A value per channel, images c; `offset` is the constant in it, 1 for `1 + gate`."""
 
     site: Site
     part: str
@@ -28,7 +28,7 @@ class Gates:
 
 @dataclass(frozen=True)
 class SpatialMaps:
-    """A number for each position, images h w."""
+    """A value per position, images h w."""
 
     site: Site
     part: str
@@ -37,7 +37,7 @@ class SpatialMaps:
 
 @dataclass(frozen=True)
 class ElementMaps:
-    """A number for each position of each channel, images c h w."""
+    """A value per channel and position, images c h w."""
 
     site: Site
     values: Tensor
@@ -61,10 +61,10 @@ class Routing:
 
 @dataclass(frozen=True)
 class TokenMaps:
-    """Who looks at whom, images heads n m.
+    """The weight of token m for token n, images heads n m.
 
-    prefix  how many tokens stand before the positions of the site's grid, such as a class token
-    keys    the grid of what is looked at, which may be coarser; None, like the site's grid, for tokens without one
+    prefix  number of tokens before the positions of the site's grid, such as a class token
+    keys    the grid of the tokens m, which may be coarser; None, like the site's grid, for tokens without a grid
     """
 
     site: Site
@@ -75,9 +75,9 @@ class TokenMaps:
 
 @dataclass(frozen=True)
 class WindowMaps:
-    """What each position takes from others of its window, images heads h w n.
+    """The weights of the n positions in the window of each position, images heads h w n.
 
-    `attended` of the site says where they are; without it they are the k x k around the position, n = k².
+    The site's `attended` holds their places; without it, the window is the k x k positions around, n = k².
     """
 
     site: Site
@@ -86,7 +86,7 @@ class WindowMaps:
 
 @dataclass(frozen=True)
 class Other:
-    """A value of no known form, as it came."""
+    """A value of unknown form, unchanged, with the reason."""
 
     site: Site
     part: str
@@ -98,7 +98,7 @@ Form = Gates | SpatialMaps | ElementMaps | Branches | Routing | TokenMaps | Wind
 
 
 def read(site: Site, value: Tensor, part: str = "") -> Form:
-    """The form of a value with the images first; Other for one that fits none, or is not finite."""
+    """The form of a value whose first axis is images; Other if it fits no form, is empty or not finite."""
     if not value.numel():
         return Other(site, part, value, "is empty")
     if not value.isfinite().all():
@@ -148,7 +148,7 @@ def _tokens(site: Site, value: Tensor, part: str) -> Form:
 
 
 def _is_window(site: Site, count: int) -> bool:
-    """Whether so many weights for each position are those of a window that is known."""
+    """Whether `count` weights per position fit the site's window: that of `attended`, or a square."""
     if site.attended is not None:
         return tuple(site.attended.shape) == (*(site.grid or ()), count, 2)
     return math.isqrt(count) ** 2 == count

@@ -1,4 +1,4 @@
-"""Experts: the weight that each has for an input, how evenly they share it, and what temperature does to that."""
+"""Experts: their weights for an input, how even the weights are, and the effect of the temperature."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 6
-# An expert with less than this share of all weight is hardly used.
+# An expert with a smaller share of all weight is hardly used.
 UNUSED = 0.01
-# Routing at more than this share of the largest entropy is called even.
+# Weights with a larger share of the largest entropy are called even.
 EVEN = 0.99
 TEMPERATURES = (30.0, 10.0, 3.0, 1.0)
-# Longer schedules are shown as far as that.
+# Longer schedules are shown up to this epoch.
 MOST_EPOCHS = 300
 
 
 def routing_section(gathered: Gathered, mechanism: str) -> Section | None:
-    """The experts of one mechanism."""
+    """The section about a mechanism's experts; None if it has none."""
     mine = [one for one in gathered.seen if isinstance(one.form, Routing) and one.form.site.mechanism == mechanism]
     found = [one.form for one in mine if isinstance(one.form, Routing)]
     if not found:
@@ -66,7 +66,7 @@ def routing_section(gathered: Gathered, mechanism: str) -> Section | None:
 
 
 def entropy(weights: Tensor) -> float:
-    """How evenly weights images x n, not negative, share their sum: 1 for evenly, 0 for one alone; mean over images.
+    """How even non-negative weights, images x n, are, mean over images: 1 if all equal, 0 if a single weight is not 0.
 
     >>> entropy(torch.tensor([[0.5, 0.5]])), entropy(torch.tensor([[0.0, 3.0]]))
     (1.0, 0.0)
@@ -74,20 +74,20 @@ def entropy(weights: Tensor) -> float:
     if weights.shape[1] < 2:
         return 0.0
     share = weights / weights.sum(1, keepdim=True).clamp(min=1e-12)
-    # Rounding may leave the last digits outside.
+    # Rounding may lead slightly out of 0 … 1.
     return min(1.0, max(0.0, float(torch.special.entr(share).sum(1).mean()) / math.log(weights.shape[1])))
 
 
 def temperature_of(gathered: Gathered, routing: Routing) -> float | None:
-    """The temperature of a site's softmax now; None where it has none that is annealed."""
+    """The current temperature of a site's softmax; None if it has no temperature to anneal."""
     module = gathered.model.get_submodule(routing.site.path)
-    # `curve` asks mechanisms that stand in for convolutions.
+    # `curve` needs a mechanism that replaces a convolution.
     value = module.temperature if isinstance(module, Tempered) and routing.site.replaces else None
     return float(value) if isinstance(value, Tensor) and value.numel() == 1 else None
 
 
 def at_temperatures(weights: Tensor, now: float, others: Sequence[float]) -> Tensor:
-    """What a softmax that gave weights n at a temperature would give at others: a row of n for each.
+    """A row of n weights per temperature of `others`, from the softmax that gave the weights n at temperature `now`.
 
     >>> logits = torch.tensor([1.0, 3.0])
     >>> bool(torch.allclose(at_temperatures((logits / 30).softmax(0), 30, [2.0])[0], (logits / 2).softmax(0)))
@@ -149,7 +149,7 @@ def _bars(found: Sequence[Routing]) -> Figure:
 
 
 def _temperature_plate(gathered: Gathered, tempered: Sequence[Routing], mechanism: str) -> Plate:
-    # The site whose experts differ most, where there is most to see.
+    # The site whose experts differ most shows most.
     chosen = min(tempered, key=lambda one: entropy(one.values))
     now = temperature_of(gathered, chosen) or 1.0
     hot, cold = (entropy(row[None]) for row in at_temperatures(chosen.values[0], now, TEMPERATURES)[[0, -1]])
@@ -188,7 +188,7 @@ def _temperature(chosen: Routing, now: float) -> Figure:
 
 
 def _schedule(site: Site) -> list[float]:
-    """The temperature before each epoch, a while beyond the last that changes it."""
+    """The temperature before each epoch, and a quarter more epochs after its last change."""
     values = curve(MOST_EPOCHS, site.options, site.mechanism)
     last = next((epoch for epoch in reversed(range(1, MOST_EPOCHS)) if values[epoch] != values[epoch - 1]), 0)
     return values[: last + 2 + last // 4]

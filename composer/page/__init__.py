@@ -1,1 +1,1 @@
-"""The page of a network: one file, in which containers open in place."""
+"""The page of a network: a single HTML file, in which containers open in place."""

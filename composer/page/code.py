@@ -1,4 +1,4 @@
-"""The Python of a network, as its page shows it: generated for scopes, as it is written for operations."""
+"""The Python code that a page shows: generated for scopes, the source of the class or function for operations."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from composer.registry import Entry, FunctionEntry, ModuleEntry
 
 Code = tuple[str, str]
 
-# A reader of a panel wants to see how it goes, not ten thousand lines of it.
+# Longer code is cut, because it is shown in a panel.
 MAX_LINES = 300
 MAX_NODES = 1000
 
 
 def scope_code(scope: Scope) -> Code:
-    """The generated forward of a scope; of a plain chain, what its nn.Sequential holds."""
+    """Heading and code: the generated forward of a scope; for a plain chain, its nn.Sequential."""
     if scope.path and is_chain(scope):
         parts = (f"    ({name}): {_called(node)}" for name, node in scope.nodes.items() if node.content is not None)
         return scope.block, _cut("\n".join(["nn.Sequential(", *parts, ")"]))
@@ -43,7 +43,7 @@ def _call(node: Node) -> Hashable:
 
 
 def _called(node: Node) -> str:
-    """The class of a node's module."""
+    """The name of the class or function of a node; empty for a node that passes its input on."""
     if isinstance(node.content, Scope):
         return node.content.block
     if node.entry is None:
@@ -52,7 +52,7 @@ def _called(node: Node) -> str:
 
 
 def operation_code(entry: Entry, built: Any) -> Code | None:
-    """The source of an operation's forward, with its attention; of PyTorch's own layers, how they are made."""
+    """Heading and code: source of `attention` and `forward`, or constructor call of a PyTorch layer; else None."""
     if isinstance(entry, FunctionEntry):
         source = _source(entry.factory)
         return None if source is None else (entry.factory.__module__, source)
@@ -75,14 +75,14 @@ def _is_own_of_torch(entry: ModuleEntry) -> bool:
 
 
 def _constructed(module: nn.Module) -> str:
-    """A module as one would write it: `nn.Conv2d(64, 64, kernel_size=(3, 3), stride=(1, 1), bias=False)`."""
+    """The constructor call: `nn.Conv2d(64, 64, kernel_size=(3, 3), stride=(1, 1), bias=False)`."""
     public = next(one for one in type(module).__mro__ if one.__module__.partition(".")[0] == "torch")
     arguments = repr(module).removeprefix(type(module).__name__)
     return _cut(f"nn.{public.__name__}{arguments}")
 
 
 def _source(function: Callable[..., Any]) -> str | None:
-    """The source of a function without its decorators; None where there is none to be read."""
+    """The source of a function without its decorators; None if it cannot be read."""
     try:
         lines = dedent(inspect.getsource(inspect.unwrap(function))).splitlines()
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""The page of a difference: the network as it is after, a switch to how it was before, and every change marked."""
+"""The page of a difference: the network after, with every change marked, and a switch to the network before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from composer.page.schema import ChangeData, PageData
 
 
 def render_difference(difference: Difference, theme: str = "auto") -> str:
-    """The page of what differs between two networks."""
+    """The HTML page of the differences between two networks."""
     networks = _networks(difference)
     with uncollected():
         data = difference_data(difference, networks)
@@ -25,7 +25,7 @@ def render_difference(difference: Difference, theme: str = "auto") -> str:
 
 
 def difference_data(difference: Difference, networks: list[Network] | None = None) -> PageData:
-    """The data of its page: as that of any page, with `changes`, and the `totals` before and after."""
+    """The data of its page: `page_data`, with the `changes`, and the `totals` before and after."""
     data = page_data(networks or _networks(difference))
     data["name"] = f"{difference.before.spec.name} → {difference.after.spec.name}"
     data["changes"] = [_change(one) for one in told(difference)]
@@ -34,7 +34,7 @@ def difference_data(difference: Difference, networks: list[Network] | None = Non
 
 
 def _networks(difference: Difference) -> list[Network]:
-    """The network after first: it is what the page shows until its reader asks for the other."""
+    """The network after, then the network before: a page shows its first network at the start."""
     return [_network("composed", "after", difference.after), _network("base", "before", difference.before)]
 
 
@@ -43,7 +43,7 @@ def _network(key: str, label: str, graph: Composition) -> Network:
 
 
 def _change(one: Told) -> ChangeData:
-    """Changes of one sort, with their paths before and after: those that are there."""
+    """Equal changes, with their paths before (without added nodes) and after (without removed nodes)."""
     return {
         "kind": one.kind,
         "nodes": one.nodes,

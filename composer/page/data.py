@@ -1,4 +1,4 @@
-"""Everything that the script of a page reads, as plain JSON values."""
+"""The data that the script of a page reads, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from composer.summary.memory import Traces, Unknown, activation_memory
 
 @dataclass(frozen=True)
 class Network:
-    """One of the networks on a page. `graph` is missing of one with mistakes; `seconds` are measured, by path."""
+    """A network on a page. `graph` is None for a network with mistakes; `seconds` are measured times, by path."""
 
     key: str
     label: str
@@ -33,13 +33,13 @@ class Network:
 
     @cached_property
     def view(self) -> View:
-        """What is drawn of it, everything open."""
+        """The view of the network with every block open."""
         return build_view(self.sketch)
 
 
 @dataclass
 class _Page:
-    """What the networks of a page share while they are written."""
+    """Tables and files that the networks of a page share while they are written."""
 
     files: Files
     shared: Shared
@@ -48,7 +48,7 @@ class _Page:
 
 
 def networks_of(sketch: Sketch, graph: Composition | None, seconds: Mapping[str, float] | None = None) -> list[Network]:
-    """A network and, where rules changed it, the same without them."""
+    """The network; if it has rules, also the network without them."""
     if graph is None or graph.plain is graph:
         return [Network("composed", sketch.spec.name, sketch, graph, seconds)]
     plain = Network("base", "without attention", Sketch.of(graph.plain), graph.plain)
@@ -56,7 +56,7 @@ def networks_of(sketch: Sketch, graph: Composition | None, seconds: Mapping[str,
 
 
 def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData:
-    """The data of a page: of several networks, the first is shown first.
+    """The data of a page, which shows the first of its networks at the start.
 
     Raises InputError for a selection that finds nothing.
     """
@@ -67,7 +67,7 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
     written, facts = [], dict[str, dict[str, FactsData]]()
     for network in networks:
         whole, found = facts_of(network.sketch, _costs(network, page), page.tables, page.files)
-        # Of further networks, only what differs from the first.
+        # Other networks have only the facts that differ from the first network's.
         known = facts.get(first.key, {})
         facts[network.key] = {path: one for path, one in found.items() if known.get(path) != one}
         written.append(_network(network, whole, page))
@@ -90,7 +90,7 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
 
 
 def failure_data(picture: Picture) -> PageData:
-    """The data of a page of a text that makes no network: its problems, each a box, and where they are in it."""
+    """The data of a page for a text that makes no network: a box per problem, and the lines of the problems."""
     files, shared = Files.of_problems(picture.problems), Shared(picture.direction)
     (figure,) = picture.figures
     problems = problems_of(picture.problems, files)
@@ -128,7 +128,7 @@ def failure_data(picture: Picture) -> PageData:
 
 
 def problems_of(problems: Sequence[Diagnostic], files: Files) -> list[ProblemData]:
-    """Each problem as a terminal prints it, its path, and where it is written."""
+    """Each problem: its path, message, text as in a terminal, and if known its file and line."""
     found: list[ProblemData] = []
     for problem in problems:
         found.append({"path": problem.path, "message": problem.message, "text": str(problem)})
@@ -164,7 +164,7 @@ def _network(network: Network, whole: FactsData, page: _Page) -> NetworkData:
 
 
 def _open(network: Network, wish: Wish) -> Iterator[str]:
-    """Paths of the containers that are open in the static picture; of a selection, it and what is around it too."""
+    """Paths of the containers that are open in the static picture, with selected containers and those around them."""
     view = network.view
     shown = opened(view, wish.depth or readable_depth(view))
     found = dict.fromkeys(box.path for box in shown.walk() if box.inner is not None)
@@ -179,7 +179,7 @@ def _leads_to(path: str, wanted: set[str]) -> bool:
 
 
 def _rules(network: Network, files: Files) -> Iterator[RuleData]:
-    """Every rule of the spec, those too that put nothing in."""
+    """Every rule of the spec, also rules that inserted nothing."""
     added = network.graph.added if network.graph is not None else None
     for number, (rule, origin) in enumerate(network.sketch.spec.rules):
         line = files.line_of(origin)

@@ -1,4 +1,4 @@
-"""What a page knows of each node by its path: what it is, where it comes from, what it costs."""
+"""The facts that a page shows about each node, by path: its kind, its source lines, its cost."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Costs:
-    """Numbers by path of the operation: multiply-accumulates, bytes that are kept for the backward pass, seconds.
+    """By path of the operation: multiply-accumulates, bytes kept for the backward pass, seconds.
 
-    None where they are not known. `seconds` may name blocks too.
+    None if not known. `seconds` may also have paths of blocks.
     """
 
     macs: Mapping[str, int | None] | None = None
@@ -45,7 +45,7 @@ class Costs:
 
 @dataclass
 class _Sum:
-    """What the operations of a scope cost together, and how many of which there are."""
+    """The total cost of the operations in a scope, and the number of each operation."""
 
     parameters: int = 0
     macs: int | None = 0
@@ -62,7 +62,7 @@ class _Sum:
 
 
 def facts_of(sketch: Sketch, costs: Costs, tables: Tables, files: Files) -> tuple[FactsData, dict[str, FactsData]]:
-    """The facts of the whole network, and those of every node in it that computes something, by path."""
+    """The facts of the whole network; and path -> facts of each node, without nodes that only pass their input on."""
     reader = _Reader(sketch, costs, tables, files)
     total = reader.scope(sketch.root)
     return cast(FactsData, reader.whole(sketch.root, total)), cast(dict[str, FactsData], reader.found)
@@ -78,11 +78,11 @@ class _Reader:
     written: dict[tuple[int, Any], Mapping[str, Value]] = field(default_factory=dict)
 
     def scope(self, scope: Scope) -> _Sum:
-        """Notes everything in a scope; returns what it comes to."""
+        """The total cost of a scope; adds the facts of its nodes to `found`."""
         total = _Sum()
         for node in scope.nodes.values():
             if node.content is not None:
-                # A block stands before what it holds.
+                # Reserves the place: a block comes before the nodes in it.
                 self.found[node.path] = {}
                 own = self.scope(node.content) if isinstance(node.content, Scope) else self.operation_sum(node)
                 self.found[node.path] = self.facts(scope, node, own)
@@ -127,7 +127,7 @@ class _Reader:
         return found | self.block(content) | {"contents": self.contents(own)}
 
     def ends(self, taken: Iterable[tuple[str, TensorSpec]], given: Iterable[tuple[str, TensorSpec]]) -> Json:
-        """Input and output tensors, each with its name where it has one."""
+        """Input and output tensors as numbers in the table, with names if they have names."""
         return {
             side: [[name, self.tensor(tensor)] if name else self.tensor(tensor) for name, tensor in ends]
             for side, ends in (("in", taken), ("out", given))
@@ -144,7 +144,7 @@ class _Reader:
         several = len(scope.inputs) > 1
         taken = [(name if several else "", tensor) for name, tensor in scope.inputs.items()]
         finished = scope.path not in self.sketch.unfinished
-        # What gives the outputs of others may not be there.
+        # In an unfinished scope, the nodes of outputs may be missing.
         outputs = scope.outputs.items() if finished else ()
         several = len(scope.outputs) > 1
         given = [(name if several else "", scope.tensor(reference)) for name, reference in outputs]
@@ -157,7 +157,7 @@ class _Reader:
         return found
 
     def operation(self, node: Node, operation: Operation) -> Json:
-        """What an operation is and holds: the same for all that are called with the same arguments."""
+        """Kind, options, weights and code of an operation, as numbers in tables that equal operations share."""
         entry, tables = operation.entry, self.tables
         mechanism = entry.category == "mechanism"
         made: list[Any] = []
@@ -185,7 +185,7 @@ class _Reader:
         return found
 
     def written_options(self, node: Node, operation: Operation) -> Mapping[str, Value]:
-        """The options that the spec writes for a node, as they are written."""
+        """The options that the spec itself gives for a node, as written."""
         helper = node.rule is not None and operation.entry.category != "mechanism"
         key = (id(node.origin.document), (node.origin.path, operation.entry.name, helper))
         if key not in self.written:
@@ -197,7 +197,7 @@ class _Reader:
         return self.written[key]
 
     def missing(self, scope: Scope, name: str, missing: Missing) -> None:
-        """A node that could not be made."""
+        """Add the facts of a node that could not be made, and of the nodes in it."""
         path = f"{scope.path}.{name}" if scope.path else name
         what = missing.spec.op or missing.spec.block or ""
         line = self.files.line_of(self.origin(scope, name))
@@ -209,14 +209,14 @@ class _Reader:
             self.scope(inner.scope)
 
     def origin(self, scope: Scope, name: str) -> Origin:
-        """Where a node of a scope that is not finished is written; of copies, where the repeat is."""
+        """Where a node of an unfinished scope is written; for a copy, where the repeat is written."""
         spec = self.sketch.spec
         if not scope.path:
             return spec.node_origins[name]
         if scope.block == "repeat":
             outer, _, own = scope.path.rpartition(".")
             around = self.sketch.unfinished.get(outer)
-            return self.origin(around.scope, own) if around else spec.body.origin
+            return self.origin(around.scope, own) if around else spec.writer.origin
         return spec.block_origins[scope.block] / "nodes" / name
 
 
@@ -236,7 +236,7 @@ def _documentation(entry: Entry) -> OperationData:
 
 
 def _options(node: Node, operation: Operation, written: Mapping[str, Value]) -> list[list[str]]:
-    """Name, value, whence it comes, and the expression that was written for it, if one was."""
+    """A row per option: name, value, source (`given`, `default`, `place`), and its expression if written as one."""
     rows = []
     for name, value in operation.arguments.items():
         known = written.get(name)
@@ -252,7 +252,7 @@ def _whence(node: Node, entry: Entry, name: str, value: Any) -> str:
     if name in TENSOR_FACTS or name == "in_channels":
         return "place"
     fields = entry.known_options
-    # What a rule does not say of a convolution's settings, the convolution that it replaces does.
+    # Settings of a convolution that a rule leaves out come from the convolution that it replaces.
     settings = node.rule is not None and name not in entry.options.model_fields
     return "place" if settings else "default" if name in fields and fields[name].default == value else "given"
 

@@ -1,4 +1,4 @@
-"""The page of a network as one HTML file: a static picture first, which the script then takes over."""
+"""The page of a network as a single HTML file: a static picture, which its script then replaces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from composer.page.data import Network, failure_data, networks_of, page_data
 from composer.page.schema import PageData, RuleData
 from composer.page.theme import page_style
 
-# A static picture of more boxes shows those that follow one another as one.
+# A static picture of more boxes shows consecutive boxes as a single box.
 MOST_STATIC = 2000
 
 _FOLDER = Path(__file__).parent
@@ -34,7 +34,7 @@ def render_page(
     theme: str = "auto",
     seconds: Mapping[str, float] | None = None,
 ) -> str:
-    """The page of a network, complete (with its graph) or as far as it goes. `seconds` are measured, by path.
+    """The HTML page of a network, complete if `graph` is given, else as far as it goes. `seconds` are times by path.
 
     Raises InputError for a selection that finds nothing.
     """
@@ -45,8 +45,8 @@ def render_page(
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without Python's search for circles: a page of 10,000 nodes makes a million values that are in none, and the
-    search takes half of the time."""
+    """Turn off Python's search for reference cycles: a page of 10,000 nodes makes a million values without cycles, and
+    the search takes half of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -57,21 +57,21 @@ def uncollected() -> Iterator[None]:
 
 
 def static_picture(network: Network, wish: Wish) -> Picture:
-    """What stands on the page until its script runs: the network as far as it is open, and nothing beside it."""
+    """The picture on the page until its script runs: the network as far as it is open, without insets."""
     wish, view = replace(wish, insets=False, select=None), network.view
     if num_boxes(opened(view, wish.depth or readable_depth(view))) > MOST_STATIC:
-        # Nobody reads it, and a browser would take seconds before the script may start.
+        # Too many boxes to read, and a browser would need seconds before the script may start.
         wish, view = replace(wish, depth=1), in_chunks(view, MOST_STATIC // 10)
     return draw(network.sketch, wish, view)
 
 
 def render_failure(picture: Picture, theme: str = "auto") -> str:
-    """The page of a text of which nothing can be drawn: what is wrong with it, and where."""
+    """The HTML page of a text that makes no network: its problems, and their lines."""
     return write_page(picture, failure_data(picture), theme)
 
 
 def write_page(picture: Picture, data: PageData, theme: str = "auto", without_script: Sequence[str] = ()) -> str:
-    """A picture and the data of its page as HTML. `without_script` is markup for readers whose browser runs none."""
+    """The HTML of a page, from picture and data. `without_script` is markup for browsers that run no scripts."""
     facts = " · ".join(_facts(picture))
     body = "\n".join(
         [
@@ -87,7 +87,7 @@ def write_page(picture: Picture, data: PageData, theme: str = "auto", without_sc
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A plain table; every cell is text."""
+    """An HTML table; every cell is text."""
     lines = [_row("th", heads), *(_row("td", row) for row in rows)]
     return f"<table>{''.join(lines)}</table>"
 

@@ -1,24 +1,24 @@
-"""What the data of a page holds: all that its script reads, as plain JSON values.
+"""The types of a page's data, which its script reads as plain JSON values.
 
-`client/src/types.js` says the same to the script; a test compares both, and another the data of pages with this.
+`client/src/types.js` has the same types for the script. A test compares both; another checks the data of pages.
 """
 
-# No `from __future__ import annotations`: with it, no key is known to be optional when Python runs.
+# No `from __future__ import annotations`: it would hide at run time which keys are optional.
 
 from typing import Any, Literal, NotRequired, TypedDict
 
 # A file and a line in it: files from 0, lines from 1.
 Line = tuple[int, int]
 
-# The ends of a node: a number in the table of tensors; of a block with several, each with its name.
+# Inputs and outputs of a node, as numbers in the table of tensors; several ends of a block with their names.
 _Ends = TypedDict("_Ends", {"in": NotRequired[list[Any]], "out": NotRequired[list[Any]]})
 
 
 class FactsData(_Ends):
-    """What a node is, where it comes from and what it costs; None of what is not known.
+    """The facts about a node: its kind, source lines and cost; None if not known.
 
     options, weights, code, contents    numbers in the tables
-    line, defined                       where it is written, and the block that it is
+    line, defined                       where the node is written, and where its block is defined
     """
 
     op: str
@@ -39,11 +39,11 @@ class FactsData(_Ends):
 
 
 class BoxData(TypedDict):
-    """What a box is, and what it says when it is closed; what is empty is left out.
+    """A box, and its texts when closed; empty values are left out.
 
-    look    classes of the style sheet, when it is closed
-    shapes  what it gives, by output
-    row     what stands under its name; `lines`, its problem in short lines; `pills`, what rules put inside
+    look    its classes in the style sheet, when closed
+    shapes  output -> shape
+    row     text under its name; `lines`: its problem in short lines; `pills`: what rules inserted inside
     """
 
     path: str
@@ -68,11 +68,11 @@ class BoxData(TypedDict):
 
 
 class ViewData(TypedDict):
-    """What is in a container.
+    """The content of a container.
 
     inputs   names and shapes
-    layouts  numbers of layouts: with every box in it closed; and, if that is something else, as it is at first
-    shapes   of its nets, in the order of the layouts
+    layouts  number of the layout with every box in it closed; then of the layout at the start, if boxes are open
+    shapes   shapes of its nets, in the order of `nets` in the layouts
     """
 
     path: str
@@ -84,13 +84,13 @@ class ViewData(TypedDict):
 
 
 class LayoutData(TypedDict):
-    """Where everything in a container stands, in pixels from its upper left corner. Items are its inputs, boxes and
-    outputs, in this order.
+    """Positions in a container, in pixels from its upper left corner. Items are its inputs, boxes and outputs, in this
+    order.
 
     items   left, top, width and height; an input or output on a frame is a point
-    nets    the item and the output that gives each tensor
-    wires   net, the item and the input that takes it, and then left and top of each point
-    labels  of shapes: net, left, base line, whether `left` is its end (1), and how far from the item words reach
+    nets    source of each tensor: item, and number of its output
+    wires   net, target item, number of its input, then left and top of each point
+    labels  shapes: net, left, base line, 1 if `left` is the text's end, and how far from the item labels reach
     """
 
     size: tuple[int, int]
@@ -101,7 +101,7 @@ class LayoutData(TypedDict):
 
 
 class RuleData(TypedDict):
-    """An attention rule: what it does where, in how many places, and what that costs."""
+    """An attention rule: its mechanism, its position, its number of places and its cost."""
 
     number: int
     use: str
@@ -116,7 +116,7 @@ class RuleData(TypedDict):
 
 
 class NetworkData(TypedDict):
-    """A network. `absent` are paths of nodes that the first network has and this one has not."""
+    """A network. `absent` are paths of nodes that only the first network has."""
 
     key: str
     label: str
@@ -131,7 +131,7 @@ class NetworkData(TypedDict):
 
 
 class ProblemData(TypedDict):
-    """A mistake: in one sentence, and as a terminal prints it."""
+    """A mistake: its message in a sentence, and its whole text as in a terminal."""
 
     path: str
     message: str
@@ -141,7 +141,7 @@ class ProblemData(TypedDict):
 
 
 class FileData(TypedDict):
-    """A text of a spec. `spans` says on which line that ends which begins on a line."""
+    """The text of a spec file. `spans`: first line of a value -> its last line."""
 
     name: str
     text: str
@@ -149,7 +149,7 @@ class FileData(TypedDict):
 
 
 class OperationData(TypedDict, total=False):
-    """What the docstring of an operation says."""
+    """Facts about an operation from its docstring and its entry."""
 
     summary: str
     mechanism: bool
@@ -162,7 +162,7 @@ class OperationData(TypedDict, total=False):
 
 
 class TablesData(TypedDict):
-    """What is said of many nodes, written once; see `tables.Tables`."""
+    """Values that many nodes share, each written once; see `tables.Tables`."""
 
     tensors: list[Any]
     options: list[Any]
@@ -173,7 +173,7 @@ class TablesData(TypedDict):
 
 
 class ChangeData(TypedDict):
-    """Changes of one sort on the page of a difference, with the paths of the nodes before and after."""
+    """Equal changes on the page of a difference, with the paths of the nodes before and after."""
 
     kind: str
     nodes: str
@@ -186,18 +186,18 @@ class ChangeData(TypedDict):
 
 
 class SharedData(TypedDict):
-    """What views refer to. `characters` are widths in thousandths of the size, regular and bold."""
+    """Data that views share. `characters` are widths in thousandths of the font size, regular and bold."""
 
     layouts: list[LayoutData]
     characters: list[dict[str, int]]
 
 
 class PageData(SharedData):
-    """Everything.
+    """The whole data of a page.
 
-    open    paths of the containers that are open at first
-    facts   by key of the network and path of the node; of further networks, what differs from the first
-    totals  of a difference: a name, and its numbers before and after
+    open    paths of the containers that are open at the start
+    facts   key of the network -> path of the node -> facts; other networks have only facts that differ from the first
+    totals  on the page of a difference: name of a total, and its values before and after
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The YAML of a network: its files, and the lines that its nodes and rules come from."""
+"""The YAML files of a network, and the lines where its nodes and rules are written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from composer.spec.spec import Spec
 
 @dataclass
 class Files:
-    """Texts of specs by number. `spans` says, of what takes several lines, on which it ends: by file and first line."""
+    """Texts of specs by number. `spans`: file and first line of a value -> its last line, if it has several lines."""
 
     sources: list[Source] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -26,7 +26,7 @@ class Files:
 
     @classmethod
     def of_spec(cls, *specs: Spec) -> Files:
-        """The files of the specs, each once, from the one that was asked for to the one that writes the nodes."""
+        """The files of the specs, each once, from the requested file to the file with the nodes."""
         found = cls()
         for spec in specs:
             for file in spec.files:
@@ -35,7 +35,7 @@ class Files:
 
     @classmethod
     def of_problems(cls, problems: Iterable[Diagnostic]) -> Files:
-        """The files that the problems are in."""
+        """The files that contain the problems."""
         found = cls()
         for problem in problems:
             if problem.location is not None:
@@ -43,19 +43,19 @@ class Files:
         return found
 
     def add(self, source: Source, root: Path | None = None) -> None:
-        """Add a text; what is no text (a mapping from Python) is left out."""
+        """Add a text, unless it is empty (a mapping from Python) or already known."""
         if source.text and source not in self.sources:
             self.sources.append(source)
             self.names.append(_name(source, root))
 
     def line_at(self, location: Location | None) -> Line | None:
-        """The file and line of a location; None where none of the files has it."""
+        """The file and line of a location; None if it is in none of the files."""
         if location is None or location.source not in self.sources:
             return None
         return self.sources.index(location.source), location.line
 
     def line_of(self, origin: Origin) -> Line | None:
-        """The file and line on which something is written, by its key."""
+        """The file and line of the key of a value; None if it is in none of the files."""
         key = (id(origin.document), origin.path)
         if key not in self.known:
             self.known[key] = found = self.line_at(origin.location(key=True))
@@ -66,7 +66,7 @@ class Files:
         return self.known[key]
 
     def to_json(self) -> list[FileData]:
-        """Name, text and spans of each."""
+        """Name, text and spans of each file."""
         return [
             {
                 "name": name,
@@ -78,7 +78,7 @@ class Files:
 
 
 def _name(source: Source, root: Path | None) -> str:
-    """A file's name without the folders above the spec's own tree, which are nobody's business."""
+    """A file's name without the folders above the spec's own tree, which are private."""
     name = zoo.portable(os.path.abspath(source.name))
     if not os.path.isabs(name):
         return name

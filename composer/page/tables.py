@@ -1,4 +1,4 @@
-"""What a page says of many nodes, written once."""
+"""Tables of a page, which hold values that many nodes share."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from composer.page.schema import OperationData, TablesData
 
 @dataclass
 class Table:
-    """Plain values by number; equal keys are one value."""
+    """Plain values by number, a single value per key."""
 
     rows: list[Any] = field(default_factory=list)
     numbers: dict[Hashable, int] = field(default_factory=dict)
 
     def number(self, key: Hashable, make: Callable[[], Any]) -> int:
-        """The number of the value with this key; it is made when the key is new."""
+        """The number of the value with this key; `make` makes the value if the key is new."""
         if key not in self.numbers:
-            # Making a value may write others first.
+            # Making a value may first add other values.
             value = make()
             self.numbers[key] = len(self.rows)
             self.rows.append(value)
@@ -28,14 +28,14 @@ class Table:
 
 @dataclass
 class Tables:
-    """The tables of one page, whatever networks are on it.
+    """The tables of a page, which its networks share.
 
     tensors     shape with the batch as N, and layout
-    options     of an operation: name, value, whence (`given`, `default`, `place`), and the expression that was written
-    weights     of an operation: keys of its state_dict behind its own path, with their shapes; buffers are marked
-    contents    of a block: how many of which operations are in it
-    codes       a heading, and Python
-    operations  by name: what a docstring says of it
+    options     of an operation: name, value, source (`given`, `default`, `place`), and its expression if written
+    weights     of an operation: keys of its state_dict without its own path, with their shapes; buffers are marked
+    contents    of a block: its operations, with the number of each
+    codes       heading and Python code
+    operations  name -> facts from its docstring and entry
     """
 
     tensors: Table = field(default_factory=Table)

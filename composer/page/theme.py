@@ -1,4 +1,4 @@
-"""Colours of a page: those of the pictures as variables, light and dark, as the reader or a switch prefers."""
+"""Colours of a page: those of pictures as CSS variables, light or dark as the system or the reader's switch says."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from composer.draw.theme import DARK, LIGHT, MONO, PAPER, Theme, colours, sheet
 
-# What a page says of differences; each beside the page's paper at least at a contrast of 4.5.
+# Colours of changes; each has a contrast of at least 4.5 to the page's paper.
 _LIGHT_CHANGES = {"added": "#116329", "removed": "#b42318", "changed": "#8a5300", "moved": "#1f5fbf"}
 _DARK_CHANGES = {"added": "#63d188", "removed": "#ff8a80", "changed": "#f0b429", "moved": "#8ab8ff"}
 
 
 def page_style(theme: str) -> str:
-    """The style sheet of the drawing and the page's variables; `theme` is what stands until a reader chooses.
+    """The style sheet of the drawing, with the page's variables; `theme` holds until the reader chooses another.
 
     The reader's choice is the attribute `data-theme` of the root: `light` or `dark`.
     """

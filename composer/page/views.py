@@ -1,6 +1,6 @@
-"""View -> JSON, which the page draws: what is in each container, and where it stands while everything in it is closed.
+"""View -> JSON that the page draws: the content of each container, and its layout while all boxes in it are closed.
 
-Opening a box stretches the container that it stands in; nothing in a page lays out boxes or wires anew.
+An opened box stretches its container; the page itself never computes a new layout.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from composer.page.schema import BoxData, LayoutData, SharedData, ViewData
 from composer.page.tables import Table
 from composer.visible import visible
 
-# What the page writes beside what it is given: counts, signs, and the sign for what cannot be shown.
+# Characters that the page adds to its data: counts, signs, and the sign for characters that do not print.
 OWN_CHARACTERS = "0123456789+×·…\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass
 class Shared:
-    """What the views of one page have in common: layouts, which containers of one form share, and widths of characters.
+    """Data that the views of a page share: layouts, equal for containers of the same form, and widths of characters.
 
-    open    paths of the containers that are open at first
+    open    paths of the containers that are open at the start
     known   arrangements and routes found before
     """
 
@@ -40,7 +40,7 @@ class Shared:
     characters: set[str] = field(default_factory=lambda: set(OWN_CHARACTERS))
 
     def view(self, view: View) -> ViewData:
-        """The view of a whole network and everything in it, whether open or not."""
+        """The view of a whole network, with the views of all boxes in it, open or closed."""
         return self._view(view, None)
 
     def _view(self, view: View, around: Box | None) -> ViewData:
@@ -58,7 +58,7 @@ class Shared:
         }
 
     def _states(self, view: View) -> list[View]:
-        """The view with every box in it closed; and as it is at first, where that is something else."""
+        """The view with every box in it closed; then the view at the start, if boxes in it are open."""
         first = any(box.inner is not None and box.path in self.open for box in view.boxes)
         return [opened_at(view, ()), *([opened_at(view, self.open)] if first else [])]
 
@@ -71,7 +71,7 @@ class Shared:
         return self.layouts.number(repr(written), lambda: written)
 
     def box(self, box: Box) -> BoxData:
-        """A box: what it is, and what it says when it is closed. What is empty is left out."""
+        """A box, with its texts when closed; empty values are left out."""
         detail, row, lines = measure.detail(box), measure.second_row(box), measure.problem_lines(box)
         pills = [measure.pill(*held) for held in box.holds]
         self.characters.update(box.label, detail, row, *lines, *pills, *box.shapes.values())
@@ -104,7 +104,7 @@ class Shared:
         return found
 
     def tables(self) -> SharedData:
-        """What the data of a page holds beside its views."""
+        """The layouts and the widths of characters, which all views share."""
         characters = sorted(self.characters)
         widths = [{one: advance(one, bold=bold) for one in characters} for bold in (False, True)]
         return {"layouts": self.layouts.rows, "characters": widths}

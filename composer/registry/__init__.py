@@ -1,4 +1,4 @@
-"""Names that specs may use, and the plugins they come from. The only room with state that changes."""
+"""Names that specs may use, and the plugins that register them. Its `state` changes while plugins load."""
 
 from composer.registry.entry import (
     CONV_FACTS,
@@ -20,7 +20,7 @@ from composer.registry.entry import (
     Plugin,
     Target,
 )
-from composer.registry.lookup import again as _again  # files of pickled networks may call it by this name
+from composer.registry.lookup import again as _again  # pickled networks may refer to this name
 from composer.registry.lookup import blamed, entries, failures, get, get_mechanism, mechanisms, plugin_versions
 from composer.registry.plugins import load_plugin_file, load_plugins
 from composer.registry.register import layer, mechanism

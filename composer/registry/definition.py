@@ -1,4 +1,4 @@
-"""Where something that is registered is written, and what its signature says."""
+"""Where a registered class or function is defined, and what its signature says."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from composer.registry.state import state
 
 
 def made(returns: Any) -> type | None:
-    """The nn.Module class that a function is annotated to return; torch is not imported to tell."""
+    """The return annotation, if it is an nn.Module class; None otherwise. Does not import torch."""
     return returns if isinstance(returns, type) and hasattr(returns, "register_forward_pre_hook") else None
 
 
 def forward_arity(module: type) -> tuple[int, int | None]:
-    """Fewest and most tensors that a module takes; most is None for any number. Raises ValueError."""
+    """Fewest and most tensors that a class's `forward` takes; most is None for any number. Raises ValueError."""
     forward = getattr(module, "forward", None)
     if forward is None:
         raise ValueError("the class has no `forward`; is it an nn.Module?")
@@ -29,13 +29,13 @@ def forward_arity(module: type) -> tuple[int, int | None]:
 
 
 def arity(given: Mapping[str, Any], variadic: bool) -> tuple[int, int | None]:
-    """The same of parameters with their defaults."""
+    """Fewest and most tensors for parameters with these defaults; most is None if variadic."""
     required = sum(default is inspect.Parameter.empty for default in given.values())
     return required, None if variadic else len(given)
 
 
 def definition(factory: Callable[..., Any]) -> Location:
-    """Where a class or function is written."""
+    """The file and line where a class or function is defined."""
     target = inspect.unwrap(factory)
     try:
         # Reading sources goes through a cache that is not safe for threads.

@@ -1,4 +1,4 @@
-"""What the registry knows of a name, and the words it uses."""
+"""The entries of the registry, and the words that describe them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pydantic.fields import FieldInfo
 MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token")
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 
-# What a place knows. A replaced convolution adds its own settings to what every tensor has.
+# Facts of a place: every tensor has those of TENSOR_FACTS, a replaced convolution those of CONV_FACTS too.
 TENSOR_FACTS = ("channels", "height", "width", "tokens")
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
 FACTS = TENSOR_FACTS + CONV_FACTS
-# How the values of `attention(x)` are applied (`mechanism` says what each is), and what a kind does unless it says so.
+# How the values of `attention(x)` are applied (`mechanism` explains each word), and the default per kind.
 APPLIED = ("gate", "1 + gate", "branches", "experts", "positions")
 APPLIED_BY_KIND = {
     **dict.fromkeys(("channel", "spatial", "channel+spatial"), "gate"),
@@ -36,16 +36,16 @@ Target = TypeVar("Target", bound=Callable[..., Any])
 LayoutRule = str | Callable[..., str | None] | None
 # (names of the tensors, their specs, **options) -> a Python expression
 CodeRule = Callable[..., str]
-# (specs of the tensors, and by name the arguments that it wants) -> the shape, or multiply-accumulates of one example
+# (specs of the tensors, and by name the arguments that it needs) -> the shape, or multiply-accumulates per example
 ShapeRule = Callable[..., Sequence[int]]
 MacsRule = Callable[..., int]
-# Keys of a rule that say where, such as {"after": "stage", "where": "not last"}.
+# The keys of an attention rule that say where, such as {"after": "stage", "where": "not last"}.
 PlaceRule = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """Where entries come from: composer itself, an installed package, or a file."""
+    """The origin of entries: composer itself, an installed package, or a file."""
 
     name: str
     version: str = ""
@@ -54,14 +54,14 @@ class Plugin:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Entry:
-    """One name of the registry: what all kinds of entries have. Equal only to itself.
+    """A registered name: the fields of every kind of entry. Equal only to itself.
 
-    factory      makes what computes: a class, or a function
-    options      model of the parameters after `*`: what a spec may set
-    inputs       fewest and most tensors it takes; most is None for any number
-    layout_rule  layers: what happens to the layout of the first input, see `layer`
-    shape, macs  what it gives and costs, where that cannot be found out by running it on meta tensors, see `mechanism`
-    file, line   where it is written
+    factory      the class or function registered under the name
+    options      model of the parameters after `*`, which a spec may set
+    inputs       fewest and most tensors that it takes; most is None for any number
+    layout_rule  layers: the layout of the output, see `layer`
+    shape, macs  rules for its output shape and cost, if running it on meta tensors cannot find them, see `mechanism`
+    file, line   where the factory is defined
     """
 
     name: str
@@ -78,29 +78,29 @@ class Entry:
 
     @property
     def category(self) -> Literal["mechanism", "layer"]:
-        """Whether it is attention, or a building block."""
+        """`mechanism` for attention, `layer` for a building block."""
         return "layer"
 
     @property
     def models(self) -> tuple[type[BaseModel], ...]:
-        """Models of all that a spec may set."""
+        """The models of all parameters that a spec may set."""
         return (self.options,)
 
     @cached_property
     def known_options(self) -> Mapping[str, FieldInfo]:
-        """All that a spec may set, by name."""
+        """All parameters that a spec may set, by name."""
         return {name: field for model in self.models for name, field in model.model_fields.items()}
 
     def make(self, arguments: Mapping[str, Any]) -> Any:
-        """What computes: a module, a function with its options bound, or the parameter itself."""
+        """A module, a function with its options bound, or a parameter, made with these arguments."""
         return self.factory(**arguments)
 
     def run(self, made: Any, tensors: Sequence[Any]) -> Any:
-        """What something that was made gives for these tensors."""
+        """The result of an object from `make` for these tensors."""
         return made(*tensors)
 
     def num_parameters(self, made: Any) -> int:
-        """Learnable numbers in something that was made."""
+        """Learnable numbers in an object from `make`."""
         return 0
 
     @property
@@ -111,23 +111,23 @@ class Entry:
     @property
     def doc(self) -> str:
         """The docstring, unindented."""
-        # A class without one would inherit nn.Module's three pages.
+        # Taken from the class itself: a class without a docstring would inherit nn.Module's long one.
         own = self.factory.__dict__.get("__doc__") if isinstance(self.factory, type) else self.factory.__doc__
         return inspect.cleandoc(own or "")
 
     @property
     def is_own(self) -> bool:
-        """Whether it is composer's, and no plugin's."""
+        """Whether composer itself registered the name, not a plugin."""
         return self.plugin.name == "composer"
 
     @property
     def words(self) -> str:
-        """Its name for a message, with the plugin that it is of."""
+        """Its name for a message, and its plugin's name if it has one."""
         return f"`{self.name}`" if self.is_own else f"`{self.name}` of plugin `{self.plugin.name}`"
 
     @property
     def has_attention(self) -> bool:
-        """Whether it says what its attention is: a class with a method `attention`."""
+        """Whether the factory has a method `attention`."""
         return hasattr(self.factory, "attention")
 
     def __repr__(self) -> str:
@@ -136,17 +136,17 @@ class Entry:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class ModuleEntry(Entry):
-    """What makes a module: an nn.Module class, or a function whose return type is one. All mechanisms are such.
+    """An nn.Module class, or a function whose return type is an nn.Module class. Every mechanism is a ModuleEntry.
 
-    module    the class of what is made, or one that it derives from
+    module    the class of the module, or a base class of it
     facts     parameters before `*`, filled in from the place: name -> default or inspect.Parameter.empty
-    settings  model of those facts that only a convolution knows: elsewhere a spec writes them like options
+    settings  model of the facts that only a convolution has: elsewhere a spec writes them like options
     works_on  mechanisms: the layout that they work in; None for layers
-    replaces  mechanisms that stand in for a convolution: `conv`, `conv-norm-act` when they carry norm and activation,
-              or `conv-or-linear` when they take `b c` as well, as a map of one position
-    places    mechanisms: where they go by default, the first that a network has; none where their kind says enough
-    applied   how the values of its `attention` are applied, one of APPLIED; None for a layer that does not say
-    reference mechanisms: the plain formula that they are compared with, see `mechanism`
+    replaces  mechanisms that can replace a convolution: `conv`; `conv-norm-act` if they have a norm and activation;
+              `conv-or-linear` if they also take `b c`, as a map with a single position
+    places    mechanisms: default places, of which the first that a network has is used; empty: the kind decides
+    applied   how the values of `attention` are applied, a word of APPLIED; None for a layer that does not say
+    reference mechanisms: the plain formula that `composer check` compares them with, see `mechanism`
     """
 
     module: type
@@ -160,12 +160,12 @@ class ModuleEntry(Entry):
 
     @property
     def category(self) -> Literal["mechanism", "layer"]:
-        """A mechanism says what layout it works in."""
+        """`mechanism` if `works_on` is set, else `layer`."""
         return "layer" if self.works_on is None else "mechanism"
 
     @property
     def models(self) -> tuple[type[BaseModel], ...]:
-        """Models of all that a spec may set: a convolution's settings before the options."""
+        """The models of all parameters that a spec may set: settings, then options."""
         return (self.settings, self.options)
 
     @property
@@ -182,7 +182,7 @@ class ModuleEntry(Entry):
 class FunctionEntry(Entry):
     """A function of tensors.
 
-    code  how a forward writes the call in PyTorch's own words; None for a call by name
+    code  rule for the expression that a generated forward contains; None for a call of the function by name
     """
 
     code: CodeRule | None = None
@@ -192,7 +192,7 @@ class FunctionEntry(Entry):
         return partial(self.factory, **arguments)
 
     def call(self, names: Sequence[str], inputs: Sequence[Any], options: Mapping[str, Any]) -> str:
-        """The call as Python: of variables with these names and shapes."""
+        """The Python expression for a call with variables of these names and shapes."""
         if self.code is not None:
             return self.code(names, inputs, **options)
         return f"{self.name}({', '.join([*names, *(f'{name}={value!r}' for name, value in options.items())])})"
@@ -207,5 +207,5 @@ class ParameterEntry(Entry):
         return made
 
     def num_parameters(self, made: Any) -> int:
-        """Its numbers."""
+        """Learnable numbers in the tensor."""
         return int(made.numel())

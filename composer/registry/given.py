@@ -1,4 +1,4 @@
-"""What is registered, as its signature says it, on the way to an entry."""
+"""Reads and checks a class or function that is being registered, and makes its entry."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Found = TypeVar("Found")
 
 
 class Given:
-    """What is registered, and what its signature says. Raises PluginError for what the contract does not allow."""
+    """A class or function that is being registered, and its signature. Raises PluginError if it breaks the contract."""
 
     def __init__(self, name: str, kind: str, factory: Callable[..., Any], where: Location) -> None:
         self.name, self.kind, self.factory, self.where = name, kind, factory, where
@@ -42,7 +42,7 @@ class Given:
                 raise misuse(where, name, f"option `{option}` is a word of the spec language", "another name")
 
     def checked(self, read: Callable[[], Found]) -> Found:
-        """What is read of it. Raises PluginError where that cannot be read."""
+        """The result of `read`. Raises PluginError for its TypeError or ValueError."""
         try:
             return read()
         except (TypeError, ValueError) as problem:
@@ -50,16 +50,16 @@ class Given:
 
     @property
     def is_function(self) -> bool:
-        """Whether it is a function of tensors."""
+        """Whether the factory is a function of tensors."""
         return self.module is None and self.kind != "parameter"
 
     @property
     def arguments(self) -> list[str]:
-        """Names of all that it is called with, besides tensors."""
+        """Names of all arguments of the factory, without tensors."""
         return [*(self.signature.given if self.module is not None else ()), *self.signature.options.model_fields]
 
     def declared(self, shape: ShapeRule | None, macs: MacsRule | None) -> dict[str, Any]:
-        """The rules of what it gives and costs, those that there are."""
+        """The given rules by name: `shape`, `macs`. Raises PluginError for a wrong rule."""
         found = {word: rule for word, rule in (("shape", shape), ("macs", macs)) if rule is not None}
         for word, rule in found.items():
             if self.module is None and not self.is_function:
@@ -69,7 +69,7 @@ class Given:
         return found
 
     def checked_applied(self, applied: str | None) -> str | None:
-        """How the values of its attention are applied: by its own word, else as is usual for its kind."""
+        """How the values of its attention are applied: `applied` if given, else the default of its kind."""
         if applied is None:
             return APPLIED_BY_KIND.get(self.kind)
         if applied not in APPLIED:
@@ -80,7 +80,7 @@ class Given:
         return applied
 
     def common(self, inputs: tuple[int, int | None]) -> dict[str, Any]:
-        """What every entry has."""
+        """The fields that every entry has."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -93,7 +93,7 @@ class Given:
         }
 
     def module_entry(self, **more: Any) -> ModuleEntry:
-        """The entry of a module, with more of its fields."""
+        """The ModuleEntry, with `more` as further fields. Raises PluginError."""
         assert self.module is not None
         module, facts = self.module, self.signature.given
         inputs = self.checked(lambda: forward_arity(module))

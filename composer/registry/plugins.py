@@ -1,4 +1,4 @@
-"""Plugins: installed packages and files, imported so that they register what they have."""
+"""Imports plugins, which are installed packages or files, so that they register their entries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from composer.siblings import importable
 
 
 def load_plugins() -> None:
-    """Import composer's own entries and every installed plugin, once. A plugin that fails is kept in `failures()`."""
+    """Import composer's own entries and every installed plugin, once. `failures()` holds the errors of plugins."""
     with state.lock:
         if state.discovered:
             return
@@ -42,7 +42,7 @@ def load_plugins() -> None:
 
 
 def load_plugin_file(path: str | Path) -> None:
-    """Import one plugin file. Raises PluginError, naming the file, when it cannot be read or fails."""
+    """Import a plugin file. Raises PluginError with the file's name if the file cannot be read or its code fails."""
     if problem := obstacle(path):
         raise PluginError(Diagnostic("plugin", f"plugin file `{path}` {problem}", label="a Python file"))
     file = Path(path).resolve()

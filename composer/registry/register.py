@@ -41,30 +41,31 @@ def mechanism(
 ) -> Callable[[Target], Target]:
     """Register an nn.Module class as an attention mechanism.
 
-    Parameters of `__init__` before `*` are facts of the place (`FACTS`); those after it are options of the spec,
-    checked against their type hints.
+    Returns a decorator that returns the class unchanged. Parameters of `__init__` before `*` are facts of the place
+    (`FACTS`); parameters after `*` are options of the spec, checked against their type hints.
 
-    name      what specs call it: lower-case letters, digits and `_`
+    name      the name in specs: lower-case letters, digits and `_`
     kind      `channel`, `spatial`, `channel+spatial`, `branch`, `kernel` or `token`
-    layout    the axes, as in einops, of what it takes and gives: `b c h w` unless given, or `b n c` of kind `token`.
-              One of tokens, put at a map, gets the map as tokens, and what it gives is made a map again
-    replaces  what it can stand in for, whose facts (`out_channels`, `kernel_size`, `stride` …) it then may ask for
-              before `*`: `conv`, a convolution; `conv-norm-act`, the norm and the activation behind that as well,
-              where it brings its own; `conv-or-linear`, a linear layer too. Unless given it is put before, after or
-              beside a place, or replaces what keeps its shape
-    place     where it goes when nobody says where, in the words of a rule, or several of which a network has the
-              first; without it the kind decides (`composer.dag.default_place`)
-    applied   how the values of its method `attention(x)` are applied: `gate` multiplies by them, `1 + gate` too, and
-              they lie between 1 and 2; `branches` are shares of branches that are summed, `experts` weights of kernels
-              that are mixed, `positions` weights of positions that are averaged. Unless given the kind says it
-    shape     for what cannot run on meta tensors, such as a kernel of another library: `(inputs, …) -> shape`, what it
-              gives at the batch of its inputs, each with `.shape`, `.layout`, `.channels` …; ValueError says that they
-              do not fit. Further parameters are facts and options, by name. It is still made on the meta device
-    macs      likewise `(inputs, …) -> int`, the multiply-accumulates of one example, where PyTorch's counter does not
-              know them. Of a plugin's that has parameters and does nothing that is counted, they are unknown without
-    reference the plain formula of a kernel: an nn.Module class that is made with the same arguments and takes the same
-              state_dict, or a function `(module, x)`. `composer check` compares outputs and gradients with it
-    Raises PluginError, naming file and line, for anything the contract does not allow.
+    layout    einops axes of input and output; default `b n c` for kind `token`, else `b c h w`. At a map, a mechanism
+              with layout `b n c` gets the map as tokens, and its output becomes a map again
+    replaces  the layers that it can replace, whose facts (`out_channels`, `kernel_size`, `stride` …) it may take before
+              `*`: `conv`, a convolution; `conv-norm-act`, also the norm and the activation after the convolution, if
+              it has its own; `conv-or-linear`, a convolution or a linear layer. Without `replaces`, it goes before,
+              after or beside a place, or replaces a node that keeps its shape
+    place     the default place, with the keys of a rule; or several places, of which the first that a network has is
+              used. Without `place`, the kind decides (`composer.dag.default_place`)
+    applied   how the values of its method `attention(x)` are applied. `gate`: factors; `1 + gate`: factors between 1
+              and 2; `branches`: shares of summed branches; `experts`: weights of mixed kernels; `positions`: weights
+              of averaged positions. The default depends on the kind
+    shape     `(inputs, …) -> shape`: the output shape at the batch size of the inputs, for a mechanism that cannot run
+              on meta tensors, such as a kernel of another library. Inputs have `.shape`, `.layout`, `.channels` …;
+              further parameters are facts and options by name; ValueError refuses the inputs. The mechanism is still
+              made on the meta device
+    macs      `(inputs, …) -> int`, as `shape`: multiply-accumulates per example, if PyTorch's counter cannot find
+              them. Without `macs`, they are unknown for a plugin's mechanism that has parameters but counts as 0
+    reference the plain formula of a kernel: an nn.Module class with the same arguments and state_dict, or a function
+              `(module, x)`. `composer check` compares outputs and gradients with it
+    Raises PluginError, with file and line, if the class or an argument breaks the contract.
     """
     layout = layout or ("b n c" if kind == "token" else "b c h w")
     places: tuple[PlaceRule, ...] = (place,) if isinstance(place, Mapping) else tuple(place)
@@ -106,18 +107,19 @@ def layer(
     shape: ShapeRule | None = None,
     macs: MacsRule | None = None,
 ) -> Callable[[Target], Target]:
-    """Register a building block: an nn.Module class, a function that makes a module (its return type says which), a
-    function of tensors, or a function that makes a parameter.
+    """Register a building block: an nn.Module class, a function with a module class as return type, a function of
+    tensors, or (kind `parameter`) a function that makes a parameter.
 
-    Of what makes a module, parameters before `*` are facts and those after it options; of a function of tensors,
-    parameters before `*` are the tensors it takes.
-    `layout` is what happens to the einops layout of the first input: None keeps it, `"b c h w -> b c"` asks for one
-    and gives another, and a function `(inputs, **options) -> layout` may look at the inputs (each with `.shape`,
-    `.layout`, `.channels` …) and raise ValueError for what does not fit.
-    `code`, of a function of tensors, is `(names, inputs, **options) -> expression`: what a generated forward writes
-    in place of a call, such as `a + b`.
-    `applied`, of a class with a method `attention`, `shape` and `macs` are as of a `mechanism`.
-    Raises PluginError, naming file and line, for anything the contract does not allow.
+    Returns a decorator that returns the class or function unchanged. Parameters before `*` are facts for a module, and
+    the input tensors for a function of tensors; parameters after `*` are options of the spec.
+
+    name    the name in specs: lower-case letters, digits and `_`
+    kind    `conv`, `linear`, `norm`, `activation`, `pool`, `merge`, `shape`, `pad`, `token`, `parameter` or `other`
+    layout  einops layout of the output: None, that of the first input; `"b c h w -> b c"`, required and resulting
+            layout; or `(inputs, **options) -> layout`, where inputs have `.shape` … and ValueError refuses them
+    code    for a function of tensors: `(names, inputs, **options) -> expression` for a generated forward, as `a + b`
+    applied, shape, macs  as for `mechanism`; `applied` needs a class with a method `attention`
+    Raises PluginError, with file and line, if the class, function or an argument breaks the contract.
     """
 
     def register(factory: Target) -> Target:
@@ -144,10 +146,10 @@ def layer(
 
 
 def _enter(entry: Entry, where: Location) -> None:
-    """Put an entry into the registry. Raises PluginError where its name is taken."""
+    """Put an entry into the registry. Raises PluginError if its name is taken."""
     with state.lock:
         taken = state.entries.get(entry.name)
-        # The same definition again is a reload (a notebook cell run twice), not a second claim to the name.
+        # The same class or function again is a reload (a notebook cell run twice), which replaces the entry.
         if taken is not None and identity(taken.factory) != identity(entry.factory):
             raise misuse(where, entry.name, f"the name is taken by {taken.file}:{taken.line}", "another name")
         state.entries[entry.name] = entry

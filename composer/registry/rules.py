@@ -1,4 +1,4 @@
-"""What entries declare in functions and classes of their own: checked when registered, asked when needed."""
+"""The functions and classes `shape`, `macs` and `reference` of entries: checks them, and calls `shape` and `macs`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from composer.registry.entry import Entry, ModuleEntry
 
 
 def check_rule(name: str, keyword: str, rule: object, known: Collection[str], where: Location) -> None:
-    """A rule takes `inputs`, and by their names what of the entry's arguments it wants. Raises PluginError."""
+    """Check that a rule takes `inputs`, then only names of the entry's arguments. Raises PluginError."""
     if not callable(rule):
         raise misuse(where, name, f"`{keyword}` is {rule!r}", "a function `(inputs, …)`")
     parameters = _parameters(name, keyword, rule, where)
@@ -28,7 +28,7 @@ def check_rule(name: str, keyword: str, rule: object, known: Collection[str], wh
 
 
 def check_reference(name: str, reference: object, arguments: Sequence[str], inputs: int, where: Location) -> None:
-    """A class takes what the mechanism's takes, a function the mechanism and its inputs. Raises PluginError."""
+    """Check that a class takes the mechanism's arguments, or a function module and inputs. Raises PluginError."""
     if not callable(reference):
         raise misuse(where, name, f"`reference` is {reference!r}", "an nn.Module class, or a function `(module, x)`")
     if isinstance(reference, type) and not hasattr(reference, "forward"):
@@ -46,7 +46,7 @@ def check_reference(name: str, reference: object, arguments: Sequence[str], inpu
 
 
 def declared_shape(entry: Entry, inputs: Sequence[Any], arguments: Mapping[str, Any], batch: int) -> tuple[int, ...]:
-    """The shape that an entry's rule gives. Raises the rule's own ValueError, PluginError for a rule that is wrong."""
+    """The output shape by an entry's rule. Raises the rule's own ValueError, PluginError if the rule is wrong."""
     assert entry.shape is not None
     found = _asked(entry, "shape", entry.shape, inputs, arguments)
     lengths = tuple(found) if isinstance(found, Sequence) and not isinstance(found, str) else ()
@@ -58,7 +58,7 @@ def declared_shape(entry: Entry, inputs: Sequence[Any], arguments: Mapping[str, 
 
 
 def declared_macs(entry: Entry, inputs: Sequence[Any], arguments: Mapping[str, Any]) -> int:
-    """The multiply-accumulates of one example, by an entry's rule. Raises PluginError for a rule that is wrong."""
+    """The multiply-accumulates per example by an entry's rule. Raises PluginError if the rule is wrong."""
     assert entry.macs is not None
     try:
         found = _asked(entry, "macs", entry.macs, inputs, arguments)
@@ -74,7 +74,7 @@ def _asked(
 ) -> Any:
     parameters = inspect.signature(rule).parameters.values()
     facts = entry.facts if isinstance(entry, ModuleEntry) else {}
-    # A place need not know what has a default.
+    # The place may lack a fact that has a default.
     defaults = {name: default for name, default in facts.items() if default is not inspect.Parameter.empty}
     arguments = {**defaults, **arguments}
     if not any(one.kind is one.VAR_KEYWORD for one in parameters):

@@ -1,4 +1,4 @@
-"""Everything that changes in the registry."""
+"""The state of the registry, all that changes in it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from composer.registry.entry import Entry, Plugin
 
 @dataclass
 class State:
-    """Entries and plugins by name, and what went wrong when installed plugins were imported."""
+    """Entries and plugins by name, and the problems found when installed plugins were imported."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     failures: list[Diagnostic] = field(default_factory=list)

@@ -184,7 +184,7 @@ def _calculate(word: Token, left: Any, right: Any) -> Any:
 
 
 def _of(tree: Tree, names: Mapping[str, Any]) -> tuple[str, Any]:
-    """What items are taken of, in words, and of how many copies the node is where it repeats."""
+    """The list that items are taken from, in words, and the number of copies if the node repeats."""
     return (f"`{tree.word.text}`" if tree.kind == "name" else "the list"), names.get("repeat")
 
 

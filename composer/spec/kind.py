@@ -179,9 +179,9 @@ def misfits(name: str, value: Any, kind: Kind, origin: Origin) -> Iterator[Diagn
 def unmet(
     name: str, value: Any, default: Any, written: Any, vars: Mapping[str, Any], origin: Origin
 ) -> Diagnostic | None:
-    """What is wrong with a var that is set where what it needs is not so: nothing would read it.
+    """The problem with a var that is set although no part reads it, because a var that it needs differs; else None.
 
-    written  what declares the var; vars  those settled before it
+    written  the declaration of the var; vars  the vars settled before it
     """
     needs = written.get("needs") if is_declaration(written) else None
     if value == default or not isinstance(needs, Mapping):

@@ -17,7 +17,7 @@ from composer.spec.references import NO_WEIGHTS, LoadedFile, find_weights, follo
 from composer.spec.settings import Setting, apply_settings, is_var, read_settings
 from composer.spec.settle import settle_inputs, settle_nodes, settle_vars
 from composer.spec.sources import wrong_source
-from composer.spec.spec import Spec, down_to_body
+from composer.spec.spec import Spec, down_to_writer
 from composer.spec.structure import inspect, validate
 from composer.visible import visible
 
@@ -112,7 +112,7 @@ def _settled(
     vars = settle_vars(files, overrides)
     inputs, origins = settle_inputs(files)
     nodes, node_origins, blocks, block_origins = settle_nodes(files)
-    outputs = next((one for file in down_to_body(files) if (one := file.content.named_outputs) is not None), None)
+    outputs = next((one for file in down_to_writer(files) if (one := file.content.named_outputs) is not None), None)
     spec = Spec(
         name=next((file.content.name for file in files if file.content.name), _stem(files[0])),
         inputs=inputs,

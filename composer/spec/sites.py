@@ -11,9 +11,9 @@ BLOCK = "block"
 BRANCH = "branch"
 # The k x k convolution of a block.
 SPATIAL_CONV = "spatial_conv"
-# The half of a block of tokens that mixes positions.
+# The half of a token block that mixes positions.
 MIXER = "mixer"
 HEAD = "head"
-# The end of the features that a classifier pools; below, the end of a scale in a network without stages.
+# FEATURES: the end of the features that a classifier pools. LEVEL: the end of a scale in a network without stages.
 FEATURES = "features"
 LEVEL = "level"

@@ -1,4 +1,4 @@
-"""timm's keywords for what people change most: the number of classes, the input's channels, its height and width."""
+"""timm's keywords: the number of classes, and the channels, height and width of the input."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def sized(
     img_size: ImageSize | None = None,
     besides: Collection[str] = (),
 ) -> Spec:
-    """The spec with another number of classes, of channels, or another size of its images; None leaves as it is.
+    """The spec with another number of classes, number of channels or image size; None changes nothing.
 
-    num_classes  the var of that name
-    in_chans     channels of the one input: the var that its shape names, or the number that stands there
-    img_size     its height and width, or one number for both, in the same way
-    besides      names of vars that are set already and may not be set again
-    Raises InputError where the spec has no such thing or it is set already, SpecError for a value that does not fit.
+    num_classes  value for the var `num_classes`
+    in_chans     channels of the only input: sets the var in its shape, or replaces the number there
+    img_size     height and width of the input in pixels, or a number for both; set in the same way
+    besides      names of vars that are already set and may not be set again
+    Raises InputError if the spec has no such var or input, or it is already set; SpecError for a wrong value.
     """
     vars: dict[str, Any] = {}
     if num_classes is not None:
@@ -58,7 +58,7 @@ def sized(
 
 
 def _shape(spec: Spec, wanted: dict[str, tuple[str, int]], vars: dict[str, Any]) -> list[int | str] | None:
-    """The input's shape with the numbers that are wanted, if that changes it; vars that it names get theirs."""
+    """The input's shape with the wanted numbers, None if unchanged; adds the values of vars in the shape to `vars`."""
     keyword = next(iter(wanted.values()))[0]
     if len(spec.inputs) != 1:
         raise _missing(spec, keyword, f"several inputs, {one_of(spec.inputs)}")
@@ -80,7 +80,7 @@ def _shape(spec: Spec, wanted: dict[str, tuple[str, int]], vars: dict[str, Any])
 
 
 def _with_shape(spec: Spec, shape: list[int | str]) -> Spec:
-    """The same with another shape of its one input, as a file that names it as its backbone would write it."""
+    """The spec with another shape of its only input, changed as by a spec file that has it as backbone."""
     ((name, given),) = spec.inputs.items()
     whole = {**given.model_dump(exclude_unset=True), "shape": shape}
     changed = {"input": {"shape": shape}} if name == "input" else {"inputs": {name: whole}}

@@ -65,14 +65,14 @@ class Spec:
         )
 
     @property
-    def body(self) -> LoadedFile:
+    def writer(self) -> LoadedFile:
         """The nearest file that writes nodes: the outputs are its own unless a nearer file names others."""
-        return body(self.files)
+        return writer(self.files)
 
     @property
     def leaves_out(self) -> bool:
         """Whether nodes that no output needs are left out: those of a backbone under other nodes, and of a lock."""
-        return self.body is not self.files[-1] or self.body.content.lock is not None
+        return self.writer is not self.files[-1] or self.writer.content.lock is not None
 
     @property
     def origin(self) -> Origin:
@@ -87,7 +87,7 @@ class Spec:
     @property
     def own_outputs(self) -> Mapping[str, str]:
         """The outputs of the nearest file that writes nodes; if it names none, its last node."""
-        written = self.body.content.named_outputs
+        written = self.writer.content.named_outputs
         return written if written is not None else {OUTPUT: list(self.nodes)[-1]}
 
     @property
@@ -98,18 +98,18 @@ class Spec:
     @property
     def gives_maps(self) -> bool:
         """Whether the outputs are feature maps b c h w."""
-        files = [file.content for file in down_to_body(self.files)]
+        files = [file.content for file in down_to_writer(self.files)]
         return next((one.maps for one in files if one.outputs is not None or "maps" in one.model_fields_set), False)
 
     @property
     def _outputs_file(self) -> LoadedFile | None:
         """The nearest file that states the outputs."""
-        return next((file for file in down_to_body(self.files) if file.content.outputs is not None), None)
+        return next((file for file in down_to_writer(self.files) if file.content.outputs is not None), None)
 
     @property
     def outputs_origin(self) -> Origin:
         """Where the outputs are written."""
-        return (self._outputs_file or self.body).origin / "outputs"
+        return (self._outputs_file or self.writer).origin / "outputs"
 
     def to_mapping(self) -> dict[str, Any]:
         """The same network as a single spec without references, its vars evaluated. It loads to an equal network."""
@@ -145,14 +145,14 @@ class Spec:
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
 
-def body(files: Sequence[LoadedFile]) -> LoadedFile:
+def writer(files: Sequence[LoadedFile]) -> LoadedFile:
     """The nearest file that writes nodes."""
     return next(file for file in files if file.content.nodes is not None)
 
 
-def down_to_body(files: Sequence[LoadedFile]) -> Sequence[LoadedFile]:
+def down_to_writer(files: Sequence[LoadedFile]) -> Sequence[LoadedFile]:
     """The files from the requested one to the nearest that writes nodes."""
-    return files[: files.index(body(files)) + 1]
+    return files[: files.index(writer(files)) + 1]
 
 
 def _escaped(value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Where everything is. An arrangement (which layer, in which order) depends on no size; positions and wires follow.
+"""Positions of boxes and wires. The arrangement (layers, and the order in each) depends on no size and comes first.
 
-`rank` and `order` arrange, `straight` and `columns` say how far to the right, `ways` and `tracks` where wires run,
-`route` puts them together, and `layout` does so for a view with everything that is open in it.
+`rank` and `order` make the arrangement, `straight` and `columns` find horizontal positions, `ways` and `tracks` the
+ways of wires, `route` combines them, and `layout` does this for a view and all open boxes in it.
 """
 
 from composer.draw.layout.layout import Known, lay_out

@@ -1,4 +1,4 @@
-"""How far to the right each item stands: straight columns first, then each column in the middle of what it joins."""
+"""Horizontal positions of items: straight columns first, then each column in the middle of the items it is wired to."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from itertools import pairwise
 from composer.draw.layout.order import Arrangement
 from composer.draw.layout.straight import straight_steps
 
-# Columns settle in a few rounds; those of huge pictures would take too long to.
+# Columns settle in a few rounds; huge pictures get fewer rounds, because they would take too long.
 ROUNDS = 16
 MOST_MOVES = 30_000
 
 
 @dataclass(frozen=True)
 class Pins:
-    """Where wires touch an item, measured from its left edge: its middle, or the places that it prescribes."""
+    """Where wires touch each item, in pixels from its left edge: in its middle, unless `inputs` or `outputs` has it."""
 
     width: Sequence[int]
     inputs: Mapping[int, Sequence[int]]
     outputs: Mapping[int, Sequence[int]]
 
     def top(self, item: int, index: int) -> int:
-        """Where an input comes in."""
+        """Where the wire of an input touches the item."""
         return self.inputs[item][index] if item in self.inputs else self.width[item] // 2
 
     def bottom(self, item: int, output: int) -> int:
-        """Where an output leaves."""
+        """Where the wire of an output touches the item."""
         return self.outputs[item][output] if item in self.outputs else self.width[item] // 2
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """Items in straight columns, each at an offset from its column's origin."""
+    """The column of each item, and its offset from the column's origin."""
 
     column: Sequence[int]
     offset: Sequence[int]
@@ -42,7 +42,7 @@ class _Columns:
 
 
 def place_columns(arrangement: Arrangement, pins: Pins, gap: Callable[[int, int], int]) -> list[int]:
-    """The left edge of every item and bend; neighbours in a layer are at least `gap` of the two apart."""
+    """The left edge of every item and bend; neighbours a, b in a layer are at least `gap(a, b)` apart."""
     columns = _columns(arrangement, pins)
     before, after = _distances(arrangement, pins, gap, columns)
     order = _left_to_right(before, after)
@@ -79,7 +79,7 @@ Distances = list[dict[int, int]]
 def _distances(
     arrangement: Arrangement, pins: Pins, gap: Callable[[int, int], int], columns: _Columns
 ) -> tuple[Distances, Distances]:
-    """How far each column must stand from those at its left, and from those at its right."""
+    """The least distance of each column from its left neighbours, and from its right neighbours."""
     before: Distances = [{} for _ in range(columns.count)]
     after: Distances = [{} for _ in range(columns.count)]
     for layer in arrangement.layers:
@@ -107,7 +107,7 @@ def _left_to_right(before: Distances, after: Distances) -> list[int]:
 
 
 def _pulls(arrangement: Arrangement, pins: Pins, columns: _Columns) -> list[list[tuple[int, int]]]:
-    """For each column the columns it is wired to, and how far to the right of them its origin would be straight."""
+    """Per column, the columns wired to it, and how far right of their origin its own makes the wire straight."""
     pulls: list[list[tuple[int, int]]] = [[] for _ in range(columns.count)]
     for steps in arrangement.steps:
         for step in steps:
@@ -127,7 +127,7 @@ def _settle(
     after: Distances,
     pulls: Sequence[Sequence[tuple[int, int]]],
 ) -> None:
-    """Move columns to the middle of where their wires pull them, as far as their neighbours leave room."""
+    """Move each column to the median of the positions that its wires want, as far as its neighbours leave room."""
     waiting = [bool(some) for some in pulls]
     for _ in range(min(ROUNDS, MOST_MOVES // max(1, len(order)))):
         if not any(waiting):

@@ -1,7 +1,7 @@
-"""View -> layout: where every box, wire and port of a container is.
+"""View -> layout: the position of every box, wire and port of a container.
 
-A container's layout depends on what is in it and on the sizes of its boxes alone, and the order of its boxes not even
-on those: when one of them opens, the others keep their places among each other.
+A container's layout depends only on its content and the sizes of its boxes. The order of the boxes does not depend on
+sizes: when a box opens, the order stays the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from composer.draw.view import Edge, View
 
 @dataclass
 class Known:
-    """Arrangements and routes found before: containers of the same form are laid out once."""
+    """Arrangements and routes found before, so that containers of the same form are laid out only once."""
 
     arrangements: dict[Diagram, Arrangement] = field(default_factory=dict)
     routes: dict[tuple[Diagram, Sizes], Routed] = field(default_factory=dict)
@@ -32,7 +32,7 @@ def lay_out(
 ) -> Layout:
     """The layout of a view and of every open box in it.
 
-    Of a whole network, inputs and outputs are boxes too; any other view has a frame, its head at least so wide.
+    In a whole network, inputs and outputs are boxes too; any other view has a frame of at least `head` pixels width.
     """
     known = known or Known()
     inside = {
@@ -54,7 +54,7 @@ def lay_out(
 
 @dataclass(frozen=True)
 class _Framing:
-    """A routed view as a layout: turned to the direction of the picture, and set into its frame."""
+    """Makes the layout of a routed view: turns it to the direction of the picture, and puts it into its frame."""
 
     view: View
     inside: Mapping[str, Layout]
@@ -95,7 +95,7 @@ class _Framing:
         return Layout(width, height, tuple(boxes), tuple(wires), ports, labels)
 
     def label(self, wire: Wire, right: int, room: int) -> Label:
-        """The shape of a wire at its start, beside it and under its box, or above it."""
+        """The shape at the start of a wire: beside the wire and under its box, or above the wire for `LR`."""
         (x, y), edge = wire.points[0], wire.edge
         if self.direction == "LR":
             return Label(edge.source, edge.output, edge.shape, x + 4, y - 4, end=False, room=room)
@@ -107,7 +107,7 @@ class _Framing:
         return pair if self.direction == "TB" else (pair[1], pair[0])
 
     def corner(self, width: int) -> Point:
-        """Where the content starts within the frame."""
+        """The corner of the content within the frame."""
         if self.whole:
             return 0, 0
         if self.direction == "LR":
@@ -115,7 +115,7 @@ class _Framing:
         return (self.framed(width, 0)[0] - width) // 2, measure.HEADER
 
     def framed(self, width: int, height: int) -> Point:
-        """The size of the frame around content of a size."""
+        """The size of the frame around content of this size."""
         if self.direction == "LR":
             return width, height + measure.HEADER + measure.FRAME // 2 + measure.FRAME
         return max(width + 2 * measure.FRAME, self.head), height + measure.HEADER

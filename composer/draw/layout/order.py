@@ -1,4 +1,4 @@
-"""In which order items stand in their layers, so that few wires cross. Depends on no size: what opens, stays put."""
+"""The order of items in their layers, so that few wires cross. Depends on no size: opened boxes keep their order."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import NamedTuple
 from composer.draw.layout.rank import Diagram, Ranking, rank
 
 ROUNDS = 8
-# Sweeping over more items than this in all would be felt.
+# Sweeps over more items in total would be too slow.
 MOST_VISITS = 50_000
 
 
 class Step(NamedTuple):
-    """A stretch of a net from one layer to the next, and where among fixed inputs or outputs it ends (0 … 1)."""
+    """A part of a net from one layer to the next. `output`, `input`: its place among fixed outputs or inputs, 0 … 1."""
 
     source: int
     target: int
@@ -27,10 +27,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Items and bends, layer by layer, from left to right.
+    """Items and bends per layer, from left to right.
 
     Numbers from `diagram.num_items` on are bends: places where a net passes a layer. `steps[l]` lead from layer l to
-    the next one. A step that goes to an item feeds its input `feeds`; to a bend, `feeds` is -1.
+    layer l + 1. `feeds` is the input of the item that a step leads to, or -1 for a bend.
     """
 
     diagram: Diagram
@@ -40,12 +40,12 @@ class Arrangement:
     bends: tuple[int, ...]
 
     def output_of(self, step: Step) -> int:
-        """Which output of its source a step leaves by."""
+        """The output of its source where a step starts."""
         return self.diagram.nets[step.net].output if step.source < self.diagram.num_items else 0
 
 
 def arrange(diagram: Diagram) -> Arrangement:
-    """Layers by the longest path, then sweeps down and up; ties stand in the order they are declared."""
+    """The arrangement: layers by the longest path, then ordered by sweeps; tied items keep their declared order."""
     ranking = rank(diagram)
     steps, bends = _steps(diagram, ranking)
     layers = _declared(diagram, ranking, bends)
@@ -57,7 +57,7 @@ def arrange(diagram: Diagram) -> Arrangement:
 
 
 def _steps(diagram: Diagram, ranking: Ranking) -> tuple[list[list[Step]], list[tuple[int, int]]]:
-    """The steps of every net that does not go beside, and the net and layer of every bend."""
+    """The steps of every net without a lane beside the picture, and the net and layer of every bend."""
     steps: list[list[Step]] = [[] for _ in range(max(0, ranking.num_layers - 1))]
     bends: list[tuple[int, int]] = []
     layer = ranking.layer
@@ -85,7 +85,7 @@ def _share(index: int, count: int) -> float:
 
 
 def _declared(diagram: Diagram, ranking: Ranking, bends: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Items as declared, and to their right what passes them, the latest to set out nearest."""
+    """Items in declared order, then bends; bends of the nets that start latest come first."""
     layers: list[list[int]] = [[] for _ in range(ranking.num_layers)]
     for item, layer in enumerate(ranking.layer):
         layers[layer].append(item)
@@ -95,14 +95,14 @@ def _declared(diagram: Diagram, ranking: Ranking, bends: Sequence[tuple[int, int
 
 
 def _sweep(diagram: Diagram, layers: list[list[int]], steps: Sequence[Sequence[Step]]) -> list[list[int]]:
-    """The best order found by putting each item in the middle of its neighbours, down and up in turn."""
+    """The order with the fewest crossings found by moving each item to the mean of its neighbours, down and up."""
     best, fewest = layers, _crossings(layers, steps)
     current = [list(layer) for layer in layers]
     visits = sum(map(len, layers))
     rounds = min(ROUNDS, MOST_VISITS // max(1, visits))
     above = _neighbours(steps, downward=True)
     below = _neighbours(steps, downward=False)
-    # Inputs and outputs keep their places.
+    # Inputs and outputs keep their order.
     inner = range(1, len(layers) - 1)
     idle = 0
     for _ in range(rounds):
@@ -138,13 +138,13 @@ def _settle(layers: list[list[int]], level: int, other: int, neighbours: dict[in
     keys = {}
     for index, item in enumerate(layer):
         found = neighbours.get(item)
-        # An item that nothing holds stays where it is.
+        # An item without neighbours keeps its place.
         keys[item] = sum(place[one] + share for one, share in found) / len(found) if found else float(index)
     layer.sort(key=keys.__getitem__)
 
 
 def _crossings(layers: Sequence[Sequence[int]], steps: Sequence[Sequence[Step]]) -> int:
-    """How often steps cross, in all."""
+    """The total number of crossings of steps."""
     count = 0
     for level, found in enumerate(steps):
         if len(found) < 2:

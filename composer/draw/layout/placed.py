@@ -1,4 +1,4 @@
-"""A container laid out: where its boxes, wires and ports are."""
+"""The layout of a container: positions of its boxes, wires and ports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from composer.draw.view import Edge
 
 @dataclass(frozen=True)
 class Placed:
-    """A box in its container: its corner and size, and the layout inside when it is open."""
+    """A box in its container: its corner and size, and the layout of its content if it is open."""
 
     name: str
     x: int
@@ -23,7 +23,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Wire:
-    """A tensor's way from one end to another, along horizontal and vertical lines from the first point to the last."""
+    """The wire of an edge: horizontal and vertical lines from point to point."""
 
     edge: Edge
     points: tuple[Point, ...]
@@ -31,9 +31,9 @@ class Wire:
 
 @dataclass(frozen=True)
 class Label:
-    """A shape at the start of a wire: the left end of its base line, or with `end` the right one.
+    """A shape at the start of a wire. `x` and `y` are the left end of its base line, or the right end if `end`.
 
-    `room` is how far from the box the words at its wires reach.
+    `room` is how far from the box the labels at its wires reach.
     """
 
     source: str
@@ -47,10 +47,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Layout:
-    """One container, measured from its upper left corner.
+    """The layout of a container, in pixels from its upper left corner.
 
-    boxes   in the order of the view; of the whole network, its inputs and outputs too (`in:NAME`, `out:NAME`)
-    ports   where wires come in and leave, by `in:NAME` and `out:NAME`; the way in is below the head
+    boxes   in the order of the view; for the whole network, with its inputs and outputs (`in:NAME`, `out:NAME`)
+    ports   where wires enter and leave, by `in:NAME` and `out:NAME`; inputs are below the head
     """
 
     width: int
@@ -61,7 +61,7 @@ class Layout:
     labels: tuple[Label, ...]
 
     def gives(self, output: str) -> str:
-        """The shape that stands at the wire to an output; empty where none does."""
+        """The shape at the wire to an output; empty if there is none."""
         shapes = {(label.source, label.output): label.shape for label in self.labels}
         for wire in self.wires:
             edge = wire.edge

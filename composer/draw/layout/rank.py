@@ -1,4 +1,4 @@
-"""Which layer each item stands in, and by which way each tensor passes the layers between."""
+"""The layer of each item, and which long nets run in lanes beside the picture."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# How many bends a picture may have for each item before its longest wires go beside it instead.
+# A picture may have FREE_BENDS bends and this many per item; beyond that, its longest nets run in lanes beside it.
 BENDS_PER_ITEM = 4
 FREE_BENDS = 2000
 
 
 class Net(NamedTuple):
-    """One tensor: the item and output that give it, and the items and inputs that take it, in declaration order."""
+    """A tensor: its source item and output, and its target items and their inputs, in declared order."""
 
     source: int
     output: int
@@ -21,11 +21,10 @@ class Net(NamedTuple):
 
 @dataclass(frozen=True)
 class Diagram:
-    """What a layout is made from, without any size: items 0 … in the order they run, inputs first, outputs last.
+    """The source of a layout, without sizes: items from 0 in running order, inputs first, outputs last.
 
-    Items are numbered so that every net goes from a lower number to higher ones. `takes` and `gives` say how many
-    inputs and outputs each has. `fixed` are items whose inputs and outputs stand in the order they are declared; of
-    the others, the layout chooses.
+    Every net goes from an item to items with higher numbers. `takes` and `gives` are the numbers of inputs and outputs
+    per item. The inputs and outputs of `fixed` items keep their declared order; the layout orders those of others.
     """
 
     num_items: int
@@ -38,17 +37,17 @@ class Diagram:
 
     @property
     def first_output(self) -> int:
-        """The number of the first output."""
+        """The item number of the first output."""
         return self.num_items - self.num_outputs
 
     def is_end(self, item: int) -> bool:
-        """Whether it is an input or an output of the whole, and no box."""
+        """Whether an item is an input or output of the view, not a box."""
         return not self.num_inputs <= item < self.first_output
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """The layer of every item, counted from 0; how far each is from an input; and the nets that go beside."""
+    """The layer of every item, from 0; its longest distance from an input; and the nets in lanes beside the picture."""
 
     layer: tuple[int, ...]
     distance: tuple[int, ...]
@@ -56,14 +55,14 @@ class Ranking:
 
     @property
     def num_layers(self) -> int:
-        """How many layers there are."""
+        """The number of layers."""
         return max(self.layer, default=-1) + 1
 
 
 def rank(diagram: Diagram) -> Ranking:
-    """Layers by the longest path. Inputs have the first layer and outputs the last one to themselves.
+    """Layers by the longest path. The first layer has only inputs, the last layer only outputs.
 
-    An item that takes nothing stands right before the first that takes it.
+    An item without inputs stands in the layer before its first target.
     """
     distance = [0] * diagram.num_items
     layer = [0] * diagram.num_inputs + [1] * (diagram.num_items - diagram.num_inputs)
@@ -81,7 +80,7 @@ def rank(diagram: Diagram) -> Ranking:
 
 
 def _beside(diagram: Diagram, layer: Sequence[int]) -> frozenset[int]:
-    """The longest nets, as far as the others would have too many bends: bends cost time."""
+    """The longest nets, as many as needed to leave few enough bends: bends cost time."""
     spans = [max(layer[target] for target, _ in net.targets) - layer[net.source] - 1 for net in diagram.nets]
     left = sum(spans)
     most = FREE_BENDS + BENDS_PER_ITEM * diagram.num_items

@@ -1,6 +1,6 @@
-"""From an arrangement and the sizes of its items to positions and wires. All lengths are whole pixels.
+"""Arrangement and sizes of items -> positions and wires. All lengths are whole pixels.
 
-Layers follow one another along the main axis; here that is downwards, and `layout` turns it where it is not.
+Here layers always follow one another downwards; `layout` turns the result for direction `LR`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from composer.draw.layout.ways import WIRE_GAP, End, find_ways
 
 BOX_GAP = 26
 TRACK_GAP = 8
-# A wire's way out of a box, and the room for an arrow's head into the next.
+# The length of a wire out of a box before it turns, and the room for an arrow's head before the next box.
 LEAVE = 8
 ARRIVE = 14
 
@@ -24,10 +24,10 @@ Point = tuple[int, int]
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the items of an arrangement measure: across and along the main axis.
+    """The sizes of items: `width` across the main axis, `height` along it.
 
-    `labels` is how far along the main axis the words at the wires reach that leave an item. `inputs` and `outputs`
-    are for items that prescribe where wires touch them, from their left edge.
+    `labels` is how far along the main axis the labels of an item's outgoing wires reach. `inputs` and `outputs`: item,
+    and where its wires touch it, from its left edge; for items that prescribe this.
     """
 
     width: tuple[int, ...]
@@ -39,7 +39,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Routed:
-    """Corners of the items, wires by net and end, and how much room everything takes."""
+    """Corners of the items, wires by net and end, and the total width and height."""
 
     corners: tuple[Point, ...]
     wires: Mapping[tuple[int, End], tuple[Point, ...]]
@@ -48,7 +48,7 @@ class Routed:
 
 
 def route(arrangement: Arrangement, sizes: Sizes) -> Routed:
-    """Positions and wires. Boxes do not overlap, and no wire touches a box that it neither leaves nor enters."""
+    """Positions and wires. Boxes do not overlap, and wires touch only the boxes that they leave or enter."""
     diagram, layer = arrangement.diagram, arrangement.ranking.layer
     pins = Pins([*sizes.width, *([0] * len(arrangement.bends))], dict(sizes.inputs), dict(sizes.outputs))
 
@@ -72,7 +72,7 @@ def route(arrangement: Arrangement, sizes: Sizes) -> Routed:
 
 
 def _levels(arrangement: Arrangement, sizes: Sizes, rows: Sequence[Tracks]) -> tuple[list[int], list[int], int]:
-    """Where each layer starts, where the first track below it lies, and the height of everything."""
+    """The start of each layer, the position of the first track below it, and the total height."""
     starts, first_tracks, y = [], [], 0
     num_items = arrangement.diagram.num_items
     for level, layer in enumerate(arrangement.layers):

@@ -1,4 +1,4 @@
-"""How large the items of a view are, closed or open, across and along the direction of the picture."""
+"""Sizes of a view's items, closed or open, across and along the direction of the picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from composer.draw.layout.ways import LEAST_PIN_GAP, PIN_GAP
 from composer.draw.view import Box, View
 
 Direction = Literal["TB", "LR"]
-# The whole network, a block shown by itself, or one inside another.
+# The whole network, a block shown by itself, or a block in another.
 Role = Literal["whole", "alone", "nested"]
 
 
@@ -38,7 +38,7 @@ class Measuring:
         ]
         if self.direction == "LR":
             measured = [(height, width) for width, height in measured]
-        # Wires at one box need room beside each other, and the words at them too.
+        # The wires at a box need room beside each other, and their labels too.
         across = [
             max(width, LEAST_PIN_GAP * 2 * diagram.takes[item], self.row_of_labels(name, diagram.gives[item]))
             for item, (name, (width, _)) in enumerate(zip(items_of(self.view), measured, strict=True))
@@ -63,7 +63,7 @@ class Measuring:
         return inside.width, inside.height + (measure.SHEETS if box.count > 1 else 0)
 
     def end(self, name: str) -> tuple[int, int]:
-        """An input or output: a box where the whole network is drawn, else a point on the frame."""
+        """The size of an input or output: a box in the whole network, else the room of a point on the frame."""
         if self.role == "whole":
             words = 2 * (self.widest(name) + measure.PAD)
             return max(measure.pill_width(name.partition(":")[2]), words), measure.ROW
@@ -73,7 +73,7 @@ class Measuring:
         return (measure.PORT if len(ends) == 1 else measure.PORT + 2 * self.widest(name)), 0
 
     def widest(self, name: str) -> int:
-        """The width of the widest shape at an item's wires, inside or outside of a frame."""
+        """The width of the widest shape at an item's wires."""
         return self.widths.get(name, 0)
 
     @cached_property
@@ -85,40 +85,40 @@ class Measuring:
         return found
 
     def row_of_labels(self, name: str, count: int) -> int:
-        """How far across the words reach that stand beside each other at an item's wires."""
+        """How far across the picture the labels at an item's wires reach, side by side; 0 for fewer than 2 wires."""
         if count < 2:
             return 0
         return (count + 1) * (self.widest(name) + measure.PAD if self.direction == "TB" else measure.LABEL_ROW + 1)
 
     def ports(self, box: Box, side: str, count: int) -> tuple[int, ...]:
-        """Where an open box is entered or left."""
+        """Where wires enter or leave an open box, from its left (for `LR`, upper) edge."""
         inside = self.inside[box.name]
         points = [point for name, point in inside.ports.items() if name.startswith(f"{side}:")]
-        # Of a block with mistakes, what it gives may lead to nothing inside.
+        # In a block with mistakes, an output may have no source.
         points += [(inside.width // 2, inside.height // 2)] * (count - len(points))
         return tuple(x if self.direction == "TB" else y for x, y in points)
 
     def labels(self, name: str) -> int:
-        """How far along the direction the words at an item's wires reach."""
+        """How far along the direction the labels at an item's wires reach."""
         shapes = self.shapes(name)
         if not shapes:
             return 0
         return measure.LABEL_ROW if self.direction == "TB" else max(map(measure.label_width, shapes.values())) + 6
 
     def shapes(self, name: str) -> Mapping[str, str]:
-        """The shapes that stand at an item's wires, by output."""
+        """The shapes to show at an item's wires, by output."""
         box = self.view.by_name.get(name)
         if box is not None:
             shapes = box.shapes if measure.shows_shape(box) else {}
             inside = self.inside.get(name)
             return {key: shape for key, shape in shapes.items() if inside is None or shape != inside.gives(key)}
         side, _, end = name.partition(":")
-        # Those of a container within another one stand outside of it already.
+        # For a container in another, the shapes of its inputs are already shown outside.
         return {"": self.view.inputs[end]} if side == "in" and self.role != "nested" else {}
 
 
 def _from_middle(length: int, count: int) -> tuple[int, ...]:
-    """Places on an edge, the first in its middle."""
+    """Places on an edge, the first in the middle of the edge."""
     apart = min(PIN_GAP, (length // 2 - LEAST_PIN_GAP) // max(1, count - 1))
     return tuple(length // 2 + apart * index for index in range(count))
 

@@ -1,4 +1,4 @@
-"""Which wires run straight down: a network's spine, and the middle of what branches off evenly."""
+"""Chooses the wires that run straight down: the network's longest path, and the middle one of equal branches."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from composer.draw.layout.order import Arrangement, Step
 
 
 def straight_steps(arrangement: Arrangement) -> dict[int, Step]:
-    """The steps that run straight down, by their target: both ends choose each other, and none of them cross.
+    """Target -> step that runs straight down: both its ends choose the step, and no such steps cross.
 
-    Of several ways an item chooses the one that goes on longest, so that a shortcut gives way to the branch; of
-    several that are equally long the middle one, or none where they are even in number.
+    An item chooses the step on the longest path, so that a shortcut gives way to the branch. Among equally long paths
+    it chooses the middle one, or none if their number is even.
     """
     height = _heights(arrangement)
     found: dict[int, Step] = {}
@@ -27,7 +27,7 @@ def straight_steps(arrangement: Arrangement) -> dict[int, Step]:
 
 
 def _heights(arrangement: Arrangement) -> list[int]:
-    """How many items follow each one on the longest way."""
+    """Per item, the number of items after it on the longest path."""
     diagram = arrangement.diagram
     height = [0] * diagram.num_items
     for net in sorted(diagram.nets, key=lambda net: -net.source):
@@ -43,7 +43,7 @@ def _choices(
     length: Sequence[int],
     place: Mapping[int, int],
 ) -> dict[int, Step | None]:
-    """What every item chooses among its steps; a bend only where there is nothing else."""
+    """Item -> the step that it chooses, or None; a step to a bend only if it has no other steps."""
     num_items = arrangement.diagram.num_items
     groups: dict[int, list[tuple[int, int, Step]]] = {}
     for step in steps:
@@ -63,7 +63,7 @@ def _middle_of_longest(found: Sequence[tuple[int, int, Step]]) -> Step | None:
 def _uncrossed(
     arrangement: Arrangement, steps: Sequence[Step], upper: Mapping[int, int], lower: Mapping[int, int]
 ) -> Iterator[Step]:
-    """Steps that do not cross one another; those of long wires come first."""
+    """Steps that do not cross one another; steps between two bends, which belong to long nets, are taken first."""
     num_items = arrangement.diagram.num_items
     taken: list[tuple[int, int]] = []
 

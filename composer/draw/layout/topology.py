@@ -1,4 +1,4 @@
-"""A view in numbers, as the layout works on it."""
+"""A view as a Diagram of numbers, which the layout works on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from composer.draw.view import View
 
 
 def items_of(view: View) -> list[str]:
-    """What a layout places, in the order in which it runs."""
+    """Names of the items that a layout places, in running order: inputs, boxes, outputs."""
     return [
         *(f"in:{name}" for name in view.inputs),
         *(box.name for box in view.boxes),
@@ -16,7 +16,7 @@ def items_of(view: View) -> list[str]:
 
 
 def diagram_of(view: View) -> Diagram:
-    """The view's topology in numbers."""
+    """The view's items and nets as numbers."""
     number = {name: index for index, name in enumerate(items_of(view))}
     outputs = {box.name: {output: index for index, output in enumerate(box.shapes)} for box in view.boxes}
     taking: dict[tuple[int, int], list[tuple[int, int]]] = {}

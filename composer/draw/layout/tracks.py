@@ -1,4 +1,4 @@
-"""Wires between two layers: each goes down, sideways on a track of its own, and down again."""
+"""Wires between two layers: each goes down, sideways on its own track, and down again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# How far beside its end a wire goes down that has to turn twice.
+# A wire that must turn twice goes down so many pixels beside its end.
 ASIDE = 3
 
 
 class Run(NamedTuple):
-    """One net between two layers: where it leaves the upper one, and where it enters the lower one."""
+    """A net between two layers: where it leaves the upper layer, and where it enters the lower layer."""
 
     net: int
     top: int
@@ -31,21 +31,21 @@ class Run(NamedTuple):
 
     @property
     def straight(self) -> bool:
-        """Whether it needs no track."""
+        """Whether it runs straight down and needs no track."""
         return self.left == self.right
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """Tracks are counted from 0 at the top. `row` is a net's own; `late` is a second one, on which a net reaches an
-    end that it could not reach from the first without meeting another net."""
+    """Tracks are counted from 0 at the top. `row`: net -> its track. `late`: net and end -> a second track, for an end
+    that the net cannot reach from its first track without meeting another net."""
 
     row: Mapping[int, int]
     late: Mapping[tuple[int, int], int]
     count: int
 
     def turns(self, net: int, top: int, bottom: int) -> Iterator[tuple[int, int]]:
-        """Where a wire turns on its way from top to bottom: how far right, on which track."""
+        """The turns of a wire on its way from top to bottom: horizontal position and track."""
         if top == bottom:
             return
         yield top, self.row[net]
@@ -61,9 +61,9 @@ class Tracks:
 def find_tracks(runs: Sequence[Run]) -> Tracks:
     """A track for every net that is not straight.
 
-    Nets that overlap have different tracks, in the order in which they cross least. Where one leaves the upper layer
-    just where another enters the lower one, it turns off above that one; where that goes round in a circle, one of
-    them turns twice.
+    Nets that overlap get different tracks, in the order with the fewest crossings. If net a leaves the upper layer at
+    the place where net b enters the lower layer, a's track is above b's; if such conditions form a cycle, a net of the
+    cycle turns twice.
     """
     bent = sorted((run for run in runs if not run.straight), key=_order)
     above = _above(bent)
@@ -81,13 +81,13 @@ def find_tracks(runs: Sequence[Run]) -> Tracks:
 
 @dataclass
 class _Skyline:
-    """How many tracks are taken at every place; `heights[i]` from `starts[i]` on."""
+    """The number of tracks in use at each horizontal position: `heights[i]` from `starts[i]` on."""
 
     starts: list[int]
     heights: list[int]
 
     def put(self, left: int, right: int, least: int) -> int:
-        """The first track, at least this one, that is free from left to right; it is taken then."""
+        """Take and return the first track from `least` on that is free from left to right."""
         first, last = bisect_right(self.starts, left) - 1, bisect_right(self.starts, right) - 1
         track = max(least, *self.heights[first : last + 1])
         before = [(self.starts[first], self.heights[first])] if self.starts[first] < left else []
@@ -100,13 +100,13 @@ class _Skyline:
 
 
 def _order(run: Run) -> tuple[bool, int, int]:
-    """Of wires to the right, the one that starts furthest right turns first; of wires to the left, furthest left."""
+    """Sort key: first wires to the right, rightmost start first; then wires to the left, leftmost start first."""
     rightward = run.right - run.top >= run.top - run.left
     return not rightward, -run.top if rightward else run.top, run.net
 
 
 def _above(bent: Sequence[Run]) -> list[set[int]]:
-    """For each run those that must have a track above its own."""
+    """Per run, the runs whose tracks must be above its own."""
     tops: dict[int, list[int]] = {}
     for index, run in enumerate(bent):
         tops.setdefault(run.top, []).append(index)
@@ -117,7 +117,7 @@ def _above(bent: Sequence[Run]) -> list[set[int]]:
 
 
 def _downwards(above: Sequence[set[int]]) -> Iterator[tuple[int, set[int]]]:
-    """Runs from the top, each with those that should come first but, in a circle, cannot."""
+    """Runs from the top, each with the runs that should be above it but cannot because of a cycle."""
     waiting = [set(some) for some in above]
     below: dict[int, list[int]] = {}
     for index, some in enumerate(above):

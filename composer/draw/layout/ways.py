@@ -1,4 +1,4 @@
-"""Where each net passes each layer, and where on its edge a box lets each wire in."""
+"""Where each net passes each layer, and where each wire enters its box."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PIN_GAP = 14
 WIRE_GAP = 14
 LEAST_PIN_GAP = 4
 
-# A target and which of its inputs.
+# A target item, and the number of its input.
 End = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Ways:
-    """Where nets run. `leaves` and `enters` say where they touch boxes, `bends` where they pass each layer between,
-    `lanes` where those run that go beside; `width` is that of everything."""
+    """Horizontal positions of nets. `leaves` and `enters`: at boxes; `bends`: where a net passes each layer between;
+    `lanes`: of nets beside the picture. `width` is the total width."""
 
     arrangement: Arrangement
     leaves: Sequence[int]
@@ -30,7 +30,7 @@ class Ways:
     width: int
 
     def path(self, number: int, end: End) -> Iterator[tuple[int, int, int]]:
-        """The gaps in which a wire may turn: level, where it comes from above, where it goes on below."""
+        """The gaps between layers where a wire may turn: level, position above the gap, position below."""
         layer = self.arrangement.ranking.layer
         first, last = layer[self.arrangement.diagram.nets[number].source], layer[end[0]] - 1
         x = self.leaves[number]
@@ -44,7 +44,7 @@ class Ways:
         yield last, x, self.enters[end]
 
     def runs(self) -> list[list[Run]]:
-        """The nets between each layer and the next, as far as they can turn there."""
+        """Per gap between two layers, the nets that may turn there."""
         found: list[list[Run]] = [[] for _ in range(self.arrangement.ranking.num_layers - 1)]
         for number, net in enumerate(self.arrangement.diagram.nets):
             turns: dict[int, tuple[int, dict[int, None]]] = {}
@@ -57,7 +57,7 @@ class Ways:
 
 
 def find_ways(arrangement: Arrangement, pins: Pins, left: Sequence[int]) -> Ways:
-    """Wires through the bends of their nets, or down lanes at the right of everything they pass."""
+    """Ways of wires: through the bends of their nets, or in lanes to the right of all items that they pass."""
     diagram = arrangement.diagram
     leaves = [left[net.source] + pins.bottom(net.source, net.output) for net in diagram.nets]
     bends: list[list[int]] = [[] for _ in diagram.nets]
@@ -70,7 +70,7 @@ def find_ways(arrangement: Arrangement, pins: Pins, left: Sequence[int]) -> Ways
 
 
 def _lanes(arrangement: Arrangement, pins: Pins, left: Sequence[int]) -> tuple[dict[int, int], int]:
-    """A lane for each net that goes beside, the short ones nearest; and the width of everything."""
+    """A lane for each net beside the picture, shorter nets nearer; and the total width."""
     nets, layer = arrangement.diagram.nets, arrangement.ranking.layer
     right = [max((left[item] + pins.width[item] for item in items), default=0) for items in arrangement.layers]
     spans = {
@@ -85,7 +85,7 @@ def _lanes(arrangement: Arrangement, pins: Pins, left: Sequence[int]) -> tuple[d
 
 
 def _enters(arrangement: Arrangement, pins: Pins, left: Sequence[int], ways: Ways) -> dict[End, int]:
-    """Where each wire comes in, by its end."""
+    """End -> where its wire enters the box."""
     layer = arrangement.ranking.layer
     arriving: dict[int, list[tuple[int, int]]] = {}
     for number, net in enumerate(arrangement.diagram.nets):
@@ -103,7 +103,7 @@ def _enters(arrangement: Arrangement, pins: Pins, left: Sequence[int], ways: Way
 
 
 def _spread(arriving: Sequence[tuple[int, int]], left: int, width: int) -> Iterator[tuple[int, int]]:
-    """Where each input comes in, by its number: in the order the wires come, a straight one in the middle."""
+    """The place of each input by its number, in the order of the arriving wires; a straight wire gets the middle."""
     middle = left + width // 2
     ordered = sorted(arriving)
     straight = next((place for place, (x, _) in enumerate(ordered) if x == middle), None)
