@@ -35,6 +35,7 @@ def schema() -> dict[str, Any]:
     whole["definitions"] = parts
     del whole["$defs"]
     whole["anyOf"] = [{"required": ["nodes"]}, {"required": ["backbone"]}]
+    whole["dependencies"] = {"blocks": ["nodes"]}
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "title": "composer spec"}
 
 
@@ -60,7 +61,12 @@ def _known_vars() -> Iterator[dict[str, Any]]:
         families.setdefault(family(name), []).append(name)
     for name, members in families.items():
         kinds = {var: _or_expression(kind.schema()) for var, kind in load_spec(name).kinds.items()}
-        then = {"properties": {"vars": _closed(kinds)}}
+        known = {"properties": {"vars": {"propertyNames": {"enum": [*kinds]}}}}
+        # A spec that adds nodes to its backbone may declare vars for them.
+        then = {
+            "properties": {"vars": {"type": "object", "properties": kinds}},
+            "anyOf": [{"required": ["nodes"]}, known],
+        }
         yield {"if": {"properties": {"backbone": {"enum": members}}, "required": ["backbone"]}, "then": then}
 
 

@@ -250,7 +250,7 @@ class _Elaboration(Reader):
 
 
 def _is_path(node: Node, rest: str) -> bool:
-    """Whether what follows a node's name in a reference leads into it. An unknown output is no path."""
+    """Whether what follows a node's name in a reference is meant as a path into it, and not as one of its outputs."""
     first, _, further = rest.partition(".")
     inside = node.content.nodes if isinstance(node.content, Scope) else {}
-    return node.leads_inside(rest) and (bool(further) or first in inside)
+    return node.leads_inside(rest) and (bool(further) or first in inside or isinstance(node.output, TensorSpec))

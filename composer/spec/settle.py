@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from composer.errors import MAX_FOUND, Diagnostic, Mistakes, SpecError, did_you_mean, one_of
+from composer.spec import zoo
 from composer.spec.blame import shown_where_set
 from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
@@ -195,7 +196,9 @@ def settle_nodes(files: Sequence[LoadedFile]) -> tuple[Nodes, Origins, Blocks, O
             for name, one in own.items():
                 origin = file.origin / f"{what}s" / name
                 if name in origins:
-                    help = (f"the backbone has it at {origins[name].location(key=True) or origins[name].dotted}",)
+                    there = origins[name].location(key=True)
+                    place = f"{zoo.portable(there.source.name)}:{there.line}" if there else f"`{origins[name].dotted}`"
+                    help = (f"the backbone's is at {place}",)
                     text = f"the backbone has a {what} `{name}` too"
                     problems.append(origin.problem("name", text, "another name", help, key=True))
                 else:

@@ -135,9 +135,12 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
         assert not list(validator.iter_errors(read_file(path).plain())), path
     for right in ("w.pt", "timm:resnet50", {"source": "w.pt", "require": "any", "keys": "mine.yaml", "ema": True}):
         assert not list(validator.iter_errors({"backbone": "resnet50", "weights": right})), right
+    neck = {"backbone": "resnet50", "vars": {"width": 256}, "nodes": {"a": {"op": "conv2d", "from": "layer3.1.bn2"}}}
+    assert not list(validator.iter_errors(neck))
     for wrong in (
         {"backbone": "resnet51"},
-        {"backbone": "resnet50", "nodes": {"a": "relu"}},
+        {"backbone": "resnet50", "blocks": {"unit": {"nodes": {"a": "relu"}}}},
+        {"backbone": "resnet50", "vars": {"width": 256}},
         {"backbone": "resnet50", "atention": []},
         {"backbone": "resnet50", "attention": [{"use": "cbma", "after": "branch"}]},
         {"backbone": "resnet50", "attention": [{"use": "cbam", "after": "branch", "before": "stem"}]},

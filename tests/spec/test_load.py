@@ -64,7 +64,7 @@ def test_a_file_with_nodes(write: Write) -> None:
     assert list(spec.nodes) == ["conv", "one", "two", "add", "head"]
     assert repr(spec) == "<Spec base: 5 nodes, 1 rule, net.yaml>"
     assert load_spec("net.yaml") == spec
-    assert spec.origin == spec.body
+    assert spec.origin == spec.writer.origin
 
 
 @pytest.mark.parametrize("name", ["resnet50", "papers/cbam/resnet50", "specs/papers/cbam/resnet50.yaml"])
