@@ -86,7 +86,44 @@ def test_it_goes_through_every_verb_that_knows_shapes(plugin, tmp_path, run) -> 
     assert "cost at 3×9×9: 9 parameters, 18 MACs" in shown.out
     assert run("show", "foreign_gate", "--plugin", plugin, "--format", "json").json["declares"] == ["shape", "macs"]
     subject = contract.Subject(registry.get("foreign_gate"))
-    assert contract.verdict(subject, "meta device", contract.CHECKS["meta device"]).status == "refused"
+    assert contract.verdict(subject, "meta device", contract.CHECKS["meta device"]).status == "ok"
+
+
+class Factors(nn.Module):
+    """Multiply by `attention(x)`, between 0 and 1."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+
+    def attention(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=True).sigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.attention(x)
+
+
+class Sums(Factors):
+    """Add `attention(x)`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.attention(x)
+
+
+@pytest.mark.parametrize(
+    ("factory", "declared", "check", "said"),
+    [
+        (Factors, {}, "attention values", ""),
+        (Factors, {"applied": "1 + gate"}, "attention values", "its attention values are not between 1 and 2"),
+        (Sums, {}, "attention values", "the input times its attention values is not its output; `applied` says `gate`"),
+        (Factors, {"shape": lambda inputs: inputs[0].shape}, "meta device", ""),
+        (Factors, {"shape": lambda inputs: (*inputs[0].shape[:3], 5)}, "meta device", "its `shape` says (2, 64, 7, 5)"),
+    ],
+)
+def test_what_is_declared_is_checked(factory, declared, check, said) -> None:
+    composer.mechanism("test_declared", kind="channel", **declared)(factory)
+    found = contract.verdict(contract.Subject(registry.get("test_declared")), check, contract.CHECKS[check])
+    assert found.status == ("failed" if said else "ok"), found.detail
+    assert said in found.detail
 
 
 def test_without_a_declared_shape_it_is_a_misfit() -> None:

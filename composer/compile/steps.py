@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from composer.compile.code import modules
+from composer.compile.links import replaced
 from composer.dag.follow import follow
-from composer.dag.scope import Node, Operation
+from composer.dag.scope import Node, Operation, Scope
 from composer.registry import FunctionEntry, ParameterEntry
 
 if TYPE_CHECKING:
@@ -18,13 +20,12 @@ if TYPE_CHECKING:
 
 
 def callable_of(model: ComposedModule, node: Node) -> Callable[..., Tensor]:
-    """The function that computes an operation's output tensor from its input tensors."""
+    """The function that computes a node's output tensor from its input tensors."""
     operation = node.content
-    assert isinstance(operation, Operation)
-    if isinstance(operation.entry, FunctionEntry):
+    if isinstance(operation, Operation) and isinstance(operation.entry, FunctionEntry):
         function: Callable[..., Tensor] = operation.make()
         return function
-    if isinstance(operation.entry, ParameterEntry):
+    if isinstance(operation, Operation) and isinstance(operation.entry, ParameterEntry):
         parameter = model.get_parameter(node.path)
         return lambda: parameter
     return model.get_submodule(node.path)
@@ -33,9 +34,28 @@ def callable_of(model: ComposedModule, node: Node) -> Callable[..., Tensor]:
 def run_steps(
     model: ComposedModule, x: Tensor, then: Callable[[Node, Tensor], Tensor] = lambda node, value: value
 ) -> dict[str, Tensor]:
-    """Output tensors by name, as in the network's forward. `then` maps each node's value to the one to go on with."""
+    """Output tensors by name, as in the network's forward. `then` maps each node's value to the one to go on with.
+
+    A scope with modules that were removed by hand runs as a whole, so `then` sees no node inside. Raises InputError if
+    the network itself lacks a module.
+    """
     (name,) = model.graph.root.inputs
-    return follow(model.graph.root, {name: x}, lambda node, inputs: callable_of(model, node)(*inputs), then)
+    closed = set(_lacking(model.graph.root, dict(model.named_modules())))
+    return follow(model.graph.root, {name: x}, lambda node, inputs: callable_of(model, node)(*inputs), then, closed)
+
+
+def _lacking(scope: Scope, live: Mapping[str, nn.Module]) -> Iterator[str]:
+    """Paths of the scopes that lack one of their modules, the outermost only."""
+    own = modules(scope).values()
+    lost = next((node.path for node in own if node.path not in live), None)
+    if lost is not None and not scope.path:
+        raise replaced(lost, None)
+    if lost is not None:
+        yield scope.path
+        return
+    for node in own:
+        if isinstance(node.content, Scope):
+            yield from _lacking(node.content, live)
 
 
 @contextlib.contextmanager

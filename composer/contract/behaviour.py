@@ -148,7 +148,10 @@ def samples_do_not_mix(subject: Subject) -> None:
 
 
 def attention(subject: Subject) -> None:
-    """`attention(x)` has the batch as its first axis, is finite, and does not change the output."""
+    """`attention(x)` has the batch as its first axis, is finite, and does not change the output.
+
+    Where they are declared as factors, `gate` or `1 + gate`, the output is the input times them.
+    """
     module, x = subject.build().eval(), subject.sample()
     attention = getattr(module, "attention", None)
     if attention is None:
@@ -161,3 +164,10 @@ def attention(subject: Subject) -> None:
     require(values.shape[0] == x.shape[0], f"attention values of shape {tuple(values.shape)} for a batch of {len(x)}")
     require(values.isfinite().all(), "attention values are not finite")
     require(torch.equal(module(x), before), "asking for its attention values changes its output")
+    applied = subject.entry.applied
+    if applied in ("gate", "1 + gate"):
+        wanted = x * values
+        fits = wanted.shape == before.shape and torch.allclose(wanted, before, atol=1e-4, rtol=1e-4)
+        require(fits, f"the input times its attention values is not its output; `applied` says `{applied}`")
+    if applied == "1 + gate":
+        require(bool(((values >= 1) & (values <= 2)).all()), "its attention values are not between 1 and 2")

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from composer.contract.subject import Failure, Refusal, Subject, close, require, shake
+from composer.dag.scope import TensorSpec
+from composer.registry import declared_shape
 from composer.torch_private import buffers, without_state_dict
 
+SIZES = ((7, 7), (13, 17), (4, 10))
 CANNOT_BE_TRACED = "cannot be traced"
 HOW_TO_TRACE = (
     "put what looks at sizes, types or values into a function beside the class and write "
@@ -31,10 +34,29 @@ def copies(subject: Subject) -> None:
     require(torch.equal(other(x), expected), "its state_dict does not hold all of it")
 
 
+def _has_its_shape(subject: Subject) -> None:
+    refused = []
+    for height, width in SIZES:
+        x = subject.sample(2, height, width)
+        try:
+            found = tuple(subject.build(height, width).eval()(x).shape)
+        except Refusal as refusal:
+            refused.append(refusal)
+            continue
+        tensor = TensorSpec(tuple(x.shape), subject.entry.works_on)
+        options = {name: field.default for name, field in subject.entry.options.model_fields.items()}
+        arguments = {**subject.facts(height, width, subject.conv), **options, **subject.options}
+        said = declared_shape(subject.entry, [tensor], arguments, len(x))
+        require(found == said, f"its `shape` says {said} for {tuple(x.shape)}, and it gives {found}")
+    if len(refused) == len(SIZES):
+        raise refused[0]
+
+
 def meta(subject: Subject) -> None:
-    """It runs on the meta device and allocates nothing there."""
+    """It runs on the meta device and allocates nothing there; or it declares its `shape`, which is the output's."""
     if subject.entry.shape is not None:
-        raise Refusal("it declares its `shape`, for it does not run there")
+        _has_its_shape(subject)
+        return
     with torch.device("meta"):
         module = subject.build()
     x = subject.sample().to("meta")

@@ -40,24 +40,32 @@ class Subject:
 
         Raises Refusal with the message of its own ValueError.
         """
-        conv = {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": self.groups, "bias": False}
-        return self.build_at(height, width, conv, factory)
+        return self.build_at(height, width, self.conv, factory)
+
+    @property
+    def conv(self) -> dict[str, Any]:
+        """The settings of the convolution in whose place it is checked."""
+        return {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": self.groups, "bias": False}
 
     def build_at(
         self, height: int, width: int, conv: Mapping[str, Any], factory: Callable[..., Any] | None = None
     ) -> nn.Module:
         """As `build`, in place of a convolution with these settings."""
-        c = self.channels
-        place = {"channels": c, "height": height, "width": width, "tokens": height * width}
-        place |= {"in_channels": c, "out_channels": c, **conv}
+        arguments = {**self.facts(height, width, conv), **self.options}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             try:
-                facts = {name: place[name] for name in self.entry.facts}
-                module: nn.Module = (factory or self.entry.factory)(**facts, **self.options)
+                module: nn.Module = (factory or self.entry.factory)(**arguments)
             except ValueError as error:
                 raise Refusal(str(error)) from error
         return module
+
+    def facts(self, height: int, width: int, conv: Mapping[str, Any]) -> dict[str, Any]:
+        """The facts that the mechanism asks for, of a place of this size."""
+        c = self.channels
+        place = {"channels": c, "height": height, "width": width, "tokens": height * width}
+        place |= {"in_channels": c, "out_channels": c, **conv}
+        return {name: place[name] for name in self.entry.facts}
 
     def sample(self, batch: int = 2, height: int = 7, width: int = 7, dtype: torch.dtype = torch.float32) -> Tensor:
         """A random input with this batch size and map size."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TypeVar
 
 from composer.dag.scope import Node, Scope
@@ -15,17 +15,19 @@ def follow(
     inputs: Mapping[str, T],
     call: Callable[[Node, list[T]], T],
     then: Callable[[Node, T], T] = lambda node, value: value,
+    closed: Container[str] = (),
 ) -> dict[str, T]:
     """Output name -> value, from the values of a scope's inputs.
 
-    call  computes the value of an operation from the values of its inputs
-    then  replaces the value of a node, also of a scope and of a node that passes its input on
+    call    computes the value of an operation from the values of its inputs
+    then    replaces the value of a node, also of a scope and of a node that passes its input on
+    closed  paths of scopes whose values `call` computes as a whole
     """
     values = dict(inputs)
     for node in scope.nodes.values():
         arriving = [values[reference] for reference in node.inputs]
-        if isinstance(node.content, Scope):
-            inner = follow(node.content, dict(zip(node.content.inputs, arriving, strict=True)), call, then)
+        if isinstance(node.content, Scope) and node.path not in closed:
+            inner = follow(node.content, dict(zip(node.content.inputs, arriving, strict=True)), call, then, closed)
             values.update({f"{node.name}.{key}": value for key, value in inner.items()})
             value = next(iter(inner.values()))
         else:

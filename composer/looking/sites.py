@@ -50,17 +50,17 @@ class Site:
 
 
 def sites_of(model: ComposedModule) -> dict[str, Site]:
-    """Path -> every mechanism and every layer with attention, in running order."""
-    parameters = dict(model.named_parameters())
+    """Path -> every mechanism and every layer with attention, in running order; without those removed by hand."""
+    parameters, modules = dict(model.named_parameters()), dict(model.named_modules())
     grids = token_grids(model.graph.root)
     found = {}
     for place in model.graph.places:
         operation = place.node.content
-        if isinstance(operation, Operation) and _attends(operation.entry):
+        if isinstance(operation, Operation) and _attends(operation.entry) and place.node.path in modules:
             gamma = gamma_of(place.scope, place.node)
             value = float(parameters[gamma.path].detach()) if gamma and gamma.path in parameters else None
             site = _site(place, operation, grids, value)
-            attended = getattr(model.get_submodule(site.path), "attended", None)
+            attended = getattr(modules[site.path], "attended", None)
             found[site.path] = replace(site, attended=attended) if isinstance(attended, Tensor) else site
     return found
 

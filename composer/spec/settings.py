@@ -21,6 +21,9 @@ class Setting:
 
 def read_settings(vars: Mapping[str, Any], sets: Iterable[str]) -> tuple[Setting, ...]:
     """`vars` and `sets` as Settings, vars first. Raises SpecError."""
+    if not isinstance(vars, Mapping):
+        text, help = f"`vars` is of type `{type(vars).__name__}`", ("such as `vars={'num_classes': 10}`",)
+        raise SpecError(Diagnostic("set", text, label="a mapping of names to values", help=help))
     given = Document.from_mapping({"vars": vars}, "<vars>").root.data["vars"].data
     return (*(Setting(("vars", name), value) for name, value in given.items()), *map(_read_setting, sets))
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from composer.errors import Diagnostic, InputError, one_of
 from composer.spec.document import Document
+from composer.spec.evaluate import show
 from composer.spec.load import assemble, load_spec
 from composer.spec.origin import Origin
 from composer.spec.references import LoadedFile
 from composer.spec.spec import Spec
 from composer.spec.structure import validate
+from composer.visible import visible
 
 ImageSize = int | Sequence[int]
 
@@ -33,6 +36,9 @@ def sized(
     besides      names of vars that are already set and may not be set again
     Raises InputError if the spec has no such var or input, or it is already set; SpecError for a wrong value.
     """
+    if in_chans is not None:
+        in_chans = _size("in_chans", in_chans)
+    sides = [] if img_size is None else _sides(img_size)
     vars: dict[str, Any] = {}
     if num_classes is not None:
         if "num_classes" not in spec.vars:
@@ -41,11 +47,7 @@ def sized(
     wanted: dict[str, tuple[str, int]] = {}
     if in_chans is not None:
         wanted["c"] = ("in_chans", in_chans)
-    if img_size is not None:
-        sides = [img_size, img_size] if isinstance(img_size, int) else list(img_size)
-        if len(sides) != 2:
-            text = f"`img_size` is {img_size}"
-            raise InputError(Diagnostic("keyword", text, label="one number, or a height and a width"))
+    if sides:
         height, width = sides
         wanted |= {"h": ("img_size", height), "w": ("img_size", width)}
     shape = _shape(spec, wanted, vars) if wanted else None
@@ -55,6 +57,27 @@ def sized(
     if shape is not None:
         spec = _with_shape(spec, shape)
     return load_spec(spec, vars=vars) if vars else spec
+
+
+def _sides(given: Any) -> list[int]:
+    """The height and the width, in pixels. Raises InputError."""
+    several = list(given) if isinstance(given, list | tuple) else [given, given]
+    if len(several) != 2:
+        text = f"`img_size` is {show(given)}"
+        raise InputError(Diagnostic("keyword", text, label="one number, or a height and a width"))
+    return [_size("img_size", one) for one in several]
+
+
+def _size(keyword: str, given: Any) -> int:
+    """A whole number from 1 on, also one of numpy's or torch's. Raises InputError for anything else."""
+    try:
+        number = 0 if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        number = 0
+    if number < 1:
+        text = f"`{keyword}` is {given!r}"
+        raise InputError(Diagnostic("keyword", visible(text), label="a whole number from 1 on"))
+    return number
 
 
 def _shape(spec: Spec, wanted: dict[str, tuple[str, int]], vars: dict[str, Any]) -> list[int | str] | None:

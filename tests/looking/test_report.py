@@ -46,6 +46,29 @@ def test_every_mechanism_has_a_figure(name):
     assert not any(section.title == "Other values" for section in look.sections)
 
 
+def replace_block(model):
+    model.layer1[0] = torch.nn.Conv2d(64, 64, 1)
+
+
+def remove_block(model):
+    del model.layer1[1]
+
+
+def replace_stage(model):
+    model.layer4 = torch.nn.Conv2d(256, 512, 1, stride=2)
+
+
+@pytest.mark.parametrize(("edit", "left"), [(replace_block, 7), (remove_block, 7), (replace_stage, 6)])
+def test_attention_that_was_removed_by_hand_is_left_out(edit, left):
+    spec = {"backbone": "resnet18", "input": {"shape": [3, 64, 64]}, "attention": [{"use": "cbam", "after": "branch"}]}
+    model = composer.build(spec)
+    edit(model)
+    look = composer.look(model, torch.rand(1, 3, 64, 64))
+    assert len(look.sections[0].table.rows) == left
+    assert "Changed by hand since it was composed" in look.lead[0]
+    assert {section.title for section in look.sections} >= {"Sites", "Grad-CAM"}
+
+
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -105,5 +106,25 @@ def test_what_has_no_place_is_refused(function: Any, case: str) -> None:
 def test_a_value_that_does_not_fit_is_the_specs_own_problem() -> None:
     with pytest.raises(composer.SpecError, match="`num_classes` is the string 'many'"):
         composer.compose(SMALL, num_classes="many")  # type: ignore[arg-type]
-    with pytest.raises(composer.GraphError, match=r"the shape of `input` is \[0, 8, 8\]"):
-        composer.compose(SMALL, in_chans=0)
+
+
+WRONG = (0, -1, True, 3.0, float("nan"), "64", "$num_classes", b"3", {}, torch.tensor(2.0), (1.0, 2))
+
+
+@pytest.mark.parametrize("keyword", ["in_chans", "img_size"])
+@pytest.mark.parametrize("value", WRONG, ids=map(str, WRONG))
+def test_a_size_is_a_whole_number(keyword: str, value: Any) -> None:
+    with pytest.raises(composer.InputError, match=f"`{keyword}` is ") as caught:
+        composer.compose(SMALL, **{keyword: value})
+    assert caught.value.diagnostics[0].label.startswith("a whole number from 1 on")
+
+
+def test_whole_numbers_of_numpy_and_torch_are_such() -> None:
+    graph = composer.compose(SMALL, in_chans=torch.tensor(2), img_size=(np.int64(16), 16))
+    assert graph.root.inputs["input"].shape[1:] == (2, 16, 16)
+
+
+@pytest.mark.parametrize("vars", [[1], "x", 3])
+def test_vars_are_a_mapping(vars: Any) -> None:
+    with pytest.raises(composer.SpecError, match="`vars` is of type"):
+        composer.compose(SMALL, vars=vars)
