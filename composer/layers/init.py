@@ -8,8 +8,9 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import nn
 
-Weighted = TypeVar("Weighted", nn.Conv2d, nn.Linear)
+Weighted = TypeVar("Weighted", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 ConvLaw = Literal["he", "he_per_group", "he_fan_in", "normal", "trunc_normal", "torch"]
+TransposedLaw = Literal["torch", "normal", "trunc_normal"]
 LinearLaw = Literal["torch", "uniform_fan_out", "normal", "trunc_normal"]
 
 
@@ -44,7 +45,7 @@ def fill(module: Weighted, law: str, std: float = 0.02, bias_law: BiasLaw | None
     return module
 
 
-def _draw(module: nn.Conv2d | nn.Linear, law: str, std: float) -> None:
+def _draw(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, law: str, std: float) -> None:
     weight = module.weight
     if law in ("he", "he_fan_in"):
         nn.init.kaiming_normal_(weight, mode="fan_out" if law == "he" else "fan_in", nonlinearity="relu")
