@@ -30,8 +30,9 @@ def conv2d(
     Params:  k² c o / groups, and o with bias
 
     `init` says how weights are drawn: `he` from N(0, 2 / (k² o)) (He et al., ICCV 2015), `he_per_group` from
-    N(0, 2 groups / (k² o)), `he_fan_in` from N(0, 2 groups / (k² c)), `normal` and `trunc_normal` from N(0, std²), all
-    with bias 0; `torch` is PyTorch's own. k is `kernel_size`, o is `out_channels`.
+    N(0, 2 groups / (k² o)), `he_fan_in` from N(0, 2 groups / (k² c)), `normal` and `trunc_normal` from N(0, std²),
+    `xavier_uniform` and `xavier_normal` as PyTorch's, `zeros`, all with bias 0; `torch` is PyTorch's own. k is
+    `kernel_size`, o is `out_channels`.
     Raises ValueError unless `groups` divides both numbers of channels.
 
     >>> sum(p.numel() for p in conv2d(8, out_channels=16, kernel_size=3).parameters())
@@ -66,7 +67,7 @@ def conv_transpose2d(
     Params:  k² c o / groups, and o with bias
 
     By default the padding is dilation (kernel_size - 1) // 2, as of conv2d. `init` says how weights are drawn: `torch`
-    is PyTorch's own, `normal` and `trunc_normal` from N(0, std²) with bias 0. k is `kernel_size`, o is `out_channels`.
+    is PyTorch's own, the others are those of conv2d. k is `kernel_size`, o is `out_channels`.
     Raises ValueError unless `groups` divides both numbers of channels and `output_padding` is below stride or dilation.
 
     >>> sum(p.numel() for p in conv_transpose2d(8, out_channels=4, kernel_size=2, stride=2).parameters())
