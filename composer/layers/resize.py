@@ -74,7 +74,7 @@ class UpsampleLike(nn.Upsample):
         return F.interpolate(input, like.shape[2:], mode=self.mode, align_corners=self.align_corners)
 
     def extra_repr(self) -> str:
-        return f"mode={self.mode!r}"
+        return f"size=like.shape[2:], mode={self.mode!r}"
 
 
 def _shuffled_layout(inputs: Sequence[Any], *, upscale_factor: int) -> str:

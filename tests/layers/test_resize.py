@@ -69,7 +69,7 @@ def test_a_map_gets_the_size_of_another(mode, x):
     assert torch.equal(y, F.interpolate(x, (11, 4), mode=mode))
     assert layout == "b c h w"
     assert type(model.tested) is UpsampleLike
-    assert repr(model.tested) == f"UpsampleLike(mode='{mode}')"
+    assert repr(model.tested) == f"UpsampleLike(size=like.shape[2:], mode='{mode}')"
 
 
 def test_the_default_padding_is_that_of_a_convolution(x):
