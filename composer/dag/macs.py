@@ -15,6 +15,8 @@ from composer.torch_private import TorchDispatchMode
 # Products for which PyTorch's counter has no formula, and which it does not decompose: their cost is unknown.
 _PRODUCTS = frozenset({"mv", "addmv", "dot", "vdot", "addbmm", "_trilinear", "_cdist_forward"})
 _PREFIXES = ("_fft_", "linalg_", "_linalg_")
+# What `x.norm()` is: a sum of squares, which costs nothing as other sums do.
+_SUMS = frozenset({"linalg_vector_norm"})
 
 
 def macs_of(operation: Operation, inputs: Sequence[TensorSpec]) -> int | None:
@@ -75,7 +77,9 @@ class _Seen(TorchDispatchMode):
 
 def _costs_nothing(operation: Any) -> bool:
     namespace, _, name = getattr(operation, "_qualified_op_name", "").partition("::")
-    return namespace in ("aten", "prim", "prims") and name not in _PRODUCTS and not name.startswith(_PREFIXES)
+    if namespace not in ("aten", "prim", "prims"):
+        return False
+    return name in _SUMS or (name not in _PRODUCTS and not name.startswith(_PREFIXES))
 
 
 def total(numbers: Iterable[int | None]) -> int | None:

@@ -9,7 +9,9 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 
-from composer.options import PositiveFloat, Probability
+from composer.layers.axis import check_axis
+from composer.layers.linear import channels_last_layout
+from composer.options import PositiveFloat, PositiveInt, Probability
 from composer.registry import layer
 
 
@@ -61,6 +63,46 @@ def sigmoid() -> nn.Sigmoid:
     return nn.Sigmoid()
 
 
+@layer("tanh", kind="activation")
+def tanh() -> nn.Tanh:
+    """(exp(x) - exp(-x)) / (exp(x) + exp(-x))"""
+    return nn.Tanh()
+
+
+def _prelu_layout(inputs: Sequence[Any], *, num_parameters: int = 1, init: float = 0.25) -> str | None:
+    layout: str | None = inputs[0].layout
+    if num_parameters > 1 and ((layout or "").split()[1:2] != ["c"] or inputs[0].channels != num_parameters):
+        raise ValueError(
+            f"`prelu` with {num_parameters} parameters works on {num_parameters} channels as the second axis, found "
+            f"{inputs[0]} (`{layout}`); set num_parameters to 1, or to the channels of a map"
+        )
+    return layout
+
+
+@layer("prelu", kind="activation", layout=_prelu_layout)
+def prelu(*, num_parameters: PositiveInt = 1, init: float = 0.25) -> nn.PReLU:
+    """x where it is positive, a x elsewhere; a is learnt
+
+    Params:  num_parameters: 1, or c for one per channel of b c h w or b c
+    Source:  He et al., Delving Deep into Rectifiers, ICCV 2015, sec. 2.1. arXiv:1502.01852
+
+    `init` is a at the start.
+    """
+    return nn.PReLU(num_parameters, init)
+
+
+def _softmax_layout(inputs: Sequence[Any], *, dim: int = -1) -> str | None:
+    check_axis("softmax", inputs[0], dim)
+    layout: str | None = inputs[0].layout
+    return layout
+
+
+@layer("softmax", kind="activation", layout=_softmax_layout)
+def softmax(*, dim: int = -1) -> nn.Softmax:
+    """exp(x) divided by its sum along the axis `dim`, counted from 0; the last axis unless given"""
+    return nn.Softmax(dim)
+
+
 @layer("identity", kind="other")
 def identity() -> nn.Identity:
     """x"""
@@ -99,6 +141,41 @@ def _drop_examples(x: Tensor, p: float) -> Tensor:
 
 # Not traced: the number of axes is not known in a symbolic trace.
 torch.fx.wrap("_drop_examples")
+
+
+@layer("layer_scale", kind="other", layout=channels_last_layout)
+class LayerScale(nn.Module):
+    """A learnable factor per channel (the last axis), small at the start.
+
+    Shape:   ... c -> ... c
+    Params:  c
+    Source:  Touvron et al., Going Deeper with Image Transformers, ICCV 2021, sec. 2. arXiv:2103.17239
+
+    `init_values` is every factor at the start. `layer_scale_2d` is the same for b c h w.
+    """
+
+    def __init__(self, channels: int, *, init_values: float = 1e-5):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.full((channels,), init_values))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+    def extra_repr(self) -> str:
+        return f"{self.gamma.shape[0]}"
+
+
+@layer("layer_scale_2d", kind="other", layout="b c h w -> b c h w")
+class LayerScale2d(LayerScale):
+    """A learnable factor per channel of a feature map, small at the start.
+
+    Shape:   b c h w -> b c h w
+    Params:  c
+    Source:  Touvron et al., Going Deeper with Image Transformers, ICCV 2021, sec. 2. arXiv:2103.17239
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma.view(1, -1, 1, 1)
 
 
 def _scale_code(names: list[str], inputs: Sequence[Any], *, factor: float) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from composer.arithmetic import same_padding, undivided
-from composer.layers.init import ConvLaw, fill, undrawn
-from composer.options import NonNegativeInt, PositiveFloat, PositiveInt
+from composer.arithmetic import pair, same_padding, undivided
+from composer.layers.init import ConvLaw, TransposedLaw, fill, undrawn
+from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
 from composer.registry import layer
 
 
@@ -30,8 +30,9 @@ def conv2d(
     Params:  k² c o / groups, and o with bias
 
     `init` says how weights are drawn: `he` from N(0, 2 / (k² o)) (He et al., ICCV 2015), `he_per_group` from
-    N(0, 2 groups / (k² o)), `he_fan_in` from N(0, 2 groups / (k² c)), `normal` and `trunc_normal` from N(0, std²), all
-    with bias 0; `torch` is PyTorch's own. k is `kernel_size`, o is `out_channels`.
+    N(0, 2 groups / (k² o)), `he_fan_in` from N(0, 2 groups / (k² c)), `normal` and `trunc_normal` from N(0, std²),
+    `xavier_uniform` and `xavier_normal` as PyTorch's, `zeros`, all with bias 0; `torch` is PyTorch's own. k is
+    `kernel_size`, o is `out_channels`.
     Raises ValueError unless `groups` divides both numbers of channels.
 
     >>> sum(p.numel() for p in conv2d(8, out_channels=16, kernel_size=3).parameters())
@@ -42,6 +43,47 @@ def conv2d(
         padding = same_padding(kernel_size, dilation)
     arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
     return fill(undrawn(nn.Conv2d, *arguments), init, std)
+
+
+@layer("conv_transpose2d", kind="conv", layout="b c h w -> b c h w")
+def conv_transpose2d(
+    in_channels: int,
+    *,
+    out_channels: PositiveInt,
+    kernel_size: Size,
+    stride: Size = 1,
+    padding: Padding | None = None,
+    output_padding: Padding = 0,
+    groups: PositiveInt = 1,
+    bias: bool = False,
+    dilation: Size = 1,
+    init: TransposedLaw = "torch",
+    std: PositiveFloat = 0.02,
+) -> nn.ConvTranspose2d:
+    """Convolve transposed, to a larger map: kernel_size 2 or 4 with stride 2 doubles height and width.
+
+    Shape:   b c h w -> b o h' w'
+             h' = (h - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1
+    Params:  k² c o / groups, and o with bias
+
+    By default the padding is dilation (kernel_size - 1) // 2, as of conv2d. `init` says how weights are drawn: `torch`
+    is PyTorch's own, the others are those of conv2d. k is `kernel_size`, o is `out_channels`.
+    Raises ValueError unless `groups` divides both numbers of channels and `output_padding` is below stride or dilation.
+
+    >>> sum(p.numel() for p in conv_transpose2d(8, out_channels=4, kernel_size=2, stride=2).parameters())
+    128
+    """
+    check_groups(in_channels, out_channels, groups)
+    if padding is None:
+        padding = same_padding(kernel_size, dilation)
+    for extra, step, spread in zip(pair(output_padding), pair(stride), pair(dilation), strict=True):
+        if extra >= max(step, spread):
+            raise ValueError(
+                f"output_padding {extra} is not below stride {step} or dilation {spread}; "
+                f"set output_padding to {max(step, spread) - 1} or less"
+            )
+    arguments = (kernel_size, stride, padding, output_padding, groups, bias, dilation)
+    return fill(undrawn(nn.ConvTranspose2d, in_channels, out_channels, *arguments), init, std)
 
 
 def check_groups(in_channels: int, out_channels: int, groups: int) -> None:

@@ -8,9 +8,12 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import nn
 
-Weighted = TypeVar("Weighted", nn.Conv2d, nn.Linear)
-ConvLaw = Literal["he", "he_per_group", "he_fan_in", "normal", "trunc_normal", "torch"]
-LinearLaw = Literal["torch", "uniform_fan_out", "normal", "trunc_normal"]
+Weighted = TypeVar("Weighted", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+ConvLaw = Literal[
+    "he", "he_per_group", "he_fan_in", "normal", "trunc_normal", "xavier_uniform", "xavier_normal", "zeros", "torch"
+]
+TransposedLaw = Literal["torch", "normal", "trunc_normal", "xavier_uniform", "xavier_normal", "zeros"]
+LinearLaw = Literal["torch", "uniform_fan_out", "normal", "trunc_normal", "xavier_uniform", "xavier_normal", "zeros"]
 
 
 BiasLaw = Literal["zeros", "torch"]
@@ -31,7 +34,8 @@ def fill(module: Weighted, law: str, std: float = 0.02, bias_law: BiasLaw | None
     law       for a convolution k x k with g groups, c inputs and o outputs (He et al., Delving Deep into Rectifiers,
               ICCV 2015): `he`: N(0, 2 / (k² o)), `he_per_group`: N(0, 2 g / (k² o)), `he_fan_in`: N(0, 2 g / (k² c));
               for a linear layer with o outputs: `uniform_fan_out`: between -1/sqrt(o) and 1/sqrt(o); for both:
-              `normal`: N(0, std²), `trunc_normal`: the same, cut off at -2 and 2, and `torch`: PyTorch's own
+              `normal`: N(0, std²), `trunc_normal`: the same, cut off at -2 and 2, `xavier_uniform` and `xavier_normal`:
+              PyTorch's of that name (Glorot & Bengio, AISTATS 2010), `zeros`, and `torch`: PyTorch's own
     std       standard deviation for `normal` and `trunc_normal`
     bias_law  `zeros`, or `torch`: PyTorch's own; by default `torch` with `torch` weights, otherwise `zeros`
     """
@@ -44,7 +48,7 @@ def fill(module: Weighted, law: str, std: float = 0.02, bias_law: BiasLaw | None
     return module
 
 
-def _draw(module: nn.Conv2d | nn.Linear, law: str, std: float) -> None:
+def _draw(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, law: str, std: float) -> None:
     weight = module.weight
     if law in ("he", "he_fan_in"):
         nn.init.kaiming_normal_(weight, mode="fan_out" if law == "he" else "fan_in", nonlinearity="relu")
@@ -53,6 +57,12 @@ def _draw(module: nn.Conv2d | nn.Linear, law: str, std: float) -> None:
         nn.init.normal_(weight, std=(2 * module.groups * weight.shape[1] / weight.numel()) ** 0.5)
     elif law == "uniform_fan_out":
         nn.init.uniform_(weight, -(weight.shape[0] ** -0.5), weight.shape[0] ** -0.5)
+    elif law == "xavier_uniform":
+        nn.init.xavier_uniform_(weight)
+    elif law == "xavier_normal":
+        nn.init.xavier_normal_(weight)
+    elif law == "zeros":
+        nn.init.zeros_(weight)
     elif law == "normal":
         nn.init.normal_(weight, std=std)
     else:

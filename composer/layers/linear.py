@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -40,10 +40,52 @@ def linear(
     Params:  c o + o;  c o without bias
 
     `init` says how weights are drawn: `torch` is PyTorch's own, `uniform_fan_out` between -1/sqrt(o) and 1/sqrt(o),
-    `normal` and `trunc_normal` from N(0, std²). `bias_init` is `torch`, PyTorch's own and the default with
-    `torch` weights, or `zeros`, the default with all others.
+    `normal` and `trunc_normal` from N(0, std²), `xavier_uniform` and `xavier_normal` as PyTorch's, `zeros` all 0.
+    `bias_init` is `torch`, PyTorch's own and the default with `torch` weights, or `zeros`, the default with all others.
 
     >>> sum(p.numel() for p in linear(8, out_features=3).parameters())
     27
     """
     return fill(undrawn(nn.Linear, channels, out_features, bias), init, std, bias_init)
+
+
+def _last_axis_layout(inputs: Sequence[Any], *, axis: str = "n", **options: Any) -> str:
+    found = inputs[0].layout
+    if found is None or found.split()[-1] != axis:
+        others = [one for one in (found or "").split() if one != axis]
+        hint = f'`{{op: rearrange, pattern: "{found} -> {" ".join([*others, axis])}"}}`'
+        raise ValueError(
+            f"`axis_linear` maps the last axis, which must be `{axis}`; found layout `{found}`; "
+            + (f"put {hint} before it" if axis in (found or "").split() else "set axis to one that it has")
+        )
+    return str(found)
+
+
+@layer("axis_linear", kind="linear", layout=_last_axis_layout)
+def axis_linear(
+    height: int | None = None,
+    width: int | None = None,
+    tokens: int | None = None,
+    *,
+    out_features: PositiveInt,
+    axis: Literal["n", "h", "w"] = "n",
+    bias: bool = True,
+    init: LinearLaw = "torch",
+    std: PositiveFloat = 0.02,
+    bias_init: BiasLaw | None = None,
+) -> nn.Linear:
+    """Map tokens, rows or columns, rearranged to be the last axis, to o = `out_features`; each channel alike.
+
+    Shape:   b c n -> b c o        axis: n;  b w c h -> b w c o        axis: h;  b h c w -> b h c o        axis: w
+    Math:    y = W x + b
+    Params:  n o + o;  n o without bias
+
+    This is how MLP-Mixer mixes tokens: `rearrange` to `b c n`, an MLP of these, and back. It fits inputs of the size
+    it was built for. `init`, `std` and `bias_init` are those of linear.
+
+    >>> sum(p.numel() for p in axis_linear(tokens=8, out_features=3).parameters())
+    27
+    """
+    length = {"n": tokens, "h": height, "w": width}[axis]
+    assert length is not None, "the layout rule has seen to it"
+    return fill(undrawn(nn.Linear, length, out_features, bias), init, std, bias_init)

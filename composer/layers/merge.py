@@ -17,7 +17,7 @@ _LAYOUTS = {2: "b c", 3: "b n c", 4: "b c h w"}
 def _elementwise(name: str) -> Callable[..., str | None]:
     def layout(inputs: Sequence[Any], *, broadcast: bool = False) -> str | None:
         _at_least_two(name, inputs)
-        return _broadcast_layout(name, inputs) if broadcast else _same_layout(name, inputs)
+        return _broadcast_layout(name, inputs) if broadcast else same_layout(name, inputs)
 
     return layout
 
@@ -27,7 +27,8 @@ def _at_least_two(name: str, inputs: Sequence[Any]) -> None:
         raise ValueError(f"`{name}` takes at least 2 inputs, found {len(inputs)}; write `from: [one, other]`")
 
 
-def _same_layout(name: str, inputs: Sequence[Any]) -> str | None:
+def same_layout(name: str, inputs: Sequence[Any]) -> str | None:
+    """The layout of tensors of one shape, or one per last axis. Raises ValueError."""
     host = max(inputs, key=lambda tensor: len(tensor.shape))
     for other in inputs:
         scale = other.layout is None and tuple(other.shape) == tuple(host.shape[-1:])
@@ -104,6 +105,26 @@ def mul(*inputs: Tensor, broadcast: bool = False) -> Tensor:
     return first
 
 
+@layer("sub", kind="merge", layout=_elementwise("sub"), code=_joined("-"))
+def sub(x: Tensor, other: Tensor, *, broadcast: bool = False) -> Tensor:
+    """The first tensor minus the second.
+
+    Shape:   ..., ... -> ...        shapes equal, or one tensor per last axis, such as a parameter of shape [c];
+             with broadcast, whatever PyTorch broadcasts
+    """
+    return x - other
+
+
+@layer("div", kind="merge", layout=_elementwise("div"), code=_joined("/"))
+def div(x: Tensor, other: Tensor, *, broadcast: bool = False) -> Tensor:
+    """The first tensor divided by the second, element by element.
+
+    Shape:   ..., ... -> ...        shapes equal, or one tensor per last axis, such as a parameter of shape [c];
+             with broadcast, whatever PyTorch broadcasts
+    """
+    return x / other
+
+
 def _average_code(names: list[str], inputs: Sequence[Any], **options: Any) -> str:
     return f"({' + '.join(names)}) / {len(names)}"
 
@@ -162,3 +183,41 @@ def concat(*inputs: Tensor, axis: str = "c") -> Tensor:
     Shape:   b c1 h w, b c2 h w -> b (c1 + c2) h w;  the same for b n c and b c
     """
     return torch.cat(inputs, _LAYOUTS[inputs[0].ndim].split().index(axis))
+
+
+def _product_layout(inputs: Sequence[Any]) -> str | None:
+    first, second = inputs
+    left, right = tuple(first.shape), tuple(second.shape)
+    if len(left) < 3 or len(right) not in (2, len(left)) or (len(right) > 2 and left[:-2] != right[:-2]):
+        raise ValueError(
+            f"`matmul` takes batches of matrices, and as second input also one matrix, found {_listed(inputs)}; "
+            "make all but the last two axes equal"
+        )
+    if left[-1] != right[-2]:
+        raise ValueError(
+            f"`matmul` sums over the last axis of the first and the last but one of the second, found {left[-1]} and "
+            f"{right[-2]}; rearrange one of them"
+        )
+    if first.layout is None:
+        return None
+    *rows, summed = first.layout.split()
+    columns = (second.layout or summed).split()[-1]
+    # Two axes of one name would be one axis.
+    return " ".join([*rows, columns if columns not in rows else "m" if "m" not in rows else "_"])
+
+
+def _product_code(names: list[str], inputs: Sequence[Any]) -> str:
+    return " @ ".join(names)
+
+
+@layer("matmul", kind="merge", layout=_product_layout, code=_product_code)
+def matmul(x: Tensor, other: Tensor) -> Tensor:
+    """The product of two batches of matrices, or of a batch and one matrix, such as a parameter.
+
+    Shape:   b n k, b k c -> b n c;  b n k, k c -> b n c;  the same with more axes in front
+             an axis that both have besides is `m` in the second: b n c, b c n -> b n m
+
+    >>> matmul(torch.ones(1, 2, 3), torch.ones(1, 3, 1)).flatten()
+    tensor([3., 3.])
+    """
+    return x @ other

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from composer.options import NonNegativeInt, PositiveInt
+from composer.arithmetic import Both, pair, same_padding
+from composer.options import Padding, PositiveInt, Size
 from composer.registry import layer
 
 
 @layer("max_pool", kind="pool", layout="b c h w -> b c h w")
 def max_pool(
     *,
-    kernel_size: PositiveInt,
-    stride: PositiveInt | None = None,
-    padding: NonNegativeInt | None = None,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Padding | None = None,
     ceil_mode: bool = False,
 ) -> nn.MaxPool2d:
     """The maximum over windows; by default stride is kernel_size, and padding is (kernel_size - 1) // 2.
@@ -33,9 +34,9 @@ def max_pool(
 @layer("avg_pool", kind="pool", layout="b c h w -> b c h w")
 def avg_pool(
     *,
-    kernel_size: PositiveInt,
-    stride: PositiveInt | None = None,
-    padding: NonNegativeInt | None = None,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Padding | None = None,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> nn.AvgPool2d:
@@ -49,15 +50,41 @@ def avg_pool(
     return nn.AvgPool2d(kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
-def _checked_padding(kernel_size: int, padding: int | None) -> int:
+def _checked_padding(kernel_size: Both, padding: Both | None) -> Both:
     if padding is None:
-        return (kernel_size - 1) // 2
-    if padding > kernel_size // 2:
-        raise ValueError(
-            f"padding {padding} is more than half of kernel_size {kernel_size}; "
-            f"set padding to {kernel_size // 2} or less"
-        )
+        return (kernel_size - 1) // 2 if isinstance(kernel_size, int) else same_padding(kernel_size, 1)
+    for length, zeros in zip(pair(kernel_size), pair(padding), strict=True):
+        if zeros > length // 2:
+            raise ValueError(
+                f"padding {zeros} is more than half of kernel_size {length}; set padding to {length // 2} or less"
+            )
     return padding
+
+
+# A number of rows and columns; null keeps that of the input.
+_OutputSize = PositiveInt | tuple[PositiveInt | None, PositiveInt | None]
+
+
+@layer("adaptive_avg_pool", kind="pool", layout="b c h w -> b c h w")
+def adaptive_avg_pool(*, output_size: _OutputSize) -> nn.AdaptiveAvgPool2d:
+    """The mean over as many windows as make a map of `output_size`, for a map of any size.
+
+    Shape:   b c h w -> b c h' w'        output_size = h', both equal, or (h', w'); null keeps the side as it is
+
+    Row i of h' is the mean of rows floor(i h / h') up to ceil((i + 1) h / h') of h.
+    """
+    return nn.AdaptiveAvgPool2d(output_size)
+
+
+@layer("adaptive_max_pool", kind="pool", layout="b c h w -> b c h w")
+def adaptive_max_pool(*, output_size: _OutputSize) -> nn.AdaptiveMaxPool2d:
+    """The maximum over as many windows as make a map of `output_size`, for a map of any size.
+
+    Shape:   b c h w -> b c h' w'        output_size = h', both equal, or (h', w'); null keeps the side as it is
+
+    The windows are those of adaptive_avg_pool.
+    """
+    return nn.AdaptiveMaxPool2d(output_size)
 
 
 @layer("at_least", kind="pool", layout="b c h w -> b c h w")
@@ -93,14 +120,18 @@ def _stretched(x: Tensor, size: int) -> Tensor:
 torch.fx.wrap("_stretched")
 
 
-def _pooled_layout(inputs: Sequence[Any], *, keepdim: bool = False) -> str:
-    found = inputs[0].layout
-    if found != "b c h w":
-        raise ValueError(f"`global_avg_pool` works on `b c h w`, found `{found}`; use mean_tokens for `b n c`")
-    return "b c h w" if keepdim else "b c"
+def _pooled(name: str) -> Callable[..., str]:
+    def layout(inputs: Sequence[Any], *, keepdim: bool = False) -> str:
+        found = inputs[0].layout
+        if found != "b c h w":
+            hint = "use mean_tokens for `b n c`" if name == "global_avg_pool" else "rearrange it"
+            raise ValueError(f"`{name}` works on `b c h w`, found `{found}`; {hint}")
+        return "b c h w" if keepdim else "b c"
+
+    return layout
 
 
-@layer("global_avg_pool", kind="pool", layout=_pooled_layout)
+@layer("global_avg_pool", kind="pool", layout=_pooled("global_avg_pool"))
 class GlobalAvgPool2d(nn.Module):
     """The mean of each channel over all positions.
 
@@ -114,6 +145,25 @@ class GlobalAvgPool2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # Quantisers know pooling but not a mean; the numbers are the same.
         pooled = F.adaptive_avg_pool2d(x, 1)
+        return pooled if self.keepdim else pooled.flatten(1)
+
+    def extra_repr(self) -> str:
+        return f"keepdim={self.keepdim}"
+
+
+@layer("global_max_pool", kind="pool", layout=_pooled("global_max_pool"))
+class GlobalMaxPool2d(nn.Module):
+    """The maximum of each channel over all positions.
+
+    Shape:   b c h w -> b c;  b c h w -> b c 1 1 with keepdim
+    """
+
+    def __init__(self, *, keepdim: bool = False):
+        super().__init__()
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = F.adaptive_max_pool2d(x, 1)
         return pooled if self.keepdim else pooled.flatten(1)
 
     def extra_repr(self) -> str:

@@ -10,6 +10,7 @@ import einops
 import torch
 from torch import Tensor
 
+from composer.layers.axis import check_axis
 from composer.options import NonNegativeInt, PositiveInt
 from composer.registry import layer
 
@@ -162,3 +163,35 @@ def channel_shuffle(x: Tensor, *, groups: PositiveInt) -> Tensor:
     Source:  Zhang et al., ShuffleNet, CVPR 2018, sec. 3.1. arXiv:1707.01083
     """
     return torch.unflatten(x, 1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
+def _rolled_layout(inputs: Sequence[Any], *, shifts: Any, dims: Any) -> str | None:
+    shifts, dims = _listed(shifts), _listed(dims)
+    if len(shifts) != len(dims):
+        raise ValueError(
+            f"`roll` takes a shift for each of its dims, found {len(shifts)} and {len(dims)}; make them equally many"
+        )
+    for dim in dims:
+        check_axis("roll", inputs[0], dim)
+    layout: str | None = inputs[0].layout
+    return layout
+
+
+def _listed(value: int | Sequence[int]) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def _roll_code(names: list[str], inputs: Sequence[Any], *, shifts: Any, dims: Any) -> str:
+    return f"torch.roll({names[0]}, {_listed(shifts)}, {_listed(dims)})"
+
+
+@layer("roll", kind="shape", layout=_rolled_layout, code=_roll_code)
+def roll(x: Tensor, *, shifts: int | list[int], dims: int | list[int]) -> Tensor:
+    """Move everything by `shifts` along the axes `dims`, counted from 0; what leaves at an end comes in at the other.
+
+    Shape:   any -> the same, such as b h w c with `{shifts: [-3, -3], dims: [1, 2]}`
+
+    >>> roll(torch.tensor([[1, 2, 3, 4]]), shifts=1, dims=1)
+    tensor([[4, 1, 2, 3]])
+    """
+    return torch.roll(x, _listed(shifts), _listed(dims))

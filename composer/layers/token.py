@@ -91,6 +91,31 @@ def take_token(x: Tensor, *, index: int = 0) -> Tensor:
     return x[:, index]
 
 
+def _sliced_layout(inputs: Sequence[Any], *, start: int = 0, end: int | None = None) -> str:
+    count = _tokens("slice_tokens", inputs[0])
+    if not range(count)[start:end]:
+        raise ValueError(
+            f"`slice_tokens` from {start} to {'the end' if end is None else end} leaves none of {count} tokens; "
+            f"set 0 <= start < end <= {count}, negative numbers count from the end"
+        )
+    return "b n c"
+
+
+def _slice_code(names: list[str], inputs: Sequence[Any], *, start: int = 0, end: int | None = None) -> str:
+    return f"{names[0]}[:, {start or ''}:{'' if end is None else end}]"
+
+
+@layer("slice_tokens", kind="token", layout=_sliced_layout, code=_slice_code)
+def slice_tokens(x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
+    """The tokens from `start`, counted from 0, to before `end`; negative numbers count from the end.
+
+    Shape:   b n c -> b (end - start) c
+
+    `start: 1` leaves out a class token, `end: 1` keeps it alone.
+    """
+    return x[:, start:end]
+
+
 def _averaged_layout(inputs: Sequence[Any], *, skip: int = 0) -> str:
     count = _tokens("mean_tokens", inputs[0])
     if skip >= count:

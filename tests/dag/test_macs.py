@@ -66,6 +66,7 @@ def on_meta(*shapes):
         (lambda a: torch.einsum("ij,kj->ik", a, a), [(4, 5)], 80),
         (lambda q: nn.functional.scaled_dot_product_attention(q, q, q), [(2, 3, 7, 5)], 2 * 2 * 3 * 7 * 7 * 5),
         (lambda x: x.softmax(1).sum(), [(4, 5)], 0),
+        (lambda x: x / x.norm(dim=1, keepdim=True), [(4, 5)], 0),
         (lambda a, b: torch.mv(a, b), [(4, 5), (5,)], None),
         (torch.fft.fft2, [(4, 5)], None),
         (torch.linalg.inv, [(5, 5)], None),
