@@ -28,7 +28,7 @@ def schema() -> dict[str, Any]:
     short = {"type": "array", "items": _or_expression({"type": "integer"})}
     parts["InputSpec"] = {"anyOf": [short, parts["InputSpec"]]}
     parts["WeightsSpec"] = {"anyOf": [{"type": "string", "minLength": 1}, _weights(parts["WeightsSpec"])]}
-    names = {"enum": [*zoo.backbones(), *zoo.papers()]}
+    names = {"enum": zoo.names()}
     whole["properties"]["backbone"] = {"anyOf": [names, {"type": "string", "pattern": r"\.ya?ml$"}]}
     whole["properties"]["vars"] = _declared(whole["properties"]["vars"])
     whole["allOf"] = [*_known_vars()]
@@ -57,7 +57,7 @@ def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
 def _known_vars() -> Iterator[dict[str, Any]]:
     """A schema per family of the zoo: the vars of its backbones and of the papers' networks that use them."""
     families: dict[str, list[str]] = {}
-    for name in (*zoo.backbones(), *zoo.papers()):
+    for name in zoo.names():
         families.setdefault(family(name), []).append(name)
     for name, members in families.items():
         kinds = {var: _or_expression(kind.schema()) for var, kind in load_spec(name).kinds.items()}

@@ -1,4 +1,4 @@
-"""`composer list`: names of mechanisms, layers, backbones, papers' networks and key maps."""
+"""`composer list`: names of mechanisms, layers, backbones, necks, papers' networks and key maps."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class What(enum.StrEnum):
     MECHANISMS = "mechanisms"
     LAYERS = "layers"
     BACKBONES = "backbones"
+    NECKS = "necks"
     PAPERS = "papers"
     KEYS = "keys"
 
@@ -52,15 +53,15 @@ def command(
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
 ) -> None:
-    """List mechanisms, layers, backbones, the papers' networks with their results, and key maps for others' weights."""
+    """List mechanisms, layers, backbones, necks, the papers' networks with results, and key maps for others' weights."""
     filters = {"table": table, "architecture": architecture, "mechanism": mechanism}
     if any(value is not None for value in filters.values()):
         if what not in (What.ALL, What.PAPERS):
             raise typer.BadParameter("only `composer list papers` has tables, architectures and mechanisms")
         what = What.PAPERS
-    networks = what in (What.BACKBONES, What.PAPERS)
+    networks = what in (What.BACKBONES, What.NECKS, What.PAPERS)
     if cost and not networks:
-        raise typer.BadParameter("`--cost` is for `composer list backbones` and `composer list papers`")
+        raise typer.BadParameter("`--cost` is for `composer list backbones`, `necks` and `papers`")
     wanted = [one for one in What if one is not What.ALL] if what is What.ALL else [what]
     with_cost = cost if cost is not None else format is TableFormat.MD and networks
     with stage(context, "composing every network" if with_cost else "reading names"):
@@ -83,10 +84,11 @@ def command(
 
 
 def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) -> Sequence[dict[str, Any]]:
-    if what is What.BACKBONES:
+    if what in (What.BACKBONES, What.NECKS):
         from composer.spec import zoo
 
-        return _with_cost([{"name": name} for name in zoo.backbones(pattern)], cost)
+        names = zoo.backbones(pattern) if what is What.BACKBONES else zoo.necks(pattern)
+        return _with_cost([{"name": name} for name in names], cost)
     if what is What.PAPERS:
         from composer.spec.catalogue import experiments
 

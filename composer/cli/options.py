@@ -73,7 +73,7 @@ def complete_spec(incomplete: str) -> list[str]:
     paths = sorted(glob.glob(f"{glob.escape(incomplete)}*"))
     files = [f"{path}/" if os.path.isdir(path) else path for path in paths]
     files = [path for path in files if path.endswith(("/", ".yaml", ".yml"))]
-    return [*(name for name in (*zoo.backbones(), *zoo.papers()) if name.startswith(incomplete)), *files]
+    return [*(name for name in zoo.names() if name.startswith(incomplete)), *files]
 
 
 def _note_quiet(context: typer.Context, value: bool) -> bool:

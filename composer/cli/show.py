@@ -72,7 +72,7 @@ def command(
         else:
             _print_spec(found)
     else:
-        known = [*(one.name for one in registry.entries()), *zoo.backbones(), *zoo.papers()]
+        known = [*(one.name for one in registry.entries()), *zoo.names()]
         hint = did_you_mean(name, known, "`composer list` shows all")
         raise InputError([Diagnostic("unknown-name", f"nothing is called `{name}`", help=hint), *registry.failures()])
 

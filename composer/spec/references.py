@@ -53,7 +53,7 @@ def _find(text: str) -> Path:
     if found is not None:
         return found
     if not text or (path.suffix not in (".yaml", ".yml") and not os.path.exists(path)):
-        known = [*zoo.backbones(), *zoo.papers()]
+        known = zoo.names()
         hint = did_you_mean(text, known, "`composer list backbones` shows all; a file's path ends in .yaml")
         raise SpecError(Diagnostic("unknown-spec", f"no spec is called `{text}`", help=hint))
     return path
@@ -65,13 +65,13 @@ def read_file(path: Path) -> Document:
 
 
 def family(name: str) -> str:
-    """The backbone of the zoo whose file writes the nodes of this network of the zoo."""
+    """The network of the zoo whose file is the nearest to write nodes of this network of the zoo."""
     while True:
         folder = zoo.folder() if "/" in name else zoo.folder() / "backbones"
-        reference = read_file(folder / f"{name}.yaml").plain().get("backbone")
-        if reference is None:
+        content = read_file(folder / f"{name}.yaml").plain()
+        if "nodes" in content:
             return name
-        name = reference
+        name = content["backbone"]
 
 
 def _read_bytes(path: Path) -> bytes:

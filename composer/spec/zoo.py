@@ -22,18 +22,30 @@ def backbones(pattern: str = "*") -> list[str]:
 
 def papers(pattern: str = "*") -> list[str]:
     """Names of the papers' networks that match the pattern, `papers/<paper>/<network>`, sorted."""
+    return _below("papers/*/*.yaml", pattern)
+
+
+def necks(pattern: str = "*") -> list[str]:
+    """Names of backbones with more nodes on them that match the pattern, `necks/<network>`, sorted."""
+    return _below("necks/*.yaml", pattern)
+
+
+def names() -> list[str]:
+    """The names of all networks."""
+    return [*backbones(), *necks(), *papers()]
+
+
+def _below(glob: str, pattern: str) -> list[str]:
     root = folder()
-    names = (path.relative_to(root).with_suffix("").as_posix() for path in (root / "papers").glob("*/*.yaml"))
-    return sorted(name for name in names if fnmatchcase(name, pattern))
+    found = (path.relative_to(root).with_suffix("").as_posix() for path in root.glob(glob))
+    return sorted(name for name in found if fnmatchcase(name, pattern))
 
 
 def find(name: str) -> Path | None:
-    """The file of a name in the zoo: a backbone, or `papers/<paper>/<network>`. None for any other name."""
+    """The file of a name in the zoo: a backbone, `papers/<paper>/<network>` or `necks/<network>`. None for others."""
     if name in backbones():
         return folder() / "backbones" / f"{name}.yaml"
-    if name in papers():
-        return folder() / f"{name}.yaml"
-    return None
+    return folder() / f"{name}.yaml" if name in papers() or name in necks() else None
 
 
 def find_path(path: Path) -> Path | None:

@@ -41,7 +41,9 @@ def test_list(run):
         "resnet18",
         "resnet50",
     ]
-    assert {"mechanisms", "layers", "backbones", "papers", "keys"} == set(run("list", "--format", "json").json)
+    names = set(run("list", "--format", "json").json)
+    assert names == {"mechanisms", "layers", "backbones", "necks", "papers", "keys"}
+    assert [row["name"] for row in run("list", "necks", "--format", "json").json] == ["necks/fpn_resnet50"]
     assert "torchvision_vit" in run("list", "keys", "torch*").out
     everything = run("list")
     assert all(line == line.rstrip() for line in everything.out.splitlines())
