@@ -53,7 +53,7 @@ def command(
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
 ) -> None:
-    """List mechanisms, layers, backbones, necks, the papers' networks with results, and key maps for others' weights."""
+    """List mechanisms, layers, backbones, necks, the papers' networks with results, and key maps for weights."""
     filters = {"table": table, "architecture": architecture, "mechanism": mechanism}
     if any(value is not None for value in filters.values()):
         if what not in (What.ALL, What.PAPERS):
