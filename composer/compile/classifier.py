@@ -40,6 +40,9 @@ def change_classes(model: nn.Module, old: Composed, num_classes: int, global_poo
     pools = [] if global_pool is None else _pools(old, global_pool)
     like = next(model.parameters(), torch.empty(0))
     heads = head_nodes(graph.root)
+    if num_classes and not heads:
+        text = f"`{spec.name}` has no classifier: its outputs leave it out"
+        raise InputError(Diagnostic("classifier", text, label="a network whose outputs need a node of the site `head`"))
     for owner in dict.fromkeys(node.path.rpartition(".")[0] for node in heads):
         _check_owner(model, old, owner)
     for node in heads:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,7 +146,7 @@ class _Elaboration(Reader):
         given = scope.nodes[name].output if name in scope.nodes else scope.inputs[name]
         if not scope.path and name in scope.nodes and _is_path(scope.nodes[name], output):
             if problem := dead_end(scope, reference, origin.written, "unknown-node"):
-                raise self.note(problem)
+                raise self.note(replace(problem, help=(*self.said_of_rules(reference), *problem.help)))
             return scope.tensor(reference)
         several = {} if isinstance(given, TensorSpec) else given
         if isinstance(given, TensorSpec) and not output:
@@ -156,6 +156,12 @@ class _Elaboration(Reader):
             known = one_of(f"{name}.{key}" for key in several) if several else f"`{name}`, its one output"
             raise self.note(origin.problem("unknown-output", text, known, path=path))
         return several[output]
+
+    def said_of_rules(self, reference: str) -> Iterator[str]:
+        """Help for a reference to a node that a rule inserts: inputs are known before rules apply."""
+        last = reference.rpartition(".")[2]
+        if any(last == (rule.name or rule.use) for rule, _ in self.spec.rules):
+            yield f"a rule inserts `{last}`: name the node before it, whose output `{last}` then gives"
 
     def node(self, spec: NodeSpec, step: Step) -> Node:
         if spec.repeat is not None:

@@ -114,6 +114,25 @@ def test_mistakes(change: dict[str, Any], said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_a_node_that_a_rule_inserts_is_named_by_the_node_before_it() -> None:
+    spec = {"backbone": "papers/cbam/resnet50", "nodes": {"a": {"op": "relu", "from": "layer2.1.cbam"}}}
+    with pytest.raises(GraphError, match=r"there is no node `layer2\.1\.cbam`") as caught:
+        composer.compose(spec)
+    assert "a rule inserts `cbam`: name the node before it" in str(caught.value)
+    spec["nodes"]["a"]["from"] = "layer2.1.bn3"
+    model, whole = composer.build(spec).eval(), composer.build("papers/cbam/resnet50").eval()
+    # Weights follow from the seed and the paths.
+    gate = composer.features(whole, {"gate": "layer2.1.cbam"})(IMAGES)["gate"]
+    assert torch.equal(model(IMAGES), gate.relu())
+
+
+def test_a_network_without_a_classifier_says_so() -> None:
+    model = composer.build(NECK)
+    with pytest.raises(composer.InputError, match="`neck` has no classifier: its outputs leave it out"):
+        model.reset_classifier(3)
+    model.reset_classifier(0)
+
+
 def test_weights_of_the_backbone_fill_it(tmp_path) -> None:
     plain = composer.build("resnet18", seed=3)
     torch.save(plain.state_dict(), tmp_path / "plain.pth")
