@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -13,10 +13,11 @@ from composer.compile.code import modules
 from composer.compile.derived import keeps_forward
 from composer.compile.origin import Composed
 from composer.dag.scope import Node, Operation, Scope
+from composer.errors import one_of
 from composer.torch_private import buffers, children, parameters
 
 # A module without its weights: class, options, shapes of its tensors, and the same of its children.
-Form = tuple[str, str, Hashable, tuple[tuple[str, Any], ...]]
+Form = tuple[str, str, tuple[tuple[str, Any], ...], tuple[tuple[str, Any], ...]]
 
 
 def edits_of(root: nn.Module, composed: Composed) -> tuple[str, ...]:
@@ -34,7 +35,9 @@ def _inside(module: nn.Module, scope: Scope, composed: Composed) -> Iterator[str
         elif isinstance(node.content, Scope) and keeps_forward(type(child), composed.classes[node.path]):
             yield from _inside(child, node.content, composed)
         elif isinstance(node.content, Scope) or _form(child) != _expected(node):
-            yield f"{prefix}{name} is {_words(child)}: it was {_composed(node)}"
+            now, was = _words(child), _composed(node)
+            more = _unlike(_form(child), _expected(node)) if now == was else ""
+            yield f"{prefix}{name} is {now}{more}: it was {was}"
     for name, child in children(module).items():
         if name not in known and child is not None:
             yield f"{prefix}{name} is {_words(child)}: it was not there"
@@ -65,6 +68,15 @@ def _form(module: nn.Module) -> Form:
     )
     inside = tuple((name, _form(child)) for name, child in children(module).items() if child is not None)
     return f"{type(module).__module__}.{type(module).__qualname__}", options, tensors, inside
+
+
+def _unlike(now: Form, was: Form) -> str:
+    """What sets a module apart from another that prints alike: its class, or the names of its tensors and children."""
+    if now[0] != was[0]:
+        return f", of class `{now[0]}`"
+    own, before = ([name for part in one[2:] for name, _ in part] for one in (now, was))
+    found = (("with", set(own) - set(before)), ("without", set(before) - set(own)))
+    return "".join(f", {word} {one_of(sorted(names), 4)}" for word, names in found if names)
 
 
 def _words(module: nn.Module) -> str:

@@ -301,3 +301,17 @@ def test_edits_in_words_stand_above_the_summary():
     first, *lines = str(model.graph.summary()).splitlines()
     assert first == "what follows was composed; by now, of its modules"
     assert [line.strip() for line in lines[:5]] == list(model.graph.edits)
+
+
+def test_edits_that_print_like_what_was_there_say_what_differs():
+    class Linear(nn.Linear):
+        """Of another class."""
+
+    model = composer.build("resnet18")
+    prune.l1_unstructured(model.layer1[0].conv1, "weight", 0.3)
+    model.fc = Linear(512, 1000)
+    conv, linear = nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.Linear(512, 1000)
+    assert sorted(model.graph.edits) == [
+        f"fc is {linear}, of class `{Linear.__module__}.{Linear.__qualname__}`: it was {linear}",
+        f"layer1.0.conv1 is {conv}, with `weight_mask`, `weight_orig`, without `weight`: it was {conv}",
+    ]
