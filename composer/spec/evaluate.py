@@ -148,8 +148,11 @@ def _compare(word: Token, left: Any, right: Any) -> bool:
     if symbol in ("==", "!="):
         return _equal(left, right) == (symbol == "==")
     if symbol in ("in", "not in"):
+        if isinstance(left, str) and isinstance(right, str):
+            return (left in right) == (symbol == "in")
         if not isinstance(right, list):
-            raise ExpressionError(f"`{symbol}` looks into a list, not {show(right)}", word.offset, word.length)
+            text = f"`{symbol}` looks into a list, or for a string in another, not into {show(right)}"
+            raise ExpressionError(text, word.offset, word.length)
         return any(_equal(left, one) for one in right) == (symbol == "in")
     # No comparison with a fact that the place lacks is true.
     if left is None or right is None:
@@ -171,9 +174,10 @@ def _sign(tree: Tree, value: Any) -> Any:
 
 
 def _calculate(word: Token, left: Any, right: Any) -> Any:
-    joined = word.text == "+" and isinstance(left, str) and isinstance(right, str)
+    joined = word.text == "+" and any(isinstance(left, kind) and isinstance(right, kind) for kind in (str, list))
     if not joined and not (_is_number(left) and _is_number(right)):
-        text = f"`{word.text}` needs two numbers, found {show(left)} and {show(right)}"
+        wanted = "two numbers, two strings or two lists" if word.text == "+" else "two numbers"
+        text = f"`{word.text}` needs {wanted}, found {show(left)} and {show(right)}"
         raise ExpressionError(text, word.offset, word.length)
     if word.text in ("/", "//", "%") and right == 0:
         raise ExpressionError("division by zero", word.offset, word.length)
@@ -215,7 +219,7 @@ def _call(word: Token, values: list[Any]) -> Any:
         return len(values[0])
     if function.takes_list and len(values) == 1 and isinstance(values[0], list):
         values = values[0]
-        if not values:
+        if not values and not function.empty:
             raise ExpressionError(f"`{name}` of an empty list", word.offset, word.length)
     wrong = next((value for value in values if not _is_number(value)), 0)
     if not _is_number(wrong):

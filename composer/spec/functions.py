@@ -14,12 +14,18 @@ MAX_LIST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function that expressions may call: how many numbers it takes, and whether a single list may replace them."""
+    """A function that expressions may call.
+
+    least, most  how many numbers it takes
+    takes_list   whether a single list may replace them
+    empty        whether that list may be empty
+    """
 
     call: Callable[..., Any]
     least: int = 1
     most: int = 1
     takes_list: bool = False
+    empty: bool = False
 
 
 def _make_divisible(value: float, divisor: float = 8) -> int:
@@ -40,6 +46,12 @@ def _log2(value: float) -> float:
     return math.log2(value)
 
 
+def _sqrt(value: float) -> float:
+    if value < 0:
+        raise ValueError("negative numbers have no square root")
+    return math.sqrt(value)
+
+
 def _pow(base: float, exponent: float) -> float:
     # Python computes an integer power exactly, which may take forever.
     try:
@@ -51,11 +63,13 @@ def _pow(base: float, exponent: float) -> float:
 FUNCTIONS = {
     "min": Function(min, 1, MAX_LIST, takes_list=True),
     "max": Function(max, 1, MAX_LIST, takes_list=True),
+    "sum": Function(sum, 1, MAX_LIST, takes_list=True, empty=True),
     "round": Function(_round, 1, 2),
     "floor": Function(math.floor),
     "ceil": Function(math.ceil),
     "len": Function(len),
     "log2": Function(_log2),
+    "sqrt": Function(_sqrt),
     "pow": Function(_pow, 2, 2),
     "abs": Function(abs),
     "int": Function(int),

@@ -132,6 +132,14 @@ def test_values(text: str, expected: Any) -> None:
     [
         ("min(3, 1, 2)", 1),
         ("min(depths)", 3),
+        ("sum(depths)", 16),
+        ("sum(1, 2.5)", 3.5),
+        ("sum([])", 0),
+        ("sqrt(2.25)", 1.5),
+        ("depths + [1]", [3, 4, 6, 3, 1]),
+        ("len(depths + depths)", 8),
+        ("'as' in kind", True),
+        ("'x' not in kind", True),
         ("max(1, 2.5)", 2.5),
         ("max(depths)", 6),
         ("max([7])", 7),
@@ -162,7 +170,9 @@ def test_functions(text: str, expected: Any) -> None:
 
 
 def test_every_function_is_tested() -> None:
-    tested = {"min", "max", "round", "floor", "ceil", "len", "log2", "pow", "abs", "int", "make_divisible"}
+    tested = {
+        *["min", "max", "sum", "round", "floor", "ceil", "len", "log2", "sqrt", "pow", "abs", "int", "make_divisible"]
+    }
     assert set(FUNCTIONS) == tested
 
 
@@ -265,7 +275,7 @@ def test_any_text_has_a_value_or_an_expression_error(text: str) -> None:
         ("1 + nope.channels", 4, 4, "unknown name `nope`"),
         ("1 + input.depth", 4, 11, "`input` has no `depth` here"),
         ("1 + planes.depth", 4, 12, "`planes` has no `depth` here"),
-        ("1 + kind", 2, 1, "`+` needs two numbers, found 1 and 'basic'"),
+        ("1 + kind", 2, 1, "`+` needs two numbers, two strings or two lists, found 1 and 'basic'"),
         ("1 // last", 2, 2, "`//` needs two numbers, found 1 and true"),
         ("kind * 2", 5, 1, "`*` needs two numbers, found 'basic' and 2"),
         ("-kind", 0, 1, "`-` needs a number, found 'basic'"),
@@ -278,8 +288,8 @@ def test_any_text_has_a_value_or_an_expression_error(text: str) -> None:
         ("kind < 2", 5, 1, "cannot order 'basic' and 2"),
         ("last <= first", 5, 2, "cannot order true and false"),
         ("1 < 2 < kind", 6, 1, "cannot order 2 and 'basic'"),
-        ("1 in 2", 2, 2, "`in` looks into a list, not 2"),
-        ("1 not  in kind", 2, 7, "`not in` looks into a list, not 'basic'"),
+        ("1 in 2", 2, 2, "`in` looks into a list, or for a string in another, not into 2"),
+        ("1 not  in kind", 2, 7, "`not in` looks into a list, or for a string in another, not into 'basic'"),
         ("1 if planes else 2", 5, 6, "64 is neither true nor false"),
         ("last and kind", 9, 4, "'basic' is neither true nor false"),
         ("not depths", 4, 6, "[3, 4, 6, 3] is neither true nor false"),
@@ -301,6 +311,7 @@ def test_any_text_has_a_value_or_an_expression_error(text: str) -> None:
         ("round(5, -1000000000000000)", 0, 5, "cannot compute `round(5, -1000000000000000)`: digits are"),
         ("round(1.5, 0.5)", 0, 5, "cannot compute `round(1.5, 0.5)`: digits are"),
         ("log2(0)", 0, 4, "cannot compute `log2(0)`: only numbers above 0 have a logarithm"),
+        ("sqrt(0 - 1)", 0, 4, "cannot compute `sqrt(-1)`: negative numbers have no square root"),
         ("pow(2)", 0, 3, "`pow` takes 2 values, found 1"),
         ("1 + pow(0, -1)", 4, 3, "cannot compute `pow(0, -1)`: it is no finite real number"),
         ("pow(-8, 0.5)", 0, 3, "cannot compute `pow(-8, 0.5)`: it is no finite real number"),
