@@ -68,7 +68,7 @@ ALLOWED = {
     },
     "contract": {
         *("torch", "onnxruntime", "onnxscript", "torchao"),
-        *_rooms("contract docstring registry torch_private"),
+        *_rooms("contract dag docstring registry torch_private"),
     },
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},

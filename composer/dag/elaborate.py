@@ -145,7 +145,7 @@ class _Elaboration(Reader):
             raise self.note(origin.problem("unknown-node", text, "a node before this one", hint, path=path))
         given = scope.nodes[name].output if name in scope.nodes else scope.inputs[name]
         if not scope.path and name in scope.nodes and _is_path(scope.nodes[name], output):
-            if problem := dead_end(scope, reference, origin.written, "unknown-node"):
+            if problem := dead_end(scope, reference, origin.written):
                 raise self.note(replace(problem, help=(*self.said_of_rules(reference), *problem.help)))
             return scope.tensor(reference)
         several = {} if isinstance(given, TensorSpec) else given

@@ -47,7 +47,7 @@ def _paths_of_inputs(root: Scope) -> Iterator[tuple[tuple[str, int], _Way]]:
         for index, reference in enumerate(node.inputs):
             first, _, rest = reference.partition(".")
             if rest and first in root.nodes and root.nodes[first].leads_inside(rest):
-                yield (name, index), _Way(reference, node.origin / "from")
+                yield (name, index), _Way(reference, node.origin / "from", is_input=True)
 
 
 def _with_inputs(root: Scope, ways: Mapping[Any, _Way], references: Mapping[Any, str]) -> dict[str, Node]:
@@ -60,19 +60,19 @@ def _with_inputs(root: Scope, ways: Mapping[Any, _Way], references: Mapping[Any,
     return nodes
 
 
-def dead_end(scope: Scope, path: str, origin: Origin, code: str) -> Diagnostic | None:
-    """The problem with a path into a scope; None if it leads to a single tensor."""
-    return _dead_end(scope, _Way(path, origin, code=code))
+def dead_end(scope: Scope, path: str, origin: Origin) -> Diagnostic | None:
+    """The problem with a path into a scope that a node takes; None if it leads to a single tensor."""
+    return _dead_end(scope, _Way(path, origin, is_input=True))
 
 
 @dataclass(frozen=True)
 class _Way:
-    """A path into a network, and how many of its steps are done."""
+    """A path into a network, how many of its steps are done, and whether it is a node's input or an output."""
 
     text: str
     origin: Origin
     done: int = 0
-    code: str = "unknown-output"
+    is_input: bool = False
 
     @property
     def steps(self) -> list[str]:
@@ -83,7 +83,9 @@ class _Way:
         return replace(self, done=self.done + 1)
 
     def unknown(self, message: str, label: str, help: tuple[str, ...] = ()) -> Diagnostic:
-        return self.origin.problem(self.code, message, label, help)
+        if self.is_input:
+            return self.origin.problem("unknown-node", message, label, help)
+        return self.origin.problem("unknown-output", message, label, help)
 
 
 def _dead_end(scope: Scope, path: _Way) -> Diagnostic | None:

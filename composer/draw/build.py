@@ -19,7 +19,6 @@ from composer.draw.describe import (
 )
 from composer.draw.fold import Part, fold, sum_holds
 from composer.draw.view import Box, Edge, Holds, State, View
-from composer.visible import visible
 
 Reference = tuple[str, str]
 
@@ -94,11 +93,11 @@ class _Builder:
         box = Box(
             name=node.name,
             path=node.path,
-            label=visible(node.name),
+            label=node.name,
             copies=(),
             kind="block",
             op=node.op,
-            detail=visible(node.op),
+            detail=node.op,
             shapes=shapes,
             changed=any(shape != arriving for shape in shapes.values()),
             num_parameters=node.content.num_parameters if node.content else 0,
@@ -118,7 +117,7 @@ class _Builder:
         box = replace(
             box,
             kind="attention" if mechanism else entry.kind,
-            detail=visible(describe(operation)),
+            detail=describe(operation),
             helper=box.rule is not None and not mechanism,
             holds=inserted,
             state="failed" if box.problem else "made",
@@ -143,10 +142,10 @@ class _Builder:
         path = f"{scope.path}.{name}" if scope.path else name
         unfinished = self.sketch.unfinished.get(path)
         inner = self.view(unfinished.scope) if unfinished else None
-        what = visible(missing.spec.op or missing.spec.block or "")
+        what = missing.spec.op or missing.spec.block or ""
         state: State = "unreached" if not missing.failed else "made" if inner else "failed"
         problem = next(iter(missing.problems), None)
-        box = Box(name, path, visible(name), (), "block" if inner else "other", what, what, {}, False, 0)
+        box = Box(name, path, name, (), "block" if inner else "other", what, what, {}, False, 0)
         box = replace(box, state=state, problem=problem, inner=inner, holds=sum_holds(inner.boxes) if inner else ())
         alone = self.number("missing", path)
         return Part(box, sources, alone, alone)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from composer.draw.view import Box, View, opened
-from composer.visible import visible
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def insets(view: View, depth: int) -> Iterator[Inset]:
         count = sum(times for _, _, times in likes)
         total = sum(times for some in groups.values() for _, _, times in some)
         caption = f"{count} of {total} blocks look like this one" if total > 1 else ""
-        yield Inset(replace(box, label=visible(inner.path), copies=()), opened(inner, 1), caption)
+        yield Inset(replace(box, label=inner.path, copies=()), opened(inner, 1), caption)
 
 
 def _holders(view: View, rule: int, times: int) -> Iterator[tuple[Box, View, int]]:

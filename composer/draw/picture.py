@@ -106,7 +106,7 @@ def draw_problems(name: str, problems: Sequence[Diagnostic]) -> Picture:
 def _problem(number: int, problem: Diagnostic) -> Box:
     where = problem.location
     label = f"line {where.line}" if where else f"mistake {number}"
-    file = visible(PurePath(where.source.name).name) if where else ""
+    file = PurePath(where.source.name).name if where else ""
     line = f"{file}:{where.line}" if where else ""
     name = f"mistake:{number}"
     found = Box(name, name, label, (), "other", problem.code, file, {}, False, 0, line=line)
@@ -133,7 +133,7 @@ def _network(view: View, wish: Wish, known: Known) -> Iterator[Figure]:
 def _block(box: Box, wish: Wish, known: Known) -> Figure:
     assert box.inner is not None
     view = opened(box.inner, wish.depth or readable_depth(box.inner))
-    frame = replace(box, label=visible(box.path))
+    frame = replace(box, label=box.path)
     return Figure(view, lay_out(view, wish.direction, known, role="alone", head=measure.header_width(frame)), frame)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from composer.errors import Diagnostic
+from composer.visible import visible
 
 State = Literal["made", "failed", "unreached"]
 Holds = tuple[tuple[int, str, int], ...]
@@ -15,11 +16,11 @@ Holds = tuple[tuple[int, str, int], ...]
 
 @dataclass(frozen=True)
 class Box:
-    """A node, or several equal nodes in a row.
+    """A node, or several equal nodes in a row. Its texts are made visible here, once for all pictures.
 
     name        its name in its view; of copies, the first copy's
     path        the node's path, and its id in every picture; of copies, the first copy's
-    label       the text to show, made visible: the name, or `1–2` for copies 1 and 2
+    label       the text to show: the name, or `1–2` for copies 1 and 2
     copies      paths of its nodes, if there are several
     kind        the registry's kind of the operation, `attention` for a mechanism, `block` for a scope
     op          name of the operation or block
@@ -49,6 +50,10 @@ class Box:
     state: State = "made"
     problem: Diagnostic | None = None
     inner: View | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("label", "detail"):
+            object.__setattr__(self, name, visible(getattr(self, name)))
 
     @property
     def count(self) -> int:

@@ -9,10 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-import composer
-from composer.dag.sketch import Sketch
 from composer.draw import measure
-from composer.draw.build import build_view
 from composer.draw.text import width
 from composer.draw.view import opened_at
 from composer.page.views import Shared
@@ -93,14 +90,11 @@ def test_all_that_is_written_can_be_measured(view_of):
         assert set(one) <= set(bold)
 
 
-def test_names_are_made_visible_and_paths_stay():
-    """No spec can have such a name, but what other people record may."""
-    sketch = Sketch.of(composer.compose({"input": [3, 8, 8], "nodes": {"a": "relu"}}))
-    name = "a\u202eb\x00"
-    node = replace(sketch.root.nodes["a"], name=name, path=name)
-    root = replace(sketch.root, nodes={name: node}, outputs={"output": name})
-    (box,) = written(build_view(replace(sketch, root=root)))[0]["boxes"]
-    assert (box["label"], box["path"]) == ("a\ufffdb\ufffd", name)
+def test_names_are_made_visible_and_paths_stay(make):
+    box = make.box("a\u202eb\x00")
+    root, _ = written(make.view([box], [("in:input", box.name), (box.name, "out:output")]))
+    assert root["boxes"][0]["label"] == "a\ufffdb\ufffd"
+    assert root["boxes"][0]["path"] == "a\u202eb\x00"
 
 
 def test_ten_thousand_nodes(make):
