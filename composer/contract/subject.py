@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from composer.registry import ModuleEntry
+
+# Heights and widths of maps: equal, unequal and even ones.
+SIZES = ((7, 7), (13, 17), (4, 10))
 
 
 class Refusal(Exception):
@@ -66,6 +69,17 @@ class Subject:
         place = {"channels": c, "height": height, "width": width, "tokens": height * width}
         place |= {"in_channels": c, "out_channels": c, **conv}
         return {name: place[name] for name in self.entry.facts}
+
+    def on_sizes(self) -> Iterator[tuple[int, int, nn.Module]]:
+        """Height, width and the mechanism in eval mode, for each of SIZES that it takes. Raises Refusal for none."""
+        refused = []
+        for height, width in SIZES:
+            try:
+                yield height, width, self.build(height, width).eval()
+            except Refusal as refusal:
+                refused.append(str(refusal))
+        if len(refused) == len(SIZES):
+            raise Refusal("; ".join(refused))
 
     def sample(self, batch: int = 2, height: int = 7, width: int = 7, dtype: torch.dtype = torch.float32) -> Tensor:
         """A random input with this batch size and map size."""

@@ -77,8 +77,10 @@ def peer(name: str, **options: Any) -> nn.Module:
         return timm.create_model("resnet50d")
     if name.startswith("resnest50d_") and not timm.is_model(name):
         return ablation(*map(int, name.removeprefix("resnest50d_").rstrip("d").replace("s", "x").split("x")))
-    # Some of timm's names stand for a network without a classifier.
-    return timm.create_model(name, num_classes=1000, **options)
+    if timm.get_pretrained_cfg(name).num_classes == 0:
+        # timm has no weights for the classifier of this one, and leaves it out unless it is asked for.
+        options["num_classes"] = 1000
+    return timm.create_model(name, **options)
 
 
 def born(name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
