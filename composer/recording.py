@@ -17,7 +17,8 @@ from composer.torch_private import is_compiled
 def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Collect `attention(x)` of each mechanism, by path, in all forward passes inside the `with` block.
 
-    model  any module; layers with attention of their own, such as Swin's windows, are recorded too
+    model  any module; layers with attention of their own, such as Swin's windows, are recorded too, and blocks that
+           rules use and that have an output `attention`
 
     Yields a dict path -> values: batch first, in the shape that the mechanism documents; several passes are joined
     along the batch. The values are computed beside the forward pass, without gradients: outputs stay the same bit for
@@ -61,9 +62,14 @@ def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:
     for path, module in model.named_modules():
         outer = found[-1][0] if found else None
         inside = outer is not None and (outer == "" or path.startswith(f"{outer}."))
-        if type(module) in kinds and not inside:
+        if (type(module) in kinds or _is_block(module)) and not inside:
             found.append((path, module))
     return found
+
+
+def _is_block(module: nn.Module) -> bool:
+    """Whether it is of the class of a block with an output `attention`."""
+    return hasattr(module, "forward_attention")
 
 
 def _recorder(path: str, values: dict[str, Tensor]) -> Any:
@@ -82,7 +88,8 @@ def _attention(module: Any, inputs: tuple[Any, ...]) -> Tensor | None:
     devices = sorted({one.device.index or 0 for one in inputs if isinstance(one, Tensor) and one.is_cuda})
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
-            value: Tensor = module.attention(*inputs)
+            attention = module.forward_attention if _is_block(module) else module.attention
+            value: Tensor = attention(*inputs)
     except NotImplementedError:
         # With some options there is no attention: SplAt at radix 0 is a plain convolution.
         return None

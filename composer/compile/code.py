@@ -24,7 +24,10 @@ def class_code(scope: Scope) -> str:
     """The text of the file that defines the class of a scope. For a scope that is not a plain chain."""
     # A chain that passes a tensor outward can still be indexed.
     base = "nn.Sequential" if _is_sequence(scope, scope.main_outputs) else "nn.Module"
-    return _file(scope, base, f"The block `{scope.block}` of a composed network.", _method("forward", scope))
+    methods = _method("forward", scope)
+    if scope.attention is not None:
+        methods += _method("forward_attention", _up_to(scope, scope.attention))
+    return _file(scope, base, f"The block `{scope.block}` of a composed network.", methods)
 
 
 def root_code(root: Scope) -> str:
@@ -43,8 +46,20 @@ def forward_code(scope: Scope) -> str:
     return dedent("\n".join(_method("forward", scope))).strip()
 
 
+def _up_to(scope: Scope, reference: str) -> Scope:
+    """The scope with a single output, and the nodes that it needs; inner scopes stay as they are."""
+    needed = {node_of(reference)}
+    for name in reversed(list(scope.nodes)):
+        if name in needed:
+            needed.update(map(node_of, scope.nodes[name].inputs))
+    kept = {name: node for name, node in scope.nodes.items() if name in needed}
+    return replace(scope, nodes=kept, outputs={"attention": reference}, exposed=frozenset())
+
+
 def is_chain(scope: Scope) -> bool:
     """Whether each node is a module that takes the output of the node before it and nothing else."""
+    if scope.attention is not None:
+        return False
     return _is_sequence(scope, list(scope.outputs))
 
 

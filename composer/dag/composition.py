@@ -18,8 +18,9 @@ from composer.dag.macs import growth, macs_of, total
 from composer.dag.maps import outputs_as_maps
 from composer.dag.outputs import take_outputs
 from composer.dag.places import Place, Places
-from composer.dag.placing import place, said_without_a_place
+from composer.dag.placing import place
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.use import used
 from composer.errors import Diagnostic, GraphError
 from composer.spec.blame import shown_where_set
 from composer.spec.model import Rule
@@ -172,8 +173,8 @@ class Composition:
     def mechanisms(self) -> Mapping[int, tuple[str, ...]]:
         """Number of a rule, from 0 -> paths of the mechanisms that it inserted."""
         found: dict[int, tuple[str, ...]] = {}
-        for node, _ in self.operations:
-            if node.rule is not None and _is_mechanism(node):
+        for node in self.root.walk():
+            if node.rule is not None and node.role == "used":
                 found[node.rule] = (*found.get(node.rule, ()), node.path)
         return found
 
@@ -220,7 +221,7 @@ def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     try:
         return elaborate(spec, limits, inference)
     except GraphError as error:
-        said = [problem for rule, origin in spec.rules for problem in said_without_a_place(rule, origin)]
+        said = [problem for rule, origin in spec.rules for problem in used(rule, origin, spec, limits)[1]]
         raise GraphError([*error.diagnostics, *said]) from error
 
 
@@ -233,10 +234,6 @@ def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
         return None
     text = f"`classes` has {plural(len(spec.classes), 'name')}, the network {plural(tensor.channels or 0, 'output')}"
     return (spec.origin / "classes").problem("classes", text, f"{tensor.channels} names")
-
-
-def _is_mechanism(node: Node) -> bool:
-    return node.entry is not None and node.entry.category == "mechanism"
 
 
 def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:

@@ -16,6 +16,7 @@ class Draft:
         self.original = original
         self.nodes = dict(nodes)
         self.outputs = dict(original.outputs)
+        self.attention = original.attention
         self.open = replace(original, nodes=self.nodes)
         # Name -> the number below which all numbered names are taken.
         self.numbers: dict[str, int] = {}
@@ -33,7 +34,7 @@ class Draft:
         moved = self.before.keys() | self.instead.keys() | self.after.keys()
         order = (one for name in self.original.nodes for one in (self._at(name) if name in moved else (name,)))
         nodes = {name: self.nodes[name] for name in order if name in self.nodes}
-        return replace(self.original, nodes=nodes, outputs=self.outputs)
+        return replace(self.original, nodes=nodes, outputs=self.outputs, attention=self.attention)
 
     def _at(self, name: str) -> Iterable[str]:
         return [*self.before[name], *self.instead.get(name, [name]), *self.after[name]]
@@ -105,12 +106,13 @@ class Draft:
         self.numbers.clear()
 
     def _redirect(self, old: str, new: str) -> None:
-        """Replace `old` by `new` in the inputs and tails of all nodes, and in the outputs."""
+        """Replace `old` by `new` in the inputs and tails of all nodes, and in the outputs and the attention."""
         for user in list(self.users[old]):
             node = self.nodes[user]
             inputs = tuple(new if reference == old else reference for reference in node.inputs)
             self._change(_with_tail(replace(node, inputs=inputs), new if node.tail == old else node.tail))
         self.outputs = {key: new if reference == old else reference for key, reference in self.outputs.items()}
+        self.attention = new if self.attention == old else self.attention
 
     def _add(self, made: Iterable[Node]) -> None:
         for node in made:

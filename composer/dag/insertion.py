@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from composer import registry
 from composer.dag.arguments import complete
 from composer.dag.draft import Draft
 from composer.dag.identity import BLEND
-from composer.dag.infer import Inference, Inferred
-from composer.dag.scope import Node, TensorSpec
-from composer.errors import Mistakes
-from composer.registry import Entry, ModuleEntry
+from composer.dag.infer import Inference
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.errors import Diagnostic, Mistakes, one_of
+from composer.registry import Entry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin
 
 # The name of an operation, and its options.
 Step = tuple[str, Mapping[str, Any]]
+# The content of a node, and its output.
+Made = tuple[Operation | Scope, TensorSpec]
 
 _SHORT = {
     "map_to_tokens": "tokens",
@@ -26,6 +28,43 @@ _SHORT = {
     "channels_first": "channels_first",
     "channels_last": "channels_last",
 }
+
+
+class Used(Protocol):
+    """What a rule's `use` names: a mechanism, a layer or a block."""
+
+    @property
+    def name(self) -> str:
+        """The name that `use` has, and that its node gets unless the rule gives another."""
+
+    @property
+    def replaces(self) -> str | None:
+        """The layers that it can stand in for, as of a mechanism; None if it must keep its host's shape."""
+
+    @property
+    def layouts(self) -> tuple[str | None, ...]:
+        """The layouts that it works in, the usual one first; empty for any."""
+
+    def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
+        """The problems of the options in a rule's `with` that hold at any place."""
+
+    def arguments(
+        self, insertion: Insertion, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Its arguments at a host for a tensor that arrives: facts of the place, and the rule's options, evaluated.
+
+        Raises Mistakes.
+        """
+
+    def unlike(
+        self, insertion: Insertion, host: Node, arriving: TensorSpec, wanted: TensorSpec
+    ) -> Sequence[Diagnostic]:
+        """What it should declare where it stands in for a host and gives another tensor than the host's `wanted`."""
+
+    def content(
+        self, insertion: Insertion, arguments: Mapping[str, Any], tensors: Sequence[TensorSpec], at: str
+    ) -> Made:
+        """The content of a node at the path `at`, and its output. Raises Misfit, Mistakes."""
 
 
 @dataclass(frozen=True)
@@ -44,36 +83,39 @@ class Insertion:
         here = self.origin / (key or self.rule.position)
         return Mistakes(here.problem("place", message, label, help, path=host.path))
 
-    def adapted(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> TensorSpec:
+    def stands_in(self, name: str, lacking: Sequence[str], host: Node) -> Mistakes:
+        """What is inserted has to know settings that only a convolution has, and does not replace one."""
+        text = f"`{name}` stands in for a convolution and has to know its {one_of(lacking)}"
+        return self.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
+
+    def adapted(self, entry: Used, tensor: TensorSpec, host: Node) -> TensorSpec:
         """The tensor in the layout that the mechanism takes. Raises Mistakes."""
         for op, options in self.adapters(entry, tensor, host)[0]:
             tensor = self.infer(_own(op), options, [tensor]).output
         return tensor
 
-    def adapters(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> tuple[list[Step], list[Step]]:
+    def adapters(self, entry: Used, tensor: TensorSpec, host: Node) -> tuple[list[Step], list[Step]]:
         """Operations before and after a mechanism that turn the place's layout into the mechanism's and back."""
         into: list[Step] = []
         back: list[Step] = []
-        layout = tensor.layout
-        if layout == "b h w c" and entry.works_on != layout:
+        layout, works_on = tensor.layout, next(iter(entry.layouts), tensor.layout)
+        if layout == "b h w c" and works_on != layout:
             into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
-        if layout == "b c h w" and entry.works_on == "b n c":
+        if layout == "b c h w" and works_on == "b n c":
             axis = {"axis": self.rule.tokens or "pixels"}
             return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
         if self.rule.tokens is not None:
-            found = (
-                f"`{entry.name}` works on `{entry.works_on}`" if entry.works_on != "b n c" else f"here is `{layout}`"
-            )
+            found = f"`{entry.name}` works on `{works_on}`" if works_on != "b n c" else f"here is `{layout}`"
             text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
             raise self.wrong(host, text, "remove it", key="tokens")
-        if layout not in entry.layouts:
-            text = f"`{entry.name}` works on `{entry.works_on}`, the place has `{tensor.layout}` ({tensor})"
+        if entry.layouts and layout not in entry.layouts:
+            text = f"`{entry.name}` works on `{works_on}`, the place has `{tensor.layout}` ({tensor})"
             help = ("`composer list mechanisms` shows what each works on",)
-            raise self.wrong(host, text, f"a place with `{entry.works_on}`", help)
+            raise self.wrong(host, text, f"a place with `{works_on}`", help)
         return into, back
 
     def mechanism(
-        self, draft: Draft, entry: ModuleEntry, arguments: Mapping[str, Any], source: str, name: str, host: Node
+        self, draft: Draft, entry: Used, arguments: Mapping[str, Any], source: str, name: str, host: Node
     ) -> list[Node]:
         """The nodes of the mechanism on `source`, and those that turn the layout before and after it."""
         into, back = self.adapters(entry, draft.tensor(source), host)
@@ -83,8 +125,9 @@ class Insertion:
             maps.append(current)
             made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), host, options, made))
             current = made[-1].name
-        inferred = self.infer(entry, arguments, [draft.tensor(current, made)])
-        made.append(self._made(name, host, (current,), inferred))
+        content, output = entry.content(self, arguments, [draft.tensor(current, made)], _beside(host, name))
+        node = Node(name, _beside(host, name), self.origin, (current,), content, output, rule=self.number, role="used")
+        made.append(node)
         for op, options in back:
             inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
             made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, host, options, made))
@@ -94,8 +137,8 @@ class Insertion:
         """Nodes of y = host + γ·(changed − host), γ = 0: no change of the network until training moves γ."""
         gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
-        inferred = self.infer(_own(BLEND), {}, list(extra.values()))
-        return [gamma, self._made(draft.fresh(f"{name}_start"), at, (host, changed, gamma.name), inferred)]
+        inputs = (host, changed, gamma.name)
+        return [gamma, self._helper(_own(BLEND), {}, draft.fresh(f"{name}_start"), at, inputs, list(extra.values()))]
 
     def helper(
         self,
@@ -110,13 +153,27 @@ class Insertion:
         """A node with one of composer's own operations; `made` are new nodes that are not in the draft yet."""
         entry = _own(op)
         arguments = complete(entry, options or {}, {}, self.origin, host.path)
-        inferred = self.infer(entry, arguments, [draft.tensor(one, made) for one in inputs])
-        return self._made(draft.fresh(name), host, inputs, inferred)
+        return self._helper(
+            entry, arguments, draft.fresh(name), host, inputs, [draft.tensor(one, made) for one in inputs]
+        )
 
-    def _made(self, name: str, host: Node, inputs: tuple[str, ...], inferred: Inferred) -> Node:
-        prefix = host.path.rpartition(".")[0]
-        path = f"{prefix}.{name}" if prefix else name
-        return Node(name, path, self.origin, inputs, inferred.operation, inferred.output, rule=self.number)
+    def _helper(
+        self,
+        entry: Entry,
+        arguments: Mapping[str, Any],
+        name: str,
+        host: Node,
+        inputs: tuple[str, ...],
+        tensors: Sequence[TensorSpec],
+    ) -> Node:
+        made, path = self.infer(entry, arguments, tensors), _beside(host, name)
+        return Node(name, path, self.origin, inputs, made.operation, made.output, rule=self.number, role="helper")
+
+
+def _beside(host: Node, name: str) -> str:
+    """The path of a node in the scope of another."""
+    prefix = host.path.rpartition(".")[0]
+    return f"{prefix}.{name}" if prefix else name
 
 
 def _own(op: str) -> Entry:

@@ -181,14 +181,17 @@ def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
         )
         for name, node in scope.nodes.items()
     }
-    return replace(scope, nodes=nodes, outputs={name: rename(reference) for name, reference in scope.outputs.items()})
+    outputs = {name: rename(reference) for name, reference in scope.outputs.items()}
+    return replace(scope, nodes=nodes, outputs=outputs, attention=scope.attention and rename(scope.attention))
 
 
 def prune(scope: Scope, wanted: Collection[str]) -> Scope:
     """The scope with only the wanted outputs, and the nodes that they need."""
     outputs = {name: reference for name, reference in scope.outputs.items() if name in wanted}
-    kept = dict(reversed(list(_needed(scope, outputs.values()))))
-    return _renamed(replace(scope, nodes=kept, outputs=outputs), {})
+    # Attention values are read beside the result, not beside a tensor inside that is all that is wanted.
+    attention = scope.attention if set(scope.main_outputs) <= outputs.keys() else None
+    kept = dict(reversed(list(_needed(scope, [*outputs.values(), *([attention] if attention else [])]))))
+    return _renamed(replace(scope, nodes=kept, outputs=outputs, attention=attention), {})
 
 
 def _needed(scope: Scope, references: Collection[str]) -> Iterator[tuple[str, Node]]:

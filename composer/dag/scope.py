@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 
-from composer.registry import Entry
+from composer.registry import Entry, ModuleEntry
 from composer.spec.origin import Origin
 from composer.spec.sites import STAGE
 
@@ -99,6 +99,8 @@ class Node:
     output   the tensor that the node gives; for a scope with several outputs, a mapping
     rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
     tail     name of the node whose output now replaces this node's output, because rules put nodes after it
+    role     what an inserted node is to its rule: `used`, what the rule uses; `inside`, a node of a block that the
+             rule uses; `helper`, a node that adapts, adds or blends; None for a node of the backbone
     """
 
     name: str
@@ -110,6 +112,7 @@ class Node:
     sites: tuple[str, ...] = ()
     rule: int | None = None
     tail: str | None = None
+    role: Literal["used", "inside", "helper"] | None = None
 
     @property
     def op(self) -> str:
@@ -122,6 +125,16 @@ class Node:
     def entry(self) -> Entry | None:
         """The registry's entry of its operation; None for a node without an operation."""
         return self.content.entry if isinstance(self.content, Operation) else None
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of its operation, as the registry says; None for a node without an operation."""
+        return None if self.entry is None else self.entry.kind
+
+    @property
+    def replaces(self) -> str | None:
+        """The kind of layer that a mechanism at this node stands in for; None for other nodes."""
+        return self.entry.replaces if isinstance(self.entry, ModuleEntry) else None
 
     def leads_inside(self, rest: str) -> bool:
         """Whether what follows the node's name in a reference is a path into it, not one of its outputs."""
@@ -142,6 +155,7 @@ class Scope:
     exposed  names of outputs that the block itself does not have, but that a path from outside needs
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
+    attention  of a block that is used as a mechanism: the node that gives its attention values; None without one
     """
 
     block: str
@@ -152,6 +166,7 @@ class Scope:
     exposed: frozenset[str] = frozenset()
     named: bool = False
     end: str | None = None
+    attention: str | None = None
 
     @property
     def main_outputs(self) -> list[str]:
