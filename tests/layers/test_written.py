@@ -21,6 +21,7 @@ RIGHT = [
     {"op": "prelu", "num_parameters": "$channels"},
     {"op": "softmax", "dim": 1},
     {"op": "weighted_sum", "num_inputs": 3, "eps": 1e-3, "from": ["input", "input", "input"]},
+    {"op": "rearrange", "pattern": "b c (h p) w -> b c h p w", "sizes": {"p": "${4 + 1}"}},
     "grn_2d",
     "layer_scale_2d",
     "l2_norm",
@@ -38,6 +39,8 @@ WRONG = [
     {"op": "weighted_sum", "num_inputs": 0},
     {"op": "constant", "value": "1"},
     {"op": "weighted_sum", "eps": 0},
+    {"op": "rearrange", "pattern": "b c (h p) w -> b c h p w", "sizes": {"p": 0}},
+    {"op": "rearrange", "pattern": "b c (h p) w -> b c h p w", "sizes": [5]},
 ]
 
 
