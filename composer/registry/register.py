@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from composer.errors import Location, one_of
-from composer.registry.definition import arity, definition, identity, misuse
+from composer.registry.definition import definition, identity, misuse
 from composer.registry.entry import (
     LAYER_KINDS,
     MECHANISM_KINDS,
@@ -135,10 +135,10 @@ def layer(
         elif applied is not None:
             raise misuse(where, name, "`applied` is for a class with a method `attention`", "leave it out")
         elif given.is_function:
-            inputs = arity(given.signature.given, given.signature.variadic)
-            entry = FunctionEntry(**given.common(inputs), code=code, **more)
+            tensors = given.common(given.signature.given, given.signature.variadic)
+            entry = FunctionEntry(**tensors, code=code, **more)
         else:
-            entry = ParameterEntry(**given.common((0, 0)), **more)
+            entry = ParameterEntry(**given.common({}), **more)
         _enter(entry, where)
         return factory
 

@@ -107,6 +107,8 @@ class Rule(BaseModel):
     replace: str | None = None
     beside: str | None = None
     remove: str | None = None
+    input: str | Annotated[int, Field(ge=0)] | None = None
+    sources: dict[str, str] = Field({}, alias="from")
     where: str | bool | None = None
     options: dict[str, Any] = Field({}, alias="with")
     expect: PositiveInt | None = None
