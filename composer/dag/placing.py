@@ -17,7 +17,7 @@ from composer.dag.names import RESERVED
 from composer.dag.places import Place, Places, conv_settings, linear_settings
 from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.scope import Node, Scope, TensorSpec
-from composer.dag.taking import Tensors, unknown_tensors
+from composer.dag.taking import Tensors, adapting, unknown_tensors
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import CONV_FACTS, ModuleEntry
 from composer.spec.model import Rule
@@ -144,7 +144,11 @@ class _Placement:
         inputs = [*map(draft.tensor, arriving), *(tensor for _, tensor in bound)]
         arguments = self.arguments(entry, host, inputs, facts)
         mine = host.name if replaced else name
-        made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, mine, host)
+        try:
+            made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, mine, host)
+        except Misfit as misfit:
+            help = adapting(entry, inputs)
+            raise Mistakes((self.origin / "use").problem("misfit", str(misfit), help=help, path=host.path)) from misfit
         if position == "replace":
             self.put_in_place(draft, host, made, entry, name)
             return

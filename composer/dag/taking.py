@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,14 @@ from composer.registry import ModuleEntry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin, evaluate
 
+# Layouts from and to -> the layer between them.
+_LAYOUTS: Mapping[tuple[str | None, str | None], str] = {
+    ("b n c", "b c h w"): "`tokens_to_map` makes a map",
+    ("b c h w", "b n c"): "`map_to_tokens` makes tokens",
+    ("b h w c", "b c h w"): "`channels_first` moves them",
+    ("b c h w", "b h w c"): "`channels_last` moves them",
+}
+
 
 def unknown_tensors(entry: ModuleEntry, rule: Rule, origin: Origin) -> Iterator[Diagnostic]:
     """A problem per tensor in the rule's `from` that the mechanism does not take, at any place."""
@@ -24,6 +32,22 @@ def unknown_tensors(entry: ModuleEntry, rule: Rule, origin: Origin) -> Iterator[
             hint = did_you_mean(name, others, f"besides its place's, `{entry.name}` takes {one_of(others)}")
             text = f"`{entry.name}` takes no tensor `{name}`"
             yield (origin / "from" / name).problem("unknown-tensor", text, "not a tensor it takes", hint, key=True)
+
+
+def adapting(entry: ModuleEntry, inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
+    """Help for tensors that differ from the first of a mechanism: the layers that adapt them."""
+    found = []
+    for name, tensor in list(zip(entry.tensors, inputs, strict=False))[1:]:
+        if tensor.layout != inputs[0].layout:
+            layers = _LAYOUTS.get((tensor.layout, inputs[0].layout), "`rearrange` makes its axes")
+            found.append(f"`{name}` is `{tensor.layout}`, the place `{inputs[0].layout}`: {layers}")
+        elif tensor != inputs[0]:
+            size = "`upsample`, or a convolution with a stride, makes its size"
+            layers = size if tensor.channels == inputs[0].channels else f"a 1×1 `conv2d` makes its channels, {size}"
+            found.append(f"`{name}` is {tensor}, the place {inputs[0]}: {layers}")
+    return (
+        (*found, "a block of the spec can hold the layer and the mechanism, and `use` takes the block") if found else ()
+    )
 
 
 @dataclass(frozen=True)

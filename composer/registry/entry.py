@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token")
+MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token", "fusion")
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 
 # Facts of a place: every tensor has those of TENSOR_FACTS, a replaced convolution those of CONV_FACTS too.

@@ -45,7 +45,7 @@ def mechanism(
     (`FACTS`); parameters after `*` are options of the spec, checked against their type hints.
 
     name      the name in specs: lower-case letters, digits and `_`
-    kind      `channel`, `spatial`, `channel+spatial`, `branch`, `kernel` or `token`
+    kind      `channel`, `spatial`, `channel+spatial`, `branch`, `kernel`, `token`, or `fusion` for several tensors
     layout    einops axes of input and output; default `b n c` for kind `token`, else `b c h w`. At a map, a mechanism
               with layout `b n c` gets the map as tokens, and its output becomes a map again
     replaces  the layers that it can replace, whose facts (`out_channels`, `kernel_size`, `stride` …) it may take before
