@@ -84,11 +84,14 @@ def _recorder(path: str, values: dict[str, Tensor]) -> Any:
 
 def _attention(module: Any, inputs: tuple[Any, ...]) -> Tensor | None:
     """The module's attention values; its buffers and the random state stay as they were. None if it has none."""
+    attention = getattr(module, "forward_attention", None) or getattr(module, "attention", None)
+    if attention is None:
+        # A view that reads a tensor inside a block shares the block's hooks, and has another class.
+        return None
     before = {name: buffer.clone() for name, buffer in module.named_buffers()} if module.training else {}
     devices = sorted({one.device.index or 0 for one in inputs if isinstance(one, Tensor) and one.is_cuda})
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
-            attention = module.forward_attention if _is_block(module) else module.attention
             value: Tensor = attention(*inputs)
     except NotImplementedError:
         # With some options there is no attention: SplAt at radix 0 is a plain convolution.

@@ -14,7 +14,7 @@ _TURNS = {
 }
 
 
-def adapting(found: TensorSpec, wanted: TensorSpec) -> tuple[str, ...]:
+def layers_between(found: TensorSpec, wanted: TensorSpec) -> tuple[str, ...]:
     """Help that names the layers that would give the wanted tensor; empty if no usual layer does."""
     if found.layout != wanted.layout:
         op = _TURNS.get((found.layout or "", wanted.layout or ""))

@@ -11,7 +11,7 @@ from composer.dag.arguments import complete
 from composer.dag.draft import Draft
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Bound, Node, Operation, Scope, TensorSpec
 from composer.errors import Diagnostic, Mistakes, one_of
 from composer.registry import Entry
 from composer.spec.model import Rule
@@ -45,13 +45,21 @@ class Used(Protocol):
     def layouts(self) -> tuple[str | None, ...]:
         """The layouts that it works in, the usual one first; empty for any."""
 
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Names of the tensors that it takes, in order: the first from its place, others by a rule's `from`."""
+
+    @property
+    def inputs(self) -> tuple[int, int | None]:
+        """Fewest and most tensors that it takes; most is None for any number."""
+
     def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
         """The problems of the options in a rule's `with` that hold at any place."""
 
     def arguments(
-        self, insertion: Insertion, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
+        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Its arguments at a host for a tensor that arrives: facts of the place, and the rule's options, evaluated.
+        """Its arguments at a host for the tensors that it takes: facts of the place, and the rule's options, evaluated.
 
         Raises Mistakes.
         """
@@ -115,9 +123,20 @@ class Insertion:
         return into, back
 
     def mechanism(
-        self, draft: Draft, entry: Used, arguments: Mapping[str, Any], source: str, name: str, host: Node
+        self,
+        draft: Draft,
+        entry: Used,
+        arguments: Mapping[str, Any],
+        sources: Sequence[str],
+        bound: Sequence[tuple[Bound, TensorSpec]],
+        name: str,
+        host: Node,
     ) -> list[Node]:
-        """The nodes of the mechanism on `source`, and those that turn the layout before and after it."""
+        """The nodes of the mechanism on its sources, and those that turn the layout of the first before and after it.
+
+        The sources are nodes of the draft, `bound` further tensors from anywhere in the network.
+        """
+        source, *others = sources
         into, back = self.adapters(entry, draft.tensor(source), host)
         made: list[Node] = []
         current, maps = source, []
@@ -125,9 +144,10 @@ class Insertion:
             maps.append(current)
             made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), host, options, made))
             current = made[-1].name
-        content, output = entry.content(self, arguments, [draft.tensor(current, made)], _beside(host, name))
-        node = Node(name, _beside(host, name), self.origin, (current,), content, output, rule=self.number, role="used")
-        made.append(node)
+        tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
+        path, inputs, more = _beside(host, name), (current, *others), tuple(one for one, _ in bound)
+        content, output = entry.content(self, arguments, tensors, path)
+        made.append(Node(name, path, self.origin, inputs, content, output, rule=self.number, role="used", bound=more))
         for op, options in back:
             inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
             made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, host, options, made))

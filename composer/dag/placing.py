@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer import registry
-from composer.dag.adapting import adapting
+from composer.dag.adapting import layers_between
 from composer.dag.draft import Draft
 from composer.dag.infer import Inference, Misfit
 from composer.dag.insertion import Insertion, Used
@@ -16,6 +16,7 @@ from composer.dag.match import match
 from composer.dag.names import RESERVED
 from composer.dag.places import Place, Places
 from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.taking import Tensors, adapting
 from composer.dag.use import used
 from composer.errors import Diagnostic, GraphError, Mistakes, one_of
 from composer.spec.model import Rule
@@ -44,7 +45,8 @@ def place_what_fits(
             if not spec.is_sound(origin):
                 problems += said
                 continue
-            placed = _Placement(rule, origin, spec.vars, insertion, said).apply(root, entry)
+            tensors = Tensors(rule, origin, root)
+            placed = _Placement(rule, origin, spec.vars, insertion, tensors, said).apply(root, entry)
         except GraphError as error:
             problems += error.diagnostics
             continue
@@ -63,6 +65,7 @@ class _Placement:
     origin: Origin
     vars: Mapping[str, Any]
     insertion: Insertion
+    tensors: Tensors
     problems: list[Diagnostic] = field(default_factory=list)
 
     def apply(self, root: Scope, entry: Used | None) -> Scope:
@@ -116,15 +119,23 @@ class _Placement:
         if entry is None:
             self.remove(draft, host)
             return
-        source = (host.tail or host.name) if position == "after" else host.inputs[0]
+        arriving = self.tensors.arriving(draft, host)
+        source = arriving[0]
         name = draft.fresh(self.rule.name or entry.name)
         if name in RESERVED:
             here = self.origin / "name"
             raise Mistakes(here.problem("name", f"`{name}` cannot name a node", "another name"))
         replaced = position == "replace" and self.rule.start is None
+        bound = self.tensors.bound(entry, len(arriving), host, facts)
+        inputs = [*map(draft.tensor, arriving), *(tensor for _, tensor in bound)]
         written = evaluate(self.rule.options, facts, self.origin / "with", host.path)
-        arguments = entry.arguments(self.insertion, host, draft.tensor(source), written)
-        made = self.insertion.mechanism(draft, entry, arguments, source, host.name if replaced else name, host)
+        arguments = entry.arguments(self.insertion, host, inputs, written)
+        mine = host.name if replaced else name
+        try:
+            made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, mine, host)
+        except Misfit as misfit:
+            help = adapting(entry, inputs)
+            raise Mistakes((self.origin / "use").problem("misfit", str(misfit), help=help, path=host.path)) from misfit
         if position == "replace":
             self.put_in_place(draft, host, made, entry, name)
             return
@@ -136,7 +147,7 @@ class _Placement:
         if self.rule.start is not None:
             made += self.insertion.start(draft, base, made[-1].name, name, host)
         if position == "before":
-            draft.put_before(host.name, made)
+            draft.put_before(host.name, made, self.tensors.number(draft, host))
         else:
             draft.put_after(host.name, made)
 
@@ -168,7 +179,7 @@ class _Placement:
             return
         layouts = f" (`{found.layout}`, not `{wanted.layout}`)" if found.layout != wanted.layout else ""
         # A block can be changed, a mechanism not.
-        help = () if registry.get_mechanism(str(self.rule.use)) else adapting(found, wanted)
+        help = () if registry.get_mechanism(str(self.rule.use)) else layers_between(found, wanted)
         if self.rule.position in ("before", "after"):
             text = f"`{self.rule.use}` turns {wanted} into {found}{layouts}"
             raise self.insertion.wrong(host, text, "what is inserted must keep the shape", help, key="use")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from composer import registry
 from composer.dag.insertion import Used
 from composer.dag.limits import Limits
+from composer.dag.taking import unknown_tensors
 from composer.dag.use_block import UsedBlock
 from composer.dag.use_entry import UsedLayer, UsedMechanism
 from composer.errors import Diagnostic, did_you_mean
@@ -15,7 +16,7 @@ from composer.spec.spec import Spec
 
 
 def used(rule: Rule, origin: Origin, spec: Spec, limits: Limits) -> tuple[Used | None, list[Diagnostic]]:
-    """What a rule uses, and its problems that hold at any place: an unknown name, or unknown options.
+    """What a rule uses, and its problems that hold at any place: an unknown name, or unknown options or tensors.
 
     None for a rule that uses nothing, and for a name that means nothing or two things.
     """
@@ -36,7 +37,7 @@ def used(rule: Rule, origin: Origin, spec: Spec, limits: Limits) -> tuple[Used |
         found = UsedLayer(entry)
     else:
         return None, [_unknown(rule.use, origin / "use", spec, is_parameter=entry is not None), *registry.failures()]
-    return found, list(found.problems(rule.options, origin / "with"))
+    return found, [*found.problems(rule.options, origin / "with"), *unknown_tensors(found, rule, origin)]
 
 
 def _unknown(name: str, origin: Origin, spec: Spec, *, is_parameter: bool) -> Diagnostic:

@@ -11,7 +11,7 @@ from typing import Any
 from composer.dag.elaborate import block_scope
 from composer.dag.insertion import Insertion, Made
 from composer.dag.limits import Limits
-from composer.dag.places import conv_settings, linear_settings
+from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope, TensorSpec
 from composer.dag.step import Step
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
@@ -41,6 +41,14 @@ class UsedBlock:
         return None if self.block.args.keys().isdisjoint(_SETTINGS) else "conv"
 
     @property
+    def tensors(self) -> tuple[str, ...]:
+        return tuple(self.block.inputs)
+
+    @property
+    def inputs(self) -> tuple[int, int | None]:
+        return len(self.block.inputs), len(self.block.inputs)
+
+    @property
     def layouts(self) -> tuple[str | None, ...]:
         return () if self.block.layout is None else (self.block.layout,)
 
@@ -55,15 +63,15 @@ class UsedBlock:
         ]
 
     def arguments(
-        self, insertion: Insertion, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
+        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
     ) -> dict[str, Any]:
         args = self.block.args
-        facts = insertion.adapted(self, tensor, host).facts
+        facts = insertion.adapted(self, inputs[0], host).facts
         known: dict[str, Any] = {name: facts[name] for name in TENSOR_FACTS if name in args and name in facts}
         if "in_channels" in args and "channels" in facts:
             known["in_channels"] = facts["channels"]
         if insertion.rule.position in ("replace", "beside"):
-            known |= self.settings(host, tensor, written)
+            known |= self.settings(host, inputs[0], written)
         given = {**known, **written}
         lacking = [name for name, default in args.items() if default is None and given.get(name) is None]
         if lacking and set(lacking) <= set(_SETTINGS):

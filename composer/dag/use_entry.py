@@ -9,8 +9,8 @@ from typing import Any
 from composer.dag.arguments import complete, tensor_facts, unknown_options
 from composer.dag.infer import missing
 from composer.dag.insertion import Insertion, Made
-from composer.dag.places import conv_settings, linear_settings
 from composer.dag.plugin_facts import never_told, not_asked_for
+from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, TensorSpec
 from composer.errors import Diagnostic, Mistakes
 from composer.registry import CONV_FACTS, Entry, ModuleEntry
@@ -35,6 +35,14 @@ class UsedMechanism:
         return self.entry.replaces
 
     @property
+    def tensors(self) -> tuple[str, ...]:
+        return self.entry.tensors
+
+    @property
+    def inputs(self) -> tuple[int, int | None]:
+        return self.entry.inputs
+
+    @property
     def layouts(self) -> tuple[str | None, ...]:
         return self.entry.layouts
 
@@ -42,19 +50,19 @@ class UsedMechanism:
         return list(unknown_options(self.entry, written, origin))
 
     def arguments(
-        self, insertion: Insertion, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
+        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
     ) -> dict[str, Any]:
         entry, here = self.entry, insertion.origin / "with"
         known: dict[str, Any] = {}
         if entry.replaces is not None and insertion.rule.position in ("replace", "beside"):
-            known = self.settings(insertion, host, tensor, written)
+            known = self.settings(insertion, host, inputs[0], written)
         elif lacking := [
             one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
         ]:
             if entry.replaces is None and not entry.is_own:
                 raise Mistakes(never_told(entry, lacking, insertion.origin / "use", host.path))
             raise insertion.stands_in(self.name, lacking, host)
-        adapted = insertion.adapted(self, tensor, host)
+        adapted = [insertion.adapted(self, inputs[0], host), *inputs[1:]]
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
     def settings(
@@ -102,6 +110,14 @@ class UsedLayer:
         return self.entry.name
 
     @property
+    def tensors(self) -> tuple[str, ...]:
+        return self.entry.tensors
+
+    @property
+    def inputs(self) -> tuple[int, int | None]:
+        return self.entry.inputs
+
+    @property
     def layouts(self) -> tuple[str | None, ...]:
         rule = self.entry.layout_rule
         return (rule.partition("->")[0].strip(),) if isinstance(rule, str) else ()
@@ -110,7 +126,7 @@ class UsedLayer:
         return list(unknown_options(self.entry, written, origin))
 
     def arguments(
-        self, insertion: Insertion, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
+        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
     ) -> dict[str, Any]:
         entry, here = self.entry, insertion.origin / "with"
         known: dict[str, Any] = {}
@@ -118,7 +134,7 @@ class UsedLayer:
             fields = entry.known_options
             wanted = {name: fields[name].default for name in _SETTINGS if name in fields and name not in written}
             known = conv_settings(host, wanted, written)
-        facts = tensor_facts(entry, insertion.adapted(self, tensor, host), here, host.path)
+        facts = tensor_facts(entry, [insertion.adapted(self, inputs[0], host), *inputs[1:]], here, host.path)
         return complete(entry, {**known, **written}, facts, here, host.path)
 
     def unlike(
