@@ -13,7 +13,7 @@ from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
 from composer.dag.names import RESERVED
 from composer.dag.numbered import numbered
-from composer.dag.order import check_use, circle_of, node_of, running_order, written_inputs
+from composer.dag.order import check_use, circle_of, node_of, running_order, waits, written_inputs
 from composer.dag.outputs import dead_end
 from composer.dag.reader import Reader
 from composer.dag.scope import Node, Scope, TensorSpec
@@ -67,10 +67,15 @@ class _Elaboration(Reader):
         nodes: dict[str, Node] = {}
         outputs = dict(body.outputs)
         scope = Scope(body.block, body.path, body.inputs, nodes, outputs)
-        if cycle := circle_of(written):
+        needed = waits(written, body.specs)
+        if cycle := circle_of(needed):
             text = f"nodes feed one another in a circle: {' -> '.join([*cycle, cycle[0]])}"
             label = f"takes `{cycle[-1]}`, which depends on it"
-            problem = body.origin_of(cycle[0]).problem("cycle", text, label, key=True, path=body.path)
+            help: tuple[str, ...] = ()
+            if cycle[-1] not in map(node_of, written[cycle[0]]):
+                label = f"calls the module of `{cycle[-1]}`, which runs later"
+                help = (f"write the operation at `{cycle[0]}`, and `share: {cycle[0]}` at `{cycle[-1]}`",)
+            problem = body.origin_of(cycle[0]).problem("cycle", text, label, help, key=True, path=body.path)
             self.unfinished[body.path] = circle(scope, body.specs, written, problem, cycle[0])
             raise self.note(problem)
         failed: set[str] = set()
@@ -78,17 +83,19 @@ class _Elaboration(Reader):
         # Name of an inline repeat, which is no node itself -> its last copy.
         last: dict[str, str] = {}
         self.unfinished[body.path] = Unfinished(scope, missing)
-        for name in running_order(written):
+        for name in running_order(needed):
             references = tuple(last.get(reference, reference) for reference in written[name])
             try:
                 if not self.spec.is_sound(where := body.origin_of(name)):
                     raise self.note(
                         *self.said_of(body.specs[name], where, f"{body.path}.{name}" if body.path else name)
                     )
-                if failed.isdisjoint(map(node_of, written[name])):
-                    step = self.step(scope, body, name, references)
+                if failed.isdisjoint(map(node_of, needed[name])):
+                    step, shared = self.step(scope, body, name, references), body.specs[name].share
                     if body.specs[name].inline:
                         last[name] = self.inlined(body.specs[name], step, nodes, {*body.specs, *body.inputs})
+                    elif isinstance(shared, str):
+                        nodes[name] = self.sharing(body.specs[name], step, scope, last.get(shared, shared))
                     else:
                         nodes[name] = self.node(body.specs[name], step)
                 else:
@@ -233,8 +240,9 @@ class _Elaboration(Reader):
     def copies(
         self, spec: NodeSpec, step: Step, count: int, prefix: str, nodes: dict[str, Node], taken: Collection[str]
     ) -> str:
-        child_spec = spec.model_copy(update={"repeat": None, "inline": False, "site": []})
+        child_spec = spec.model_copy(update={"repeat": None, "inline": False, "site": [], "share": None})
         (current, *others), tensor = step.references, step.tensors[0]
+        first: Node | None = None
         for index in range(count):
             names = {**step.names, "index": index, "repeat": count}
             given = (tensor, *step.tensors[1:])
@@ -243,8 +251,9 @@ class _Elaboration(Reader):
             if current in nodes or current in taken:
                 help = ('count in it: `as: "unit${index}"`',)
                 raise self.note(step.problem_at("as", "name", f"two nodes are called `{current}`", help=help))
+            child = replace(child, name=current, path=f"{prefix}{current}")
             try:
-                node = self.node(child_spec, replace(child, name=current, path=f"{prefix}{current}"))
+                node = self.call(child_spec, child, first, step.tensors) if first else self.node(child_spec, child)
             except Stop as stop:
                 lacking = {current: Missing(child_spec, child.references, True, stop.diagnostics)}
                 raise Stop(lacking=lacking) from None
@@ -252,6 +261,8 @@ class _Elaboration(Reader):
             if not isinstance(node.output, TensorSpec):
                 raise self.note(step.problem_at("repeat", "repeat", "a block with several outputs cannot repeat"))
             tensor = node.output
+            # A node that its `when` leaves out has no module to share.
+            first = node if spec.share and first is None and node.content is not None else first
         return current
 
 

@@ -21,6 +21,12 @@ def written_inputs(specs: Mapping[str, NodeSpec], first: str) -> dict[str, tuple
     }
 
 
+def waits(inputs: Mapping[str, tuple[str, ...]], specs: Mapping[str, NodeSpec]) -> dict[str, tuple[str, ...]]:
+    """Node -> the nodes that must be made before it: its inputs, and the node whose module it calls."""
+    shared = {name: (spec.share,) if isinstance(spec.share, str) else () for name, spec in specs.items()}
+    return {name: (*references, *shared[name]) for name, references in inputs.items()}
+
+
 def running_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
     """The nodes in the order written, except that each runs after its inputs. They must not form a circle."""
     graph = _backwards(inputs)
