@@ -6,6 +6,9 @@ import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+# Folders of networks that are more than a classifier.
+FOLDERS = ("necks", "segmentation", "detection")
+
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -25,14 +28,14 @@ def papers(pattern: str = "*") -> list[str]:
     return _below("papers/*/*.yaml", pattern)
 
 
-def necks(pattern: str = "*") -> list[str]:
-    """Names of backbones with more nodes on them that match the pattern, `necks/<network>`, sorted."""
-    return _below("necks/*.yaml", pattern)
+def networks(folder: str, pattern: str = "*") -> list[str]:
+    """Names of a folder's networks that match the pattern, such as `necks/fpn_resnet50`, sorted."""
+    return _below(f"{folder}/*.yaml", pattern)
 
 
 def names() -> list[str]:
     """The names of all networks."""
-    return [*backbones(), *necks(), *papers()]
+    return [*backbones(), *(name for folder in FOLDERS for name in networks(folder)), *papers()]
 
 
 def _below(glob: str, pattern: str) -> list[str]:
@@ -42,10 +45,10 @@ def _below(glob: str, pattern: str) -> list[str]:
 
 
 def find(name: str) -> Path | None:
-    """The file of a name in the zoo: a backbone, `papers/<paper>/<network>` or `necks/<network>`. None for others."""
+    """The file of a name in the zoo: `resnet50`, `necks/fpn_resnet50`, `papers/<paper>/<network>` … None for others."""
     if name in backbones():
         return folder() / "backbones" / f"{name}.yaml"
-    return folder() / f"{name}.yaml" if name in papers() or name in necks() else None
+    return folder() / f"{name}.yaml" if name in names() else None
 
 
 def find_path(path: Path) -> Path | None:
