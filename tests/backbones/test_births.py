@@ -20,6 +20,7 @@ from composer.spec import zoo
 
 # Vars that make a network small, with the options that do so to timm's.
 SHALLOW: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "cait": ({"depth": 1}, {"depth": 1}),
     "convnext": ({"depths": [1, 1, 1, 1]}, {"depths": (1, 1, 1, 1)}),
     "deit": ({"depth": 1}, {"depth": 1}),
     "dm_nfnet": ({"depths": [1, 1, 1, 1]}, {"depths": (1, 1, 1, 1)}),
@@ -29,9 +30,11 @@ SHALLOW: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "swin": ({"depths": [1, 1, 1, 1]}, {"depths": (1, 1, 1, 1)}),
     "vgg": ({"hidden": 64}, {}),
     "vit": ({"depth": 1}, {"depth": 1}),
+    "xcit": ({"depth": 1}, {"depth": 1}),
 }
 # One or two small networks of each family; all others take longer.
 QUICK = {
+    "cait_xxs24_224",
     "convnext_tiny",
     "deit_tiny_distilled_patch16_224",
     "densenet121",
@@ -40,6 +43,7 @@ QUICK = {
     "efficientnetv2_s",
     "googlenet",
     "inception_v3",
+    "mixer_s32_224",
     "mnasnet_100",
     "mobilenetv1_100",
     "mobilenetv2_100",
@@ -52,6 +56,7 @@ QUICK = {
     "swin_tiny_patch4_window7_224",
     "vgg11_bn",
     "vit_tiny_patch16_224",
+    "xcit_nano_12_p16_224",
 }
 # Networks that neither timm nor torchvision has: their own laws are looked at below.
 HOSTED = {"botnet_s1_50", "nlnet50", "sasa_resnet50", "sknet101", "sknet50"}
