@@ -126,7 +126,13 @@ class Node:
     def leads_inside(self, rest: str) -> bool:
         """Whether what follows the node's name in a reference is a path into it, not one of its outputs."""
         own = () if isinstance(self.output, TensorSpec) else self.output
-        return bool(rest) and isinstance(self.content, Scope) and rest not in own
+        inside = bool(rest) and isinstance(self.content, Scope) and rest not in own
+        return inside and not self.names_only_output(rest)
+
+    def names_only_output(self, rest: str) -> bool:
+        """Whether this is the name of a scope's only output, and not of a node inside."""
+        content = self.content
+        return isinstance(content, Scope) and list(content.outputs) == [rest] and rest not in content.nodes
 
     @property
     def tensor(self) -> TensorSpec:
