@@ -26,7 +26,13 @@ def c2f(*, inline: bool) -> dict[str, Any]:
     if inline:
         repeat |= {"inline": True, "as": "m${index}"}
     unit = {"cv1": conv("${input.channels}"), "cv2": conv("${input.channels}"), "add": add("cv2", "input")}
-    nodes = {"cv1": conv(8), "split": conv(4, "cv1", 1), "m": repeat, "cat": concat("cv1", "split", "m.*"), "cv2": conv(5)}
+    nodes = {
+        "cv1": conv(8),
+        "split": conv(4, "cv1", 1),
+        "m": repeat,
+        "cat": concat("cv1", "split", "m.*"),
+        "cv2": conv(5),
+    }
     blocks = {"bottleneck": {"nodes": unit}, "c2f": {"args": {"depth": 3}, "nodes": nodes}}
     return {"name": "net", "input": [3, 16, 16], "blocks": blocks, "nodes": {"a": {"block": "c2f"}}}
 
