@@ -89,8 +89,8 @@ def _unused_copies(scope: Scope, repeats: Iterable[str]) -> Iterator[Node]:
     for reference in chain(scope.outputs.values(), *(node.inputs for node in scope.nodes.values())):
         name, _, rest = reference.partition(".")
         if name in used and isinstance(inner := scopes[name], Scope):
-            copy = node_of(rest)
-            used[name] |= {copy} if copy in inner.nodes else set(map(node_of, inner.outputs.values()))
+            within = node_of(rest)
+            used[name] |= {within} if within in inner.nodes else set(map(node_of, inner.outputs.values()))
     for name, taken in used.items():
         inner = scopes[name]
         assert isinstance(inner, Scope), "other repeats have no copies"

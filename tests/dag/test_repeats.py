@@ -185,6 +185,7 @@ def test_a_block_takes_paths_into_its_nodes() -> None:
 
 
 UNIT = {"inputs": ["x", "y"], "outputs": {"x": "a", "y": "b"}, "nodes": {"a": conv(3, "x"), "b": add("y", "a")}}
+EITHER = {**conv(3, "${['c', 'input'][index]}"), "repeat": 2}
 REPEAT = {"block": "unit", "repeat": 2, "from": ["c", "input"]}
 
 
@@ -208,10 +209,10 @@ REPEAT = {"block": "unit", "repeat": 2, "from": ["c", "input"]}
         ({}, {"u": {**REPEAT, "repeat": "${channels}", "from": ["c", "c${index}"]}}, "unknown name `channels`"),
         ({}, {"u": {**REPEAT, "repeat": 0, "from": ["c", "c${index}"]}}, "`repeat` is 0"),
         ({}, {"u": {**REPEAT, "repeat": 10**9, "from": ["c", "c${index}"]}}, "more than 10,000 nodes"),
-        ({}, {"p": {**conv(3, "${['c', 'input'][index]}"), "repeat": 2}, "end": add("u.x", "p")}, "the copy `p.0`"),
+        ({}, {"p": EITHER, "end": add("u.x", "p")}, "the copy `p.0`"),
         (
             {},
-            {"p": {**conv(3, "${['c', 'input'][index]}"), "repeat": 2, "inline": True, "as": "p${index}"}, "end": add("u.x", "p")},
+            {"p": {**EITHER, "inline": True, "as": "p${index}"}, "end": add("u.x", "p")},
             "nothing uses node `p0`",
         ),
         ({"outputs": {"x": "a", "y": "a.*"}}, {}, "is no single tensor"),
