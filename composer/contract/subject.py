@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.registry import ModuleEntry
+from composer.registry import ANY_MAP, ModuleEntry
 
 # Heights and widths of maps: equal, unequal and even ones.
 SIZES = ((7, 7), (13, 17), (4, 10))
@@ -66,7 +66,7 @@ class Subject:
     def facts(self, height: int, width: int, conv: Mapping[str, Any]) -> dict[str, Any]:
         """The facts that the mechanism asks for, of a place of this size."""
         c = self.channels
-        place = {"channels": c, "height": height, "width": width, "tokens": height * width}
+        place = {"channels": c, "height": height, "width": width, "tokens": height * width, "spatial_dims": 2}
         place |= {"in_channels": c, "out_channels": c, **conv}
         return {name: place[name] for name in self.entry.facts}
 
@@ -89,8 +89,8 @@ class Subject:
 
     @property
     def axes(self) -> list[str]:
-        """The axes of its layout: b c h w, or b n c."""
-        return str(self.entry.works_on).split()
+        """The axes of its layout: b c h w, also for `b c *`, or b n c."""
+        return ["b", "c", "h", "w"] if self.entry.works_on == ANY_MAP else str(self.entry.works_on).split()
 
 
 def shake(module: nn.Module, amount: float = 0.1) -> None:

@@ -31,9 +31,10 @@ def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: 
     known: dict[str, Any] = dict(tensor.facts) if tensor else {}
     if "channels" in known:
         known["in_channels"] = known["channels"]
-    facts = {name: known[name] for name in entry.facts if name in known}
+    # What is its default anyway is left out: a layer for images and videos has one set of arguments for images.
+    facts = {name: known[name] for name, default in entry.facts.items() if name in known and known[name] != default}
     for name, default in entry.facts.items():
-        if name in (*TENSOR_FACTS, "in_channels") and name not in facts and missing(default):
+        if name in (*TENSOR_FACTS, "in_channels") and name not in known and missing(default):
             message = f"`{entry.name}` needs {name}, which {tensor} ({tensor.layout if tensor else 'nothing'}) has not"
             raise Mistakes(origin.problem("misfit", message, key=True, path=path))
     return facts
