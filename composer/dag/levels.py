@@ -88,6 +88,7 @@ def levels(root: Scope, places: Places) -> list[Level]:
     side = next(iter(root.inputs.values())).axis("h")
     if side is None:
         return []
+    places = places.computing
     dilated = _dilations(places)
     maps = [
         (place, level)

@@ -38,8 +38,8 @@ def flatten(x: Tensor) -> Tensor:
 
 def _sliced_layout(inputs: Sequence[Any], *, start: int, end: int) -> str:
     found, channels = inputs[0].layout, inputs[0].channels
-    if found not in ("b c h w", "b c"):
-        raise ValueError(f"`channels` works on `b c h w` or `b c`, found `{found}`; rearrange it")
+    if found not in ("b c h w", "b n c", "b c"):
+        raise ValueError(f"`channels` works on `b c h w`, `b n c` or `b c`, found `{found}`; rearrange it")
     if not start < end <= channels:
         raise ValueError(
             f"`channels` cannot take {start} to {end} of {channels} channels; set 0 <= start < end <= {channels}"
@@ -47,13 +47,18 @@ def _sliced_layout(inputs: Sequence[Any], *, start: int, end: int) -> str:
     return str(found)
 
 
-@layer("channels", kind="shape", layout=_sliced_layout, code=_method("[:, {start}:{end}]"))
+def _sliced_code(names: list[str], inputs: Sequence[Any], *, start: int, end: int) -> str:
+    return f"{names[0]}[{'..., ' if inputs[0].layout == 'b n c' else ':, '}{start}:{end}]"
+
+
+@layer("channels", kind="shape", layout=_sliced_layout, code=_sliced_code)
 def channels(x: Tensor, *, start: NonNegativeInt, end: PositiveInt) -> Tensor:
     """The channels from `start`, counted from 0, to before `end`.
 
-    Shape:   b c h w -> b (end - start) h w;  the same for b c
+    Shape:   b c h w -> b (end - start) h w;  the same for b n c and b c
     """
-    return x[:, start:end]
+    # A function sees no layout; with three axes it is that of tokens.
+    return x[..., start:end] if x.ndim == 3 else x[:, start:end]
 
 
 def _shuffled_layout(inputs: Sequence[Any], *, groups: int) -> str:

@@ -42,8 +42,9 @@ def test_list(run):
         "resnet50",
     ]
     names = set(run("list", "--format", "json").json)
-    assert names == {"mechanisms", "layers", "backbones", "necks", "papers", "keys"}
-    assert [row["name"] for row in run("list", "necks", "--format", "json").json] == ["necks/fpn_resnet50"]
+    assert names == {"mechanisms", "layers", "backbones", "necks", "detection", "video", "papers", "keys"}
+    assert [row["name"] for row in run("list", "video", "r3d*", "--format", "json").json] == ["video/r3d_18"]
+    assert "necks/fpn_resnet50" in [row["name"] for row in run("list", "necks", "--format", "json").json]
     assert "torchvision_vit" in run("list", "keys", "torch*").out
     everything = run("list")
     assert all(line == line.rstrip() for line in everything.out.splitlines())
@@ -114,7 +115,7 @@ def test_sites(run):
         "block": 8,
         "spatial_conv": 16,
         "branch": 8,
-        "shortcut": 3,
+        "shortcut": 8,
         "head": 1,
     }
     rows = run("sites", "resnet18", "layer[12].*.bn2", "--format", "json").json
