@@ -43,7 +43,7 @@ def test_list(run):
     ]
     names = set(run("list", "--format", "json").json)
     assert names == {"mechanisms", "layers", "backbones", "necks", "detection", "video", "papers", "keys"}
-    assert [row["name"] for row in run("list", "video", "r3d*", "--format", "json").json] == ["video/r3d_18"]
+    assert [row["name"] for row in run("list", "video", "*/r3d*", "--format", "json").json] == ["video/r3d_18"]
     assert "necks/fpn_resnet50" in [row["name"] for row in run("list", "necks", "--format", "json").json]
     assert "torchvision_vit" in run("list", "keys", "torch*").out
     everything = run("list")
