@@ -112,6 +112,20 @@ class Operation:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """A further input of a node that a rule inserts, by its path in the network: any node's output, or a scope's input.
+
+    scope      path of the scope that holds it
+    reference  the node there, `node.output`, or an input of the scope
+    origin     where the rule writes it
+    """
+
+    scope: str
+    reference: str
+    origin: Origin
+
+
+@dataclass(frozen=True)
 class Node:
     """A step of a scope: an operation, an inner scope, or (content None) a node that passes its first input on.
 
@@ -119,6 +133,7 @@ class Node:
     output   the tensor that the node gives; for a scope with several outputs, a mapping
     rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
     tail     name of the node whose output now replaces this node's output, because rules put nodes after it
+    bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
     """
 
     name: str
@@ -130,6 +145,7 @@ class Node:
     sites: tuple[str, ...] = ()
     rule: int | None = None
     tail: str | None = None
+    bound: tuple[Bound, ...] = ()
 
     @property
     def op(self) -> str:
@@ -149,10 +165,26 @@ class Node:
         return bool(rest) and isinstance(self.content, Scope) and rest not in own
 
     @property
+    def result(self) -> TensorSpec | None:
+        """Its output, without tensors that it only passes outward; None if it has several."""
+        if isinstance(self.output, TensorSpec):
+            return self.output
+        main = self.content.main_outputs if isinstance(self.content, Scope) else []
+        return self.output[main[0]] if len(main) == 1 else None
+
+    @property
+    def reference(self) -> str:
+        """How other nodes refer to its `result`."""
+        if isinstance(self.output, TensorSpec):
+            return self.name
+        assert isinstance(self.content, Scope), "only scopes have several outputs"
+        return f"{self.name}.{self.content.main_outputs[0]}"
+
+    @property
     def tensor(self) -> TensorSpec:
         """The output of a node that has a single output."""
-        assert isinstance(self.output, TensorSpec), f"{self.path} has several outputs"
-        return self.output
+        assert self.result is not None, f"{self.path} has several outputs"
+        return self.result
 
 
 @dataclass(frozen=True)
@@ -160,6 +192,7 @@ class Scope:
     """An instance of a block (or a repeat, or the whole network): nodes in the order in which they run.
 
     exposed  names of outputs that the block itself does not have, but that a path from outside needs
+    brought  names of inputs that the block itself does not have, but that a path from inside needs
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
     """
@@ -170,6 +203,7 @@ class Scope:
     nodes: Mapping[str, Node] = field(repr=False)
     outputs: Mapping[str, str]
     exposed: frozenset[str] = frozenset()
+    brought: frozenset[str] = frozenset()
     named: bool = False
     end: str | None = None
 

@@ -21,6 +21,7 @@ from composer.registry.entry import (
     PlaceRule,
     Plugin,
     Target,
+    facts_of_others,
     layouts_of,
 )
 from composer.registry.lookup import again as _again  # pickled networks may refer to this name
@@ -57,6 +58,7 @@ __all__ = [
     "declared_macs",
     "declared_shape",
     "entries",
+    "facts_of_others",
     "failures",
     "get",
     "get_mechanism",

@@ -50,6 +50,7 @@ def check_spec(spec: Spec) -> Problems:
     place = ChainMap(dict.fromkeys(PLACE), vars)
     for rule, origin in spec.rules:
         yield from _expressions(rule.options, origin / "with", place)
+        yield from _expressions(rule.sources, origin / "from", place)
         if isinstance(rule.where, str):
             try:
                 start, condition = parse_condition(rule.where)

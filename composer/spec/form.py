@@ -135,6 +135,9 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
         yield from _remove(rule, origin)
     elif rule.use is None:
         yield origin.problem("missing-key", "the rule does not say what to `use`", "`use: <mechanism>`")
+    if rule.input is not None and rule.position == "after":
+        text = "what goes `after` a place takes its output, so `input` has nothing to choose"
+        yield (origin / "input").problem("rule-position", text, "remove it, or `before`", key=True)
     if rule.name is not None:
         yield from _name(rule.name, origin / "name", "a mechanism", key=False)
     if isinstance(rule.where, str):
@@ -146,7 +149,7 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
 
 def _remove(rule: Rule, origin: Origin) -> Problems:
     written = {field.alias or name for name, field in Rule.model_fields.items() if name in rule.model_fields_set}
-    for name in ("use", "with", "name", "start", "tokens"):
+    for name in ("use", "with", "name", "start", "tokens", "input", "from"):
         if name in written:
             text = f"`remove` takes a node out, so `{name}` has nothing to say"
             yield (origin / name).problem("rule-remove", text, "remove it", key=True)
