@@ -13,6 +13,8 @@ from torch import nn
 
 import composer
 from composer import registry
+from composer.contract.behaviour import keeps_the_shape
+from composer.contract.subject import Failure, Subject
 from composer.registry import ANY_MAP, MAPS
 
 SHAPES = {"b c l": (2, 6, 8), "b c h w": (2, 6, 8, 7), "b c t h w": (2, 6, 4, 8, 7)}
@@ -128,6 +130,20 @@ def test_which_mechanisms_are_such_gates():
     assert {"se", "ese", "eca", "se_var1", "se_var2", "se_var3", "cbam_channel", "bam_channel", "ge_minus"} == set(
         GATES
     )
+
+
+class Flat(nn.Module):
+    """A gate that forgets that there are sequences and videos: its result is an image always."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x if x.ndim == 4 else x.flatten(2)[..., None]
+
+
+def test_check_looks_at_sequences_and_videos(monkeypatch):
+    monkeypatch.setattr(registry._state, "entries", dict(registry._state.entries))
+    registry.mechanism("flat", kind="channel", layout="b c *")(Flat)
+    with pytest.raises(Failure, match=r"it works on `b c \*`, and \(2, 64, 9\) becomes \(2, 64, 9, 1\)"):
+        keeps_the_shape(Subject(registry.get_mechanism("flat")))
 
 
 def test_facts_of_sequences_and_videos():
