@@ -14,7 +14,7 @@ from composer.spec.reads import names_read
 from composer.spec.spec import Spec
 from composer.spec.tokens import ExpressionError
 
-ARRIVING = ("channels", "height", "width", "tokens")
+ARRIVING = ("channels", "height", "width", "tokens", "length", "frames", "spatial_dims")
 PLACE = (
     *("stage", "block", "num_stages", "num_blocks", "block_index", "depth", "last"),
     *ARRIVING,
