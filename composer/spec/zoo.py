@@ -6,9 +6,8 @@ import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-# Folders of networks that are more than a classifier.
-FOLDERS = ("necks", "segmentation", "detection")
-
+# Folders of networks besides backbones and the papers' rows: on maps, detectors without their heads, on videos.
+ROOMS = ("necks", "segmentation", "detection", "video")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -28,14 +27,14 @@ def papers(pattern: str = "*") -> list[str]:
     return _below("papers/*/*.yaml", pattern)
 
 
-def networks(folder: str, pattern: str = "*") -> list[str]:
-    """Names of a folder's networks that match the pattern, such as `necks/fpn_resnet50`, sorted."""
-    return _below(f"{folder}/*.yaml", pattern)
+def others(room: str = "*", pattern: str = "*") -> list[str]:
+    """Names of further networks that match the pattern, `<room>/<network>`, of a room or of all ROOMS, sorted."""
+    return sorted(name for one in ROOMS if fnmatchcase(one, room) for name in _below(f"{one}/*.yaml", pattern))
 
 
 def names() -> list[str]:
     """The names of all networks."""
-    return [*backbones(), *(name for folder in FOLDERS for name in networks(folder)), *papers()]
+    return [*backbones(), *others(), *papers()]
 
 
 def _below(glob: str, pattern: str) -> list[str]:
@@ -45,10 +44,10 @@ def _below(glob: str, pattern: str) -> list[str]:
 
 
 def find(name: str) -> Path | None:
-    """The file of a name in the zoo: `resnet50`, `necks/fpn_resnet50`, `papers/<paper>/<network>` … None for others."""
+    """The file of a name in the zoo: a backbone, `papers/<paper>/<network>` or `<room>/<network>`. None for others."""
     if name in backbones():
         return folder() / "backbones" / f"{name}.yaml"
-    return folder() / f"{name}.yaml" if name in names() else None
+    return folder() / f"{name}.yaml" if name in papers() or name in others() else None
 
 
 def find_path(path: Path) -> Path | None:
