@@ -87,6 +87,7 @@ class BlockSpec(BaseModel):
 
     model_config = _FROZEN
 
+    description: str | None = None
     site: Names = []
     numbered: bool = False
     inputs: Names = ["input"]
@@ -108,6 +109,7 @@ class Rule(BaseModel):
 
     model_config = _FROZEN
 
+    description: str | None = None
     use: str | None = None
     before: Selector | None = None
     after: Selector | None = None
@@ -216,6 +218,7 @@ class SpecFile(BaseModel):
     model_config = _FROZEN
 
     name: str | None = None
+    description: str | None = None
     backbone: str | None = None
     input: InputSpec | None = None
     inputs: dict[str, InputSpec] | None = None
