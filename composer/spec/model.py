@@ -87,7 +87,6 @@ class BlockSpec(BaseModel):
 
     model_config = _FROZEN
 
-    description: str | None = None
     site: Names = []
     numbered: bool = False
     inputs: Names = ["input"]
@@ -95,6 +94,7 @@ class BlockSpec(BaseModel):
     vars: dict[str, Any] = {}
     nodes: Annotated[dict[str, NodeSpec], Field(min_length=1)]
     outputs: dict[str, str] | None = None
+    description: str | None = None
 
 
 # A site, or a glob over paths; or a list of them.
@@ -109,7 +109,6 @@ class Rule(BaseModel):
 
     model_config = _FROZEN
 
-    description: str | None = None
     use: str | None = None
     before: Selector | None = None
     after: Selector | None = None
@@ -125,6 +124,7 @@ class Rule(BaseModel):
     name: str | None = None
     start: Literal["identity"] | None = None
     tokens: Literal["pixels", "channels"] | None = None
+    description: str | None = None
 
     @property
     def positions(self) -> list[str]:
