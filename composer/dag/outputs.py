@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -139,7 +139,9 @@ def _expose(scope: Scope, paths: Mapping[Any, _Way]) -> tuple[Scope, dict[Any, s
         exposed = inner.exposed | (outputs.found.keys() - inner.outputs.keys())
         nodes[name] = _with_content(nodes[name], replace(inner, outputs=outputs.found, exposed=exposed))
         renamed[name] = f"{name}.{next(iter(inner.outputs))}"
-    return _renamed(replace(scope, nodes=nodes), renamed), {key: renamed.get(one, one) for key, one in found.items()}
+    changed = replace(scope, nodes=nodes)
+    rename = _renaming(changed, renamed)
+    return _renamed(changed, renamed), {key: rename(reference) for key, reference in found.items()}
 
 
 @dataclass
@@ -167,14 +169,20 @@ def _with_content(node: Node, scope: Scope) -> Node:
     return replace(node, content=scope, output=given if len(given) > 1 else next(iter(given.values())))
 
 
-def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
-    """The scope with these references replaced; a node with a single output is referred to by its bare name."""
+def _renaming(scope: Scope, references: Mapping[str, str]) -> Callable[[str], str]:
+    """Replaces these references to nodes of a scope; a node with a single output is referred to by its bare name."""
     single = {name for name, node in scope.nodes.items() if isinstance(node.output, TensorSpec)}
 
     def rename(reference: str) -> str:
         new = references.get(reference, reference)
         return node_of(new) if node_of(new) in single else new
 
+    return rename
+
+
+def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
+    """The scope with these references replaced everywhere in it."""
+    rename = _renaming(scope, references)
     nodes = {
         name: replace(
             node, inputs=tuple(map(rename, node.inputs)), tail=node.tail if node.tail in scope.nodes else None
