@@ -33,8 +33,8 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
         name: _Way(path, (origin / name).written) for name, path in wanted.items() if name not in kept
     }
     # Rules may remove nodes of the backbone, and add nodes of their own.
-    lost = (path for path in paths.values() if _dead_end(root, path))
-    GraphError.check(problem for path in lost if (problem := _dead_end(backbone, path)))
+    lost = (path for path in paths.values() if _dead_end(backbone, path))
+    GraphError.check(problem for path in lost if (problem := _dead_end(root, path)))
     exposed, references = _expose(root, paths | inputs)
     outputs = {name: kept.get(name) or references[name] for name in wanted}
     found = replace(exposed, nodes=_with_inputs(exposed, inputs, references), outputs=outputs)
