@@ -22,7 +22,7 @@ _TAKEN = frozenset({"self", "torch", "nn", "Tensor", "outward"})
 
 def class_code(scope: Scope) -> str:
     """The text of the file that defines the class of a scope. For a scope that is not a plain chain."""
-    # A chain that passes a tensor outward, or into which rules put more than modules, can still be indexed.
+    # A chain is indexed also if it passes a tensor outward, takes one for a node inside, or holds what rules put in.
     base = "nn.Module" if not _is_indexed(scope) else "Chain" if beside(scope) else "nn.Sequential"
     return _file(scope, base, f"The block `{scope.block}` of a composed network.", _method("forward", scope))
 
@@ -45,7 +45,7 @@ def forward_code(scope: Scope) -> str:
 
 def is_chain(scope: Scope) -> bool:
     """Whether each node is a module that takes the output of the node before it and nothing else."""
-    return _is_sequence(scope, scope.nodes, list(scope.outputs))
+    return not scope.brought and _is_sequence(scope, scope.nodes, list(scope.outputs))
 
 
 def beside(scope: Scope) -> frozenset[str]:
@@ -54,7 +54,7 @@ def beside(scope: Scope) -> frozenset[str]:
 
 
 def _is_indexed(scope: Scope) -> bool:
-    """Whether the scope is a chain but for what rules put into it, and for what it passes outward."""
+    """Whether the scope is a chain but for what rules put into it, passes outward or takes for a node inside."""
     own = {name: node for name, node in scope.nodes.items() if node.place is None}
     return _is_sequence(scope, own, scope.main_outputs)
 
@@ -68,12 +68,14 @@ def _is_sequence(scope: Scope, nodes: Mapping[str, Node], outputs: Sequence[str]
             name = node_of(scope.nodes[name].inputs[0])
         return name
 
-    current = next(iter(scope.inputs))
+    own = [name for name in scope.inputs if name not in scope.brought]
+    current = own[0]
     for name, node in nodes.items():
-        if not (_is_module(node) or node.content is None) or [source(one) for one in node.inputs] != [current]:
+        taken = [source(one) for one in node.inputs if one not in scope.brought]
+        if not (_is_module(node) or node.content is None) or taken != [current]:
             return False
         current = name
-    return len(scope.inputs) == 1 and [source(scope.outputs[name]) for name in outputs] == [current]
+    return len(own) == 1 and [source(scope.outputs[name]) for name in outputs] == [current]
 
 
 def modules(scope: Scope) -> dict[str, Node]:

@@ -40,7 +40,7 @@ def _has_its_shape(subject: Subject) -> None:
         tensor = TensorSpec(tuple(x.shape), subject.entry.works_on)
         options = {name: field.default for name, field in subject.entry.options.model_fields.items()}
         arguments = {**subject.facts(height, width, subject.conv), **options, **subject.options}
-        said = declared_shape(subject.entry, [tensor], arguments, len(x))
+        said = declared_shape(subject.entry, [tensor] * subject.entry.inputs[0], arguments, len(x))
         require(found == said, f"its `shape` says {said} for {tuple(x.shape)}, and it gives {found}")
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.registry import ModuleEntry
+from composer.contract.others import with_others
+from composer.registry import ModuleEntry, facts_of_others
 
 # Heights and widths of maps: equal, unequal and even ones.
 SIZES = ((7, 7), (13, 17), (4, 10))
@@ -61,13 +62,15 @@ class Subject:
                 module: nn.Module = (factory or self.entry.factory)(**arguments)
             except ValueError as error:
                 raise Refusal(str(error)) from error
-        return module
+        return with_others(module, self.entry.inputs[0] - 1)
 
     def facts(self, height: int, width: int, conv: Mapping[str, Any]) -> dict[str, Any]:
         """The facts that the mechanism asks for, of a place of this size."""
         c = self.channels
         place = {"channels": c, "height": height, "width": width, "tokens": height * width}
         place |= {"in_channels": c, "out_channels": c, **conv}
+        # The other tensors have the shape of the first.
+        place |= {name: place[fact] for name, (_, fact) in facts_of_others(self.entry.tensors).items()}
         return {name: place[name] for name in self.entry.facts}
 
     def on_sizes(self) -> Iterator[tuple[int, int, nn.Module]]:

@@ -18,8 +18,8 @@ class Draft:
         self.original = original
         self.nodes = dict(nodes)
         self.outputs = dict(original.outputs)
-        # What stands for the scope's first input.
-        self.lead = original.lead or next(iter(original.inputs))
+        # Input of the scope -> the node that now stands for it.
+        self.leads = dict(original.leads)
         self.open = replace(original, nodes=self.nodes)
         # Node -> the nodes that take its output or have it as their tail.
         self.users: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -38,8 +38,8 @@ class Draft:
         moved = self.before.keys() | self.instead.keys() | self.after.keys()
         order = (one for name in self.original.nodes for one in (self._at(name) if name in moved else (name,)))
         nodes = {name: self.nodes[name] for name in (*self.first, *order, *self.last) if name in self.nodes}
-        lead = self.lead if self.lead in nodes else None
-        return replace(self.original, nodes=nodes, outputs=self.outputs, lead=lead, plain=self.original.untouched)
+        plain = self.original.untouched
+        return replace(self.original, nodes=nodes, outputs=self.outputs, leads=self.leads, plain=plain)
 
     def _at(self, name: str) -> Iterable[str]:
         return [*self.before[name], *self.instead.get(name, [name]), *self.after[name]]
@@ -51,13 +51,13 @@ class Draft:
                 return node.tensor
         return self.open.tensor(reference)
 
-    def now(self, spot: Spot) -> Spot:
-        """The spot with its host as it is now."""
-        return spot if spot.inside else replace(spot, host=self.nodes.get(spot.host.name, spot.host))
-
-    def start(self, spot: Spot) -> str:
-        """The reference of what arrives at a spot's host."""
-        return self.lead if spot.inside else spot.host.inputs[0]
+    def start(self, spot: Spot, number: int | None = None) -> str:
+        """The reference of what arrives at the host: at the spot's input, or at the input of this number."""
+        number = spot.input if number is None else number
+        if not spot.inside:
+            return spot.host.inputs[number]
+        name = list(self.original.inputs)[number]
+        return self.leads.get(name, name)
 
     def end(self, spot: Spot) -> str:
         """The reference of what a spot's host gives, with what rules put after it."""
@@ -104,15 +104,19 @@ class Draft:
         self.after[end][:0] = [node.name for node in made]
 
     def put_before(self, spot: Spot, made: Sequence[Node]) -> None:
-        """Put new nodes before a host. Its first input, or each use of it in a scope, becomes the last new node."""
+        """Put new nodes before a host. Its input, or each use of it in a scope, becomes the last new node."""
         names, new = [node.name for node in made], made[-1].name
         if spot.inside:
-            (self.after[self.lead] if self.lead in self.nodes else self.first)[:0] = names
-            self._redirect(self.lead, new, tails=False)
+            lead = self.start(spot)
+            (self.after[lead] if lead in self.nodes else self.first)[:0] = names
+            self._redirect(lead, new, tails=False)
+            self.leads[list(self.original.inputs)[spot.input]] = new
             self._add(made)
             return
         host = self.nodes[spot.host.name]
-        self._change(replace(host, inputs=(new, *host.inputs[1:])))
+        inputs = list(host.inputs)
+        inputs[spot.input] = new
+        self._change(replace(host, inputs=tuple(inputs)))
         self._add(made)
         self.before[host.name] += names
 
@@ -134,13 +138,13 @@ class Draft:
         self._forget(name)
 
     def _redirect(self, old: str, new: str, *, tails: bool = True) -> None:
-        """Replace `old` by `new` in the inputs and tails of all nodes, in the outputs and as the lead."""
+        """Replace `old` by `new` in the inputs and tails of all nodes, in the outputs and among the leads."""
         for user in list(self.users[old]):
             node = self.nodes[user]
             inputs = tuple(new if reference == old else reference for reference in node.inputs)
             tail = new if tails and node.tail == old else node.tail
             self._change(_with_tail(replace(node, inputs=inputs), tail))
-        self.lead = new if self.lead == old else self.lead
+        self.leads = {name: new if lead == old else lead for name, lead in self.leads.items()}
         self.outputs = {key: new if reference == old else reference for key, reference in self.outputs.items()}
 
     def _add(self, made: Iterable[Node]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from composer import registry
@@ -11,7 +11,7 @@ from composer.dag.arguments import complete
 from composer.dag.draft import Draft
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference, Inferred
-from composer.dag.scope import Node, TensorSpec
+from composer.dag.scope import Bound, Node, TensorSpec
 from composer.dag.spot import Spot
 from composer.errors import Mistakes
 from composer.registry import Entry, ModuleEntry
@@ -87,9 +87,20 @@ class Insertion:
         raise Mistakes(here.problem("name", text, "another name", help, path=spot.host.path))
 
     def mechanism(
-        self, draft: Draft, entry: ModuleEntry, arguments: Mapping[str, Any], source: str, name: str, spot: Spot
+        self,
+        draft: Draft,
+        entry: ModuleEntry,
+        arguments: Mapping[str, Any],
+        sources: Sequence[str],
+        bound: Sequence[tuple[Bound, TensorSpec]],
+        name: str,
+        spot: Spot,
     ) -> list[Node]:
-        """The nodes of the mechanism on `source`, and those that turn the layout before and after it."""
+        """The nodes of the mechanism on its sources, and those that turn the layout of the first before and after it.
+
+        The sources are nodes of the draft, `bound` further tensors from anywhere in the network.
+        """
+        source, *others = sources
         into, back = self.adapters(entry, draft.tensor(source), spot.host)
         made: list[Node] = []
         current, maps = source, []
@@ -97,8 +108,10 @@ class Insertion:
             maps.append(current)
             made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), spot, options, made))
             current = made[-1].name
-        inferred = self.infer(entry, arguments, [draft.tensor(current, made)])
-        made.append(self._made(draft, name, spot, (current,), inferred))
+        tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
+        inferred = self.infer(entry, arguments, tensors)
+        mechanism = self._made(draft, name, spot, (current, *others), inferred)
+        made.append(replace(mechanism, bound=tuple(one for one, _ in bound)))
         for op, options in back:
             inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
             made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, spot, options, made))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,10 +14,12 @@ from composer.dag.insertion import Insertion
 from composer.dag.limits import Limits
 from composer.dag.match import match
 from composer.dag.names import RESERVED
-from composer.dag.places import Places, conv_settings, linear_settings
+from composer.dag.places import Places
 from composer.dag.plugin_facts import never_told, not_asked_for
+from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope, TensorSpec
-from composer.dag.spot import Spot, is_at_an_end, spot_of
+from composer.dag.spot import Spot, goes_inside, is_at_an_end, spot_of
+from composer.dag.taking import Tensors, adapting, unknown_tensors
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import CONV_FACTS, ModuleEntry
 from composer.spec.model import Rule
@@ -45,7 +47,7 @@ def place_what_fits(
             if not spec.is_sound(origin):
                 problems += said_without_a_place(rule, origin)
                 continue
-            placed = _Placement(rule, origin, spec.vars, insertion).apply(root)
+            placed = _Placement(rule, origin, spec.vars, insertion, Tensors(rule, origin, root)).apply(root)
         except GraphError as error:
             problems += error.diagnostics
             continue
@@ -61,7 +63,7 @@ def said_without_a_place(rule: Rule, origin: Origin) -> list[Diagnostic]:
     if rule.use is None:
         return []
     if (entry := registry.get_mechanism(rule.use)) is not None:
-        return list(unknown_options(entry, rule.options, origin / "with"))
+        return [*unknown_options(entry, rule.options, origin / "with"), *unknown_tensors(entry, rule, origin)]
     known = [one.name for one in registry.mechanisms()]
     hint = did_you_mean(rule.use, known, "`composer list mechanisms` shows all")
     label = "not in the registry" if registry.get(rule.use) is None else "a layer, not a mechanism"
@@ -77,6 +79,7 @@ class _Placement:
     origin: Origin
     vars: Mapping[str, Any]
     insertion: Insertion
+    tensors: Tensors
     problems: list[Diagnostic] = field(default_factory=list)
 
     def apply(self, root: Scope) -> Scope:
@@ -88,10 +91,10 @@ class _Placement:
             raise GraphError([*problems, *error.diagnostics]) from error
         if problems:
             raise GraphError(problems)
-        by_scope: dict[str, list[tuple[Spot, dict[str, Any]]]] = {}
+        by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
         for one, facts in matched:
-            spot = spot_of(one.node, one.scope, self.rule)
-            by_scope.setdefault(one.node.path if spot.inside else one.scope.path, []).append((spot, facts))
+            inside = goes_inside(one.node, one.scope, self.rule)
+            by_scope.setdefault(one.node.path if inside else one.scope.path, []).append((one.node, facts))
         for path in list(by_scope):
             # The scopes around an edited scope change too.
             while path:
@@ -109,21 +112,21 @@ class _Placement:
             if isinstance(node.content, Scope) and node.path in edits:
                 nodes[name] = replace(node, content=self.rebuild(node.content, edits, entry))
         draft = Draft(scope, nodes)
-        for spot, facts in edits.get(scope.path, ()):
+        for host, facts in edits.get(scope.path, ()):
             try:
-                self.edit(draft, draft.now(spot), facts, entry)
+                self.edit(draft, host if host.path == scope.path else draft.nodes.get(host.name, host), facts, entry)
             except Mistakes as problem:
                 self.problems += problem.diagnostics
             except Misfit as misfit:
                 here = self.origin / "use"
-                self.problems.append(here.problem("misfit", str(misfit), path=spot.host.path))
+                self.problems.append(here.problem("misfit", str(misfit), path=host.path))
             if self.problems:
                 # The rule would fail in the same way at its other places.
                 raise GraphError(self.problems)
         return draft.scope()
 
-    def edit(self, draft: Draft, spot: Spot, facts: Mapping[str, Any], entry: ModuleEntry | None) -> None:
-        position, host = self.rule.position, spot.host
+    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: ModuleEntry | None) -> None:
+        position = self.rule.position
         if position != "after" and not host.inputs:
             raise self.insertion.wrong(
                 host, f"`{host.path}` takes no input that could be changed", "a place that takes one, or `after`"
@@ -133,15 +136,23 @@ class _Placement:
         if entry is None:
             self.remove(draft, host)
             return
-        source = draft.end(spot) if position == "after" else draft.start(spot)
+        spot = spot_of(host, draft.original, self.rule, self.tensors.number(draft, host))
+        arriving = self.tensors.arriving(draft, spot)
+        source = arriving[0]
         wanted = self.rule.name or entry.name
         if wanted in RESERVED:
             here = self.origin / "name"
             raise Mistakes(here.problem("name", f"`{wanted}` cannot name a node", "another name"))
         replaced = position == "replace" and self.rule.start is None
         name = host.name if replaced else self.insertion.name(draft, spot.name(wanted), spot)
-        arguments = self.arguments(entry, host, draft.tensor(source), facts)
-        made = self.insertion.mechanism(draft, entry, arguments, source, name, spot)
+        bound = self.tensors.bound(entry, len(arriving), host, facts)
+        inputs = [*map(draft.tensor, arriving), *(tensor for _, tensor in bound)]
+        arguments = self.arguments(entry, host, inputs, facts)
+        try:
+            made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, name, spot)
+        except Misfit as misfit:
+            help = adapting(entry, inputs)
+            raise Mistakes((self.origin / "use").problem("misfit", str(misfit), help=help, path=host.path)) from misfit
         if position == "replace":
             self.put_in_place(draft, spot, made, entry, name)
             return
@@ -203,12 +214,14 @@ class _Placement:
         text = f"`{host.path}` gives {wanted}, in its place `{self.rule.use}` gives {found}{layouts}"
         raise self.insertion.wrong(host, text, "a place that keeps its shape", _stand_ins() if _is_conv(host) else ())
 
-    def arguments(self, entry: ModuleEntry, host: Node, tensor: TensorSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def arguments(
+        self, entry: ModuleEntry, host: Node, inputs: Sequence[TensorSpec], facts: Mapping[str, Any]
+    ) -> dict[str, Any]:
         here = self.origin / "with"
         written = evaluate(self.rule.options, facts, here, host.path)
         known: dict[str, Any] = {}
         if entry.replaces is not None and self.rule.position in ("replace", "beside"):
-            known = self.settings(entry, host, tensor, written)
+            known = self.settings(entry, host, inputs[0], written)
         elif lacking := [
             one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
         ]:
@@ -216,7 +229,7 @@ class _Placement:
                 raise Mistakes(never_told(entry, lacking, self.origin / "use", host.path))
             text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
             raise self.insertion.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
-        adapted = self.insertion.adapted(entry, tensor, host)
+        adapted = [self.insertion.adapted(entry, inputs[0], host), *inputs[1:]]
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
     def settings(

@@ -35,9 +35,18 @@ class TensorSpec:
 
     @property
     def without_batch(self) -> tuple[int, ...]:
-        """The shape per example; the whole shape for a tensor without a batch axis (a parameter)."""
+        """The shape per example; the whole shape for a tensor without a batch axis (a parameter).
+
+        A batch that holds several windows of each example has their number in front.
+        """
         axes = (self.layout or "").split()
-        return tuple(n for i, n in enumerate(self.shape) if axes[i : i + 1] != ["b"])
+        windows = (self.windows,) if self.windows > 1 else ()
+        return windows + tuple(n for i, n in enumerate(self.shape) if axes[i : i + 1] != ["b"])
+
+    @property
+    def windows(self) -> int:
+        """How many entries of the batch each example has: 1, or more where a map was split into windows."""
+        return (self.axis("b") or BATCH) // BATCH
 
     @cached_property
     def facts(self) -> Mapping[str, int]:
@@ -54,7 +63,8 @@ class TensorSpec:
         axes = (self.layout or "").split()
         if "b" not in axes:
             return "×".join(map(str, self.shape)) or "a scalar"
-        return "×".join("b" if axis == "b" else str(length) for axis, length in zip(axes, self.shape, strict=True))
+        batch = f"{self.windows}b" if self.windows > 1 else "b"
+        return "×".join(batch if axis == "b" else str(length) for axis, length in zip(axes, self.shape, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +102,20 @@ class Operation:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """A further input of a node that a rule inserts, by its path in the network: any node's output, or a scope's input.
+
+    scope      path of the scope that holds it
+    reference  the node there, `node.output`, or an input of the scope
+    origin     where the rule writes it
+    """
+
+    scope: str
+    reference: str
+    origin: Origin
+
+
+@dataclass(frozen=True)
 class Node:
     """A step of a scope: an operation, an inner scope, or (content None) a node that passes its first input on.
 
@@ -100,6 +124,7 @@ class Node:
     rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
     tail     name of the node whose output now replaces this node's output, because rules put nodes after it
     place    of a node that a rule added: where it did; None for the backbone's own, and for what stands in for them
+    bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
     """
 
     name: str
@@ -112,6 +137,7 @@ class Node:
     rule: int | None = None
     tail: str | None = None
     place: str | None = None
+    bound: tuple[Bound, ...] = ()
 
     @property
     def op(self) -> str:
@@ -131,10 +157,26 @@ class Node:
         return bool(rest) and isinstance(self.content, Scope) and rest not in own
 
     @property
+    def result(self) -> TensorSpec | None:
+        """Its output, without tensors that it only passes outward; None if it has several."""
+        if isinstance(self.output, TensorSpec):
+            return self.output
+        main = self.content.main_outputs if isinstance(self.content, Scope) else []
+        return self.output[main[0]] if len(main) == 1 else None
+
+    @property
+    def reference(self) -> str:
+        """How other nodes refer to its `result`."""
+        if isinstance(self.output, TensorSpec):
+            return self.name
+        assert isinstance(self.content, Scope), "only scopes have several outputs"
+        return f"{self.name}.{self.content.main_outputs[0]}"
+
+    @property
     def tensor(self) -> TensorSpec:
         """The output of a node that has a single output."""
-        assert isinstance(self.output, TensorSpec), f"{self.path} has several outputs"
-        return self.output
+        assert self.result is not None, f"{self.path} has several outputs"
+        return self.result
 
 
 @dataclass(frozen=True)
@@ -142,9 +184,10 @@ class Scope:
     """An instance of a block (or a repeat, or the whole network): nodes in the order in which they run.
 
     exposed  names of outputs that the block itself does not have, but that a path from outside needs
+    brought  names of inputs that the block itself does not have, but that a path from inside needs
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
-    lead     name of the node whose output now replaces its first input, because rules put nodes before the scope
+    leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
     plain    the scope as it was before any rule changed it; None if none did
     """
 
@@ -154,9 +197,10 @@ class Scope:
     nodes: Mapping[str, Node] = field(repr=False)
     outputs: Mapping[str, str]
     exposed: frozenset[str] = frozenset()
+    brought: frozenset[str] = frozenset()
     named: bool = False
     end: str | None = None
-    lead: str | None = None
+    leads: Mapping[str, str] = field(default_factory=dict)
     plain: Scope | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -13,22 +13,25 @@ _OWN = "its own nodes"
 
 @dataclass(frozen=True)
 class Spot:
-    """The end or the beginning of a host.
+    """The end of a host, or the beginning at one of its inputs.
 
     host    the node that the rule selects
     inside  whether the nodes go into the host, a scope, as its last or first nodes, or stand beside it
     stem    what their names begin with; empty at the one branch of a block
+    before  whether the spot is the beginning
+    input   number of the host's input that the rule takes
     """
 
     host: Node
     inside: bool
     stem: str
     before: bool
+    input: int
 
     @property
     def place(self) -> str:
-        """Equal for spots in a scope whose nodes stack."""
-        side = "before" if self.before else "after"
+        """Where the nodes are, in words: equal for nodes of a scope that stack."""
+        side = f"before input {self.input} of" if self.before and self.input else "before" if self.before else "after"
         return f"{side} {_OWN}" if self.inside else f"{side} `{self.host.name}`"
 
     def name(self, mechanism: str) -> str:
@@ -36,22 +39,32 @@ class Spot:
         return f"{self.stem}_{mechanism}" if self.stem else mechanism
 
 
-def spot_of(host: Node, around: Scope, rule: Rule) -> Spot:
-    """The spot of a rule at a host in the scope around it."""
+def goes_inside(host: Node, around: Scope, rule: Rule) -> bool:
+    """Whether the nodes of a rule go into the host: a block or a stage that stays, and is not the one branch."""
+    stays = rule.use is not None and (rule.position != "replace" or rule.start is not None)
+    return isinstance(host.content, Scope) and stays and not _is_one_branch(host, around, rule)
+
+
+def spot_of(host: Node, around: Scope, rule: Rule, number: int) -> Spot:
+    """The spot of a rule at a host, in the scope around it or in the host itself; `number` is that of an input."""
     before = rule.position == "before"
-    if BRANCH in host.sites and around.untouched.has_one_branch and not before:
-        return Spot(host, False, "", before)
-    replaced = rule.use is None or (rule.position == "replace" and rule.start is None)
-    if isinstance(host.content, Scope) and not replaced:
-        return Spot(host, True, _free("in" if before else "out", host.content), before)
+    more = str(number + 1) if number else ""
+    if around.path == host.path:
+        return Spot(host, True, _free(f"in{more}" if before else "out", around), before, number)
+    if _is_one_branch(host, around, rule):
+        return Spot(host, False, "", before, number)
     own = f"at{host.name}" if host.name.isdecimal() else host.name
-    word = f"pre_{own}" if before else own
-    return Spot(host, False, word if word == host.name else _free(word, around), before)
+    word = f"pre{more}_{own}" if before else own
+    return Spot(host, False, word if word == host.name else _free(word, around), before, number)
 
 
 def is_at_an_end(node: Node) -> bool:
     """Whether rules put the node at the end or the beginning of its scope."""
     return node.place is not None and node.place.endswith(_OWN)
+
+
+def _is_one_branch(host: Node, around: Scope, rule: Rule) -> bool:
+    return BRANCH in host.sites and around.untouched.has_one_branch and rule.position != "before"
 
 
 def _free(word: str, scope: Scope) -> str:

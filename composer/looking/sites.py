@@ -92,7 +92,7 @@ def last_map(graph: Composition) -> str | None:
     """Path of the last features: the coarsest level, or else the last feature map; None without one."""
     maps = [
         place.node.path
-        for place in graph.places
+        for place in graph.places.computing
         if isinstance(place.node.output, TensorSpec) and place.node.output.layout == "b c h w"
     ]
     levels = [level.path for level in graph.levels]
@@ -105,7 +105,7 @@ def class_node(graph: Composition) -> str | None:
     After that mixer, a network that reads only its class token does not use the other tokens, so they have no gradient.
     """
     path = last_map(graph)
-    mixers = [place for place in graph.places if MIXER in place.node.sites and place.node.inputs]
+    mixers = [place for place in graph.places.computing if MIXER in place.node.sites and place.node.inputs]
     output = next((place.node.output for place in graph.places if place.node.path == path), None)
     if not mixers or not isinstance(output, TensorSpec) or output.layout != "b n c":
         return path

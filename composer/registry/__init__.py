@@ -19,6 +19,7 @@ from composer.registry.entry import (
     PlaceRule,
     Plugin,
     Target,
+    facts_of_others,
 )
 from composer.registry.lookup import again as _again  # pickled networks may refer to this name
 from composer.registry.lookup import blamed, entries, failures, get, get_mechanism, mechanisms, plugin_versions
@@ -52,6 +53,7 @@ __all__ = [
     "declared_macs",
     "declared_shape",
     "entries",
+    "facts_of_others",
     "failures",
     "get",
     "get_mechanism",

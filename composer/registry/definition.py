@@ -16,16 +16,18 @@ def made(returns: Any) -> type | None:
     return returns if isinstance(returns, type) and hasattr(returns, "register_forward_pre_hook") else None
 
 
-def forward_arity(module: type) -> tuple[int, int | None]:
-    """Fewest and most tensors that a class's `forward` takes; most is None for any number. Raises ValueError."""
+def forward_tensors(module: type) -> tuple[Mapping[str, Any], bool]:
+    """The tensors that a class's `forward` takes, name -> default, and whether it takes any number after them.
+
+    Raises ValueError if the class has no `forward`.
+    """
     forward = getattr(module, "forward", None)
     if forward is None:
         raise ValueError("the class has no `forward`; is it an nn.Module?")
     parameters = list(inspect.signature(forward).parameters.values())[1:]
     variadic = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    given = {parameter.name: parameter.default for parameter in parameters if parameter.kind in positional}
-    return arity(given, variadic)
+    return {parameter.name: parameter.default for parameter in parameters if parameter.kind in positional}, variadic
 
 
 def arity(given: Mapping[str, Any], variadic: bool) -> tuple[int, int | None]:

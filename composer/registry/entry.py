@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token")
+MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token", "fusion")
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 
 # Facts of a place: every tensor has those of TENSOR_FACTS, a replaced convolution those of CONV_FACTS too.
@@ -43,6 +43,12 @@ MacsRule = Callable[..., int]
 PlaceRule = Mapping[str, str]
 
 
+def facts_of_others(tensors: Sequence[str]) -> Mapping[str, tuple[int, str]]:
+    """Names for the facts of further tensors, such as `skip_channels` -> number of the tensor, and its fact."""
+    others = list(enumerate(tensors))[1:]
+    return {f"{tensor}_{fact}": (index, fact) for index, tensor in others for fact in TENSOR_FACTS}
+
+
 @dataclass(frozen=True)
 class Plugin:
     """The origin of entries: composer itself, an installed package, or a file."""
@@ -59,6 +65,7 @@ class Entry:
     factory      the class or function registered under the name
     options      model of the parameters after `*`, which a spec may set
     inputs       fewest and most tensors that it takes; most is None for any number
+    tensors      names of the tensors that it takes, in order; what comes after them has no names
     layout_rule  layers: the layout of the output, see `layer`
     shape, macs  rules for its output shape and cost, if running it on meta tensors cannot find them, see `mechanism`
     file, line   where the factory is defined
@@ -69,6 +76,7 @@ class Entry:
     factory: Callable[..., Any]
     options: type[BaseModel]
     inputs: tuple[int, int | None]
+    tensors: tuple[str, ...]
     plugin: Plugin
     file: str
     line: int

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from composer.errors import Location, one_of
-from composer.registry.definition import arity, definition, identity, misuse
+from composer.registry.definition import definition, identity, misuse
 from composer.registry.entry import (
     LAYER_KINDS,
     MECHANISM_KINDS,
@@ -45,7 +45,7 @@ def mechanism(
     (`FACTS`); parameters after `*` are options of the spec, checked against their type hints.
 
     name      the name in specs: lower-case letters, digits and `_`
-    kind      `channel`, `spatial`, `channel+spatial`, `branch`, `kernel` or `token`
+    kind      `channel`, `spatial`, `channel+spatial`, `branch`, `kernel`, `token`, or `fusion` for several tensors
     layout    einops axes of input and output; default `b n c` for kind `token`, else `b c h w`. At a map, a mechanism
               with layout `b n c` gets the map as tokens, and its output becomes a map again
     replaces  the layers that it can replace, whose facts (`out_channels`, `kernel_size`, `stride` …) it may take before
@@ -135,10 +135,10 @@ def layer(
         elif applied is not None:
             raise misuse(where, name, "`applied` is for a class with a method `attention`", "leave it out")
         elif given.is_function:
-            inputs = arity(given.signature.given, given.signature.variadic)
-            entry = FunctionEntry(**given.common(inputs), code=code, **more)
+            tensors = given.common(given.signature.given, given.signature.variadic)
+            entry = FunctionEntry(**tensors, code=code, **more)
         else:
-            entry = ParameterEntry(**given.common((0, 0)), **more)
+            entry = ParameterEntry(**given.common({}), **more)
         _enter(entry, where)
         return factory
 

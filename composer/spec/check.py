@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
@@ -11,12 +10,13 @@ from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import Read, is_dynamic, parse_condition, parse_template
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, walk_strings
+from composer.spec.reads import names_read
 from composer.spec.spec import Spec
 from composer.spec.tokens import ExpressionError
 
 ARRIVING = ("channels", "height", "width", "tokens")
 PLACE = (
-    *("stage", "block", "num_stages", "depth", "last"),
+    *("stage", "block", "num_stages", "num_blocks", "block_index", "depth", "last"),
     *ARRIVING,
     *("kernel_size", "stride", "groups", "op", "path"),
 )
@@ -50,6 +50,7 @@ def check_spec(spec: Spec) -> Problems:
     place = ChainMap(dict.fromkeys(PLACE), vars)
     for rule, origin in spec.rules:
         yield from _expressions(rule.options, origin / "with", place)
+        yield from _expressions(rule.sources, origin / "from", place)
         if isinstance(rule.where, str):
             try:
                 start, condition = parse_condition(rule.where)
@@ -187,7 +188,7 @@ def _unread_vars(spec: Spec) -> Problems:
     for file in spec.files:
         if file.content.nodes is None or file.content.backbone is None:
             continue
-        read = {name.partition(".")[0] for name in _reads(file.origin)}
+        read = names_read(file.origin)
         for name in file.content.vars:
             origin = file.origin / "vars" / name
             if name not in read and spec.var_origins[name].document is file.origin.document and _declares(spec, name):
@@ -199,15 +200,6 @@ def _unread_vars(spec: Spec) -> Problems:
 def _declares(spec: Spec, name: str) -> bool:
     """Whether a single file of a network has this var: a nearer one would set it."""
     return sum(name in file.content.vars for file in spec.files) == 1
-
-
-def _reads(origin: Origin) -> Iterator[str]:
-    """The names that the expressions of a file read."""
-    for text, here in walk_strings(origin.document.plain(), origin):
-        with contextlib.suppress(ExpressionError):
-            bare = here.path[-1] == "where"
-            found = parse_condition(text)[1].reads if bare else parse_template(text).reads if is_dynamic(text) else ()
-            yield from (name for name, _ in found)
 
 
 def _recursion(spec: Spec) -> Problems:

@@ -96,18 +96,28 @@ class BlockSpec(BaseModel):
     outputs: dict[str, str] | None = None
 
 
+# A site, or a glob over paths; or a list of them.
+Selector = str | Annotated[list[str], Field(min_length=1)]
+
+
 class Rule(BaseModel):
-    """Where attention goes: a mechanism and exactly one position, or a bare `remove`."""
+    """Where attention goes: a mechanism and exactly one position, or a bare `remove`.
+
+    `every: 2` leaves the 2nd, 4th … of the places that `where` leaves; `expect` counts after it.
+    """
 
     model_config = _FROZEN
 
     use: str | None = None
-    before: str | None = None
-    after: str | None = None
-    replace: str | None = None
-    beside: str | None = None
-    remove: str | None = None
+    before: Selector | None = None
+    after: Selector | None = None
+    replace: Selector | None = None
+    beside: Selector | None = None
+    remove: Selector | None = None
+    input: str | Annotated[int, Field(ge=0)] | None = None
+    sources: dict[str, str] = Field({}, alias="from")
     where: str | bool | None = None
+    every: PositiveInt | None = None
     options: dict[str, Any] = Field({}, alias="with")
     expect: PositiveInt | None = None
     name: str | None = None
@@ -125,9 +135,15 @@ class Rule(BaseModel):
         return self.positions[0]
 
     @property
+    def selectors(self) -> list[str]:
+        """The sites or globs of a valid rule."""
+        written = getattr(self, self.position)
+        return [written] if isinstance(written, str) else list(written)
+
+    @property
     def selector(self) -> str:
-        """The site or glob of a valid rule."""
-        return str(getattr(self, self.position))
+        """Its sites or globs as messages and pictures write them."""
+        return ", ".join(self.selectors)
 
 
 class WeightsSpec(BaseModel):
