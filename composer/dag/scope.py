@@ -13,6 +13,7 @@ from composer.registry import Entry
 from composer.spec.origin import Origin
 from composer.spec.sites import BRANCH, STAGE
 
+_POSITIONS = ("l", "t", "h", "w")
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
 
 
@@ -50,14 +51,23 @@ class TensorSpec:
 
     @cached_property
     def facts(self) -> Mapping[str, int]:
-        """Facts that expressions may read: channels, height, width, tokens, if the tensor has them."""
+        """Facts that expressions may read: channels, height, width, tokens, length, frames and spatial_dims, the
+        number of axes of positions, if the tensor has them."""
         found = {
             "channels": self.axis("c"),
             "height": self.axis("h"),
             "width": self.axis("w"),
             "tokens": self.axis("n"),
+            "length": self.axis("l"),
+            "frames": self.axis("t"),
+            "spatial_dims": self._spatial_dims,
         }
         return {name: length for name, length in found.items() if length is not None}
+
+    @property
+    def _spatial_dims(self) -> int | None:
+        axes = (self.layout or "").split()
+        return None if "c" not in axes or "n" in axes else sum(axis in _POSITIONS for axis in axes)
 
     def __str__(self) -> str:
         axes = (self.layout or "").split()
@@ -154,7 +164,13 @@ class Node:
     def leads_inside(self, rest: str) -> bool:
         """Whether what follows the node's name in a reference is a path into it, not one of its outputs."""
         own = () if isinstance(self.output, TensorSpec) else self.output
-        return bool(rest) and isinstance(self.content, Scope) and rest not in own
+        inside = bool(rest) and isinstance(self.content, Scope) and rest not in own
+        return inside and not self.names_only_output(rest)
+
+    def names_only_output(self, rest: str) -> bool:
+        """Whether this is the name of a scope's only output, and not of a node inside."""
+        content = self.content
+        return isinstance(content, Scope) and list(content.outputs) == [rest] and rest not in content.nodes
 
     @property
     def result(self) -> TensorSpec | None:
