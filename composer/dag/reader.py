@@ -135,7 +135,7 @@ class Reader:
             raise self.note(step.problem_at("share", "share", text, "a node that computes something", help))
         if owner.entry is not None and owner.entry.inputs == (0, 0):
             # A parameter has no inputs, even if it is written after other nodes.
-            step = replace(step, references=(), tensors=())
+            step = replace(step, copies=((),))
         return self.call(spec, step, owner, [scope.tensor(one) for one in owner.inputs])
 
     def call(self, spec: NodeSpec, step: Step, owner: Node, wanted: Sequence[TensorSpec]) -> Node:

@@ -11,8 +11,9 @@ import networkx as nx
 
 from composer.registry import Entry
 from composer.spec.origin import Origin
-from composer.spec.sites import STAGE
+from composer.spec.sites import BRANCH, STAGE
 
+_POSITIONS = ("l", "t", "h", "w")
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
 
 
@@ -50,14 +51,23 @@ class TensorSpec:
 
     @cached_property
     def facts(self) -> Mapping[str, int]:
-        """Facts that expressions may read: channels, height, width, tokens, if the tensor has them."""
+        """Facts that expressions may read: channels, height, width, tokens, length, frames and spatial_dims, the
+        number of axes of positions, if the tensor has them."""
         found = {
             "channels": self.axis("c"),
             "height": self.axis("h"),
             "width": self.axis("w"),
             "tokens": self.axis("n"),
+            "length": self.axis("l"),
+            "frames": self.axis("t"),
+            "spatial_dims": self._spatial_dims,
         }
         return {name: length for name, length in found.items() if length is not None}
+
+    @property
+    def _spatial_dims(self) -> int | None:
+        axes = (self.layout or "").split()
+        return None if "c" not in axes or "n" in axes else sum(axis in _POSITIONS for axis in axes)
 
     def __str__(self) -> str:
         axes = (self.layout or "").split()
@@ -123,6 +133,7 @@ class Node:
     output   the tensor that the node gives; for a scope with several outputs, a mapping
     rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
     tail     name of the node whose output now replaces this node's output, because rules put nodes after it
+    place    of a node that a rule added: where it did; None for the backbone's own, and for what stands in for them
     bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
     calls    name of the node of the same scope whose module it calls; None for a module of its own
     shares   child of its module, "" for all of it -> path of the node that owns what is called there
@@ -137,6 +148,7 @@ class Node:
     sites: tuple[str, ...] = ()
     rule: int | None = None
     tail: str | None = None
+    place: str | None = None
     bound: tuple[Bound, ...] = ()
     calls: str | None = None
     shares: Mapping[str, str] = field(default_factory=dict)
@@ -171,7 +183,13 @@ class Node:
     def leads_inside(self, rest: str) -> bool:
         """Whether what follows the node's name in a reference is a path into it, not one of its outputs."""
         own = () if isinstance(self.output, TensorSpec) else self.output
-        return bool(rest) and isinstance(self.content, Scope) and rest not in own
+        inside = bool(rest) and isinstance(self.content, Scope) and rest not in own
+        return inside and not self.names_only_output(rest)
+
+    def names_only_output(self, rest: str) -> bool:
+        """Whether this is the name of a scope's only output, and not of a node inside."""
+        content = self.content
+        return isinstance(content, Scope) and list(content.outputs) == [rest] and rest not in content.nodes
 
     @property
     def result(self) -> TensorSpec | None:
@@ -204,6 +222,8 @@ class Scope:
     brought  names of inputs that the block itself does not have, but that a path from inside needs
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
+    leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
+    plain    the scope as it was before any rule changed it; None if none did
     held     nodes whose modules the scope owns without a call of its own: only nodes that share them call them
     """
 
@@ -217,6 +237,18 @@ class Scope:
     named: bool = False
     end: str | None = None
     held: Mapping[str, Node] = field(default_factory=dict, repr=False)
+    leads: Mapping[str, str] = field(default_factory=dict)
+    plain: Scope | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def untouched(self) -> Scope:
+        """The scope as it was before any rule changed it."""
+        return self.plain or self
+
+    @cached_property
+    def has_one_branch(self) -> bool:
+        """Whether exactly one of its nodes has the site `branch`."""
+        return sum(BRANCH in node.sites for node in self.nodes.values()) == 1
 
     @property
     def main_outputs(self) -> list[str]:
