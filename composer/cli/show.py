@@ -170,7 +170,7 @@ def yaml_snippet(entry: ModuleEntry) -> str:
 
 def python_snippet(entry: ModuleEntry) -> str:
     """Python code that runs a mechanism by itself."""
-    values = {"height": 14, "width": 14, "tokens": 196}
+    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2}
     required = [name for name, default in entry.facts.items() if default is inspect.Parameter.empty]
     arguments = ", ".join(f"{name}={values.get(name.rpartition('_')[2], 256)}" for name in required)
     x = "torch.randn(2, 196, 256)" if entry.works_on == "b n c" else "torch.randn(2, 256, 14, 14)"
@@ -199,6 +199,7 @@ def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str
 def _spec(spec: Spec) -> dict[str, Any]:
     return {
         "name": spec.name,
+        **({"description": spec.description} if spec.description else {}),
         "files": [file.origin.document.source.name for file in spec.files],
         "about": [text for file in spec.files if (text := file.origin.document.comment)],
         **({"published": spec.published.model_dump(exclude_none=True)} if spec.published else {}),

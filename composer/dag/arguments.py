@@ -41,7 +41,8 @@ def tensor_facts(entry: Entry, inputs: Sequence[TensorSpec], origin: Origin, pat
         elif name in entry.facts and missing(entry.facts[name]):
             message = f"`{entry.name}` needs {name}, which {tensor} ({tensor.layout if tensor else 'nothing'}) has not"
             raise Mistakes(origin.problem("misfit", message, key=True, path=path))
-    return {name: found[name] for name in entry.facts if name in found}
+    # What is its default anyway is left out: a layer for images and videos has one set of arguments for images.
+    return {name: found[name] for name, default in entry.facts.items() if name in found and found[name] != default}
 
 
 def complete(

@@ -173,9 +173,9 @@ class Composition:
 
     @cached_property
     def mechanisms(self) -> Mapping[int, tuple[str, ...]]:
-        """Number of a rule, from 0 -> paths of the mechanisms that it inserted."""
+        """Number of a rule, from 0 -> paths of the mechanisms that it inserted; in a block called twice, once."""
         found: dict[int, tuple[str, ...]] = {}
-        for node in self.root.walk():
+        for node in _first_calls(self.root):
             if node.rule is not None and node.role == "used":
                 found[node.rule] = (*found.get(node.rule, ()), node.path)
         return found
@@ -236,6 +236,14 @@ def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
         return None
     text = f"`classes` has {plural(len(spec.classes), 'name')}, the network {plural(tensor.channels or 0, 'output')}"
     return (spec.origin / "classes").problem("classes", text, f"{tensor.channels} names")
+
+
+def _first_calls(scope: Scope) -> Iterator[Node]:
+    """Every node, a scope before its own, without those in further calls of a block."""
+    for node in scope.nodes.values():
+        yield node
+        if isinstance(node.content, Scope) and node.calls is None:
+            yield from _first_calls(node.content)
 
 
 def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
 
 from composer import registry
 from composer.dag.arguments import complete
@@ -12,6 +12,7 @@ from composer.dag.draft import Draft
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference
 from composer.dag.scope import Bound, Node, Operation, Scope, TensorSpec
+from composer.dag.spot import Spot
 from composer.errors import Diagnostic, Mistakes, one_of
 from composer.registry import Entry
 from composer.spec.model import Rule
@@ -117,10 +118,24 @@ class Insertion:
             text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
             raise self.wrong(host, text, "remove it", key="tokens")
         if entry.layouts and layout not in entry.layouts:
-            text = f"`{entry.name}` works on `{works_on}`, the place has `{tensor.layout}` ({tensor})"
+            wanted = one_of(map(str, entry.layouts))
+            text = f"`{entry.name}` works on {wanted}, the place has `{tensor.layout}` ({tensor})"
             help = ("`composer list mechanisms` shows what each works on",)
-            raise self.wrong(host, text, f"a place with `{works_on}`", help)
+            raise self.wrong(host, text, f"a place with {wanted}", help)
         return into, back
+
+    def name(self, draft: Draft, wanted: str, spot: Spot) -> str:
+        """The name; or, if the backbone or what is stacked here has it, `name_2`, `name_3` … Raises Mistakes."""
+        number, name = 1, wanted
+        while (other := draft.holder(name, spot.place)) is None and draft.is_taken(name):
+            number += 1
+            name = f"{wanted}_{number}"
+        if other is None:
+            return name
+        here = self.origin / ("use" if self.rule.name is None else "name")
+        text = f"`{other.path}` is what another rule puts {other.place}, and would be what this one puts {spot.place}"
+        help = ("a `name` for one of the rules sets them apart",)
+        raise Mistakes(here.problem("name", text, "another name", help, path=spot.host.path))
 
     def mechanism(
         self,
@@ -130,35 +145,37 @@ class Insertion:
         sources: Sequence[str],
         bound: Sequence[tuple[Bound, TensorSpec]],
         name: str,
-        host: Node,
+        spot: Spot,
     ) -> list[Node]:
         """The nodes of the mechanism on its sources, and those that turn the layout of the first before and after it.
 
         The sources are nodes of the draft, `bound` further tensors from anywhere in the network.
         """
         source, *others = sources
-        into, back = self.adapters(entry, draft.tensor(source), host)
+        into, back = self.adapters(entry, draft.tensor(source), spot.host)
         made: list[Node] = []
         current, maps = source, []
         for op, options in into:
             maps.append(current)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), host, options, made))
+            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), spot, options, made))
             current = made[-1].name
         tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
-        path, inputs, more = _beside(host, name), (current, *others), tuple(one for one, _ in bound)
-        content, output = entry.content(self, arguments, tensors, path)
-        made.append(Node(name, path, self.origin, inputs, content, output, rule=self.number, role="used", bound=more))
+        content = entry.content(self, arguments, tensors, self._path(draft, name))
+        mechanism = self._node(draft, name, spot, (current, *others), content, "used")
+        made.append(replace(mechanism, bound=tuple(one for one, _ in bound)))
         for op, options in back:
             inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, host, options, made))
+            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, spot, options, made))
         return made
 
-    def start(self, draft: Draft, host: str, changed: str, name: str, at: Node) -> list[Node]:
+    def start(self, draft: Draft, host: str, changed: str, name: str, spot: Spot) -> list[Node]:
         """Nodes of y = host + γ·(changed − host), γ = 0: no change of the network until training moves γ."""
-        gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
+        gamma = self.helper(draft, "parameter", f"{name}_gamma", (), spot, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
-        inputs = (host, changed, gamma.name)
-        return [gamma, self._helper(_own(BLEND), {}, draft.fresh(f"{name}_start"), at, inputs, list(extra.values()))]
+        inferred = self.infer(_own(BLEND), {}, list(extra.values()))
+        name = self.name(draft, f"{name}_start", spot)
+        content = inferred.operation, inferred.output
+        return [gamma, self._node(draft, name, spot, (host, changed, gamma.name), content, "helper")]
 
     def helper(
         self,
@@ -166,34 +183,32 @@ class Insertion:
         op: str,
         name: str,
         inputs: tuple[str, ...],
-        host: Node,
+        spot: Spot,
         options: Mapping[str, Any] | None = None,
         made: Sequence[Node] = (),
     ) -> Node:
         """A node with one of composer's own operations; `made` are new nodes that are not in the draft yet."""
         entry = _own(op)
-        arguments = complete(entry, options or {}, {}, self.origin, host.path)
-        return self._helper(
-            entry, arguments, draft.fresh(name), host, inputs, [draft.tensor(one, made) for one in inputs]
-        )
+        arguments = complete(entry, options or {}, {}, self.origin, spot.host.path)
+        inferred = self.infer(entry, arguments, [draft.tensor(one, made) for one in inputs])
+        content = inferred.operation, inferred.output
+        return self._node(draft, self.name(draft, name, spot), spot, inputs, content, "helper")
 
-    def _helper(
+    def _node(
         self,
-        entry: Entry,
-        arguments: Mapping[str, Any],
+        draft: Draft,
         name: str,
-        host: Node,
+        spot: Spot,
         inputs: tuple[str, ...],
-        tensors: Sequence[TensorSpec],
+        made: Made,
+        role: Literal["used", "helper"],
     ) -> Node:
-        made, path = self.infer(entry, arguments, tensors), _beside(host, name)
-        return Node(name, path, self.origin, inputs, made.operation, made.output, rule=self.number, role="helper")
+        path = self._path(draft, name)
+        return Node(name, path, self.origin, inputs, *made, rule=self.number, role=role, place=spot.place)
 
-
-def _beside(host: Node, name: str) -> str:
-    """The path of a node in the scope of another."""
-    prefix = host.path.rpartition(".")[0]
-    return f"{prefix}.{name}" if prefix else name
+    def _path(self, draft: Draft, name: str) -> str:
+        prefix = draft.original.path
+        return f"{prefix}.{name}" if prefix else name
 
 
 def _own(op: str) -> Entry:

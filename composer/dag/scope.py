@@ -11,8 +11,9 @@ import networkx as nx
 
 from composer.registry import Entry, ModuleEntry
 from composer.spec.origin import Origin
-from composer.spec.sites import STAGE
+from composer.spec.sites import BRANCH, STAGE
 
+_POSITIONS = ("l", "t", "h", "w")
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
 
 
@@ -50,14 +51,23 @@ class TensorSpec:
 
     @cached_property
     def facts(self) -> Mapping[str, int]:
-        """Facts that expressions may read: channels, height, width, tokens, if the tensor has them."""
+        """Facts that expressions may read: channels, height, width, tokens, length, frames and spatial_dims, the
+        number of axes of positions, if the tensor has them."""
         found = {
             "channels": self.axis("c"),
             "height": self.axis("h"),
             "width": self.axis("w"),
             "tokens": self.axis("n"),
+            "length": self.axis("l"),
+            "frames": self.axis("t"),
+            "spatial_dims": self._spatial_dims,
         }
         return {name: length for name, length in found.items() if length is not None}
+
+    @property
+    def _spatial_dims(self) -> int | None:
+        axes = (self.layout or "").split()
+        return None if "c" not in axes or "n" in axes else sum(axis in _POSITIONS for axis in axes)
 
     def __str__(self) -> str:
         axes = (self.layout or "").split()
@@ -125,7 +135,10 @@ class Node:
     tail     name of the node whose output now replaces this node's output, because rules put nodes after it
     role     what an inserted node is to its rule: `used`, what the rule uses; `inside`, a node of a block that the
              rule uses; `helper`, a node that adapts, adds or blends; None for a node of the backbone
+    place    of a node that a rule added: where it did; None for the backbone's own, and for what stands in for them
     bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
+    calls    name of the node of the same scope whose module it calls; None for a module of its own
+    shares   child of its module, "" for all of it -> path of the node that owns what is called there
     """
 
     name: str
@@ -138,7 +151,25 @@ class Node:
     rule: int | None = None
     tail: str | None = None
     role: Literal["used", "inside", "helper"] | None = None
+    place: str | None = None
     bound: tuple[Bound, ...] = ()
+    calls: str | None = None
+    shares: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        """Path of the node whose module it calls: its own path, unless it shares all of it."""
+        return self.shares.get("", self.path)
+
+    @property
+    def told_shares(self) -> Mapping[str, str]:
+        """`shares` as a reader is told: not of each node in a block that is called again, only of the block."""
+        around = {child: owner.rpartition(".")[0] for child, owner in self.shares.items()}
+        return {
+            child: owner
+            for child, owner in self.shares.items()
+            if not around[child] or self.path.startswith(f"{around[child]}.")
+        }
 
     @property
     def op(self) -> str:
@@ -165,7 +196,13 @@ class Node:
     def leads_inside(self, rest: str) -> bool:
         """Whether what follows the node's name in a reference is a path into it, not one of its outputs."""
         own = () if isinstance(self.output, TensorSpec) else self.output
-        return bool(rest) and isinstance(self.content, Scope) and rest not in own
+        inside = bool(rest) and isinstance(self.content, Scope) and rest not in own
+        return inside and not self.names_only_output(rest)
+
+    def names_only_output(self, rest: str) -> bool:
+        """Whether this is the name of a scope's only output, and not of a node inside."""
+        content = self.content
+        return isinstance(content, Scope) and list(content.outputs) == [rest] and rest not in content.nodes
 
     @property
     def result(self) -> TensorSpec | None:
@@ -199,6 +236,9 @@ class Scope:
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
     attention  of a block that is used as a mechanism: the node that gives its attention values; None without one
+    leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
+    plain    the scope as it was before any rule changed it; None if none did
+    held     nodes whose modules the scope owns without a call of its own: only nodes that share them call them
     """
 
     block: str
@@ -211,6 +251,19 @@ class Scope:
     named: bool = False
     end: str | None = None
     attention: str | None = None
+    held: Mapping[str, Node] = field(default_factory=dict, repr=False)
+    leads: Mapping[str, str] = field(default_factory=dict)
+    plain: Scope | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def untouched(self) -> Scope:
+        """The scope as it was before any rule changed it."""
+        return self.plain or self
+
+    @cached_property
+    def has_one_branch(self) -> bool:
+        """Whether exactly one of its nodes has the site `branch`."""
+        return sum(BRANCH in node.sites for node in self.nodes.values()) == 1
 
     @property
     def main_outputs(self) -> list[str]:
@@ -250,9 +303,25 @@ class Scope:
             return node.content.tensor(rest)
         return node.output if isinstance(node.output, TensorSpec) else node.output[rest]
 
+    def owners(self) -> Iterator[Node]:
+        """Every node that has a module, parameter or function of its own: all but those that call another node's."""
+        for node in self.parts.values():
+            if node.calls is None:
+                yield node
+                if isinstance(node.content, Scope):
+                    yield from node.content.owners()
+
+    @property
+    def parts(self) -> Mapping[str, Node]:
+        """Its nodes, and those that it only holds."""
+        return {**self.nodes, **self.held} if self.held else self.nodes
+
     def walk(self) -> Iterator[Node]:
-        """Every node, with those of inner scopes, in the order in which they run; a scope before its nodes."""
-        for node in self.nodes.values():
+        """Every node, with those of inner scopes, in the order in which they run; a scope before its nodes.
+
+        Nodes that a scope only holds come after its others.
+        """
+        for node in self.parts.values():
             yield node
             if isinstance(node.content, Scope):
                 yield from node.content.walk()
@@ -270,9 +339,10 @@ class Scope:
 
     @cached_property
     def num_stages(self) -> int:
-        """Number of nodes with site `stage`, with those of inner scopes."""
-        own = sum(STAGE in node.sites for node in self.nodes.values() if node.content is not None)
-        return own + sum(one.num_stages for one in self._scopes)
+        """Number of nodes with site `stage`, with those of inner scopes; a further call of one is none."""
+        own = [node for node in self.nodes.values() if node.content is not None and node.calls is None]
+        inside = sum(node.content.num_stages for node in own if isinstance(node.content, Scope))
+        return inside + sum(STAGE in node.sites for node in own)
 
     @cached_property
     def _scopes(self) -> list[Scope]:
@@ -281,7 +351,7 @@ class Scope:
     @cached_property
     def num_parameters(self) -> int:
         """Learnable numbers in the scope."""
-        return sum(num_parameters(node) for node in self.nodes.values())
+        return sum(num_parameters(node) for node in self.parts.values())
 
 
 def num_parameters(node: Node) -> int:

@@ -13,7 +13,7 @@ from composer.dag.insertion import Insertion, Made
 from composer.dag.limits import Limits
 from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope, TensorSpec
-from composer.dag.step import Step
+from composer.dag.step import Step, Taken
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.registry import CONV_FACTS, TENSOR_FACTS
 from composer.spec.model import BlockSpec
@@ -102,7 +102,8 @@ class UsedBlock:
         self, insertion: Insertion, arguments: Mapping[str, Any], tensors: Sequence[TensorSpec], at: str
     ) -> Made:
         origin = insertion.origin
-        step = Step(at.rpartition(".")[2], at, origin, (), tuple(tensors), {}, at.count("."))
+        taken = tuple(Taken("", tensor) for tensor in tensors)
+        step = Step(at.rpartition(".")[2], at, origin, (taken,), {}, at.count("."))
         try:
             scope = block_scope(self.spec, self.name, arguments, step, self.limits, insertion.infer)
             scope = with_attention(scope, self.spec.block_origins[self.name])

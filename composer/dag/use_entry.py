@@ -13,7 +13,7 @@ from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, TensorSpec
 from composer.errors import Diagnostic, Mistakes
-from composer.registry import CONV_FACTS, Entry, ModuleEntry
+from composer.registry import CONV_FACTS, Entry, ModuleEntry, layouts_of
 from composer.spec.origin import Origin
 
 # The settings that a layer takes over from one of its kind.
@@ -120,7 +120,7 @@ class UsedLayer:
     @property
     def layouts(self) -> tuple[str | None, ...]:
         rule = self.entry.layout_rule
-        return (rule.partition("->")[0].strip(),) if isinstance(rule, str) else ()
+        return layouts_of(rule.partition("->")[0].strip()) if isinstance(rule, str) else ()
 
     def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
         return list(unknown_options(self.entry, written, origin))

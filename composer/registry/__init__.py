@@ -1,10 +1,12 @@
 """Names that specs may use, and the plugins that register them. Its `state` changes while plugins load."""
 
 from composer.registry.entry import (
+    ANY_MAP,
     CONV_FACTS,
     ENTRY_POINTS,
     FACTS,
     LAYER_KINDS,
+    MAPS,
     MECHANISM_KINDS,
     POSITIONS,
     REPLACEABLE,
@@ -20,6 +22,7 @@ from composer.registry.entry import (
     Plugin,
     Target,
     facts_of_others,
+    layouts_of,
 )
 from composer.registry.lookup import again as _again  # pickled networks may refer to this name
 from composer.registry.lookup import blamed, entries, failures, get, get_mechanism, mechanisms, plugin_versions
@@ -29,10 +32,12 @@ from composer.registry.rules import declared_macs, declared_shape
 from composer.registry.state import state as _state
 
 __all__ = [
+    "ANY_MAP",
     "CONV_FACTS",
     "ENTRY_POINTS",
     "FACTS",
     "LAYER_KINDS",
+    "MAPS",
     "MECHANISM_KINDS",
     "POSITIONS",
     "REPLACEABLE",
@@ -58,6 +63,7 @@ __all__ = [
     "get",
     "get_mechanism",
     "layer",
+    "layouts_of",
     "load_plugin_file",
     "load_plugins",
     "mechanism",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 from composer.errors import Diagnostic, Location, PluginError, Source
 from composer.registry.entry import Plugin
@@ -12,8 +13,13 @@ from composer.registry.state import state
 
 
 def made(returns: Any) -> type | None:
-    """The return annotation, if it is an nn.Module class; None otherwise. Does not import torch."""
-    return returns if isinstance(returns, type) and hasattr(returns, "register_forward_pre_hook") else None
+    """The return annotation, if it is an nn.Module class, or the first of several such classes (`nn.BatchNorm2d |
+    nn.BatchNorm1d`); None otherwise. Does not import torch."""
+    classes = get_args(returns) if isinstance(returns, UnionType) else (returns,)
+    if all(isinstance(one, type) and hasattr(one, "register_forward_pre_hook") for one in classes):
+        first: type = classes[0]
+        return first
+    return None
 
 
 def forward_tensors(module: type) -> tuple[Mapping[str, Any], bool]:

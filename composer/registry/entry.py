@@ -15,7 +15,8 @@ MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", 
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 
 # Facts of a place: every tensor has those of TENSOR_FACTS, a replaced convolution those of CONV_FACTS too.
-TENSOR_FACTS = ("channels", "height", "width", "tokens")
+# `spatial_dims` is the number of axes of positions: 2 for b c h w.
+TENSOR_FACTS = ("channels", "height", "width", "tokens", "length", "frames", "spatial_dims")
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
 FACTS = TENSOR_FACTS + CONV_FACTS
 # How the values of `attention(x)` are applied (`mechanism` explains each word), and the default per kind.
@@ -26,6 +27,9 @@ APPLIED_BY_KIND = {
     "kernel": "experts",
     "token": "positions",
 }
+# Sequences, images and videos; `b c *` is any of them.
+MAPS = ("b c l", "b c h w", "b c t h w")
+ANY_MAP = "b c *"
 REPLACEABLE = ("conv", "conv-norm-act", "conv-or-linear")
 
 ENTRY_POINTS = "composer.plugins"
@@ -41,6 +45,11 @@ ShapeRule = Callable[..., Sequence[int]]
 MacsRule = Callable[..., int]
 # The keys of an attention rule that say where, such as {"after": "stage", "where": "not last"}.
 PlaceRule = Mapping[str, str]
+
+
+def layouts_of(layout: str | None) -> tuple[str | None, ...]:
+    """The layouts that a layout of an entry stands for: itself, or each of MAPS for `b c *`."""
+    return MAPS if layout == ANY_MAP else (layout,)
 
 
 def facts_of_others(tensors: Sequence[str]) -> Mapping[str, tuple[int, str]]:
@@ -149,7 +158,7 @@ class ModuleEntry(Entry):
     module    the class of the module, or a base class of it
     facts     parameters before `*`, filled in from the place: name -> default or inspect.Parameter.empty
     settings  model of the facts that only a convolution has: elsewhere a spec writes them like options
-    works_on  mechanisms: the layout that they work in; None for layers
+    works_on  mechanisms: the layout that they work in, or `b c *` for any of MAPS; None for layers
     replaces  mechanisms that can replace a convolution: `conv`; `conv-norm-act` if they have a norm and activation;
               `conv-or-linear` if they also take `b c`, as a map with a single position
     places    mechanisms: default places, of which the first that a network has is used; empty: the kind decides
@@ -179,7 +188,7 @@ class ModuleEntry(Entry):
     @property
     def layouts(self) -> tuple[str | None, ...]:
         """The layouts that a mechanism works in."""
-        return (self.works_on, "b c") if self.replaces == "conv-or-linear" else (self.works_on,)
+        return (*layouts_of(self.works_on), *(["b c"] if self.replaces == "conv-or-linear" else []))
 
     def num_parameters(self, made: Any) -> int:
         """Learnable numbers of the module."""

@@ -47,7 +47,8 @@ def mechanism(
     name      the name in specs: lower-case letters, digits and `_`
     kind      `channel`, `spatial`, `channel+spatial`, `branch`, `kernel`, `token`, or `fusion` for several tensors
     layout    einops axes of input and output; default `b n c` for kind `token`, else `b c h w`. At a map, a mechanism
-              with layout `b n c` gets the map as tokens, and its output becomes a map again
+              with layout `b n c` gets the map as tokens, and its output becomes a map again. `b c *` is any of `b c l`,
+              `b c h w` and `b c t h w`; take the fact `spatial_dims`, 1, 2 or 3
     replaces  the layers that it can replace, whose facts (`out_channels`, `kernel_size`, `stride` …) it may take before
               `*`: `conv`, a convolution; `conv-norm-act`, also the norm and the activation after the convolution, if
               it has its own; `conv-or-linear`, a convolution or a linear layer. Without `replaces`, it goes before,
@@ -116,7 +117,8 @@ def layer(
     name    the name in specs: lower-case letters, digits and `_`
     kind    `conv`, `linear`, `norm`, `activation`, `pool`, `merge`, `shape`, `pad`, `token`, `parameter` or `other`
     layout  einops layout of the output: None, that of the first input; `"b c h w -> b c"`, required and resulting
-            layout; or `(inputs, **options) -> layout`, where inputs have `.shape` … and ValueError refuses them
+            layout, where `b c *` is any of `b c l`, `b c h w` and `b c t h w`; or `(inputs, **options) -> layout`,
+            where inputs have `.shape` … and ValueError refuses them
     code    for a function of tensors: `(names, inputs, **options) -> expression` for a generated forward, as `a + b`
     applied, shape, macs  as for `mechanism`; `applied` needs a class with a method `attention`
     Raises PluginError, with file and line, if the class, function or an argument breaks the contract.

@@ -104,8 +104,8 @@ def _places(count: int) -> str:
 def _needs_a_map(cell: Cell, host: Host) -> str | None:
     """Tokens with a class token among them are no map, so what looks at rows and columns cannot work on them."""
     tensor = host.given if "after" in cell.rule else host.arriving
-    if cell.entry.works_on == "b c h w" and tensor.layout == "b n c":
-        return f"`{cell.entry.name}` works on `b c h w`, the place has `b n c` ({tensor})"
+    if cell.entry.works_on in ("b c h w", "b c *") and tensor.layout == "b n c":
+        return f"`{cell.entry.name}` works on `{cell.entry.works_on}`, the place has `b n c` ({tensor})"
     return None
 
 

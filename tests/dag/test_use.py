@@ -104,12 +104,15 @@ def test_later_rules_reach_into_it_and_counts_name_the_rules():
             lka=LKA,
         )
     )
-    assert graph.mechanisms == {0: ("layer1.0.lka", "layer1.1.lka"), 1: ("layer1.0.lka.se", "layer1.1.lka.se")}
+    assert graph.mechanisms == {
+        0: ("layer1.0.lka", "layer1.1.lka"),
+        1: ("layer1.0.lka.conv1_se", "layer1.1.lka.conv1_se"),
+    }
     assert graph.inserted["layer1.0.lka.conv0"] == 0
     # What `attention` names is now what the second rule put behind it.
     model = composer.build(graph.spec).eval()
     with composer.record(model) as values:
-        features = composer.features(model, {"se": "layer1.0.lka.se"})(torch.randn(1, 3, 64, 64))
+        features = composer.features(model, {"se": "layer1.0.lka.conv1_se"})(torch.randn(1, 3, 64, 64))
         model(torch.zeros(1, 3, 64, 64))
     assert features["se"].shape == values["layer1.0.lka"].shape
 
@@ -120,9 +123,9 @@ def test_start_identity_changes_nothing_and_beside_adds():
     blended = composer.build(small({"use": "lka", "after": "branch", "start": "identity"}, lka=LKA)).eval()
     assert torch.equal(plain(x), blended(x))
     beside = composer.build(small({"use": "lka", "beside": "layer1.0.conv1"}, lka=LKA)).eval()
-    maps = composer.features(beside, {"host": "layer1.0.conv1", "lka": "layer1.0.lka"})(x)
+    maps = composer.features(beside, {"host": "layer1.0.conv1", "lka": "layer1.0.conv1_lka"})(x)
     arriving = composer.features(beside, {"x": "maxpool"})(x)["x"]
-    both = beside.layer1[0].conv1(arriving) + beside.layer1[0].lka(arriving)
+    both = beside.layer1[0].conv1(arriving) + beside.layer1[0].conv1_lka(arriving)
     assert torch.equal(maps["host"], both)
 
 
@@ -157,9 +160,9 @@ def test_a_block_on_tokens_goes_into_maps_of_either_layout():
     }
     at_map = composer.build(small({"use": "mixer", "after": "layer4"}, mixer=mixer)).eval()
     x = torch.randn(2, 3, 64, 64)
-    features = composer.features(at_map, {"before": "layer4.1", "after": "mixer_map"})(x)
+    features = composer.features(at_map, {"before": "layer4.1", "after": "layer4.out_mixer_map"})(x)
     tokens = features["before"].flatten(2).transpose(1, 2)
-    norm, fc = at_map.mixer
+    norm, fc = at_map.layer4.out_mixer
     expected = fc(norm(tokens)).transpose(1, 2).unflatten(2, features["before"].shape[2:])
     torch.testing.assert_close(features["after"], expected)
     gate = {"layout": "b c h w", "nodes": {"se": {"op": "se", "hidden": 4}}}
@@ -169,7 +172,7 @@ def test_a_block_on_tokens_goes_into_maps_of_either_layout():
         "attention": [{"use": "gate", "after": "**.blocks.*.norm"}],
     }
     graph = composer.compose(spec)
-    assert graph.places.at("stages.0.blocks.0.gate").input.layout == "b c h w"
+    assert graph.places.at("stages.0.blocks.0.norm_gate").input.layout == "b c h w"
 
 
 def test_layers_with_expressions_of_depth():
