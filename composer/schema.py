@@ -86,15 +86,19 @@ def _known_vars() -> Iterator[dict[str, Any]]:
         yield {"if": {"properties": {"backbone": {"enum": members}}, "required": ["backbone"]}, "then": then}
 
 
-def _node(written: Mapping[str, Any]) -> dict[str, Any]:
+def _node(model: Mapping[str, Any]) -> dict[str, Any]:
     entries = registry.entries()
-    keys = {**written["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
+    keys = {**model["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
     by_op = [_when("op", entry.name, _options(entry), NODE_KEYS, _required(entry)) for entry in entries]
-    node = {"type": "object", "properties": keys, "oneOf": [{"required": ["op"]}, {"required": ["block"]}]}
+    written: list[dict[str, Any]] = [{"required": ["op"]}, {"required": ["block"]}]
+    again = {**_AGAIN, "not": {"anyOf": [*written, {"required": ["repeat"]}]}}
+    node = {"type": "object", "properties": keys, "oneOf": [*written, again]}
     alone = {"enum": [entry.name for entry in entries if not _required(entry)]}
     return {"anyOf": [alone, _EXPRESSION, {**_explained("NodeSpec", node), "allOf": [*_FORMS, *by_op]}]}
 
 
+# A node that calls the module of another.
+_AGAIN = {"properties": {"share": {"type": "string"}}, "required": ["share"], "not": {"required": ["repeat"]}}
 # What the keys of a node demand of one another.
 _FORMS = (
     {"if": {"required": ["op"]}, "then": {"properties": {"args": {"maxProperties": 0}}}},
@@ -103,6 +107,10 @@ _FORMS = (
     {
         "if": {"properties": {"inline": {"const": True}}, "required": ["inline"]},
         "then": {"required": ["repeat"], "properties": {"site": {"maxItems": 0, "type": "array"}}},
+    },
+    {
+        "if": {"required": ["share"]},
+        "then": {"anyOf": [{"properties": {"share": {"const": True}}, "required": ["repeat"]}, _AGAIN]},
     },
 )
 # A rule's position -> keys that say nothing there.
@@ -138,7 +146,7 @@ def _when(
     if others:
         then["propertyNames"] = {"enum": [*others, *properties]}
     if required:
-        then["required"] = list(required)
+        then["anyOf"] = [{"required": list(required)}, _AGAIN]
     return {"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": then}
 
 
