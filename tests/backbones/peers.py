@@ -60,6 +60,18 @@ def assert_close(found: Tensor, wanted: Tensor, what: str, *, exact: bool) -> No
     assert difference <= (0 if exact else 1e-5 * max(1.0, wanted.abs().max().item())), f"{what}: {difference:.1e}"
 
 
+def check_gradients(ours: nn.Module, peer: nn.Module, images: Tensor) -> None:
+    """The same gradients of all parameters, to 1e-5 of the largest of each; both must hold the same weights."""
+    for model in (ours, peer):
+        model.zero_grad()
+        model(images).square().mean().backward()
+    found = dict(ours.named_parameters())
+    for name, parameter in peer.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+        scale = parameter.grad.abs().max()
+        assert (found[name].grad - parameter.grad).abs().max() <= 1e-5 * scale, name
+
+
 def check_num_classes(name: str, whole: Graph) -> None:
     """`num_classes` sets the classifier's width alone, and 0 leaves it out."""
     seven, none = (composer.graph(name, vars={"num_classes": number}) for number in (7, 0))
