@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.dag.order import node_of
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
 from composer.spec.origin import Origin
 from composer.spec.spec import Spec
@@ -20,7 +20,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
     it. Nodes that no output needs are left out, unless the `whole` network is wanted. Raises GraphError for paths that
     lead nowhere.
     """
-    root = replace(root, named=spec.names_outputs)
+    root = replace(_with_paths_followed(root), named=spec.names_outputs)
     own = spec.own_outputs
     wanted = own if spec.outputs is None else spec.outputs
     plain = [name for name, path in own.items() if "." not in path and name in root.outputs]
@@ -33,8 +33,8 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
         name: Way(path, (origin / name).written) for name, path in wanted.items() if name not in kept
     }
     # Rules may remove nodes of the backbone, and add nodes of their own.
-    lost = (path for path in paths.values() if _dead_end(root, path))
-    GraphError.check(problem for path in lost if (problem := _dead_end(backbone, path)))
+    lost = (path for path in paths.values() if _dead_end(backbone, path))
+    GraphError.check(problem for path in lost if (problem := _dead_end(root, path)))
     exposed, references = expose(root, paths | inputs)
     outputs = {name: kept.get(name) or references[name] for name in wanted}
     found = replace(exposed, nodes=_with_inputs(exposed, inputs, references), outputs=outputs)
@@ -45,9 +45,30 @@ def _paths_of_inputs(root: Scope) -> Iterator[tuple[tuple[str, int], Way]]:
     """(node, number of its input) -> the path into another node that it takes."""
     for name, node in root.nodes.items():
         for index, reference in enumerate(node.inputs):
-            first, _, rest = reference.partition(".")
-            if rest and first in root.nodes and root.nodes[first].leads_inside(rest):
+            if _leads_inside(root, reference):
                 yield (name, index), Way(reference, node.origin / "from", is_input=True)
+
+
+def _with_paths_followed(scope: Scope) -> Scope:
+    """The scope with the paths that nodes inside inner scopes take, and that are outputs of inner scopes, followed."""
+    nodes = dict(scope.nodes)
+    for name, node in scope.nodes.items():
+        if isinstance(node.content, Scope):
+            inner = _with_paths_followed(node.content)
+            inputs = dict(_paths_of_inputs(inner))
+            outputs = {key: Way(one, node.origin) for key, one in inner.outputs.items() if _leads_inside(inner, one)}
+            if inputs or outputs:
+                exposed, references = expose(inner, inputs | outputs)
+                followed = {**exposed.outputs, **{key: references[key] for key in outputs}}
+                inner = replace(exposed, nodes=_with_inputs(exposed, inputs, references), outputs=followed)
+            nodes[name] = node if inner is node.content else replace(node, content=inner)
+    return replace(scope, nodes=nodes) if any(nodes[name] is not node for name, node in scope.nodes.items()) else scope
+
+
+def _leads_inside(scope: Scope, reference: str) -> bool:
+    """Whether a reference is a path into a node, and not the node or one of its outputs."""
+    first, _, rest = reference.partition(".")
+    return first in scope.nodes and scope.nodes[first].leads_inside(rest)
 
 
 def _with_inputs(root: Scope, ways: Mapping[Any, Way], references: Mapping[Any, str]) -> dict[str, Node]:
@@ -96,6 +117,8 @@ def _dead_end(scope: Scope, path: Way) -> Diagnostic | None:
         here = f"in `{scope.path}`" if scope.path else "here"
         hint = did_you_mean(first, scope.nodes, f"the nodes {here} are {one_of(scope.nodes)}")
         return path.unknown(f"there is no node `{path.text}`", f"no `{first}` {here}", hint)
+    if node.names_only_output(".".join(rest)):
+        return None
     if rest and isinstance(node.content, Scope):
         return None if rest == [_output_of(node, rest)] else _dead_end(node.content, path.further)
     if rest:
@@ -123,7 +146,7 @@ def expose(scope: Scope, paths: Mapping[Any, Way]) -> tuple[Scope, dict[Any, str
         node = scope.nodes.get(first)
         if node is None or (rest and not isinstance(node.content, Scope)):
             raise GraphError(path.unknown(f"a rule takes `{path.text}` out", "a node that stays"))
-        if not rest:
+        if not rest or node.names_only_output(".".join(rest)):
             found[key] = scope.nodes[node.tail or first].reference
         elif output := _output_of(node, rest):
             found[key] = f"{first}.{output}"
@@ -131,16 +154,28 @@ def expose(scope: Scope, paths: Mapping[Any, Way]) -> tuple[Scope, dict[Any, str
             deeper.setdefault(first, {})[key] = path.further
     nodes = dict(scope.nodes)
     renamed: dict[str, str] = {}
-    for name, inside in deeper.items():
+    for name, inside in _together(scope, deeper).items():
         content = nodes[name].content
         assert isinstance(content, Scope)
         inner, references = expose(content, inside)
         outputs = _Outputs(dict(inner.outputs))
-        found.update((key, f"{name}.{outputs.name_of(reference)}") for key, reference in references.items())
+        named = {key: f"{name}.{outputs.name_of(reference)}" for key, reference in references.items()}
+        found.update((key, named[key]) for key in deeper.get(name, ()))
         exposed = inner.exposed | (outputs.found.keys() - inner.outputs.keys())
         nodes[name] = _with_content(nodes[name], replace(inner, outputs=outputs.found, exposed=exposed))
         renamed[name] = f"{name}.{next(iter(inner.outputs))}"
-    return _renamed(replace(scope, nodes=nodes), renamed), {key: renamed.get(one, one) for key, one in found.items()}
+    changed = replace(scope, nodes=nodes)
+    rename = _renaming(changed, renamed)
+    return _renamed(changed, renamed), {key: rename(reference) for key, reference in found.items()}
+
+
+def _together(scope: Scope, deeper: Mapping[str, dict[Any, Way]]) -> dict[str, dict[Any, Way]]:
+    """The paths into each scope, with those into other nodes that call its module: one module has the same outputs."""
+    calls = {name: node.calls or name for name, node in scope.nodes.items()}
+    ways: dict[str, dict[Any, Way]] = {}
+    for name, inside in deeper.items():
+        ways.setdefault(calls[name], {}).update(inside)
+    return {name: ways[module] for name, module in calls.items() if module in ways}
 
 
 @dataclass
@@ -168,14 +203,20 @@ def _with_content(node: Node, scope: Scope) -> Node:
     return replace(node, content=scope, output=given if len(given) > 1 else next(iter(given.values())))
 
 
-def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
-    """The scope with these references replaced; a node with a single output is referred to by its bare name."""
+def _renaming(scope: Scope, references: Mapping[str, str]) -> Callable[[str], str]:
+    """Replaces these references to nodes of a scope; a node with a single output is referred to by its bare name."""
     single = {name for name, node in scope.nodes.items() if isinstance(node.output, TensorSpec)}
 
     def rename(reference: str) -> str:
         new = references.get(reference, reference)
         return node_of(new) if node_of(new) in single else new
 
+    return rename
+
+
+def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
+    """The scope with these references replaced everywhere in it."""
+    rename = _renaming(scope, references)
     nodes = {
         name: replace(
             node, inputs=tuple(map(rename, node.inputs)), tail=node.tail if node.tail in scope.nodes else None
@@ -186,22 +227,31 @@ def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
 
 
 def prune(scope: Scope, wanted: Collection[str]) -> Scope:
-    """The scope with only the wanted outputs, and the nodes that they need."""
+    """The scope with only the wanted outputs, the nodes that they need, and the modules that those call."""
     outputs = {name: reference for name, reference in scope.outputs.items() if name in wanted}
-    kept = dict(reversed(list(_needed(scope, outputs.values()))))
-    return _renamed(replace(scope, nodes=kept, outputs=outputs), {})
+    needed = _needed(scope, outputs.values())
+    # One module is called by all, so they have the same outputs.
+    keys: dict[str, set[str]] = {}
+    for node, mine in needed.values():
+        keys.setdefault(node.calls or node.name, set()).update(mine)
+    kept = {name: _pruned(node, keys[node.calls or name]) for name, (node, _) in reversed(needed.items())}
+    held = {name: _pruned(node, keys[name]) for name, node in scope.parts.items() if name in keys and name not in kept}
+    return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held), {})
 
 
-def _needed(scope: Scope, references: Collection[str]) -> Iterator[tuple[str, Node]]:
-    """The nodes that the references need, each pruned to its needed outputs; the last node first."""
+def _needed(scope: Scope, references: Collection[str]) -> dict[str, tuple[Node, Collection[str]]]:
+    """The nodes that the references need, each with the outputs that are needed; the last node first."""
     used: set[Any] = set(references)
+    found: dict[str, tuple[Node, Collection[str]]] = {}
     for name, node in reversed(list(scope.nodes.items())):
         mine = {reference for reference in used if node_of(reference) == name}
         if not mine:
             continue
         used.update(node.inputs)
-        if isinstance(node.content, Operation) or node.content is None:
-            yield name, node
-        else:
-            keys = node.content.outputs if name in mine else {reference.partition(".")[2] for reference in mine}
-            yield name, _with_content(node, prune(node.content, keys))
+        everything = node.content.outputs if isinstance(node.content, Scope) else ()
+        found[name] = node, everything if name in mine else {reference.partition(".")[2] for reference in mine}
+    return found
+
+
+def _pruned(node: Node, wanted: Collection[str]) -> Node:
+    return _with_content(node, prune(node.content, wanted)) if isinstance(node.content, Scope) else node

@@ -11,6 +11,7 @@ from composer.spec.expression import Read, is_dynamic, parse_condition, parse_te
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, walk_strings
 from composer.spec.reads import names_read
+from composer.spec.sharing import check_shares
 from composer.spec.spec import Spec
 from composer.spec.tokens import ExpressionError
 
@@ -87,6 +88,8 @@ def _scope(
     known = {**dict.fromkeys(nodes), **dict.fromkeys(inputs)}
     # The children of an inline node have no names yet.
     sources_known = not any(node.inline for node in nodes.values())
+    if sources_known:
+        yield from check_shares(nodes, origins)
     for name, node in nodes.items():
         here = origins[name]
         if name in inputs:
@@ -95,6 +98,10 @@ def _scope(
             yield from _sources(node, here, known)
         visible = arriving if node.repeat is None else repeated
         parts = {"op": node.op, "block": node.block, "as": node.child_name, "when": node.when, "args": node.args}
+        # What arrives is not known before the sources are.
+        yield from _expressions(
+            node.sources, here / "from", names if node.repeat is None else names.new_child(dict.fromkeys(REPEATED))
+        )
         for key, value in {"repeat": node.repeat, **parts, **node.options}.items():
             if value:
                 yield from _expressions(value, here / key, arriving if key == "repeat" else visible)
@@ -104,7 +111,7 @@ def _scope(
 
 def _sources(node: NodeSpec, origin: Origin, known: Mapping[str, Any]) -> Problems:
     for index, source in enumerate(node.sources or ()):
-        if source.partition(".")[0] not in known:
+        if not is_dynamic(source) and source.partition(".")[0] not in known:
             hint = did_you_mean(source, known, f"the nodes here are {one_of(known)}")
             where = origin / "from" / index
             yield where.written.problem(
