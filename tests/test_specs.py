@@ -50,7 +50,7 @@ def test_composes_with_sites_of_the_standard_vocabulary(name):
     assert wanted <= set(found)
     transformer = {"mixer", "mlp"} <= set(found)
     assert transformer or {"stage", "spatial_conv"} <= set(found)
-    # The block of a transformer has two residual branches, one of XCiT's three; some networks have blocks of both kinds.
+    # The block of a transformer has two residual branches, XCiT's has three; some networks have blocks of both kinds.
     if transformer:
         assert found["branch"] >= (1 if "spatial_conv" in found else 2) * found["block"]
     else:

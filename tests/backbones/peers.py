@@ -79,7 +79,7 @@ def assert_close(found: Tensor, wanted: Tensor, what: str, *, exact: bool) -> No
     assert difference <= (0 if exact else 1e-5 * max(1.0, wanted.abs().max().item())), f"{what}: {difference:.1e}"
 
 
-def check_gradients(ours: nn.Module, peer: nn.Module, images: Tensor) -> None:
+def check_exact_gradients(ours: nn.Module, peer: nn.Module, images: Tensor) -> None:
     """The same gradients of all parameters, in float64, to 1e-9 of the largest of each, for the same weights in both.
 
     Where ours has other names, its parameters are those of equal values. Both networks are in float64 afterwards.

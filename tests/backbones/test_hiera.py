@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
-from backbones.peers import check_count, check_gradients, check_input, check_outputs, randomised
+from backbones.peers import check_count, check_exact_gradients, check_input, check_outputs, randomised
 
 import composer
 
@@ -25,7 +25,7 @@ def test_parity_and_gradients(side):
     images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(2))
     for training in (False, True):
         check_outputs(ours.train(training), peer.train(training), images, exact=False)
-    check_gradients(ours, peer, images)
+    check_exact_gradients(ours, peer, images)
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -35,7 +35,9 @@ def test_counts_sites_and_input(name):
     assert graph.num_parameters / 1e6 == pytest.approx(million, abs=0.1)
     assert graph.num_macs / 1e9 == pytest.approx(giga, abs=0.1)
     found = graph.places.sites
-    assert found["mixer"] == found["mlp"] == found["block"] == found["branch"] / 2 == blocks
+    assert found["mlp"] == found["block"] == found["branch"] / 2 == blocks
+    # Attention that makes the map smaller is not one that another could replace.
+    assert found["mixer"] == blocks - 3
     assert (found["stem"], found["features"], found["head"]) == (1, 1, 1)
     assert [(level.channels, level.reduction) for level in graph.levels] == [(96, 4), (192, 8), (384, 16), (768, 32)]
     check_input(name, name)
