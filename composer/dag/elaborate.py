@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from composer.amounts import plural
+from composer.dag.adapted import with_adapters
 from composer.dag.infer import Inference
 from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
@@ -75,7 +76,7 @@ class _Elaboration(Reader):
             raise self.note(problem)
         failed: set[str] = set()
         missing: dict[str, Missing] = {}
-        # Name of an inline repeat, which is no node itself -> its last copy.
+        # Name -> the node that gives what it means: the last copy of an inline repeat, or what adapts a mechanism.
         last: dict[str, str] = {}
         self.unfinished[body.path] = Unfinished(scope, missing)
         for name in running_order(written):
@@ -90,7 +91,9 @@ class _Elaboration(Reader):
                     if body.specs[name].inline:
                         last[name] = self.inlined(body.specs[name], step, nodes, {*body.specs, *body.inputs})
                     else:
-                        nodes[name] = self.node(body.specs[name], step)
+                        made = with_adapters(self, body.specs[name], step, self.node, nodes, body.specs, body.inputs)
+                        nodes.update((node.name, node) for node in made)
+                        last[name] = made[-1].name
                 else:
                     failed.add(name)
                     missing[name] = Missing(body.specs[name], references, failed=False)
@@ -147,7 +150,7 @@ class _Elaboration(Reader):
         if not scope.path and name in scope.nodes and _is_path(scope.nodes[name], output):
             if problem := dead_end(scope, reference, origin.written):
                 raise self.note(replace(problem, help=(*self.said_of_rules(reference), *problem.help)))
-            return scope.tensor(reference)
+            return scope.end_of(reference)
         several = {} if isinstance(given, TensorSpec) else given
         if isinstance(given, TensorSpec) and not output:
             return given
@@ -244,14 +247,16 @@ class _Elaboration(Reader):
                 help = ('count in it: `as: "unit${index}"`',)
                 raise self.note(step.problem_at("as", "name", f"two nodes are called `{current}`", help=help))
             try:
-                node = self.node(child_spec, replace(child, name=current, path=f"{prefix}{current}"))
+                named = replace(child, name=current, path=f"{prefix}{current}")
+                made = with_adapters(self, child_spec, named, self.node, nodes, taken)
             except Stop as stop:
                 lacking = {current: Missing(child_spec, child.references, True, stop.diagnostics)}
                 raise Stop(lacking=lacking) from None
-            nodes[current] = node
-            if not isinstance(node.output, TensorSpec):
+            nodes.update((node.name, node) for node in made)
+            current, output = made[-1].name, made[-1].output
+            if not isinstance(output, TensorSpec):
                 raise self.note(step.problem_at("repeat", "repeat", "a block with several outputs cannot repeat"))
-            tensor = node.output
+            tensor = output
         return current
 
 

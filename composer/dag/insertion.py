@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from composer import registry
+from composer.dag.adapters import Adapter, Adapters, NoAdapter, adapters, returned
 from composer.dag.arguments import complete
 from composer.dag.draft import Draft
+from composer.dag.grids import told
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference, Inferred
 from composer.dag.scope import Node, TensorSpec
@@ -16,16 +18,6 @@ from composer.errors import Mistakes
 from composer.registry import Entry, ModuleEntry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin
-
-# The name of an operation, and its options.
-Step = tuple[str, Mapping[str, Any]]
-
-_SHORT = {
-    "map_to_tokens": "tokens",
-    "tokens_to_map": "map",
-    "channels_first": "channels_first",
-    "channels_last": "channels_last",
-}
 
 
 @dataclass(frozen=True)
@@ -46,56 +38,38 @@ class Insertion:
 
     def adapted(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> TensorSpec:
         """The tensor in the layout that the mechanism takes. Raises Mistakes."""
-        for op, options in self.adapters(entry, tensor, host)[0]:
-            tensor = self.infer(_own(op), options, [tensor]).output
-        return tensor
+        return self.adapters(entry, tensor, host).adapted(tensor, self.infer)
 
-    def adapters(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> tuple[list[Step], list[Step]]:
-        """Operations before and after a mechanism that turn the place's layout into the mechanism's and back."""
-        into: list[Step] = []
-        back: list[Step] = []
-        layout = tensor.layout
-        if layout == "b h w c" and entry.works_on != layout:
-            into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
-        if layout == "b c h w" and entry.works_on == "b n c":
-            axis = {"axis": self.rule.tokens or "pixels"}
-            return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
-        if self.rule.tokens is not None:
-            found = (
-                f"`{entry.name}` works on `{entry.works_on}`" if entry.works_on != "b n c" else f"here is `{layout}`"
-            )
-            text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
-            raise self.wrong(host, text, "remove it", key="tokens")
-        if layout not in entry.layouts:
-            text = f"`{entry.name}` works on `{entry.works_on}`, the place has `{tensor.layout}` ({tensor})"
-            help = ("`composer list mechanisms` shows what each works on",)
-            raise self.wrong(host, text, f"a place with `{entry.works_on}`", help)
-        return into, back
+    def adapters(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> Adapters:
+        """Operations that turn the place's layout into the mechanism's and back. Raises Mistakes."""
+        try:
+            return adapters(entry, tensor, self.rule.tokens)
+        except NoAdapter as problem:
+            raise self.wrong(host, str(problem), problem.label, problem.help, problem.key) from problem
 
     def mechanism(
         self, draft: Draft, entry: ModuleEntry, arguments: Mapping[str, Any], source: str, name: str, host: Node
     ) -> list[Node]:
         """The nodes of the mechanism on `source`, and those that turn the layout before and after it."""
-        into, back = self.adapters(entry, draft.tensor(source), host)
-        made: list[Node] = []
-        current, maps = source, []
-        for op, options in into:
-            maps.append(current)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), host, options, made))
-            current = made[-1].name
-        inferred = self.infer(entry, arguments, [draft.tensor(current, made)])
-        made.append(self._made(name, host, (current,), inferred))
-        for op, options in back:
-            inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, host, options, made))
-        return made
+        arriving = draft.tensor(source)
+
+        def adapter(one: Adapter, inputs: tuple[str, ...], made: Sequence[Node]) -> Node:
+            return self.helper(draft, one.op, f"{name}_{one.name}", inputs, host, one.options, made)
+
+        def mechanism(current: str, made: Sequence[Node]) -> Node:
+            tensor = draft.tensor(current, made)
+            return self._made(name, host, (current,), [tensor], self.infer(entry, arguments, [tensor]))
+
+        made = self.adapters(entry, arriving, host).around(source, adapter, mechanism)
+        return [*made[:-1], returned(made[-1], arriving)]
 
     def start(self, draft: Draft, host: str, changed: str, name: str, at: Node) -> list[Node]:
         """Nodes of y = host + γ·(changed − host), γ = 0: no change of the network until training moves γ."""
         gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
         inferred = self.infer(_own(BLEND), {}, list(extra.values()))
-        return [gamma, self._made(draft.fresh(f"{name}_start"), at, (host, changed, gamma.name), inferred)]
+        inputs = (host, changed, gamma.name)
+        return [gamma, self._made(draft.fresh(f"{name}_start"), at, inputs, list(extra.values()), inferred)]
 
     def helper(
         self,
@@ -110,13 +84,16 @@ class Insertion:
         """A node with one of composer's own operations; `made` are new nodes that are not in the draft yet."""
         entry = _own(op)
         arguments = complete(entry, options or {}, {}, self.origin, host.path)
-        inferred = self.infer(entry, arguments, [draft.tensor(one, made) for one in inputs])
-        return self._made(draft.fresh(name), host, inputs, inferred)
+        tensors = [draft.tensor(one, made) for one in inputs]
+        return self._made(draft.fresh(name), host, inputs, tensors, self.infer(entry, arguments, tensors))
 
-    def _made(self, name: str, host: Node, inputs: tuple[str, ...], inferred: Inferred) -> Node:
+    def _made(
+        self, name: str, host: Node, inputs: tuple[str, ...], tensors: Sequence[TensorSpec], inferred: Inferred
+    ) -> Node:
         prefix = host.path.rpartition(".")[0]
         path = f"{prefix}.{name}" if prefix else name
-        return Node(name, path, self.origin, inputs, inferred.operation, inferred.output, rule=self.number)
+        output = told(inferred.output, tensors, path)
+        return Node(name, path, self.origin, inputs, inferred.operation, output, rule=self.number)
 
 
 def _own(op: str) -> Entry:

@@ -67,7 +67,7 @@ def check_use(
     ends = {node_of(reference) for reference in scope.outputs.values()}
     used = ends.union(*(nx.ancestors(scope.graph, end) for end in ends))
     for name, node in scope.nodes.items():
-        followers = [scope.nodes[one] for one in scope.graph.successors(name)]
+        followers = [scope.nodes[one] for one in scope.graph.successors(node.tail or name)]
         # A node that is left out costs nothing; in an unused chain, only its end is reported.
         if (
             name not in wanted

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from composer.layers.axis import check_axis
 from composer.options import NonNegativeInt, PositiveInt
-from composer.registry import layer
+from composer.registry import TokenGrid, layer
 
 
 def _rearranged_layout(inputs: Sequence[Any], *, pattern: str) -> str:
@@ -73,6 +73,15 @@ def _axis_name(axes: list[str]) -> str:
     return "_" if "b" in axes or "c" not in axes else "c"
 
 
+def _rearranged_grid(inputs: Sequence[Any], *, pattern: str) -> TokenGrid | None:
+    """The grid of tokens that stay an axis, or that are the positions of a map row by row."""
+    x = inputs[0]
+    tokens = next((axes for axes in _sides(pattern)[1] if _axis_name(axes) == "n"), [])
+    if tokens == ["n"]:
+        return x.grid
+    return TokenGrid(x.axis("h"), x.axis("w")) if tokens == ["h", "w"] and x.layout else None
+
+
 def _rearrange_code(names: list[str], inputs: Sequence[Any], *, pattern: str) -> str:
     """The same as PyTorch code: a permutation, and a flatten per merge."""
     left, right = _sides(pattern)
@@ -83,7 +92,7 @@ def _rearrange_code(names: list[str], inputs: Sequence[Any], *, pattern: str) ->
     return moved + calls
 
 
-@layer("rearrange", kind="shape", layout=_rearranged_layout, code=_rearrange_code)
+@layer("rearrange", kind="shape", layout=_rearranged_layout, grid=_rearranged_grid, code=_rearrange_code)
 def rearrange(x: Tensor, *, pattern: str) -> Tensor:
     """Reorder axes and merge those in parentheses, as in einops.
 

@@ -4,6 +4,7 @@ from composer.registry.entry import (
     CONV_FACTS,
     ENTRY_POINTS,
     FACTS,
+    GRID_FACTS,
     LAYER_KINDS,
     MECHANISM_KINDS,
     POSITIONS,
@@ -20,6 +21,7 @@ from composer.registry.entry import (
     Plugin,
     Target,
 )
+from composer.registry.grid import GridRule, TokenGrid
 from composer.registry.lookup import again as _again  # pickled networks may refer to this name
 from composer.registry.lookup import blamed, entries, failures, get, get_mechanism, mechanisms, plugin_versions
 from composer.registry.plugins import load_plugin_file, load_plugins
@@ -31,6 +33,7 @@ __all__ = [
     "CONV_FACTS",
     "ENTRY_POINTS",
     "FACTS",
+    "GRID_FACTS",
     "LAYER_KINDS",
     "MECHANISM_KINDS",
     "POSITIONS",
@@ -40,12 +43,14 @@ __all__ = [
     "CodeRule",
     "Entry",
     "FunctionEntry",
+    "GridRule",
     "LayoutRule",
     "ModuleEntry",
     "ParameterEntry",
     "PlaceRule",
     "Plugin",
     "Target",
+    "TokenGrid",
     "_again",
     "_state",
     "blamed",

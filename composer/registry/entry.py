@@ -11,11 +11,14 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from composer.registry.grid import GridRule
+
 MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token")
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 
-# Facts of a place: every tensor has those of TENSOR_FACTS, a replaced convolution those of CONV_FACTS too.
-TENSOR_FACTS = ("channels", "height", "width", "tokens")
+# Facts of a place: a tensor has those of TENSOR_FACTS that it knows, a replaced convolution those of CONV_FACTS too.
+GRID_FACTS = ("grid_height", "grid_width", "prefix_tokens")
+TENSOR_FACTS = ("channels", "height", "width", "tokens", *GRID_FACTS)
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
 FACTS = TENSOR_FACTS + CONV_FACTS
 # How the values of `attention(x)` are applied (`mechanism` explains each word), and the default per kind.
@@ -60,6 +63,7 @@ class Entry:
     options      model of the parameters after `*`, which a spec may set
     inputs       fewest and most tensors that it takes; most is None for any number
     layout_rule  layers: the layout of the output, see `layer`
+    grid_rule    layers: the grid of the output's tokens, see `layer`
     shape, macs  rules for its output shape and cost, if running it on meta tensors cannot find them, see `mechanism`
     file, line   where the factory is defined
     """
@@ -73,6 +77,7 @@ class Entry:
     file: str
     line: int
     layout_rule: LayoutRule = None
+    grid_rule: GridRule | None = None
     shape: ShapeRule | None = None
     macs: MacsRule | None = None
 
@@ -147,6 +152,7 @@ class ModuleEntry(Entry):
     places    mechanisms: default places, of which the first that a network has is used; empty: the kind decides
     applied   how the values of `attention` are applied, a word of APPLIED; None for a layer that does not say
     reference mechanisms: the plain formula that `composer check` compares them with, see `mechanism`
+    prefix    mechanisms on maps: at tokens, whether the prefix tokens take part, see `mechanism`
     """
 
     module: type
@@ -157,6 +163,7 @@ class ModuleEntry(Entry):
     places: Sequence[PlaceRule] = ()
     applied: str | None = None
     reference: Callable[..., Any] | None = None
+    prefix: bool = False
 
     @property
     def category(self) -> Literal["mechanism", "layer"]:

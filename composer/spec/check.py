@@ -14,7 +14,7 @@ from composer.spec.origin import Origin, walk_strings
 from composer.spec.spec import Spec
 from composer.spec.tokens import ExpressionError
 
-ARRIVING = ("channels", "height", "width", "tokens")
+ARRIVING = ("channels", "height", "width", "tokens", "grid_height", "grid_width", "prefix_tokens")
 PLACE = (
     *("stage", "block", "num_stages", "depth", "last"),
     *ARRIVING,
