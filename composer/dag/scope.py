@@ -43,7 +43,7 @@ class TensorSpec:
 
     @property
     def positions(self) -> TokenGrid | None:
-        """The grid of its tokens, or of a map, which is its height and width; None without positions or if not known."""
+        """The grid of its tokens, or of a map, which is its height and width; None without one or if not known."""
         height, width = self.axis("h"), self.axis("w")
         return self.grid if height is None or width is None else TokenGrid(height, width)
 
