@@ -124,7 +124,9 @@ def _or_expression(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _inside(part: Mapping[str, Any]) -> dict[str, Any]:
-    items = part.get("items")
+    items, values = part.get("items"), part.get("additionalProperties")
+    if isinstance(values, dict):
+        return {**part, "additionalProperties": _or_expression(values)}
     if isinstance(items, list):
         return {**part, "items": [_or_expression(item) for item in items]}
     return {**part, "items": _or_expression(items)} if isinstance(items, dict) else dict(part)
@@ -168,6 +170,8 @@ def describe(part: Mapping[str, Any]) -> str:
     words = [part.get("type", "anything")]
     if isinstance(part.get("items"), dict):
         words.append(f"of {describe(part['items'])}")
+    elif isinstance(part.get("additionalProperties"), dict):
+        words.append(f"of {describe(part['additionalProperties'])}")
     elif "prefixItems" in part:
         words.append(f"of {', '.join(map(describe, part['prefixItems']))}")
     else:

@@ -31,6 +31,7 @@ attention:
     {position}    # before | after | replace | beside a site; `composer sites {backbone}` shows all
     with: {options}
     # where: depth >= 0.5 and not last    # only at some of the places
+    # every: 2    # only at every second of these
     # expect: {places}    # fail unless so many places match
     # start: identity    # start as the plain backbone, so that its pretrained weights still work
 """

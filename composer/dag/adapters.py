@@ -145,9 +145,11 @@ def _no_map(entry: ModuleEntry, tensor: TensorSpec) -> UnknownGrid:
         return UnknownGrid(text, "a place with the tokens of positions")
     text = f"`{entry.name}` works on maps, and the grid of the tokens here ({tensor}) is not known"
     text = f"{text}: {why_unknown(tensor)}"
-    remedy = (
-        "a layer of your own says where its tokens stand, with `grid=` in its decorator"
-        if tensor.lost
-        else f"write it at the input, as `grid: [height, width]`; further tokens of the {tensor.shape[1]} are a prefix"
+    if not tensor.lost:
+        remedy = f"write it at the input, as `grid: [height, width]`; what it leaves of {tensor.shape[1]} is a prefix"
+        return UnknownGrid(text, "tokens of a known grid", remedy)
+    remedies = (
+        "a map hands its grid on in `map_to_tokens`, and in a `rearrange` to `(h w)`",
+        "a layer of your own says where its tokens stand by `grid=` in its decorator",
     )
-    return UnknownGrid(text, "a place before that" if tensor.lost else "a grid", remedy)
+    return UnknownGrid(text, "a place before that", *remedies)

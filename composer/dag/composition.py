@@ -151,8 +151,8 @@ class Composition:
 
     @cached_property
     def head(self) -> Place | None:
-        """The classifier, which is the last place of the site `head`; None without this site."""
-        return next(reversed(self.places.select(HEAD)), None)
+        """The classifier, which is the last place of the site `head`; None without one."""
+        return next(reversed(self.places.computing.select(HEAD)), None)
 
     @cached_property
     def added(self) -> tuple[Added, ...]:

@@ -63,7 +63,8 @@ def infer(operation: Operation, inputs: Sequence[TensorSpec]) -> Inferred:
             if isinstance(built, nn.Module) and any(map(is_lazy, built.parameters())):
                 raise TypeError("it has parameters without a shape (`nn.Lazy…`): take `channels` and give their sizes")
             if entry.shape is not None:
-                shape = declared_shape(entry, inputs, operation.arguments, BATCH)
+                batch = inputs[0].shape[0] if inputs else BATCH
+                shape = declared_shape(entry, inputs, operation.arguments, batch)
             else:
                 shape = _shape_of(entry, entry.run(built, tensors))
     except (Misfit, PluginError):
@@ -93,7 +94,7 @@ def refuses_one(operation: Operation, inputs: Sequence[TensorSpec]) -> str | Non
     """Why an operation cannot train at batch 1, such as a batch norm of a 1×1 map; None if it can."""
     if not isinstance(operation.entry, ModuleEntry) or operation.entry.shape is not None:
         return None
-    tensors = [torch.empty((1, *tensor.shape[1:]), device="meta") for tensor in inputs]
+    tensors = [torch.empty((tensor.windows, *tensor.shape[1:]), device="meta") for tensor in inputs]
     try:
         with torch.device("meta"), torch.no_grad():
             operation.make().train()(*tensors)

@@ -88,6 +88,7 @@ def levels(root: Scope, places: Places) -> list[Level]:
     side = next(iter(root.inputs.values())).axis("h")
     if side is None:
         return []
+    places = places.computing
     dilated = _dilations(places)
     maps = [
         (place, level)
@@ -133,8 +134,8 @@ def _dilation(node: Node) -> int:
 
 def _level(node: Node, side: int, dilation: int = 1) -> Level | None:
     tensor = node.output
-    grid = tensor.positions if isinstance(tensor, TensorSpec) else None
-    if not isinstance(tensor, TensorSpec) or tensor.channels is None or grid is None or not grid.is_map:
+    grid = tensor.whole_grid if isinstance(tensor, TensorSpec) else None
+    if not isinstance(tensor, TensorSpec) or tensor.channels is None or grid is None:
         return None
     reduction = _reduction(side, grid.height)
     return Level(node.path, tensor.channels, reduction, reduction * dilation)

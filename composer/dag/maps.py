@@ -37,7 +37,7 @@ def _layer(tensor: TensorSpec) -> tuple[str, dict[str, object]] | None:
     """The layer, and its options, that turns a tensor into a map b c h w; None if it is one or cannot be."""
     if tensor.layout == "b h w c":
         return "channels_first", {}
-    if tensor.layout != "b n c" or tensor.grid is None or not tensor.grid.is_map:
+    if tensor.layout != "b n c" or tensor.whole_grid is None:
         return None
-    height, width, prefix = tensor.grid
+    height, width, prefix = tensor.whole_grid
     return "patches_to_map", {"grid": (height, width), "skip": prefix}

@@ -18,22 +18,48 @@ Candidate = tuple[Place, dict[str, Any]]
 
 def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) -> list[Candidate]:
     """The places of a rule, with the names its expressions may read. Raises GraphError for none, or not `expect`."""
-    selected = found.select(rule.selector)
-    if not selected:
-        text, help = unknown_place(rule.selector, found)
-        raise GraphError((origin / rule.position).problem("no-match", text, "a site, or a glob over paths", help))
+    selected = _selected(rule, origin, found)
     candidates = [
         (place, {**vars, **place.facts(rule.position, last=index == len(selected) - 1)})
         for index, place in enumerate(selected)
     ]
-    matched = [one for one in candidates if _holds(rule, origin, one)]
-    if not matched:
+    held = [one for one in candidates if _holds(rule, origin, one)]
+    if not held:
         raise GraphError(_none_left(rule, origin, candidates))
+    every = rule.every or 1
+    matched = held[every - 1 :: every]
+    if not matched:
+        text = f"the rule has {plural(len(held), 'place')}, so there is no place number {every}"
+        raise GraphError((origin / "every").problem("no-match", text, f"at most {len(held)}"))
     if rule.expect is not None and rule.expect != len(matched):
         paths = ", ".join(place.node.path for place, _ in matched[:8]) + (", …" if len(matched) > 8 else "")
         text = f"the rule matches {plural(len(matched), 'place')}, not {rule.expect}"
         raise GraphError((origin / "expect").problem("expect", text, help=(f"it matches {paths}",)))
     return matched
+
+
+def _selected(rule: Rule, origin: Origin, found: Places) -> Places:
+    """The places of all selectors of a rule, each once, in running order. Raises GraphError if one selects none."""
+    problems: list[Diagnostic] = []
+    chosen: list[Places] = []
+    for index, selector in enumerate(rule.selectors):
+        here = (origin / rule.position / index).written
+        some = found.select(selector)
+        if not some:
+            text, help = unknown_place(selector, found)
+            problems.append(here.problem("no-match", text, "a site, or a glob over paths", help))
+        elif rule.position == "remove":
+            some = Places(place for place in some if not place.passes)
+            if not some:
+                text = f"`{selector}` only passes its input on, so there is nothing to remove"
+                problems.append(here.problem("no-match", text, "a place that computes something"))
+        chosen.append(some)
+    if problems:
+        raise GraphError(problems)
+    if len(chosen) == 1:
+        return chosen[0]
+    paths = {path for some in chosen for path in some.paths}
+    return Places(place for place in found if place.node.path in paths)
 
 
 def _holds(rule: Rule, origin: Origin, candidate: Candidate) -> bool:
@@ -61,7 +87,8 @@ def unknown_place(selector: str, found: Places) -> tuple[str, tuple[str, ...]]:
 
 
 def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Candidate]) -> Diagnostic:
-    text = f"`{rule.selector}` has {plural(len(candidates), 'place')}, and `where` leaves none of them"
+    has = "has" if len(rule.selectors) == 1 else "have"
+    text = f"`{rule.selector}` {has} {plural(len(candidates), 'place')}, and `where` leaves none of them"
     known = candidates[0][1]
     read = parse_condition(rule.where)[1].names if isinstance(rule.where, str) else ()
     help = [f"`{name}` is {_values(name, candidates)} there" for name in sorted(read) if name in known]

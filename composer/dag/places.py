@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, overload
@@ -20,18 +20,27 @@ from composer.visible import visible
 class Place:
     """A node as a place for attention.
 
-    stage       number of its stage, from 1 as in papers; None outside a stage
-    block       number of its block within the stage, from 1; None outside a block
-    num_stages  number of stages in the network
-    depth       from 0 at the first operation to 1 at the last
+    stage        number of its stage, from 1 as in papers; None outside a stage
+    block        number of its block within the stage, from 1; None outside a block
+    block_index  number of its block within the network, from 1; None outside a block
+    num_blocks   number of blocks in its stage; in a network without stages, in the network; None without any
+    num_stages   number of stages in the network
+    depth        from 0 at the first operation to 1 at the last
     """
 
     node: Node
     scope: Scope
     stage: int | None
     block: int | None
+    block_index: int | None
+    num_blocks: int | None
     num_stages: int
     depth: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether the node only passes its input on, such as the shortcut of a block that keeps the shape."""
+        return self.node.content is None
 
     @cached_property
     def input(self) -> TensorSpec | None:
@@ -50,6 +59,8 @@ class Place:
         return facts | {
             "stage": self.stage,
             "block": self.block,
+            "block_index": self.block_index,
+            "num_blocks": self.num_blocks,
             "num_stages": self.num_stages,
             "depth": self.depth,
             "last": last,
@@ -73,10 +84,12 @@ class Places(Sequence[Place]):
 
     @classmethod
     def of(cls, root: Scope) -> Places:
-        """Every node that computes something. A node that only passes its input on is not a place."""
+        """Every node that computes something, and every node with a site that something takes, even if `when` leaves
+        the node out, so that it passes its input on. Only a stage or block that is left out is no place.
+        """
         walk = _Walk(max(1, root.num_operations - 1), root.num_stages)
-        walk.visit(root, None, None)
-        return cls(walk.found)
+        walk.visit(root, _Inside())
+        return cls(walk.places())
 
     @overload
     def __getitem__(self, index: int) -> Place: ...
@@ -114,6 +127,11 @@ class Places(Sequence[Place]):
         """Site -> number of places, in the order in which the sites first appear."""
         return dict(Counter(site for place in self for site in place.node.sites))
 
+    @cached_property
+    def computing(self) -> Places:
+        """Those that compute something, without those that only pass their input on."""
+        return Places(place for place in self if not place.passes)
+
     def at(self, path: str) -> Place | None:
         """The place with this path; None if there is none."""
         return self._by_path.get(path)
@@ -136,52 +154,95 @@ class Places(Sequence[Place]):
         return {place.node.path: place for place in self}
 
 
+@dataclass(frozen=True)
+class _Inside:
+    """The stage and the block around a node; None for outside."""
+
+    stage: int | None = None
+    block: int | None = None
+    block_index: int | None = None
+
+
 @dataclass
 class _Walk:
-    """Walks through a network in running order and counts its operations, stages, and blocks per stage."""
+    """Walks through a network in running order and counts its operations, stages, blocks per stage, and all blocks."""
 
     last: int
     num_stages: int
-    found: list[Place] = field(default_factory=list)
+    found: list[tuple[Node, Scope, _Inside, float]] = field(default_factory=list)
     operations: int = 0
     stages: int = 0
     blocks: int = 0
+    all_blocks: int = 0
+    # Stage, None outside of them -> the number of its last block.
+    num_blocks: dict[int | None, int] = field(default_factory=dict)
 
-    def visit(self, scope: Scope, stage: int | None, block: int | None) -> None:
-        """Note the places of a scope that is inside this stage and block; None for outside."""
+    def places(self) -> Iterator[Place]:
+        """The noted places."""
+        for node, scope, at, depth in self.found:
+            num_blocks = self.num_blocks.get(at.stage)
+            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, self.num_stages, depth)
+
+    def visit(self, scope: Scope, around: _Inside) -> None:
+        """Note the places of a scope."""
         marked = [node for node in scope.nodes.values() if STAGE in node.sites or BLOCK in node.sites]
         stage_ends = sum(_ends(node, STAGE) for node in marked)
         block_ends = sum(_ends(node, BLOCK) for node in marked)
         began = False
+        passing = _passing_places(scope)
         for node in scope.nodes.values():
-            if node.content is None:
+            if node.content is None and node.name not in passing:
                 continue
             # A stem before the first block belongs to no stage.
             began = began or block_ends > 0 or (stage_ends > 0 and _holds_block(node))
-            in_stage = self.stages + 1 if stage_ends and began else stage
-            in_block = self.blocks + 1 if block_ends else block
+            stage = self.stages + 1 if stage_ends and began else around.stage
+            block, index = around.block, around.block_index
+            if block_ends:
+                block, index = self.blocks + 1, self.all_blocks + 1
             if STAGE in node.sites and not _ends(node, STAGE):
                 self.stages, self.blocks = self.stages + 1, 0
-                in_stage, in_block = self.stages, None
+                stage, block, index = self.stages, None, None
             if BLOCK in node.sites and not _ends(node, BLOCK):
-                self.blocks += 1
-                in_block = self.blocks
-            self.note(node, scope, in_stage, in_block)
+                self.begin_block()
+                block, index = self.blocks, self.all_blocks
+            if block is not None:
+                self.num_blocks[stage] = block
+            self.note(node, scope, _Inside(stage, block, index))
             if _ends(node, BLOCK):
-                self.blocks, block_ends = self.blocks + 1, block_ends - 1
+                self.begin_block()
+                block_ends -= 1
             if _ends(node, STAGE):
                 self.stages, self.blocks, stage_ends, began = self.stages + 1, 0, stage_ends - 1, False
 
-    def note(self, node: Node, scope: Scope, stage: int | None, block: int | None) -> None:
+    def begin_block(self) -> None:
+        """Count a block."""
+        self.blocks, self.all_blocks = self.blocks + 1, self.all_blocks + 1
+
+    def note(self, node: Node, scope: Scope, at: _Inside) -> None:
         """Note a place, then the places inside it."""
+        if node.content is None:
+            # Its tensor is that of an operation before it.
+            self.found.append((node, scope, at, max(0, self.operations - 1) / self.last))
+            return
         inside = node.content if isinstance(node.content, Scope) else None
         # The depth of a scope is that of its last operation.
         operations = self.operations + (inside.num_operations - 1 if inside else 0)
-        self.found.append(Place(node, scope, stage, block, self.num_stages, operations / self.last))
+        self.found.append((node, scope, at, operations / self.last))
         if inside:
-            self.visit(inside, stage, block)
+            self.visit(inside, at)
         else:
             self.operations += 1
+
+
+def _passing_places(scope: Scope) -> Container[str]:
+    """The nodes of a scope that are places although they only pass their input on."""
+    tagged = [node for node in scope.nodes.values() if node.content is None and node.sites]
+    tagged = [node for node in tagged if STAGE not in node.sites and BLOCK not in node.sites]
+    if not tagged:
+        return ()
+    taken = {reference.partition(".")[0] for node in scope.nodes.values() for reference in node.inputs}
+    taken |= {reference.partition(".")[0] for reference in scope.outputs.values()}
+    return {node.name for node in tagged} & taken
 
 
 def _ends(node: Node, site: str) -> bool:
@@ -195,36 +256,3 @@ def _ends(node: Node, site: str) -> bool:
 def _holds_block(node: Node) -> bool:
     inside = node.content.walk() if isinstance(node.content, Scope) else ()
     return BLOCK in node.sites or any(BLOCK in one.sites for one in inside)
-
-
-def conv_settings(host: Node, wanted: Mapping[str, Any], overridden: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in `wanted` that a replaced convolution hands on to a mechanism.
-
-    A padding that keeps the size is left out if the mechanism has another kernel: it then finds its own padding.
-    """
-    assert isinstance(host.content, Operation)
-    known = dict(host.content.arguments)
-    if "kernel_size" not in known:
-        # An attention between positions that replaced a convolution has no kernel, and so no padding.
-        return {name: known[name] for name in wanted if name in known}
-    keeps_size = _same_padding(known["kernel_size"], known.get("dilation", 1))
-    if known.get("padding") is None and wanted.get("padding", None) is not None and "kernel_size" not in overridden:
-        known["padding"] = keeps_size
-    elif known.get("padding") == keeps_size and not overridden.keys().isdisjoint(("kernel_size", "dilation")):
-        del known["padding"]
-    return {name: known[name] for name in wanted if name in known}
-
-
-def linear_settings(host: Node) -> dict[str, Any]:
-    """The settings that a replaced linear layer hands on: it is a 1×1 convolution."""
-    assert isinstance(host.content, Operation)
-    known = host.content.arguments
-    one = {"kernel_size": 1, "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
-    return {**one, "out_channels": known["out_features"], "bias": known.get("bias", True)}
-
-
-def _same_padding(kernel_size: Any, dilation: Any) -> Any:
-    if isinstance(kernel_size, tuple):
-        spread = dilation if isinstance(dilation, tuple) else (dilation,) * len(kernel_size)
-        return tuple(d * (k - 1) // 2 for k, d in zip(kernel_size, spread, strict=True))
-    return dilation * (kernel_size - 1) // 2

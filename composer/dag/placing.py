@@ -14,8 +14,9 @@ from composer.dag.insertion import Insertion
 from composer.dag.limits import Limits
 from composer.dag.match import match
 from composer.dag.names import RESERVED
-from composer.dag.places import Place, Places, conv_settings, linear_settings
+from composer.dag.places import Place, Places
 from composer.dag.plugin_facts import never_told, not_asked_for
+from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import CONV_FACTS, ModuleEntry

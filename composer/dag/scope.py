@@ -48,10 +48,25 @@ class TensorSpec:
         return self.grid if height is None or width is None else TokenGrid(height, width)
 
     @property
+    def whole_grid(self) -> TokenGrid | None:
+        """As `positions`, if they are those of a whole example: not of its windows, and not prefix tokens alone."""
+        grid = self.positions
+        return grid if grid is not None and grid.is_map and self.windows == 1 else None
+
+    @property
     def without_batch(self) -> tuple[int, ...]:
-        """The shape per example; the whole shape for a tensor without a batch axis (a parameter)."""
+        """The shape per example; the whole shape for a tensor without a batch axis (a parameter).
+
+        A batch that holds several windows of each example has their number in front.
+        """
         axes = (self.layout or "").split()
-        return tuple(n for i, n in enumerate(self.shape) if axes[i : i + 1] != ["b"])
+        windows = (self.windows,) if self.windows > 1 else ()
+        return windows + tuple(n for i, n in enumerate(self.shape) if axes[i : i + 1] != ["b"])
+
+    @property
+    def windows(self) -> int:
+        """How many entries of the batch each example has: 1, or more where a map was split into windows."""
+        return (self.axis("b") or BATCH) // BATCH
 
     @cached_property
     def facts(self) -> Mapping[str, int]:
@@ -72,7 +87,8 @@ class TensorSpec:
         axes = (self.layout or "").split()
         if "b" not in axes:
             return "×".join(map(str, self.shape)) or "a scalar"
-        return "×".join("b" if axis == "b" else str(length) for axis, length in zip(axes, self.shape, strict=True))
+        batch = f"{self.windows}b" if self.windows > 1 else "b"
+        return "×".join(batch if axis == "b" else str(length) for axis, length in zip(axes, self.shape, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,8 @@ def describe(operation: Operation) -> str:
     for name, value in written.items():
         if name == "groups" and value == written.get("out_channels"):
             words.append("depthwise")
+        elif isinstance(value, dict):
+            words.append(", ".join(f"{key} = {length}" for key, length in value.items()))
         elif name in _FORMS:
             words.append(_FORMS[name].format(_size(value) if isinstance(value, tuple | list) else value))
         elif name not in _SILENT:

@@ -13,7 +13,8 @@ def selected(sketch: Sketch, view: View, selector: str) -> list[Box | None]:
 
     Copies are a single box, so several of them are found once. Raises InputError if nothing is selected.
     """
-    found = Places.of(sketch.root)
+    # What only passes its input on is not drawn.
+    found = Places.of(sketch.root).computing
     chosen = found.select(selector)
     if not chosen:
         help = did_you_mean(selector, [*found.sites, *found.paths], "`composer sites` lists every place")

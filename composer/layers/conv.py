@@ -30,9 +30,9 @@ def conv2d(
     Params:  k² c o / groups, and o with bias
 
     `init` says how weights are drawn: `he` from N(0, 2 / (k² o)) (He et al., ICCV 2015), `he_per_group` from
-    N(0, 2 groups / (k² o)), `he_fan_in` from N(0, 2 groups / (k² c)), `normal` and `trunc_normal` from N(0, std²),
-    `xavier_uniform` and `xavier_normal` as PyTorch's, `zeros`, all with bias 0; `torch` is PyTorch's own. k is
-    `kernel_size`, o is `out_channels`.
+    N(0, 2 groups / (k² o)), `he_fan_in` from N(0, 2 groups / (k² c)), `lecun_normal` with variance groups / (k² c), cut
+    off at two deviations, `normal` and `trunc_normal` from N(0, std²), `xavier_uniform` and `xavier_normal` as
+    PyTorch's, `zeros`, all with bias 0; `torch` is PyTorch's own. k is `kernel_size`, o is `out_channels`.
     Raises ValueError unless `groups` divides both numbers of channels.
 
     >>> sum(p.numel() for p in conv2d(8, out_channels=16, kernel_size=3).parameters())

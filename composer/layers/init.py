@@ -10,13 +10,24 @@ from torch import nn
 
 Weighted = TypeVar("Weighted", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 ConvLaw = Literal[
-    "he", "he_per_group", "he_fan_in", "normal", "trunc_normal", "xavier_uniform", "xavier_normal", "zeros", "torch"
+    "he",
+    "he_per_group",
+    "he_fan_in",
+    "lecun_normal",
+    "normal",
+    "trunc_normal",
+    "xavier_uniform",
+    "xavier_normal",
+    "zeros",
+    "torch",
 ]
 TransposedLaw = Literal["torch", "normal", "trunc_normal", "xavier_uniform", "xavier_normal", "zeros"]
 LinearLaw = Literal["torch", "uniform_fan_out", "normal", "trunc_normal", "xavier_uniform", "xavier_normal", "zeros"]
 
 
-BiasLaw = Literal["zeros", "torch"]
+BiasLaw = Literal["zeros", "torch", "normal"]
+# Deviation of biases that are drawn, as in ViT and MLP-Mixer.
+BIAS_STD = 1e-6
 
 
 def undrawn(kind: Callable[..., Weighted], *arguments: Any) -> Weighted:
@@ -32,18 +43,22 @@ def fill(module: Weighted, law: str, std: float = 0.02, bias_law: BiasLaw | None
     """Draw a layer's weights and bias anew, and return the layer.
 
     law       for a convolution k x k with g groups, c inputs and o outputs (He et al., Delving Deep into Rectifiers,
-              ICCV 2015): `he`: N(0, 2 / (k² o)), `he_per_group`: N(0, 2 g / (k² o)), `he_fan_in`: N(0, 2 g / (k² c));
+              ICCV 2015): `he`: N(0, 2 / (k² o)), `he_per_group`: N(0, 2 g / (k² o)), `he_fan_in`: N(0, 2 g / (k² c)),
+              and `lecun_normal`: variance g / (k² c), a normal law cut off at two deviations;
               for a linear layer with o outputs: `uniform_fan_out`: between -1/sqrt(o) and 1/sqrt(o); for both:
               `normal`: N(0, std²), `trunc_normal`: the same, cut off at -2 and 2, `xavier_uniform` and `xavier_normal`:
               PyTorch's of that name (Glorot & Bengio, AISTATS 2010), `zeros`, and `torch`: PyTorch's own
     std       standard deviation for `normal` and `trunc_normal`
-    bias_law  `zeros`, or `torch`: PyTorch's own; by default `torch` with `torch` weights, otherwise `zeros`
+    bias_law  `zeros`, `normal`: N(0, 1e-12), or `torch`: PyTorch's own; by default `torch` with `torch` weights,
+              otherwise `zeros`
     """
     if "torch" in (law, bias_law):
         module.reset_parameters()
     if law != "torch":
         _draw(module, law, std)
-    if module.bias is not None and (bias_law or law) != "torch":
+    if module.bias is not None and bias_law == "normal":
+        nn.init.normal_(module.bias, std=BIAS_STD)
+    elif module.bias is not None and (bias_law or law) != "torch":
         nn.init.zeros_(module.bias)
     return module
 
@@ -55,6 +70,10 @@ def _draw(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, law: str, std: flo
     elif law == "he_per_group":
         assert isinstance(module, nn.Conv2d)
         nn.init.normal_(weight, std=(2 * module.groups * weight.shape[1] / weight.numel()) ** 0.5)
+    elif law == "lecun_normal":
+        # Divided by the deviation of N(0, 1) that is cut off at -2 and 2.
+        deviation = weight[0].numel() ** -0.5 / 0.87962566103423978
+        nn.init.trunc_normal_(weight, std=deviation, a=-2 * deviation, b=2 * deviation)
     elif law == "uniform_fan_out":
         nn.init.uniform_(weight, -(weight.shape[0] ** -0.5), weight.shape[0] ** -0.5)
     elif law == "xavier_uniform":

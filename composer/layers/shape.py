@@ -2,107 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import einops
 import torch
 from torch import Tensor
 
 from composer.layers.axis import check_axis
 from composer.options import NonNegativeInt, PositiveInt
-from composer.registry import TokenGrid, layer
-
-
-def _rearranged_layout(inputs: Sequence[Any], *, pattern: str) -> str:
-    left, right = _sides(pattern)
-    found = inputs[0].layout
-    if found is not None and " ".join(left) != found:
-        raise ValueError(
-            f"`rearrange` is told `{' '.join(left)}` comes in, found `{found}`; start the pattern with `{found} ->`"
-        )
-    if len(left) != len(inputs[0].shape):
-        raise ValueError(
-            f"`rearrange` is told of {len(left)} axes (`{' '.join(left)}`), "
-            f"found {inputs[0]} with {len(inputs[0].shape)}; name each axis once"
-        )
-    return " ".join(_axis_name(axis) for axis in right)
-
-
-def _sides(pattern: str) -> tuple[list[str], list[list[str]]]:
-    """The axes of the input, and those of the output, each as the list of input axes it merges. Raises ValueError."""
-    start, arrow, end = pattern.partition("->")
-    left, right = _axes(start), _axes(end)
-    if not arrow or not left or not right or any(len(axes) != 1 for axes in left):
-        raise ValueError(
-            f"`rearrange` cannot read the pattern `{pattern}`; "
-            "write axis names, `->` and the same names in their new order, with parentheses around axes to merge"
-        )
-    names = [axis for axes in left for axis in axes]
-    if sorted(names) != sorted(axis for axes in right for axis in axes) or len(set(names)) != len(names):
-        raise ValueError(f"`rearrange` pattern `{pattern}` must name the same axes on both sides, each once")
-    return names, right
-
-
-def _axes(text: str) -> list[list[str]]:
-    """`b (h w) c` as [[b], [h, w], [c]]; empty if the text is not such a list."""
-    found: list[list[str]] = []
-    merged = False
-    for token in re.findall(r"[a-z_][a-z0-9_]*|\S", text):
-        if token == "(" and not merged:
-            found.append([])
-            merged = True
-        elif token == ")" and merged and found[-1]:
-            merged = False
-        elif not token.isidentifier():
-            return []
-        elif merged:
-            found[-1].append(token)
-        else:
-            found.append([token])
-    return [] if merged else found
-
-
-def _axis_name(axes: list[str]) -> str:
-    if len(axes) == 1:
-        return axes[0]
-    if set(axes) == {"h", "w"}:
-        return "n"
-    # A merge with the batch is no batch; a merge of channels with positions still counts as channels.
-    return "_" if "b" in axes or "c" not in axes else "c"
-
-
-def _rearranged_grid(inputs: Sequence[Any], *, pattern: str) -> TokenGrid | None:
-    """The grid of tokens that stay an axis, or that are the positions of a map row by row."""
-    x = inputs[0]
-    tokens = next((axes for axes in _sides(pattern)[1] if _axis_name(axes) == "n"), [])
-    if tokens == ["n"]:
-        return x.grid
-    return TokenGrid(x.axis("h"), x.axis("w")) if tokens == ["h", "w"] and x.layout else None
-
-
-def _rearrange_code(names: list[str], inputs: Sequence[Any], *, pattern: str) -> str:
-    """The same as PyTorch code: a permutation, and a flatten per merge."""
-    left, right = _sides(pattern)
-    order = [left.index(axis) for axes in right for axis in axes]
-    moved = names[0] if order == sorted(order) else f"{names[0]}.permute({', '.join(map(str, order))})"
-    merged = [(index, len(axes)) for index, axes in enumerate(right) if len(axes) > 1]
-    calls = "".join(f".flatten({index}, {index + count - 1})" for index, count in merged)
-    return moved + calls
-
-
-@layer("rearrange", kind="shape", layout=_rearranged_layout, grid=_rearranged_grid, code=_rearrange_code)
-def rearrange(x: Tensor, *, pattern: str) -> Tensor:
-    """Reorder axes and merge those in parentheses, as in einops.
-
-    The output's layout is the right side of `pattern`; `(h w)` becomes `n` (tokens), and a merge with `c` becomes `c`.
-
-    >>> import torch
-    >>> rearrange(torch.zeros(2, 3, 4, 5), pattern="b c h w -> b (h w) c").shape
-    torch.Size([2, 20, 3])
-    """
-    return einops.rearrange(x, pattern)
+from composer.registry import layer
 
 
 def _method(call: str) -> Callable[..., str]:
@@ -130,8 +38,8 @@ def flatten(x: Tensor) -> Tensor:
 
 def _sliced_layout(inputs: Sequence[Any], *, start: int, end: int) -> str:
     found, channels = inputs[0].layout, inputs[0].channels
-    if found not in ("b c h w", "b c"):
-        raise ValueError(f"`channels` works on `b c h w` or `b c`, found `{found}`; rearrange it")
+    if found not in ("b c h w", "b n c", "b c"):
+        raise ValueError(f"`channels` works on `b c h w`, `b n c` or `b c`, found `{found}`; rearrange it")
     if not start < end <= channels:
         raise ValueError(
             f"`channels` cannot take {start} to {end} of {channels} channels; set 0 <= start < end <= {channels}"
@@ -139,13 +47,18 @@ def _sliced_layout(inputs: Sequence[Any], *, start: int, end: int) -> str:
     return str(found)
 
 
-@layer("channels", kind="shape", layout=_sliced_layout, code=_method("[:, {start}:{end}]"))
+def _sliced_code(names: list[str], inputs: Sequence[Any], *, start: int, end: int) -> str:
+    return f"{names[0]}[{'..., ' if inputs[0].layout == 'b n c' else ':, '}{start}:{end}]"
+
+
+@layer("channels", kind="shape", layout=_sliced_layout, code=_sliced_code)
 def channels(x: Tensor, *, start: NonNegativeInt, end: PositiveInt) -> Tensor:
     """The channels from `start`, counted from 0, to before `end`.
 
-    Shape:   b c h w -> b (end - start) h w;  the same for b c
+    Shape:   b c h w -> b (end - start) h w;  the same for b n c and b c
     """
-    return x[:, start:end]
+    # A function sees no layout; with three axes it is that of tokens.
+    return x[..., start:end] if x.ndim == 3 else x[:, start:end]
 
 
 def _shuffled_layout(inputs: Sequence[Any], *, groups: int) -> str:

@@ -62,8 +62,8 @@ def map_node(graph: Composition, path: str) -> MapNode:
         raise InputError(Diagnostic("node", text, label=label))
     if tensor.layout in ("b c h w", "b h w c"):
         return MapNode(node.path, tensor.layout, (tensor.axis("h") or 0, tensor.axis("w") or 0))
-    if tensor.layout != "b n c" or tensor.grid is None or not tensor.grid.is_map:
+    if tensor.layout != "b n c" or tensor.whole_grid is None:
         text, label = f"`{path}` gives {tensor}, which is no map", "a node that gives a feature map, or tokens of one"
         raise InputError(Diagnostic("node", text, label=label))
-    height, width, prefix = tensor.grid
+    height, width, prefix = tensor.whole_grid
     return MapNode(node.path, tensor.layout, (height, width), prefix)

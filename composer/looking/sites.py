@@ -70,8 +70,8 @@ def _attends(entry: Entry) -> bool:
 
 def _site(place: Place, operation: Operation, gamma: float | None) -> Site:
     node = place.node
-    positions = place.input.positions if place.input is not None else None
-    grid = (positions.height, positions.width) if positions is not None and positions.is_map else None
+    positions = place.input.whole_grid if place.input is not None else None
+    grid = None if positions is None else (positions.height, positions.width)
     return Site(
         node.path,
         operation.entry.name,
@@ -91,7 +91,7 @@ def last_map(graph: Composition) -> str | None:
     """Path of the last features: the coarsest level, or else the last feature map; None without one."""
     maps = [
         place.node.path
-        for place in graph.places
+        for place in graph.places.computing
         if isinstance(place.node.output, TensorSpec) and place.node.output.layout == "b c h w"
     ]
     levels = [level.path for level in graph.levels]
@@ -104,7 +104,7 @@ def class_node(graph: Composition) -> str | None:
     After that mixer, a network that reads only its class token does not use the other tokens, so they have no gradient.
     """
     path = last_map(graph)
-    mixers = [place for place in graph.places if MIXER in place.node.sites and place.node.inputs]
+    mixers = [place for place in graph.places.computing if MIXER in place.node.sites and place.node.inputs]
     output = next((place.node.output for place in graph.places if place.node.path == path), None)
     if not mixers or not isinstance(output, TensorSpec) or output.layout != "b n c":
         return path

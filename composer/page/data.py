@@ -191,6 +191,12 @@ def _rules(network: Network, files: Files) -> Iterator[RuleData]:
         }
         if rule.where is not None:
             found["condition"] = rule.where
+        if rule.every is not None:
+            every = f", every {rule.every}"
+            if rule.where is None:
+                found["where"] += every
+            else:
+                found["condition"] = f"{rule.where}{every}"
         if rule.start is not None:
             found["start"] = rule.start
         if line is not None:

@@ -16,7 +16,7 @@ from composer.spec.tokens import ExpressionError
 
 ARRIVING = ("channels", "height", "width", "tokens", "grid_height", "grid_width", "prefix_tokens")
 PLACE = (
-    *("stage", "block", "num_stages", "depth", "last"),
+    *("stage", "block", "num_stages", "num_blocks", "block_index", "depth", "last"),
     *ARRIVING,
     *("kernel_size", "stride", "groups", "op", "path"),
 )

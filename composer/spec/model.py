@@ -24,14 +24,18 @@ Template = str
 class InputSpec(BaseModel):
     """An input of the network: its shape without the batch, and how an image is prepared.
 
-    `shape` follows `layout` without its `b` axis. `mean` and `std` are per channel, for values in 0..1. `crop` is the
-    share of the resized shorter side that the centre crop keeps.
+    `shape` follows `layout` without its `b` axis. `grid` is the height and width of the map from which the tokens of a
+    layout `b n c` come; those that it leaves over stand before it, as a class token does. `mean` and `std` are per
+    channel, for values in 0..1. `crop` is the share of the resized shorter side that the centre crop keeps.
     """
 
     model_config = _FROZEN
 
     shape: list[int | Template]
     layout: str = "b c h w"
+    grid: Annotated[list[int | Template], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Height and width of the map from which tokens `b n c` come; further tokens stand before it."
+    )
     mean: list[Annotated[float, Field(allow_inf_nan=False)]] | None = None
     std: list[PositiveFloat] | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
@@ -96,18 +100,26 @@ class BlockSpec(BaseModel):
     outputs: dict[str, str] | None = None
 
 
+# A site, or a glob over paths; or a list of them.
+Selector = str | Annotated[list[str], Field(min_length=1)]
+
+
 class Rule(BaseModel):
-    """Where attention goes: a mechanism and exactly one position, or a bare `remove`."""
+    """Where attention goes: a mechanism and exactly one position, or a bare `remove`.
+
+    `every: 2` leaves the 2nd, 4th … of the places that `where` leaves; `expect` counts after it.
+    """
 
     model_config = _FROZEN
 
     use: str | None = None
-    before: str | None = None
-    after: str | None = None
-    replace: str | None = None
-    beside: str | None = None
-    remove: str | None = None
+    before: Selector | None = None
+    after: Selector | None = None
+    replace: Selector | None = None
+    beside: Selector | None = None
+    remove: Selector | None = None
     where: str | bool | None = None
+    every: PositiveInt | None = None
     options: dict[str, Any] = Field({}, alias="with")
     expect: PositiveInt | None = None
     name: str | None = None
@@ -125,9 +137,15 @@ class Rule(BaseModel):
         return self.positions[0]
 
     @property
+    def selectors(self) -> list[str]:
+        """The sites or globs of a valid rule."""
+        written = getattr(self, self.position)
+        return [written] if isinstance(written, str) else list(written)
+
+    @property
     def selector(self) -> str:
-        """The site or glob of a valid rule."""
-        return str(getattr(self, self.position))
+        """Its sites or globs as messages and pictures write them."""
+        return ", ".join(self.selectors)
 
 
 class WeightsSpec(BaseModel):

@@ -12,7 +12,7 @@ from composer.errors import MAX_FOUND, Diagnostic, SpecError, did_you_mean, one_
 from composer.spec.document import Document, Keys
 from composer.spec.form import check_file, check_weights
 from composer.spec.kind import boolean_advice, found
-from composer.spec.model import BlockSpec, InputSpec, Published, Rule, SpecFile, WeightsSpec
+from composer.spec.model import POSITIONS, BlockSpec, InputSpec, Published, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 
 _KEYS: dict[str, Iterable[str]] = {
@@ -179,7 +179,9 @@ def _wrong_type(here: Origin, expected: str) -> Diagnostic:
     if value is None:
         help = ("write a value, or remove the key",)
         return here.problem("wrong-type", f"`{name}` has no value", expected, help, key=True)
-    if not value and isinstance(value, dict):
+    if here.path[0] == "attention" and name in POSITIONS:
+        expected = "a site or a glob over paths, or a list of them"
+    if not value and isinstance(value, dict | list):
         return here.problem("wrong-type", f"`{name}` is empty", expected)
     if expected == "a list" and name in ("from", "site", "inputs"):
         expected = "a name or a list of names"

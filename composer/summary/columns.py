@@ -29,7 +29,8 @@ def shape(output: Output) -> str:
     axes = (output.layout or "").split()
     if "b" not in axes:
         return str(output)
-    return "×".join("N" if axis == "b" else str(length) for axis, length in zip(axes, output.shape, strict=True))
+    batch = f"{output.windows}N" if output.windows > 1 else "N"
+    return "×".join(batch if axis == "b" else str(length) for axis, length in zip(axes, output.shape, strict=True))
 
 
 def _operation(row: Row) -> str:

@@ -58,10 +58,15 @@ def test_weights_start_as_the_papers():
     assert torch.equal(unit.gamma, torch.full_like(unit.gamma, 1e-6))
 
 
-def test_an_attention_stands_before_the_layer_scale():
-    graph = composer.graph({"backbone": "convnext_tiny", "attention": [{"use": "se", "after": "branch"}]})
-    branches = graph.places.select("branch")
-    assert {place.node.tensor.layout for place in branches} == {"b h w c"}
-    unit = branches[0].scope.nodes
+def test_an_attention_stands_behind_the_layer_scale_or_before_it():
+    rule = {"use": "se", "after": "branch", "expect": 18}
+    graph = composer.graph({"backbone": "convnext_tiny", "attention": [rule]})
+    unit = graph.places.select("branch")[0].scope.nodes
+    assert unit["se"].inputs == ("channels_first",)
+    assert unit["add"].inputs == ("se", "input")
+    graph = composer.graph({"backbone": "convnext_tiny", "attention": [{**rule, "after": "mlp"}]})
+    perceptrons = graph.places.select("mlp")
+    assert {place.node.tensor.layout for place in perceptrons} == {"b h w c"}
+    unit = perceptrons[0].scope.nodes
     assert unit["scale"].inputs == ("se_channels_last", "gamma")
     assert unit["se"].tensor.layout == "b c h w"

@@ -42,7 +42,8 @@ def test_counts_sites_and_input(name, parameters, giga_macs):
     assert graph.num_parameters == parameters
     assert graph.num_macs / 1e9 == pytest.approx(giga_macs, rel=0.02)
     found = graph.places.sites
-    assert found["mixer"] == found["mlp"] == found["branch"] == found["block"] == sum(graph.spec.vars["depths"])
+    assert found["mixer"] == found["mlp"] == found["block"] == sum(graph.spec.vars["depths"])
+    assert found["branch"] == 2 * found["block"]
     assert (found["stem"], found["stage"], found["features"], found["head"]) == (1, 4, 1, 1)
     check_input(name, name)
 

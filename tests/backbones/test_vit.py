@@ -51,7 +51,8 @@ def test_counts_sites_and_input(name, parameters):
     assert graph.num_parameters == parameters
     found = graph.places.sites
     depth = graph.spec.vars["depth"]
-    assert found["mixer"] == found["mlp"] == found["branch"] == found["block"] == depth
+    assert found["mixer"] == found["mlp"] == found["block"] == depth
+    assert found["branch"] == 2 * depth
     assert found["stem"] == found["features"] == 1
     assert found["head"] == (2 if "distilled" in name else 1)
     check_input(name, name)

@@ -114,7 +114,7 @@ def test_sites(run):
         "block": 8,
         "spatial_conv": 16,
         "branch": 8,
-        "shortcut": 3,
+        "shortcut": 8,
         "head": 1,
     }
     rows = run("sites", "resnet18", "layer[12].*.bn2", "--format", "json").json

@@ -118,6 +118,23 @@ def test_laws_that_weights_are_drawn_by(law, deviation):
             assert made.weight.abs().max() <= math.sqrt(6 / 192)
 
 
+def test_lecuns_law_and_biases_that_are_drawn_are_timms():
+    from timm.layers import lecun_normal_
+
+    nodes = {
+        "conv": {"op": "conv2d", "out_channels": 512, "kernel_size": 3, "init": "lecun_normal", "bias": True},
+        "mean": "global_avg_pool",
+        "fc": {"op": "linear", "out_features": 4096, "init": "xavier_uniform", "bias_init": "normal"},
+    }
+    model = composer.build({"input": [64, 4, 4], "nodes": nodes})
+    peer = torch.empty_like(model.conv.weight)
+    lecun_normal_(peer)
+    assert model.conv.weight.std().item() == pytest.approx(peer.std().item(), rel=0.01)
+    assert model.conv.weight.abs().max().item() == pytest.approx(peer.abs().max().item(), rel=1e-3)
+    assert not model.conv.bias.any()
+    assert model.fc.bias.std().item() == pytest.approx(1e-6, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("node", "said"),
     [

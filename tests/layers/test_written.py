@@ -21,6 +21,9 @@ RIGHT = [
     {"op": "prelu", "num_parameters": "$channels"},
     {"op": "softmax", "dim": 1},
     {"op": "weighted_sum", "num_inputs": 3, "eps": 1e-3, "from": ["input", "input", "input"]},
+    {"op": "fourier_positions", "hidden_dim": 8},
+    {"op": "conv2d", "out_channels": 4, "kernel_size": 1, "init": "lecun_normal"},
+    {"op": "rearrange", "pattern": "b c (h p) w -> b c h p w", "sizes": {"p": "${4 + 1}"}},
     "grn_2d",
     "layer_scale_2d",
     "l2_norm",
@@ -38,6 +41,11 @@ WRONG = [
     {"op": "weighted_sum", "num_inputs": 0},
     {"op": "constant", "value": "1"},
     {"op": "weighted_sum", "eps": 0},
+    {"op": "rotary_positions", "grid": [5, 0]},
+    {"op": "cross_attention", "num_heads": 0},
+    {"op": "spatial_reduction_attention", "sr_ratio": 1.5},
+    {"op": "rearrange", "pattern": "b c (h p) w -> b c h p w", "sizes": {"p": 0}},
+    {"op": "rearrange", "pattern": "b c (h p) w -> b c h p w", "sizes": [5]},
 ]
 
 
