@@ -67,6 +67,7 @@ class Subject:
         """The facts that the mechanism asks for, of a place of this size."""
         c = self.channels
         place = {"channels": c, "height": height, "width": width, "tokens": height * width}
+        place |= {"grid_height": height, "grid_width": width, "prefix_tokens": 0}
         place |= {"in_channels": c, "out_channels": c, **conv}
         return {name: place[name] for name in self.entry.facts}
 

@@ -12,6 +12,7 @@ from composer.dag.infer import Inference
 from composer.dag.scope import Node, TensorSpec
 from composer.registry import ModuleEntry
 
+PREFIX = "prefix"
 # What arrives, and the operation before: the mechanism itself at first.
 ARRIVING, BEFORE = "", "^"
 
@@ -48,6 +49,11 @@ class Adapters:
 
     into: tuple[Adapter, ...] = ()
     back: tuple[Adapter, ...] = ()
+
+    @property
+    def prefix_passes(self) -> bool:
+        """Whether prefix tokens pass the mechanism by."""
+        return any(one.name == PREFIX for one in self.into)
 
     def adapted(self, tensor: TensorSpec, infer: Inference) -> TensorSpec:
         """The tensor as the mechanism gets it."""
@@ -125,8 +131,8 @@ def _to_map(entry: ModuleEntry, tensor: TensorSpec) -> Adapters:
     to_tokens = Adapter("tokens", "map_to_tokens")
     if not prefix:
         return Adapters((to_map,), (to_tokens,))
-    passed = Adapter("prefix", "slice_tokens", {"end": prefix}, (ARRIVING,))
-    return Adapters((passed, to_map), (to_tokens, Adapter("joined", "concat", {"axis": "n"}, ("prefix", BEFORE))))
+    passed = Adapter(PREFIX, "slice_tokens", {"end": prefix}, (ARRIVING,))
+    return Adapters((passed, to_map), (to_tokens, Adapter("joined", "concat", {"axis": "n"}, (PREFIX, BEFORE))))
 
 
 def _from_map(wanted: str, axis: str, like: str) -> Adapters:

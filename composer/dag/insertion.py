@@ -43,9 +43,13 @@ class Insertion:
     def adapters(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> Adapters:
         """Operations that turn the place's layout into the mechanism's and back. Raises Mistakes."""
         try:
-            return adapters(entry, tensor, self.rule.tokens)
+            found = adapters(entry, tensor, self.rule.tokens)
         except NoAdapter as problem:
             raise self.wrong(host, str(problem), problem.label, problem.help, problem.key) from problem
+        if found.prefix_passes and self.rule.position == "replace" and host.entry and host.entry.kind == "token":
+            text = f"`{entry.name}` works on maps: in place of `{host.path}`, prefix tokens would see no other token"
+            raise self.wrong(host, text, "a mechanism on tokens, such as `mhsa`")
+        return found
 
     def mechanism(
         self, draft: Draft, entry: ModuleEntry, arguments: Mapping[str, Any], source: str, name: str, host: Node
