@@ -31,7 +31,8 @@ class Graph(Composition):
     def networkx(self) -> nx.DiGraph[str]:
         """The inputs and operations as a flat networkx.DiGraph.
 
-        Each node has op, options, shape, layout, parameters, macs (None if not known), rule, sites and line; each edge
+        Each node has op, options, shape, layout, grid (height and width of the map from which its tokens come) and
+        prefix_tokens (both None if not known), parameters, macs (None if not known), rule, sites and line; each edge
         has `index`, the list of inputs it feeds. The graph's attribute `outputs` maps each output to its node.
         """
         return flat_graph(self)
