@@ -76,6 +76,8 @@ CODES = {
     # Rules.
     "unknown-mechanism": "No mechanism, layer or block has the name after `use`.",
     "no-match": "No place is like this.",
+    "unknown-tensor": "A mechanism takes no tensor of this name.",
+    "missing-tensor": "A rule does not say where a tensor comes from that its mechanism needs.",
     "expect": "A rule matches another number of places than it expects.",
     "place": "A mechanism cannot go to this place.",
     # Plugins, devices and packages.

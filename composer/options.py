@@ -24,6 +24,12 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # For a convolution: a number, or a number for rows and a number for columns.
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
 Padding = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt]
+# The same for frames, rows and columns.
+Size3d = PositiveInt | tuple[PositiveInt, PositiveInt, PositiveInt]
+Padding3d = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt, NonNegativeInt]
+# A number for all axes of positions, or a number for each.
+Lengths = Size3d | tuple[PositiveInt, PositiveInt] | tuple[PositiveInt]
+Paddings = Padding3d | tuple[NonNegativeInt, NonNegativeInt] | tuple[NonNegativeInt]
 Probability = Annotated[float, Field(ge=0, le=1)]
 OddInt = Annotated[int, Field(gt=0, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_odd)]
 
@@ -128,14 +134,18 @@ def describe_problem(error: Mapping[str, Any]) -> str:
 
 __all__ = [
     "STRICT",
+    "Lengths",
     "NonNegativeInt",
     "OddInt",
     "Padding",
+    "Padding3d",
+    "Paddings",
     "PositiveFloat",
     "PositiveInt",
     "Probability",
     "Signature",
     "Size",
+    "Size3d",
     "ValidationError",
     "describe_problem",
     "options_model",

@@ -1,4 +1,4 @@
-"""`composer list`: names of mechanisms, layers, backbones, necks, papers' networks and key maps."""
+"""`composer list`: names of mechanisms, layers, networks of all kinds and key maps."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ class What(enum.StrEnum):
     LAYERS = "layers"
     BACKBONES = "backbones"
     NECKS = "necks"
+    DETECTION = "detection"
+    VIDEO = "video"
     PAPERS = "papers"
     KEYS = "keys"
 
 
+# Kinds of networks that are named after their folder.
+NETWORKS = (What.BACKBONES, What.NECKS, What.DETECTION, What.VIDEO)
 PRINTED = ("printed_parameters", "printed_macs", "deviates")
 MEASURED = ("top1", "images_per_second", "note", *PRINTED)
 NUMBERS = ("parameters", "macs", "printed_parameters", "printed_macs", "top1", "images_per_second")
@@ -53,15 +57,16 @@ def command(
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
 ) -> None:
-    """List mechanisms, layers, backbones, necks, the papers' networks with results, and key maps for weights."""
+    """List mechanisms, layers, backbones, necks, detection and video networks, the papers' networks with results, and
+    key maps for weights."""
     filters = {"table": table, "architecture": architecture, "mechanism": mechanism}
     if any(value is not None for value in filters.values()):
         if what not in (What.ALL, What.PAPERS):
             raise typer.BadParameter("only `composer list papers` has tables, architectures and mechanisms")
         what = What.PAPERS
-    networks = what in (What.BACKBONES, What.NECKS, What.PAPERS)
+    networks = what in (*NETWORKS, What.PAPERS)
     if cost and not networks:
-        raise typer.BadParameter("`--cost` is for `composer list backbones`, `necks` and `papers`")
+        raise typer.BadParameter("`--cost` is for networks, such as `composer list backbones`, `necks` and `papers`")
     wanted = [one for one in What if one is not What.ALL] if what is What.ALL else [what]
     with_cost = cost if cost is not None else format is TableFormat.MD and networks
     with stage(context, "composing every network" if with_cost else "reading names"):
@@ -84,10 +89,10 @@ def command(
 
 
 def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) -> Sequence[dict[str, Any]]:
-    if what in (What.BACKBONES, What.NECKS):
+    if what in NETWORKS:
         from composer.spec import zoo
 
-        names = zoo.backbones(pattern) if what is What.BACKBONES else zoo.necks(pattern)
+        names = zoo.backbones(pattern) if what is What.BACKBONES else zoo.others(what.value, pattern)
         return _with_cost([{"name": name} for name in names], cost)
     if what is What.PAPERS:
         from composer.spec.catalogue import experiments

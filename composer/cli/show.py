@@ -95,6 +95,7 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
         "kind": entry.kind,
         "doc": entry.doc,
         "sections": sections(entry.doc),
+        "tensors": list(entry.tensors),
         "facts": list(entry.facts) if isinstance(entry, registry.ModuleEntry) else [],
         "layout": layout if isinstance(layout, str) else None,
         "replaces": mechanism.replaces if mechanism else None,
@@ -125,6 +126,8 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
         ]
         print_table(("option", "type", "default"), rows)
         out()
+    if mechanism and len(entry.tensors) > 1:
+        out(f"takes the tensors: {', '.join(entry.tensors)}")
     if found["facts"]:
         out(f"filled in from the place: {', '.join(found['facts'])}")
     if found["layout"]:
@@ -161,21 +164,22 @@ def _indented(text: str) -> str:
 def yaml_snippet(entry: ModuleEntry) -> str:
     """A spec that uses a mechanism at its default place."""
     from composer.api import compose
-    from composer.dag.default_place import default_place
+    from composer.dag.default_place import default_place, default_sources
     from composer.spec.dump import dump
 
-    rule = {"use": entry.name, **default_place(entry, compose("resnet50").places.sites)}
+    rule = {"use": entry.name, **default_place(entry, compose("resnet50").places.sites), **default_sources(entry)}
     return dump({"backbone": "resnet50", "attention": [rule]})
 
 
 def python_snippet(entry: ModuleEntry) -> str:
     """Python code that runs a mechanism by itself."""
-    values = {"height": 14, "width": 14, "tokens": 196, "grid_height": 14, "grid_width": 14, "prefix_tokens": 0}
+    grid = {"grid_height": 14, "grid_width": 14, "prefix_tokens": 0}
+    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2, **grid}
     required = [name for name, default in entry.facts.items() if default is inspect.Parameter.empty]
-    arguments = ", ".join(f"{name}={values.get(name, 256)}" for name in required)
+    arguments = ", ".join(f"{name}={values.get(name.rpartition('_')[2], 256)}" for name in required)
     x = "torch.randn(2, 196, 256)" if entry.works_on == "b n c" else "torch.randn(2, 256, 14, 14)"
-    name = entry.factory.__name__
-    return f"from {entry.factory.__module__} import {name}\n\ny = {name}({arguments})({x})"
+    name, given = entry.factory.__name__, ", ".join([x] * entry.inputs[0])
+    return f"from {entry.factory.__module__} import {name}\n\ny = {name}({arguments})({given})"
 
 
 def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str, Any] | None:
@@ -188,7 +192,9 @@ def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str
     written = {"out_channels": channels, "kernel_size": 3}
     settings = {name: value for name, value in written.items() if name in entry.settings.model_fields}
     try:
-        found = compose({"input": shape, "nodes": {"shown": {"op": entry.name, **settings}}})
+        found = compose(
+            {"input": shape, "nodes": {"shown": {"op": entry.name, "from": ["input"] * entry.inputs[0], **settings}}}
+        )
     except ComposerError:
         return None
     at = f"{height * width} tokens of {channels}" if tokens else f"{channels}×{height}×{width}"

@@ -22,7 +22,7 @@ _TAKEN = frozenset({"self", "torch", "nn", "Tensor", "outward"})
 
 def class_code(scope: Scope) -> str:
     """The text of the file that defines the class of a scope. For a scope that is not a plain chain."""
-    # A chain that passes a tensor outward can still be indexed.
+    # A chain that passes a tensor outward, or takes one for a node inside, can still be indexed.
     base = "nn.Sequential" if _is_sequence(scope, scope.main_outputs) else "nn.Module"
     return _file(scope, base, f"The block `{scope.block}` of a composed network.", _method("forward", scope))
 
@@ -45,16 +45,18 @@ def forward_code(scope: Scope) -> str:
 
 def is_chain(scope: Scope) -> bool:
     """Whether each node is a module that takes the output of the node before it and nothing else."""
-    return _is_sequence(scope, list(scope.outputs))
+    return not scope.brought and _is_sequence(scope, list(scope.outputs))
 
 
 def _is_sequence(scope: Scope, outputs: Sequence[str]) -> bool:
-    current = next(iter(scope.inputs))
+    own = [name for name in scope.inputs if name not in scope.brought]
+    current = own[0]
     for name, node in scope.nodes.items():
-        if not (_is_module(node) or node.content is None) or [node_of(one) for one in node.inputs] != [current]:
+        taken = [node_of(one) for one in node.inputs if one not in scope.brought]
+        if not (_is_module(node) or node.content is None) or taken != [current]:
             return False
         current = name
-    return len(scope.inputs) == 1 and [node_of(scope.outputs[name]) for name in outputs] == [current]
+    return len(own) == 1 and [node_of(scope.outputs[name]) for name in outputs] == [current]
 
 
 def modules(scope: Scope) -> dict[str, Node]:

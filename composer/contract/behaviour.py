@@ -7,6 +7,7 @@ import doctest
 import itertools
 import re
 import sys
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.func import functional_call
 
 from composer.contract.subject import Failure, Refusal, Subject, close, require, shake
 from composer.docstring import SECTIONS
+from composer.registry import ANY_MAP
 
 SIZES = ((1, 1), (1, 7), (7, 7), (13, 17), (56, 40))
 NEEDS_TWO = "needs a batch of at least 2"
@@ -53,10 +55,19 @@ def keeps_the_shape(subject: Subject) -> None:
             y = module(x)
             require(y.shape == x.shape, f"{tuple(x.shape)} becomes {tuple(y.shape)}")
             require(y.isfinite().all(), f"not finite on a map of {height}×{width}")
+    if subject.entry.works_on == ANY_MAP:
+        _keeps_sequences_and_videos(subject)
     if subject.entry.replaces:
         _has_the_shape_of_a_convolution(subject)
     if refused:
         raise Refusal("; ".join(refused))
+
+
+def _keeps_sequences_and_videos(subject: Subject) -> None:
+    for lengths in ((9,), (3, 5, 4)):
+        x = torch.ones(2, subject.channels, *lengths)
+        found = tuple(replace(subject, spatial_dims=len(lengths)).build().eval()(x).shape)
+        require(found == x.shape, f"it works on `{ANY_MAP}`, and {tuple(x.shape)} becomes {found}")
 
 
 def _has_the_shape_of_a_convolution(subject: Subject) -> None:

@@ -37,10 +37,10 @@ def _has_its_shape(subject: Subject) -> None:
     for height, width, module in subject.on_sizes():
         x = subject.sample(2, height, width)
         found = tuple(module(x).shape)
-        tensor = TensorSpec(tuple(x.shape), subject.entry.works_on, TokenGrid(height, width))
+        tensor = TensorSpec(tuple(x.shape), " ".join(subject.axes), TokenGrid(height, width))
         options = {name: field.default for name, field in subject.entry.options.model_fields.items()}
         arguments = {**subject.facts(height, width, subject.conv), **options, **subject.options}
-        said = declared_shape(subject.entry, [tensor], arguments, len(x))
+        said = declared_shape(subject.entry, [tensor] * subject.entry.inputs[0], arguments, len(x))
         require(found == said, f"its `shape` says {said} for {tuple(x.shape)}, and it gives {found}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from composer.contract.others import WithOthers
 from composer.contract.subject import Failure, Refusal, Subject, close, require, shake
 
 TOLERANCE = 1e-4
@@ -33,6 +34,8 @@ def _made(
 ) -> tuple[Callable[..., Tensor], nn.Module]:
     """The reference as a function of the input, and the module whose parameters it uses."""
     if not isinstance(reference, type):
+        if isinstance(module, WithOthers):
+            return lambda x: reference(module.mechanism, x, *module.others(x)), module
         return lambda x: reference(module, x), module
     other = subject.build(height, width, reference).eval()
     try:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.registry import ModuleEntry
+from composer.contract.others import with_others
+from composer.registry import ANY_MAP, ModuleEntry, facts_of_others
 
 # Heights and widths of maps: equal, unequal and even ones.
 SIZES = ((7, 7), (13, 17), (4, 10))
@@ -37,6 +38,7 @@ class Subject:
     options: Mapping[str, Any] = field(default_factory=dict)
     groups: int = 1
     channels: int = 64
+    spatial_dims: int = 2
 
     def build(self, height: int = 7, width: int = 7, factory: Callable[..., Any] | None = None) -> nn.Module:
         """The mechanism (or the module of another factory) for a place of this size.
@@ -61,14 +63,17 @@ class Subject:
                 module: nn.Module = (factory or self.entry.factory)(**arguments)
             except ValueError as error:
                 raise Refusal(str(error)) from error
-        return module
+        return with_others(module, self.entry.inputs[0] - 1)
 
     def facts(self, height: int, width: int, conv: Mapping[str, Any]) -> dict[str, Any]:
         """The facts that the mechanism asks for, of a place of this size."""
         c = self.channels
         place = {"channels": c, "height": height, "width": width, "tokens": height * width}
         place |= {"grid_height": height, "grid_width": width, "prefix_tokens": 0}
+        place |= {"length": height * width, "frames": height, "spatial_dims": self.spatial_dims}
         place |= {"in_channels": c, "out_channels": c, **conv}
+        # The other tensors have the shape of the first.
+        place |= {name: place[fact] for name, (_, fact) in facts_of_others(self.entry.tensors).items()}
         return {name: place[name] for name in self.entry.facts}
 
     def on_sizes(self) -> Iterator[tuple[int, int, nn.Module]]:
@@ -84,14 +89,22 @@ class Subject:
 
     def sample(self, batch: int = 2, height: int = 7, width: int = 7, dtype: torch.dtype = torch.float32) -> Tensor:
         """A random input with this batch size and map size."""
-        sizes = {"b": batch, "c": self.channels, "h": height, "w": width, "n": height * width}
+        sizes = {
+            "b": batch,
+            "c": self.channels,
+            "h": height,
+            "w": width,
+            "n": height * width,
+            "l": height * width,
+            "t": height,
+        }
         x = torch.randn([sizes[axis] for axis in self.axes], generator=torch.Generator().manual_seed(1))
         return x.to(dtype)
 
     @property
     def axes(self) -> list[str]:
-        """The axes of its layout: b c h w, or b n c."""
-        return str(self.entry.works_on).split()
+        """The axes of its layout: b c h w, also for `b c *`, or b n c."""
+        return ["b", "c", "h", "w"] if self.entry.works_on == ANY_MAP else str(self.entry.works_on).split()
 
 
 def shake(module: nn.Module, amount: float = 0.1) -> None:

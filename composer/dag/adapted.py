@@ -40,10 +40,11 @@ def with_adapters(reader: Reader, spec: NodeSpec, step: Step, make: Make, *taken
         return Node(name, path, step.origin / "op", inputs, inferred.operation, output)
 
     def mechanism(current: str, made: Sequence[Node]) -> Node:
-        references, given = (current, *step.references[1:]), (made[-1].tensor, *step.tensors[1:])
+        first, *others = step.copies[0]
+        adapted = replace(first, reference=current, tensor=made[-1].tensor)
         # Expressions also read the facts of what arrives at the adapters.
         names = {**made[-1].tensor.facts, **step.known}
-        return make(spec, replace(step, references=references, tensors=given, names=names))
+        return make(spec, replace(step, copies=((adapted, *others),), names=names))
 
     made = found.around(arriving, adapter, mechanism)
     made[-1] = returned(made[-1], tensors[arriving])

@@ -10,7 +10,7 @@ from composer import registry
 from composer.dag.grids import why_unknown
 from composer.dag.infer import Inference
 from composer.dag.scope import Node, TensorSpec
-from composer.registry import ModuleEntry
+from composer.registry import ANY_MAP, ModuleEntry
 
 PREFIX = "prefix"
 # What arrives, and the operation before: the mechanism itself at first.
@@ -99,17 +99,17 @@ def adapters(entry: ModuleEntry, tensor: TensorSpec, tokens: str | None = None) 
 
     Raises NoAdapter.
     """
-    layout, wanted = tensor.layout, entry.works_on
+    layout, wanted = tensor.layout, "b c h w" if entry.works_on == ANY_MAP else entry.works_on
     is_map = layout in ("b c h w", "b h w c")
     if tokens is not None and not (is_map and wanted == "b n c"):
-        found = f"`{entry.name}` works on `{wanted}`" if wanted != "b n c" else f"here is `{layout}`"
+        found = f"`{entry.name}` works on `{entry.works_on}`" if wanted != "b n c" else f"here is `{layout}`"
         text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
         raise NoAdapter(text, "remove it", key="tokens")
     if layout in entry.layouts:
         return Adapters()
     if wanted not in ("b c h w", "b h w c", "b n c") or not (is_map or layout == "b n c"):
-        text = f"`{entry.name}` works on `{wanted}`, the place has `{layout}` ({tensor})"
-        raise NoAdapter(text, f"a place with `{wanted}`", "`composer list mechanisms` shows what each works on")
+        text = f"`{entry.name}` works on `{entry.works_on}`, the place has `{layout}` ({tensor})"
+        raise NoAdapter(text, f"a place with `{entry.works_on}`", "`composer list mechanisms` shows what each works on")
     outer = _to_map(entry, tensor)
     inner = _from_map(wanted, tokens or "pixels", outer.into[-1].name if outer.into else ARRIVING)
     return Adapters((*outer.into, *inner.into), (*inner.back, *outer.back))

@@ -9,7 +9,7 @@ from composer.dag.infer import missing
 from composer.dag.scope import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.options import ValidationError, describe_problem, validate_options
-from composer.registry import TENSOR_FACTS, Entry, ModuleEntry
+from composer.registry import TENSOR_FACTS, Entry, ModuleEntry, facts_of_others
 from composer.spec.model import NODE_KEYS
 from composer.spec.origin import Origin
 
@@ -21,22 +21,28 @@ def arguments_of_node(
 
     Raises Mistakes, pointing at each option that is unknown, missing or of the wrong type.
     """
-    return complete(entry, written, tensor_facts(entry, inputs[0] if inputs else None, origin, path), origin, path)
+    return complete(entry, written, tensor_facts(entry, inputs, origin, path), origin, path)
 
 
-def tensor_facts(entry: Entry, tensor: TensorSpec | None, origin: Origin, path: str) -> dict[str, Any]:
-    """The facts that an entry takes from its input tensor. Raises Mistakes if the tensor lacks one."""
+def tensor_facts(entry: Entry, inputs: Sequence[TensorSpec], origin: Origin, path: str) -> dict[str, Any]:
+    """The facts that an entry takes from its input tensors: `channels` of the first, `skip_channels` of `skip`.
+
+    Raises Mistakes if a tensor lacks one.
+    """
     if not isinstance(entry, ModuleEntry):
         return {}
-    known: dict[str, Any] = dict(tensor.facts) if tensor else {}
-    if "channels" in known:
-        known["in_channels"] = known["channels"]
-    facts = {name: known[name] for name in entry.facts if name in known}
-    for name, default in entry.facts.items():
-        if name in (*TENSOR_FACTS, "in_channels") and name not in facts and missing(default):
+    asked = {name: (0, name) for name in TENSOR_FACTS} | {"in_channels": (0, "channels")}
+    asked |= facts_of_others(entry.tensors)
+    found = {}
+    for name, (index, fact) in asked.items():
+        tensor = inputs[index] if index < len(inputs) else None
+        if name in entry.facts and tensor is not None and fact in tensor.facts:
+            found[name] = tensor.facts[fact]
+        elif name in entry.facts and missing(entry.facts[name]):
             message = f"`{entry.name}` needs {name}, which {tensor} ({tensor.layout if tensor else 'nothing'}) has not"
             raise Mistakes(origin.problem("misfit", message, key=True, path=path))
-    return facts
+    # What is its default anyway is left out: a layer for images and videos has one set of arguments for images.
+    return {name: found[name] for name, default in entry.facts.items() if name in found and found[name] != default}
 
 
 def complete(

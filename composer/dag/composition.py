@@ -20,6 +20,7 @@ from composer.dag.outputs import take_outputs
 from composer.dag.places import Place, Places
 from composer.dag.placing import place, said_without_a_place
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.wiring import wire
 from composer.errors import Diagnostic, GraphError
 from composer.spec.blame import shown_where_set
 from composer.spec.model import Rule
@@ -77,7 +78,8 @@ class Composition:
         """The network with the spec's outputs; `whole`: also with nodes that they do not need. Raises GraphError."""
         backbone, last = placed[0], placed[-1]
         with _shown_where_set(spec):
-            root = take_outputs(replace(last, end=tagged_end(last)), backbone, spec, whole=whole)
+            wired = wire(replace(last, end=tagged_end(last)))
+            root = take_outputs(wired, backbone, spec, whole=whole)
             root = outputs_as_maps(root, spec.outputs_origin, inference) if spec.gives_maps else root
         if problem := _classes_problem(spec, root):
             raise GraphError(problem)

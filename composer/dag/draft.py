@@ -78,10 +78,12 @@ class Draft:
         self._add(made)
         self.after[tail][:0] = [node.name for node in made]
 
-    def put_before(self, name: str, made: Sequence[Node]) -> None:
-        """Put new nodes before a node. Its first input becomes the last new node."""
+    def put_before(self, name: str, made: Sequence[Node], number: int = 0) -> None:
+        """Put new nodes before a node. Its input of this number becomes the last new node."""
         host = self.nodes[name]
-        self._change(replace(host, inputs=(made[-1].name, *host.inputs[1:])))
+        inputs = list(host.inputs)
+        inputs[number] = made[-1].name
+        self._change(replace(host, inputs=tuple(inputs)))
         self._add(made)
         self.before[name] += [node.name for node in made]
 

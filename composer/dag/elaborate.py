@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from composer.amounts import plural
@@ -12,14 +13,17 @@ from composer.dag.adapted import with_adapters
 from composer.dag.infer import Inference
 from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
+from composer.dag.making import Inlined, Making
 from composer.dag.names import RESERVED
 from composer.dag.numbered import numbered
-from composer.dag.order import check_use, circle_of, node_of, running_order, written_inputs
+from composer.dag.order import check_use, node_of, running_order
 from composer.dag.outputs import dead_end
 from composer.dag.reader import Reader
+from composer.dag.repeats import Repeats
 from composer.dag.scope import Node, Scope, TensorSpec
-from composer.dag.step import Body, Step, Stop
-from composer.dag.unfinished import Missing, Unfinished, circle
+from composer.dag.sources import Reference, read_sources
+from composer.dag.step import Body, Step, Stop, Taken
+from composer.dag.unfinished import Unfinished
 from composer.errors import GraphError, Mistakes, did_you_mean, one_of
 from composer.spec.check import MAX_DEPTH, check_arguments
 from composer.spec.model import BlockSpec, NodeSpec
@@ -42,6 +46,10 @@ def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Un
 
 @dataclass
 class _Elaboration(Reader):
+    @cached_property
+    def repeats(self) -> Repeats:
+        return Repeats(self, self.node)
+
     def root(self) -> Scope:
         spec = self.spec
         try:
@@ -64,62 +72,64 @@ class _Elaboration(Reader):
         if body.depth > MAX_DEPTH:
             text = f"blocks nest deeper than {MAX_DEPTH}; `{body.block}` probably contains itself"
             raise self.note(body.origin.problem("depth", text, key=True, path=f"{body.path[:60]}…"))
-        written = written_inputs(body.specs, next(iter(body.inputs)))
-        nodes: dict[str, Node] = {}
-        outputs = dict(body.outputs)
-        scope = Scope(body.block, body.path, body.inputs, nodes, outputs)
-        if cycle := circle_of(written):
-            text = f"nodes feed one another in a circle: {' -> '.join([*cycle, cycle[0]])}"
-            label = f"takes `{cycle[-1]}`, which depends on it"
-            problem = body.origin_of(cycle[0]).problem("cycle", text, label, key=True, path=body.path)
-            self.unfinished[body.path] = circle(scope, body.specs, written, problem, cycle[0])
+        making = Making.of(body, read_sources(self, body))
+        self.unfinished[body.path] = making.unfinished
+        if problem := making.circle:
+            self.unfinished[body.path] = making.in_a_circle(problem)
             raise self.note(problem)
-        failed: set[str] = set()
-        missing: dict[str, Missing] = {}
-        # Name -> the node that gives what it means: the last copy of an inline repeat, or what adapts a mechanism.
-        last: dict[str, str] = {}
-        self.unfinished[body.path] = Unfinished(scope, missing)
-        for name in running_order(written):
-            references = tuple(last.get(reference, reference) for reference in written[name])
+        for name in running_order(making.written):
             try:
-                if not self.spec.is_sound(where := body.origin_of(name)):
-                    raise self.note(
-                        *self.said_of(body.specs[name], where, f"{body.path}.{name}" if body.path else name)
-                    )
-                if failed.isdisjoint(map(node_of, written[name])):
-                    step = self.step(scope, body, name, references)
-                    if body.specs[name].inline:
-                        last[name] = self.inlined(body.specs[name], step, nodes, {*body.specs, *body.inputs})
-                    else:
-                        made = with_adapters(self, body.specs[name], step, self.node, nodes, body.specs, body.inputs)
-                        nodes.update((node.name, node) for node in made)
-                        last[name] = made[-1].name
-                else:
-                    failed.add(name)
-                    missing[name] = Missing(body.specs[name], references, failed=False)
-                    self.note(*self.said_of(body.specs[name], where, f"{body.path}.{name}" if body.path else name))
+                self.add(making, name)
             except Stop as stop:
-                failed.add(name)
-                missing |= stop.lacking or {name: Missing(body.specs[name], references, True, stop.diagnostics)}
-                last[name] = list(missing)[-1]
-        if failed:
+                making.miss(name, stop)
+        if making.failed:
             raise Stop
         for output, reference in body.outputs.items():
-            outputs[output] = last.get(reference, reference)
-            if not self.has_output(scope, body, output):
-                del outputs[output]
-        if problems := list(check_use(scope, written, body, self.must_be_used(body))):
+            making.outputs[output] = self.output(making, output, reference)
+            if not self.has_output(making.scope, body, output):
+                del making.outputs[output]
+        if problems := list(check_use(making.scope, making.written, body, self.must_be_used(making))):
             self.note(*problems)
         if body.path:
             del self.unfinished[body.path]
-        return scope
+        return making.scope
 
-    def must_be_used(self, body: Body) -> Collection[str]:
+    def add(self, making: Making, name: str) -> None:
+        """Make a node, or note what can be said of it without its inputs. Raises Stop."""
+        spec, where, path = making.body.specs[name], making.body.origin_of(name), making.path_of(name)
+        if not self.spec.is_sound(where):
+            raise self.note(*self.said_of(spec, where, path))
+        if problem := making.sources[name].problem:
+            raise problem
+        if not making.failed.isdisjoint(map(node_of, making.written[name])):
+            self.note(*self.said_of(spec, where, path))
+            making.lacks_inputs(name)
+        elif spec.inline:
+            step = self.step(making, name)
+            copies = self.repeats.inline(spec, step, making.nodes, {*making.body.specs, *making.body.inputs})
+            making.inlined[name] = Inlined(copies[-1] if copies else step.references[0], tuple(copies))
+        else:
+            taken = (making.nodes, making.body.specs, making.body.inputs)
+            made = with_adapters(self, spec, self.step(making, name), self.node, *taken)
+            making.nodes.update((node.name, node) for node in made)
+            making.ends[name] = made[-1].name
+
+    def must_be_used(self, making: Making) -> Collection[str]:
         """The nodes that must lead to an output: not those of a backbone or of a lock, which are left out otherwise."""
-        if body.depth or not self.spec.leaves_out:
-            return body.specs.keys()
-        own = self.spec.writer.content
-        return own.nodes or () if own.lock is None else ()
+        names = making.body.specs.keys()
+        if not making.body.depth and self.spec.leaves_out:
+            own = self.spec.writer.content
+            names = (own.nodes or {}).keys() if own.lock is None else {}.keys()
+        return {*names, *(copy for name in names & making.inlined.keys() for copy in making.inlined[name].copies)}
+
+    def output(self, making: Making, output: str, reference: str) -> str:
+        """The reference of an output. Raises Stop."""
+        found = making.written_out(reference)
+        if found is None or len(found) != 1:
+            origin = (making.body.outputs_origin / output).written
+            text = f"`{reference}` is no single tensor"
+            raise self.note(origin.problem("unknown-output", text, "one of the copies", path=making.body.path))
+        return found[0]
 
     def has_output(self, scope: Scope, body: Body, output: str) -> bool:
         """Whether an output is a node of the scope. Outputs of the network may be paths into nodes, followed later."""
@@ -132,13 +142,27 @@ class _Elaboration(Reader):
             raise self.note(origin.problem("unknown-node", f"there is no node `{name}`", "a node of this scope", hint))
         return name in scope.nodes
 
-    def step(self, scope: Scope, body: Body, name: str, references: tuple[str, ...]) -> Step:
-        origin, path = body.origin_of(name), f"{body.path}.{name}" if body.path else name
+    def step(self, making: Making, name: str) -> Step:
+        origin, path = making.body.origin_of(name), making.path_of(name)
         if name in RESERVED:
             text = f"`{name}` cannot name a node: every module has an attribute of that name"
             raise self.note(origin.problem("name", text, "another name", key=True, path=path))
-        tensors = tuple(self.tensor(scope, reference, origin / "from", path) for reference in references)
-        return Step(name, path, origin, references, tensors, body.names, body.depth)
+        copies = tuple(
+            tuple(self.taken(making, references, origin / "from", path)) for references in making.sources[name].copies
+        )
+        return Step(name, path, origin, copies, making.body.names, making.body.depth)
+
+    def taken(self, making: Making, references: Sequence[Reference], origin: Origin, path: str) -> Iterator[Taken]:
+        """What a node, or a copy of it, takes. Raises Stop."""
+        for written in references:
+            found = making.written_out(written.text)
+            if found is None:
+                name = written.text.partition(".")[0]
+                text, label = f"`{name}` has no copies", "a node with `repeat`"
+                raise self.note(origin.problem("unknown-node", text, label, path=path))
+            for place, reference in enumerate(found):
+                tensor = self.tensor(making.scope, reference, origin, path)
+                yield Taken(reference, tensor, reference if written.own else (written.item, place), written.own)
 
     def tensor(self, scope: Scope, reference: str, origin: Origin, path: str) -> TensorSpec:
         name, _, output = reference.partition(".")
@@ -147,7 +171,7 @@ class _Elaboration(Reader):
             text = f"there is no node `{reference}` here"
             raise self.note(origin.problem("unknown-node", text, "a node before this one", hint, path=path))
         given = scope.nodes[name].output if name in scope.nodes else scope.inputs[name]
-        if not scope.path and name in scope.nodes and _is_path(scope.nodes[name], output):
+        if name in scope.nodes and _is_path(scope.nodes[name], output):
             if problem := dead_end(scope, reference, origin.written):
                 raise self.note(replace(problem, help=(*self.said_of_rules(reference), *problem.help)))
             return scope.end_of(reference)
@@ -168,7 +192,7 @@ class _Elaboration(Reader):
 
     def node(self, spec: NodeSpec, step: Step) -> Node:
         if spec.repeat is not None:
-            return self.repeated(spec, step)
+            return self.repeats.node(spec, step)
         sites = self.sites(spec, step)
         self.spend(step, nodes=1)
         if spec.when is not None and not self.condition(spec, step):
@@ -209,55 +233,6 @@ class _Elaboration(Reader):
             return numbered(scope, where / "numbered") if block.numbered else scope
         except Mistakes as problem:
             raise self.note(*problem.diagnostics) from None
-
-    def repeated(self, spec: NodeSpec, step: Step) -> Node:
-        """A node whose scope holds the copies. Each takes the output of the copy before; all get the other inputs."""
-        count, sites = self.count(spec, step), self.sites(spec, step)
-        self.spend(step, nodes=1)
-        if count == 0:
-            return Node(step.name, step.path, step.origin, step.references[:1], None, step.tensors[0], sites)
-        inputs = {"input" if index == 0 else f"input_{index}": tensor for index, tensor in enumerate(step.tensors)}
-        nodes: dict[str, Node] = {}
-        inside = replace(step, references=tuple(inputs))
-        try:
-            last = self.copies(spec, inside, count, f"{step.path}.", nodes, set(inputs))
-        except Stop as stop:
-            scope = Scope("repeat", step.path, inputs, nodes, dict(zip(["output"], stop.lacking, strict=False)))
-            self.unfinished[step.path] = Unfinished(scope, stop.lacking)
-            raise Stop(*stop.diagnostics) from None
-        scope = Scope("repeat", step.path, inputs, nodes, {"output": last})
-        return Node(step.name, step.path, step.origin, step.references, scope, nodes[last].tensor, sites)
-
-    def inlined(self, spec: NodeSpec, step: Step, nodes: dict[str, Node], taken: Collection[str]) -> str:
-        """Add the node's copies to the nodes of the scope itself; returns the name of the last copy."""
-        prefix = step.path.removesuffix(step.name)
-        return self.copies(spec, step, self.count(spec, step), prefix, nodes, taken)
-
-    def copies(
-        self, spec: NodeSpec, step: Step, count: int, prefix: str, nodes: dict[str, Node], taken: Collection[str]
-    ) -> str:
-        child_spec = spec.model_copy(update={"repeat": None, "inline": False, "site": []})
-        (current, *others), tensor = step.references, step.tensors[0]
-        for index in range(count):
-            names = {**step.names, "index": index, "repeat": count}
-            given = (tensor, *step.tensors[1:])
-            child = replace(step, references=(current, *others), tensors=given, names=names, depth=step.depth + 1)
-            current = self.child_name(spec, child)
-            if current in nodes or current in taken:
-                help = ('count in it: `as: "unit${index}"`',)
-                raise self.note(step.problem_at("as", "name", f"two nodes are called `{current}`", help=help))
-            try:
-                named = replace(child, name=current, path=f"{prefix}{current}")
-                made = with_adapters(self, child_spec, named, self.node, nodes, taken)
-            except Stop as stop:
-                lacking = {current: Missing(child_spec, child.references, True, stop.diagnostics)}
-                raise Stop(lacking=lacking) from None
-            nodes.update((node.name, node) for node in made)
-            current, output = made[-1].name, made[-1].output
-            if not isinstance(output, TensorSpec):
-                raise self.note(step.problem_at("repeat", "repeat", "a block with several outputs cannot repeat"))
-            tensor = output
-        return current
 
 
 def _is_path(node: Node, rest: str) -> bool:

@@ -16,9 +16,23 @@ from torch.nn.parameter import is_lazy
 from composer.dag.limits import MAX_TENSOR
 from composer.dag.scope import BATCH, Operation, TensorSpec
 from composer.dag.shortcuts import Shortcuts
-from composer.errors import PluginError
+from composer.errors import PluginError, one_of
 from composer.foreign import is_error, said
-from composer.registry import Entry, ModuleEntry, ParameterEntry, TokenGrid, declared_shape
+from composer.registry import (
+    ANY_MAP,
+    Entry,
+    ModuleEntry,
+    ParameterEntry,
+    TokenGrid,
+    declared_shape,
+    layouts_of,
+)
+
+_WINDOWED: Any = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
+    *(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+)
 
 
 class Misfit(Exception):
@@ -120,10 +134,11 @@ def output_layout(operation: Operation, inputs: Sequence[TensorSpec]) -> str | N
         return first.layout
     else:
         one, _, given = map(str.strip, rule.partition("->"))
-        wanted = (one,)
+        wanted = layouts_of(one)
+        given = first.layout if given == ANY_MAP else given
     if first.layout not in wanted:
         found = f"`{first.layout}` ({first})" if first.layout else str(first)
-        raise Misfit(f"`{entry.name}` works on `{wanted[0]}`, found {found}")
+        raise Misfit(f"`{entry.name}` works on {one_of(map(str, wanted))}, found {found}")
     return given or first.layout
 
 
@@ -171,15 +186,22 @@ def _check_arity(entry: Entry, found: int) -> None:
 
 def _too_wide(built: Any, inputs: Sequence[TensorSpec]) -> str | None:
     """A message if the window of a convolution or pooling exceeds its map, because PyTorch's own changes; else None."""
-    if not isinstance(built, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) or len(inputs) != 1 or len(inputs[0].shape) != 4:
+    if not isinstance(built, _WINDOWED) or len(inputs) != 1 or len(inputs[0].shape) < 3:
         return None
-    settings = (built.kernel_size, built.padding, getattr(built, "dilation", 1))
-    kernel, padding, dilation = ((one, one) if isinstance(one, int) else one for one in settings)
+    dims = len(inputs[0].shape) - 2
+    settings: tuple[Any, ...] = (built.kernel_size, built.padding, getattr(built, "dilation", 1))
+    kernel, padding, dilation = (one if isinstance(one, tuple) else (one,) * dims for one in settings)
+    if not len(kernel) == len(padding) == len(dilation) == dims:
+        return None
     window = [step * (size - 1) + 1 for step, size in zip(dilation, kernel, strict=True)]
     padded = [size + 2 * pad for size, pad in zip(inputs[0].shape[2:], padding, strict=True)]
     if all(one <= other for one, other in zip(window, padded, strict=True)):
         return None
-    return "its window is {}×{}, and the map with its padding {}×{}".format(*window, *padded)
+    return f"its window is {_sides(window)}, and the map with its padding {_sides(padded)}"
+
+
+def _sides(lengths: Sequence[int]) -> str:
+    return "×".join(map(str, lengths))
 
 
 def _first_words(error: BaseException, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from composer import registry
@@ -13,7 +13,7 @@ from composer.dag.draft import Draft
 from composer.dag.grids import told
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference, Inferred
-from composer.dag.scope import Node, TensorSpec
+from composer.dag.scope import Bound, Node, TensorSpec
 from composer.errors import Mistakes
 from composer.registry import Entry, ModuleEntry
 from composer.spec.model import Rule
@@ -52,17 +52,30 @@ class Insertion:
         return found
 
     def mechanism(
-        self, draft: Draft, entry: ModuleEntry, arguments: Mapping[str, Any], source: str, name: str, host: Node
+        self,
+        draft: Draft,
+        entry: ModuleEntry,
+        arguments: Mapping[str, Any],
+        sources: Sequence[str],
+        bound: Sequence[tuple[Bound, TensorSpec]],
+        name: str,
+        host: Node,
     ) -> list[Node]:
-        """The nodes of the mechanism on `source`, and those that turn the layout before and after it."""
+        """The nodes of the mechanism on its sources, and those that turn the layout of the first before and after it.
+
+        The sources are nodes of the draft, `bound` further tensors from anywhere in the network.
+        """
+        source, *others = sources
         arriving = draft.tensor(source)
 
         def adapter(one: Adapter, inputs: tuple[str, ...], made: Sequence[Node]) -> Node:
             return self.helper(draft, one.op, f"{name}_{one.name}", inputs, host, one.options, made)
 
         def mechanism(current: str, made: Sequence[Node]) -> Node:
-            tensor = draft.tensor(current, made)
-            return self._made(name, host, (current,), [tensor], self.infer(entry, arguments, [tensor]))
+            tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
+            inferred = self.infer(entry, arguments, tensors)
+            node = self._made(name, host, (current, *others), tensors, inferred)
+            return replace(node, bound=tuple(one for one, _ in bound))
 
         made = self.adapters(entry, arriving, host).around(source, adapter, mechanism)
         return [*made[:-1], returned(made[-1], arriving)]

@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from composer.dag.outputs import prune
 from composer.dag.places import Places
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Operation, Scope
 from composer.spec.sites import BLOCK, FEATURES, LEVEL, STAGE
 
 
@@ -48,14 +48,8 @@ def features_of(root: Scope) -> str | None:
     end = end_of_features(root)
     if end is None:
         return None
-    name = end.tail or end.name
-    node = root.nodes[name]
-    if not isinstance(node.content, Scope):
-        return name
-    own = [output for output in node.content.outputs if output not in node.content.exposed]
-    if len(own) != 1:
-        return None
-    return name if isinstance(node.output, TensorSpec) else f"{name}.{own[0]}"
+    node = root.nodes[end.tail or end.name]
+    return None if node.result is None else node.reference
 
 
 def _holds(node: Node, site: str) -> bool:
@@ -133,9 +127,9 @@ def _dilation(node: Node) -> int:
 
 
 def _level(node: Node, side: int, dilation: int = 1) -> Level | None:
-    tensor = node.output
-    grid = tensor.whole_grid if isinstance(tensor, TensorSpec) else None
-    if not isinstance(tensor, TensorSpec) or tensor.channels is None or grid is None:
+    tensor = node.result
+    grid = None if tensor is None else tensor.whole_grid
+    if tensor is None or tensor.channels is None or grid is None:
         return None
     reduction = _reduction(side, grid.height)
     return Level(node.path, tensor.channels, reduction, reduction * dilation)
@@ -158,8 +152,8 @@ def _blocks(places: Places, side: int) -> Iterator[Level]:
     operations = [place for place in places if isinstance(place.node.content, Operation)]
     maps = [(place.depth, level.reduction) for place in operations if (level := _level(place.node, side)) is not None]
     for place in places:
-        tensor = place.node.output
-        if BLOCK in place.node.sites and isinstance(tensor, TensorSpec) and tensor.channels is not None:
+        tensor = place.node.result
+        if BLOCK in place.node.sites and tensor is not None and tensor.channels is not None:
             made = bisect_right(maps, place.depth, key=itemgetter(0))
             reduction = maps[made - 1][1] if made else 1
             of_tokens = Level(place.node.path, tensor.channels, reduction, reduction)

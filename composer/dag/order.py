@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import networkx as nx
 
-from composer.dag.scope import Scope
+from composer.dag.scope import Node, Scope
 from composer.dag.step import Body
 from composer.errors import Diagnostic, one_of
-from composer.spec.model import NodeSpec
-
-
-def written_inputs(specs: Mapping[str, NodeSpec], first: str) -> dict[str, tuple[str, ...]]:
-    """Node -> its references: those written, or the node before it; the first node takes `first`."""
-    previous = [first, *specs]
-    return {
-        name: tuple(spec.sources) if spec.sources is not None else (previous[index],)
-        for index, (name, spec) in enumerate(specs.items())
-    }
 
 
 def running_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -81,12 +72,32 @@ def check_use(
         help = "name it in another node's `from`, or in `outputs`, or remove it"
         if idle:
             help = _left_out(name, idle, written[idle[0]])
-        where = body.origin_of(name)
-        yield where.problem("unused", f"nothing uses node `{name}`", help=(help,), key=True, path=node.path)
+        yield node.origin.problem("unused", f"nothing uses node `{name}`", help=(help,), key=True, path=node.path)
+    for copy in _unused_copies(scope, [name for name, spec in body.specs.items() if spec.repeat and name in wanted]):
+        hint = (f"`{copy.path.split('.')[-2]}.*` in a `from` takes all copies",)
+        yield copy.origin.problem("unused", f"nothing uses the copy `{copy.path}`", help=hint, key=True, path=copy.path)
     if not used & set(scope.inputs):
         help = f"begin a chain of nodes with `from: {next(iter(scope.inputs))}`"
         text = f"the output of `{scope.block}` does not depend on its input"
         yield (body.origin / "nodes").problem("unreachable", text, help=(help,), key=True, path=scope.path)
+
+
+def _unused_copies(scope: Scope, repeats: Iterable[str]) -> Iterator[Node]:
+    """The copies in these repeats that lead neither to the output of their repeat nor to a reference into it."""
+    scopes = {name: scope.nodes[name].content for name in repeats if name in scope.nodes}
+    used: dict[str, set[str]] = {name: set() for name, inner in scopes.items() if isinstance(inner, Scope)}
+    for reference in chain(scope.outputs.values(), *(node.inputs for node in scope.nodes.values())):
+        name, _, rest = reference.partition(".")
+        if name in used and isinstance(inner := scopes[name], Scope):
+            within = node_of(rest)
+            used[name] |= {within} if within in inner.nodes else set(map(node_of, inner.outputs.values()))
+    for name, taken in used.items():
+        inner = scopes[name]
+        assert isinstance(inner, Scope), "other repeats have no copies"
+        for copy in reversed(list(inner.nodes.values())):
+            taken.update(map(node_of, copy.inputs) if copy.name in taken else ())
+        # If nothing uses the repeat at all, the repeat is reported.
+        yield from (copy for copy in inner.nodes.values() if taken and copy.name not in taken)
 
 
 def _left_out(name: str, idle: Sequence[str], given: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
     it. Nodes that no output needs are left out, unless the `whole` network is wanted. Raises GraphError for paths that
     lead nowhere.
     """
-    root = replace(root, named=spec.names_outputs)
+    root = replace(_with_paths_followed(root), named=spec.names_outputs)
     own = spec.own_outputs
     wanted = own if spec.outputs is None else spec.outputs
     plain = [name for name, path in own.items() if "." not in path and name in root.outputs]
@@ -29,28 +29,49 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
     if kept.keys() == root.outputs.keys() == wanted.keys() and not inputs and (whole or not spec.leaves_out):
         return root
     origin = spec.outputs_origin
-    paths: dict[Any, _Way] = {
-        name: _Way(path, (origin / name).written) for name, path in wanted.items() if name not in kept
+    paths: dict[Any, Way] = {
+        name: Way(path, (origin / name).written) for name, path in wanted.items() if name not in kept
     }
     # Rules may remove nodes of the backbone, and add nodes of their own.
     lost = (path for path in paths.values() if _dead_end(root, path))
     GraphError.check(problem for path in lost if (problem := _dead_end(backbone, path)))
-    exposed, references = _expose(root, paths | inputs)
+    exposed, references = expose(root, paths | inputs)
     outputs = {name: kept.get(name) or references[name] for name in wanted}
     found = replace(exposed, nodes=_with_inputs(exposed, inputs, references), outputs=outputs)
     return found if whole else prune(found, outputs)
 
 
-def _paths_of_inputs(root: Scope) -> Iterator[tuple[tuple[str, int], _Way]]:
+def _paths_of_inputs(root: Scope) -> Iterator[tuple[tuple[str, int], Way]]:
     """(node, number of its input) -> the path into another node that it takes."""
     for name, node in root.nodes.items():
         for index, reference in enumerate(node.inputs):
-            first, _, rest = reference.partition(".")
-            if rest and first in root.nodes and root.nodes[first].leads_inside(rest):
-                yield (name, index), _Way(reference, node.origin / "from", is_input=True)
+            if _leads_inside(root, reference):
+                yield (name, index), Way(reference, node.origin / "from", is_input=True)
 
 
-def _with_inputs(root: Scope, ways: Mapping[Any, _Way], references: Mapping[Any, str]) -> dict[str, Node]:
+def _with_paths_followed(scope: Scope) -> Scope:
+    """The scope with the paths that nodes inside inner scopes take, and that are outputs of inner scopes, followed."""
+    nodes = dict(scope.nodes)
+    for name, node in scope.nodes.items():
+        if isinstance(node.content, Scope):
+            inner = _with_paths_followed(node.content)
+            inputs = dict(_paths_of_inputs(inner))
+            outputs = {key: Way(one, node.origin) for key, one in inner.outputs.items() if _leads_inside(inner, one)}
+            if inputs or outputs:
+                exposed, references = expose(inner, inputs | outputs)
+                followed = {**exposed.outputs, **{key: references[key] for key in outputs}}
+                inner = replace(exposed, nodes=_with_inputs(exposed, inputs, references), outputs=followed)
+            nodes[name] = node if inner is node.content else replace(node, content=inner)
+    return replace(scope, nodes=nodes) if any(nodes[name] is not node for name, node in scope.nodes.items()) else scope
+
+
+def _leads_inside(scope: Scope, reference: str) -> bool:
+    """Whether a reference is a path into a node, and not the node or one of its outputs."""
+    first, _, rest = reference.partition(".")
+    return first in scope.nodes and scope.nodes[first].leads_inside(rest)
+
+
+def _with_inputs(root: Scope, ways: Mapping[Any, Way], references: Mapping[Any, str]) -> dict[str, Node]:
     """The nodes, with the references that their paths became."""
     nodes = dict(root.nodes)
     for name, index in ways:
@@ -62,12 +83,12 @@ def _with_inputs(root: Scope, ways: Mapping[Any, _Way], references: Mapping[Any,
 
 def dead_end(scope: Scope, path: str, origin: Origin) -> Diagnostic | None:
     """The problem with a path into a scope that a node takes; None if it leads to a single tensor."""
-    return _dead_end(scope, _Way(path, origin, is_input=True))
+    return _dead_end(scope, Way(path, origin, is_input=True))
 
 
 @dataclass(frozen=True)
-class _Way:
-    """A path into a network, how many of its steps are done, and whether it is a node's input or an output."""
+class Way:
+    """A path into a scope, how many of its steps are done, and whether it is a node's input or an output."""
 
     text: str
     origin: Origin
@@ -79,7 +100,7 @@ class _Way:
         return self.text.split(".")[self.done :]
 
     @property
-    def further(self) -> _Way:
+    def further(self) -> Way:
         return replace(self, done=self.done + 1)
 
     def unknown(self, message: str, label: str, help: tuple[str, ...] = ()) -> Diagnostic:
@@ -88,7 +109,7 @@ class _Way:
         return self.origin.problem("unknown-output", message, label, help)
 
 
-def _dead_end(scope: Scope, path: _Way) -> Diagnostic | None:
+def _dead_end(scope: Scope, path: Way) -> Diagnostic | None:
     """The problem with a path; None if it leads to a single tensor."""
     first, *rest = path.steps
     node = scope.nodes.get(first)
@@ -96,12 +117,15 @@ def _dead_end(scope: Scope, path: _Way) -> Diagnostic | None:
         here = f"in `{scope.path}`" if scope.path else "here"
         hint = did_you_mean(first, scope.nodes, f"the nodes {here} are {one_of(scope.nodes)}")
         return path.unknown(f"there is no node `{path.text}`", f"no `{first}` {here}", hint)
+    if node.names_only_output(".".join(rest)):
+        return None
     if rest and isinstance(node.content, Scope):
         return None if rest == [_output_of(node, rest)] else _dead_end(node.content, path.further)
     if rest:
         return path.unknown(f"there is no node `{path.text}`", f"nothing is inside `{node.path}`, a `{node.op}`")
-    if isinstance(node.output, TensorSpec):
+    if node.result is not None:
         return None
+    assert not isinstance(node.output, TensorSpec)
     return path.unknown(
         f"`{path.text}` has several outputs, name one", one_of(f"{path.text}.{one}" for one in node.output)
     )
@@ -113,17 +137,17 @@ def _output_of(node: Node, steps: Sequence[str]) -> str | None:
     return steps[0] if len(steps) == 1 and steps[0] in several else None
 
 
-def _expose(scope: Scope, paths: Mapping[Any, _Way]) -> tuple[Scope, dict[Any, str]]:
-    """The scope with outputs for all these paths into it, and a reference per path."""
+def expose(scope: Scope, paths: Mapping[Any, Way]) -> tuple[Scope, dict[Any, str]]:
+    """The scope with outputs for all these paths into it, and a reference per path. Raises GraphError."""
     found: dict[Any, str] = {}
-    deeper: dict[str, dict[Any, _Way]] = {}
+    deeper: dict[str, dict[Any, Way]] = {}
     for key, path in paths.items():
         first, *rest = path.steps
         node = scope.nodes.get(first)
         if node is None or (rest and not isinstance(node.content, Scope)):
             raise GraphError(path.unknown(f"a rule takes `{path.text}` out", "a node that stays"))
-        if not rest:
-            found[key] = node.tail or first
+        if not rest or node.names_only_output(".".join(rest)):
+            found[key] = scope.nodes[node.tail or first].reference
         elif output := _output_of(node, rest):
             found[key] = f"{first}.{output}"
         else:
@@ -133,7 +157,7 @@ def _expose(scope: Scope, paths: Mapping[Any, _Way]) -> tuple[Scope, dict[Any, s
     for name, inside in deeper.items():
         content = nodes[name].content
         assert isinstance(content, Scope)
-        inner, references = _expose(content, inside)
+        inner, references = expose(content, inside)
         outputs = _Outputs(dict(inner.outputs))
         found.update((key, f"{name}.{outputs.name_of(reference)}") for key, reference in references.items())
         exposed = inner.exposed | (outputs.found.keys() - inner.outputs.keys())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from composer.dag.places import Place, Places
 from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.taking import Tensors, adapting, unknown_tensors
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import CONV_FACTS, ModuleEntry
 from composer.spec.model import Rule
@@ -45,7 +46,7 @@ def place_what_fits(
             if not spec.is_sound(origin):
                 problems += said_without_a_place(rule, origin)
                 continue
-            placed = _Placement(rule, origin, spec.vars, insertion).apply(root)
+            placed = _Placement(rule, origin, spec.vars, insertion, Tensors(rule, origin, root)).apply(root)
         except GraphError as error:
             problems += error.diagnostics
             continue
@@ -61,7 +62,7 @@ def said_without_a_place(rule: Rule, origin: Origin) -> list[Diagnostic]:
     if rule.use is None:
         return []
     if (entry := registry.get_mechanism(rule.use)) is not None:
-        return list(unknown_options(entry, rule.options, origin / "with"))
+        return [*unknown_options(entry, rule.options, origin / "with"), *unknown_tensors(entry, rule, origin)]
     known = [one.name for one in registry.mechanisms()]
     hint = did_you_mean(rule.use, known, "`composer list mechanisms` shows all")
     label = "not in the registry" if registry.get(rule.use) is None else "a layer, not a mechanism"
@@ -77,6 +78,7 @@ class _Placement:
     origin: Origin
     vars: Mapping[str, Any]
     insertion: Insertion
+    tensors: Tensors
     problems: list[Diagnostic] = field(default_factory=list)
 
     def apply(self, root: Scope) -> Scope:
@@ -132,14 +134,22 @@ class _Placement:
         if entry is None:
             self.remove(draft, host)
             return
-        source = (host.tail or host.name) if position == "after" else host.inputs[0]
+        arriving = self.tensors.arriving(draft, host)
+        source = arriving[0]
         name = draft.fresh(self.rule.name or entry.name)
         if name in RESERVED:
             here = self.origin / "name"
             raise Mistakes(here.problem("name", f"`{name}` cannot name a node", "another name"))
         replaced = position == "replace" and self.rule.start is None
-        arguments = self.arguments(entry, host, draft.tensor(source), facts)
-        made = self.insertion.mechanism(draft, entry, arguments, source, host.name if replaced else name, host)
+        bound = self.tensors.bound(entry, len(arriving), host, facts)
+        inputs = [*map(draft.tensor, arriving), *(tensor for _, tensor in bound)]
+        arguments = self.arguments(entry, host, inputs, facts)
+        mine = host.name if replaced else name
+        try:
+            made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, mine, host)
+        except Misfit as misfit:
+            help = adapting(entry, inputs)
+            raise Mistakes((self.origin / "use").problem("misfit", str(misfit), help=help, path=host.path)) from misfit
         if position == "replace":
             self.put_in_place(draft, host, made, entry, name)
             return
@@ -151,7 +161,7 @@ class _Placement:
         if self.rule.start is not None:
             made += self.insertion.start(draft, base, made[-1].name, name, host)
         if position == "before":
-            draft.put_before(host.name, made)
+            draft.put_before(host.name, made, self.tensors.number(draft, host))
         else:
             draft.put_after(host.name, made)
 
@@ -190,12 +200,14 @@ class _Placement:
         text = f"`{host.path}` gives {wanted}, in its place `{self.rule.use}` gives {found}{layouts}"
         raise self.insertion.wrong(host, text, "a place that keeps its shape", _stand_ins() if _is_conv(host) else ())
 
-    def arguments(self, entry: ModuleEntry, host: Node, tensor: TensorSpec, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def arguments(
+        self, entry: ModuleEntry, host: Node, inputs: Sequence[TensorSpec], facts: Mapping[str, Any]
+    ) -> dict[str, Any]:
         here = self.origin / "with"
         written = evaluate(self.rule.options, facts, here, host.path)
         known: dict[str, Any] = {}
         if entry.replaces is not None and self.rule.position in ("replace", "beside"):
-            known = self.settings(entry, host, tensor, written)
+            known = self.settings(entry, host, inputs[0], written)
         elif lacking := [
             one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
         ]:
@@ -203,7 +215,7 @@ class _Placement:
                 raise Mistakes(never_told(entry, lacking, self.origin / "use", host.path))
             text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
             raise self.insertion.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
-        adapted = self.insertion.adapted(entry, tensor, host)
+        adapted = [self.insertion.adapted(entry, inputs[0], host), *inputs[1:]]
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
     def settings(

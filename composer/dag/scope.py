@@ -13,6 +13,7 @@ from composer.registry import Entry, TokenGrid
 from composer.spec.origin import Origin
 from composer.spec.sites import STAGE
 
+_POSITIONS = ("l", "t", "h", "w")
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
 
 
@@ -70,18 +71,27 @@ class TensorSpec:
 
     @cached_property
     def facts(self) -> Mapping[str, int]:
-        """Facts that expressions may read: those of TENSOR_FACTS that the tensor has."""
+        """Facts that expressions may read: those of TENSOR_FACTS that the tensor has. `spatial_dims` is the number of
+        axes of positions."""
         height, width, prefix = self.positions or (None, None, None)
         found = {
             "channels": self.axis("c"),
             "height": self.axis("h"),
             "width": self.axis("w"),
             "tokens": self.axis("n"),
+            "length": self.axis("l"),
+            "frames": self.axis("t"),
+            "spatial_dims": self._spatial_dims,
             "grid_height": height,
             "grid_width": width,
             "prefix_tokens": prefix,
         }
         return {name: length for name, length in found.items() if length is not None}
+
+    @property
+    def _spatial_dims(self) -> int | None:
+        axes = (self.layout or "").split()
+        return None if "c" not in axes or "n" in axes else sum(axis in _POSITIONS for axis in axes)
 
     def __str__(self) -> str:
         axes = (self.layout or "").split()
@@ -126,6 +136,20 @@ class Operation:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """A further input of a node that a rule inserts, by its path in the network: any node's output, or a scope's input.
+
+    scope      path of the scope that holds it
+    reference  the node there, `node.output`, or an input of the scope
+    origin     where the rule writes it
+    """
+
+    scope: str
+    reference: str
+    origin: Origin
+
+
+@dataclass(frozen=True)
 class Node:
     """A step of a scope: an operation, an inner scope, or (content None) a node that passes its first input on.
 
@@ -133,6 +157,7 @@ class Node:
     output   the tensor that the node gives; for a scope with several outputs, a mapping
     rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
     tail     name of the node whose output now replaces this node's output, because rules, or adapters, are after it
+    bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
     """
 
     name: str
@@ -144,6 +169,7 @@ class Node:
     sites: tuple[str, ...] = ()
     rule: int | None = None
     tail: str | None = None
+    bound: tuple[Bound, ...] = ()
 
     @property
     def op(self) -> str:
@@ -160,13 +186,35 @@ class Node:
     def leads_inside(self, rest: str) -> bool:
         """Whether what follows the node's name in a reference is a path into it, not one of its outputs."""
         own = () if isinstance(self.output, TensorSpec) else self.output
-        return bool(rest) and isinstance(self.content, Scope) and rest not in own
+        inside = bool(rest) and isinstance(self.content, Scope) and rest not in own
+        return inside and not self.names_only_output(rest)
+
+    def names_only_output(self, rest: str) -> bool:
+        """Whether this is the name of a scope's only output, and not of a node inside."""
+        content = self.content
+        return isinstance(content, Scope) and list(content.outputs) == [rest] and rest not in content.nodes
+
+    @property
+    def result(self) -> TensorSpec | None:
+        """Its output, without tensors that it only passes outward; None if it has several."""
+        if isinstance(self.output, TensorSpec):
+            return self.output
+        main = self.content.main_outputs if isinstance(self.content, Scope) else []
+        return self.output[main[0]] if len(main) == 1 else None
+
+    @property
+    def reference(self) -> str:
+        """How other nodes refer to its `result`."""
+        if isinstance(self.output, TensorSpec):
+            return self.name
+        assert isinstance(self.content, Scope), "only scopes have several outputs"
+        return f"{self.name}.{self.content.main_outputs[0]}"
 
     @property
     def tensor(self) -> TensorSpec:
         """The output of a node that has a single output."""
-        assert isinstance(self.output, TensorSpec), f"{self.path} has several outputs"
-        return self.output
+        assert self.result is not None, f"{self.path} has several outputs"
+        return self.result
 
 
 @dataclass(frozen=True)
@@ -174,6 +222,7 @@ class Scope:
     """An instance of a block (or a repeat, or the whole network): nodes in the order in which they run.
 
     exposed  names of outputs that the block itself does not have, but that a path from outside needs
+    brought  names of inputs that the block itself does not have, but that a path from inside needs
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
     """
@@ -184,6 +233,7 @@ class Scope:
     nodes: Mapping[str, Node] = field(repr=False)
     outputs: Mapping[str, str]
     exposed: frozenset[str] = frozenset()
+    brought: frozenset[str] = frozenset()
     named: bool = False
     end: str | None = None
 

@@ -15,6 +15,7 @@ from composer.dag.outputs import take_outputs
 from composer.dag.placing import place_what_fits
 from composer.dag.scope import Scope
 from composer.dag.unfinished import Unfinished
+from composer.dag.wiring import wire
 from composer.errors import Diagnostic, GraphError
 from composer.spec.spec import Spec
 
@@ -50,6 +51,8 @@ def sketch(spec: Spec, problems: Sequence[Diagnostic], limits: Limits | None = N
         backbone = root
         placed, _ = place_what_fits(backbone, spec, limits, inference)
         root = placed[-1] if placed else backbone
+        with contextlib.suppress(GraphError):
+            root = wire(root)
         with contextlib.suppress(GraphError):
             root = take_outputs(root, backbone, spec)
     return Sketch(spec, root, unfinished, tuple(problems))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,16 +23,39 @@ class Stop(Mistakes):
 
 
 @dataclass(frozen=True)
+class Taken:
+    """A tensor that a node takes. With `own`, a copy of a repeat takes it whatever the copy before hands on.
+
+    `key` is equal for tensors that enter the scope of a repeat by one input.
+    """
+
+    reference: str
+    tensor: TensorSpec
+    key: Hashable = None
+    own: bool = False
+
+
+@dataclass(frozen=True)
 class Step:
-    """A node about to be made: its inputs, where it is written, and the names that its expressions may read."""
+    """A node about to be made: its inputs, where it is written, and the names that its expressions may read.
+
+    `copies` is what each copy of a repeat takes, or one entry for all; `references` and `tensors` are the first entry.
+    """
 
     name: str
     path: str
     origin: Origin
-    references: tuple[str, ...]
-    tensors: tuple[TensorSpec, ...]
+    copies: tuple[tuple[Taken, ...], ...]
     names: Mapping[str, Any]
     depth: int
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        return tuple(one.reference for one in self.copies[0])
+
+    @cached_property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        return tuple(one.tensor for one in self.copies[0])
 
     @cached_property
     def known(self) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from composer.arithmetic import pair, same_padding, undivided
+from composer.arithmetic import pair, same_padding, same_paddings, undivided
 from composer.layers.init import ConvLaw, TransposedLaw, fill, undrawn
-from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
+from composer.options import NonNegativeInt, Padding, Padding3d, PositiveFloat, PositiveInt, Size, Size3d
 from composer.registry import layer
 
 
@@ -43,6 +43,70 @@ def conv2d(
         padding = same_padding(kernel_size, dilation)
     arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
     return fill(undrawn(nn.Conv2d, *arguments), init, std)
+
+
+@layer("conv1d", kind="conv", layout="b c l -> b c l")
+def conv1d(
+    in_channels: int,
+    *,
+    out_channels: PositiveInt,
+    kernel_size: PositiveInt,
+    stride: PositiveInt = 1,
+    padding: NonNegativeInt | None = None,
+    dilation: PositiveInt = 1,
+    groups: PositiveInt = 1,
+    bias: bool = False,
+    init: ConvLaw = "he",
+    std: PositiveFloat = 0.02,
+) -> nn.Conv1d:
+    """Convolve a sequence; by default the padding keeps its length for an odd kernel at stride 1.
+
+    Shape:   b c l -> b o l'        l' = (l + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1
+    Params:  k c o / groups, and o with bias
+
+    `init` is that of conv2d, with k for k². Raises ValueError unless `groups` divides both numbers of channels.
+
+    >>> sum(p.numel() for p in conv1d(8, out_channels=16, kernel_size=3).parameters())
+    384
+    """
+    check_groups(in_channels, out_channels, groups)
+    if padding is None:
+        padding = dilation * (kernel_size - 1) // 2
+    arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+    return fill(undrawn(nn.Conv1d, *arguments), init, std)
+
+
+@layer("conv3d", kind="conv", layout="b c t h w -> b c t h w")
+def conv3d(
+    in_channels: int,
+    *,
+    out_channels: PositiveInt,
+    kernel_size: Size3d,
+    stride: Size3d = 1,
+    padding: Padding3d | None = None,
+    dilation: Size3d = 1,
+    groups: PositiveInt = 1,
+    bias: bool = False,
+    init: ConvLaw = "he",
+    std: PositiveFloat = 0.02,
+) -> nn.Conv3d:
+    """Convolve a video or volume; by default the padding keeps its size for an odd kernel at stride 1.
+
+    Shape:   b c t h w -> b o t' h' w'        t' = (t + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1
+    Params:  k³ c o / groups, and o with bias
+
+    `[1, 3, 3]` has a number each for frames, rows and columns. `init` is that of conv2d, with k³ for k². Raises
+    ValueError unless `groups` divides both numbers of channels.
+
+    >>> sum(p.numel() for p in conv3d(8, out_channels=16, kernel_size=(1, 3, 3)).parameters())
+    1152
+    """
+    check_groups(in_channels, out_channels, groups)
+    if padding is None:
+        frames, rows, columns = same_paddings(kernel_size, dilation, 3)
+        padding = (frames, rows, columns)
+    arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+    return fill(undrawn(nn.Conv3d, *arguments), init, std)
 
 
 @layer("conv_transpose2d", kind="conv", layout="b c h w -> b c h w")

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import nn
 
-Weighted = TypeVar("Weighted", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+Weighted = TypeVar("Weighted", nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
 ConvLaw = Literal[
     "he",
     "he_per_group",
@@ -42,9 +42,10 @@ def undrawn(kind: Callable[..., Weighted], *arguments: Any) -> Weighted:
 def fill(module: Weighted, law: str, std: float = 0.02, bias_law: BiasLaw | None = None) -> Weighted:
     """Draw a layer's weights and bias anew, and return the layer.
 
-    law       for a convolution k x k with g groups, c inputs and o outputs (He et al., Delving Deep into Rectifiers,
-              ICCV 2015): `he`: N(0, 2 / (k² o)), `he_per_group`: N(0, 2 g / (k² o)), `he_fan_in`: N(0, 2 g / (k² c)),
-              and `lecun_normal`: variance g / (k² c), a normal law cut off at two deviations;
+    law       for a convolution k x k (k² is the size of any other kernel) with g groups, c inputs and o outputs
+              (He et al., Delving Deep into Rectifiers, ICCV 2015): `he`: N(0, 2 / (k² o)), `he_per_group`:
+              N(0, 2 g / (k² o)), `he_fan_in`: N(0, 2 g / (k² c)), and `lecun_normal`: variance g / (k² c), a normal
+              law cut off at two deviations;
               for a linear layer with o outputs: `uniform_fan_out`: between -1/sqrt(o) and 1/sqrt(o); for both:
               `normal`: N(0, std²), `trunc_normal`: the same, cut off at -2 and 2, `xavier_uniform` and `xavier_normal`:
               PyTorch's of that name (Glorot & Bengio, AISTATS 2010), `zeros`, and `torch`: PyTorch's own
@@ -63,12 +64,12 @@ def fill(module: Weighted, law: str, std: float = 0.02, bias_law: BiasLaw | None
     return module
 
 
-def _draw(module: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, law: str, std: float) -> None:
+def _draw(module: nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.Linear, law: str, std: float) -> None:
     weight = module.weight
     if law in ("he", "he_fan_in"):
         nn.init.kaiming_normal_(weight, mode="fan_out" if law == "he" else "fan_in", nonlinearity="relu")
     elif law == "he_per_group":
-        assert isinstance(module, nn.Conv2d)
+        assert isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)
         nn.init.normal_(weight, std=(2 * module.groups * weight.shape[1] / weight.numel()) ** 0.5)
     elif law == "lecun_normal":
         # Divided by the deviation of N(0, 1) that is cut off at -2 and 2.

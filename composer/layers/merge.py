@@ -11,7 +11,7 @@ from torch import Tensor
 from composer.registry import TokenGrid, layer
 
 # A function sees no layouts; each number of axes has a single layout.
-_LAYOUTS = {2: "b c", 3: "b n c", 4: "b c h w"}
+_LAYOUTS = {2: "b c", 3: "b n c", 4: "b c h w", 5: "b c t h w"}
 
 
 def _elementwise(name: str) -> Callable[..., str | None]:
@@ -190,7 +190,7 @@ def _concat_code(names: list[str], inputs: Sequence[Any], *, axis: str = "c") ->
 def concat(*inputs: Tensor, axis: str = "c") -> Tensor:
     """The tensors, concatenated along the axis named `axis`.
 
-    Shape:   b c1 h w, b c2 h w -> b (c1 + c2) h w;  the same for b n c and b c
+    Shape:   b c1 h w, b c2 h w -> b (c1 + c2) h w;  the same for b n c, b c and b c t h w
     """
     return torch.cat(inputs, _LAYOUTS[inputs[0].ndim].split().index(axis))
 

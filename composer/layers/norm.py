@@ -12,28 +12,40 @@ from torch import Tensor, nn
 from composer.layers.axis import check_axis
 from composer.layers.linear import channels_last_layout
 from composer.options import PositiveFloat, PositiveInt, Probability
-from composer.registry import layer
+from composer.registry import MAPS, layer
+
+_BATCH_NORMS: dict[int, type[nn.BatchNorm1d] | type[nn.BatchNorm2d] | type[nn.BatchNorm3d]]
+_BATCH_NORMS = {0: nn.BatchNorm1d, 1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 
 
-@layer("batch_norm", kind="norm", layout="b c h w -> b c h w")
+def _batch_normed_layout(inputs: Sequence[Any], **options: Any) -> str:
+    found = inputs[0].layout
+    if found not in ("b c", *MAPS):
+        known = ", ".join(f"`{layout}`" for layout in (*MAPS, "b c"))
+        raise ValueError(f"`batch_norm` works on {known}, found `{found}`; rearrange it")
+    return str(found)
+
+
+@layer("batch_norm", kind="norm", layout=_batch_normed_layout)
 def batch_norm(
     channels: int,
+    spatial_dims: int = 2,
     *,
     eps: PositiveFloat = 1e-5,
     momentum: Probability = 0.1,
     init: Literal["ones", "zeros"] = "ones",
     affine: bool = True,
-) -> nn.BatchNorm2d:
+) -> nn.BatchNorm2d | nn.BatchNorm1d | nn.BatchNorm3d:
     """Normalise each channel over the batch and all positions; in evaluation, by the running statistics.
 
-    Shape:   b c h w -> b c h w
+    Shape:   b c h w -> b c h w;  the same for b c l, b c t h w and b c
     Params:  2c, and none with `affine: false`
     Source:  Ioffe & Szegedy, Batch Normalization, ICML 2015. arXiv:1502.03167
 
     `init: zeros` starts the scale at 0 instead of 1, so that a branch that ends here starts at 0. `affine: false`
     leaves out scale and shift.
     """
-    made = nn.BatchNorm2d(channels, eps, momentum, affine)
+    made = _BATCH_NORMS[spatial_dims](channels, eps, momentum, affine)
     if init == "zeros":
         if not affine:
             raise ValueError("`init: zeros` sets the scale, which `affine: false` leaves out; remove one of them")

@@ -9,51 +9,67 @@ import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from composer.arithmetic import Both, pair, same_padding
-from composer.options import Padding, PositiveInt, Size
-from composer.registry import layer
+from composer.arithmetic import Each, lengths, same_paddings
+from composer.options import Lengths, Paddings, PositiveInt
+from composer.registry import MAPS, layer
 
 
-@layer("max_pool", kind="pool", layout="b c h w -> b c h w")
+@layer("max_pool", kind="pool", layout="b c * -> b c *")
 def max_pool(
+    spatial_dims: int = 2,
     *,
-    kernel_size: Size,
-    stride: Size | None = None,
-    padding: Padding | None = None,
+    kernel_size: Lengths,
+    stride: Lengths | None = None,
+    padding: Paddings | None = None,
     ceil_mode: bool = False,
-) -> nn.MaxPool2d:
+) -> nn.MaxPool2d | nn.MaxPool1d | nn.MaxPool3d:
     """The maximum over windows; by default stride is kernel_size, and padding is (kernel_size - 1) // 2.
 
-    Shape:   b c h w -> b c h' w'        h' = (h + 2 padding - kernel_size) // stride + 1
+    Shape:   b c h w -> b c h' w';  the same for b c l and b c t h w
+             h' = (h + 2 padding - kernel_size) // stride + 1
 
-    `ceil_mode: true` rounds h' and w' up.
+    `ceil_mode: true` rounds h' and w' up. `[1, 2, 2]` has a number for each axis.
     """
-    return nn.MaxPool2d(kernel_size, stride, _checked_padding(kernel_size, padding), ceil_mode=ceil_mode)
+    zeros = _checked(kernel_size, stride, padding, spatial_dims)
+    made: nn.MaxPool2d = _MAX_POOLS[spatial_dims](kernel_size, stride, zeros, ceil_mode=ceil_mode)
+    return made
 
 
-@layer("avg_pool", kind="pool", layout="b c h w -> b c h w")
+@layer("avg_pool", kind="pool", layout="b c * -> b c *")
 def avg_pool(
+    spatial_dims: int = 2,
     *,
-    kernel_size: Size,
-    stride: Size | None = None,
-    padding: Padding | None = None,
+    kernel_size: Lengths,
+    stride: Lengths | None = None,
+    padding: Paddings | None = None,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> nn.AvgPool2d:
+) -> nn.AvgPool2d | nn.AvgPool1d | nn.AvgPool3d:
     """The mean over windows; by default stride is kernel_size, and padding is (kernel_size - 1) // 2.
 
-    Shape:   b c h w -> b c h' w'        h' = (h + 2 padding - kernel_size) // stride + 1
+    Shape:   b c h w -> b c h' w';  the same for b c l and b c t h w
+             h' = (h + 2 padding - kernel_size) // stride + 1
 
-    `count_include_pad: false` leaves the padded zeros out of the mean; `ceil_mode: true` rounds h' and w' up.
+    `count_include_pad: false` leaves the padded zeros out of the mean; `ceil_mode: true` rounds h' and w' up. `[1, 2,
+    2]` has a number for each axis.
     """
-    padding = _checked_padding(kernel_size, padding)
-    return nn.AvgPool2d(kernel_size, stride, padding, ceil_mode, count_include_pad)
+    zeros = _checked(kernel_size, stride, padding, spatial_dims)
+    made: nn.AvgPool2d = _AVG_POOLS[spatial_dims](kernel_size, stride, zeros, ceil_mode, count_include_pad)
+    return made
 
 
-def _checked_padding(kernel_size: Both, padding: Both | None) -> Both:
+# PyTorch's class per number of axes.
+_MAX_POOLS: dict[int, Any] = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_AVG_POOLS: dict[int, Any] = {1: nn.AvgPool1d, 2: nn.AvgPool2d, 3: nn.AvgPool3d}
+
+
+def _checked(kernel_size: Each, stride: Each | None, padding: Each | None, spatial_dims: int) -> Each:
+    """The padding. Raises ValueError for lengths that do not fit the axes, and for more zeros than PyTorch allows."""
+    sizes = lengths(kernel_size, spatial_dims)
+    lengths(stride or 1, spatial_dims)
     if padding is None:
-        return (kernel_size - 1) // 2 if isinstance(kernel_size, int) else same_padding(kernel_size, 1)
-    for length, zeros in zip(pair(kernel_size), pair(padding), strict=True):
+        return (kernel_size - 1) // 2 if isinstance(kernel_size, int) else same_paddings(kernel_size, 1, spatial_dims)
+    for length, zeros in zip(sizes, lengths(padding, spatial_dims), strict=True):
         if zeros > length // 2:
             raise ValueError(
                 f"padding {zeros} is more than half of kernel_size {length}; set padding to {length // 2} or less"
@@ -61,30 +77,51 @@ def _checked_padding(kernel_size: Both, padding: Both | None) -> Both:
     return padding
 
 
-# A number of rows and columns; null keeps that of the input.
-_OutputSize = PositiveInt | tuple[PositiveInt | None, PositiveInt | None]
+# A length for all axes, or one for each; null keeps that of the input.
+_OutputSize = (
+    PositiveInt
+    | tuple[PositiveInt | None, PositiveInt | None]
+    | tuple[PositiveInt | None, PositiveInt | None, PositiveInt | None]
+)
+_ADAPTIVE_AVG_POOLS: dict[int, Any] = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
+_ADAPTIVE_MAX_POOLS: dict[int, Any] = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
 
 
-@layer("adaptive_avg_pool", kind="pool", layout="b c h w -> b c h w")
-def adaptive_avg_pool(*, output_size: _OutputSize) -> nn.AdaptiveAvgPool2d:
+@layer("adaptive_avg_pool", kind="pool", layout="b c * -> b c *")
+def adaptive_avg_pool(
+    spatial_dims: int = 2, *, output_size: _OutputSize
+) -> nn.AdaptiveAvgPool2d | nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool3d:
     """The mean over as many windows as make a map of `output_size`, for a map of any size.
 
     Shape:   b c h w -> b c h' w'        output_size = h', both equal, or (h', w'); null keeps the side as it is
+             the same for b c l and b c t h w
 
     Row i of h' is the mean of rows floor(i h / h') up to ceil((i + 1) h / h') of h.
     """
-    return nn.AdaptiveAvgPool2d(output_size)
+    _check_output_size(output_size, spatial_dims)
+    made: nn.AdaptiveAvgPool2d = _ADAPTIVE_AVG_POOLS[spatial_dims](output_size)
+    return made
 
 
-@layer("adaptive_max_pool", kind="pool", layout="b c h w -> b c h w")
-def adaptive_max_pool(*, output_size: _OutputSize) -> nn.AdaptiveMaxPool2d:
+@layer("adaptive_max_pool", kind="pool", layout="b c * -> b c *")
+def adaptive_max_pool(
+    spatial_dims: int = 2, *, output_size: _OutputSize
+) -> nn.AdaptiveMaxPool2d | nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool3d:
     """The maximum over as many windows as make a map of `output_size`, for a map of any size.
 
     Shape:   b c h w -> b c h' w'        output_size = h', both equal, or (h', w'); null keeps the side as it is
+             the same for b c l and b c t h w
 
     The windows are those of adaptive_avg_pool.
     """
-    return nn.AdaptiveMaxPool2d(output_size)
+    _check_output_size(output_size, spatial_dims)
+    made: nn.AdaptiveMaxPool2d = _ADAPTIVE_MAX_POOLS[spatial_dims](output_size)
+    return made
+
+
+def _check_output_size(output_size: int | tuple[int | None, ...], spatial_dims: int) -> None:
+    if not isinstance(output_size, int):
+        lengths(tuple(length or 1 for length in output_size), spatial_dims)
 
 
 @layer("at_least", kind="pool", layout="b c h w -> b c h w")
@@ -123,48 +160,99 @@ torch.fx.wrap("_stretched")
 def _pooled(name: str) -> Callable[..., str]:
     def layout(inputs: Sequence[Any], *, keepdim: bool = False) -> str:
         found = inputs[0].layout
-        if found != "b c h w":
+        if found not in MAPS:
             hint = "use mean_tokens for `b n c`" if name == "global_avg_pool" else "rearrange it"
-            raise ValueError(f"`{name}` works on `b c h w`, found `{found}`; {hint}")
-        return "b c h w" if keepdim else "b c"
+            raise ValueError(f"`{name}` works on {', '.join(f'`{one}`' for one in MAPS)}, found `{found}`; {hint}")
+        return found if keepdim else "b c"
 
     return layout
 
 
-@layer("global_avg_pool", kind="pool", layout=_pooled("global_avg_pool"))
-class GlobalAvgPool2d(nn.Module):
-    """The mean of each channel over all positions.
-
-    Shape:   b c h w -> b c;  b c h w -> b c 1 1 with keepdim
-    """
+class _GlobalPool(nn.Module):
+    """One number per channel, from all positions."""
 
     def __init__(self, *, keepdim: bool = False):
         super().__init__()
         self.keepdim = keepdim
 
     def forward(self, x: Tensor) -> Tensor:
-        # Quantisers know pooling but not a mean; the numbers are the same.
-        pooled = F.adaptive_avg_pool2d(x, 1)
+        pooled = self.pool(x)
         return pooled if self.keepdim else pooled.flatten(1)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """The maps with a single position."""
+        raise NotImplementedError
 
     def extra_repr(self) -> str:
         return f"keepdim={self.keepdim}"
+
+
+# Quantisers know pooling but not a mean; the numbers are the same.
+class GlobalAvgPool1d(_GlobalPool):
+    """The mean of each channel of b c l."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool1d(x, 1)
+
+
+class GlobalAvgPool2d(_GlobalPool):
+    """The mean of each channel of b c h w."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(x, 1)
+
+
+class GlobalAvgPool3d(_GlobalPool):
+    """The mean of each channel of b c t h w."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool3d(x, 1)
+
+
+class GlobalMaxPool1d(_GlobalPool):
+    """The maximum of each channel of b c l."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        return F.adaptive_max_pool1d(x, 1)
+
+
+class GlobalMaxPool2d(_GlobalPool):
+    """The maximum of each channel of b c h w."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        return F.adaptive_max_pool2d(x, 1)
+
+
+class GlobalMaxPool3d(_GlobalPool):
+    """The maximum of each channel of b c t h w."""
+
+    def pool(self, x: Tensor) -> Tensor:
+        return F.adaptive_max_pool3d(x, 1)
+
+
+_GLOBAL_AVG_POOLS: dict[int, Any] = {1: GlobalAvgPool1d, 2: GlobalAvgPool2d, 3: GlobalAvgPool3d}
+_GLOBAL_MAX_POOLS: dict[int, Any] = {1: GlobalMaxPool1d, 2: GlobalMaxPool2d, 3: GlobalMaxPool3d}
+
+
+@layer("global_avg_pool", kind="pool", layout=_pooled("global_avg_pool"))
+def global_avg_pool(
+    spatial_dims: int = 2, *, keepdim: bool = False
+) -> GlobalAvgPool2d | GlobalAvgPool1d | GlobalAvgPool3d:
+    """The mean of each channel over all positions.
+
+    Shape:   b c h w -> b c;  b c h w -> b c 1 1 with keepdim;  the same for b c l and b c t h w
+    """
+    made: GlobalAvgPool2d = _GLOBAL_AVG_POOLS[spatial_dims](keepdim=keepdim)
+    return made
 
 
 @layer("global_max_pool", kind="pool", layout=_pooled("global_max_pool"))
-class GlobalMaxPool2d(nn.Module):
+def global_max_pool(
+    spatial_dims: int = 2, *, keepdim: bool = False
+) -> GlobalMaxPool2d | GlobalMaxPool1d | GlobalMaxPool3d:
     """The maximum of each channel over all positions.
 
-    Shape:   b c h w -> b c;  b c h w -> b c 1 1 with keepdim
+    Shape:   b c h w -> b c;  b c h w -> b c 1 1 with keepdim;  the same for b c l and b c t h w
     """
-
-    def __init__(self, *, keepdim: bool = False):
-        super().__init__()
-        self.keepdim = keepdim
-
-    def forward(self, x: Tensor) -> Tensor:
-        pooled = F.adaptive_max_pool2d(x, 1)
-        return pooled if self.keepdim else pooled.flatten(1)
-
-    def extra_repr(self) -> str:
-        return f"keepdim={self.keepdim}"
+    made: GlobalMaxPool2d = _GLOBAL_MAX_POOLS[spatial_dims](keepdim=keepdim)
+    return made

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from composer.mechanisms.channel_gate import ChannelGate
 from composer.mechanisms.pooled_norm import NormAt, PooledNorm, pooled_norm
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("bam_channel", kind="channel", applied="1 + gate", place={"after": "stage", "where": "not last"})
-class BAMChannel(nn.Module):
+@mechanism(
+    "bam_channel", kind="channel", layout="b c *", applied="1 + gate", place={"after": "stage", "where": "not last"}
+)
+class BAMChannel(ChannelGate):
     """Amplify each channel by a gate computed from the globally pooled input.
 
-    Shape:   b c h w -> b c h w
+    Shape:   b c h w -> b c h w;  the same for b c l and b c t h w
     Math:    y = x * (1 + sigmoid(p))        p = W2 relu(BN(W1 mean_hw(x)))
              W1: c -> d,  W2: d -> c,  d = max(1, c // r);  `norm_at: last`: p = BN(W2 relu(W1 mean_hw(x)))
     Params:  2cd + c + 3d;  2cd + 3c + d with the norm last
@@ -32,25 +35,26 @@ class BAMChannel(nn.Module):
     def __init__(
         self,
         channels: int,
+        spatial_dims: int = 2,
         *,
         reduction: PositiveInt = 16,
         norm: PooledNorm = "batch",
         norm_at: NormAt = "hidden",
     ):
-        super().__init__()
+        super().__init__(spatial_dims)
         hidden = max(1, channels // reduction)
         self.norm_at = norm_at
-        self.fc1 = nn.Conv2d(channels, hidden, 1)
-        self.bn = pooled_norm(norm, hidden if norm_at == "hidden" else channels)
+        self.fc1 = self.pointwise(channels, hidden)
+        self.bn = pooled_norm(norm, hidden if norm_at == "hidden" else channels, spatial_dims)
         self.act = nn.ReLU()
-        self.fc2 = nn.Conv2d(hidden, channels, 1)
+        self.fc2 = self.pointwise(hidden, channels)
         for layer in (self.fc1, self.fc2):
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
     def logits(self, x: Tensor) -> Tensor:
         """p, b c 1 1."""
-        z = self.fc1(x.mean((2, 3), keepdim=True))
+        z = self.fc1(self.mean(x))
         if self.norm_at == "hidden":
             return self.fc2(self.act(self.bn(z)))
         return self.bn(self.fc2(self.act(z)))

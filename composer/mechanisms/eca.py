@@ -8,15 +8,16 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
+from composer.mechanisms.channel_gate import ChannelGate
 from composer.options import OddInt, PositiveFloat
 from composer.registry import mechanism
 
 
-@mechanism("eca", kind="channel")
-class ECA(nn.Module):
+@mechanism("eca", kind="channel", layout="b c *")
+class ECA(ChannelGate):
     """Rescale each channel by a gate computed from the pooled values of its neighbours in channel order.
 
-    Shape:   b c h w -> b c h w
+    Shape:   b c h w -> b c h w;  the same for b c l and b c t h w
     Math:    y = x * sigmoid(conv_k(mean_hw(x)))        a kernel of length k over the c pooled values, zero-padded
              k = the odd number nearest to (log2(c) + beta) / gamma, ties up
     Params:  k
@@ -34,12 +35,13 @@ class ECA(nn.Module):
     def __init__(
         self,
         channels: int,
+        spatial_dims: int = 2,
         *,
         kernel_size: OddInt | None = None,
         gamma: PositiveFloat = 2.0,
         beta: Annotated[float, Field(allow_inf_nan=False)] = 1.0,
     ):
-        super().__init__()
+        super().__init__(spatial_dims)
         if kernel_size is None:
             kernel_size = adaptive_kernel_size(channels, gamma, beta)
         if kernel_size % 2 == 0:
@@ -50,8 +52,11 @@ class ECA(nn.Module):
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        z = x.mean((2, 3)).unsqueeze(1)
-        return self.conv(z).sigmoid().transpose(1, 2).unsqueeze(3)
+        z = x.mean(self.positions).unsqueeze(1)
+        gate = self.conv(z).sigmoid().transpose(1, 2)
+        for axis in self.positions[1:]:
+            gate = gate.unsqueeze(axis)
+        return gate
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

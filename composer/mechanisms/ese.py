@@ -6,17 +6,18 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from composer.mechanisms.channel_gate import ChannelGate
 from composer.registry import mechanism
 
 _GATES = {"sigmoid": nn.Sigmoid, "hard_sigmoid": nn.Hardsigmoid}
 
 
-@mechanism("se_var3", kind="channel")
-@mechanism("ese", kind="channel")
-class EffectiveSE(nn.Module):
+@mechanism("se_var3", kind="channel", layout="b c *")
+@mechanism("ese", kind="channel", layout="b c *")
+class EffectiveSE(ChannelGate):
     """Rescale each channel by a gate computed from the means of all channels, with one full matrix.
 
-    Shape:   b c h w -> b c h w
+    Shape:   b c h w -> b c h w;  the same for b c l and b c t h w
     Math:    y = x * sigmoid(W mean_hw(x))        W: c -> c
     Params:  c² + c;  c² without bias
     MACs:    c²
@@ -29,17 +30,24 @@ class EffectiveSE(nn.Module):
     4160
     """
 
-    def __init__(self, channels: int, *, bias: bool = True, gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid"):
-        super().__init__()
+    def __init__(
+        self,
+        channels: int,
+        spatial_dims: int = 2,
+        *,
+        bias: bool = True,
+        gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid",
+    ):
+        super().__init__(spatial_dims)
         if gate not in _GATES:
             raise ValueError(f"ese: unknown gate {gate!r}; use one of {', '.join(_GATES)}")
-        self.fc = nn.Conv2d(channels, channels, 1, bias=bias)
+        self.fc = self.pointwise(channels, channels, bias=bias)
         self.gate = _GATES[gate]()
         nn.init.kaiming_normal_(self.fc.weight, mode="fan_out", nonlinearity="relu")
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1); with hard_sigmoid in [0, 1]."""
-        return self.gate(self.fc(x.mean((2, 3), keepdim=True)))
+        return self.gate(self.fc(self.mean(x)))
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

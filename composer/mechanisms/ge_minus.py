@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from composer.mechanisms.channel_gate import ChannelGate
 from composer.mechanisms.ge import Extent
 from composer.registry import mechanism
 
 
-@mechanism("ge_minus", kind="spatial")
-class GatherExciteMinus(nn.Module):
+@mechanism("ge_minus", kind="spatial", layout="b c *")
+class GatherExciteMinus(ChannelGate):
     """Rescale each element by the sigmoid of the mean of its surroundings in its channel.
 
-    Shape:   b c h w -> b c h w
+    Shape:   b c h w -> b c h w;  the same for b c l and b c t h w
     Math:    y = x * up(sigmoid(mean(x)))        the mean over windows of 2e - 1, e apart;  e = 0: over the whole map
     Params:  0
     MACs:    0
@@ -27,8 +28,8 @@ class GatherExciteMinus(nn.Module):
     0
     """
 
-    def __init__(self, *, extent: Extent = 0):
-        super().__init__()
+    def __init__(self, spatial_dims: int = 2, *, extent: Extent = 0):
+        super().__init__(spatial_dims)
         if extent == 1:
             raise ValueError("ge_minus: extent=1 gathers nothing; use 2 or more, or 0 for the whole map")
         self.extent = extent
@@ -37,8 +38,9 @@ class GatherExciteMinus(nn.Module):
         """The gate, b c h w (b c 1 1 for the whole map), in (0, 1)."""
         e = self.extent
         if e == 0:
-            return x.mean((2, 3), keepdim=True).sigmoid()
-        z = F.avg_pool2d(x, 2 * e - 1, e, e - 1, count_include_pad=False)
+            return self.mean(x).sigmoid()
+        pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[self.spatial_dims]
+        z = pool(x, 2 * e - 1, e, e - 1, count_include_pad=False)
         return F.interpolate(z.sigmoid(), size=x.shape[2:])
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from composer.arithmetic import make_divisible
+from composer.mechanisms.channel_gate import ChannelGate
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -14,11 +15,11 @@ _ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "hard_swish":
 _GATES = {"sigmoid": nn.Sigmoid, "hard_sigmoid": nn.Hardsigmoid}
 
 
-@mechanism("se", kind="channel")
-class SqueezeExcitation(nn.Module):
+@mechanism("se", kind="channel", layout="b c *")
+class SqueezeExcitation(ChannelGate):
     """Rescale each channel by a gate computed from the globally pooled input.
 
-    Shape:   b c h w -> b c h w
+    Shape:   b c h w -> b c h w;  the same for b c l and b c t h w
     Math:    y = x * sigmoid(W2 relu(W1 mean_hw(x)))        W1: c -> d,  W2: d -> c,  d = max(1, c // r)
     Params:  2cd + c + d;  2cd without bias
     MACs:    2cd
@@ -37,6 +38,7 @@ class SqueezeExcitation(nn.Module):
     def __init__(
         self,
         channels: int,
+        spatial_dims: int = 2,
         *,
         reduction: PositiveInt = 16,
         hidden: PositiveInt | None = None,
@@ -47,7 +49,7 @@ class SqueezeExcitation(nn.Module):
         names: Literal["fc", "conv"] = "fc",
         init: Literal["he", "lecun"] = "he",
     ):
-        super().__init__()
+        super().__init__(spatial_dims)
         if act not in _ACTIVATIONS:
             raise ValueError(f"se: unknown act {act!r}; use one of {', '.join(_ACTIVATIONS)}")
         if gate not in _GATES:
@@ -57,7 +59,7 @@ class SqueezeExcitation(nn.Module):
         if hidden is None:
             hidden = make_divisible(channels / reduction, round_to) if round_to else max(1, channels // reduction)
         self.names = ("fc1", "fc2") if names == "fc" else ("conv_reduce", "conv_expand")
-        down, up = nn.Conv2d(channels, hidden, 1, bias=bias), nn.Conv2d(hidden, channels, 1, bias=bias)
+        down, up = self.pointwise(channels, hidden, bias=bias), self.pointwise(hidden, channels, bias=bias)
         self.add_module(self.names[0], down)
         self.act = _ACTIVATIONS[act]()
         self.add_module(self.names[1], up)
@@ -73,7 +75,7 @@ class SqueezeExcitation(nn.Module):
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
         down, up = (getattr(self, name) for name in self.names)
-        return self.gate(up(self.act(down(x.mean((2, 3), keepdim=True)))))
+        return self.gate(up(self.act(down(self.mean(x)))))
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

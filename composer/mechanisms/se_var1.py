@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from composer.mechanisms.channel_gate import ChannelGate
 from composer.registry import mechanism
 
 
-@mechanism("se_var1", kind="channel")
-class SEVar1(nn.Module):
+@mechanism("se_var1", kind="channel", layout="b c *")
+class SEVar1(ChannelGate):
     """Rescale each channel by the sigmoid of its own mean.
 
-    Shape:   b c h w -> b c h w
+    Shape:   b c h w -> b c h w;  the same for b c l and b c t h w
     Math:    y = x * sigmoid(mean_hw(x))
     Params:  0
     MACs:    0
@@ -23,9 +24,12 @@ class SEVar1(nn.Module):
     0
     """
 
+    def __init__(self, spatial_dims: int = 2):
+        super().__init__(spatial_dims)
+
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        return x.mean((2, 3), keepdim=True).sigmoid()
+        return self.mean(x).sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from composer.mechanisms.channel_gate import ChannelGate
 from composer.registry import mechanism
 
 
-@mechanism("se_var2", kind="channel")
-class SEVar2(nn.Module):
+@mechanism("se_var2", kind="channel", layout="b c *")
+class SEVar2(ChannelGate):
     """Rescale each channel by a gate computed from its own mean and a weight of its own.
 
-    Shape:   b c h w -> b c h w
+    Shape:   b c h w -> b c h w;  the same for b c l and b c t h w
     Math:    y = x * sigmoid(u * mean_hw(x) + v)        u, v: a number per channel
     Params:  2c;  c without bias
     MACs:    c
@@ -23,14 +24,14 @@ class SEVar2(nn.Module):
     64
     """
 
-    def __init__(self, channels: int, *, bias: bool = True):
-        super().__init__()
+    def __init__(self, channels: int, spatial_dims: int = 2, *, bias: bool = True):
+        super().__init__(spatial_dims)
         # One group per channel: an element-wise product, with weights in timm's and PyTorch's shape.
-        self.fc = nn.Conv2d(channels, channels, 1, groups=channels, bias=bias)
+        self.fc = self.pointwise(channels, channels, groups=channels, bias=bias)
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        return self.fc(x.mean((2, 3), keepdim=True)).sigmoid()
+        return self.fc(self.mean(x)).sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

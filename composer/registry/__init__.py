@@ -1,11 +1,13 @@
 """Names that specs may use, and the plugins that register them. Its `state` changes while plugins load."""
 
 from composer.registry.entry import (
+    ANY_MAP,
     CONV_FACTS,
     ENTRY_POINTS,
     FACTS,
     GRID_FACTS,
     LAYER_KINDS,
+    MAPS,
     MECHANISM_KINDS,
     POSITIONS,
     REPLACEABLE,
@@ -20,6 +22,8 @@ from composer.registry.entry import (
     PlaceRule,
     Plugin,
     Target,
+    facts_of_others,
+    layouts_of,
 )
 from composer.registry.grid import GridRule, TokenGrid
 from composer.registry.lookup import again as _again  # pickled networks may refer to this name
@@ -30,11 +34,13 @@ from composer.registry.rules import declared_macs, declared_shape
 from composer.registry.state import state as _state
 
 __all__ = [
+    "ANY_MAP",
     "CONV_FACTS",
     "ENTRY_POINTS",
     "FACTS",
     "GRID_FACTS",
     "LAYER_KINDS",
+    "MAPS",
     "MECHANISM_KINDS",
     "POSITIONS",
     "REPLACEABLE",
@@ -57,10 +63,12 @@ __all__ = [
     "declared_macs",
     "declared_shape",
     "entries",
+    "facts_of_others",
     "failures",
     "get",
     "get_mechanism",
     "layer",
+    "layouts_of",
     "load_plugin_file",
     "load_plugins",
     "mechanism",

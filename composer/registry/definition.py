@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import UnionType
+from typing import Any, get_args
 
 from composer.errors import Diagnostic, Location, PluginError, Source
 from composer.registry.entry import Plugin
@@ -12,20 +13,27 @@ from composer.registry.state import state
 
 
 def made(returns: Any) -> type | None:
-    """The return annotation, if it is an nn.Module class; None otherwise. Does not import torch."""
-    return returns if isinstance(returns, type) and hasattr(returns, "register_forward_pre_hook") else None
+    """The return annotation, if it is an nn.Module class, or the first of several such classes (`nn.BatchNorm2d |
+    nn.BatchNorm1d`); None otherwise. Does not import torch."""
+    classes = get_args(returns) if isinstance(returns, UnionType) else (returns,)
+    if all(isinstance(one, type) and hasattr(one, "register_forward_pre_hook") for one in classes):
+        first: type = classes[0]
+        return first
+    return None
 
 
-def forward_arity(module: type) -> tuple[int, int | None]:
-    """Fewest and most tensors that a class's `forward` takes; most is None for any number. Raises ValueError."""
+def forward_tensors(module: type) -> tuple[Mapping[str, Any], bool]:
+    """The tensors that a class's `forward` takes, name -> default, and whether it takes any number after them.
+
+    Raises ValueError if the class has no `forward`.
+    """
     forward = getattr(module, "forward", None)
     if forward is None:
         raise ValueError("the class has no `forward`; is it an nn.Module?")
     parameters = list(inspect.signature(forward).parameters.values())[1:]
     variadic = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    given = {parameter.name: parameter.default for parameter in parameters if parameter.kind in positional}
-    return arity(given, variadic)
+    return {parameter.name: parameter.default for parameter in parameters if parameter.kind in positional}, variadic
 
 
 def arity(given: Mapping[str, Any], variadic: bool) -> tuple[int, int | None]:

@@ -13,12 +13,13 @@ from pydantic.fields import FieldInfo
 
 from composer.registry.grid import GridRule
 
-MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token")
+MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token", "fusion")
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 
 # Facts of a place: a tensor has those of TENSOR_FACTS that it knows, a replaced convolution those of CONV_FACTS too.
+# `spatial_dims` is the number of axes of positions: 2 for b c h w.
 GRID_FACTS = ("grid_height", "grid_width", "prefix_tokens")
-TENSOR_FACTS = ("channels", "height", "width", "tokens", *GRID_FACTS)
+TENSOR_FACTS = ("channels", "height", "width", "tokens", "length", "frames", "spatial_dims", *GRID_FACTS)
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
 FACTS = TENSOR_FACTS + CONV_FACTS
 # How the values of `attention(x)` are applied (`mechanism` explains each word), and the default per kind.
@@ -29,6 +30,9 @@ APPLIED_BY_KIND = {
     "kernel": "experts",
     "token": "positions",
 }
+# Sequences, images and videos; `b c *` is any of them.
+MAPS = ("b c l", "b c h w", "b c t h w")
+ANY_MAP = "b c *"
 REPLACEABLE = ("conv", "conv-norm-act", "conv-or-linear")
 
 ENTRY_POINTS = "composer.plugins"
@@ -44,6 +48,17 @@ ShapeRule = Callable[..., Sequence[int]]
 MacsRule = Callable[..., int]
 # The keys of an attention rule that say where, such as {"after": "stage", "where": "not last"}.
 PlaceRule = Mapping[str, str]
+
+
+def layouts_of(layout: str | None) -> tuple[str | None, ...]:
+    """The layouts that a layout of an entry stands for: itself, or each of MAPS for `b c *`."""
+    return MAPS if layout == ANY_MAP else (layout,)
+
+
+def facts_of_others(tensors: Sequence[str]) -> Mapping[str, tuple[int, str]]:
+    """Names for the facts of further tensors, such as `skip_channels` -> number of the tensor, and its fact."""
+    others = list(enumerate(tensors))[1:]
+    return {f"{tensor}_{fact}": (index, fact) for index, tensor in others for fact in TENSOR_FACTS}
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,7 @@ class Entry:
     factory      the class or function registered under the name
     options      model of the parameters after `*`, which a spec may set
     inputs       fewest and most tensors that it takes; most is None for any number
+    tensors      names of the tensors that it takes, in order; what comes after them has no names
     layout_rule  layers: the layout of the output, see `layer`
     grid_rule    layers: the grid of the output's tokens, see `layer`
     shape, macs  rules for its output shape and cost, if running it on meta tensors cannot find them, see `mechanism`
@@ -73,6 +89,7 @@ class Entry:
     factory: Callable[..., Any]
     options: type[BaseModel]
     inputs: tuple[int, int | None]
+    tensors: tuple[str, ...]
     plugin: Plugin
     file: str
     line: int
@@ -146,7 +163,7 @@ class ModuleEntry(Entry):
     module    the class of the module, or a base class of it
     facts     parameters before `*`, filled in from the place: name -> default or inspect.Parameter.empty
     settings  model of the facts that only a convolution has: elsewhere a spec writes them like options
-    works_on  mechanisms: the layout that they work in; None for layers
+    works_on  mechanisms: the layout that they work in, or `b c *` for any of MAPS; None for layers
     replaces  mechanisms that can replace a convolution: `conv`; `conv-norm-act` if they have a norm and activation;
               `conv-or-linear` if they also take `b c`, as a map with a single position
     places    mechanisms: default places, of which the first that a network has is used; empty: the kind decides
@@ -178,7 +195,7 @@ class ModuleEntry(Entry):
     @property
     def layouts(self) -> tuple[str | None, ...]:
         """The layouts that a mechanism works in."""
-        return (self.works_on, "b c") if self.replaces == "conv-or-linear" else (self.works_on,)
+        return (*layouts_of(self.works_on), *(["b c"] if self.replaces == "conv-or-linear" else []))
 
     def num_parameters(self, made: Any) -> int:
         """Learnable numbers of the module."""

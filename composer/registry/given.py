@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from composer.errors import Location, one_of, suggest
 from composer.options import options_model, read_signature
-from composer.registry.definition import forward_arity, made, misuse, plugin_of
+from composer.registry.definition import arity, forward_tensors, made, misuse, plugin_of
 from composer.registry.entry import (
     APPLIED,
     APPLIED_BY_KIND,
@@ -19,6 +19,7 @@ from composer.registry.entry import (
     MacsRule,
     ModuleEntry,
     ShapeRule,
+    facts_of_others,
 )
 from composer.registry.rules import check_rule
 from composer.registry.state import loading
@@ -79,14 +80,15 @@ class Given:
             raise misuse(self.where, self.name, text, "a method `attention`")
         return applied
 
-    def common(self, inputs: tuple[int, int | None]) -> dict[str, Any]:
-        """The fields that every entry has."""
+    def common(self, tensors: Mapping[str, Any], variadic: bool = False) -> dict[str, Any]:
+        """The fields that every entry has, for the tensors that it takes: name -> default."""
         return {
             "name": self.name,
             "kind": self.kind,
             "factory": self.factory,
             "options": self.signature.options,
-            "inputs": inputs,
+            "inputs": arity(tensors, variadic),
+            "tensors": tuple(tensors),
             "plugin": loading.get() or plugin_of(self.factory),
             "file": self.where.source.name,
             "line": self.where.line,
@@ -96,14 +98,15 @@ class Given:
         """The ModuleEntry, with `more` as further fields. Raises PluginError."""
         assert self.module is not None
         module, facts = self.module, self.signature.given
-        inputs = self.checked(lambda: forward_arity(module))
+        tensors, variadic = self.checked(lambda: forward_tensors(module))
         if self.signature.variadic:
             raise misuse(self.where, self.name, "`*args` in `__init__`", "facts by name before a bare `*`")
+        known = (*FACTS, *facts_of_others(tuple(tensors)))
         for fact in facts:
-            if fact not in FACTS:
-                nearest = f"; did you mean `{suggest(fact, FACTS)}`?" if suggest(fact, FACTS) else ""
+            if fact not in known:
+                nearest = f"; did you mean `{suggest(fact, known)}`?" if suggest(fact, known) else ""
                 text = f"`{fact}` stands before `*` but is not a fact of a place{nearest}"
-                expected = f"one of {one_of(FACTS)}, or move it behind `*` to make it an option"
+                expected = f"one of {one_of(known, 24)}, or move it behind `*` to make it an option"
                 raise misuse(self.where, self.name, text, expected)
         settings = {
             fact: (self.signature.hints[fact], ... if default is inspect.Parameter.empty else default)
@@ -111,4 +114,4 @@ class Given:
             if fact in CONV_FACTS and fact != "in_channels"
         }
         model = self.checked(lambda: options_model(f"{self.name} settings", settings))
-        return ModuleEntry(**self.common(inputs), module=module, facts=facts, settings=model, **more)
+        return ModuleEntry(**self.common(tensors, variadic), module=module, facts=facts, settings=model, **more)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from composer.errors import Location, one_of
-from composer.registry.definition import arity, definition, identity, misuse
+from composer.registry.definition import definition, identity, misuse
 from composer.registry.entry import (
+    ANY_MAP,
     LAYER_KINDS,
     MECHANISM_KINDS,
     POSITIONS,
@@ -47,10 +48,11 @@ def mechanism(
     (`FACTS`); parameters after `*` are options of the spec, checked against their type hints.
 
     name      the name in specs: lower-case letters, digits and `_`
-    kind      `channel`, `spatial`, `channel+spatial`, `branch`, `kernel` or `token`
+    kind      `channel`, `spatial`, `channel+spatial`, `branch`, `kernel`, `token`, or `fusion` for several tensors
     layout    einops axes of input and output; default `b n c` for kind `token`, else `b c h w`. At a map, a mechanism
               with layout `b n c` gets the map as tokens, and its output becomes a map again; at tokens whose grid is
-              known, one with layout `b c h w` gets their map, and prefix tokens (class, registers) pass by
+              known, one with layout `b c h w` gets their map, and prefix tokens (class, registers) pass by. `b c *` is
+              any of `b c l`, `b c h w` and `b c t h w`; take the fact `spatial_dims`, 1, 2 or 3
     replaces  the layers that it can replace, whose facts (`out_channels`, `kernel_size`, `stride` …) it may take before
               `*`: `conv`, a convolution; `conv-norm-act`, also the norm and the activation after the convolution, if
               it has its own; `conv-or-linear`, a convolution or a linear layer. Without `replaces`, it goes before,
@@ -85,7 +87,7 @@ def mechanism(
             raise misuse(where, name, "a mechanism must be an nn.Module class", "a class, as in examples/")
         for one in places:
             _check_place(name, one, where)
-        if prefix and (kind, layout) != ("channel", "b c h w"):
+        if prefix and (kind != "channel" or layout not in ("b c h w", ANY_MAP)):
             text = "`prefix` puts all tokens into one column, where rows and columns have no meaning"
             raise misuse(where, name, text, "a mechanism of kind `channel` on `b c h w`")
         given = Given(name, kind, factory, where)
@@ -126,7 +128,8 @@ def layer(
     name    the name in specs: lower-case letters, digits and `_`
     kind    `conv`, `linear`, `norm`, `activation`, `pool`, `merge`, `shape`, `pad`, `token`, `parameter` or `other`
     layout  einops layout of the output: None, that of the first input; `"b c h w -> b c"`, required and resulting
-            layout; or `(inputs, **options) -> layout`, where inputs have `.shape` … and ValueError refuses them
+            layout, where `b c *` is any of `b c l`, `b c h w` and `b c t h w`; or `(inputs, **options) -> layout`,
+            where inputs have `.shape` … and ValueError refuses them
     grid    `(inputs, **options) -> (height, width, prefix)`: the map that the tokens of an output `b n c` come from,
             and the tokens before it; None for unknown. Inputs have `.grid` (None for unknown) and `.positions` (also
             of maps). By default, tokens stand where those of the first input stand, except in kind `shape`
@@ -148,10 +151,10 @@ def layer(
         elif applied is not None:
             raise misuse(where, name, "`applied` is for a class with a method `attention`", "leave it out")
         elif given.is_function:
-            inputs = arity(given.signature.given, given.signature.variadic)
-            entry = FunctionEntry(**given.common(inputs), code=code, **more)
+            tensors = given.common(given.signature.given, given.signature.variadic)
+            entry = FunctionEntry(**tensors, code=code, **more)
         else:
-            entry = ParameterEntry(**given.common((0, 0)), **more)
+            entry = ParameterEntry(**given.common({}), **more)
         _enter(entry, where)
         return factory
 

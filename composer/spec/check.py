@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import ChainMap
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
@@ -11,10 +10,14 @@ from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import Read, is_dynamic, parse_condition, parse_template
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, walk_strings
+from composer.spec.reads import names_read
 from composer.spec.spec import Spec
 from composer.spec.tokens import ExpressionError
 
-ARRIVING = ("channels", "height", "width", "tokens", "grid_height", "grid_width", "prefix_tokens")
+ARRIVING = (
+    *("channels", "height", "width", "tokens", "length", "frames", "spatial_dims"),
+    *("grid_height", "grid_width", "prefix_tokens"),
+)
 PLACE = (
     *("stage", "block", "num_stages", "num_blocks", "block_index", "depth", "last"),
     *ARRIVING,
@@ -50,6 +53,7 @@ def check_spec(spec: Spec) -> Problems:
     place = ChainMap(dict.fromkeys(PLACE), vars)
     for rule, origin in spec.rules:
         yield from _expressions(rule.options, origin / "with", place)
+        yield from _expressions(rule.sources, origin / "from", place)
         if isinstance(rule.where, str):
             try:
                 start, condition = parse_condition(rule.where)
@@ -94,6 +98,10 @@ def _scope(
             yield from _sources(node, here, known)
         visible = arriving if node.repeat is None else repeated
         parts = {"op": node.op, "block": node.block, "as": node.child_name, "when": node.when, "args": node.args}
+        # What arrives is not known before the sources are.
+        yield from _expressions(
+            node.sources, here / "from", names if node.repeat is None else names.new_child(dict.fromkeys(REPEATED))
+        )
         for key, value in {"repeat": node.repeat, **parts, **node.options}.items():
             if value:
                 yield from _expressions(value, here / key, arriving if key == "repeat" else visible)
@@ -103,7 +111,7 @@ def _scope(
 
 def _sources(node: NodeSpec, origin: Origin, known: Mapping[str, Any]) -> Problems:
     for index, source in enumerate(node.sources or ()):
-        if source.partition(".")[0] not in known:
+        if not is_dynamic(source) and source.partition(".")[0] not in known:
             hint = did_you_mean(source, known, f"the nodes here are {one_of(known)}")
             where = origin / "from" / index
             yield where.written.problem(
@@ -187,7 +195,7 @@ def _unread_vars(spec: Spec) -> Problems:
     for file in spec.files:
         if file.content.nodes is None or file.content.backbone is None:
             continue
-        read = {name.partition(".")[0] for name in _reads(file.origin)}
+        read = names_read(file.origin)
         for name in file.content.vars:
             origin = file.origin / "vars" / name
             if name not in read and spec.var_origins[name].document is file.origin.document and _declares(spec, name):
@@ -199,15 +207,6 @@ def _unread_vars(spec: Spec) -> Problems:
 def _declares(spec: Spec, name: str) -> bool:
     """Whether a single file of a network has this var: a nearer one would set it."""
     return sum(name in file.content.vars for file in spec.files) == 1
-
-
-def _reads(origin: Origin) -> Iterator[str]:
-    """The names that the expressions of a file read."""
-    for text, here in walk_strings(origin.document.plain(), origin):
-        with contextlib.suppress(ExpressionError):
-            bare = here.path[-1] == "where"
-            found = parse_condition(text)[1].reads if bare else parse_template(text).reads if is_dynamic(text) else ()
-            yield from (name for name, _ in found)
 
 
 def _recursion(spec: Spec) -> Problems:

@@ -96,6 +96,8 @@ def evaluate(tree: Tree, names: Mapping[str, Any]) -> Any:
     match tree.kind:
         case "list":
             return _bounded(values, tree.word)
+        case "slice":
+            return _slice(tree.word, values)
         case "compare":
             steps = zip(tree.words, pairwise(values), strict=True)
             return all(_compare(word, left, right) for word, (left, right) in steps)
@@ -192,11 +194,25 @@ def _of(tree: Tree, names: Mapping[str, Any]) -> tuple[str, Any]:
     return (f"`{tree.word.text}`" if tree.kind == "name" else "the list"), names.get("repeat")
 
 
+def _slice(word: Token, bounds: list[Any]) -> slice:
+    for bound in bounds:
+        if bound is not None and (not isinstance(bound, int) or isinstance(bound, bool)):
+            text = f"a slice has whole numbers, such as `[1:]` and `[:-1]`, found {show(bound)}"
+            raise ExpressionError(text, word.offset, word.length)
+    if bounds[2:] == [0]:
+        raise ExpressionError("a slice cannot go on by 0", word.offset, word.length)
+    return slice(*bounds)
+
+
 def _item(word: Token, value: Any, index: Any, of: tuple[str, Any]) -> Any:
     if isinstance(value, Mapping):
         if not isinstance(index, str) or index not in value:
             help = f"there are {one_of(map(str, value))}"
             raise ExpressionError(f"there is no key {show(index)}", word.offset, 1, help)
+        return value[index]
+    if isinstance(index, slice):
+        if not isinstance(value, list):
+            raise ExpressionError(f"cannot take a part of {show(value)}, which is no list", word.offset)
         return value[index]
     if not isinstance(value, list) or not isinstance(index, int) or isinstance(index, bool):
         what = show(value) if not isinstance(value, list) else "a list"

@@ -10,7 +10,7 @@ from unicodedata import is_normalized
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import parse_condition
 from composer.spec.hub import example, hub_of, parse_reference
-from composer.spec.kind import check_declaration, is_declaration
+from composer.spec.kind import check_declaration
 from composer.spec.model import NODE_KEYS, POSITIONS, BlockSpec, NodeSpec, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.tokens import ExpressionError
@@ -69,12 +69,7 @@ def _sections(file: SpecFile, origin: Origin) -> Problems:
 
 def _vars(file: SpecFile, origin: Origin) -> Problems:
     for name, value in file.vars.items():
-        if file.nodes is not None:
-            yield from check_declaration(name, value, origin / name)
-        elif is_declaration(value):
-            help = ("write the value alone; the spec that writes the nodes declares what it may be",)
-            text = f"`{name}` is declared where it is set"
-            yield (origin / name).problem("var-kind", text, "a value", help, key=True)
+        yield from check_declaration(name, value, origin / name)
 
 
 def _name(name: str, origin: Origin, what: str, *, key: bool = True) -> Problems:
@@ -135,6 +130,9 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
         yield from _remove(rule, origin)
     elif rule.use is None:
         yield origin.problem("missing-key", "the rule does not say what to `use`", "`use: <mechanism>`")
+    if rule.input is not None and rule.position == "after":
+        text = "what goes `after` a place takes its output, so `input` has nothing to choose"
+        yield (origin / "input").problem("rule-position", text, "remove it, or `before`", key=True)
     if rule.name is not None:
         yield from _name(rule.name, origin / "name", "a mechanism", key=False)
     if isinstance(rule.where, str):
@@ -146,7 +144,7 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
 
 def _remove(rule: Rule, origin: Origin) -> Problems:
     written = {field.alias or name for name, field in Rule.model_fields.items() if name in rule.model_fields_set}
-    for name in ("use", "with", "name", "start", "tokens"):
+    for name in ("use", "with", "name", "start", "tokens", "input", "from"):
         if name in written:
             text = f"`remove` takes a node out, so `{name}` has nothing to say"
             yield (origin / name).problem("rule-remove", text, "remove it", key=True)

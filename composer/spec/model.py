@@ -118,6 +118,8 @@ class Rule(BaseModel):
     replace: Selector | None = None
     beside: Selector | None = None
     remove: Selector | None = None
+    input: str | Annotated[int, Field(ge=0)] | None = None
+    sources: dict[str, str] = Field({}, alias="from")
     where: str | bool | None = None
     every: PositiveInt | None = None
     options: dict[str, Any] = Field({}, alias="with")

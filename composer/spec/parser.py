@@ -127,9 +127,21 @@ class _Parser:
         operands, words = [self.atom()], []
         while word := self.take("["):
             words.append(word)
-            operands.append(self.conditional())
-            self.need("]")
+            operands.append(self.index())
         return Tree("index", words[0], None, tuple(operands), tuple(words)) if words else operands[0]
+
+    def index(self) -> Tree:
+        """What follows a `[`, with the closing one: an index, or a slice `start:stop:step`."""
+        parts = [self.bound(":")]
+        while len(parts) < 3 and self.take(":"):
+            parts.append(self.bound(":", "]"))
+        self.need("]")
+        return Tree("slice", parts[0].word, None, tuple(parts)) if len(parts) > 1 else parts[0]
+
+    def bound(self, *ends: str) -> Tree:
+        """A part of a slice; null where nothing stands before one of the `ends`."""
+        token = self.token
+        return Tree("constant", token) if token.kind == "op" and token.text in ends else self.conditional()
 
     def atom(self) -> Tree:
         token = self.token

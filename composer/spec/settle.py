@@ -10,12 +10,14 @@ from typing import Any
 from composer.errors import MAX_FOUND, Diagnostic, Mistakes, SpecError, did_you_mean, one_of
 from composer.spec import zoo
 from composer.spec.blame import shown_where_set
+from composer.spec.check import PLACE
 from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
 from composer.spec.expression import is_dynamic, parse_template
-from composer.spec.kind import Kind, default_origin, kind_of, misfits, unmet
+from composer.spec.kind import Kind, default_origin, is_declaration, kind_of, misfits, unmet
 from composer.spec.model import BlockSpec, InputSpec, NodeSpec
 from composer.spec.origin import Origin, evaluate, walk_strings
+from composer.spec.reads import names_read
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting, is_var
 from composer.spec.tokens import ExpressionError
@@ -35,18 +37,21 @@ class Vars:
 
 
 def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Vars:
-    """The vars that files with nodes declare, overridden by nearer files and the settings.
+    """The vars that the files declare, overridden by nearer files and the settings.
 
-    Raises SpecError if a default cannot be evaluated either.
+    A file with nodes may declare any var; another file only vars that its own expressions read, since any other is most
+    likely one of the backbone's, misspelt. Raises SpecError if a default cannot be evaluated either.
     """
     declared: dict[str, Any] = {}
     own: dict[str, Origin] = {}
     for file in reversed(files):
-        if file.content.nodes is not None:
-            for name, value in file.content.vars.items():
-                if name not in declared:
-                    declared[name] = value
-                    own[name] = default_origin(value, file.origin / "vars" / name)
+        new = {name: value for name, value in file.content.vars.items() if name not in declared}
+        if new and file.content.nodes is None:
+            read = names_read(file.origin).difference(PLACE)
+            new = {name: value for name, value in new.items() if name in read}
+        for name, value in new.items():
+            declared[name] = value
+            own[name] = default_origin(value, file.origin / "vars" / name)
     written = dict(own)
     problems = list(islice(_override(written, files, settings), MAX_FOUND))
     settled = _Settling([file.origin for file in files], declared, own, written)
@@ -63,8 +68,14 @@ def _override(
     for file in reversed(files[:-1]):
         for name, value in file.content.vars.items():
             origin = file.origin / "vars" / name
-            # A file with nodes declares vars of its own.
-            if name not in written or written[name] != default_origin(value, origin):
+            if written.get(name) == default_origin(value, origin):
+                # The file declares the var itself.
+                continue
+            if name in written and file.content.nodes is None and is_declaration(value):
+                help = ("write the value alone; the spec that declares the var says what it may be",)
+                text = f"`{name}` is declared where it is set"
+                yield origin.problem("var-kind", text, "a value", help, key=True)
+            else:
                 yield from _replace_var(written, name, origin)
     for setting in filter(is_var, settings):
         _, name, *rest = setting.steps

@@ -6,6 +6,8 @@ import os
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+# Folders of networks besides backbones and the papers' rows: on maps, detectors without their heads, on videos.
+ROOMS = ("necks", "detection", "video")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -25,14 +27,14 @@ def papers(pattern: str = "*") -> list[str]:
     return _below("papers/*/*.yaml", pattern)
 
 
-def necks(pattern: str = "*") -> list[str]:
-    """Names of backbones with more nodes on them that match the pattern, `necks/<network>`, sorted."""
-    return _below("necks/*.yaml", pattern)
+def others(room: str = "*", pattern: str = "*") -> list[str]:
+    """Names of further networks that match the pattern, `<room>/<network>`, of a room or of all ROOMS, sorted."""
+    return sorted(name for one in ROOMS if fnmatchcase(one, room) for name in _below(f"{one}/*.yaml", pattern))
 
 
 def names() -> list[str]:
     """The names of all networks."""
-    return [*backbones(), *necks(), *papers()]
+    return [*backbones(), *others(), *papers()]
 
 
 def _below(glob: str, pattern: str) -> list[str]:
@@ -42,10 +44,10 @@ def _below(glob: str, pattern: str) -> list[str]:
 
 
 def find(name: str) -> Path | None:
-    """The file of a name in the zoo: a backbone, `papers/<paper>/<network>` or `necks/<network>`. None for others."""
+    """The file of a name in the zoo: a backbone, `papers/<paper>/<network>` or `<room>/<network>`. None for others."""
     if name in backbones():
         return folder() / "backbones" / f"{name}.yaml"
-    return folder() / f"{name}.yaml" if name in papers() or name in necks() else None
+    return folder() / f"{name}.yaml" if name in papers() or name in others() else None
 
 
 def find_path(path: Path) -> Path | None:

@@ -53,6 +53,25 @@ def check_outputs(ours: nn.Module, peer: nn.Module, images: Tensor, *, exact: bo
     assert_close(found, wanted, "output", exact=exact)
 
 
+def check_gradients(ours: nn.Module, peer: nn.Module, images: Tensor) -> None:
+    """The gradients of the images and of every parameter, to 1e-4 of the largest of each."""
+    found, wanted = gradients(ours, images), gradients(peer, images)
+    assert found.keys() == wanted.keys()
+    for name, tensor in wanted.items():
+        largest = tensor.abs().max().item()
+        assert largest > 0, name
+        assert (found[name] - tensor).abs().max().item() <= 1e-4 * largest, name
+
+
+def gradients(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """Of the images, under an empty name, and of each parameter; of a sum that sees every output alike."""
+    images = images.clone().requires_grad_()
+    named = {"": images, **dict(model.named_parameters())}
+    output = model(images)
+    weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(3))
+    return dict(zip(named, torch.autograd.grad((output * weights).sum(), list(named.values())), strict=True))
+
+
 def assert_close(found: Tensor, wanted: Tensor, what: str, *, exact: bool) -> None:
     """Equal bit for bit, or to 1e-5 of the largest number (of 1, if all are smaller)."""
     assert torch.isfinite(wanted).all(), what

@@ -104,7 +104,7 @@ def _places(count: int) -> str:
 def _class_token_would_see_nothing(cell: Cell, host: Host) -> str | None:
     """What works on maps lets a class token pass by, which then is no mixer of tokens for it."""
     node, grid = host.place.node, host.arriving.grid
-    if "replace" not in cell.rule or cell.entry.works_on != "b c h w" or not grid or not grid.prefix:
+    if "replace" not in cell.rule or cell.entry.works_on not in ("b c h w", "b c *") or not grid or not grid.prefix:
         return None
     return f"`{cell.entry.name}` works on maps: in place of `{node.path}`, prefix tokens would see no other token"
 

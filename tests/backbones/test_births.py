@@ -20,30 +20,38 @@ from composer.spec import zoo
 
 # Vars that make a network small, with the options that do so to timm's.
 SHALLOW: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "cait": ({"depth": 1}, {"depth": 1}),
     "convnext": ({"depths": [1, 1, 1, 1]}, {"depths": (1, 1, 1, 1)}),
     "deit": ({"depth": 1}, {"depth": 1}),
     "dm_nfnet": ({"depths": [1, 1, 1, 1]}, {"depths": (1, 1, 1, 1)}),
+    "eva02": ({"depth": 2}, {"depth": 2}),
     "nfnet": ({"depths": [1, 1, 1, 1]}, {"depths": (1, 1, 1, 1)}),
+    "pvt_v2": ({"depths": [1, 1, 1, 1]}, {"depths": (1, 1, 1, 1)}),
     "resnet50d": ({"depths": [1, 1, 1, 1]}, {"layers": (1, 1, 1, 1)}),
     "skresnext50": ({"depths": [1, 1, 1, 1]}, {"layers": (1, 1, 1, 1)}),
     "swin": ({"depths": [1, 1, 1, 1]}, {"depths": (1, 1, 1, 1)}),
     "vgg": ({"hidden": 64}, {}),
     "vit": ({"depth": 1}, {"depth": 1}),
+    "xcit": ({"depth": 1}, {"depth": 1}),
 }
 # One or two small networks of each family; all others take longer.
 QUICK = {
+    "cait_xxs24_224",
     "convnext_tiny",
     "deit_tiny_distilled_patch16_224",
     "densenet121",
     "dm_nfnet_f0",
     "efficientnet_b0",
     "efficientnetv2_s",
+    "eva02_tiny_patch14_224",
     "googlenet",
     "inception_v3",
+    "mixer_s32_224",
     "mnasnet_100",
     "mobilenetv1_100",
     "mobilenetv2_100",
     "mobilenetv3_small_100",
+    "pvt_v2_b0",
     "regnety_002",
     "resnest14d",
     "resnet18",
@@ -52,6 +60,7 @@ QUICK = {
     "swin_tiny_patch4_window7_224",
     "vgg11_bn",
     "vit_tiny_patch16_224",
+    "xcit_nano_12_p16_224",
 }
 # Networks that neither timm nor torchvision has: their own laws are looked at below.
 HOSTED = {"botnet_s1_50", "nlnet50", "sasa_resnet50", "sknet101", "sknet50"}

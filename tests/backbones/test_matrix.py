@@ -152,7 +152,7 @@ def test_the_table_of_refusals_is_about_kinds_and_not_about_names():
     reasons = {
         "no place is called `spatial_conv`": ("vit", "sk"),
         "no place is called `stage`": ("vit", "bam"),
-        "`se` works on `b c h w`": ("vit", "se"),
+        "`se` works on `b c *`": ("vit", "se"),
         "which brings norm and activation along": ("resnest", "condconv"),
         "`splat` does not fit": ("convnext", "splat"),
         "in its place `bot` gives": ("inception_v3", "bot"),

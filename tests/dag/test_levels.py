@@ -25,6 +25,7 @@ PYRAMIDS = [
     "mobilenetv3_large_100",
     "mobilenetv3_small_100",
     "nfnet_f0",
+    "pvt_v2_b0",
     "regnety_002",
     "resnest14d",
     "resnet18",

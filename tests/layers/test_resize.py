@@ -126,7 +126,7 @@ def test_the_maximum_of_all_positions(x):
             {"op": "max_pool", "kernel_size": [3, 2], "padding": [2, 0]},
             "more than half of kernel_size 3; set padding to 1",
         ),
-        ({"op": "max_pool", "kernel_size": [3, 2, 1]}, "`kernel_size` of `max_pool`"),
+        ({"op": "max_pool", "kernel_size": [3, 2, 1]}, "[3, 2, 1] has 3 lengths for 2 axes"),
         (
             {"op": "max_pool", "kernel_size": [1, 9], "padding": 0},
             "its window is 1×9, and the map with its padding 5×7",
@@ -138,7 +138,7 @@ def test_the_maximum_of_all_positions(x):
             {"op": "pixel_unshuffle", "downscale_factor": 5},
             "cannot divide a map of 5×7 by 5; put `{op: pad_to_multiple,",
         ),
-        ({"op": "global_max_pool", "from": "flat"}, "works on `b c h w`, found `b c`"),
+        ({"op": "global_max_pool", "from": "flat"}, "works on `b c l`, `b c h w`, `b c t h w`, found `b c`"),
     ],
 )
 def test_refusals(node, said):

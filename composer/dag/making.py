@@ -1,0 +1,110 @@
+"""A scope while its nodes are made, and what the references of its nodes stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from composer.dag.order import circle_of
+from composer.dag.scope import Node, Scope
+from composer.dag.sources import Sources
+from composer.dag.step import Body, Stop
+from composer.dag.unfinished import Missing, Unfinished, circle
+from composer.errors import Diagnostic
+
+
+@dataclass(frozen=True)
+class Inlined:
+    """An inline repeat, which is no node itself: its copies, and the node that its name means."""
+
+    last: str
+    copies: tuple[str, ...]
+
+
+@dataclass
+class Making:
+    """A scope whose nodes are being made.
+
+    ends     node -> the node that gives what its name means: itself, or the last that adapts its mechanism
+    failed   the nodes that cannot be made
+    missing  those nodes; in place of an inline repeat, the copy that cannot be made
+    """
+
+    body: Body
+    sources: Mapping[str, Sources]
+    scope: Scope
+    nodes: dict[str, Node]
+    outputs: dict[str, str]
+    inlined: dict[str, Inlined] = field(default_factory=dict)
+    ends: dict[str, str] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+    missing: dict[str, Missing] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, body: Body, sources: Mapping[str, Sources]) -> Making:
+        """The scope of a body, without nodes."""
+        nodes: dict[str, Node] = {}
+        outputs = dict(body.outputs)
+        return cls(body, sources, Scope(body.block, body.path, body.inputs, nodes, outputs), nodes, outputs)
+
+    @cached_property
+    def written(self) -> Mapping[str, tuple[str, ...]]:
+        """Node -> its references as written."""
+        return {name: one.references for name, one in self.sources.items()}
+
+    @property
+    def unfinished(self) -> Unfinished:
+        """The scope so far; it changes with the scope."""
+        return Unfinished(self.scope, self.missing)
+
+    def path_of(self, name: str) -> str:
+        """The path of a node."""
+        return f"{self.body.path}.{name}" if self.body.path else name
+
+    def written_out(self, reference: str) -> list[str] | None:
+        """The references to nodes that a written reference stands for; None for `name.*` of what is no repeat."""
+        name, _, rest = reference.partition(".")
+        node, spec = self.nodes.get(name), self.body.specs.get(name)
+        inside = node.content.nodes if node is not None and isinstance(node.content, Scope) else {}
+        if rest == "*" or rest.startswith("*."):
+            if name in self.inlined:
+                return [f"{copy}{rest[1:]}" for copy in self.inlined[name].copies]
+            repeats = node is not None and spec is not None and spec.repeat is not None
+            # What adapts the mechanism of a copy is written elsewhere than the copies.
+            copies = [copy for copy, one in inside.items() if node is not None and one.origin == node.origin]
+            return [f"{name}.{copy}{rest[1:]}" for copy in copies] if repeats else None
+        if name in self.inlined:
+            return [".".join([self.inlined[name].last, *([rest] if rest else [])])]
+        if node is not None and node.names_only_output(rest):
+            return [name]
+        return [reference if rest else self.ends.get(name, name)]
+
+    def lacks_inputs(self, name: str) -> None:
+        """Note a node that cannot be made because another cannot."""
+        self.failed.add(name)
+        self.missing[name] = Missing(self.body.specs[name], self._known(name), failed=False)
+
+    def miss(self, name: str, stop: Stop) -> None:
+        """Note a node, or a copy of an inline repeat, that cannot be made."""
+        self.failed.add(name)
+        own = Missing(self.body.specs[name], self._known(name), True, stop.diagnostics)
+        self.missing |= stop.lacking or {name: own}
+        self.inlined[name] = Inlined(list(self.missing)[-1], ())
+
+    def _known(self, name: str) -> tuple[str, ...]:
+        return tuple(one for text in self.written[name] for one in self.written_out(text) or ())
+
+    @property
+    def circle(self) -> Diagnostic | None:
+        """The problem if the nodes feed one another in a circle; else None."""
+        cycle = circle_of(self.written)
+        if not cycle:
+            return None
+        text = f"nodes feed one another in a circle: {' -> '.join([*cycle, cycle[0]])}"
+        label = f"takes `{cycle[-1]}`, which depends on it"
+        return self.body.origin_of(cycle[0]).problem("cycle", text, label, key=True, path=self.body.path)
+
+    def in_a_circle(self, problem: Diagnostic) -> Unfinished:
+        """The scope without any node, because they feed one another; the problem is reported at the first of them."""
+        return circle(self.scope, self.body.specs, self.written, problem, circle_of(self.written)[0])
