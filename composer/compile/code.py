@@ -22,8 +22,8 @@ _TAKEN = frozenset({"self", "torch", "nn", "Tensor", "outward"})
 
 def class_code(scope: Scope) -> str:
     """The text of the file that defines the class of a scope. For a scope that is not a plain chain."""
-    # A chain that passes a tensor outward, or takes one for a node inside, can still be indexed.
-    base = "nn.Sequential" if _is_sequence(scope, scope.main_outputs) else "nn.Module"
+    # A chain is indexed also if it passes a tensor outward, takes one for a node inside, or holds what rules put in.
+    base = "nn.Module" if not _is_indexed(scope) else "Chain" if beside(scope) else "nn.Sequential"
     return _file(scope, base, f"The block `{scope.block}` of a composed network.", _method("forward", scope))
 
 
@@ -45,18 +45,37 @@ def forward_code(scope: Scope) -> str:
 
 def is_chain(scope: Scope) -> bool:
     """Whether each node is a module that takes the output of the node before it and nothing else."""
-    return not scope.brought and _is_sequence(scope, list(scope.outputs))
+    return not scope.brought and _is_sequence(scope, scope.nodes, list(scope.outputs))
 
 
-def _is_sequence(scope: Scope, outputs: Sequence[str]) -> bool:
+def beside(scope: Scope) -> frozenset[str]:
+    """Names of the modules that rules put among the scope's own."""
+    return frozenset(name for name, node in scope.nodes.items() if node.place is not None and _is_module(node))
+
+
+def _is_indexed(scope: Scope) -> bool:
+    """Whether the scope is a chain but for what rules put into it, passes outward or takes for a node inside."""
+    own = {name: node for name, node in scope.nodes.items() if node.place is None}
+    return _is_sequence(scope, own, scope.main_outputs)
+
+
+def _is_sequence(scope: Scope, nodes: Mapping[str, Node], outputs: Sequence[str]) -> bool:
+    """Whether these nodes of a scope are a chain; a node that is not among them stands for its first input."""
+
+    def source(reference: str) -> str:
+        name = node_of(reference)
+        while name in scope.nodes and name not in nodes:
+            name = node_of(scope.nodes[name].inputs[0])
+        return name
+
     own = [name for name in scope.inputs if name not in scope.brought]
     current = own[0]
-    for name, node in scope.nodes.items():
-        taken = [node_of(one) for one in node.inputs if one not in scope.brought]
+    for name, node in nodes.items():
+        taken = [source(one) for one in node.inputs if one not in scope.brought]
         if not (_is_module(node) or node.content is None) or taken != [current]:
             return False
         current = name
-    return len(own) == 1 and [node_of(scope.outputs[name]) for name in outputs] == [current]
+    return len(own) == 1 and [source(scope.outputs[name]) for name in outputs] == [current]
 
 
 def modules(scope: Scope) -> dict[str, Node]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from composer.compile.chain import RUN_ALL
 from composer.compile.code import modules
 from composer.compile.derived import keeps_forward
 from composer.compile.emit import class_of_root, class_of_scope
@@ -71,7 +72,7 @@ class _Viewing:
         if not keeps_forward(type(live), composed) or "forward" in live.__dict__:
             raise replaced(path or "forward", live)
         wanted = list(modules(like))
-        if composed is nn.Sequential and list(children(live)) != wanted:
+        if composed in RUN_ALL and list(children(live)) != wanted:
             odd = next(iter(set(children(live)) ^ set(wanted)), wanted[0])
             raise replaced(f"{path}.{odd}", children(live).get(odd))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -187,7 +188,7 @@ class _Elaboration(Reader):
     def said_of_rules(self, reference: str) -> Iterator[str]:
         """Help for a reference to a node that a rule inserts: inputs are known before rules apply."""
         last = reference.rpartition(".")[2]
-        if any(last == (rule.name or rule.use) for rule, _ in self.spec.rules):
+        if any(re.fullmatch(rf"(.+_)?{re.escape(rule.name or rule.use or '.')}", last) for rule, _ in self.spec.rules):
             yield f"a rule inserts `{last}`: name the node before it, whose output `{last}` then gives"
 
     def node(self, spec: NodeSpec, step: Step) -> Node:

@@ -14,6 +14,7 @@ from composer.dag.grids import told
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference, Inferred
 from composer.dag.scope import Bound, Node, TensorSpec
+from composer.dag.spot import Spot
 from composer.errors import Mistakes
 from composer.registry import Entry, ModuleEntry
 from composer.spec.model import Rule
@@ -51,6 +52,19 @@ class Insertion:
             raise self.wrong(host, text, "a mechanism on tokens, such as `mhsa`")
         return found
 
+    def name(self, draft: Draft, wanted: str, spot: Spot) -> str:
+        """The name; or, if the backbone or what is stacked here has it, `name_2`, `name_3` … Raises Mistakes."""
+        number, name = 1, wanted
+        while (other := draft.holder(name, spot.place)) is None and draft.is_taken(name):
+            number += 1
+            name = f"{wanted}_{number}"
+        if other is None:
+            return name
+        here = self.origin / ("use" if self.rule.name is None else "name")
+        text = f"`{other.path}` is what another rule puts {other.place}, and would be what this one puts {spot.place}"
+        help = ("a `name` for one of the rules sets them apart",)
+        raise Mistakes(here.problem("name", text, "another name", help, path=spot.host.path))
+
     def mechanism(
         self,
         draft: Draft,
@@ -59,7 +73,7 @@ class Insertion:
         sources: Sequence[str],
         bound: Sequence[tuple[Bound, TensorSpec]],
         name: str,
-        host: Node,
+        spot: Spot,
     ) -> list[Node]:
         """The nodes of the mechanism on its sources, and those that turn the layout of the first before and after it.
 
@@ -69,24 +83,24 @@ class Insertion:
         arriving = draft.tensor(source)
 
         def adapter(one: Adapter, inputs: tuple[str, ...], made: Sequence[Node]) -> Node:
-            return self.helper(draft, one.op, f"{name}_{one.name}", inputs, host, one.options, made)
+            return self.helper(draft, one.op, f"{name}_{one.name}", inputs, spot, one.options, made)
 
         def mechanism(current: str, made: Sequence[Node]) -> Node:
             tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
             inferred = self.infer(entry, arguments, tensors)
-            node = self._made(name, host, (current, *others), tensors, inferred)
+            node = self._made(draft, name, spot, (current, *others), tensors, inferred)
             return replace(node, bound=tuple(one for one, _ in bound))
 
-        made = self.adapters(entry, arriving, host).around(source, adapter, mechanism)
+        made = self.adapters(entry, arriving, spot.host).around(source, adapter, mechanism)
         return [*made[:-1], returned(made[-1], arriving)]
 
-    def start(self, draft: Draft, host: str, changed: str, name: str, at: Node) -> list[Node]:
+    def start(self, draft: Draft, host: str, changed: str, name: str, spot: Spot) -> list[Node]:
         """Nodes of y = host + γ·(changed − host), γ = 0: no change of the network until training moves γ."""
-        gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
+        gamma = self.helper(draft, "parameter", f"{name}_gamma", (), spot, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
         inferred = self.infer(_own(BLEND), {}, list(extra.values()))
-        inputs = (host, changed, gamma.name)
-        return [gamma, self._made(draft.fresh(f"{name}_start"), at, inputs, list(extra.values()), inferred)]
+        name, inputs = self.name(draft, f"{name}_start", spot), (host, changed, gamma.name)
+        return [gamma, self._made(draft, name, spot, inputs, list(extra.values()), inferred)]
 
     def helper(
         self,
@@ -94,23 +108,30 @@ class Insertion:
         op: str,
         name: str,
         inputs: tuple[str, ...],
-        host: Node,
+        spot: Spot,
         options: Mapping[str, Any] | None = None,
         made: Sequence[Node] = (),
     ) -> Node:
         """A node with one of composer's own operations; `made` are new nodes that are not in the draft yet."""
         entry = _own(op)
-        arguments = complete(entry, options or {}, {}, self.origin, host.path)
+        arguments = complete(entry, options or {}, {}, self.origin, spot.host.path)
         tensors = [draft.tensor(one, made) for one in inputs]
-        return self._made(draft.fresh(name), host, inputs, tensors, self.infer(entry, arguments, tensors))
+        inferred = self.infer(entry, arguments, tensors)
+        return self._made(draft, self.name(draft, name, spot), spot, inputs, tensors, inferred)
 
     def _made(
-        self, name: str, host: Node, inputs: tuple[str, ...], tensors: Sequence[TensorSpec], inferred: Inferred
+        self,
+        draft: Draft,
+        name: str,
+        spot: Spot,
+        inputs: tuple[str, ...],
+        tensors: Sequence[TensorSpec],
+        inferred: Inferred,
     ) -> Node:
-        prefix = host.path.rpartition(".")[0]
+        prefix = draft.original.path
         path = f"{prefix}.{name}" if prefix else name
-        output = told(inferred.output, tensors, path)
-        return Node(name, path, self.origin, inputs, inferred.operation, output, rule=self.number)
+        operation, output = inferred.operation, told(inferred.output, tensors, path)
+        return Node(name, path, self.origin, inputs, operation, output, rule=self.number, place=spot.place)
 
 
 def _own(op: str) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,8 +33,8 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
         name: Way(path, (origin / name).written) for name, path in wanted.items() if name not in kept
     }
     # Rules may remove nodes of the backbone, and add nodes of their own.
-    lost = (path for path in paths.values() if _dead_end(root, path))
-    GraphError.check(problem for path in lost if (problem := _dead_end(backbone, path)))
+    lost = (path for path in paths.values() if _dead_end(backbone, path))
+    GraphError.check(problem for path in lost if (problem := _dead_end(root, path)))
     exposed, references = expose(root, paths | inputs)
     outputs = {name: kept.get(name) or references[name] for name in wanted}
     found = replace(exposed, nodes=_with_inputs(exposed, inputs, references), outputs=outputs)
@@ -163,7 +163,9 @@ def expose(scope: Scope, paths: Mapping[Any, Way]) -> tuple[Scope, dict[Any, str
         exposed = inner.exposed | (outputs.found.keys() - inner.outputs.keys())
         nodes[name] = _with_content(nodes[name], replace(inner, outputs=outputs.found, exposed=exposed))
         renamed[name] = f"{name}.{next(iter(inner.outputs))}"
-    return _renamed(replace(scope, nodes=nodes), renamed), {key: renamed.get(one, one) for key, one in found.items()}
+    changed = replace(scope, nodes=nodes)
+    rename = _renaming(changed, renamed)
+    return _renamed(changed, renamed), {key: rename(reference) for key, reference in found.items()}
 
 
 @dataclass
@@ -191,14 +193,20 @@ def _with_content(node: Node, scope: Scope) -> Node:
     return replace(node, content=scope, output=given if len(given) > 1 else next(iter(given.values())))
 
 
-def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
-    """The scope with these references replaced; a node with a single output is referred to by its bare name."""
+def _renaming(scope: Scope, references: Mapping[str, str]) -> Callable[[str], str]:
+    """Replaces these references to nodes of a scope; a node with a single output is referred to by its bare name."""
     single = {name for name, node in scope.nodes.items() if isinstance(node.output, TensorSpec)}
 
     def rename(reference: str) -> str:
         new = references.get(reference, reference)
         return node_of(new) if node_of(new) in single else new
 
+    return rename
+
+
+def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
+    """The scope with these references replaced everywhere in it."""
+    rename = _renaming(scope, references)
     nodes = {
         name: replace(
             node, inputs=tuple(map(rename, node.inputs)), tail=node.tail if node.tail in scope.nodes else None

@@ -11,7 +11,7 @@ import networkx as nx
 
 from composer.registry import Entry, TokenGrid
 from composer.spec.origin import Origin
-from composer.spec.sites import STAGE
+from composer.spec.sites import BRANCH, STAGE
 
 _POSITIONS = ("l", "t", "h", "w")
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
@@ -157,6 +157,7 @@ class Node:
     output   the tensor that the node gives; for a scope with several outputs, a mapping
     rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
     tail     name of the node whose output now replaces this node's output, because rules, or adapters, are after it
+    place    of a node that a rule added: where it did; None for the backbone's own, and for what stands in for them
     bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
     """
 
@@ -169,6 +170,7 @@ class Node:
     sites: tuple[str, ...] = ()
     rule: int | None = None
     tail: str | None = None
+    place: str | None = None
     bound: tuple[Bound, ...] = ()
 
     @property
@@ -225,6 +227,8 @@ class Scope:
     brought  names of inputs that the block itself does not have, but that a path from inside needs
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
+    leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
+    plain    the scope as it was before any rule changed it; None if none did
     """
 
     block: str
@@ -236,6 +240,18 @@ class Scope:
     brought: frozenset[str] = frozenset()
     named: bool = False
     end: str | None = None
+    leads: Mapping[str, str] = field(default_factory=dict)
+    plain: Scope | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def untouched(self) -> Scope:
+        """The scope as it was before any rule changed it."""
+        return self.plain or self
+
+    @cached_property
+    def has_one_branch(self) -> bool:
+        """Whether exactly one of its nodes has the site `branch`."""
+        return sum(BRANCH in node.sites for node in self.nodes.values()) == 1
 
     @property
     def main_outputs(self) -> list[str]:

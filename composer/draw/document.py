@@ -18,6 +18,7 @@ def document(picture: Picture, graph: Composition | None) -> dict[str, Any]:
     """Plain JSON values. `graph` has options, shapes, parameters and MACs of each node; null with mistakes."""
     return {
         "name": picture.name,
+        "description": picture.description,
         "parameters": picture.num_parameters,
         "direction": picture.direction,
         "rules": [vars(rule) for rule in picture.rules],

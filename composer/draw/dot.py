@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from composer.draw import measure
 from composer.draw.flat import flat_edges
@@ -11,19 +12,26 @@ from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View
 from composer.visible import visible
 
+# Letters in a line of the description.
+COLUMNS = 80
+
 
 def render_dot(picture: Picture) -> str:
     """The text of the file."""
     lines = [
         f"digraph {_quoted(picture.name)} {{",
         f"  rankdir={picture.direction}",
-        f"  label={_quoted(picture.name)} labelloc=t fontname=Helvetica fontsize=16",
+        f"  label={_quoted(_title(picture))} labelloc=t fontname=Helvetica fontsize=16",
         '  node [shape=box style="rounded,filled" fontname=Helvetica fontsize=11 margin="0.12,0.06"]',
         f"  edge [fontname=Helvetica fontsize=9 color={_quoted(LIGHT.wire)} arrowsize=0.7]",
     ]
     for number, figure in enumerate(picture.figures):
         lines += _figure(figure, f"{number}:" if number else "")
     return "\n".join([*lines, "}", ""])
+
+
+def _title(picture: Picture) -> str:
+    return "\n".join([picture.name, *wrap(picture.description, COLUMNS)])
 
 
 def _figure(figure: Figure, prefix: str) -> Iterator[str]:

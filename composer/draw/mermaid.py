@@ -43,7 +43,8 @@ def _ever_smaller(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
 
 def _written(picture: Picture, parts: Sequence[Part], *, folded: bool) -> str | None:
     """The text of a file with these parts; None if it exceeds Mermaid's limits."""
-    lines = ["---", f"title: {json.dumps(picture.name[:200], ensure_ascii=False)}", "---"]
+    title = f"{picture.name}: {picture.description}" if picture.description else picture.name
+    lines = ["---", f"title: {json.dumps(title[:200], ensure_ascii=False)}", "---"]
     lines.append(f"flowchart {picture.direction}")
     if folded:
         lines.append(f"%% Folded: Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters.")

@@ -98,6 +98,7 @@ class BlockSpec(BaseModel):
     vars: dict[str, Any] = {}
     nodes: Annotated[dict[str, NodeSpec], Field(min_length=1)]
     outputs: dict[str, str] | None = None
+    description: str | None = None
 
 
 # A site, or a glob over paths; or a list of them.
@@ -127,6 +128,7 @@ class Rule(BaseModel):
     name: str | None = None
     start: Literal["identity"] | None = None
     tokens: Literal["pixels", "channels"] | None = None
+    description: str | None = None
 
     @property
     def positions(self) -> list[str]:
@@ -220,6 +222,7 @@ class SpecFile(BaseModel):
     model_config = _FROZEN
 
     name: str | None = None
+    description: str | None = None
     backbone: str | None = None
     input: InputSpec | None = None
     inputs: dict[str, InputSpec] | None = None
