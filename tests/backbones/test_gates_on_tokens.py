@@ -114,7 +114,7 @@ def test_se_in_every_block_of_a_vit() -> None:
     for block in peer.blocks:
         block.ls2 = PatchGate(192, prefix=1)
     spec = {"backbone": name, "input": [3, 64, 96], "attention": [{"use": "se", "after": "mlp", "expect": 12}]}
-    graph = check(spec, peer, renamed((".se.", ".ls2.")), (64, 96))
+    graph = check(spec, peer, renamed((".mlp.out_se.", ".ls2.")), (64, 96))
     plain = composer.graph({"backbone": name, "input": [3, 64, 96]})
     assert graph.num_parameters - plain.num_parameters == 12 * (2 * 192 * 12 + 192 + 12)
 
@@ -125,7 +125,7 @@ def test_cbam_in_a_distilled_deit_with_two_tokens_in_front() -> None:
     for block in peer.blocks:
         block.ls1 = PatchCBAM(192, prefix=2, rows=4)
     spec = {"backbone": name, "input": [3, 64, 96], "attention": [{"use": "cbam", "after": "mixer"}]}
-    names = renamed((".cbam.channel.", ".ls1."), (".cbam.spatial.", ".ls1."))
+    names = renamed((".attn_cbam.channel.", ".ls1."), (".attn_cbam.spatial.", ".ls1."))
     graph = check(spec, peer, names, (64, 96))
     gate = next(node for node in graph.root.walk() if node.op == "cbam")
     assert str(gate.output) == "b×192×4×6"
@@ -140,7 +140,7 @@ def test_se_in_every_block_of_a_swin() -> None:
             block.drop_path2 = PatchGate(block.norm2.normalized_shape[0], prefix=0)
     spec = {"backbone": name, "input": [3, 64, 64], "vars": {"drop_path": 0.0}}
     rule = {"use": "se", "after": "mlp", "expect": 12}
-    check({**spec, "attention": [rule]}, peer, renamed((".se.", ".drop_path2.")), (64, 64))
+    check({**spec, "attention": [rule]}, peer, renamed((".mlp.out_se.", ".drop_path2.")), (64, 64))
 
 
 def test_a_token_mixer_in_a_convolutional_network() -> None:
@@ -165,8 +165,9 @@ def test_a_mechanism_as_a_node_is_what_a_rule_makes_of_it() -> None:
             "outputs": "pooled",
         }
     )
-    assert list(written.state_dict()) == list(placed.state_dict())
-    placed.load_state_dict(written.state_dict())
+    gates = {key: key.replace("gate.", "norm_gate.") for key in written.state_dict()}
+    assert set(gates.values()) == placed.state_dict().keys()
+    placed.load_state_dict({gates[key]: tensor for key, tensor in written.state_dict().items()})
     images = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     assert torch.equal(written.eval()(images), placed.eval()(images))
 

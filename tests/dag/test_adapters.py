@@ -24,12 +24,14 @@ def test_what_stands_around_a_mechanism_is_named_after_it() -> None:
     graph = composer.graph({**VIT, "attention": rules})
     added = [node.name for node in graph.root.walk() if node.rule is not None]
     assert added == [
-        *("cbam_prefix", "cbam_map", "cbam", "cbam_tokens", "cbam_joined"),
-        *("gate_prefix", "gate_map", "gate", "gate_tokens", "gate_joined"),
+        *(f"attn_cbam{end}" for end in ("_prefix", "_map", "", "_tokens", "_joined")),
+        *(f"out_gate{end}" for end in ("_prefix", "_map", "", "_tokens", "_joined")),
     ]
     # Patches have no token in front before the class token comes.
     graph = composer.graph({**VIT, "attention": [{"use": "se", "after": "stem"}]})
-    assert [node.name for node in graph.root.walk() if node.rule is not None] == ["se_map", "se", "se_tokens"]
+    assert [node.name for node in graph.root.walk() if node.rule is not None] == [
+        *("out_se_map", "out_se", "out_se_tokens"),
+    ]
 
 
 def test_no_key_moves_and_the_identity_changes_nothing() -> None:
@@ -38,7 +40,7 @@ def test_no_key_moves_and_the_identity_changes_nothing() -> None:
     gated = composer.build({**VIT, "attention": [rule]})
     added = gated.state_dict().keys() - plain.state_dict().keys()
     assert plain.state_dict().keys() <= gated.state_dict().keys()
-    assert all(".cbam" in key for key in added)
+    assert all("_cbam" in key for key in added)
     images = torch.randn(2, 3, 32, 48)
     assert torch.equal(plain.eval()(images), gated.eval()(images))
 
@@ -103,8 +105,8 @@ def test_paths_sites_and_outputs_mean_what_comes_out_of_the_adapters() -> None:
     assert str(graph.outputs["mixed"]) == "b×8×4×6"
     rule = {"use": "se", "after": "mixer", "with": {"reduction": "${height // 2}"}}
     inside = composer.graph({**spec, "attention": [rule]}).root.nodes["unit"].content
-    assert inside.nodes["norm"].inputs == ("se",)
-    assert inside.nodes["se"].content.arguments["reduction"] == 2
+    assert inside.nodes["norm"].inputs == ("attn_se",)
+    assert inside.nodes["attn_se"].content.arguments["reduction"] == 2
     images = torch.randn(2, *MAP)
     model = composer.build({**spec, "outputs": {"mixed": "unit.attn", "end": "end"}}).eval()
     wanted = model.unit.attn(images.flatten(2).mT).mT.unflatten(2, (4, 6))
