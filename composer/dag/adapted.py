@@ -16,13 +16,15 @@ from composer.spec.model import NodeSpec
 Make = Callable[[NodeSpec, Step], Node]
 
 
-def with_adapters(reader: Reader, spec: NodeSpec, step: Step, make: Make, *taken: Container[str]) -> list[Node]:
+def with_adapters(
+    reader: Reader, spec: NodeSpec, step: Step, make: Make, *taken: Container[str], owner: Node | None = None
+) -> list[Node]:
     """The node that `make` makes, and what adapts the layout before and after it, under names that are not `taken`.
 
     The last of them gives what the node's name means; the node itself has its name and keys, as without adapters.
-    Raises Stop.
+    `owner` is the node whose module it calls, if it has none of its own. Raises Stop.
     """
-    found = _adapters(reader, spec, step)
+    found = _adapters(reader, spec, step, owner)
     if not found.into or (spec.when is not None and not reader.condition(spec, step)):
         return [make(spec, step)]
     tensors = dict(zip(step.references[:1], step.tensors, strict=False))
@@ -51,11 +53,11 @@ def with_adapters(reader: Reader, spec: NodeSpec, step: Step, make: Make, *taken
     return [replace(node, tail=made[-1].name) if node.name == step.name else node for node in made]
 
 
-def _adapters(reader: Reader, spec: NodeSpec, step: Step) -> Adapters:
+def _adapters(reader: Reader, spec: NodeSpec, step: Step, owner: Node | None) -> Adapters:
     """The adapters of a node; none for what is no mechanism, or cannot be adapted, which then says so. Raises Stop."""
-    if spec.op is None or spec.repeat is not None or not step.tensors:
+    if spec.repeat is not None or not step.tensors:
         return Adapters()
-    op = reader.value(step, "op", spec.op)
+    op = reader.value(step, "op", spec.op) if owner is None else owner.entry and owner.entry.name
     entry = registry.get_mechanism(op) if isinstance(op, str) else None
     try:
         return adapters(entry, step.tensors[0]) if entry is not None else Adapters()

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from composer.amounts import plural
@@ -78,7 +78,7 @@ class _Elaboration(Reader):
         if problem := making.circle:
             self.unfinished[body.path] = making.in_a_circle(problem)
             raise self.note(problem)
-        for name in running_order(making.written):
+        for name in running_order(making.needed):
             try:
                 self.add(making, name)
             except Stop as stop:
@@ -102,7 +102,7 @@ class _Elaboration(Reader):
             raise self.note(*self.said_of(spec, where, path))
         if problem := making.sources[name].problem:
             raise problem
-        if not making.failed.isdisjoint(map(node_of, making.written[name])):
+        if not making.failed.isdisjoint(map(node_of, making.needed[name])):
             self.note(*self.said_of(spec, where, path))
             making.lacks_inputs(name)
         elif spec.inline:
@@ -110,10 +110,12 @@ class _Elaboration(Reader):
             copies = self.repeats.inline(spec, step, making.nodes, {*making.body.specs, *making.body.inputs})
             making.inlined[name] = Inlined(copies[-1] if copies else step.references[0], tuple(copies))
         else:
+            shared = making.shared(spec.share) if isinstance(spec.share, str) else None
+            make = self.node if shared is None else partial(self.sharing, scope=making.scope, name=shared)
+            owner = making.nodes.get(shared) if shared is not None else None
             taken = (making.nodes, making.body.specs, making.body.inputs)
-            made = with_adapters(self, spec, self.step(making, name), self.node, *taken)
+            made = with_adapters(self, spec, self.step(making, name), make, *taken, owner=owner)
             making.nodes.update((node.name, node) for node in made)
-            making.ends[name] = made[-1].name
 
     def must_be_used(self, making: Making) -> Collection[str]:
         """The nodes that must lead to an output: not those of a backbone or of a lock, which are left out otherwise."""

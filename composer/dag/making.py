@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from composer.dag.order import circle_of
+from composer.dag.order import circle_of, node_of
 from composer.dag.scope import Node, Scope
 from composer.dag.sources import Sources
 from composer.dag.step import Body, Stop
@@ -26,7 +26,6 @@ class Inlined:
 class Making:
     """A scope whose nodes are being made.
 
-    ends     node -> the node that gives what its name means: itself, or the last that adapts its mechanism
     failed   the nodes that cannot be made
     missing  those nodes; in place of an inline repeat, the copy that cannot be made
     """
@@ -37,7 +36,6 @@ class Making:
     nodes: dict[str, Node]
     outputs: dict[str, str]
     inlined: dict[str, Inlined] = field(default_factory=dict)
-    ends: dict[str, str] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     missing: dict[str, Missing] = field(default_factory=dict)
 
@@ -52,6 +50,16 @@ class Making:
     def written(self) -> Mapping[str, tuple[str, ...]]:
         """Node -> its references as written."""
         return {name: one.references for name, one in self.sources.items()}
+
+    @cached_property
+    def needed(self) -> Mapping[str, tuple[str, ...]]:
+        """Node -> what must be made before it: its references, and the node whose module it calls."""
+        shares = {name: [spec.share] if isinstance(spec.share, str) else [] for name, spec in self.body.specs.items()}
+        return {name: (*references, *shares[name]) for name, references in self.written.items()}
+
+    def shared(self, name: str) -> str:
+        """The node whose module a node calls that writes `share: NAME`: of an inline repeat, the last copy."""
+        return self.inlined[name].last if name in self.inlined else name
 
     @property
     def unfinished(self) -> Unfinished:
@@ -69,16 +77,21 @@ class Making:
         inside = node.content.nodes if node is not None and isinstance(node.content, Scope) else {}
         if rest == "*" or rest.startswith("*."):
             if name in self.inlined:
-                return [f"{copy}{rest[1:]}" for copy in self.inlined[name].copies]
+                return [f"{one}{rest[1:]}" if rest[1:] else self._end(one) for one in self.inlined[name].copies]
             repeats = node is not None and spec is not None and spec.repeat is not None
             # What adapts the mechanism of a copy is written elsewhere than the copies.
             copies = [copy for copy, one in inside.items() if node is not None and one.origin == node.origin]
             return [f"{name}.{copy}{rest[1:]}" for copy in copies] if repeats else None
         if name in self.inlined:
-            return [".".join([self.inlined[name].last, *([rest] if rest else [])])]
+            last = self.inlined[name].last
+            return [f"{last}.{rest}" if rest else self._end(last)]
         if node is not None and node.names_only_output(rest):
             return [name]
-        return [reference if rest else self.ends.get(name, name)]
+        return [reference if rest else self._end(name)]
+
+    def _end(self, name: str) -> str:
+        """The node that gives what a name means: the node itself, or the last that adapts its mechanism."""
+        return (self.nodes[name].tail if name in self.nodes else None) or name
 
     def lacks_inputs(self, name: str) -> None:
         """Note a node that cannot be made because another cannot."""
@@ -98,13 +111,17 @@ class Making:
     @property
     def circle(self) -> Diagnostic | None:
         """The problem if the nodes feed one another in a circle; else None."""
-        cycle = circle_of(self.written)
+        cycle = circle_of(self.needed)
         if not cycle:
             return None
-        text = f"nodes feed one another in a circle: {' -> '.join([*cycle, cycle[0]])}"
-        label = f"takes `{cycle[-1]}`, which depends on it"
-        return self.body.origin_of(cycle[0]).problem("cycle", text, label, key=True, path=self.body.path)
+        first, last = cycle[0], cycle[-1]
+        text = f"nodes feed one another in a circle: {' -> '.join([*cycle, first])}"
+        label, help = f"takes `{last}`, which depends on it", list[str]()
+        if last not in map(node_of, self.written[first]):
+            label = f"calls the module of `{last}`, which runs later"
+            help = [f"write the operation at `{first}`, and `share: {first}` at `{last}`"]
+        return self.body.origin_of(first).problem("cycle", text, label, tuple(help), key=True, path=self.body.path)
 
     def in_a_circle(self, problem: Diagnostic) -> Unfinished:
         """The scope without any node, because they feed one another; the problem is reported at the first of them."""
-        return circle(self.scope, self.body.specs, self.written, problem, circle_of(self.written)[0])
+        return circle(self.scope, self.body.specs, self.written, problem, circle_of(self.needed)[0])

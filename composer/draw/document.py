@@ -83,6 +83,7 @@ def _facts(box: Box | None) -> Mapping[str, Any] | None:
         "helper": box.helper,
         "holds": [{"rule": rule, "mechanism": name, "places": count} for rule, name, count in box.holds],
         "line": box.line,
+        "shares": list(box.shares),
         "state": box.state,
         "problem": box.problem.to_json() if box.problem else None,
     }

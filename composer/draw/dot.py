@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from composer.draw import measure
-from composer.draw.flat import flat_edges
+from composer.draw.flat import flat_edges, shared_boxes
 from composer.draw.picture import Figure, Picture
 from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View
@@ -43,6 +43,9 @@ def _figure(figure: Figure, prefix: str) -> Iterator[str]:
         yield from _boxes(view, prefix, "  ")
     else:
         yield from _cluster(figure.frame, view, prefix, "  ")
+    for path, owner in shared_boxes(view):
+        line = "style=dashed arrowhead=none constraint=false"
+        yield f"  {_quoted(prefix + owner)} -> {_quoted(prefix + path)} [{line}]"
     for edge in flat_edges(view):
         label = f" [label={_quoted(edge.shape)}]" if edge.shape else ""
         yield f"  {_quoted(prefix + edge.source)} -> {_quoted(prefix + edge.target)}{label}"

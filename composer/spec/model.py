@@ -55,6 +55,8 @@ class NodeSpec(BaseModel):
     """A node: an operation or a block, its inputs, and further keys as the operation's options.
 
     `inline` puts the children of a `repeat` into the scope itself; the node's name then means the last of them.
+    `share` names a node of the same scope: this node calls that node's module again, on inputs of its own. Or it is
+    `true`, for a `repeat` whose copies are one module, called once for each.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -67,6 +69,11 @@ class NodeSpec(BaseModel):
     repeat: int | Template | None = None
     child_name: Template | None = Field(None, alias="as")
     inline: bool = False
+    share: str | bool | None = Field(
+        None,
+        description="A node of the same scope, whose module this node calls again with the same weights; "
+        "`true` for a `repeat`: all its copies are one module.",
+    )
     args: dict[str, Any] = {}
 
     @model_validator(mode="before")

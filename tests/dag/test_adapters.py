@@ -75,6 +75,29 @@ def test_repeats_of_a_mechanism() -> None:
     assert composer.build(graph.spec)(torch.zeros(1, *MAP)).shape == (1, *MAP)
 
 
+def test_copies_and_nodes_that_call_a_module_have_adapters_of_their_own() -> None:
+    mix = {"op": "mhsa", "num_heads": 2}
+    nodes = {"mix": {**mix, "repeat": 2, "share": True}, "all": {"op": "concat", "from": "mix.*"}}
+    graph = composer.graph({"input": MAP, "nodes": nodes})
+    assert str(graph.outputs["output"]) == "b×16×4×6"
+    assert graph.num_parameters == composer.graph({"input": MAP, "nodes": {"mix": mix}}).num_parameters
+    inline = {"mix": {**nodes["mix"], "inline": True, "as": "mix${index}"}, "all": nodes["all"]}
+    twice = {"mix": mix, "again": {"share": "mix"}, "all": {"op": "concat", "from": ["mix", "again"]}}
+    assert names({"nodes": twice})[3:6] == ["again_tokens", "again", "again_map"]
+    models = [composer.build({"input": MAP, "nodes": each}).double() for each in (nodes, inline, twice)]
+    x = torch.randn(2, *MAP, generator=torch.Generator().manual_seed(0)).double()
+    weights = list(models[0].state_dict().values())
+    found = []
+    for model in models:
+        model.load_state_dict(dict(zip(model.state_dict(), weights, strict=True)))
+        found.append(model(x))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+    once = found[0][:, :8]
+    attn = models[2].mix
+    assert torch.allclose(found[0][:, 8:], attn(once.flatten(2).mT).mT.unflatten(2, (4, 6)))
+
+
 def test_a_node_that_passes_on_has_no_adapters() -> None:
     nodes = {"first": "relu", "attn": {"op": "mhsa", "num_heads": 2, "when": False}, "end": "relu"}
     graph = composer.graph({"input": MAP, "nodes": nodes})
