@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         load_spec,
         look,
     )
+    from composer.compile.chain import Chain
     from composer.compile.module import ComposedModule
     from composer.difference import Difference
     from composer.load_report import LoadReport
@@ -63,6 +64,7 @@ _LAZY = {
     "look": "composer.api",
     "record": "composer.recording",
     "register_with_timm": "composer.timm_models",
+    "Chain": "composer.compile.chain",
     "ComposedModule": "composer.compile.module",
     "Difference": "composer.difference",
     "Finding": "composer.looking",
@@ -82,6 +84,7 @@ _LAZY = {
 
 __all__ = [
     "Annealed",
+    "Chain",
     "ComposedModule",
     "ComposerError",
     "Diagnostic",

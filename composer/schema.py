@@ -70,11 +70,13 @@ def _known_vars() -> Iterator[dict[str, Any]]:
         yield {"if": {"properties": {"backbone": {"enum": members}}, "required": ["backbone"]}, "then": then}
 
 
-def _node(written: Mapping[str, Any]) -> dict[str, Any]:
+def _node(model: Mapping[str, Any]) -> dict[str, Any]:
     entries = registry.entries()
-    keys = {**written["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
+    keys = {**model["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
     by_op = [_when("op", entry.name, _options(entry), NODE_KEYS) for entry in entries]
-    node = {"type": "object", "properties": keys, "oneOf": [{"required": ["op"]}, {"required": ["block"]}]}
+    written: list[dict[str, Any]] = [{"required": ["op"]}, {"required": ["block"]}]
+    again = {"required": ["share"], "properties": {"share": {"type": "string"}}, "not": {"anyOf": written}}
+    node = {"type": "object", "properties": keys, "oneOf": [*written, again]}
     return {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION, {**node, "allOf": by_op}]}
 
 

@@ -46,11 +46,11 @@ def test_scopes_are_what_they_hold():
 
 
 def test_rules_matter_only_where_they_are_asked_for():
-    nodes = {"conv": CONV, "se": "se", "act": "relu"}
-    rule = {"attention": [{"use": "se", "after": "conv", "name": "se"}]}
+    nodes = {"conv": CONV, "conv_se": "se", "act": "relu"}
+    rule = {"attention": [{"use": "se", "after": "conv"}]}
     for rules in (False, True):
         alike = Alike(rules=rules)
         written = numbers(nodes, alike)
         inserted = numbers({"conv": CONV, "act": "relu"}, alike, **rule)
-        assert (written["se"] == inserted["se"]) is not rules
+        assert (written["conv_se"] == inserted["conv_se"]) is not rules
         assert written["conv"] == inserted["conv"]

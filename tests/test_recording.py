@@ -39,7 +39,7 @@ def test_outputs_state_and_random_numbers_stay_the_same(training):
         "layer3.1.cbam": (2, 256, 4, 4),
         "layer4.0.cbam": (2, 512, 2, 2),
         "layer4.1.cbam": (2, 512, 2, 2),
-        "mhsa": (2, 8, 4, 4),
+        "layer4.out_mhsa": (2, 8, 4, 4),
     }
     assert not any(value.requires_grad for value in values.values())
 

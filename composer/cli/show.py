@@ -199,6 +199,7 @@ def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str
 def _spec(spec: Spec) -> dict[str, Any]:
     return {
         "name": spec.name,
+        **({"description": spec.description} if spec.description else {}),
         "files": [file.origin.document.source.name for file in spec.files],
         "about": [text for file in spec.files if (text := file.origin.document.comment)],
         **({"published": spec.published.model_dump(exclude_none=True)} if spec.published else {}),

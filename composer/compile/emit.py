@@ -1,4 +1,4 @@
-"""Scopes -> nested modules that read like a network written by hand. Plain chains become nn.Sequential."""
+"""Scopes -> nested modules that read like a network written by hand. Plain chains become nn.Sequential or Chain."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from composer.compile.chain import Chain
 from composer.compile.classes import class_of
-from composer.compile.code import class_code, is_chain, modules, root_code
+from composer.compile.code import beside, class_code, is_chain, modules, root_code
 from composer.compile.init import seeded
 from composer.compile.inplace import overwriting
 from composer.dag.scope import Node, Operation, Scope
@@ -53,11 +54,15 @@ def class_of_root(root: Scope) -> type[nn.Module]:
 
 
 def class_of_scope(scope: Scope) -> type[nn.Module]:
-    """The class of a scope's module: nn.Sequential for a plain chain, otherwise a generated class."""
-    return nn.Sequential if is_chain(scope) else class_of(class_code(scope))
+    """The class of a scope's module: nn.Sequential or Chain for a plain chain, otherwise a generated class."""
+    if is_chain(scope):
+        return Chain if beside(scope) else nn.Sequential
+    return class_of(class_code(scope))
 
 
 def _filled(module: nn.Module, scope: Scope, seed: int) -> nn.Module:
+    if isinstance(module, Chain):
+        module.beside = beside(scope)
     for name, child in _children(scope, seed).items():
         # Not setattr, which would accept the name of a method of the class.
         (module.register_parameter if isinstance(child, nn.Parameter) else module.add_module)(name, child)
@@ -66,14 +71,14 @@ def _filled(module: nn.Module, scope: Scope, seed: int) -> nn.Module:
 
 def _children(scope: Scope, seed: int) -> OrderedDict[str, Any]:
     own = modules(scope)
-    kept = (node for name, node in scope.nodes.items() if name in own or _is_parameter(node))
+    kept = (node for name, node in scope.parts.items() if name in own or _is_parameter(node))
     found = OrderedDict((node.name, make(node, seed)) for node in kept)
     _overwrite(scope, found)
     return found
 
 
 def _is_parameter(node: Node) -> bool:
-    return isinstance(node.entry, ParameterEntry)
+    return isinstance(node.entry, ParameterEntry) and node.calls is None
 
 
 def _overwrite(scope: Scope, modules: Mapping[str, Any]) -> None:

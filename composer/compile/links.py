@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from composer.compile.chain import RUN_ALL
 from composer.compile.derived import derive
 from composer.errors import Diagnostic, InputError
 from composer.torch_private import children, parameters, share_parameters
@@ -61,7 +62,7 @@ class Link:
             # Code that derived the class (fully_shard, parametrize) may replace parameters at any time, and register
             # them under children of its own.
             share_parameters(view, live)
-            if self.made is not nn.Sequential:
+            if self.made not in RUN_ALL:
                 extra = {name: one for name, one in children(live).items() if name not in self.left_out}
         for name in children(view).keys() - extra.keys() - set(self.needed):
             del children(view)[name]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from composer.compile.chain import RUN_ALL
 from composer.compile.code import modules
 from composer.compile.derived import keeps_forward
 from composer.compile.emit import class_of_root, class_of_scope
@@ -44,8 +45,9 @@ class _Viewing:
         result = twin(made, live)
         needed = modules(scope)
         for name, node in needed.items():
-            children(result)[name] = self.child(node, like.nodes[name], live)
-        parameters(result).update((name, parameters(live)[name]) for name in scope.nodes if name in parameters(live))
+            children(result)[name] = self.child(node, like.parts[name], live)
+        own = parameters(live)
+        parameters(result).update((name, own[name]) for name in scope.parts if name in own)
         left_out = frozenset(modules(like)) - frozenset(needed)
         given = {**children(result), **parameters(result)}
         self.links.links.append(Link(result, live, path, made, self.composed(path), tuple(needed), left_out, given))
@@ -71,7 +73,7 @@ class _Viewing:
         if not keeps_forward(type(live), composed) or "forward" in live.__dict__:
             raise replaced(path or "forward", live)
         wanted = list(modules(like))
-        if composed is nn.Sequential and list(children(live)) != wanted:
+        if composed in RUN_ALL and list(children(live)) != wanted:
             odd = next(iter(set(children(live)) ^ set(wanted)), wanted[0])
             raise replaced(f"{path}.{odd}", children(live).get(odd))
 
@@ -81,7 +83,7 @@ def differ(scope: Scope, like: Scope) -> bool:
     return (
         scope.outputs.keys() != like.outputs.keys()
         or scope.nodes.keys() != like.nodes.keys()
-        or any(_differ_inside(node, like.nodes[name]) for name, node in scope.nodes.items())
+        or any(_differ_inside(node, like.parts[name]) for name, node in scope.parts.items())
     )
 
 

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from composer.dag.names import RESERVED
 from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.spot import Spot
 
 
 class Draft:
@@ -16,15 +18,18 @@ class Draft:
         self.original = original
         self.nodes = dict(nodes)
         self.outputs = dict(original.outputs)
+        # Input of the scope -> the node that now stands for it.
+        self.leads = dict(original.leads)
         self.open = replace(original, nodes=self.nodes)
-        # Name -> the number below which all numbered names are taken.
-        self.numbers: dict[str, int] = {}
         # Node -> the nodes that take its output or have it as their tail.
         self.users: defaultdict[str, dict[str, None]] = defaultdict(dict)
         # Node of the original scope -> names of the nodes right before, instead of and right after it.
         self.before: defaultdict[str, list[str]] = defaultdict(list)
         self.instead: dict[str, list[str]] = {}
         self.after: defaultdict[str, list[str]] = defaultdict(list)
+        # Names of the nodes before and after all those of the original scope.
+        self.first: list[str] = []
+        self.last: list[str] = []
         for node in nodes.values():
             self._note_uses(node)
 
@@ -32,8 +37,9 @@ class Draft:
         """The scope as it is now, with its nodes in the order in which they run."""
         moved = self.before.keys() | self.instead.keys() | self.after.keys()
         order = (one for name in self.original.nodes for one in (self._at(name) if name in moved else (name,)))
-        nodes = {name: self.nodes[name] for name in order if name in self.nodes}
-        return replace(self.original, nodes=nodes, outputs=self.outputs)
+        nodes = {name: self.nodes[name] for name in (*self.first, *order, *self.last) if name in self.nodes}
+        plain = self.original.untouched
+        return replace(self.original, nodes=nodes, outputs=self.outputs, leads=self.leads, plain=plain)
 
     def _at(self, name: str) -> Iterable[str]:
         return [*self.before[name], *self.instead.get(name, [name]), *self.after[name]]
@@ -45,13 +51,27 @@ class Draft:
                 return node.tensor
         return self.open.tensor(reference)
 
-    def fresh(self, name: str) -> str:
-        """The name; or, if it is taken, `name_2`, `name_3` …"""
-        number = self.numbers.get(name, 1)
-        while (candidate := name if number == 1 else f"{name}_{number}") in self.nodes or candidate in self.open.inputs:
-            number += 1
-        self.numbers[name] = number
-        return candidate
+    def start(self, spot: Spot, number: int | None = None) -> str:
+        """The reference of what arrives at the host: at the spot's input, or at the input of this number."""
+        number = spot.input if number is None else number
+        if not spot.inside:
+            return spot.host.inputs[number]
+        name = list(self.original.inputs)[number]
+        return self.leads.get(name, name)
+
+    def end(self, spot: Spot) -> str:
+        """The reference of what a spot's host gives, with what rules put after it."""
+        return next(iter(self.outputs.values())) if spot.inside else spot.host.tail or spot.host.name
+
+    def holder(self, name: str, place: str) -> Node | None:
+        """The node of another place that rules gave this name."""
+        node = self.nodes.get(name)
+        return node if node is not None and node.place not in (None, place) else None
+
+    def is_taken(self, name: str) -> bool:
+        """Whether a new node cannot have this name; the names of the backbone's own nodes stay taken without them."""
+        plain = self.original.untouched
+        return name in RESERVED or name in self.nodes or name in plain.nodes or name in plain.inputs
 
     def consumers(self, name: str) -> list[str]:
         """The nodes that take this node's output."""
@@ -70,22 +90,35 @@ class Draft:
                 found.append(following[0])
         return found
 
-    def put_after(self, name: str, made: Sequence[Node]) -> None:
-        """Put new nodes after a node and after what earlier rules put there. Its consumers take the last new node."""
-        tail = self.nodes[name].tail or name
-        self._redirect(tail, made[-1].name)
-        self._change(replace(self.nodes[name], tail=made[-1].name))
+    def put_after(self, spot: Spot, made: Sequence[Node]) -> None:
+        """Put new nodes after a host and after what earlier rules put there. Its consumers take the last new node."""
+        end, new = self.end(spot), made[-1].name
+        if spot.inside:
+            self.outputs = {key: new if reference == end else reference for key, reference in self.outputs.items()}
+            self._add(made)
+            self.last += [node.name for node in made]
+            return
+        self._redirect(end, new)
+        self._change(replace(self.nodes[spot.host.name], tail=new))
         self._add(made)
-        self.after[tail][:0] = [node.name for node in made]
+        self.after[end][:0] = [node.name for node in made]
 
-    def put_before(self, name: str, made: Sequence[Node], number: int = 0) -> None:
-        """Put new nodes before a node. Its input of this number becomes the last new node."""
-        host = self.nodes[name]
+    def put_before(self, spot: Spot, made: Sequence[Node]) -> None:
+        """Put new nodes before a host. Its input, or each use of it in a scope, becomes the last new node."""
+        names, new = [node.name for node in made], made[-1].name
+        if spot.inside:
+            lead = self.start(spot)
+            (self.after[lead] if lead in self.nodes else self.first)[:0] = names
+            self._redirect(lead, new, tails=False)
+            self.leads[list(self.original.inputs)[spot.input]] = new
+            self._add(made)
+            return
+        host = self.nodes[spot.host.name]
         inputs = list(host.inputs)
-        inputs[number] = made[-1].name
+        inputs[spot.input] = new
         self._change(replace(host, inputs=tuple(inputs)))
         self._add(made)
-        self.before[name] += [node.name for node in made]
+        self.before[host.name] += names
 
     def put_in_place(self, name: str, swallowed: Sequence[str], made: Sequence[Node], sites: tuple[str, ...]) -> None:
         """Replace a node, and the `swallowed` nodes after it, by new nodes. One of them gets its name and its sites."""
@@ -95,8 +128,7 @@ class Draft:
         self._redirect(end, made[-1].name)
         for one in (name, *swallowed):
             self._forget(one)
-        self.numbers.clear()
-        own = [_with_tail(replace(node, sites=sites), tail) if node.name == name else node for node in made]
+        own = [_with_tail(replace(one, sites=sites, place=None), tail) if one.name == name else one for one in made]
         self._add(own)
         self.instead[name] = [node.name for node in own]
 
@@ -104,14 +136,15 @@ class Draft:
         """Remove a node. Its consumers take `source` instead."""
         self._redirect(name, source)
         self._forget(name)
-        self.numbers.clear()
 
-    def _redirect(self, old: str, new: str) -> None:
-        """Replace `old` by `new` in the inputs and tails of all nodes, and in the outputs."""
+    def _redirect(self, old: str, new: str, *, tails: bool = True) -> None:
+        """Replace `old` by `new` in the inputs and tails of all nodes, in the outputs and among the leads."""
         for user in list(self.users[old]):
             node = self.nodes[user]
             inputs = tuple(new if reference == old else reference for reference in node.inputs)
-            self._change(_with_tail(replace(node, inputs=inputs), new if node.tail == old else node.tail))
+            tail = new if tails and node.tail == old else node.tail
+            self._change(_with_tail(replace(node, inputs=inputs), tail))
+        self.leads = {name: new if lead == old else lead for name, lead in self.leads.items()}
         self.outputs = {key: new if reference == old else reference for key, reference in self.outputs.items()}
 
     def _add(self, made: Iterable[Node]) -> None:

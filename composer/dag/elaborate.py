@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -76,7 +77,7 @@ class _Elaboration(Reader):
         if problem := making.circle:
             self.unfinished[body.path] = making.in_a_circle(problem)
             raise self.note(problem)
-        for name in running_order(making.written):
+        for name in running_order(making.needed):
             try:
                 self.add(making, name)
             except Stop as stop:
@@ -100,13 +101,15 @@ class _Elaboration(Reader):
             raise self.note(*self.said_of(spec, where, path))
         if problem := making.sources[name].problem:
             raise problem
-        if not making.failed.isdisjoint(map(node_of, making.written[name])):
+        if not making.failed.isdisjoint(map(node_of, making.needed[name])):
             self.note(*self.said_of(spec, where, path))
             making.lacks_inputs(name)
         elif spec.inline:
             step = self.step(making, name)
             copies = self.repeats.inline(spec, step, making.nodes, {*making.body.specs, *making.body.inputs})
             making.inlined[name] = Inlined(copies[-1] if copies else step.references[0], tuple(copies))
+        elif isinstance(spec.share, str):
+            making.nodes[name] = self.sharing(spec, self.step(making, name), making.scope, making.shared(spec.share))
         else:
             making.nodes[name] = self.node(spec, self.step(making, name))
 
@@ -183,7 +186,7 @@ class _Elaboration(Reader):
     def said_of_rules(self, reference: str) -> Iterator[str]:
         """Help for a reference to a node that a rule inserts: inputs are known before rules apply."""
         last = reference.rpartition(".")[2]
-        if any(last == (rule.name or rule.use) for rule, _ in self.spec.rules):
+        if any(re.fullmatch(rf"(.+_)?{re.escape(rule.name or rule.use or '.')}", last) for rule, _ in self.spec.rules):
             yield f"a rule inserts `{last}`: name the node before it, whose output `{last}` then gives"
 
     def node(self, spec: NodeSpec, step: Step) -> Node:

@@ -12,6 +12,7 @@ from composer.dag.draft import Draft
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference, Inferred
 from composer.dag.scope import Bound, Node, TensorSpec
+from composer.dag.spot import Spot
 from composer.errors import Mistakes
 from composer.registry import Entry, ModuleEntry
 from composer.spec.model import Rule
@@ -72,6 +73,19 @@ class Insertion:
             raise self.wrong(host, text, f"a place with `{entry.works_on}`", help)
         return into, back
 
+    def name(self, draft: Draft, wanted: str, spot: Spot) -> str:
+        """The name; or, if the backbone or what is stacked here has it, `name_2`, `name_3` … Raises Mistakes."""
+        number, name = 1, wanted
+        while (other := draft.holder(name, spot.place)) is None and draft.is_taken(name):
+            number += 1
+            name = f"{wanted}_{number}"
+        if other is None:
+            return name
+        here = self.origin / ("use" if self.rule.name is None else "name")
+        text = f"`{other.path}` is what another rule puts {other.place}, and would be what this one puts {spot.place}"
+        help = ("a `name` for one of the rules sets them apart",)
+        raise Mistakes(here.problem("name", text, "another name", help, path=spot.host.path))
+
     def mechanism(
         self,
         draft: Draft,
@@ -80,35 +94,36 @@ class Insertion:
         sources: Sequence[str],
         bound: Sequence[tuple[Bound, TensorSpec]],
         name: str,
-        host: Node,
+        spot: Spot,
     ) -> list[Node]:
         """The nodes of the mechanism on its sources, and those that turn the layout of the first before and after it.
 
         The sources are nodes of the draft, `bound` further tensors from anywhere in the network.
         """
         source, *others = sources
-        into, back = self.adapters(entry, draft.tensor(source), host)
+        into, back = self.adapters(entry, draft.tensor(source), spot.host)
         made: list[Node] = []
         current, maps = source, []
         for op, options in into:
             maps.append(current)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), host, options, made))
+            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), spot, options, made))
             current = made[-1].name
         tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
         inferred = self.infer(entry, arguments, tensors)
-        mechanism = self._made(name, host, (current, *others), inferred)
+        mechanism = self._made(draft, name, spot, (current, *others), inferred)
         made.append(replace(mechanism, bound=tuple(one for one, _ in bound)))
         for op, options in back:
             inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, host, options, made))
+            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, spot, options, made))
         return made
 
-    def start(self, draft: Draft, host: str, changed: str, name: str, at: Node) -> list[Node]:
+    def start(self, draft: Draft, host: str, changed: str, name: str, spot: Spot) -> list[Node]:
         """Nodes of y = host + γ·(changed − host), γ = 0: no change of the network until training moves γ."""
-        gamma = self.helper(draft, "parameter", f"{name}_gamma", (), at, {"shape": [1], "init": 0.0, "std": 0.02})
+        gamma = self.helper(draft, "parameter", f"{name}_gamma", (), spot, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
         inferred = self.infer(_own(BLEND), {}, list(extra.values()))
-        return [gamma, self._made(draft.fresh(f"{name}_start"), at, (host, changed, gamma.name), inferred)]
+        name = self.name(draft, f"{name}_start", spot)
+        return [gamma, self._made(draft, name, spot, (host, changed, gamma.name), inferred)]
 
     def helper(
         self,
@@ -116,20 +131,21 @@ class Insertion:
         op: str,
         name: str,
         inputs: tuple[str, ...],
-        host: Node,
+        spot: Spot,
         options: Mapping[str, Any] | None = None,
         made: Sequence[Node] = (),
     ) -> Node:
         """A node with one of composer's own operations; `made` are new nodes that are not in the draft yet."""
         entry = _own(op)
-        arguments = complete(entry, options or {}, {}, self.origin, host.path)
+        arguments = complete(entry, options or {}, {}, self.origin, spot.host.path)
         inferred = self.infer(entry, arguments, [draft.tensor(one, made) for one in inputs])
-        return self._made(draft.fresh(name), host, inputs, inferred)
+        return self._made(draft, self.name(draft, name, spot), spot, inputs, inferred)
 
-    def _made(self, name: str, host: Node, inputs: tuple[str, ...], inferred: Inferred) -> Node:
-        prefix = host.path.rpartition(".")[0]
+    def _made(self, draft: Draft, name: str, spot: Spot, inputs: tuple[str, ...], inferred: Inferred) -> Node:
+        prefix = draft.original.path
         path = f"{prefix}.{name}" if prefix else name
-        return Node(name, path, self.origin, inputs, inferred.operation, inferred.output, rule=self.number)
+        operation, output = inferred.operation, inferred.output
+        return Node(name, path, self.origin, inputs, operation, output, rule=self.number, place=spot.place)
 
 
 def _own(op: str) -> Entry:

@@ -14,6 +14,8 @@ OWN = (
     *("spec", "graph", "seed", "self", "weights_report", "composed", "links"),
     *("forward_features", "forward_head", "num_features", "num_classes", "feature_info"),
     *("head_hidden_size", "get_classifier", "reset_classifier", "set_grad_checkpointing", "group_matcher"),
+    # Of a sequence with attention in it.
+    "beside",
     *("no_weight_decay", "pretrained_cfg", "default_cfg", "init_non_persistent_buffers"),
 )
 RESERVED = frozenset({*dir(nn.Module()), *dir(torch.fx.GraphModule), *dir(nn.Sequential), *OWN})

@@ -12,12 +12,14 @@ from composer.dag.draft import Draft
 from composer.dag.infer import Inference, Misfit, missing
 from composer.dag.insertion import Insertion
 from composer.dag.limits import Limits
-from composer.dag.match import match
+from composer.dag.match import Candidate, match
 from composer.dag.names import RESERVED
-from composer.dag.places import Place, Places
+from composer.dag.places import Places
 from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.sharing import followed
+from composer.dag.spot import Spot, goes_inside, is_at_an_end, spot_of
 from composer.dag.taking import Tensors, adapting, unknown_tensors
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import CONV_FACTS, ModuleEntry
@@ -90,9 +92,10 @@ class _Placement:
             raise GraphError([*problems, *error.diagnostics]) from error
         if problems:
             raise GraphError(problems)
-        by_scope: dict[str, list[tuple[Place, dict[str, Any]]]] = {}
-        for one, facts in matched:
-            by_scope.setdefault(one.scope.path, []).append((one, facts))
+        by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
+        for one, facts in self.owners(matched):
+            inside = goes_inside(one.node, one.scope, self.rule)
+            by_scope.setdefault(one.node.path if inside else one.scope.path, []).append((one.node, facts))
         for path in list(by_scope):
             # The scopes around an edited scope change too.
             while path:
@@ -103,6 +106,17 @@ class _Placement:
             raise GraphError(self.problems)
         return result
 
+    def owners(self, matched: Sequence[Candidate]) -> Sequence[Candidate]:
+        """The places that the rule edits: what replaces a module that several nodes call, all of them call."""
+        if self.rule.position != "replace" or self.rule.start is not None:
+            return matched
+        found = [(place, facts) for place, facts in matched if place.node.calls is None]
+        if not found:
+            node = matched[0][0].node
+            text = f"`{node.path}` calls the module of `{node.calls}`"
+            raise GraphError(self.insertion.wrong(node, text, "the node that owns the module").diagnostics)
+        return found
+
     def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: ModuleEntry | None) -> Scope:
         """The scope with its matched places edited, also those in inner scopes."""
         nodes = dict(scope.nodes)
@@ -110,18 +124,26 @@ class _Placement:
             if isinstance(node.content, Scope) and node.path in edits:
                 nodes[name] = replace(node, content=self.rebuild(node.content, edits, entry))
         draft = Draft(scope, nodes)
-        for one, facts in edits.get(scope.path, ()):
+        for host, facts in edits.get(scope.path, ()):
             try:
-                self.edit(draft, draft.nodes.get(one.node.name, one.node), facts, entry)
+                self.edit(draft, host if host.path == scope.path else draft.nodes.get(host.name, host), facts, entry)
             except Mistakes as problem:
                 self.problems += problem.diagnostics
             except Misfit as misfit:
                 here = self.origin / "use"
-                self.problems.append(here.problem("misfit", str(misfit), path=one.node.path))
+                self.problems.append(here.problem("misfit", str(misfit), path=host.path))
             if self.problems:
                 # The rule would fail in the same way at its other places.
                 raise GraphError(self.problems)
-        return draft.scope()
+        return self.with_calls(draft.scope(), scope)
+
+    def with_calls(self, scope: Scope, before: Scope) -> Scope:
+        """The edited scope, with the nodes that call an edited module once more. Raises GraphError."""
+        try:
+            return followed(scope, before, self.insertion.infer)
+        except Misfit as misfit:
+            here = self.origin / self.rule.position
+            raise GraphError(here.problem("share", str(misfit), "a place that nothing shares")) from misfit
 
     def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: ModuleEntry | None) -> None:
         position = self.rule.position
@@ -134,61 +156,73 @@ class _Placement:
         if entry is None:
             self.remove(draft, host)
             return
-        arriving = self.tensors.arriving(draft, host)
+        spot = spot_of(host, draft.original, self.rule, self.tensors.number(draft, host))
+        arriving = self.tensors.arriving(draft, spot)
         source = arriving[0]
-        name = draft.fresh(self.rule.name or entry.name)
-        if name in RESERVED:
+        wanted = self.rule.name or entry.name
+        if wanted in RESERVED:
             here = self.origin / "name"
-            raise Mistakes(here.problem("name", f"`{name}` cannot name a node", "another name"))
+            raise Mistakes(here.problem("name", f"`{wanted}` cannot name a node", "another name"))
         replaced = position == "replace" and self.rule.start is None
+        name = host.name if replaced else self.insertion.name(draft, spot.name(wanted), spot)
         bound = self.tensors.bound(entry, len(arriving), host, facts)
         inputs = [*map(draft.tensor, arriving), *(tensor for _, tensor in bound)]
         arguments = self.arguments(entry, host, inputs, facts)
-        mine = host.name if replaced else name
         try:
-            made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, mine, host)
+            made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, name, spot)
         except Misfit as misfit:
             help = adapting(entry, inputs)
             raise Mistakes((self.origin / "use").problem("misfit", str(misfit), help=help, path=host.path)) from misfit
         if position == "replace":
-            self.put_in_place(draft, host, made, entry, name)
+            self.put_in_place(draft, spot, made, entry, name)
             return
         result, base = made[-1], source
         self.keep_shape(result.tensor, host.tensor if position == "beside" else draft.tensor(source), host)
         if position == "beside":
-            base = host.tail or host.name
-            made.append(self.insertion.helper(draft, "add", f"{name}_add", (base, result.name), host, made=made))
+            base = draft.end(spot)
+            made.append(self.insertion.helper(draft, "add", f"{name}_add", (base, result.name), spot, made=made))
         if self.rule.start is not None:
-            made += self.insertion.start(draft, base, made[-1].name, name, host)
+            made += self.insertion.start(draft, base, made[-1].name, name, spot)
         if position == "before":
-            draft.put_before(host.name, made, self.tensors.number(draft, host))
+            draft.put_before(spot, made)
         else:
-            draft.put_after(host.name, made)
+            draft.put_after(spot, made)
 
     def remove(self, draft: Draft, host: Node) -> None:
         source = draft.tensor(host.inputs[0])
         if source != host.output:
             text = f"`{host.path}` turns {source} into {host.output}"
             raise self.insertion.wrong(host, text, "only what keeps the shape can be removed")
+        self.keep_what_rules_put_in(host)
         draft.drop(host.name, host.inputs[0])
 
-    def put_in_place(self, draft: Draft, host: Node, made: list[Node], entry: ModuleEntry, name: str) -> None:
+    def put_in_place(self, draft: Draft, spot: Spot, made: list[Node], entry: ModuleEntry, name: str) -> None:
+        host = spot.host
         bare = _replaces(host) != "conv-norm-act"
-        swallowed = draft.norm_and_activation(host.name) if bare and entry.replaces == "conv-norm-act" else []
+        swallows = bare and entry.replaces == "conv-norm-act" and not spot.inside
+        swallowed = draft.norm_and_activation(host.name) if swallows else []
         end = draft.nodes[swallowed[-1]] if swallowed else host
-        arriving = draft.tensor(host.inputs[0])
+        arriving = draft.tensor(draft.start(spot))
         if made[-1].tensor != end.tensor and entry.replaces is not None:
             problem = not_asked_for(entry, arriving, end.tensor, host, self.origin / "use")
             if problem is not None:
                 raise Mistakes(problem)
         self.keep_shape(made[-1].tensor, end.tensor, host)
         if self.rule.start is not None:
-            tail = end.tail or end.name
-            made += self.insertion.start(draft, tail, made[-1].name, name, host)
-            draft.put_after(end.name, made)
+            at_end = replace(spot, host=end)
+            made += self.insertion.start(draft, draft.end(at_end), made[-1].name, name, spot)
+            draft.put_after(at_end, made)
             return
+        self.keep_what_rules_put_in(host)
         kept = [site for one in [host, *(draft.nodes[other] for other in swallowed)] for site in one.sites]
         draft.put_in_place(host.name, swallowed, made, tuple(dict.fromkeys(kept)))
+
+    def keep_what_rules_put_in(self, host: Node) -> None:
+        """Raises Mistakes if a scope that is taken out holds what earlier rules put at its end or beginning."""
+        inside = host.content.nodes.values() if isinstance(host.content, Scope) else ()
+        if lost := next((node for node in inside if is_at_an_end(node)), None):
+            text = f"`{host.path}` holds `{lost.name}`, which a rule before this one put {lost.place}"
+            raise self.insertion.wrong(host, text, "put this rule first")
 
     def keep_shape(self, found: TensorSpec, wanted: TensorSpec, host: Node) -> None:
         if found == wanted:

@@ -11,7 +11,7 @@ import networkx as nx
 
 from composer.registry import Entry
 from composer.spec.origin import Origin
-from composer.spec.sites import STAGE
+from composer.spec.sites import BRANCH, STAGE
 
 _POSITIONS = ("l", "t", "h", "w")
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
@@ -133,7 +133,10 @@ class Node:
     output   the tensor that the node gives; for a scope with several outputs, a mapping
     rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
     tail     name of the node whose output now replaces this node's output, because rules put nodes after it
+    place    of a node that a rule added: where it did; None for the backbone's own, and for what stands in for them
     bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
+    calls    name of the node of the same scope whose module it calls; None for a module of its own
+    shares   child of its module, "" for all of it -> path of the node that owns what is called there
     """
 
     name: str
@@ -145,7 +148,25 @@ class Node:
     sites: tuple[str, ...] = ()
     rule: int | None = None
     tail: str | None = None
+    place: str | None = None
     bound: tuple[Bound, ...] = ()
+    calls: str | None = None
+    shares: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        """Path of the node whose module it calls: its own path, unless it shares all of it."""
+        return self.shares.get("", self.path)
+
+    @property
+    def told_shares(self) -> Mapping[str, str]:
+        """`shares` as a reader is told: not of each node in a block that is called again, only of the block."""
+        around = {child: owner.rpartition(".")[0] for child, owner in self.shares.items()}
+        return {
+            child: owner
+            for child, owner in self.shares.items()
+            if not around[child] or self.path.startswith(f"{around[child]}.")
+        }
 
     @property
     def op(self) -> str:
@@ -201,6 +222,9 @@ class Scope:
     brought  names of inputs that the block itself does not have, but that a path from inside needs
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
+    leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
+    plain    the scope as it was before any rule changed it; None if none did
+    held     nodes whose modules the scope owns without a call of its own: only nodes that share them call them
     """
 
     block: str
@@ -212,6 +236,19 @@ class Scope:
     brought: frozenset[str] = frozenset()
     named: bool = False
     end: str | None = None
+    held: Mapping[str, Node] = field(default_factory=dict, repr=False)
+    leads: Mapping[str, str] = field(default_factory=dict)
+    plain: Scope | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def untouched(self) -> Scope:
+        """The scope as it was before any rule changed it."""
+        return self.plain or self
+
+    @cached_property
+    def has_one_branch(self) -> bool:
+        """Whether exactly one of its nodes has the site `branch`."""
+        return sum(BRANCH in node.sites for node in self.nodes.values()) == 1
 
     @property
     def main_outputs(self) -> list[str]:
@@ -251,9 +288,25 @@ class Scope:
             return node.content.tensor(rest)
         return node.output if isinstance(node.output, TensorSpec) else node.output[rest]
 
+    def owners(self) -> Iterator[Node]:
+        """Every node that has a module, parameter or function of its own: all but those that call another node's."""
+        for node in self.parts.values():
+            if node.calls is None:
+                yield node
+                if isinstance(node.content, Scope):
+                    yield from node.content.owners()
+
+    @property
+    def parts(self) -> Mapping[str, Node]:
+        """Its nodes, and those that it only holds."""
+        return {**self.nodes, **self.held} if self.held else self.nodes
+
     def walk(self) -> Iterator[Node]:
-        """Every node, with those of inner scopes, in the order in which they run; a scope before its nodes."""
-        for node in self.nodes.values():
+        """Every node, with those of inner scopes, in the order in which they run; a scope before its nodes.
+
+        Nodes that a scope only holds come after its others.
+        """
+        for node in self.parts.values():
             yield node
             if isinstance(node.content, Scope):
                 yield from node.content.walk()
@@ -271,9 +324,10 @@ class Scope:
 
     @cached_property
     def num_stages(self) -> int:
-        """Number of nodes with site `stage`, with those of inner scopes."""
-        own = sum(STAGE in node.sites for node in self.nodes.values() if node.content is not None)
-        return own + sum(one.num_stages for one in self._scopes)
+        """Number of nodes with site `stage`, with those of inner scopes; a further call of one is none."""
+        own = [node for node in self.nodes.values() if node.content is not None and node.calls is None]
+        inside = sum(node.content.num_stages for node in own if isinstance(node.content, Scope))
+        return inside + sum(STAGE in node.sites for node in own)
 
     @cached_property
     def _scopes(self) -> list[Scope]:
@@ -282,7 +336,7 @@ class Scope:
     @cached_property
     def num_parameters(self) -> int:
         """Learnable numbers in the scope."""
-        return sum(num_parameters(node) for node in self.nodes.values())
+        return sum(num_parameters(node) for node in self.parts.values())
 
 
 def num_parameters(node: Node) -> int:

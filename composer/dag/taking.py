@@ -10,6 +10,7 @@ from composer.amounts import plural
 from composer.dag.address import find
 from composer.dag.draft import Draft
 from composer.dag.scope import Bound, Node, Scope, TensorSpec
+from composer.dag.spot import Spot
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.registry import ModuleEntry
 from composer.spec.model import Rule
@@ -58,13 +59,13 @@ class Tensors:
     origin: Origin
     root: Scope
 
-    def arriving(self, draft: Draft, host: Node) -> tuple[str, ...]:
+    def arriving(self, draft: Draft, spot: Spot) -> tuple[str, ...]:
         """References of the host's tensors that the mechanism takes. In place of a host, it takes all its inputs."""
         if self.rule.position == "after":
-            return (host.tail or host.name,)
+            return (draft.end(spot),)
         if self.rule.position == "replace" and self.rule.input is None:
-            return host.inputs
-        return (host.inputs[self.number(draft, host)],)
+            return tuple(draft.start(spot, number) for number in range(len(spot.host.inputs)))
+        return (draft.start(spot),)
 
     def number(self, draft: Draft, host: Node) -> int:
         """The number of the host's input that `input` chooses, by default 0. Raises Mistakes."""

@@ -70,8 +70,8 @@ def _only_shapes(change: Change) -> bool:
 
 
 def _stem(path: NodePath | None) -> str | None:
-    """The name without its number: `cbam` and `cbam_2` have the same stem, and so do `0` and `1`."""
-    return path and re.sub(r"_?[0-9]+$", "", path.rpartition(".")[2])
+    """The name without its numbers: `cbam` and `cbam_2` have the same stem, and so do `at1_se` and `at4_se`."""
+    return path and re.sub(r"_?[0-9]+(?=_|$)", "", path.rpartition(".")[2])
 
 
 def _own_name(path: NodePath) -> str:

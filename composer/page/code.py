@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from composer.compile.code import forward_code, is_chain
+from composer.compile.code import beside, forward_code, is_chain
 from composer.dag.scope import Node, Operation, Scope
 from composer.registry import Entry, FunctionEntry, ModuleEntry
 
@@ -21,10 +21,11 @@ MAX_NODES = 1000
 
 
 def scope_code(scope: Scope) -> Code:
-    """Heading and code: the generated forward of a scope; for a plain chain, its nn.Sequential."""
+    """Heading and code: the generated forward of a scope; for a plain chain, its nn.Sequential or Chain."""
     if scope.path and is_chain(scope):
         parts = (f"    ({name}): {_called(node)}" for name, node in scope.nodes.items() if node.content is not None)
-        return scope.block, _cut("\n".join(["nn.Sequential(", *parts, ")"]))
+        kind = "Chain" if beside(scope) else "nn.Sequential"
+        return scope.block, _cut("\n".join([f"{kind}(", *parts, ")"]))
     if len(scope.nodes) > MAX_NODES:
         return scope.block, f"# a forward of {len(scope.nodes):,} calls: `print(model.code)` shows it"
     return scope.block, _cut(forward_code(scope))

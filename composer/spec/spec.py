@@ -18,6 +18,7 @@ from composer.spec.model import OUTPUT, BlockSpec, InputSpec, NodeSpec, Publishe
 from composer.spec.origin import Origin
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting
+from composer.visible import one_line
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class Spec:
         return self.files[0].origin
 
     @property
+    def description(self) -> str:
+        """What the requested file says of its network, in one line; empty if it says nothing."""
+        return one_line(self.files[0].content.description)
+
+    @property
     def published(self) -> Published | None:
         """The results that a paper measured with this network, if the requested file has them."""
         return self.files[0].content.published
@@ -113,7 +119,7 @@ class Spec:
 
     def to_mapping(self) -> dict[str, Any]:
         """The same network as a single spec without references, its vars evaluated. It loads to an equal network."""
-        raw: dict[str, Any] = {"name": self.name, "vars": self._declared_vars()}
+        raw: dict[str, Any] = {"name": self.name, "description": self.description, "vars": self._declared_vars()}
         for key, origins in (("blocks", self.block_origins), ("nodes", self.node_origins)):
             raw[key] = {name: origin.document.nearest(origin.path).plain() for name, origin in origins.items()}
         raw["inputs"] = {name: value.model_dump(exclude_unset=True) for name, value in self.inputs.items()}

@@ -42,9 +42,10 @@ def test_list(run):
         "resnet50",
     ]
     names = set(run("list", "--format", "json").json)
-    assert names == {"mechanisms", "layers", "backbones", "necks", "detection", "video", "papers", "keys"}
+    assert names == {"mechanisms", "layers", "backbones", *zoo.ROOMS, "papers", "keys"}
     assert [row["name"] for row in run("list", "video", "*/r3d*", "--format", "json").json] == ["video/r3d_18"]
-    assert "necks/fpn_resnet50" in [row["name"] for row in run("list", "necks", "--format", "json").json]
+    for room in zoo.ROOMS:
+        assert [row["name"] for row in run("list", room, "--format", "json").json] == zoo.others(room)
     assert "torchvision_vit" in run("list", "keys", "torch*").out
     everything = run("list")
     assert all(line == line.rstrip() for line in everything.out.splitlines())

@@ -43,7 +43,7 @@ def test_gamma_is_found_whatever_it_is_called(rule) -> None:
 
 @pytest.mark.parametrize("position", ["after", "beside", "replace"])
 def test_nodes_that_have_the_names_already_keep_them(position) -> None:
-    taken = ("sa_tokens", "sa_map", "sa_add", "sa_gamma", "sa_start")
+    taken = ("act_sa_tokens", "act_sa_map", "act_sa_add", "act_sa_gamma", "act_sa_start")
     nodes = {name: {"op": "conv2d", "out_channels": 8, "kernel_size": 1, "bias": True} for name in taken}
     plain = {"input": [8, 4, 4], "nodes": {**nodes, "act": "relu"}}
     rule = {"use": "sa", position: "act", "with": {"head_dim": 4}, "start": "identity"}
@@ -52,7 +52,7 @@ def test_nodes_that_have_the_names_already_keep_them(position) -> None:
     assert torch.equal(model(x), before(x))
     assert {f"{name}.weight" for name in taken} < dict(model.named_parameters()).keys()
     (site,) = sites_of(model).values()
-    assert (site.path, site.gamma) == ("sa", 0.0)
+    assert (site.path, site.gamma) == ("act_sa", 0.0)
     with torch.no_grad():
-        model.get_parameter("sa_gamma_2").fill_(1.0)
+        model.get_parameter("act_sa_gamma_2").fill_(1.0)
     assert not torch.equal(model(x), before(x))

@@ -110,7 +110,7 @@ def test_unknown_is_said_wherever_a_cost_is(gated, run) -> None:
         "input": 0,
         "conv1": 55_296,
         "act1": 0,
-        "product_gate": None,
+        "act1_product_gate": None,
     }
     assert millions(costs([str(spec)])[str(spec)].macs) == "unknown"
     difference = composer.diff(graph.plain, graph)
@@ -128,6 +128,6 @@ def test_a_registered_formula_makes_it_known(gated, run) -> None:
         return 2 * x_shape[0] * x_shape[2] * x_shape[3] * weight_shape.numel()
 
     try:
-        assert composer.graph(spec).macs["product_gate"] == 8 * 8 * 16 * 16
+        assert composer.graph(spec).macs["act1_product_gate"] == 8 * 8 * 16 * 16
     finally:
         flop_registry.pop(operation)

@@ -67,7 +67,7 @@ def test_a_path_means_the_node_with_what_rules_put_behind_it() -> None:
     model.inner.register_forward_hook(lambda *words: inner.append(words[1][0]))
     output = model(IMAGES)["p4"]
     assert torch.equal(inner[0], gate[0])
-    assert torch.equal(output, model.eca(model.inner(gate[0])))
+    assert torch.equal(output, model.inner_eca(model.inner(gate[0])))
 
 
 def test_a_path_that_a_rule_takes_out() -> None:

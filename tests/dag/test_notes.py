@@ -20,7 +20,9 @@ def test_nothing_of_a_plain_network():
 def test_a_norm_over_one_pooled_vector():
     rule = {"use": "bam", "after": "stage", "where": "not last"}
     (note,) = said(rule)
-    assert note.startswith("training needs batches of at least 2: 3 places such as bam (Expected more than 1 value")
+    assert note.startswith(
+        "training needs batches of at least 2: 3 places such as layer1.out_bam (Expected more than 1 value"
+    )
     assert said({**rule, "with": {"norm": "layer"}}) == []
 
 
@@ -29,7 +31,7 @@ def test_a_reduction_larger_than_the_channels(use, position):
     extent = {"extent": 2} if use == "ge_plus" else {}
     (note,) = said({"use": use, position: "stage", "with": {"reduction": 300, **extent}})
     expected = "reduction is larger than the channels, the hidden width its smallest: 1 place such as {} ({})"
-    assert note == expected.format(use, "reduction 300, 256 channels")
+    assert note == expected.format(f"layer1.out_{use}", "reduction 300, 256 channels")
     graph = composer.graph(
         {"backbone": "resnet50", "attention": [{"use": "se", "after": "layer1", "with": {"reduction": 300}}]}
     )

@@ -84,7 +84,7 @@ def test_rules_know_the_stages() -> None:
         {"use": "condconv", "replace": "features.*", "where": "stage == 1 and op == 'conv2d' and block == 2"},
     ]
     graph = composer.graph(spec(attention=rules))
-    assert list(graph.inserted) == ["features.4", "features.bam", "features.se", "features.se_2"]
+    assert list(graph.inserted) == ["features.4", "features.at6_bam", "features.at10_se", "features.at13_se"]
 
 
 def test_a_stage_may_end_with_a_block_that_has_a_module() -> None:

@@ -86,7 +86,7 @@ def test_a_path_gives_what_its_node_gives_in_the_whole_network() -> None:
     whole = composer.build({"backbone": "resnet18", "attention": rules}).eval()
     part = composer.build({"backbone": "resnet18", "attention": rules, "outputs": PATHS}).eval()
     # What rules put behind a node belongs to it.
-    nodes = {"whole": "bam", "within": "layer2.1.bn1", "end": "layer2.0", "gate": "layer3.0.se"}
+    nodes = {"whole": "layer1.out_bam", "within": "layer2.1.bn1", "end": "layer2.0", "gate": "layer3.0.se"}
     seen: dict[str, torch.Tensor] = {}
     for name, path in nodes.items():
         whole.get_submodule(path).register_forward_hook(lambda _, x, y, name=name: seen.update({name: y.clone()}))
@@ -174,9 +174,17 @@ def test_outputs_over_a_backbone_say_themselves_what_they_give() -> None:
 
 def test_an_output_may_be_what_a_rule_puts_in() -> None:
     spec = {"backbone": "resnet18", "attention": [{"use": "se", "after": "block"}, {"use": "se", "after": "conv1"}]}
-    graph = composer.graph({**spec, "outputs": {"gates": "layer1.se", "first": "se"}})
+    graph = composer.graph({**spec, "outputs": {"gates": "layer1.0.out_se", "first": "conv1_se"}})
     assert [tensor.without_batch for tensor in graph.outputs.values()] == [(64, 56, 56), (64, 112, 112)]
-    assert "se" in message({**spec, "outputs": {"gates": "layer1.sse"}})
+    assert "out_se" in message({**spec, "outputs": {"gates": "layer1.0.out_sse"}})
+
+
+def test_an_output_may_be_the_end_of_a_block() -> None:
+    model = composer.build("resnet18").eval()
+    found = composer.features(model, {"a": "layer1.1.act2", "b": "layer1.0.act1", "c": "layer1"})
+    x = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(found(x)["a"], found(x)["c"])
 
 
 def test_outputs_as_maps() -> None:

@@ -45,10 +45,10 @@ def test_two_rules_at_one_place_stack_in_order() -> None:
 def test_before_and_beside() -> None:
     found = graph({"use": "se", "before": "layer1.0.conv2"}, {"use": "eca", "beside": "layer1.0.conv2"})
     nodes = found.root.nodes["layer1"].content.nodes["0"].content.nodes
-    assert nodes["conv2"].inputs == ("se",)
-    assert nodes["eca"].inputs == ("se",)
-    assert nodes["eca_add"].inputs == ("conv2", "eca")
-    assert nodes["bn2"].inputs == ("eca_add",)
+    assert nodes["conv2"].inputs == ("pre_conv2_se",)
+    assert nodes["conv2_eca"].inputs == ("pre_conv2_se",)
+    assert nodes["conv2_eca_add"].inputs == ("conv2", "conv2_eca")
+    assert nodes["bn2"].inputs == ("conv2_eca_add",)
 
 
 def test_sk_takes_norm_and_activation_with_it() -> None:

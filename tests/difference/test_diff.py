@@ -51,7 +51,7 @@ def test_names_sites_and_how_it_is_written_do_not_matter():
     nodes = {"conv": {**CONV, "site": "stem"}, "act": "relu"}
     other = net({"conv": {**CONV, "padding": None}, "act": {"op": "relu", "from": "conv"}}, name="other")
     assert not diff(net(nodes), other)
-    written = {"conv": CONV, "se": "se", "act": "relu"}
+    written = {"conv": CONV, "conv_se": "se", "act": "relu"}
     assert not diff(net({"conv": CONV, "act": "relu"}, attention=[{"use": "se", "after": "conv"}]), net(written))
 
 

@@ -76,9 +76,10 @@ def test_the_exception_has_a_row_of_its_own(stages):
 
 
 def test_what_rules_put_between_copies_does_not_part_them(stages):
-    stages["attention"] = [{"use": "eca", "after": "block"}]
+    stages["nodes"]["body"] = {"op": "conv2d", "out_channels": 4, "kernel_size": 3, "repeat": 3}
+    stages["attention"] = [{"use": "eca", "after": "body.*"}]
     body = find(composer.graph(stages).summary().root, "body")
-    assert names(body) == ["0-4", "eca, eca_2-5"]
+    assert names(body) == ["0-2", "at0_eca, at1_eca, at2_eca"]
     assert body.rows[1].rule == 0
 
 
@@ -91,7 +92,7 @@ def test_copies_written_into_the_scope_itself(stages):
     del stages["nodes"]["body"]["site"]
     stages["nodes"]["body"] |= {"inline": True, "as": "unit${index}"}
     stages["attention"] = [{"use": "eca", "after": "unit2"}]
-    assert names(composer.graph(stages).summary().root) == ["stem", "unit0-4", "eca", "pool", "fc"]
+    assert names(composer.graph(stages).summary().root) == ["stem", "unit0-1, unit3-4", "unit2", "pool", "fc"]
 
 
 def test_nodes_written_apart_share_a_row_only_with_their_neighbours():
