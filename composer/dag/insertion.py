@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from composer import registry
+from composer.dag.adapters import Adaptable, Adapter, Adapters, NoAdapter, adapters, returned
 from composer.dag.arguments import complete
 from composer.dag.draft import Draft
+from composer.dag.grids import told
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference
 from composer.dag.scope import Bound, Node, Operation, Scope, TensorSpec
@@ -18,33 +20,16 @@ from composer.registry import Entry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin
 
-# The name of an operation, and its options.
-Step = tuple[str, Mapping[str, Any]]
 # The content of a node, and its output.
 Made = tuple[Operation | Scope, TensorSpec]
 
-_SHORT = {
-    "map_to_tokens": "tokens",
-    "tokens_to_map": "map",
-    "channels_first": "channels_first",
-    "channels_last": "channels_last",
-}
 
-
-class Used(Protocol):
+class Used(Adaptable, Protocol):
     """What a rule's `use` names: a mechanism, a layer or a block."""
-
-    @property
-    def name(self) -> str:
-        """The name that `use` has, and that its node gets unless the rule gives another."""
 
     @property
     def replaces(self) -> str | None:
         """The layers that it can stand in for, as of a mechanism; None if it must keep its host's shape."""
-
-    @property
-    def layouts(self) -> tuple[str | None, ...]:
-        """The layouts that it works in, the usual one first; empty for any."""
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -99,30 +84,18 @@ class Insertion:
 
     def adapted(self, entry: Used, tensor: TensorSpec, host: Node) -> TensorSpec:
         """The tensor in the layout that the mechanism takes. Raises Mistakes."""
-        for op, options in self.adapters(entry, tensor, host)[0]:
-            tensor = self.infer(_own(op), options, [tensor]).output
-        return tensor
+        return self.adapters(entry, tensor, host).adapted(tensor, self.infer)
 
-    def adapters(self, entry: Used, tensor: TensorSpec, host: Node) -> tuple[list[Step], list[Step]]:
-        """Operations before and after a mechanism that turn the place's layout into the mechanism's and back."""
-        into: list[Step] = []
-        back: list[Step] = []
-        layout, works_on = tensor.layout, next(iter(entry.layouts), tensor.layout)
-        if layout == "b h w c" and works_on != layout:
-            into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
-        if layout == "b c h w" and works_on == "b n c":
-            axis = {"axis": self.rule.tokens or "pixels"}
-            return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
-        if self.rule.tokens is not None:
-            found = f"`{entry.name}` works on `{works_on}`" if works_on != "b n c" else f"here is `{layout}`"
-            text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
-            raise self.wrong(host, text, "remove it", key="tokens")
-        if entry.layouts and layout not in entry.layouts:
-            wanted = one_of(map(str, entry.layouts))
-            text = f"`{entry.name}` works on {wanted}, the place has `{tensor.layout}` ({tensor})"
-            help = ("`composer list mechanisms` shows what each works on",)
-            raise self.wrong(host, text, f"a place with {wanted}", help)
-        return into, back
+    def adapters(self, entry: Used, tensor: TensorSpec, host: Node) -> Adapters:
+        """Operations that turn the place's layout into the mechanism's and back. Raises Mistakes."""
+        try:
+            found = adapters(entry, tensor, self.rule.tokens)
+        except NoAdapter as problem:
+            raise self.wrong(host, str(problem), problem.label, problem.help, problem.key) from problem
+        if found.prefix_passes and self.rule.position == "replace" and host.kind == "token":
+            text = f"`{entry.name}` works on maps: in place of `{host.path}`, prefix tokens would see no other token"
+            raise self.wrong(host, text, "a mechanism on tokens, such as `mhsa`")
+        return found
 
     def name(self, draft: Draft, wanted: str, spot: Spot) -> str:
         """The name; or, if the backbone or what is stacked here has it, `name_2`, `name_3` … Raises Mistakes."""
@@ -152,30 +125,28 @@ class Insertion:
         The sources are nodes of the draft, `bound` further tensors from anywhere in the network.
         """
         source, *others = sources
-        into, back = self.adapters(entry, draft.tensor(source), spot.host)
-        made: list[Node] = []
-        current, maps = source, []
-        for op, options in into:
-            maps.append(current)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), spot, options, made))
-            current = made[-1].name
-        tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
-        content = entry.content(self, arguments, tensors, self._path(draft, name))
-        mechanism = self._node(draft, name, spot, (current, *others), content, "used")
-        made.append(replace(mechanism, bound=tuple(one for one, _ in bound)))
-        for op, options in back:
-            inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, spot, options, made))
-        return made
+        arriving = draft.tensor(source)
+
+        def adapter(one: Adapter, inputs: tuple[str, ...], made: Sequence[Node]) -> Node:
+            return self.helper(draft, one.op, f"{name}_{one.name}", inputs, spot, one.options, made)
+
+        def mechanism(current: str, made: Sequence[Node]) -> Node:
+            tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
+            content = entry.content(self, arguments, tensors, self._path(draft, name))
+            node = self._made(draft, name, spot, (current, *others), tensors, content, "used")
+            return replace(node, bound=tuple(one for one, _ in bound))
+
+        made = self.adapters(entry, arriving, spot.host).around(source, adapter, mechanism)
+        return [*made[:-1], returned(made[-1], arriving)]
 
     def start(self, draft: Draft, host: str, changed: str, name: str, spot: Spot) -> list[Node]:
         """Nodes of y = host + γ·(changed − host), γ = 0: no change of the network until training moves γ."""
         gamma = self.helper(draft, "parameter", f"{name}_gamma", (), spot, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
         inferred = self.infer(_own(BLEND), {}, list(extra.values()))
-        name = self.name(draft, f"{name}_start", spot)
+        name, inputs = self.name(draft, f"{name}_start", spot), (host, changed, gamma.name)
         content = inferred.operation, inferred.output
-        return [gamma, self._node(draft, name, spot, (host, changed, gamma.name), content, "helper")]
+        return [gamma, self._made(draft, name, spot, inputs, list(extra.values()), content, "helper")]
 
     def helper(
         self,
@@ -190,21 +161,24 @@ class Insertion:
         """A node with one of composer's own operations; `made` are new nodes that are not in the draft yet."""
         entry = _own(op)
         arguments = complete(entry, options or {}, {}, self.origin, spot.host.path)
-        inferred = self.infer(entry, arguments, [draft.tensor(one, made) for one in inputs])
+        tensors = [draft.tensor(one, made) for one in inputs]
+        inferred = self.infer(entry, arguments, tensors)
         content = inferred.operation, inferred.output
-        return self._node(draft, self.name(draft, name, spot), spot, inputs, content, "helper")
+        return self._made(draft, self.name(draft, name, spot), spot, inputs, tensors, content, "helper")
 
-    def _node(
+    def _made(
         self,
         draft: Draft,
         name: str,
         spot: Spot,
         inputs: tuple[str, ...],
+        tensors: Sequence[TensorSpec],
         made: Made,
         role: Literal["used", "helper"],
     ) -> Node:
-        path = self._path(draft, name)
-        return Node(name, path, self.origin, inputs, *made, rule=self.number, role=role, place=spot.place)
+        (content, output), path = made, self._path(draft, name)
+        given = told(output, tensors, path) if isinstance(content, Operation) else output
+        return Node(name, path, self.origin, inputs, content, given, rule=self.number, role=role, place=spot.place)
 
     def _path(self, draft: Draft, name: str) -> str:
         prefix = draft.original.path

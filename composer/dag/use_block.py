@@ -31,6 +31,7 @@ class UsedBlock:
     spec: Spec
     name: str
     limits: Limits
+    prefix: bool = False
 
     @cached_property
     def block(self) -> BlockSpec:
@@ -47,6 +48,10 @@ class UsedBlock:
     @property
     def inputs(self) -> tuple[int, int | None]:
         return len(self.block.inputs), len(self.block.inputs)
+
+    @property
+    def works_on(self) -> str | None:
+        return self.block.layout
 
     @property
     def layouts(self) -> tuple[str | None, ...]:

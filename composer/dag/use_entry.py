@@ -43,8 +43,16 @@ class UsedMechanism:
         return self.entry.inputs
 
     @property
+    def works_on(self) -> str | None:
+        return self.entry.works_on
+
+    @property
     def layouts(self) -> tuple[str | None, ...]:
         return self.entry.layouts
+
+    @property
+    def prefix(self) -> bool:
+        return self.entry.prefix
 
     def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
         return list(unknown_options(self.entry, written, origin))
@@ -104,6 +112,7 @@ class UsedLayer:
 
     entry: Entry
     replaces: str | None = None
+    prefix: bool = False
 
     @property
     def name(self) -> str:
@@ -118,9 +127,13 @@ class UsedLayer:
         return self.entry.inputs
 
     @property
-    def layouts(self) -> tuple[str | None, ...]:
+    def works_on(self) -> str | None:
         rule = self.entry.layout_rule
-        return layouts_of(rule.partition("->")[0].strip()) if isinstance(rule, str) else ()
+        return rule.partition("->")[0].strip() if isinstance(rule, str) else None
+
+    @property
+    def layouts(self) -> tuple[str | None, ...]:
+        return () if self.works_on is None else layouts_of(self.works_on)
 
     def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
         return list(unknown_options(self.entry, written, origin))

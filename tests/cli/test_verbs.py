@@ -119,6 +119,9 @@ def test_sites(run):
         "shortcut": 8,
         "head": 1,
     }
+    said = run("sites", "resnet18").err
+    assert "branch: the end of what a block computes" in said
+    assert "mixer" not in said
     rows = run("sites", "resnet18", "layer[12].*.bn2", "--format", "json").json
     assert [row["path"] for row in rows] == [f"layer{a}.{b}.bn2" for a in (1, 2) for b in (0, 1)]
     assert "layer4.1.bn2" in run("sites", "resnet18", "branch").out
@@ -135,11 +138,12 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
     validator = jsonschema.Draft7Validator(schema)
     from composer.spec import zoo
 
-    for path in (zoo.find(name) for name in [*zoo.backbones(), *zoo.papers()]):
+    for path in map(zoo.find, zoo.names()):
         assert not list(validator.iter_errors(read_file(path).plain())), path
     for right in ("w.pt", "timm:resnet50", {"source": "w.pt", "require": "any", "keys": "mine.yaml", "ema": True}):
         assert not list(validator.iter_errors({"backbone": "resnet50", "weights": right})), right
-    neck = {"backbone": "resnet50", "vars": {"width": 256}, "nodes": {"a": {"op": "conv2d", "from": "layer3.1.bn2"}}}
+    node = {"op": "conv2d", "out_channels": "$width", "kernel_size": 1, "from": "layer3.1.bn2"}
+    neck = {"backbone": "resnet50", "vars": {"width": 256}, "nodes": {"a": node}}
     assert not list(validator.iter_errors(neck))
     for wrong in (
         {"backbone": "resnet51"},
