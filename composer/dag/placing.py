@@ -160,7 +160,7 @@ class _Placement:
         arriving = self.tensors.arriving(draft, spot)
         source = arriving[0]
         wanted = self.rule.name or entry.name
-        if wanted in RESERVED:
+        if self.rule.name in RESERVED:
             here = self.origin / "name"
             raise Mistakes(here.problem("name", f"`{wanted}` cannot name a node", "another name"))
         replaced = position == "replace" and self.rule.start is None
