@@ -100,6 +100,7 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
         "layout": layout if isinstance(layout, str) else None,
         "replaces": mechanism.replaces if mechanism else None,
         "places": _places(mechanism) if mechanism else None,
+        "prefix": mechanism is not None and mechanism.prefix,
         "applied": entry.applied if isinstance(entry, registry.ModuleEntry) and entry.has_attention else None,
         "declares": [word for word in ("shape", "macs", "reference") if getattr(entry, word, None) is not None],
         "options": {
@@ -136,6 +137,8 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
     if found["places"]:
         places = (", ".join(f"{key}: {text}" for key, text in place.items()) for place in found["places"])
         out(f"goes by default: {'; else '.join(places)}")
+    if found["prefix"]:
+        out("at tokens: prefix tokens take part")
     if found["applied"]:
         out(f"its attention values are applied as: {found['applied']}")
     if found["declares"]:
@@ -146,6 +149,8 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
     out(f"from: {entry.plugin.name} ({found['source']})")
     if mechanism:
         out(f"\nYAML:\n{_indented(yaml_snippet(mechanism))}\n\nPython:\n{_indented(python_snippet(mechanism))}")
+    else:
+        out(f"\nYAML:\n  {node_snippet(entry)}")
 
 
 def _places(entry: ModuleEntry) -> list[dict[str, str]]:
@@ -168,9 +173,22 @@ def yaml_snippet(entry: ModuleEntry) -> str:
     return dump({"backbone": "resnet50", "attention": [rule]})
 
 
+def node_snippet(entry: Entry) -> str:
+    """A node of a layer as a spec writes it, with every option that it needs and its inputs, where it takes several."""
+    fewest, most = entry.inputs
+    taken = 2 if most is None else fewest
+    needed = [name for name, field in entry.known_options.items() if field.is_required()]
+    keys = [f"op: {entry.name}"]
+    if taken > 1:
+        keys.append(f"from: [{', '.join(entry.tensors[:taken] or ('one', 'other'))}]")
+    keys += [f"{name}: …" for name in needed]
+    return f"a_node: {entry.name}" if len(keys) == 1 else f"a_node: {{{', '.join(keys)}}}"
+
+
 def python_snippet(entry: ModuleEntry) -> str:
     """Python code that runs a mechanism by itself."""
-    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2}
+    grid = {"grid_height": 14, "grid_width": 14, "prefix_tokens": 0}
+    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2, **grid}
     required = [name for name, default in entry.facts.items() if default is inspect.Parameter.empty]
     arguments = ", ".join(f"{name}={values.get(name.rpartition('_')[2], 256)}" for name in required)
     x = "torch.randn(2, 196, 256)" if entry.works_on == "b n c" else "torch.randn(2, 256, 14, 14)"
@@ -183,7 +201,8 @@ def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str
     from composer.api import compose
 
     tokens = entry.works_on == "b n c"
-    shape: Any = {"shape": [height * width, channels], "layout": "b n c"} if tokens else [channels, height, width]
+    sequence = {"shape": [height * width, channels], "layout": "b n c", "grid": [height, width]}
+    shape: Any = sequence if tokens else [channels, height, width]
     written = {"out_channels": channels, "kernel_size": 3}
     settings = {name: value for name, value in written.items() if name in entry.settings.model_fields}
     try:
@@ -205,6 +224,7 @@ def _spec(spec: Spec) -> dict[str, Any]:
         **({"published": spec.published.model_dump(exclude_none=True)} if spec.published else {}),
         "vars": dict(spec.vars),
         "kinds": {name: describe(kind.schema()) for name, kind in spec.kinds.items()},
+        "meanings": {name: kind.description for name, kind in spec.kinds.items()},
         "inputs": {name: value.model_dump() for name, value in spec.inputs.items()},
         "rules": [rule.model_dump(exclude_unset=True, by_alias=True) for rule, _ in spec.rules],
     }
@@ -215,4 +235,10 @@ def _print_spec(found: dict[str, Any]) -> None:
 
     for text in found.pop("about"):
         out("\n".join(f"# {line}".rstrip() for line in text.splitlines()) + "\n")
+    kinds, meanings = found.pop("kinds"), found.pop("meanings")
     out(dump(found), end="")
+    if kinds:
+        # As comments, so that the whole is YAML.
+        out()
+        rows = [(f"# {name}", kinds[name], meanings[name]) for name in kinds]
+        print_table(("# var", "may be", "what it means"), rows)

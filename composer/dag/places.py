@@ -55,7 +55,8 @@ class Place:
     def facts(self, position: str, *, last: bool) -> dict[str, Any]:
         """Names that `where` and the options of a rule may read -> values; None for facts that the place lacks."""
         node = self.node
-        tensor = (node.result if position == "after" else None) or self.input
+        given = self.scope.nodes.get(node.tail or "", node).result
+        tensor = (given if position == "after" else None) or self.input
         arguments = node.content.arguments if isinstance(node.content, Operation) else {}
         facts: dict[str, Any] = dict.fromkeys(ARRIVING)
         facts.update(tensor.facts if tensor else {})

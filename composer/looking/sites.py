@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from composer.dag.identity import gamma_of
-from composer.dag.maps import Grid, token_grids
 from composer.dag.places import Place
 from composer.dag.scope import Operation, TensorSpec
+from composer.looking.nodes import Grid
 from composer.registry import Entry, ModuleEntry
 from composer.spec.sites import MIXER
 
@@ -52,14 +52,13 @@ class Site:
 def sites_of(model: ComposedModule) -> dict[str, Site]:
     """Path -> every mechanism and every layer with attention, in running order; without those removed by hand."""
     parameters, modules = dict(model.named_parameters()), dict(model.named_modules())
-    grids = token_grids(model.graph.root)
     found = {}
     for place in model.graph.places:
         operation = place.node.content
         if isinstance(operation, Operation) and _attends(operation.entry) and place.node.path in modules:
             gamma = gamma_of(place.scope, place.node)
             value = float(parameters[gamma.path].detach()) if gamma and gamma.path in parameters else None
-            site = _site(place, operation, grids, value)
+            site = _site(place, operation, value)
             attended = getattr(modules[site.path], "attended", None)
             found[site.path] = replace(site, attended=attended) if isinstance(attended, Tensor) else site
     return found
@@ -69,10 +68,10 @@ def _attends(entry: Entry) -> bool:
     return entry.category == "mechanism" or entry.has_attention
 
 
-def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: float | None) -> Site:
-    node, arriving = place.node, place.input
-    height, width = (None, None) if arriving is None else (arriving.axis("h"), arriving.axis("w"))
-    grid = (height, width) if height and width else grids.get(node.path)
+def _site(place: Place, operation: Operation, gamma: float | None) -> Site:
+    node = place.node
+    positions = place.input.whole_grid if place.input is not None else None
+    grid = None if positions is None else (positions.height, positions.width)
     return Site(
         node.path,
         operation.entry.name,
@@ -100,7 +99,7 @@ def last_map(graph: Composition) -> str | None:
 
 
 def class_node(graph: Composition) -> str | None:
-    """Path of the node whose features speak for a class: the last map, or the input of the last token mixer.
+    """Path of the node whose features speak for a class: the last map, or the tokens that the last token mixer mixes.
 
     After that mixer, a network that reads only its class token does not use the other tokens, so they have no gradient.
     """
@@ -109,5 +108,7 @@ def class_node(graph: Composition) -> str | None:
     output = next((place.node.output for place in graph.places if place.node.path == path), None)
     if not mixers or not isinstance(output, TensorSpec) or output.layout != "b n c":
         return path
-    scope, name = mixers[-1].scope, mixers[-1].node.inputs[0]
-    return scope.nodes[name].path if name in scope.nodes else path
+    scope, inputs = mixers[-1].scope, mixers[-1].node.inputs
+    # Of a class attention's, the tokens that are looked at, and not the class token that looks.
+    found = [scope.nodes[name] for name in inputs if name in scope.nodes and scope.nodes[name].output == output]
+    return found[0].path if found else path
