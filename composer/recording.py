@@ -65,31 +65,21 @@ def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:
     for path, module in model.named_modules():
         outer = found[-1][0] if found else None
         inside = outer is not None and (outer == "" or path.startswith(f"{outer}."))
-<<<<<<< HEAD
-        if (type(module) in kinds or _is_block(module)) and not inside:
-||||||| 4b819a7
-        if type(module) in kinds and not inside:
-=======
-        if type(_own(module)) in kinds and not inside and id(module) not in lent:
->>>>>>> main
+        if (type(_own(module)) in kinds or _is_block(_own(module))) and not inside and id(module) not in lent:
             found.append((path, module))
     return found
 
 
-<<<<<<< HEAD
 def _is_block(module: nn.Module) -> bool:
     """Whether it is of the class of a block with an output `attention`."""
     return hasattr(module, "forward_attention")
 
 
-||||||| 4b819a7
-=======
 def _own(module: nn.Module) -> nn.Module:
     """The module, or the one that it calls in its place."""
     return module.module if isinstance(module, Shared) else module
 
 
->>>>>>> main
 def _recorder(path: str, values: dict[str, Tensor]) -> Any:
     def note(module: Any, inputs: tuple[Any, ...]) -> None:
         # Before the forward pass, because the module may overwrite its input.

@@ -18,12 +18,8 @@ class Draft:
         self.original = original
         self.nodes = dict(nodes)
         self.outputs = dict(original.outputs)
-<<<<<<< HEAD
         self.attention = original.attention
-||||||| 4b819a7
-=======
         self.held = original.held
->>>>>>> main
         # Input of the scope -> the node that now stands for it.
         self.leads = dict(original.leads)
         self.open = replace(original, nodes=self.nodes)

@@ -77,39 +77,21 @@ class Insertion:
         here = self.origin / (key or self.rule.position)
         return Mistakes(here.problem("place", message, label, help, path=host.path))
 
-<<<<<<< HEAD
     def stands_in(self, name: str, lacking: Sequence[str], host: Node) -> Mistakes:
         """What is inserted has to know settings that only a convolution has, and does not replace one."""
         text = f"`{name}` stands in for a convolution and has to know its {one_of(lacking)}"
         return self.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
 
-    def adapted(self, entry: Used, tensor: TensorSpec, host: Node) -> TensorSpec:
-        """The tensor in the layout that the mechanism takes. Raises Mistakes."""
-        return self.adapters(entry, tensor, host).adapted(tensor, self.infer)
-||||||| 4b819a7
-    def adapted(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> TensorSpec:
-        """The tensor in the layout that the mechanism takes. Raises Mistakes."""
-        return self.adapters(entry, tensor, host).adapted(tensor, self.infer)
-=======
-    def adapted(self, entry: ModuleEntry, tensors: Sequence[TensorSpec], host: Node) -> list[TensorSpec]:
+    def adapted(self, entry: Used, tensors: Sequence[TensorSpec], host: Node) -> list[TensorSpec]:
         """The tensors as the mechanism takes them. Raises Mistakes."""
         pairs = zip(self.adapters(entry, tensors, host), tensors, strict=True)
         return [one.adapted(tensor, self.infer) for one, tensor in pairs]
->>>>>>> main
 
-<<<<<<< HEAD
-    def adapters(self, entry: Used, tensor: TensorSpec, host: Node) -> Adapters:
-        """Operations that turn the place's layout into the mechanism's and back. Raises Mistakes."""
-||||||| 4b819a7
-    def adapters(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> Adapters:
-        """Operations that turn the place's layout into the mechanism's and back. Raises Mistakes."""
-=======
-    def adapters(self, entry: ModuleEntry, tensors: Sequence[TensorSpec], host: Node) -> list[Adapters]:
+    def adapters(self, entry: Used, tensors: Sequence[TensorSpec], host: Node) -> list[Adapters]:
         """Operations that turn the layout of each tensor into the mechanism's, and that of the first back.
 
         Further tensors are turned if they have the layout of the first. Raises Mistakes.
         """
->>>>>>> main
         try:
             first = adapters(entry, tensors[0], self.rule.tokens)
             alike = [one.layout == tensors[0].layout for one in tensors[1:]]
@@ -117,17 +99,6 @@ class Insertion:
             further = [adapters(entry, one, self.rule.tokens).into_only if same else Adapters() for same, one in others]
         except NoAdapter as problem:
             raise self.wrong(host, str(problem), problem.label, problem.help, problem.key) from problem
-<<<<<<< HEAD
-        if found.prefix_passes and self.rule.position == "replace" and host.kind == "token":
-            text = f"`{entry.name}` works on maps: in place of `{host.path}`, prefix tokens would see no other token"
-            raise self.wrong(host, text, "a mechanism on tokens, such as `mhsa`")
-        return found
-||||||| 4b819a7
-        if found.prefix_passes and self.rule.position == "replace" and host.entry and host.entry.kind == "token":
-            text = f"`{entry.name}` works on maps: in place of `{host.path}`, prefix tokens would see no other token"
-            raise self.wrong(host, text, "a mechanism on tokens, such as `mhsa`")
-        return found
-=======
         if first.prefix_passes and self.rule.position in ("replace", "beside"):
             where = "in place of" if self.rule.position == "replace" else "beside"
             text = (
@@ -135,7 +106,6 @@ class Insertion:
             )
             raise self.wrong(host, text, "a mechanism on tokens, such as `mhsa`; or `after`, where they pass by")
         return [first, *further]
->>>>>>> main
 
     def name(self, draft: Draft, wanted: str, spot: Spot) -> str:
         """The name; or, if the backbone or what is stacked here has it, `name_2`, `name_3` … Raises Mistakes."""
@@ -176,22 +146,11 @@ class Insertion:
             return self.helper(draft, one.op, f"{name}_{one.name}", inputs, spot, one.options, made)
 
         def mechanism(current: str, made: Sequence[Node]) -> Node:
-<<<<<<< HEAD
-            tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
-            content = entry.content(self, arguments, tensors, self._path(draft, name))
-            node = self._made(draft, name, spot, (current, *others), tensors, content, "used")
-            return replace(node, bound=tuple(one for one, _ in bound))
-||||||| 4b819a7
-            tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
-            inferred = self.infer(entry, arguments, tensors)
-            node = self._made(draft, name, spot, (current, *others), tensors, inferred)
-            return replace(node, bound=tuple(one for one, _ in bound))
-=======
             inputs = (current, *(one for one, _ in taken if isinstance(one, str)))
             given = [draft.tensor(current, made), *(tensor for _, tensor in taken)]
-            node = self._made(draft, name, spot, inputs, given, self.infer(entry, arguments, given))
+            content = entry.content(self, arguments, given, self._path(draft, name))
+            node = self._made(draft, name, spot, inputs, given, content, "used")
             return replace(node, bound=tuple(one for one, _ in taken if isinstance(one, Bound)))
->>>>>>> main
 
         made = first.around(source, adapter, mechanism)
         return [*turned, *made[:-1], returned(made[-1], tensors[0])]
@@ -199,7 +158,7 @@ class Insertion:
     def turned(
         self,
         draft: Draft,
-        entry: ModuleEntry,
+        entry: Used,
         name: str,
         given: Sequence[tuple[str | Bound, TensorSpec, Adapters]],
         spot: Spot,
@@ -214,7 +173,8 @@ class Insertion:
                 inputs, bound = ((source,), ()) if isinstance(source, str) else ((), (source,))
                 inferred = self.infer(_own(one.op), one.options, [tensor])
                 fresh = self.name(draft, f"{name}_{word}_{one.name}", spot)
-                made.append(replace(self._made(draft, fresh, spot, inputs, [tensor], inferred), bound=bound))
+                content = inferred.operation, inferred.output
+                made.append(replace(self._made(draft, fresh, spot, inputs, [tensor], content, "helper"), bound=bound))
                 source, tensor = fresh, made[-1].tensor
             found.append((source, tensor))
         return found

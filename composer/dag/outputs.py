@@ -238,13 +238,6 @@ def prune(scope: Scope, wanted: Collection[str]) -> Scope:
     for node, mine in needed.values():
         keys.setdefault(node.calls or node.name, set()).update(mine)
     kept = {name: _pruned(node, keys[node.calls or name]) for name, (node, _) in reversed(needed.items())}
-<<<<<<< HEAD
-    held = {name: _pruned(node, keys[name]) for name, node in scope.parts.items() if name in keys and name not in kept}
-    return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held, attention=attention), {})
-||||||| 4b819a7
-    held = {name: _pruned(node, keys[name]) for name, node in scope.parts.items() if name in keys and name not in kept}
-    return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held), {})
-=======
     lent = {owner for node in kept.values() for owner in _owners(node)}
     held: dict[str, Node] = {}
     for name, node in scope.parts.items():
@@ -252,8 +245,7 @@ def prune(scope: Scope, wanted: Collection[str]) -> Scope:
             held[name] = _pruned(node, keys[name])
         elif name in scope.held and node.path in lent:
             held[name] = node
-    return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held), {})
->>>>>>> main
+    return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held, attention=attention), {})
 
 
 def _needed(scope: Scope, references: Collection[str]) -> dict[str, tuple[Node, Collection[str]]]:

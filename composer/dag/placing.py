@@ -9,32 +9,14 @@ from typing import Any
 from composer import registry
 from composer.dag.adapting import layers_between
 from composer.dag.draft import Draft
-<<<<<<< HEAD
 from composer.dag.infer import Inference, Misfit
 from composer.dag.insertion import Insertion, Used
-||||||| 4b819a7
-from composer.dag.infer import Inference, Misfit, missing
-from composer.dag.insertion import Insertion
-=======
-from composer.dag.infer import Inference, Misfit, missing
-from composer.dag.insertion import Insertion
 from composer.dag.lending import Lending
->>>>>>> main
 from composer.dag.limits import Limits
 from composer.dag.match import Candidate, match
 from composer.dag.names import RESERVED
 from composer.dag.places import Places
-<<<<<<< HEAD
-from composer.dag.scope import Node, Scope, TensorSpec
-||||||| 4b819a7
-from composer.dag.plugin_facts import never_told, not_asked_for
-from composer.dag.replaced import conv_settings, linear_settings
-from composer.dag.scope import Node, Scope, TensorSpec
-=======
-from composer.dag.plugin_facts import never_told, not_asked_for
-from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Bound, Node, Scope, TensorSpec
->>>>>>> main
 from composer.dag.sharing import followed
 from composer.dag.spot import Spot, goes_inside, is_at_an_end, spot_of
 from composer.dag.taking import Tensors, adapting
@@ -96,20 +78,10 @@ class _Placement:
             places = Places.of(root)
             matched = match(self.rule, self.origin, places, self.vars)
         except GraphError as error:
-<<<<<<< HEAD
             raise GraphError([*self.problems, *error.diagnostics]) from error
         if self.problems:
             raise GraphError(self.problems)
-||||||| 4b819a7
-            raise GraphError([*problems, *error.diagnostics]) from error
-        if problems:
-            raise GraphError(problems)
-=======
-            raise GraphError([*problems, *error.diagnostics]) from error
-        if problems:
-            raise GraphError(problems)
         self.lending = Lending.of(self.rule, self.origin, self.insertion.infer, root, places)
->>>>>>> main
         by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
         for one, facts in self.owners(matched):
             inside = goes_inside(one.node, one.scope, self.rule)
@@ -260,88 +232,8 @@ class _Placement:
             text = f"`{self.rule.use}` turns {wanted} into {found}{layouts}"
             raise self.insertion.wrong(host, text, "what is inserted must keep the shape", help, key="use")
         text = f"`{host.path}` gives {wanted}, in its place `{self.rule.use}` gives {found}{layouts}"
-<<<<<<< HEAD
         help = (*help, *_stand_ins()) if host.kind == "conv" else help
         raise self.insertion.wrong(host, text, "a place that keeps its shape", help)
-||||||| 4b819a7
-        raise self.insertion.wrong(host, text, "a place that keeps its shape", _stand_ins() if _is_conv(host) else ())
-
-    def arguments(
-        self, entry: ModuleEntry, host: Node, inputs: Sequence[TensorSpec], facts: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        here = self.origin / "with"
-        written = evaluate(self.rule.options, facts, here, host.path)
-        known: dict[str, Any] = {}
-        if entry.replaces is not None and self.rule.position in ("replace", "beside"):
-            known = self.settings(entry, host, inputs[0], written)
-        elif lacking := [
-            one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
-        ]:
-            if entry.replaces is None and not entry.is_own:
-                raise Mistakes(never_told(entry, lacking, self.origin / "use", host.path))
-            text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
-            raise self.insertion.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
-        adapted = [self.insertion.adapted(entry, inputs[0], host), *inputs[1:]]
-        return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
-
-    def settings(
-        self, entry: ModuleEntry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The arguments that a mechanism takes over from the host it replaces. Raises Mistakes."""
-        stands_in = _replaces(host)
-        if stands_in == "conv-norm-act" and entry.replaces != "conv-norm-act":
-            text = f"`{host.path}` is `{host.op}`, which brings norm and activation along; `{entry.name}` has none"
-            raise self.insertion.wrong(host, text, "a convolution, such as the site `spatial_conv`")
-        if _is_conv(host) or stands_in is not None:
-            return conv_settings(host, {k: v for k, v in entry.facts.items() if k in CONV_FACTS}, written)
-        if _kind(host) == "linear" and tensor.layout in entry.layouts:
-            known = linear_settings(host)
-            return {name: known[name] for name in entry.facts if name in known}
-        if entry.kind == "token" and tensor == host.output:
-            # A token mixer replaces a token mixer.
-            return {"out_channels": tensor.channels}
-        text = f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`"
-        raise self.insertion.wrong(host, text, "a convolution, such as the site `spatial_conv`")
-=======
-        raise self.insertion.wrong(host, text, "a place that keeps its shape", _stand_ins() if _is_conv(host) else ())
-
-    def arguments(
-        self, entry: ModuleEntry, host: Node, inputs: Sequence[TensorSpec], facts: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        here = self.origin / "with"
-        written = evaluate(self.rule.options, facts, here, host.path)
-        known: dict[str, Any] = {}
-        if entry.replaces is not None and self.rule.position in ("replace", "beside"):
-            known = self.settings(entry, host, inputs[0], written)
-        elif lacking := [
-            one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
-        ]:
-            if entry.replaces is None and not entry.is_own:
-                raise Mistakes(never_told(entry, lacking, self.origin / "use", host.path))
-            text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
-            raise self.insertion.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
-        adapted = self.insertion.adapted(entry, inputs, host)
-        return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
-
-    def settings(
-        self, entry: ModuleEntry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The arguments that a mechanism takes over from the host it replaces. Raises Mistakes."""
-        stands_in = _replaces(host)
-        if stands_in == "conv-norm-act" and entry.replaces != "conv-norm-act":
-            text = f"`{host.path}` is `{host.op}`, which brings norm and activation along; `{entry.name}` has none"
-            raise self.insertion.wrong(host, text, "a convolution, such as the site `spatial_conv`")
-        if _is_conv(host) or stands_in is not None:
-            return conv_settings(host, {k: v for k, v in entry.facts.items() if k in CONV_FACTS}, written)
-        if _kind(host) == "linear" and tensor.layout in entry.layouts:
-            known = linear_settings(host)
-            return {name: known[name] for name in entry.facts if name in known}
-        if entry.kind == "token" and tensor == host.output:
-            # A token mixer replaces a token mixer.
-            return {"out_channels": tensor.channels}
-        text = f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`"
-        raise self.insertion.wrong(host, text, "a convolution, such as the site `spatial_conv`")
->>>>>>> main
 
 
 def _stand_ins() -> tuple[str, ...]:

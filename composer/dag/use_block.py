@@ -71,7 +71,7 @@ class UsedBlock:
         self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
     ) -> dict[str, Any]:
         args = self.block.args
-        facts = insertion.adapted(self, inputs[0], host).facts
+        facts = insertion.adapted(self, inputs, host)[0].facts
         known: dict[str, Any] = {name: facts[name] for name in TENSOR_FACTS if name in args and name in facts}
         if "in_channels" in args and "channels" in facts:
             known["in_channels"] = facts["channels"]

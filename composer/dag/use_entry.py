@@ -70,7 +70,7 @@ class UsedMechanism:
             if entry.replaces is None and not entry.is_own:
                 raise Mistakes(never_told(entry, lacking, insertion.origin / "use", host.path))
             raise insertion.stands_in(self.name, lacking, host)
-        adapted = [insertion.adapted(self, inputs[0], host), *inputs[1:]]
+        adapted = insertion.adapted(self, inputs, host)
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
     def settings(
@@ -147,7 +147,7 @@ class UsedLayer:
             fields = entry.known_options
             wanted = {name: fields[name].default for name in _SETTINGS if name in fields and name not in written}
             known = conv_settings(host, wanted, written)
-        facts = tensor_facts(entry, [insertion.adapted(self, inputs[0], host), *inputs[1:]], here, host.path)
+        facts = tensor_facts(entry, insertion.adapted(self, inputs, host), here, host.path)
         return complete(entry, {**known, **written}, facts, here, host.path)
 
     def unlike(

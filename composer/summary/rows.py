@@ -180,15 +180,7 @@ def _uses(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def _use(node: Node) -> tuple[str, ...]:
-<<<<<<< HEAD
     return (node.op,) if node.role == "used" else ()
-||||||| 4b819a7
-    mechanism = node.entry is not None and node.entry.category == "mechanism"
-    return (node.op,) if mechanism and node.rule is not None else ()
-=======
-    mechanism = node.entry is not None and node.entry.category == "mechanism"
-    return (node.entry.name,) if node.entry is not None and mechanism and node.rule is not None else ()
->>>>>>> main
 
 
 def _sum(costs: Iterable[Cost]) -> Cost:
