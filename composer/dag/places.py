@@ -42,6 +42,11 @@ class Place:
         """Whether the node only passes its input on, such as the shortcut of a block that keeps the shape."""
         return self.node.content is None
 
+    @property
+    def ends_stage(self) -> bool:
+        """Whether a stage ends at the node, with all nodes before it in its scope, instead of being the node."""
+        return _ends(self.node, STAGE)
+
     @cached_property
     def input(self) -> TensorSpec | None:
         """The first input tensor; None without inputs."""

@@ -106,17 +106,18 @@ class Operation:
     """The content of a node that computes: an entry of the registry with its arguments.
 
     Only `key` and `==` compare operations, and only `make` calls the factory, so that an operation can later become
-    something else than a factory with arguments.
+    something else than a factory with arguments. With `part` it is that child of the module, which others share.
     """
 
     entry: Entry
     arguments: Mapping[str, Any]
     num_parameters: int = 0
+    part: str = ""
 
     @cached_property
     def key(self) -> Hashable:
         """Equal for operations that compute the same, apart from the values of their parameters."""
-        return self.entry, repr(sorted(self.arguments.items()))
+        return self.entry, repr(sorted(self.arguments.items())), self.part
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Operation) and self.key == other.key
@@ -126,7 +127,8 @@ class Operation:
 
     def make(self) -> Any:
         """A new module, function of tensors or parameter."""
-        return self.entry.make(self.arguments)
+        made = self.entry.make(self.arguments)
+        return made.get_submodule(self.part) if self.part else made
 
     @cached_property
     def options(self) -> dict[str, Any]:
@@ -183,6 +185,11 @@ class Node:
         return self.shares.get("", self.path)
 
     @property
+    def owns(self) -> bool:
+        """Whether it has a module, parameter or function of its own, be it that a child of the module is shared."""
+        return "" not in self.shares
+
+    @property
     def told_shares(self) -> Mapping[str, str]:
         """`shares` as a reader is told: not of each node in a block that is called again, only of the block."""
         around = {child: owner.rpartition(".")[0] for child, owner in self.shares.items()}
@@ -197,7 +204,9 @@ class Node:
         """Name of the operation or block."""
         if self.content is None:
             return "pass"
-        return self.content.entry.name if isinstance(self.content, Operation) else self.content.block
+        if isinstance(self.content, Scope):
+            return self.content.block
+        return ".".join([self.content.entry.name, *([self.content.part] if self.content.part else [])])
 
     @property
     def entry(self) -> Entry | None:
@@ -322,9 +331,9 @@ class Scope:
         return self.tensor(".".join(filter(None, (node.tail or name, rest))))
 
     def owners(self) -> Iterator[Node]:
-        """Every node that has a module, parameter or function of its own: all but those that call another node's."""
+        """Every node that owns a module, parameter or function: all but those that call another node's."""
         for node in self.parts.values():
-            if node.calls is None:
+            if node.owns:
                 yield node
                 if isinstance(node.content, Scope):
                     yield from node.content.owners()

@@ -136,6 +136,16 @@ class Rule(BaseModel):
     start: Literal["identity"] | None = None
     tokens: Literal["pixels", "channels"] | None = None
     description: str | None = None
+    share: Literal["stage", "all"] | dict[str, Literal["stage", "all"]] | None = Field(
+        None,
+        description="`stage` or `all`: one mechanism, with one set of weights, for all places of a stage or of the "
+        "rule; or a mapping of children of the mechanism's module to either, such as `{channel: stage}`.",
+    )
+
+    @property
+    def shared(self) -> dict[str, Literal["stage", "all"]]:
+        """Child of the mechanism's module, "" for all of it -> where all that call it are."""
+        return {"": self.share} if isinstance(self.share, str) else self.share or {}
 
     @property
     def positions(self) -> list[str]:
