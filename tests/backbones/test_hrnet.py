@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 from backbones.peers import check_count, check_exact_gradients, check_input, check_parity
@@ -16,6 +17,16 @@ def test_parity_and_gradients():
     ours = composer.build(NAME)
     ours.load_state_dict(peer.state_dict())
     check_exact_gradients(ours, peer, torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2)))
+
+
+@pytest.mark.parametrize("name", ["hrnet_w18_small_v2", "hrnet_w18", "hrnet_w32"])
+def test_larger_ones_have_timms_keys(name):
+    with torch.device("meta"):
+        peer = timm.create_model(name)
+    found = composer.build(name, device="meta").state_dict()
+    assert {key: value.shape for key, value in found.items()} == {
+        key: value.shape for key, value in peer.state_dict().items()
+    }
 
 
 def test_counts_sites_and_input():
