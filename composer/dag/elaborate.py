@@ -191,7 +191,7 @@ class _Elaboration(Reader):
         """Help for a reference to a node that a rule inserts: inputs are known before rules apply."""
         last = reference.rpartition(".")[2]
         if any(re.fullmatch(rf"(.+_)?{re.escape(rule.name or rule.use or '.')}", last) for rule, _ in self.spec.rules):
-            yield f"a rule inserts `{last}`: name the node before it, whose output `{last}` then gives"
+            yield f"a rule inserts `{last}`: name the node or block that it follows, whose output it then gives"
 
     def node(self, spec: NodeSpec, step: Step) -> Node:
         if spec.repeat is not None:

@@ -49,7 +49,9 @@ def features_of(root: Scope) -> str | None:
     if end is None:
         return None
     node = root.nodes[end.tail or end.name]
-    return None if node.result is None else node.reference
+    # An end that only passes tensors from inside outward does not give its own.
+    left_out = isinstance(node.content, Scope) and node.content.exposed >= node.content.outputs.keys()
+    return None if left_out or node.result is None else node.reference
 
 
 def _holds(node: Node, site: str) -> bool:
