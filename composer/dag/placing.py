@@ -15,7 +15,6 @@ from composer.dag.lending import Lending
 from composer.dag.limits import Limits
 from composer.dag.match import Candidate, match
 from composer.dag.names import RESERVED
-from composer.dag.places import Places
 from composer.dag.scope import Bound, Node, Scope, TensorSpec
 from composer.dag.sharing import followed
 from composer.dag.spot import Spot, goes_inside, is_at_an_end, spot_of
@@ -75,13 +74,12 @@ class _Placement:
 
     def apply(self, root: Scope, entry: Used | None) -> Scope:
         try:
-            places = Places.of(root)
-            matched = match(self.rule, self.origin, places, self.vars)
+            matched = match(self.rule, self.origin, root, self.vars)
         except GraphError as error:
             raise GraphError([*self.problems, *error.diagnostics]) from error
         if self.problems:
             raise GraphError(self.problems)
-        self.lending = Lending.of(self.rule, self.origin, self.insertion.infer, root, places)
+        self.lending = Lending.of(self.rule, self.origin, self.insertion.infer, root)
         by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
         for one, facts in self.owners(matched):
             inside = goes_inside(one.node, one.scope, self.rule)
