@@ -262,7 +262,7 @@ class _Placement:
                 raise Mistakes(never_told(entry, lacking, self.origin / "use", host.path))
             text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
             raise self.insertion.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
-        adapted = [self.insertion.adapted(entry, inputs[0], host), *inputs[1:]]
+        adapted = self.insertion.adapted(entry, inputs, host)
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
     def settings(

@@ -60,6 +60,7 @@ QUICK = {
     "skresnext50_32x4d",
     "swin_tiny_patch4_window7_224",
     "vgg11_bn",
+    "vit_small_patch14_reg4_dinov2",
     "vit_tiny_patch16_224",
     "xcit_nano_12_p16_224",
 }
