@@ -55,6 +55,11 @@ class Adapters:
         """Whether prefix tokens pass the mechanism by."""
         return any(one.name == PREFIX for one in self.into)
 
+    @property
+    def into_only(self) -> Adapters:
+        """The same for a further tensor of the mechanism, of which nothing comes back."""
+        return Adapters(tuple(one for one in self.into if one.name != PREFIX))
+
     def adapted(self, tensor: TensorSpec, infer: Inference) -> TensorSpec:
         """The tensor as the mechanism gets it."""
         known = {ARRIVING: tensor, BEFORE: tensor}

@@ -37,20 +37,30 @@ class Insertion:
         here = self.origin / (key or self.rule.position)
         return Mistakes(here.problem("place", message, label, help, path=host.path))
 
-    def adapted(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> TensorSpec:
-        """The tensor in the layout that the mechanism takes. Raises Mistakes."""
-        return self.adapters(entry, tensor, host).adapted(tensor, self.infer)
+    def adapted(self, entry: ModuleEntry, tensors: Sequence[TensorSpec], host: Node) -> list[TensorSpec]:
+        """The tensors as the mechanism takes them. Raises Mistakes."""
+        pairs = zip(self.adapters(entry, tensors, host), tensors, strict=True)
+        return [one.adapted(tensor, self.infer) for one, tensor in pairs]
 
-    def adapters(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> Adapters:
-        """Operations that turn the place's layout into the mechanism's and back. Raises Mistakes."""
+    def adapters(self, entry: ModuleEntry, tensors: Sequence[TensorSpec], host: Node) -> list[Adapters]:
+        """Operations that turn the layout of each tensor into the mechanism's, and that of the first back.
+
+        Further tensors are turned if they have the layout of the first. Raises Mistakes.
+        """
         try:
-            found = adapters(entry, tensor, self.rule.tokens)
+            first = adapters(entry, tensors[0], self.rule.tokens)
+            alike = [one.layout == tensors[0].layout for one in tensors[1:]]
+            others = zip(alike, tensors[1:], strict=True)
+            further = [adapters(entry, one, self.rule.tokens).into_only if same else Adapters() for same, one in others]
         except NoAdapter as problem:
             raise self.wrong(host, str(problem), problem.label, problem.help, problem.key) from problem
-        if found.prefix_passes and self.rule.position == "replace" and host.entry and host.entry.kind == "token":
-            text = f"`{entry.name}` works on maps: in place of `{host.path}`, prefix tokens would see no other token"
-            raise self.wrong(host, text, "a mechanism on tokens, such as `mhsa`")
-        return found
+        if first.prefix_passes and self.rule.position in ("replace", "beside"):
+            where = "in place of" if self.rule.position == "replace" else "beside"
+            text = (
+                f"`{entry.name}` works on maps: {where} `{host.path}`, prefix tokens would not get what the others get"
+            )
+            raise self.wrong(host, text, "a mechanism on tokens, such as `mhsa`; or `after`, where they pass by")
+        return [first, *further]
 
     def name(self, draft: Draft, wanted: str, spot: Spot) -> str:
         """The name; or, if the backbone or what is stacked here has it, `name_2`, `name_3` … Raises Mistakes."""
@@ -80,19 +90,47 @@ class Insertion:
         The sources are nodes of the draft, `bound` further tensors from anywhere in the network.
         """
         source, *others = sources
-        arriving = draft.tensor(source)
+        tensors = [*map(draft.tensor, sources), *(tensor for _, tensor in bound)]
+        first, *further = self.adapters(entry, tensors, spot.host)
+        turned: list[Node] = []
+        elsewhere: list[str | Bound] = [*others, *(one for one, _ in bound)]
+        given = list(zip(elsewhere, tensors[1:], further, strict=True))
+        taken = self.turned(draft, entry, name, given, spot, turned)
 
         def adapter(one: Adapter, inputs: tuple[str, ...], made: Sequence[Node]) -> Node:
             return self.helper(draft, one.op, f"{name}_{one.name}", inputs, spot, one.options, made)
 
         def mechanism(current: str, made: Sequence[Node]) -> Node:
-            tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
-            inferred = self.infer(entry, arguments, tensors)
-            node = self._made(draft, name, spot, (current, *others), tensors, inferred)
-            return replace(node, bound=tuple(one for one, _ in bound))
+            inputs = (current, *(one for one, _ in taken if isinstance(one, str)))
+            given = [draft.tensor(current, made), *(tensor for _, tensor in taken)]
+            node = self._made(draft, name, spot, inputs, given, self.infer(entry, arguments, given))
+            return replace(node, bound=tuple(one for one, _ in taken if isinstance(one, Bound)))
 
-        made = self.adapters(entry, arriving, spot.host).around(source, adapter, mechanism)
-        return [*made[:-1], returned(made[-1], arriving)]
+        made = first.around(source, adapter, mechanism)
+        return [*turned, *made[:-1], returned(made[-1], tensors[0])]
+
+    def turned(
+        self,
+        draft: Draft,
+        entry: ModuleEntry,
+        name: str,
+        given: Sequence[tuple[str | Bound, TensorSpec, Adapters]],
+        spot: Spot,
+        made: list[Node],
+    ) -> list[tuple[str | Bound, TensorSpec]]:
+        """What a mechanism takes of its further tensors: themselves, or nodes that adapt them, which join `made`."""
+        found: list[tuple[str | Bound, TensorSpec]] = []
+        for number, (source, tensor, steps) in enumerate(given, 1):
+            word = entry.tensors[number] if number < len(entry.tensors) else str(number)
+            # What is bound comes after a node's inputs, so nothing behind it can be a node of this scope.
+            for one in steps.into if all(isinstance(one, str) for one, _ in found) else ():
+                inputs, bound = ((source,), ()) if isinstance(source, str) else ((), (source,))
+                inferred = self.infer(_own(one.op), one.options, [tensor])
+                fresh = self.name(draft, f"{name}_{word}_{one.name}", spot)
+                made.append(replace(self._made(draft, fresh, spot, inputs, [tensor], inferred), bound=bound))
+                source, tensor = fresh, made[-1].tensor
+            found.append((source, tensor))
+        return found
 
     def start(self, draft: Draft, host: str, changed: str, name: str, spot: Spot) -> list[Node]:
         """Nodes of y = host + γ·(changed − host), γ = 0: no change of the network until training moves γ."""

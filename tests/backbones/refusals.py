@@ -101,12 +101,12 @@ def _places(count: int) -> str:
     return f"{count} place{'s' * (count != 1)}"
 
 
-def _class_token_would_see_nothing(cell: Cell, host: Host) -> str | None:
-    """What works on maps lets a class token pass by, which then is no mixer of tokens for it."""
+def _class_token_would_go_without(cell: Cell, host: Host) -> str | None:
+    """What works on maps lets a class token pass by, which cannot do without the mixer of tokens."""
     node, grid = host.place.node, host.arriving.grid
     if "replace" not in cell.rule or cell.entry.works_on not in ("b c h w", "b c *") or not grid or not grid.prefix:
         return None
-    return f"`{cell.entry.name}` works on maps: in place of `{node.path}`, prefix tokens would see no other token"
+    return f"`{cell.entry.name}` works on maps: in place of `{node.path}`, prefix tokens would not get"
 
 
 def _needs_a_convolution(cell: Cell, host: Host) -> str | None:
@@ -174,7 +174,7 @@ def _side(tensor: TensorSpec) -> tuple[int, int]:
 
 RULES: Sequence[Callable[[Cell, Host], str | None]] = (
     _needs_a_convolution,
-    _class_token_would_see_nothing,
+    _class_token_would_go_without,
     _would_lose_the_norm,
     _splits_do_not_divide,
     _heads_do_not_divide,

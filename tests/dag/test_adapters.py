@@ -207,6 +207,46 @@ def test_a_mechanism_on_tokens_is_told_the_grid() -> None:
         composer.graph({"input": {"shape": [25, 8], "layout": "b n c"}, "nodes": {"conv": "test_conv"}})
 
 
+class Mean(nn.Module):
+    """The mean of two maps, the other one smoothed over rows and columns."""
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        return (x + nn.functional.avg_pool2d(other, 3, 1, 1)) / 2
+
+
+def smoothed(tokens: Tensor) -> Tensor:
+    """b (4 6) c, smoothed as a map."""
+    return nn.functional.avg_pool2d(tokens.mT.unflatten(2, (4, 6)), 3, 1, 1).flatten(2).mT
+
+
+@pytest.mark.usefixtures("own_registry")
+def test_further_tensors_of_a_mechanism_are_adapted_as_the_first() -> None:
+    composer.mechanism("test_mean", kind="fusion")(Mean)
+    nodes = {"tokens": "map_to_tokens", "unit": {"block": "unit"}}
+    unit = {"fc": {"op": "linear", "out_features": 8}, "add": {"op": "add", "from": ["input", "fc"]}}
+    spec = {"input": MAP, "blocks": {"unit": {"nodes": unit}}, "nodes": nodes}
+    x = torch.randn(2, *MAP)
+    tokens = x.flatten(2).mT
+    # Both operands of an add.
+    model = composer.build({**spec, "attention": [{"use": "test_mean", "replace": "unit.add"}]})
+    inner = model.graph.root.nodes["unit"].content
+    assert list(inner.nodes) == ["fc", "add_other_map", "add_map", "add", "add_tokens"]
+    assert torch.allclose(model(x), (tokens + smoothed(model.unit.fc(tokens))) / 2, atol=1e-6)
+    # From another scope.
+    rule = {"use": "test_mean", "after": "unit.fc", "from": {"other": "/tokens"}}
+    model = composer.build({**spec, "attention": [rule]})
+    wanted = tokens + (model.unit.fc(tokens) + smoothed(tokens)) / 2
+    assert torch.allclose(model(x), wanted, atol=1e-6)
+    # With channels last too, and with a prefix only where it passes by.
+    swin = {"nodes": {"last": "channels_last", "relu": "relu", "add": {"op": "add", "from": ["last", "relu"]}}}
+    spec = {"input": MAP, **swin, "attention": [{"use": "test_mean", "replace": "add"}]}
+    assert str(composer.graph(spec).outputs["output"]) == "b×4×6×8"
+    with pytest.raises(composer.GraphError, match="prefix tokens would not get what the others get"):
+        composer.graph({**VIT, "attention": [{"use": "test_mean", "replace": "blocks.0.add1"}]})
+    rule = {"use": "test_mean", "after": "mixer", "from": {"other": "input"}}
+    assert composer.build({**VIT, "attention": [rule]})(torch.zeros(1, 3, 32, 48)).shape == (1, 10)
+
+
 def test_registers_and_a_class_token_as_dinov2_has_them() -> None:
     """timm's ViT with four registers, whose position embeddings are of the patches alone."""
     peer = timm.create_model("vit_tiny_patch16_224", img_size=64, depth=1, reg_tokens=4, no_embed_class=True)

@@ -152,6 +152,6 @@ def test_one_token_mixer_instead_of_another(name: str) -> None:
     assert [place.node.op for place in mixers] == 12 * [name]
     assert [place.node.tensor.channels for place in mixers] == 2 * [96] + 2 * [192] + 6 * [384] + 2 * [768]
     if name != "mhsa":
-        text = f"`{name}` works on maps: in place of `blocks.0.attn`, prefix tokens would see no other token"
+        text = f"`{name}` works on maps: in place of `blocks.0.attn`, prefix tokens would not get what the others get"
         assert text in fails({"use": name, "replace": "mixer"}, backbone="vit_tiny_patch16_224")
     assert "stands in for a convolution" in fails({"use": "sk", "replace": "mixer"}, backbone=backbone)
