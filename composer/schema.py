@@ -34,12 +34,19 @@ def schema() -> dict[str, Any]:
     whole["properties"]["vars"] = _declared(whole["properties"]["vars"])
     whole["properties"]["nodes"]["anyOf"][0]["minProperties"] = 1
     whole = _explained("SpecFile", whole)
-    whole["allOf"] = [{"not": {"required": ["input", "inputs"]}}, *_known_vars()]
+    whole["allOf"] = [{"not": {"required": ["input", "inputs"]}}, _known_uses(names), *_known_vars()]
     whole["definitions"] = parts
     del whole["$defs"]
     whole["anyOf"] = [{"required": ["nodes"]}, {"required": ["backbone"]}]
-    whole["dependencies"] = {"blocks": ["nodes"]}
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "title": "composer spec"}
+
+
+def _known_uses(backbones: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema: a spec without blocks, on a backbone of the zoo or with nodes of its own, uses what is registered."""
+    found = [entry.name for entry in registry.entries() if entry.inputs != (0, 0)]
+    rules = {"attention": {"items": {"properties": {"use": {"enum": found}}}}}
+    alone = {"properties": {"blocks": False, "backbone": backbones}}
+    return {"if": alone, "then": {"properties": rules}}
 
 
 def _explained(name: str, part: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,8 +125,10 @@ _UNSAID = {"after": ("input",), "remove": ("use", "with", "name", "start", "toke
 
 
 def _rule(written: Mapping[str, Any]) -> dict[str, Any]:
-    entries = registry.entries("mechanism")
-    keys = {**written["properties"], "use": {"enum": [entry.name for entry in entries]}}
+    entries = [entry for entry in registry.entries() if entry.inputs != (0, 0)]
+    # A name that is not registered can be that of a block.
+    known = {"anyOf": [{"enum": [entry.name for entry in entries]}, {"type": "string", "pattern": "^[A-Za-z_]"}]}
+    keys = {**written["properties"], "use": known}
     by_use = [_when("use", entry.name, {"with": _closed(_options(entry))}) for entry in entries]
     at = [{"required": ["remove"] if name == "remove" else ["use", name]} for name in POSITIONS]
     unsaid = [_without(position, others) for position, others in _UNSAID.items()]

@@ -45,10 +45,8 @@ def check_spec(spec: Spec) -> Problems:
     for name, value in spec.inputs.items():
         yield from _expressions(value.shape, spec.input_origins[name], vars)
     yield from _scope(spec, spec.nodes, spec.inputs, spec.node_origins, ChainMap({}, vars))
-    for name, block in spec.blocks.items():
-        yield from _block(spec, block, spec.block_origins[name], vars)
     yield from _unread_vars(spec)
-    yield from _recursion(spec)
+    yield from check_blocks(spec)
     added = tuple(str(rule.name or rule.use) for rule, _ in spec.rules if rule.use)
     yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin, added)
     place = ChainMap(dict.fromkeys(PLACE), vars)
@@ -63,6 +61,14 @@ def check_spec(spec: Spec) -> Problems:
                 continue
             reads = tuple((name, start + offset) for name, offset in condition.reads)
             yield from _unknown_names(reads, origin / "where", place)
+
+
+def check_blocks(spec: Spec) -> Problems:
+    """Problems of the blocks of a spec that can be found without knowing any plugin."""
+    vars: dict[str, Container[str] | None] = dict.fromkeys(spec.vars)
+    for name, block in spec.blocks.items():
+        yield from _block(spec, block, spec.block_origins[name], vars)
+    yield from _recursion(spec)
 
 
 def _block(spec: Spec, block: BlockSpec, origin: Origin, vars: dict[str, Any]) -> Problems:
@@ -125,11 +131,9 @@ def _sources(node: NodeSpec, origin: Origin, known: Mapping[str, Any]) -> Proble
 def _instance(spec: Spec, node: NodeSpec, origin: Origin) -> Problems:
     name = node.block or ""
     block = spec.blocks.get(name)
-    if block is None:
-        hint = did_you_mean(name, spec.blocks, f"the blocks are {one_of(spec.blocks)}")
-        yield (origin / "block").problem("unknown-block", f"unknown block `{name}`", "not a block of this spec", hint)
-        return
-    yield from check_arguments(name, block, node.args, origin)
+    # A plugin may have the block: which plugins there are is known when the network is composed.
+    if block is not None:
+        yield from check_arguments(name, block, node.args, origin)
 
 
 def check_arguments(name: str, block: BlockSpec, args: Mapping[str, Any], origin: Origin) -> Problems:
