@@ -92,11 +92,12 @@ class Composition:
     @cached_property
     def steps(self) -> tuple[Self, ...]:
         """The network without rules, with the first rule, with the first two …, with all: the last is this object."""
-        rules = self.spec.rules
-        specs = [replace(self.spec, rules=rules[:count]) for count in range(len(rules))]
-        found = [
+        inside = self.spec.rules_inside
+        specs = [self.spec.with_rules(count) for count in range(len(self.spec.every_rule))]
+        found = [self.of(spec, self.limits, self.inference) for spec in specs[:inside]]
+        found += [
             self._finished(spec, self.limits, self.inference, self.placed[: count + 1])
-            for count, spec in enumerate(specs)
+            for count, spec in enumerate(specs[inside:])
         ]
         return (*found, self)
 
@@ -113,8 +114,8 @@ class Composition:
         """
         if self.spec.outputs in (None, self.spec.own_outputs) and not self.spec.leaves_out:
             return self.plain
-        spec = replace(self.spec, rules=(), outputs=None)
-        return self._finished(spec, self.limits, self.inference, self.placed[:1], whole=True)
+        spec = replace(self.spec.with_rules(0), outputs=None)
+        return self._finished(spec, self.limits, self.inference, self.plain.placed[:1], whole=True)
 
     @cached_property
     def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
@@ -159,7 +160,7 @@ class Composition:
     @cached_property
     def added(self) -> tuple[Added, ...]:
         """The effect of each attention rule, in the order in which they apply."""
-        rules = [rule for rule, _ in self.spec.rules]
+        rules = [rule for rule, _ in self.spec.every_rule]
         return tuple(
             Added(
                 rule,
@@ -220,7 +221,7 @@ def _shown_where_set(spec: Spec) -> Iterator[None]:
 def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network without its rules. Raises GraphError, also with problems of the rules that need no network."""
     try:
-        return elaborate(spec, limits, inference)
+        return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root)
     except GraphError as error:
         said = [problem for rule, origin in spec.rules for problem in said_without_a_place(rule, origin)]
         raise GraphError([*error.diagnostics, *said]) from error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from composer.amounts import plural
+from composer.dag.embedding import Embedding
 from composer.dag.infer import Inference
 from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
@@ -28,17 +29,23 @@ from composer.errors import GraphError, Mistakes, did_you_mean, one_of
 from composer.spec.check import MAX_DEPTH, check_arguments
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin
+from composer.spec.part import Part
 from composer.spec.spec import Spec
 
 
-def elaborate(spec: Spec, limits: Limits, inference: Inference) -> Scope:
-    """The network of the spec's nodes and blocks, without its attention rules. Raises GraphError."""
-    return _Elaboration(spec, limits, inference).root()
+def elaborate(spec: Spec, limits: Limits, inference: Inference, compose: Callable[[Spec], Scope]) -> Scope:
+    """The network of the spec's nodes and blocks, without its attention rules. Raises GraphError.
+
+    compose  gives the finished network of a spec, for the networks inside
+    """
+    return _Elaboration(spec, limits, inference, compose=compose).root()
 
 
-def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Unfinished]:
+def attempt(
+    spec: Spec, limits: Limits, inference: Inference, compose: Callable[[Spec], Scope]
+) -> Mapping[str, Unfinished]:
     """Path -> incomplete scope, as far as it can be elaborated: scopes with mistakes, and always the network as ""."""
-    elaboration = _Elaboration(spec, limits, inference)
+    elaboration = _Elaboration(spec, limits, inference, compose=compose)
     with contextlib.suppress(GraphError):
         elaboration.root()
     return elaboration.unfinished
@@ -46,6 +53,12 @@ def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Un
 
 @dataclass
 class _Elaboration(Reader):
+    compose: Callable[[Spec], Scope] = field(kw_only=True)
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        return Embedding(self, self.compose)
+
     @cached_property
     def repeats(self) -> Repeats:
         return Repeats(self, self.node)
@@ -196,10 +209,13 @@ class _Elaboration(Reader):
             return Node(step.name, step.path, step.origin, step.references[:1], None, step.tensors[0], sites)
         if spec.block is not None:
             name, block = self.block(spec.block, step)
-            scope = self.instance(name, block, spec, step)
+            if isinstance(block, Part):
+                scope, tags = self.embedding.scope(name, block, spec, step), block.written.site
+            else:
+                scope, tags = self.instance(name, block, spec, step), block.site
             given = {key: scope.tensor(reference) for key, reference in scope.outputs.items()}
             output = given if len(given) > 1 else next(iter(given.values()))
-            return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *block.site))
+            return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *tags))
         operation, tensor = self.operation(spec, step)
         # A parameter has no inputs, even if it is written after other nodes.
         references = step.references if operation.entry.inputs != (0, 0) else ()

@@ -12,6 +12,7 @@ import networkx as nx
 from composer.registry import Entry
 from composer.spec.origin import Origin
 from composer.spec.sites import BRANCH, STAGE
+from composer.spec.spec import Spec
 
 _POSITIONS = ("l", "t", "h", "w")
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
@@ -205,6 +206,7 @@ class Scope:
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
     leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
     plain    the scope as it was before any rule changed it; None if none did
+    part     of a network inside another: its own spec, with the inputs that arrive
     """
 
     block: str
@@ -218,6 +220,7 @@ class Scope:
     end: str | None = None
     leads: Mapping[str, str] = field(default_factory=dict)
     plain: Scope | None = field(default=None, repr=False, compare=False)
+    part: Spec | None = field(default=None, repr=False, compare=False)
 
     @property
     def untouched(self) -> Scope:
