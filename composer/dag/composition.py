@@ -12,7 +12,7 @@ from typing import Any, Self
 from composer.amounts import plural
 from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, refuses_one
-from composer.dag.levels import Level, levels, tagged_end
+from composer.dag.levels import Level, levels, names_of_levels, tagged_end
 from composer.dag.limits import Limits
 from composer.dag.macs import growth, macs_of, total
 from composer.dag.maps import outputs_as_maps
@@ -78,6 +78,7 @@ class Composition:
         """The network with the spec's outputs; `whole`: also with nodes that they do not need. Raises GraphError."""
         backbone, last = placed[0], placed[-1]
         with _shown_where_set(spec):
+            spec = _with_levels(spec, last)
             wired = wire(replace(last, end=tagged_end(last)))
             root = take_outputs(wired, backbone, spec, whole=whole)
             root = outputs_as_maps(root, spec.outputs_origin, inference) if spec.gives_maps else root
@@ -225,6 +226,17 @@ def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     except GraphError as error:
         said = [problem for rule, origin in spec.rules for problem in said_without_a_place(rule, origin)]
         raise GraphError([*error.diagnostics, *said]) from error
+
+
+def _with_levels(spec: Spec, root: Scope) -> Spec:
+    """The spec with the paths of the features at every scale as its outputs, if it asks for them. Raises GraphError."""
+    if not spec.gives_levels:
+        return spec
+    found = names_of_levels(levels(root, Places.of(root)))
+    if not found:
+        text = f"`{spec.name}` has neither stages nor blocks to take features from"
+        raise GraphError(spec.outputs_origin.problem("unknown-output", text, "`name: path`"))
+    return replace(spec, outputs=found)
 
 
 def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:

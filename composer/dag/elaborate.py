@@ -126,6 +126,8 @@ class _Elaboration(Reader):
 
     def must_be_used(self, making: Making) -> Collection[str]:
         """The nodes that must lead to an output: not those of a backbone or of a lock, which are left out otherwise."""
+        if not making.body.depth and self.spec.gives_levels:
+            return ()
         names = making.body.specs.keys()
         if not making.body.depth and self.spec.leaves_out:
             own = self.spec.writer.content

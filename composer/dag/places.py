@@ -164,11 +164,14 @@ class _Inside:
 
 @dataclass
 class _Walk:
-    """Walks through a network in running order and counts its operations, stages, blocks per stage, and all blocks."""
+    """Walks through a network in running order and counts its operations, stages, blocks per stage, and all blocks.
+
+    A network inside it has a walk of its own: its stages and blocks are counted as in that network alone.
+    """
 
     last: int
     num_stages: int
-    found: list[tuple[Node, Scope, _Inside, float]] = field(default_factory=list)
+    found: list[tuple[_Walk, Node, Scope, _Inside, float]] = field(default_factory=list)
     operations: int = 0
     stages: int = 0
     blocks: int = 0
@@ -178,9 +181,9 @@ class _Walk:
 
     def places(self) -> Iterator[Place]:
         """The noted places."""
-        for node, scope, at, depth in self.found:
-            num_blocks = self.num_blocks.get(at.stage)
-            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, self.num_stages, depth)
+        for walk, node, scope, at, depth in self.found:
+            num_blocks = walk.num_blocks.get(at.stage)
+            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, walk.num_stages, depth)
 
     def visit(self, scope: Scope, around: _Inside) -> None:
         """Note the places of a scope."""
@@ -221,13 +224,17 @@ class _Walk:
         """Note a place, then the places inside it."""
         if node.content is None:
             # Its tensor is that of an operation before it.
-            self.found.append((node, scope, at, max(0, self.operations - 1) / self.last))
+            self.found.append((self, node, scope, at, max(0, self.operations - 1) / self.last))
             return
         inside = node.content if isinstance(node.content, Scope) else None
         # The depth of a scope is that of its last operation.
         operations = self.operations + (inside.num_operations - 1 if inside else 0)
-        self.found.append((node, scope, at, operations / self.last))
-        if inside:
+        self.found.append((self, node, scope, at, operations / self.last))
+        if inside and inside.part is not None:
+            walk = _Walk(self.last, inside.num_stages, self.found, self.operations)
+            walk.visit(inside, _Inside())
+            self.operations = walk.operations
+        elif inside:
             self.visit(inside, at)
         else:
             self.operations += 1

@@ -290,9 +290,9 @@ class Scope:
 
     @cached_property
     def num_stages(self) -> int:
-        """Number of nodes with site `stage`, with those of inner scopes."""
+        """Number of nodes with site `stage`, with those of inner scopes but without those of networks inside."""
         own = sum(STAGE in node.sites for node in self.nodes.values() if node.content is not None)
-        return own + sum(one.num_stages for one in self._scopes)
+        return own + sum(one.num_stages for one in self._scopes if one.part is None)
 
     @cached_property
     def _scopes(self) -> list[Scope]:

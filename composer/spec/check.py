@@ -54,7 +54,8 @@ def check_spec(spec: Spec) -> Problems:
     yield from _unread_vars(spec)
     yield from _recursion(spec)
     added = tuple(str(rule.name or rule.use) for rule, _ in spec.rules if rule.use)
-    yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin, added)
+    if not spec.gives_levels:
+        yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin, added)
     place = ChainMap(dict.fromkeys(PLACE), vars)
     for rule, origin in spec.rules:
         yield from _expressions(rule.options, origin / "with", place)

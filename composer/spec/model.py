@@ -208,6 +208,8 @@ class Published(BaseModel):
 
 # The name of a network's output if the spec gives it no name.
 OUTPUT = "output"
+# In place of the path of an output: the features at every scale.
+LEVELS = "levels"
 
 
 class PartSpec(BaseModel):
@@ -241,7 +243,7 @@ class SpecFile(BaseModel):
     """A file: its own nodes, or another spec to start from; and rules.
 
     `outputs` is the path of a node, and the network returns its tensor; or a mapping name -> path, and the network
-    returns a dict. With `maps` the outputs are feature maps b c h w: channels first, tokens arranged by their
+    returns a dict; or `levels`, which means the features at every scale as maps, `c1` after one halving and so on. With `maps` the outputs are feature maps b c h w: channels first, tokens arranged by their
     positions, and tokens without a position, such as a class token, left out.
     """
 

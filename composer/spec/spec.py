@@ -14,7 +14,7 @@ from composer.errors import Diagnostic
 from composer.spec.expression import escape
 from composer.spec.hub import hub_of
 from composer.spec.kind import Kind, is_declaration
-from composer.spec.model import OUTPUT, BlockSpec, InputSpec, NodeSpec, Published, Rule, WeightsSpec
+from composer.spec.model import LEVELS, OUTPUT, BlockSpec, InputSpec, NodeSpec, Published, Rule, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.part import Part, as_mapping, key_of_node
 from composer.spec.references import LoadedFile
@@ -135,11 +135,20 @@ class Spec:
     @property
     def names_outputs(self) -> bool:
         """Whether the network returns a dict of its outputs; otherwise it returns a tensor."""
-        return self._outputs_file is not None and isinstance(self._outputs_file.content.outputs, Mapping)
+        written = self._outputs_file and self._outputs_file.content.outputs
+        return isinstance(written, Mapping) or self.gives_levels
+
+    @property
+    def gives_levels(self) -> bool:
+        """Whether the outputs are the features at every scale."""
+        written = self._outputs_file and self._outputs_file.content.outputs
+        return written == LEVELS and LEVELS not in self.nodes
 
     @property
     def gives_maps(self) -> bool:
         """Whether the outputs are feature maps b c h w."""
+        if self.gives_levels:
+            return True
         files = [file.content for file in down_to_writer(self.files)]
         return next((one.maps for one in files if one.outputs is not None or "maps" in one.model_fields_set), False)
 
@@ -163,7 +172,9 @@ class Spec:
         raw["nodes"] = {name: self._written(origin) for name, origin in self.node_origins.items()}
         raw["inputs"] = {name: value.model_dump(exclude_unset=True) for name, value in self.inputs.items()}
         raw["attention"] = [origin.document.nearest(origin.path).plain() for _, origin in self.rules]
-        if self.outputs is not None:
+        if self.outputs == {OUTPUT: LEVELS}:
+            raw["outputs"] = LEVELS
+        elif self.outputs is not None:
             raw["outputs"] = dict(self.outputs) if self.names_outputs else self.outputs[OUTPUT]
         raw["maps"] = self.gives_maps
         if self.classes is not None:
