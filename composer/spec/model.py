@@ -243,8 +243,9 @@ class SpecFile(BaseModel):
     """A file: its own nodes, or another spec to start from; and rules.
 
     `outputs` is the path of a node, and the network returns its tensor; or a mapping name -> path, and the network
-    returns a dict; or `levels`, which means the features at every scale as maps, `c1` after one halving and so on. With `maps` the outputs are feature maps b c h w: channels first, tokens arranged by their
-    positions, and tokens without a position, such as a class token, left out.
+    returns a dict; or `levels`: the features at every scale as maps, `c1` after one halving and so on. With `maps` the
+    outputs are feature maps b c h w: channels first, tokens arranged by their positions, and tokens without a position,
+    such as a class token, left out.
     """
 
     model_config = _FROZEN
