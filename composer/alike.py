@@ -28,7 +28,8 @@ class Alike:
 
     def _scope(self, scope: Scope, found: dict[str, int]) -> int:
         nodes = tuple((name, self._node(node, scope, found), node.inputs) for name, node in scope.nodes.items())
-        return self._number((scope.block, _items(scope.inputs), nodes, _items(scope.outputs)))
+        held = tuple((name, self._node(node, scope, found)) for name, node in scope.held.items())
+        return self._number((scope.block, _items(scope.inputs), nodes, held, _items(scope.outputs)))
 
     def _node(self, node: Node, scope: Scope, found: dict[str, int]) -> int:
         content: Any
@@ -40,7 +41,9 @@ class Alike:
             content = None
         taken = tuple(scope.tensor(reference) for reference in node.inputs)
         given = node.output if isinstance(node.output, TensorSpec) else _items(node.output)
-        number = self._number((content, taken, given, node.rule if self.rules else None))
+        # The name alone, not the path: what is inside one call of a block is alike as in any other.
+        shared = node.calls, tuple(node.shares)
+        number = self._number((content, taken, given, shared, node.rule if self.rules else None))
         found[node.path] = number
         return number
 

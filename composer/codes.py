@@ -58,6 +58,7 @@ CODES = {
     "when": "`when` is no truth value, or has nothing to pass on.",
     "site": "`site` is no name.",
     "name": "A name cannot be used for a node, or is taken.",
+    "share": "A node or mechanism cannot share the weights of another.",
     # The graph.
     "unknown-node": "There is no node of this name here.",
     "unknown-output": "An output names a node or output that is not there.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,7 +12,8 @@ from composer.registry import Entry
 from composer.spec import zoo
 from composer.spec.kind import WORDS
 from composer.spec.load import load_spec
-from composer.spec.model import NODE_KEYS, SpecFile
+from composer.spec.meanings import MEANINGS
+from composer.spec.model import NODE_KEYS, POSITIONS, SpecFile
 from composer.spec.references import family
 
 # An expression, which any option may have as its value: a string with a dollar sign.
@@ -22,7 +23,7 @@ _EXPRESSION = {"type": "string", "pattern": r"\$"}
 def schema() -> dict[str, Any]:
     """The JSON Schema with which editors that use yaml-language-server check and complete specs."""
     whole: dict[str, Any] = _draft7(SpecFile.model_json_schema())
-    parts = whole["$defs"]
+    parts = {name: _explained(name, part) for name, part in whole["$defs"].items()}
     parts["NodeSpec"] = _node(parts["NodeSpec"])
     parts["Rule"] = _rule(parts["Rule"])
     short = {"type": "array", "items": _or_expression({"type": "integer"})}
@@ -31,12 +32,28 @@ def schema() -> dict[str, Any]:
     names = {"enum": zoo.names()}
     whole["properties"]["backbone"] = {"anyOf": [names, {"type": "string", "pattern": r"\.ya?ml$"}]}
     whole["properties"]["vars"] = _declared(whole["properties"]["vars"])
-    whole["allOf"] = [*_known_vars()]
+    whole["properties"]["nodes"]["anyOf"][0]["minProperties"] = 1
+    whole = _explained("SpecFile", whole)
+    whole["allOf"] = [{"not": {"required": ["input", "inputs"]}}, *_known_vars()]
     whole["definitions"] = parts
     del whole["$defs"]
     whole["anyOf"] = [{"required": ["nodes"]}, {"required": ["backbone"]}]
     whole["dependencies"] = {"blocks": ["nodes"]}
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "title": "composer spec"}
+
+
+def _explained(name: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a model or a declaration with the meaning of each key."""
+    meanings = MEANINGS.get(name, {})
+    return {**part, "properties": {key: _described(one, meanings.get(key)) for key, one in part["properties"].items()}}
+
+
+def _described(part: Mapping[str, Any], meaning: str | None) -> dict[str, Any]:
+    """The schema of a key with a description, if it has none of its own."""
+    if meaning is None or "description" in part:
+        return dict(part)
+    # In draft-07, what stands beside a reference is not read.
+    return {"description": meaning, **({"allOf": [part]} if "$ref" in part else part)}
 
 
 def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +66,8 @@ def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
         "choices": {"type": "array", "minItems": 1},
         "needs": {"type": "object", "minProperties": 1},
     }
-    declaration = {"properties": keys, "additionalProperties": False}
+    explained = _explained("declaration", {"properties": keys})
+    declaration = {**explained, "additionalProperties": False}
     one = {"if": {"type": "object", "required": ["default"]}, "then": declaration}
     return {**vars, "additionalProperties": one}
 
@@ -62,45 +80,83 @@ def _known_vars() -> Iterator[dict[str, Any]]:
     for name, members in families.items():
         kinds = {var: _or_expression(kind.schema()) for var, kind in load_spec(name).kinds.items()}
         known = {"properties": {"vars": {"propertyNames": {"enum": [*kinds]}}}}
-        # A spec that adds nodes to its backbone may declare vars for them.
-        then = {
-            "properties": {"vars": {"type": "object", "properties": kinds}},
-            "anyOf": [{"required": ["nodes"]}, known],
-        }
+        # Nodes and rules may read vars that the spec adds.
+        reading = [{"required": [part]} for part in ("nodes", "attention")]
+        then = {"properties": {"vars": {"type": "object", "properties": kinds}}, "anyOf": [*reading, known]}
         yield {"if": {"properties": {"backbone": {"enum": members}}, "required": ["backbone"]}, "then": then}
 
 
-def _node(written: Mapping[str, Any]) -> dict[str, Any]:
+def _node(model: Mapping[str, Any]) -> dict[str, Any]:
     entries = registry.entries()
-    keys = {**written["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
-    by_op = [_when("op", entry.name, _options(entry), NODE_KEYS) for entry in entries]
-    node = {"type": "object", "properties": keys, "oneOf": [{"required": ["op"]}, {"required": ["block"]}]}
-    return {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION, {**node, "allOf": by_op}]}
+    keys = {**model["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
+    by_op = [_when("op", entry.name, _options(entry), NODE_KEYS, _required(entry)) for entry in entries]
+    written: list[dict[str, Any]] = [{"required": ["op"]}, {"required": ["block"]}]
+    again = {**_AGAIN, "not": {"anyOf": [*written, {"required": ["repeat"]}]}}
+    node = {"type": "object", "properties": keys, "oneOf": [*written, again]}
+    alone = {"enum": [entry.name for entry in entries if not _required(entry)]}
+    return {"anyOf": [alone, _EXPRESSION, {**_explained("NodeSpec", node), "allOf": [*_FORMS, *by_op]}]}
+
+
+# A node that calls the module of another.
+_AGAIN = {"properties": {"share": {"type": "string"}}, "required": ["share"], "not": {"required": ["repeat"]}}
+# What the keys of a node demand of one another.
+_FORMS = (
+    {"if": {"required": ["op"]}, "then": {"properties": {"args": {"maxProperties": 0}}}},
+    {"if": {"required": ["block"]}, "then": {"propertyNames": {"enum": list(NODE_KEYS)}}},
+    {"if": {"required": ["as"]}, "then": {"required": ["repeat"]}},
+    {
+        "if": {"properties": {"inline": {"const": True}}, "required": ["inline"]},
+        "then": {"required": ["repeat"], "properties": {"site": {"maxItems": 0, "type": "array"}}},
+    },
+    {
+        "if": {"required": ["share"]},
+        "then": {"anyOf": [{"properties": {"share": {"const": True}}, "required": ["repeat"]}, _AGAIN]},
+    },
+)
+# A rule's position -> keys that say nothing there.
+_UNSAID = {"after": ("input",), "remove": ("use", "with", "name", "start", "tokens", "input", "from")}
 
 
 def _rule(written: Mapping[str, Any]) -> dict[str, Any]:
     entries = registry.entries("mechanism")
     keys = {**written["properties"], "use": {"enum": [entry.name for entry in entries]}}
-    by_use = [_when("use", entry.name, {"with": _closed(_options(entry))}, ()) for entry in entries]
-    positions = [{"required": ["use", name]} for name in ("before", "after", "replace", "beside")]
-    return {**written, "properties": keys, "allOf": by_use, "oneOf": [*positions, {"required": ["remove"]}]}
+    by_use = [_when("use", entry.name, {"with": _closed(_options(entry))}) for entry in entries]
+    at = [{"required": ["remove"] if name == "remove" else ["use", name]} for name in POSITIONS]
+    unsaid = [_without(position, others) for position, others in _UNSAID.items()]
+    return {**_explained("Rule", {**written, "properties": keys}), "allOf": [*unsaid, *by_use], "oneOf": at}
 
 
 def _weights(written: Mapping[str, Any]) -> dict[str, Any]:
     keys = {"anyOf": [{"enum": zoo.key_maps()}, {"type": "string", "pattern": r"\.ya?ml$"}]}
-    return {**written, "properties": {**written["properties"], "keys": keys}}
+    explained = {**keys, "description": written["properties"]["keys"]["description"]}
+    by_order = {"properties": {"match": {"const": "order"}}, "required": ["match", "keys"]}
+    return {**written, "properties": {**written["properties"], "keys": explained}, "not": by_order}
 
 
-def _when(key: str, name: str, properties: Mapping[str, Any], others: tuple[str, ...]) -> dict[str, Any]:
+def _without(key: str, others: Iterable[str]) -> dict[str, Any]:
+    """A schema: with `key`, none of the other keys."""
+    return {"if": {"required": [key]}, "then": {"not": {"anyOf": [{"required": [one]} for one in others]}}}
+
+
+def _when(
+    key: str, name: str, properties: Mapping[str, Any], others: Sequence[str] = (), required: Sequence[str] = ()
+) -> dict[str, Any]:
     """A schema: if `key` is `name`, these properties; with `others`, no keys but these and `others`."""
     then: dict[str, Any] = {"properties": dict(properties)}
     if others:
         then["propertyNames"] = {"enum": [*others, *properties]}
+    if required:
+        then["anyOf"] = [{"required": list(required)}, _AGAIN]
     return {"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": then}
 
 
 def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": dict(properties), "additionalProperties": False}
+
+
+def _required(entry: Entry) -> list[str]:
+    """The options that a node with this operation must write."""
+    return [name for name, field in entry.known_options.items() if field.is_required()]
 
 
 def _options(entry: Entry) -> dict[str, Any]:

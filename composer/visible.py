@@ -16,6 +16,11 @@ def visible(text: str) -> str:
     return "".join(character if character.isprintable() else _REPLACEMENT for character in text)
 
 
+def one_line(text: str | None) -> str:
+    """A text of several lines, or none, as a single line that is safe to show."""
+    return visible(" ".join((text or "").split()))
+
+
 def visible_lines(text: str) -> str:
     """Several lines of text, each as by `visible`; line ends are kept, tabs become spaces."""
     return "\n".join(visible(line.expandtabs()) for line in text.split("\n"))

@@ -26,6 +26,7 @@ class What(enum.StrEnum):
     LAYERS = "layers"
     BACKBONES = "backbones"
     NECKS = "necks"
+    SEGMENTATION = "segmentation"
     DETECTION = "detection"
     VIDEO = "video"
     PAPERS = "papers"
@@ -33,9 +34,9 @@ class What(enum.StrEnum):
 
 
 # Kinds of networks that are named after their folder.
-NETWORKS = (What.BACKBONES, What.NECKS, What.DETECTION, What.VIDEO)
+NETWORKS = (What.BACKBONES, What.NECKS, What.SEGMENTATION, What.DETECTION, What.VIDEO)
 PRINTED = ("printed_parameters", "printed_macs", "deviates")
-MEASURED = ("top1", "images_per_second", "note", *PRINTED)
+MEASURED = ("description", "top1", "images_per_second", "note", *PRINTED)
 NUMBERS = ("parameters", "macs", "printed_parameters", "printed_macs", "top1", "images_per_second")
 ROW = "Papers only: rows of a results table"
 
@@ -57,8 +58,7 @@ def command(
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
 ) -> None:
-    """List mechanisms, layers, backbones, necks, detection and video networks, the papers' networks with results, and
-    key maps for weights."""
+    """List mechanisms, layers, networks, the papers' networks with results, and key maps for weights."""
     filters = {"table": table, "architecture": architecture, "mechanism": mechanism}
     if any(value is not None for value in filters.values()):
         if what not in (What.ALL, What.PAPERS):
@@ -91,9 +91,10 @@ def command(
 def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) -> Sequence[dict[str, Any]]:
     if what in NETWORKS:
         from composer.spec import zoo
+        from composer.spec.catalogue import description
 
         names = zoo.backbones(pattern) if what is What.BACKBONES else zoo.others(what.value, pattern)
-        return _with_cost([{"name": name} for name in names], cost)
+        return _with_cost([{"name": name, "description": description(name)} for name in names], cost)
     if what is What.PAPERS:
         from composer.spec.catalogue import experiments
 

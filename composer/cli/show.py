@@ -146,6 +146,8 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
     out(f"from: {entry.plugin.name} ({found['source']})")
     if mechanism:
         out(f"\nYAML:\n{_indented(yaml_snippet(mechanism))}\n\nPython:\n{_indented(python_snippet(mechanism))}")
+    else:
+        out(f"\nYAML:\n  {node_snippet(entry)}")
 
 
 def _places(entry: ModuleEntry) -> list[dict[str, str]]:
@@ -166,6 +168,18 @@ def yaml_snippet(entry: ModuleEntry) -> str:
 
     rule = {"use": entry.name, **default_place(entry, compose("resnet50").places.sites), **default_sources(entry)}
     return dump({"backbone": "resnet50", "attention": [rule]})
+
+
+def node_snippet(entry: Entry) -> str:
+    """A node of a layer as a spec writes it, with every option that it needs and its inputs, where it takes several."""
+    fewest, most = entry.inputs
+    taken = 2 if most is None else fewest
+    needed = [name for name, field in entry.known_options.items() if field.is_required()]
+    keys = [f"op: {entry.name}"]
+    if taken > 1:
+        keys.append(f"from: [{', '.join(entry.tensors[:taken] or ('one', 'other'))}]")
+    keys += [f"{name}: …" for name in needed]
+    return f"a_node: {entry.name}" if len(keys) == 1 else f"a_node: {{{', '.join(keys)}}}"
 
 
 def python_snippet(entry: ModuleEntry) -> str:
@@ -199,11 +213,13 @@ def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str
 def _spec(spec: Spec) -> dict[str, Any]:
     return {
         "name": spec.name,
+        **({"description": spec.description} if spec.description else {}),
         "files": [file.origin.document.source.name for file in spec.files],
         "about": [text for file in spec.files if (text := file.origin.document.comment)],
         **({"published": spec.published.model_dump(exclude_none=True)} if spec.published else {}),
         "vars": dict(spec.vars),
         "kinds": {name: describe(kind.schema()) for name, kind in spec.kinds.items()},
+        "meanings": {name: kind.description for name, kind in spec.kinds.items()},
         "inputs": {name: value.model_dump() for name, value in spec.inputs.items()},
         "rules": [rule.model_dump(exclude_unset=True, by_alias=True) for rule, _ in spec.rules],
     }
@@ -214,4 +230,10 @@ def _print_spec(found: dict[str, Any]) -> None:
 
     for text in found.pop("about"):
         out("\n".join(f"# {line}".rstrip() for line in text.splitlines()) + "\n")
+    kinds, meanings = found.pop("kinds"), found.pop("meanings")
     out(dump(found), end="")
+    if kinds:
+        # As comments, so that the whole is YAML.
+        out()
+        rows = [(f"# {name}", kinds[name], meanings[name]) for name in kinds]
+        print_table(("# var", "may be", "what it means"), rows)

@@ -44,13 +44,15 @@ def forward_code(scope: Scope) -> str:
 
 
 def is_chain(scope: Scope) -> bool:
-    """Whether each node is a module that takes the output of the node before it and nothing else."""
-    return not scope.brought and _is_sequence(scope, scope.nodes, list(scope.outputs))
+    """Whether each node is a module of its own that takes the output of the node before it and nothing else."""
+    own = all(node.calls is None for node in scope.nodes.values()) and not (scope.held or scope.brought)
+    return own and _is_sequence(scope, scope.nodes, list(scope.outputs))
 
 
 def beside(scope: Scope) -> frozenset[str]:
-    """Names of the modules that rules put among the scope's own."""
-    return frozenset(name for name, node in scope.nodes.items() if node.place is not None and _is_module(node))
+    """Names of the modules that rules put among the scope's own, and of those that it only holds."""
+    added = (name for name, node in scope.nodes.items() if node.place is not None and _is_module(node))
+    return frozenset((*added, *scope.held))
 
 
 def _is_indexed(scope: Scope) -> bool:
@@ -79,12 +81,15 @@ def _is_sequence(scope: Scope, nodes: Mapping[str, Node], outputs: Sequence[str]
 
 
 def modules(scope: Scope) -> dict[str, Node]:
-    """The nodes of a scope that become modules. A classifier that was left out becomes an nn.Identity."""
+    """The nodes of a scope that become modules. A classifier that was left out becomes an nn.Identity.
+
+    A node that calls the module of another is none.
+    """
     used = {node_of(one) for node in scope.nodes.values() for one in node.inputs} | set(scope.outputs.values())
     return {
         name: node
-        for name, node in scope.nodes.items()
-        if _is_module(node) or (node.content is None and HEAD in node.sites and name in used)
+        for name, node in scope.parts.items()
+        if (_is_module(node) and node.calls is None) or (node.content is None and HEAD in node.sites and name in used)
     }
 
 
@@ -194,6 +199,16 @@ class _Step:
     def key(self) -> str:
         return f"{self.owner}.{self.node.name}"
 
+    @property
+    def module(self) -> str:
+        """The expression of the module that it calls, or of the parameter that it reads."""
+        return _attribute(self.owner, self.node.calls or self.node.name)
+
+    @property
+    def outward(self) -> str:
+        """The dict in which its module passes tensors outward: a further call of a module has one of its own."""
+        return "outward" if self.node.calls is None else f"{self.key}.outward"
+
 
 def _steps(
     scope: Scope, arriving: Sequence[_Value], owner: str, opened: frozenset[str]
@@ -206,7 +221,7 @@ def _steps(
         inputs = tuple(values[reference] for reference in node.inputs)
         content = node.content
         if isinstance(content, Scope) and node.path in opened:
-            inside, known = _steps(content, inputs, _attribute(owner, name), opened)
+            inside, known = _steps(content, inputs, _attribute(owner, node.calls or name), opened)
             steps += inside
             values |= {f"{name}.{output}": known[reference] for output, reference in content.outputs.items()}
             values[name] = known[next(iter(content.outputs.values()))]
@@ -228,7 +243,9 @@ def _parts(step: _Step) -> Iterable[tuple[str, _Value]]:
     main = scope.main_outputs
     for output in scope.outputs:
         if output not in main:
-            yield output, _Value("outward", f'["{_outward_key(scope, output)}"]')
+            # A module passes its tensors outward under its own name, whoever calls it.
+            key = step.node.owner + _outward_key(scope, output).removeprefix(step.node.path)
+            yield output, _Value(step.outward, f'["{key}"]')
         else:
             yield output, _Value(step.key, f'["{output}"]' if scope.gives_dict else "")
 
@@ -243,7 +260,7 @@ def _body(scope: Scope, words: Sequence[str], opened: frozenset[str] = frozenset
     writer = _Writer(steps, {word: word for word in words} | {"outward": "outward"}, outward)
     writer.uses.update(value.key for value in (*main.values(), *outward.values()))
     writer.uses.update(value.key for step in steps for value in step.inputs)
-    made = any(_passes_outward(step.node) for step in steps) and not scope.outward
+    made = any(_passes_outward(step.node) and not step.node.calls for step in steps) and not scope.outward
     lines = ["outward: dict[str, Tensor] = {}"] if made else []
     lines += [line for word in words for line in writer.pass_outward(word)]
     for index in range(len(steps)):
@@ -280,6 +297,7 @@ class _Writer:
     outward: Mapping[str, _Value]
     uses: Counter[str] = field(default_factory=Counter)
     holds: dict[str, str] = field(init=False)
+    outwards: frozenset[str] = field(init=False)
     takers: dict[str, list[_Step]] = field(init=False)
     reserved: frozenset[str] = field(init=False)
 
@@ -289,23 +307,33 @@ class _Writer:
         for step in self.steps:
             for value in step.inputs:
                 self.takers.setdefault(value.key, []).append(step)
+        self.outwards = frozenset(step.outward for step in self.steps)
         self.reserved = _TAKEN | {step.node.op for step in self.steps if _is_called(step.node)}
 
     def write(self, index: int) -> list[str]:
         """The lines of a call."""
         step = self.steps[index]
         if isinstance(step.node.entry, ParameterEntry):
-            self.names[step.key] = _attribute(step.owner, step.node.name)
+            self.names[step.key] = step.module
             return []
+        lines = self.own_outward(step)
         expression = self.call(step)
         self.uses.subtract(value.key for value in step.inputs)
         self.names[step.key] = self.variable(index)
         # A line that calls a function names its node in a comment.
         comment = f"  # {step.node.name}" if isinstance(step.node.entry, FunctionEntry) else ""
-        return [f"{self.names[step.key]} = {expression}{comment}", *self.pass_outward(step.key)]
+        lines.append(f"{self.names[step.key]} = {expression}{comment}")
+        return [*lines, *self.pass_outward(step.key), *self.pass_outward(step.outward, own=step.node.calls is not None)]
 
-    def pass_outward(self, key: str) -> list[str]:
-        found = [(name, value) for name, value in self.outward.items() if value.key == key]
+    def own_outward(self, step: _Step) -> list[str]:
+        """The line that makes the dict for what a further call of a module passes outward, if anything needs it."""
+        if step.node.calls is None or not self.uses[step.outward]:
+            return []
+        name = self.names[step.outward] = self.hold(self.free(f"{identifier(step.node.name)}_outward"), step.outward)
+        return [f"{name}: dict[str, Tensor] = {{}}"]
+
+    def pass_outward(self, key: str, *, own: bool = True) -> list[str]:
+        found = [(name, value) for name, value in self.outward.items() if own and value.key == key]
         self.uses.subtract(value.key for _, value in found)
         return [f'outward["{name}"] = {self.read(value)}' for name, value in found]
 
@@ -317,22 +345,26 @@ class _Writer:
         content = step.node.content
         if isinstance(content, Operation) and isinstance(content.entry, FunctionEntry):
             return content.entry.call(arguments, step.specs, content.options)
-        extra = ["outward=outward"] if _passes_outward(step.node) else []
-        return f"{_attribute(step.owner, step.node.name)}({', '.join([*arguments, *extra])})"
+        extra = [f"outward={self.names.get(step.outward, '{}')}"] if _passes_outward(step.node) else []
+        return f"{step.module}({', '.join([*arguments, *extra])})"
 
     def variable(self, index: int) -> str:
         """The variable for the result of a call: that of an input that is not needed any more, or else a free one."""
         step = self.steps[index]
         for value in step.inputs:
             name = self.names[value.key]
-            if self.holds.get(name) == value.key and not self.is_live(name) and value.key != "outward":
+            if self.holds.get(name) == value.key and not self.is_live(name) and value.key not in self.outwards:
                 return self.hold(name, step.key)
         wanted = identifier(step.node.name)
         if self.goes_on(step.key) and not self.is_live("y"):
             wanted = "y"
+        return self.hold(self.free(wanted), step.key)
+
+    def free(self, wanted: str) -> str:
+        """The name, with underscores behind it if another variable has it."""
         while wanted in self.reserved or self.is_live(wanted):
             wanted += "_"
-        return self.hold(wanted, step.key)
+        return wanted
 
     def hold(self, name: str, key: str) -> str:
         self.holds[name] = key

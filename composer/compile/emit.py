@@ -71,14 +71,14 @@ def _filled(module: nn.Module, scope: Scope, seed: int) -> nn.Module:
 
 def _children(scope: Scope, seed: int) -> OrderedDict[str, Any]:
     own = modules(scope)
-    kept = (node for name, node in scope.nodes.items() if name in own or _is_parameter(node))
+    kept = (node for name, node in scope.parts.items() if name in own or _is_parameter(node))
     found = OrderedDict((node.name, make(node, seed)) for node in kept)
     _overwrite(scope, found)
     return found
 
 
 def _is_parameter(node: Node) -> bool:
-    return isinstance(node.entry, ParameterEntry)
+    return isinstance(node.entry, ParameterEntry) and node.calls is None
 
 
 def _overwrite(scope: Scope, modules: Mapping[str, Any]) -> None:

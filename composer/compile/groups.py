@@ -48,7 +48,7 @@ def undecayed(root: Scope, names: list[str]) -> set[str]:
 
     names  the names of all parameters of the network
     """
-    found = {node.path for node in root.walk() if _is_table(node)}
+    found = {node.path for node in root.owners() if _is_table(node)}
     return found | {name for name in names if name.rpartition(".")[2] in _TABLES}
 
 

@@ -12,13 +12,19 @@ _FRESH = frozenset({"conv", "linear", "norm", "merge"})
 
 
 def overwriting(scope: Scope) -> Collection[str]:
-    """Names of the activations in a scope that are the only consumer of the node before them."""
+    """Names of the activations in a scope that are the only consumer of the node before them.
+
+    An activation that several nodes call is none: what is fresh for one of them need not be for another.
+    """
+    shared = {node.calls for node in scope.nodes.values()}
     taken = Counter(reference for node in scope.nodes.values() for reference in node.inputs)
     taken.update(scope.outputs.values())
     return {
         name
         for name, node in scope.nodes.items()
         if _is_ours(node, {"activation"})
+        and node.calls is None
+        and name not in shared
         and taken[node.inputs[0]] == 1
         and node.inputs[0] in scope.nodes
         and _is_ours(scope.nodes[node.inputs[0]], _FRESH)

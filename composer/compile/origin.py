@@ -44,7 +44,7 @@ class Composed:
     def classes(self) -> Mapping[str, type[nn.Module]]:
         """Path -> the class with which the module of each scope was made, without the network itself."""
         found = {}
-        for node in self.graph.root.walk():
+        for node in self.graph.root.owners():
             if isinstance(node.content, Scope):
                 found[node.path] = class_of_scope(node.content)
         return found

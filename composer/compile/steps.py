@@ -26,9 +26,9 @@ def callable_of(model: ComposedModule, node: Node) -> Callable[..., Tensor]:
         function: Callable[..., Tensor] = operation.make()
         return function
     if isinstance(operation, Operation) and isinstance(operation.entry, ParameterEntry):
-        parameter = model.get_parameter(node.path)
+        parameter = model.get_parameter(node.owner)
         return lambda: parameter
-    return model.get_submodule(node.path)
+    return model.get_submodule(node.owner)
 
 
 def run_steps(
@@ -40,8 +40,10 @@ def run_steps(
     the network itself lacks a module.
     """
     (name,) = model.graph.root.inputs
-    closed = set(_lacking(model.graph.root, dict(model.named_modules())))
-    return follow(model.graph.root, {name: x}, lambda node, inputs: callable_of(model, node)(*inputs), then, closed)
+    root = model.graph.root
+    lacking = set(_lacking(root, dict(model.named_modules())))
+    closed = {node.path for node in root.walk() if node.owner in lacking}
+    return follow(root, {name: x}, lambda node, inputs: callable_of(model, node)(*inputs), then, closed)
 
 
 def _lacking(scope: Scope, live: Mapping[str, nn.Module]) -> Iterator[str]:

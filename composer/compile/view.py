@@ -45,8 +45,9 @@ class _Viewing:
         result = twin(made, live)
         needed = modules(scope)
         for name, node in needed.items():
-            children(result)[name] = self.child(node, like.nodes[name], live)
-        parameters(result).update((name, parameters(live)[name]) for name in scope.nodes if name in parameters(live))
+            children(result)[name] = self.child(node, like.parts[name], live)
+        own = parameters(live)
+        parameters(result).update((name, own[name]) for name in scope.parts if name in own)
         left_out = frozenset(modules(like)) - frozenset(needed)
         given = {**children(result), **parameters(result)}
         self.links.links.append(Link(result, live, path, made, self.composed(path), tuple(needed), left_out, given))
@@ -82,7 +83,7 @@ def differ(scope: Scope, like: Scope) -> bool:
     return (
         scope.outputs.keys() != like.outputs.keys()
         or scope.nodes.keys() != like.nodes.keys()
-        or any(_differ_inside(node, like.nodes[name]) for name, node in scope.nodes.items())
+        or any(_differ_inside(node, like.parts[name]) for name, node in scope.parts.items())
     )
 
 

@@ -174,9 +174,9 @@ class Composition:
 
     @cached_property
     def mechanisms(self) -> Mapping[int, tuple[str, ...]]:
-        """Number of a rule, from 0 -> paths of the mechanisms that it inserted."""
+        """Number of a rule, from 0 -> paths of the mechanisms that it inserted; in a block called twice, once."""
         found: dict[int, tuple[str, ...]] = {}
-        for node, _ in self.operations:
+        for node in _first_calls(self.root):
             if node.rule is not None and _is_mechanism(node):
                 found[node.rule] = (*found.get(node.rule, ()), node.path)
         return found
@@ -252,6 +252,15 @@ def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
 
 def _is_mechanism(node: Node) -> bool:
     return node.entry is not None and node.entry.category == "mechanism"
+
+
+def _first_calls(scope: Scope) -> Iterator[Node]:
+    """Every operation, without those in further calls of a block."""
+    for node in scope.nodes.values():
+        if not isinstance(node.content, Scope):
+            yield node
+        elif node.calls is None:
+            yield from _first_calls(node.content)
 
 
 def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:

@@ -90,7 +90,7 @@ class _Elaboration(Reader):
         if problem := making.circle:
             self.unfinished[body.path] = making.in_a_circle(problem)
             raise self.note(problem)
-        for name in running_order(making.written):
+        for name in running_order(making.needed):
             try:
                 self.add(making, name)
             except Stop as stop:
@@ -114,13 +114,15 @@ class _Elaboration(Reader):
             raise self.note(*self.said_of(spec, where, path))
         if problem := making.sources[name].problem:
             raise problem
-        if not making.failed.isdisjoint(map(node_of, making.written[name])):
+        if not making.failed.isdisjoint(map(node_of, making.needed[name])):
             self.note(*self.said_of(spec, where, path))
             making.lacks_inputs(name)
         elif spec.inline:
             step = self.step(making, name)
             copies = self.repeats.inline(spec, step, making.nodes, {*making.body.specs, *making.body.inputs})
             making.inlined[name] = Inlined(copies[-1] if copies else step.references[0], tuple(copies))
+        elif isinstance(spec.share, str):
+            making.nodes[name] = self.sharing(spec, self.step(making, name), making.scope, making.shared(spec.share))
         else:
             making.nodes[name] = self.node(spec, self.step(making, name))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from composer.amounts import plural
 from composer.dag.reader import Reader
-from composer.dag.scope import BATCH, Scope
+from composer.dag.scope import BATCH, Node, Scope
 from composer.dag.step import Step, Stop
 from composer.errors import ComposerError, Diagnostic
 from composer.spec.check import check_part
@@ -39,7 +39,7 @@ class Embedding:
             try:
                 places = {var: step.origin / vars_key(name) / var for var in spec.args}
                 settled = replace(settle_part(part, values, places), inputs=inputs)
-                self.known[key] = replace(self.compose(settled), part=settled)
+                self.known[key] = replace(self.compose(settled), network=settled)
             except ComposerError as error:
                 raise self.reader.note(*(_within(step.path, part, one) for one in error.diagnostics)) from error
         alone = self.known[key]
@@ -86,13 +86,19 @@ def _within(path: str, part: Part, problem: Diagnostic) -> Diagnostic:
 
 def under(scope: Scope, prefix: str, first_rule: int) -> Scope:
     """The scope with all its paths under a prefix, and its rules counted from `first_rule`."""
-    nodes = {
-        name: replace(
+
+    def moved(node: Node) -> Node:
+        return replace(
             node,
             path=f"{prefix}.{node.path}",
             rule=None if node.rule is None else node.rule + first_rule,
             content=under(node.content, prefix, first_rule) if isinstance(node.content, Scope) else node.content,
+            shares={child: f"{prefix}.{owner}" for child, owner in node.shares.items()},
         )
-        for name, node in scope.nodes.items()
-    }
-    return replace(scope, nodes=nodes, path=f"{prefix}.{scope.path}" if scope.path else prefix)
+
+    return replace(
+        scope,
+        path=f"{prefix}.{scope.path}" if scope.path else prefix,
+        nodes={name: moved(node) for name, node in scope.nodes.items()},
+        held={name: moved(node) for name, node in scope.held.items()},
+    )

@@ -51,6 +51,10 @@ def _flatten(scope: Scope, names: dict[str, str], flat: nx.DiGraph[str]) -> dict
             for index, source in enumerate(sources):
                 feeds = flat.edges[source, node.path]["index"] if flat.has_edge(source, node.path) else []
                 flat.add_edge(source, node.path, index=[*feeds, index])
+    for node in scope.held.values():
+        for one in node.content.walk() if isinstance(node.content, Scope) else [node]:
+            if isinstance(one.content, Operation):
+                flat.add_node(one.path, **_attributes(one.op, one.tensor, one))
     return {key: names[reference] for key, reference in scope.outputs.items()}
 
 
@@ -66,5 +70,6 @@ def _attributes(op: str, tensor: TensorSpec, node: Node | None = None) -> dict[s
         "macs": 0,
         "rule": node.rule if node else None,
         "sites": list(node.sites) if node else [],
+        "shares": dict(node.shares) if node else {},
         "line": str(location) if location else None,
     }

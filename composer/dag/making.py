@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from composer.dag.order import circle_of
+from composer.dag.order import circle_of, node_of
 from composer.dag.scope import Node, Scope
 from composer.dag.sources import Sources
 from composer.dag.step import Body, Stop
@@ -51,6 +51,16 @@ class Making:
         """Node -> its references as written."""
         return {name: one.references for name, one in self.sources.items()}
 
+    @cached_property
+    def needed(self) -> Mapping[str, tuple[str, ...]]:
+        """Node -> what must be made before it: its references, and the node whose module it calls."""
+        shares = {name: [spec.share] if isinstance(spec.share, str) else [] for name, spec in self.body.specs.items()}
+        return {name: (*references, *shares[name]) for name, references in self.written.items()}
+
+    def shared(self, name: str) -> str:
+        """The node whose module a node calls that writes `share: NAME`: of an inline repeat, the last copy."""
+        return self.inlined[name].last if name in self.inlined else name
+
     @property
     def unfinished(self) -> Unfinished:
         """The scope so far; it changes with the scope."""
@@ -94,13 +104,17 @@ class Making:
     @property
     def circle(self) -> Diagnostic | None:
         """The problem if the nodes feed one another in a circle; else None."""
-        cycle = circle_of(self.written)
+        cycle = circle_of(self.needed)
         if not cycle:
             return None
-        text = f"nodes feed one another in a circle: {' -> '.join([*cycle, cycle[0]])}"
-        label = f"takes `{cycle[-1]}`, which depends on it"
-        return self.body.origin_of(cycle[0]).problem("cycle", text, label, key=True, path=self.body.path)
+        first, last = cycle[0], cycle[-1]
+        text = f"nodes feed one another in a circle: {' -> '.join([*cycle, first])}"
+        label, help = f"takes `{last}`, which depends on it", list[str]()
+        if last not in map(node_of, self.written[first]):
+            label = f"calls the module of `{last}`, which runs later"
+            help = [f"write the operation at `{first}`, and `share: {first}` at `{last}`"]
+        return self.body.origin_of(first).problem("cycle", text, label, tuple(help), key=True, path=self.body.path)
 
     def in_a_circle(self, problem: Diagnostic) -> Unfinished:
         """The scope without any node, because they feed one another; the problem is reported at the first of them."""
-        return circle(self.scope, self.body.specs, self.written, problem, circle_of(self.written)[0])
+        return circle(self.scope, self.body.specs, self.written, problem, circle_of(self.needed)[0])

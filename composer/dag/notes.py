@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from composer.amounts import plural
 from composer.dag.composition import Composition
-from composer.dag.scope import Operation
+from composer.dag.order import node_of
+from composer.dag.scope import Operation, Scope
 
 
 def notes(graph: Composition) -> list[str]:
@@ -16,7 +17,27 @@ def notes(graph: Composition) -> list[str]:
         found.append(f"training needs batches of at least 2: {_places(graph.refusing_one)}")
     if narrow := narrowed(graph):
         found.append(f"reduction is larger than the channels, the hidden width its smallest: {_places(narrow)}")
+    if raw := dict(_raw_inputs(graph.root)):
+        found.append(f"`concat` takes the input of a node that `when` leaves out: {_places(raw)}")
     return found
+
+
+def _raw_inputs(scope: Scope) -> Iterator[tuple[str, str]]:
+    """Path of each `concat` that joins an input of its block, or one tensor twice, only because a node is left out; and
+    that node, in words. What a site marks as meant, such as a shortcut, does not count.
+    """
+    # Node that is left out -> the node or input whose tensor it passes on.
+    passed: dict[str, str] = {}
+    for node in scope.nodes.values():
+        if isinstance(node.content, Scope):
+            yield from _raw_inputs(node.content)
+        elif node.content is None and not node.sites:
+            passed[node.name] = passed.get(node.inputs[0], node.inputs[0])
+        elif node.op == "concat":
+            for reference in node.inputs:
+                given = passed.get(reference)
+                if given is not None and (node_of(given) in scope.inputs or given in node.inputs):
+                    yield node.path, f"`{reference}` passes `{given}` on"
 
 
 def narrowed(graph: Composition) -> Mapping[str, str]:

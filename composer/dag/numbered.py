@@ -33,6 +33,8 @@ def _leaves(scope: Scope, origin: Origin, path: str) -> Iterator[Node]:
     for node in scope.nodes.values():
         if node.inputs != (current,):
             raise broken(f"`{node.path}` does not take just what the node before it gives")
+        if node.calls is not None:
+            raise broken(f"`{node.path}` calls the module of `{node.calls}`, so it has no number of its own")
         current = node.name
         if isinstance(node.content, Scope):
             yield from _tagged(list(_leaves(node.content, origin, path)), node.sites)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.dag.order import node_of
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Scope, TensorSpec
 from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
 from composer.spec.origin import Origin
 from composer.spec.spec import Spec
@@ -154,18 +154,28 @@ def expose(scope: Scope, paths: Mapping[Any, Way]) -> tuple[Scope, dict[Any, str
             deeper.setdefault(first, {})[key] = path.further
     nodes = dict(scope.nodes)
     renamed: dict[str, str] = {}
-    for name, inside in deeper.items():
+    for name, inside in _together(scope, deeper).items():
         content = nodes[name].content
         assert isinstance(content, Scope)
         inner, references = expose(content, inside)
         outputs = _Outputs(dict(inner.outputs))
-        found.update((key, f"{name}.{outputs.name_of(reference)}") for key, reference in references.items())
+        named = {key: f"{name}.{outputs.name_of(reference)}" for key, reference in references.items()}
+        found.update((key, named[key]) for key in deeper.get(name, ()))
         exposed = inner.exposed | (outputs.found.keys() - inner.outputs.keys())
         nodes[name] = _with_content(nodes[name], replace(inner, outputs=outputs.found, exposed=exposed))
         renamed[name] = f"{name}.{next(iter(inner.outputs))}"
     changed = replace(scope, nodes=nodes)
     rename = _renaming(changed, renamed)
     return _renamed(changed, renamed), {key: rename(reference) for key, reference in found.items()}
+
+
+def _together(scope: Scope, deeper: Mapping[str, dict[Any, Way]]) -> dict[str, dict[Any, Way]]:
+    """The paths into each scope, with those into other nodes that call its module: one module has the same outputs."""
+    calls = {name: node.calls or name for name, node in scope.nodes.items()}
+    ways: dict[str, dict[Any, Way]] = {}
+    for name, inside in deeper.items():
+        ways.setdefault(calls[name], {}).update(inside)
+    return {name: ways[module] for name, module in calls.items() if module in ways}
 
 
 @dataclass
@@ -217,22 +227,31 @@ def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
 
 
 def prune(scope: Scope, wanted: Collection[str]) -> Scope:
-    """The scope with only the wanted outputs, and the nodes that they need."""
+    """The scope with only the wanted outputs, the nodes that they need, and the modules that those call."""
     outputs = {name: reference for name, reference in scope.outputs.items() if name in wanted}
-    kept = dict(reversed(list(_needed(scope, outputs.values()))))
-    return _renamed(replace(scope, nodes=kept, outputs=outputs), {})
+    needed = _needed(scope, outputs.values())
+    # One module is called by all, so they have the same outputs.
+    keys: dict[str, set[str]] = {}
+    for node, mine in needed.values():
+        keys.setdefault(node.calls or node.name, set()).update(mine)
+    kept = {name: _pruned(node, keys[node.calls or name]) for name, (node, _) in reversed(needed.items())}
+    held = {name: _pruned(node, keys[name]) for name, node in scope.parts.items() if name in keys and name not in kept}
+    return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held), {})
 
 
-def _needed(scope: Scope, references: Collection[str]) -> Iterator[tuple[str, Node]]:
-    """The nodes that the references need, each pruned to its needed outputs; the last node first."""
+def _needed(scope: Scope, references: Collection[str]) -> dict[str, tuple[Node, Collection[str]]]:
+    """The nodes that the references need, each with the outputs that are needed; the last node first."""
     used: set[Any] = set(references)
+    found: dict[str, tuple[Node, Collection[str]]] = {}
     for name, node in reversed(list(scope.nodes.items())):
         mine = {reference for reference in used if node_of(reference) == name}
         if not mine:
             continue
         used.update(node.inputs)
-        if isinstance(node.content, Operation) or node.content is None:
-            yield name, node
-        else:
-            keys = node.content.outputs if name in mine else {reference.partition(".")[2] for reference in mine}
-            yield name, _with_content(node, prune(node.content, keys))
+        everything = node.content.outputs if isinstance(node.content, Scope) else ()
+        found[name] = node, everything if name in mine else {reference.partition(".")[2] for reference in mine}
+    return found
+
+
+def _pruned(node: Node, wanted: Collection[str]) -> Node:
+    return _with_content(node, prune(node.content, wanted)) if isinstance(node.content, Scope) else node

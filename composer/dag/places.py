@@ -84,7 +84,8 @@ class Places(Sequence[Place]):
     @classmethod
     def of(cls, root: Scope) -> Places:
         """Every node that computes something, and every node with a site that something takes, even if `when` leaves
-        the node out, so that it passes its input on. Only a stage or block that is left out is no place.
+        the node out, so that it passes its input on. Only a stage or block that is left out is no place, and a further
+        call of a block: a rule reaches its module where it is written.
         """
         walk = _Walk(max(1, root.num_operations - 1), root.num_stages)
         walk.visit(root, _Inside())
@@ -195,6 +196,10 @@ class _Walk:
         for node in scope.nodes.values():
             if node.content is None and node.name not in passing:
                 continue
+            if node.calls is not None and isinstance(node.content, Scope):
+                # What rules do to a block, they do to its module, which other nodes only call again.
+                self.operations += node.content.num_operations
+                continue
             # A stem before the first block belongs to no stage.
             began = began or block_ends > 0 or (stage_ends > 0 and _holds_block(node))
             stage = self.stages + 1 if stage_ends and began else around.stage
@@ -230,7 +235,7 @@ class _Walk:
         # The depth of a scope is that of its last operation.
         operations = self.operations + (inside.num_operations - 1 if inside else 0)
         self.found.append((self, node, scope, at, operations / self.last))
-        if inside and inside.part is not None:
+        if inside and inside.network is not None:
             walk = _Walk(self.last, inside.num_stages, self.found, self.operations)
             walk.visit(inside, _Inside())
             self.operations = walk.operations

@@ -12,12 +12,13 @@ from composer.dag.draft import Draft
 from composer.dag.infer import Inference, Misfit, missing
 from composer.dag.insertion import Insertion
 from composer.dag.limits import Limits
-from composer.dag.match import match
+from composer.dag.match import Candidate, match
 from composer.dag.names import RESERVED
 from composer.dag.places import Places
 from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.sharing import followed
 from composer.dag.spot import Spot, goes_inside, is_at_an_end, spot_of
 from composer.dag.taking import Tensors, adapting, unknown_tensors
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
@@ -92,7 +93,7 @@ class _Placement:
         if problems:
             raise GraphError(problems)
         by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
-        for one, facts in matched:
+        for one, facts in self.owners(matched):
             inside = goes_inside(one.node, one.scope, self.rule)
             by_scope.setdefault(one.node.path if inside else one.scope.path, []).append((one.node, facts))
         for path in list(by_scope):
@@ -104,6 +105,17 @@ class _Placement:
         if self.problems:
             raise GraphError(self.problems)
         return result
+
+    def owners(self, matched: Sequence[Candidate]) -> Sequence[Candidate]:
+        """The places that the rule edits: what replaces a module that several nodes call, all of them call."""
+        if self.rule.position != "replace" or self.rule.start is not None:
+            return matched
+        found = [(place, facts) for place, facts in matched if place.node.calls is None]
+        if not found:
+            node = matched[0][0].node
+            text = f"`{node.path}` calls the module of `{node.calls}`"
+            raise GraphError(self.insertion.wrong(node, text, "the node that owns the module").diagnostics)
+        return found
 
     def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: ModuleEntry | None) -> Scope:
         """The scope with its matched places edited, also those in inner scopes."""
@@ -123,7 +135,15 @@ class _Placement:
             if self.problems:
                 # The rule would fail in the same way at its other places.
                 raise GraphError(self.problems)
-        return draft.scope()
+        return self.with_calls(draft.scope(), scope)
+
+    def with_calls(self, scope: Scope, before: Scope) -> Scope:
+        """The edited scope, with the nodes that call an edited module once more. Raises GraphError."""
+        try:
+            return followed(scope, before, self.insertion.infer)
+        except Misfit as misfit:
+            here = self.origin / self.rule.position
+            raise GraphError(here.problem("share", str(misfit), "a place that nothing shares")) from misfit
 
     def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: ModuleEntry | None) -> None:
         position = self.rule.position

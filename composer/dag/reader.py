@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer import registry
@@ -11,7 +11,8 @@ from composer.dag.arguments import arguments_of_node, unknown_options
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import can_name_node
-from composer.dag.scope import Operation, TensorSpec
+from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.sharing import calling, does_not_fit
 from composer.dag.step import Step, Stop
 from composer.dag.unfinished import Unfinished
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
@@ -124,6 +125,32 @@ class Reader:
             raise self.note(step.problem("misfit", str(misfit))) from misfit
         self.spend(step, parameters=inferred.operation.num_parameters)
         return inferred.operation, inferred.output
+
+    def sharing(self, spec: NodeSpec, step: Step, scope: Scope, name: str) -> Node:
+        """A node that calls the module of the node with this name, which is made already. Raises Stop."""
+        if (owner := scope.nodes.get(name)) is None:
+            text = f"there is no node `{name}` here"
+            raise self.note(step.problem_at("share", "unknown-node", text, "a node of this scope"))
+        if owner.content is None:
+            help = (f"give this node the same `when` as `{name}`",)
+            text = f"`{name}` has no module: its `when` is false"
+            raise self.note(step.problem_at("share", "share", text, "a node that computes something", help))
+        if owner.entry is not None and owner.entry.inputs == (0, 0):
+            # A parameter has no inputs, even if it is written after other nodes.
+            step = replace(step, copies=((),))
+        return self.call(spec, step, owner, [scope.tensor(one) for one in owner.inputs])
+
+    def call(self, spec: NodeSpec, step: Step, owner: Node, wanted: Sequence[TensorSpec]) -> Node:
+        """A node that calls the module of `owner`, which was made for the inputs `wanted`. Raises Stop."""
+        node = Node(step.name, step.path, step.origin, step.references, None, owner.output, self.sites(spec, step))
+        self.spend(step, nodes=1 + (owner.content.num_nodes if isinstance(owner.content, Scope) else 0))
+        if spec.when is not None and not self.condition(spec, step):
+            return replace(node, inputs=step.references[:1], output=step.tensors[0])
+        try:
+            return calling(owner, node, step.tensors, self.infer)
+        except Misfit as misfit:
+            problem = does_not_fit(owner, wanted, step.tensors, misfit)
+            raise self.note(step.problem_at("share", "share", *problem)) from misfit
 
     def entry(self, spec: NodeSpec, step: Step) -> Entry:
         """The registry's entry for `op`. Raises Stop."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from composer.dag.reader import Reader
@@ -55,9 +55,11 @@ class Repeats:
     def copies(
         self, spec: NodeSpec, step: Step, count: int, prefix: str, nodes: dict[str, Node], taken: Collection[str]
     ) -> list[str]:
-        child_spec = spec.model_copy(update={"repeat": None, "inline": False, "site": []})
+        child_spec = spec.model_copy(update={"repeat": None, "inline": False, "site": [], "share": None})
         handed: dict[int, Taken] = {}
         found: list[str] = []
+        # Of copies that are one module: the copy that owns it, and its inputs.
+        first: tuple[Node, Sequence[TensorSpec]] | None = None
         for index in range(count):
             written = step.copies[index if len(step.copies) > 1 else 0]
             given = tuple(one if one.own else handed.get(place, one) for place, one in enumerate(written))
@@ -68,10 +70,13 @@ class Repeats:
                 help = ('count in it: `as: "unit${index}"`',)
                 raise self.reader.note(step.problem_at("as", "name", f"two nodes are called `{name}`", help=help))
             try:
-                nodes[name] = self.make(child_spec, replace(child, name=name, path=f"{prefix}{name}"))
+                child = replace(child, name=name, path=f"{prefix}{name}")
+                nodes[name] = self.reader.call(child_spec, child, *first) if first else self.make(child_spec, child)
             except Stop as stop:
                 raise Stop(lacking={name: Missing(child_spec, child.references, True, stop.diagnostics)}) from None
             found.append(name)
+            if spec.share and first is None and nodes[name].content is not None:
+                first = nodes[name], child.tensors
             handed = self.handed_on(nodes[name], len(given), step)
         return found
 

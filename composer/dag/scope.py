@@ -136,6 +136,8 @@ class Node:
     tail     name of the node whose output now replaces this node's output, because rules put nodes after it
     place    of a node that a rule added: where it did; None for the backbone's own, and for what stands in for them
     bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
+    calls    name of the node of the same scope whose module it calls; None for a module of its own
+    shares   child of its module, "" for all of it -> path of the node that owns what is called there
     """
 
     name: str
@@ -149,6 +151,23 @@ class Node:
     tail: str | None = None
     place: str | None = None
     bound: tuple[Bound, ...] = ()
+    calls: str | None = None
+    shares: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        """Path of the node whose module it calls: its own path, unless it shares all of it."""
+        return self.shares.get("", self.path)
+
+    @property
+    def told_shares(self) -> Mapping[str, str]:
+        """`shares` as a reader is told: not of each node in a block that is called again, only of the block."""
+        around = {child: owner.rpartition(".")[0] for child, owner in self.shares.items()}
+        return {
+            child: owner
+            for child, owner in self.shares.items()
+            if not around[child] or self.path.startswith(f"{around[child]}.")
+        }
 
     @property
     def op(self) -> str:
@@ -206,7 +225,8 @@ class Scope:
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
     leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
     plain    the scope as it was before any rule changed it; None if none did
-    part     of a network inside another: its own spec, with the inputs that arrive
+    network  of a network inside another: its own spec, with the inputs that arrive
+    held     nodes whose modules the scope owns without a call of its own: only nodes that share them call them
     """
 
     block: str
@@ -218,9 +238,10 @@ class Scope:
     brought: frozenset[str] = frozenset()
     named: bool = False
     end: str | None = None
+    held: Mapping[str, Node] = field(default_factory=dict, repr=False)
     leads: Mapping[str, str] = field(default_factory=dict)
     plain: Scope | None = field(default=None, repr=False, compare=False)
-    part: Spec | None = field(default=None, repr=False, compare=False)
+    network: Spec | None = field(default=None, repr=False, compare=False)
 
     @property
     def untouched(self) -> Scope:
@@ -270,9 +291,25 @@ class Scope:
             return node.content.tensor(rest)
         return node.output if isinstance(node.output, TensorSpec) else node.output[rest]
 
+    def owners(self) -> Iterator[Node]:
+        """Every node that has a module, parameter or function of its own: all but those that call another node's."""
+        for node in self.parts.values():
+            if node.calls is None:
+                yield node
+                if isinstance(node.content, Scope):
+                    yield from node.content.owners()
+
+    @property
+    def parts(self) -> Mapping[str, Node]:
+        """Its nodes, and those that it only holds."""
+        return {**self.nodes, **self.held} if self.held else self.nodes
+
     def walk(self) -> Iterator[Node]:
-        """Every node, with those of inner scopes, in the order in which they run; a scope before its nodes."""
-        for node in self.nodes.values():
+        """Every node, with those of inner scopes, in the order in which they run; a scope before its nodes.
+
+        Nodes that a scope only holds come after its others.
+        """
+        for node in self.parts.values():
             yield node
             if isinstance(node.content, Scope):
                 yield from node.content.walk()
@@ -290,9 +327,13 @@ class Scope:
 
     @cached_property
     def num_stages(self) -> int:
-        """Number of nodes with site `stage`, with those of inner scopes but without those of networks inside."""
-        own = sum(STAGE in node.sites for node in self.nodes.values() if node.content is not None)
-        return own + sum(one.num_stages for one in self._scopes if one.part is None)
+        """Number of nodes with site `stage`, with those of inner scopes; a further call of one is none.
+
+        A network inside counts its own.
+        """
+        own = [node for node in self.nodes.values() if node.content is not None and node.calls is None]
+        inner = [node.content for node in own if isinstance(node.content, Scope) and node.content.network is None]
+        return sum(one.num_stages for one in inner) + sum(STAGE in node.sites for node in own)
 
     @cached_property
     def _scopes(self) -> list[Scope]:
@@ -301,7 +342,7 @@ class Scope:
     @cached_property
     def num_parameters(self) -> int:
         """Learnable numbers in the scope."""
-        return sum(num_parameters(node) for node in self.nodes.values())
+        return sum(num_parameters(node) for node in self.parts.values())
 
 
 def num_parameters(node: Node) -> int:

@@ -49,7 +49,7 @@ def _alone(side: Side, paired: Container[NodePath]) -> Iterator[NodePath]:
             else:
                 yield node.path
 
-    return visit(node for node in side.graph.root.nodes.values() if node.content is not None)
+    return visit(node for node in side.graph.root.parts.values() if node.content is not None)
 
 
 def _whole(side: Side, path: NodePath, kind: Literal["removed", "added"]) -> Change:
@@ -95,6 +95,8 @@ def _details(found: Pairing, wiring: Wiring, path: NodePath) -> Iterator[tuple[s
     before, after = found.before.nodes[path], found.after.nodes[other]
     if before.op != after.op:
         yield "op", (before.op, after.op)
+    if (shares := _shares(found, before, after)) is not None:
+        yield "shares", shares
     if not (isinstance(before.content, Operation) and isinstance(after.content, Operation)):
         return
     if found.before.alike[path] != found.after.alike[other]:
@@ -107,6 +109,15 @@ def _details(found: Pairing, wiring: Wiring, path: NodePath) -> Iterator[tuple[s
         yield from _shapes("output", [before.tensor], [after.tensor])
     if wiring.differs(found.before.sources[path], found.after.sources[other]):
         yield "from", (found.before.sources[path], found.after.sources[other])
+
+
+def _shares(found: Pairing, before: Node, after: Node) -> tuple[str | None, str | None] | None:
+    """The owners of the modules that two nodes call, if they differ; in a block that is called again, of the block."""
+    ours = {child: found.pairs.get(owner, owner) for child, owner in before.shares.items()}
+    told = before.calls or after.calls or num_parameters(before) != num_parameters(after)
+    if ours == after.shares or not told:
+        return None
+    return ", ".join(before.shares.values()) or None, ", ".join(after.shares.values()) or None
 
 
 def _options(before: Operation, after: Operation) -> Iterator[tuple[str, tuple[Any, Any]]]:

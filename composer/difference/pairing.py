@@ -61,8 +61,8 @@ def pair(before: Side, after: Side) -> Pairing:
 
 def _pair_inside(found: Pairing, before: Scope, after: Scope) -> None:
     """Pair nodes of the same name in two scopes, and in their inner scopes."""
-    for name, one in before.nodes.items():
-        other = after.nodes.get(name)
+    for name, one in before.parts.items():
+        other = after.parts.get(name)
         if other is None or one.path in found.pairs or other.path in found.back:
             continue
         if isinstance(one.content, Scope) and isinstance(other.content, Scope):

@@ -55,7 +55,7 @@ def partners(before: Iterable[str], after: Iterable[str]) -> Iterator[tuple[str 
 def children(node: Node) -> Iterator[Node]:
     """The direct child nodes of a scope that compute something."""
     if isinstance(node.content, Scope):
-        yield from (child for child in node.content.nodes.values() if child.content is not None)
+        yield from (child for child in node.content.parts.values() if child.content is not None)
 
 
 def read(graph: Composition, alike: Alike) -> Side:
@@ -81,6 +81,7 @@ def _prefixes(path: str) -> Iterator[str]:
 def _trace(scope: Scope, names: Mapping[str, str], sources: dict[str, tuple[str, ...]]) -> dict[str, str]:
     """Record the sources of a scope's nodes. `names`: its inputs -> sources; the result: its outputs -> sources."""
     known = dict(names)
+    sources.update((node.path, ()) for node in scope.held.values())
     for node in scope.nodes.values():
         taken = tuple(known[reference] for reference in node.inputs)
         if node.content is not None:

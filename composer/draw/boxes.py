@@ -15,6 +15,8 @@ from composer.draw.view import Box, View
 from composer.visible import visible
 
 RADIUS = 5
+# How far a line between boxes that share a module bends to the right of them.
+SHARED = 18
 ARROW = 7
 BADGE = 8
 BASELINE = 4
@@ -31,6 +33,27 @@ def container(view: View, layout: Layout) -> Iterator[str]:
             yield moved(placed.x, placed.y, frame(box, box.inner, placed.inside), about(box))
         else:
             yield moved(placed.x, placed.y, closed(box, placed), about(box))
+    yield from _shared(view, layout)
+
+
+def _shared(view: View, layout: Layout) -> Iterator[str]:
+    """Dashed lines from the boxes that own a module to those beside them that call it too."""
+    places = {placed.name: placed for placed in layout.boxes}
+    boxes = {path: box for box in view.boxes for path in box.copies or (box.path,)}
+    for box in view.boxes:
+        for owner in (boxes[path] for path in box.shares if path in boxes):
+            one, other = places[owner.name], places[box.name]
+            left, right = sorted((one, other), key=lambda placed: placed.x)
+            # Along the right edges of boxes that stand one below the other, else across the gap between them.
+            start = (left.x + left.width, left.y + left.height // 2)
+            end = (right.x + (right.width if right.x < start[0] else 0), right.y + right.height // 2)
+            bend = max(start[0], end[0]) + SHARED if right.x < start[0] else (start[0] + end[0]) // 2
+            line = f"M{start[0]} {start[1]}C{bend} {start[1]} {bend} {end[1]} {end[0]} {end[1]}"
+            yield element(
+                "path",
+                {"class": "wire", "stroke-dasharray": "4 3", "d": line},
+                [title(f"{box.label} shares {owner.label}")],
+            )
 
 
 def frame(box: Box, view: View, layout: Layout) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from composer.dag.scope import Node, Operation, Scope
+from composer.dag.sharing import in_words
 from composer.dag.sketch import Sketch
 from composer.dag.unfinished import Missing
 from composer.draw.describe import (
@@ -44,8 +45,8 @@ class _Builder:
         missing = unfinished.missing if unfinished else {}
         names: dict[str, Reference] = {name: (f"in:{name}", "") for name in scope.inputs}
         parts: list[Part] = []
-        for name in [*scope.nodes, *missing]:
-            node = scope.nodes.get(name)
+        for name in [*scope.parts, *missing]:
+            node = scope.parts.get(name)
             taken = node.inputs if node else missing[name].inputs
             # A failed scope may contain a cycle: sources that do not exist yet are not drawn.
             sources = tuple(found for one in taken if (found := _resolve(one, names)) is not None)
@@ -105,10 +106,22 @@ class _Builder:
             line=f"{PurePath(location.source.name).name}:{location.line}" if location else "",
             problem=self.sketch.problem_at.get(node.path),
         )
-        if isinstance(node.content, Operation):
-            return self.operation(box, node.content, sources)
         assert node.content is not None
-        return self.block(box, node.content, sources)
+        if isinstance(node.content, Operation):
+            found = self.operation(box, node.content, sources)
+        else:
+            found = self.block(box, node.content, sources)
+        return self.sharing(found, node) if node.told_shares else found
+
+    def sharing(self, part: Part, node: Node) -> Part:
+        """The part of a node that calls a module of another node, with the words for it."""
+        words = in_words(node.told_shares)
+        key, form = (self.number("shares", *words, one) for one in (part.key, part.form))
+        shared = tuple(node.told_shares.values())
+        box = replace(part.box, detail=", ".join([part.box.detail, *words]), shares=shared)
+        # What rules put into a block that is called again, they put into one place.
+        box = replace(box, holds=() if node.calls else box.holds)
+        return replace(part, box=box, key=key, form=form)
 
     def operation(self, box: Box, operation: Operation, sources: tuple[Reference, ...]) -> Part:
         entry = operation.entry

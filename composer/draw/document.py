@@ -18,6 +18,7 @@ def document(picture: Picture, graph: Composition | None) -> dict[str, Any]:
     """Plain JSON values. `graph` has options, shapes, parameters and MACs of each node; null with mistakes."""
     return {
         "name": picture.name,
+        "description": picture.description,
         "parameters": picture.num_parameters,
         "direction": picture.direction,
         "rules": [vars(rule) for rule in picture.rules],
@@ -82,6 +83,7 @@ def _facts(box: Box | None) -> Mapping[str, Any] | None:
         "helper": box.helper,
         "holds": [{"rule": rule, "mechanism": name, "places": count} for rule, name, count in box.holds],
         "line": box.line,
+        "shares": list(box.shares),
         "state": box.state,
         "problem": box.problem.to_json() if box.problem else None,
     }

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from composer.draw import measure
-from composer.draw.flat import flat_edges
+from composer.draw.flat import flat_edges, shared_boxes
 from composer.draw.picture import Figure, Picture
 from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View
 from composer.visible import visible
+
+# Letters in a line of the description.
+COLUMNS = 80
 
 
 def render_dot(picture: Picture) -> str:
@@ -17,13 +21,17 @@ def render_dot(picture: Picture) -> str:
     lines = [
         f"digraph {_quoted(picture.name)} {{",
         f"  rankdir={picture.direction}",
-        f"  label={_quoted(picture.name)} labelloc=t fontname=Helvetica fontsize=16",
+        f"  label={_quoted(_title(picture))} labelloc=t fontname=Helvetica fontsize=16",
         '  node [shape=box style="rounded,filled" fontname=Helvetica fontsize=11 margin="0.12,0.06"]',
         f"  edge [fontname=Helvetica fontsize=9 color={_quoted(LIGHT.wire)} arrowsize=0.7]",
     ]
     for number, figure in enumerate(picture.figures):
         lines += _figure(figure, f"{number}:" if number else "")
     return "\n".join([*lines, "}", ""])
+
+
+def _title(picture: Picture) -> str:
+    return "\n".join([picture.name, *wrap(picture.description, COLUMNS)])
 
 
 def _figure(figure: Figure, prefix: str) -> Iterator[str]:
@@ -35,6 +43,9 @@ def _figure(figure: Figure, prefix: str) -> Iterator[str]:
         yield from _boxes(view, prefix, "  ")
     else:
         yield from _cluster(figure.frame, view, prefix, "  ")
+    for path, owner in shared_boxes(view):
+        line = "style=dashed arrowhead=none constraint=false"
+        yield f"  {_quoted(prefix + owner)} -> {_quoted(prefix + path)} [{line}]"
     for edge in flat_edges(view):
         label = f" [label={_quoted(edge.shape)}]" if edge.shape else ""
         yield f"  {_quoted(prefix + edge.source)} -> {_quoted(prefix + edge.target)}{label}"

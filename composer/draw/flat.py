@@ -26,6 +26,13 @@ def flat_edges(view: View) -> list[FlatEdge]:
     return list(dict.fromkeys(found))
 
 
+def shared_boxes(view: View) -> list[tuple[str, str]]:
+    """Paths of closed boxes that call what another closed box owns, each with the path of that box."""
+    closed = {path: box for box in view.walk() if box.inner is None for path in box.copies or (box.path,)}
+    found = [(box.path, owner) for box in closed.values() for owner in box.shares if owner in closed]
+    return list(dict.fromkeys((path, closed[owner].path) for path, owner in found if path != closed[owner].path))
+
+
 def _follow(view: View, names: dict[tuple[str, str], str], found: list[FlatEdge]) -> dict[str, tuple[str, str]]:
     """Add the edges of a view. `names`: the view's sources -> closed boxes; the result: its outputs -> closed boxes."""
     names = dict(names)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from composer.draw.chunks import in_chunks
 from composer.draw.dot import label_of
-from composer.draw.flat import flat_edges
+from composer.draw.flat import flat_edges, shared_boxes
 from composer.draw.picture import Picture
 from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View, num_levels, opened
@@ -43,14 +43,15 @@ def _ever_smaller(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
 
 def _written(picture: Picture, parts: Sequence[Part], *, folded: bool) -> str | None:
     """The text of a file with these parts; None if it exceeds Mermaid's limits."""
-    lines = ["---", f"title: {json.dumps(picture.name[:200], ensure_ascii=False)}", "---"]
+    title = f"{picture.name}: {picture.description}" if picture.description else picture.name
+    lines = ["---", f"title: {json.dumps(title[:200], ensure_ascii=False)}", "---"]
     lines.append(f"flowchart {picture.direction}")
     if folded:
         lines.append(f"%% Folded: Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters.")
     num_edges = 0
     for number, (frame, view) in enumerate(parts):
-        edges = flat_edges(view)
-        num_edges += len(edges)
+        edges, shared = flat_edges(view), shared_boxes(view)
+        num_edges += len(edges) + len(shared)
         if num_edges > MOST_EDGES:
             return None
         ids: dict[str, str] = {}
@@ -59,6 +60,7 @@ def _written(picture: Picture, parts: Sequence[Part], *, folded: bool) -> str | 
         for edge in edges:
             label = f"|{_quoted(edge.shape)}|" if edge.shape else ""
             lines.append(f"  {ids[edge.source]} -->{label} {ids[edge.target]}")
+        lines += [f"  {ids[owner]} -.- {ids[path]}" for path, owner in shared]
     used = {class_of(box) for _, view in parts for box in view.walk() if box.inner is None}
     text = "\n".join([*lines, *(_class(name) for name in sorted(used)), ""])
     return text if len(text) <= MOST_CHARACTERS else None

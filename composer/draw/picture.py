@@ -69,6 +69,7 @@ class Picture:
     figures: tuple[Figure, ...]
     rules: tuple[Inserted, ...]
     problems: tuple[Diagnostic, ...] = ()
+    description: str = ""
 
 
 def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> Picture:
@@ -91,6 +92,7 @@ def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> 
         figures=tuple(figures),
         rules=tuple(_rules(sketch, view)),
         problems=sketch.problems,
+        description=sketch.spec.description,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from textwrap import wrap
+import textwrap
+from collections.abc import Iterator, Sequence
 
 from composer.amounts import plural, three_figures
 from composer.draw import measure
@@ -12,7 +12,7 @@ from composer.draw.flow import flow
 from composer.draw.legend import legend
 from composer.draw.markup import element, moved, rectangle, spaced, text, title, words
 from composer.draw.picture import Figure, Picture
-from composer.draw.text import fit, width
+from composer.draw.text import fit, width, wrap
 from composer.draw.theme import style
 
 MARGIN = 20
@@ -20,6 +20,7 @@ MARGIN = 20
 LEAST_WIDTH = 400
 TITLE_SIZE = 17
 HEADING = 44
+MOST_LINES = 4
 GAP = 36
 CAPTION = 18
 MONO_WIDTH = 6.1
@@ -37,11 +38,13 @@ def render_svg(picture: Picture, theme: str = "auto", *, styled: bool = True) ->
     widest = max((int(len(line) * MONO_WIDTH) for line in problems), default=0)
     right = max(right, widest, min(LEAST_WIDTH, _heading_width(picture)))
     drawn, legend_width, legend_height = legend(picture, right, coloured=theme != "paper")
-    below = HEADING + bottom + GAP
+    about = wrap(picture.description, measure.DETAIL_SIZE, right, MOST_LINES)
+    top = HEADING + LINE * len(about)
+    below = top + bottom + GAP
     lines = [spaced(line, 0, LINE * (row + 1), "mono") for row, line in enumerate(problems)]
     parts = [
-        *_heading(picture, right),
-        moved(0, HEADING, body),
+        *_heading(picture, right, about),
+        moved(0, top, body),
         moved(0, below, drawn, {"class": "legend"}),
         *([moved(0, below + legend_height + LINE, lines, {"class": "problems"})] if lines else ()),
     ]
@@ -77,6 +80,7 @@ def describe_picture(picture: Picture) -> str:
         f"The network {picture.name} with {plural(picture.num_parameters, 'parameter', ',')}, "
         f"drawn as {plural(boxes, 'box')}."
     ]
+    sentences += [picture.description] if picture.description else []
     sentences += [f"{rule.use} stands {rule.where} in {plural(rule.num_places, 'place')}." for rule in picture.rules]
     if picture.problems:
         sentences.append(f"It has mistakes: {'; '.join(problem.message for problem in picture.problems)}.")
@@ -89,14 +93,16 @@ def _subtitle(picture: Picture) -> str:
     return " · ".join(parts)
 
 
-def _heading(picture: Picture, room: int) -> Iterator[str]:
+def _heading(picture: Picture, room: int, about: Sequence[str]) -> Iterator[str]:
     yield text(fit(picture.name, TITLE_SIZE, room, bold=True), 0, 14, "title")
     yield text(fit(_subtitle(picture), measure.DETAIL_SIZE, room), 0, 31, "faint")
+    for row, line in enumerate(about, 1):
+        yield text(line, 0, 31 + LINE * row)
 
 
 def _heading_width(picture: Picture) -> int:
-    name, below = picture.name, _subtitle(picture)
-    return max(width(name, TITLE_SIZE, bold=True), width(below, measure.DETAIL_SIZE))
+    below = (_subtitle(picture), picture.description)
+    return max(width(picture.name, TITLE_SIZE, bold=True), *(width(one, measure.DETAIL_SIZE) for one in below))
 
 
 def _figures(picture: Picture) -> tuple[list[str], int, int]:
@@ -134,5 +140,5 @@ def _problems(picture: Picture) -> Iterator[str]:
     for problem in picture.problems:
         for line in str(problem).splitlines():
             indent = " " * (len(line) - len(line.lstrip()) + 4)
-            yield from wrap(line, MOST_COLUMNS, subsequent_indent=indent, drop_whitespace=False) or [""]
+            yield from textwrap.wrap(line, MOST_COLUMNS, subsequent_indent=indent, drop_whitespace=False) or [""]
         yield ""

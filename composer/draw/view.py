@@ -31,6 +31,7 @@ class Box:
     helper      whether it only serves a mechanism: tokens of a map and back, the gate of `start: identity`
     holds       what attention rules inserted inside: rule, mechanism, number of places
     inner       the view of its content; None for an operation
+    shares      paths of the nodes that own what it calls; in pictures, dashed lines lead to them
     """
 
     name: str
@@ -50,6 +51,7 @@ class Box:
     state: State = "made"
     problem: Diagnostic | None = None
     inner: View | None = None
+    shares: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("label", "detail"):

@@ -100,7 +100,7 @@ def last_map(graph: Composition) -> str | None:
 
 
 def class_node(graph: Composition) -> str | None:
-    """Path of the node whose features speak for a class: the last map, or the input of the last token mixer.
+    """Path of the node whose features speak for a class: the last map, or the tokens that the last token mixer mixes.
 
     After that mixer, a network that reads only its class token does not use the other tokens, so they have no gradient.
     """
@@ -109,5 +109,7 @@ def class_node(graph: Composition) -> str | None:
     output = next((place.node.output for place in graph.places if place.node.path == path), None)
     if not mixers or not isinstance(output, TensorSpec) or output.layout != "b n c":
         return path
-    scope, name = mixers[-1].scope, mixers[-1].node.inputs[0]
-    return scope.nodes[name].path if name in scope.nodes else path
+    scope, inputs = mixers[-1].scope, mixers[-1].node.inputs
+    # Of a class attention's, the tokens that are looked at, and not the class token that looks.
+    found = [scope.nodes[name] for name in inputs if name in scope.nodes and scope.nodes[name].output == output]
+    return found[0].path if found else path

@@ -20,7 +20,7 @@ def render_difference(difference: Difference, theme: str = "auto") -> str:
     networks = _networks(difference)
     with uncollected():
         data = difference_data(difference, networks)
-        picture = replace(static_picture(networks[0], Wish()), name=data["name"])
+        picture = replace(static_picture(networks[0], Wish()), name=data["name"], description="")
         return write_page(picture, data, theme, list(_without_script(told(difference))))
 
 

@@ -19,6 +19,7 @@ from composer.page.sources import Files
 from composer.page.tables import Tables
 from composer.page.views import Shared
 from composer.summary.memory import Traces, Unknown, activation_memory
+from composer.visible import one_line
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,8 @@ def _costs(network: Network, page: _Page) -> Costs:
 
 
 def _network(network: Network, whole: FactsData, page: _Page) -> NetworkData:
-    view = network.view
-    return {
+    view, about = network.view, network.sketch.spec.description
+    found: NetworkData = {
         "key": network.key,
         "label": network.label,
         "root": page.shared.view(view),
@@ -161,6 +162,9 @@ def _network(network: Network, whole: FactsData, page: _Page) -> NetworkData:
         "facts": whole,
         "rules": list(_rules(network, page.files)),
     }
+    if about:
+        found["description"] = about
+    return found
 
 
 def _open(network: Network, wish: Wish) -> Iterator[str]:
@@ -189,6 +193,8 @@ def _rules(network: Network, files: Files) -> Iterator[RuleData]:
             "where": f"{rule.position} {rule.selector}",
             "places": sum(count for box in network.view.boxes for at, _, count in box.holds if at == number),
         }
+        if rule.description is not None:
+            found["description"] = one_line(rule.description)
         if rule.where is not None:
             found["condition"] = rule.where
         if rule.every is not None:

@@ -25,6 +25,7 @@ from composer.spec.document import Value
 from composer.spec.expression import is_dynamic
 from composer.spec.origin import Origin
 from composer.summary.columns import shape
+from composer.visible import one_line
 
 MAX_VALUE = 200
 
@@ -154,6 +155,8 @@ class _Reader:
         if scope.path and scope.block in self.sketch.spec.blocks:
             defined = self.files.line_of(self.sketch.spec.block_origins[scope.block])
             found |= {"defined": defined} if defined else {}
+            about = one_line(self.sketch.spec.blocks[scope.block].description)
+            found |= {"description": about} if about else {}
         return found
 
     def operation(self, node: Node, operation: Operation) -> Json:

@@ -29,6 +29,7 @@ class FactsData(_Ends):
     seconds: NotRequired[float]
     line: NotRequired[Line]
     defined: NotRequired[Line]
+    description: NotRequired[str]
     rule: NotRequired[int]
     sites: NotRequired[tuple[str, ...]]
     options: NotRequired[int]
@@ -107,6 +108,7 @@ class RuleData(TypedDict):
     use: str
     where: str
     places: int
+    description: NotRequired[str]
     condition: NotRequired[str | bool]
     start: NotRequired[str]
     file: NotRequired[int]
@@ -127,6 +129,7 @@ class NetworkData(TypedDict):
     gives: str
     facts: FactsData
     rules: list[RuleData]
+    description: NotRequired[str]
     absent: NotRequired[list[str]]
 
 

@@ -12,6 +12,7 @@ from composer.spec import zoo
 from composer.spec.model import Published
 from composer.spec.references import read_file
 from composer.spec.structure import validate
+from composer.visible import one_line
 
 _FIELDS = tuple(Published.model_fields)
 
@@ -48,6 +49,16 @@ def experiments(
         for one in found
         if fnmatchcase(one.name, pattern) and all(_is(one, field, value) for field, value in filters.items())
     ]
+
+
+def description(name: str) -> str | None:
+    """What the file of a network of the zoo says of it, in one line; None if it says nothing."""
+    path = zoo.find(name)
+    assert path is not None, "it is in the zoo"
+    # Most say nothing, and reading them all as YAML takes a second.
+    if "description:" not in path.read_text(encoding="utf-8"):
+        return None
+    return one_line(read_file(path).plain().get("description")) or None
 
 
 def _read(name: str) -> Experiment:

@@ -12,6 +12,7 @@ from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, walk_strings
 from composer.spec.part import Part, vars_key
 from composer.spec.reads import names_read
+from composer.spec.sharing import check_shares
 from composer.spec.spec import Spec
 from composer.spec.tokens import ExpressionError
 
@@ -96,6 +97,8 @@ def _scope(
     known = {**dict.fromkeys(nodes), **dict.fromkeys(inputs)}
     # The children of an inline node have no names yet.
     sources_known = not any(node.inline for node in nodes.values())
+    if sources_known:
+        yield from check_shares(nodes, origins)
     for name, node in nodes.items():
         here = origins[name]
         if name in inputs:

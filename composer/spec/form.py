@@ -111,8 +111,9 @@ def _nodes(nodes: dict[str, NodeSpec], origin: Origin) -> Problems:
 
 
 def _form(node: NodeSpec, origin: Origin) -> Problems:
+    yield from _share(node, origin)
     kinds = [kind for kind, one in (("op", node.op), ("block", node.block), ("backbone", node.part)) if one is not None]
-    if len(kinds) != 1:
+    if len(kinds) > 1 or (not kinds and not isinstance(node.share, str)):
         found = f"both `{kinds[0]}` and `{kinds[1]}`" if kinds else "neither `op` nor `block`"
         yield origin.problem("form", f"the node has {found}", "exactly one of them", key=True)
     if node.part is not None:
@@ -136,6 +137,20 @@ def _form(node: NodeSpec, origin: Origin) -> Problems:
     if node.inline and node.site:
         help = ("give the site to the block that is repeated",)
         yield (origin / "site").problem("form", "an `inline` repeat is no place of its own", help=help, key=True)
+
+
+def _share(node: NodeSpec, origin: Origin) -> Problems:
+    """Problems of `share` that the node alone shows."""
+    here = origin / "share"
+    if node.share is False:
+        yield here.problem("share", "`share` is false", "a node of this scope, or nothing at all", key=True)
+    elif node.share is True and node.repeat is None:
+        help = ("to call the module of another node, write that node's name",)
+        yield here.problem("share", "`share: true` is for the copies of a `repeat`", "`repeat` too", help, key=True)
+    elif isinstance(node.share, str) and node.repeat is not None:
+        help = ("write the repeated node out here with `share: true`, or write this node several times",)
+        text = f"a `repeat` makes nodes of its own, so it cannot call `{node.share}`"
+        yield here.problem("share", text, "`true`: all copies are one", help)
 
 
 def _rule(rule: Rule, origin: Origin) -> Problems:

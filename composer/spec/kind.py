@@ -16,7 +16,7 @@ from composer.spec.expression import is_dynamic
 from composer.spec.origin import Origin
 
 # Keys of a declaration. A mapping with the key `default` is a declaration.
-DECLARATION = ("default", "kind", "minimum", "maximum", "choices", "needs")
+DECLARATION = ("default", "kind", "minimum", "maximum", "choices", "needs", "description")
 # Kind, as JSON Schema names it -> its name in messages, singular and plural.
 WORDS = {
     "boolean": ("true or false", "true or false"),
@@ -33,12 +33,13 @@ _IN_SCHEMA = {"list": "array", "mapping": "object"}
 class Kind:
     """The values that a var may hold.
 
-    name      `boolean integer number string list mapping`; None for any value
-    items     the kind of each item of a list
-    minimum   smallest value; for a list, of each item
-    maximum   largest value; for a list, of each item
-    choices   the allowed values; for a list, of each item; empty for any
-    nullable  whether null is allowed
+    name         `boolean integer number string list mapping`; None for any value
+    items        the kind of each item of a list
+    minimum      smallest value; for a list, of each item
+    maximum      largest value; for a list, of each item
+    choices      the allowed values; for a list, of each item; empty for any
+    nullable     whether null is allowed
+    description  what the var means, if its declaration says so
     """
 
     name: str | None = None
@@ -47,6 +48,7 @@ class Kind:
     maximum: float | None = None
     choices: tuple[Any, ...] = ()
     nullable: bool = False
+    description: str = ""
 
     def __str__(self) -> str:
         """The kind as messages write it."""
@@ -98,6 +100,7 @@ def check_declaration(name: str, written: Any, origin: Origin) -> Iterator[Diagn
         "maximum": (f"`maximum` of `{name}` is {show(written.get('maximum'))}", "a number"),
         "choices": (f"`choices` of `{name}` are no list of values", "`[a, b]`"),
         "needs": (f"`needs` of `{name}` are no vars with values", "`{other: value}`"),
+        "description": (f"`description` of `{name}` is no text", "what the var means"),
     }
     for key, (text, label) in messages.items():
         if key in written and not _is_sound(key, written[key]):
@@ -112,6 +115,8 @@ def _is_sound(key: str, value: Any) -> bool:
         return isinstance(value, list) and bool(value) and not any(isinstance(one, list | dict) for one in value)
     if key == "needs":
         return isinstance(value, dict) and bool(value)
+    if key == "description":
+        return isinstance(value, str)
     return key == "default" or _is_number(value)
 
 
@@ -127,6 +132,7 @@ def kind_of(written: Any, default: Any) -> Kind:
     limits |= {"choices": tuple(declared["choices"])} if "choices" in declared else {}
     if kind.name == "list" and limits:
         kind, limits = replace(kind, items=replace(kind.items or Kind(), **limits)), {}
+    limits |= {"description": " ".join(declared.get("description", "").split())}
     return replace(kind, **limits, nullable=default is None and bool(declared))
 
 

@@ -94,7 +94,8 @@ def with_outputs(spec: Spec, outputs: str | Mapping[str, str], *, maps: bool = F
     maps     give the outputs as feature maps b c h w
     """
     given = outputs if isinstance(outputs, str) else dict(outputs)
-    raw = {"backbone": spec.name, "outputs": given, **({"maps": True} if maps else {})}
+    raw: dict[str, Any] = {"backbone": spec.name, "outputs": given, **({"maps": True} if maps else {})}
+    raw |= {"description": spec.description} if spec.description else {}
     document = Document.from_mapping(raw, "<outputs>")
     file = LoadedFile(validate(document), Origin(document), None, spec.files[0].root)
     return assemble((file, *spec.files), spec.overrides)

@@ -51,6 +51,8 @@ class NodeSpec(BaseModel):
     """A node: an operation or a block, its inputs, and further keys as the operation's options.
 
     `inline` puts the children of a `repeat` into the scope itself; the node's name then means the last of them.
+    `share` names a node of the same scope: this node calls that node's module again, on inputs of its own. Or it is
+    `true`, for a `repeat` whose copies are one module, called once for each.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -63,6 +65,11 @@ class NodeSpec(BaseModel):
     repeat: int | Template | None = None
     child_name: Template | None = Field(None, alias="as")
     inline: bool = False
+    share: str | bool | None = Field(
+        None,
+        description="A node of the same scope, whose module this node calls again with the same weights; "
+        "`true` for a `repeat`: all its copies are one module.",
+    )
     args: dict[str, Any] = {}
     # No text spells this key: a node with `backbone` has the keys of a part among its own.
     part: PartSpec | None = Field(None, alias="(part)")
@@ -99,6 +106,7 @@ class BlockSpec(BaseModel):
     vars: dict[str, Any] = {}
     nodes: Annotated[dict[str, NodeSpec], Field(min_length=1)]
     outputs: dict[str, str] | None = None
+    description: str | None = None
 
 
 # A site, or a glob over paths; or a list of them.
@@ -128,6 +136,7 @@ class Rule(BaseModel):
     name: str | None = None
     start: Literal["identity"] | None = None
     tokens: Literal["pixels", "channels"] | None = None
+    description: str | None = None
 
     @property
     def positions(self) -> list[str]:
@@ -227,6 +236,7 @@ class PartSpec(BaseModel):
     maps: bool = False
     attention: list[Rule] = []
     weights: WeightsSpec | None = None
+    description: str | None = None
 
 
 def _form_of_block(value: Any) -> str:
@@ -251,6 +261,7 @@ class SpecFile(BaseModel):
     model_config = _FROZEN
 
     name: str | None = None
+    description: str | None = None
     backbone: str | None = None
     input: InputSpec | None = None
     inputs: dict[str, InputSpec] | None = None

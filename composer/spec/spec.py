@@ -19,6 +19,7 @@ from composer.spec.origin import Origin
 from composer.spec.part import Part, as_mapping, key_of_node
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting
+from composer.visible import one_line
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,11 @@ class Spec:
         return self.files[0].origin
 
     @property
+    def description(self) -> str:
+        """What the requested file says of its network, in one line; empty if it says nothing."""
+        return one_line(self.files[0].content.description)
+
+    @property
     def published(self) -> Published | None:
         """The results that a paper measured with this network, if the requested file has them."""
         return self.files[0].content.published
@@ -164,7 +170,7 @@ class Spec:
 
     def to_mapping(self) -> dict[str, Any]:
         """The same network as a single spec without references, its vars evaluated. It loads to an equal network."""
-        raw: dict[str, Any] = {"name": self.name, "vars": self._declared_vars()}
+        raw: dict[str, Any] = {"name": self.name, "description": self.description, "vars": self._declared_vars()}
         raw["blocks"] = {name: self._written(origin, name) for name, origin in self.block_origins.items()}
         raw["blocks"] |= {
             name: as_mapping(part, _plain(part.origin)) for name, part in self.parts.items() if "/" not in name

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 # Folders of networks besides backbones and the papers' rows: on maps, detectors without their heads, on videos.
-ROOMS = ("necks", "detection", "video")
+ROOMS = ("necks", "segmentation", "detection", "video")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 

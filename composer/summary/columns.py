@@ -9,6 +9,7 @@ from typing import Any
 
 from composer.amounts import duration, size, thousands
 from composer.dag.scope import TensorSpec
+from composer.dag.sharing import in_words
 from composer.summary.rows import Output, Row
 
 
@@ -34,7 +35,8 @@ def shape(output: Output) -> str:
 
 
 def _operation(row: Row) -> str:
-    return " + ".join([row.op, *row.uses]) if row.rows and row.op else row.op
+    words = " + ".join([row.op, *row.uses]) if row.rows and row.op else row.op
+    return ", ".join([words, *in_words(row.shares)])
 
 
 def _options(row: Row) -> str:

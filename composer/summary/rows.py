@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import Any
@@ -29,6 +29,7 @@ class Row:
     rule    number of the attention rule that inserted them, from 0; None for nodes of the backbone
     uses    mechanisms that rules inserted here or inside
     source  file:line where they are written; empty for a spec without a file
+    shares  child of their module, "" for all of it -> path of the node that owns what they call there
     """
 
     names: tuple[str, ...]
@@ -43,6 +44,7 @@ class Row:
     options: Mapping[str, Any] | None = None
     source: str = ""
     rows: tuple[Row, ...] = ()
+    shares: Mapping[str, str] = field(default_factory=dict)
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Row]]:
         """This row and all rows below, each with its depth."""
@@ -64,6 +66,7 @@ class Row:
             "uses": list(self.uses),
             "options": None if self.options is None else dict(self.options),
             "source": self.source,
+            "shares": dict(self.shares),
             "rows": [row.to_json() for row in self.rows],
         }
 
@@ -99,7 +102,7 @@ class _Rows:
         """The rows of equal scopes."""
         first = scopes[0]
         return tuple(
-            self.row(names, [scope.nodes[name] for scope in scopes for name in names])
+            self.row(names, [scope.parts[name] for scope in scopes for name in names])
             for names in folded(first, self.alike)
         )
 
@@ -122,15 +125,17 @@ class _Rows:
             options=first.content.options if isinstance(first.content, Operation) else None,
             source=_source(first),
             rows=rows,
+            shares=first.told_shares,
         )
 
     def cost(self, node: Node) -> Cost:
         assert isinstance(node.content, Operation)
-        memory = None if self.memory is None else self.memory[node.path]
-        return Cost(node.content.num_parameters, self.macs[node.path], memory)
+        # A node that its scope only holds is called by others, and costs nothing but its parameters.
+        memory = None if self.memory is None else self.memory.get(node.path, 0)
+        return Cost(node.content.num_parameters, self.macs.get(node.path, 0), memory)
 
     def seconds(self, nodes: Sequence[Node]) -> float | None:
-        return None if self.time is None else sum(self.time[node.path] for node in nodes)
+        return None if self.time is None else sum(self.time.get(node.path, 0.0) for node in nodes)
 
     def total(self, rows: Iterable[Row]) -> float | None:
         return None if self.time is None else sum(row.time or 0.0 for row in rows)
@@ -145,7 +150,7 @@ def folded(scope: Scope, alike: Mapping[str, int]) -> list[tuple[str, ...]]:
     groups: list[list[str]] = []
     joinable: dict[int, list[str]] = {}
     written, previous = None, (-1, list[str]())
-    for node in scope.nodes.values():
+    for node in scope.parts.values():
         if node.content is None:
             continue
         if node.rule is None and node.origin.path != written:

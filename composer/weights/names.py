@@ -45,7 +45,8 @@ class _Reader:
 
     def scope(self, scope: Scope) -> Iterator[tuple[str, tuple[int, ...]]]:
         # A state_dict lists a module's own parameters before those of its children.
-        nodes = sorted(scope.nodes.values(), key=lambda node: not _is_parameter(node))
+        own = [node for node in scope.parts.values() if node.calls is None]
+        nodes = sorted(own, key=lambda node: not _is_parameter(node))
         for node in nodes:
             if isinstance(node.content, Scope):
                 yield from self.scope(node.content)

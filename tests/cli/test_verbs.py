@@ -42,9 +42,10 @@ def test_list(run):
         "resnet50",
     ]
     names = set(run("list", "--format", "json").json)
-    assert names == {"mechanisms", "layers", "backbones", "necks", "detection", "video", "papers", "keys"}
+    assert names == {"mechanisms", "layers", "backbones", *zoo.ROOMS, "papers", "keys"}
     assert [row["name"] for row in run("list", "video", "*/r3d*", "--format", "json").json] == ["video/r3d_18"]
-    assert "necks/fpn_resnet50" in [row["name"] for row in run("list", "necks", "--format", "json").json]
+    for room in zoo.ROOMS:
+        assert [row["name"] for row in run("list", room, "--format", "json").json] == zoo.others(room)
     assert "torchvision_vit" in run("list", "keys", "torch*").out
     everything = run("list")
     assert all(line == line.rstrip() for line in everything.out.splitlines())
@@ -134,11 +135,12 @@ def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
     validator = jsonschema.Draft7Validator(schema)
     from composer.spec import zoo
 
-    for path in (zoo.find(name) for name in [*zoo.backbones(), *zoo.papers()]):
+    for path in map(zoo.find, zoo.names()):
         assert not list(validator.iter_errors(read_file(path).plain())), path
     for right in ("w.pt", "timm:resnet50", {"source": "w.pt", "require": "any", "keys": "mine.yaml", "ema": True}):
         assert not list(validator.iter_errors({"backbone": "resnet50", "weights": right})), right
-    neck = {"backbone": "resnet50", "vars": {"width": 256}, "nodes": {"a": {"op": "conv2d", "from": "layer3.1.bn2"}}}
+    node = {"op": "conv2d", "out_channels": "$width", "kernel_size": 1, "from": "layer3.1.bn2"}
+    neck = {"backbone": "resnet50", "vars": {"width": 256}, "nodes": {"a": node}}
     assert not list(validator.iter_errors(neck))
     for wrong in (
         {"backbone": "resnet51"},

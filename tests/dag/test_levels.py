@@ -63,8 +63,8 @@ def test_values_are_timms(name: str) -> None:
     theirs = [one.permute(0, 3, 1, 2) if swin else one for one in peer(images)]
     for found, wanted in zip(composer.features(ours)(images).values(), theirs, strict=True):
         assert found.shape == wanted.shape
-        # Swin's windows go through one fused attention of ours, and through many of timm's.
-        assert (found - wanted).abs().max() <= (1e-5 * wanted.abs().max() if swin else 0)
+        # Swin's windows go through one fused attention of ours, and through many of timm's, which copies PVT's maps.
+        assert (found - wanted).abs().max() <= (1e-5 * wanted.abs().max() if name.startswith(("swin", "pvt")) else 0)
 
 
 @pytest.mark.parametrize("name", TOKENS)

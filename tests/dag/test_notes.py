@@ -40,3 +40,39 @@ def test_a_reduction_larger_than_the_channels(use, position):
 
 def test_a_hidden_width_that_is_written():
     assert said({"use": "se", "after": "branch", "with": {"hidden": 8, "reduction": 10**6}}) == []
+
+
+def block(**nodes):
+    """A spec whose second node is a block of these nodes."""
+    blocks = {"unit": {"args": {"more": False}, "nodes": nodes}}
+    return {"input": [8, 6, 6], "blocks": blocks, "nodes": {"first": "relu", "unit": {"block": "unit"}}}
+
+
+CONV = {"op": "conv2d", "out_channels": 8, "kernel_size": 3}
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        ({"from": "input"}, "`extra` passes `input` on"),
+        ({}, "`extra` passes `conv` on"),
+    ],
+)
+def test_a_concat_of_what_a_node_that_is_left_out_takes(extra, reason):
+    nodes = {
+        "conv": CONV,
+        "extra": {**CONV, **extra, "when": "$more"},
+        "join": {"op": "concat", "from": ["conv", "extra"]},
+    }
+    (note,) = notes(composer.graph(block(**nodes)))
+    assert note == f"`concat` takes the input of a node that `when` leaves out: 1 place such as unit.join ({reason})"
+    nodes["extra"]["when"] = True
+    assert notes(composer.graph(block(**nodes))) == []
+
+
+def test_a_concat_that_is_meant_so():
+    """ShuffleNet's units join their input, as it is or pooled, to what they compute."""
+    shortcut = {"op": "avg_pool", "kernel_size": 2, "from": "input", "when": "$more", "site": "shortcut"}
+    nodes = {"conv": {**CONV, "from": "input"}, "pool": shortcut, "join": {"op": "concat", "from": ["conv", "pool"]}}
+    assert notes(composer.graph(block(**nodes))) == []
+    assert notes(composer.graph("shufflenet_v2_x0_5")) == []

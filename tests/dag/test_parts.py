@@ -120,6 +120,19 @@ def test_levels_as_outputs_of_a_network_itself() -> None:
         composer.compose(flat)
 
 
+def test_a_siamese_network_calls_one_part_twice() -> None:
+    nodes = {
+        "a": {"backbone": "resnet18", "from": "left", "outputs": {"c3": "layer2", "c5": "layer4"}},
+        "b": {"share": "a", "from": "right"},
+        "far": {"op": "sub", "from": ["a.c5", "b.c5"]},
+    }
+    model = composer.build({"inputs": {"left": [3, 64, 64], "right": [3, 64, 64]}, "nodes": nodes}).eval()
+    assert all(key.startswith("a.") for key in model.state_dict())
+    tower = composer.features(alone("resnet18", model, "a"), {"c": "layer4"})
+    other = IMAGES.flip(0)
+    assert torch.equal(model(IMAGES, other), tower(IMAGES)["c"] - tower(other)["c"])
+
+
 def test_more_channels_another_size_and_its_own_facts() -> None:
     nodes = {"wide": {"op": "conv2d", "out_channels": 5, "kernel_size": 1}, "net": {"backbone": "vit_tiny_patch16_224"}}
     graph = composer.compose({"input": [3, 96, 160], "nodes": nodes})

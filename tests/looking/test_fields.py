@@ -58,6 +58,8 @@ def test_what_attention_replaced_is_said_to_be_random():
     [
         ("resnet18", "layer4", "layer4"),
         ("vit_tiny_patch16_224", "blocks.11", "blocks.11.norm1"),
+        # The class token alone looks there, at all tokens.
+        ("cait_xxs24_224", "blocks_token_only.1", "blocks_token_only.1.norm1"),
     ],
 )
 def test_the_node_that_speaks_for_a_class(name, last, speaks):

@@ -65,7 +65,7 @@ function head(store, path, box, facts, about) {
     {},
     html("div", { class: "where" }, trail, copier(path)),
     html("h2", {}, swatch, facts.op, html("small", {}, ` ${kind}${plugin}`)),
-    about.summary ? html("p", {}, about.summary) : null,
+    facts.description || about.summary ? html("p", {}, facts.description ?? about.summary) : null,
   );
 }
 

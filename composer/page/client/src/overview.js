@@ -30,6 +30,7 @@ export function networkSections(store) {
             ? network.label
             : data.name,
       ),
+      network.description ? html("p", {}, network.description) : null,
     ),
     section(
       "Mistakes",
@@ -100,6 +101,7 @@ function ruleSection(store, rule, index) {
     {},
     ...[
       title,
+      rule.description && html("p", {}, rule.description),
       html("p", {}, where),
       numbers && html("p", { class: "quiet" }, numbers),
       lineLink(store, rule.file, rule.line),

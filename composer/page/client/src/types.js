@@ -14,6 +14,7 @@
  * @property {number} [seconds]
  * @property {Line} [line]
  * @property {Line} [defined]
+ * @property {string} [description]
  * @property {number} [rule]
  * @property {string[]} [sites]
  * @property {number} [options]
@@ -71,6 +72,7 @@
  * @property {string} use
  * @property {string} where
  * @property {number} places
+ * @property {string} [description]
  * @property {string|boolean} [condition]
  * @property {string} [start]
  * @property {number} [file]
@@ -90,6 +92,7 @@
  * @property {string} gives
  * @property {FactsData} facts
  * @property {RuleData[]} rules
+ * @property {string} [description]
  * @property {string[]} [absent]
  */
 
