@@ -81,8 +81,7 @@ RIGHT = {
     "inline off": net(a={"op": "relu", "inline": False}),
     "a network as a node": net(a={"op": "conv2d", "out_channels": 3, "kernel_size": 1}, b=RESNET)
     | {"input": [8, 64, 64]},
-    "a network by a var": {**net(b={"backbone": "$net", "vars": {"num_classes": 3}}), "vars": {"net": "resnet18"}}
-    | IMAGE,
+    "a network by a var": {**net(b={**RESNET, "backbone": "$net"}), "vars": {"net": "resnet18"}, **IMAGE},
     "a network as a block": {
         **net(a={"block": "tower"}),
         "blocks": {"tower": {**RESNET, "outputs": "layer4"}},
