@@ -94,4 +94,4 @@ def _of_weights(report: LoadReport) -> dict[str, Any]:
 
 
 def _preparation(image: InputSpec) -> dict[str, Any]:
-    return image.model_dump(exclude_unset=True, exclude={"shape", "layout"})
+    return image.model_dump(exclude_unset=True, exclude={"shape", "layout", "grid"})

@@ -127,7 +127,7 @@ class LoadReport:
             "heads": [vars(head) for head in self.heads],
             "adapted": list(map(str, self.adapted)),
             "notes": list(self.notes),
-            "image": None if self.image is None else self.image.model_dump(exclude={"layout"}),
+            "image": None if self.image is None else self.image.model_dump(exclude={"layout", "grid"}),
             "assumed": self.assumed,
         }
 

@@ -31,8 +31,9 @@ class Graph(Composition):
     def networkx(self) -> nx.DiGraph[str]:
         """The inputs and operations as a flat networkx.DiGraph.
 
-        Each node has op, options, shape, layout, parameters, macs (None if not known), rule, sites, shares and line;
-        each edge has `index`, the list of inputs it feeds; the graph's attribute `outputs` maps outputs to their nodes.
+        Each node has op, options, shape, layout, grid (height and width of the map from which its tokens come) and
+        prefix_tokens (both None if not known), parameters, macs (None if not known), rule, sites, shares and line; each
+        edge has `index`, the list of inputs it feeds; the graph's attribute `outputs` maps outputs to their nodes.
         `shares` maps a child of the node's module, "" for all of it, to the path of the node that owns what is called
         there, and has its parameters. A mechanism that only other nodes call has no edges.
         """

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from composer import registry
+from composer.shared import Shared
 from composer.torch_private import is_compiled
 
 
@@ -57,19 +58,26 @@ def _is_compiled(model: nn.Module, path: str) -> bool:
 def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """Modules with attention, by path. A module inside another is its part, such as CBAM's halves, and left out."""
     kinds = {entry.factory for entry in registry.entries() if entry.has_attention}
+    # A module that several places call is recorded at each of them, not where its weights are.
+    lent = {id(one.module) for one in model.modules() if isinstance(one, Shared)}
     found: list[tuple[str, nn.Module]] = []
     for path, module in model.named_modules():
         outer = found[-1][0] if found else None
         inside = outer is not None and (outer == "" or path.startswith(f"{outer}."))
-        if type(module) in kinds and not inside:
+        if type(_own(module)) in kinds and not inside and id(module) not in lent:
             found.append((path, module))
     return found
+
+
+def _own(module: nn.Module) -> nn.Module:
+    """The module, or the one that it calls in its place."""
+    return module.module if isinstance(module, Shared) else module
 
 
 def _recorder(path: str, values: dict[str, Tensor]) -> Any:
     def note(module: Any, inputs: tuple[Any, ...]) -> None:
         # Before the forward pass, because the module may overwrite its input.
-        value = _attention(module, inputs)
+        value = _attention(_own(module), inputs)
         if value is not None:
             values[path] = torch.cat([values[path], value]) if path in values else value
 

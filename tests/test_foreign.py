@@ -102,7 +102,7 @@ def test_parameters_on_the_meta_device(plugin, network):
     registry.load_plugin_file(plugin(init="self.a = nn.Parameter(torch.empty(1, device='meta'))"))
     with pytest.raises(composer.GraphError, match="makes `a` on the meta device") as caught:
         composer.build(network)
-    assert caught.value.diagnostics[0].path == "test_gate"
+    assert caught.value.diagnostics[0].path == "stem_test_gate"
     assert composer.graph(network).num_parameters == 4 * 3 + 1
 
 
@@ -112,10 +112,10 @@ def test_tied_weights_are_built_written_and_read(run, plugin, network, tmp_path)
     assert found.code == 0, found.err
     (weights,) = (tmp_path / "out").rglob("*.safetensors")
     first, other = composer.build(network, seed=0), composer.build(network, seed=1)
-    assert first.test_gate.a.weight is first.test_gate.b.weight
+    assert first.stem_test_gate.a.weight is first.stem_test_gate.b.weight
     composer.load_weights(other, weights, require="all")
     assert all(map(torch.equal, first.state_dict().values(), other.state_dict().values()))
-    assert other.test_gate.a.weight is other.test_gate.b.weight
+    assert other.stem_test_gate.a.weight is other.stem_test_gate.b.weight
 
 
 @pytest.mark.parametrize("rule", ["raise KeyError('rule')", "sys.exit(0)", "return 3"])

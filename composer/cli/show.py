@@ -100,6 +100,7 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
         "layout": layout if isinstance(layout, str) else None,
         "replaces": mechanism.replaces if mechanism else None,
         "places": _places(mechanism) if mechanism else None,
+        "prefix": mechanism is not None and mechanism.prefix,
         "applied": entry.applied if isinstance(entry, registry.ModuleEntry) and entry.has_attention else None,
         "declares": [word for word in ("shape", "macs", "reference") if getattr(entry, word, None) is not None],
         "options": {
@@ -136,6 +137,8 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
     if found["places"]:
         places = (", ".join(f"{key}: {text}" for key, text in place.items()) for place in found["places"])
         out(f"goes by default: {'; else '.join(places)}")
+    if found["prefix"]:
+        out("at tokens: prefix tokens take part")
     if found["applied"]:
         out(f"its attention values are applied as: {found['applied']}")
     if found["declares"]:
@@ -184,7 +187,8 @@ def node_snippet(entry: Entry) -> str:
 
 def python_snippet(entry: ModuleEntry) -> str:
     """Python code that runs a mechanism by itself."""
-    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2}
+    grid = {"grid_height": 14, "grid_width": 14, "prefix_tokens": 0}
+    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2, **grid}
     required = [name for name, default in entry.facts.items() if default is inspect.Parameter.empty]
     arguments = ", ".join(f"{name}={values.get(name.rpartition('_')[2], 256)}" for name in required)
     x = "torch.randn(2, 196, 256)" if entry.works_on == "b n c" else "torch.randn(2, 256, 14, 14)"
@@ -197,7 +201,8 @@ def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str
     from composer.api import compose
 
     tokens = entry.works_on == "b n c"
-    shape: Any = {"shape": [height * width, channels], "layout": "b n c"} if tokens else [channels, height, width]
+    sequence = {"shape": [height * width, channels], "layout": "b n c", "grid": [height, width]}
+    shape: Any = sequence if tokens else [channels, height, width]
     written = {"out_channels": channels, "kernel_size": 3}
     settings = {name: value for name, value in written.items() if name in entry.settings.model_fields}
     try:

@@ -12,6 +12,7 @@ from composer.cli.screen import print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_table
 from composer.errors import Diagnostic, InputError
+from composer.spec.sites import MEANINGS
 
 
 @spread
@@ -51,6 +52,10 @@ def command(
         return
     heads = ("site", "places", "first", "last", "shapes")
     print_table(heads, [_summary(name, rows) for name, rows in found.items()], ("places",))
+    say(context, "")
+    for name in found:
+        if name in MEANINGS:
+            say(context, f"{name}: {MEANINGS[name]}")
     say(context, "\nevery place of one: composer sites SPEC SITE; any node's path or a glob is a place too")
 
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from composer.compile.code import modules
 from composer.compile.emit import make
+from composer.compile.lend import lend
 from composer.compile.origin import Composed
 from composer.dag.levels import end_of_features
 from composer.dag.scope import Node, Operation, Scope
@@ -25,7 +26,7 @@ def head_nodes(scope: Scope) -> list[Node]:
     for node in modules(scope).values():
         if HEAD in node.sites:
             found.append(node)
-        elif isinstance(node.content, Scope):
+        elif isinstance(node.content, Scope) and node.owns:
             found += head_nodes(node.content)
     return found
 
@@ -48,6 +49,7 @@ def change_classes(model: nn.Module, old: Composed, num_classes: int, global_poo
     for node in heads:
         head: nn.Module = make(node, old.seed)
         model.set_submodule(node.path, head.to(device=like.device, dtype=like.dtype).train(model.training))
+        lend(model, graph.root, node.path)
     for path, pool in pools:
         model.set_submodule(path, pool.train(model.training))
     return Composed(graph, old.seed)

@@ -11,9 +11,11 @@ from torch import nn
 
 from composer.compile.code import modules
 from composer.compile.derived import keeps_forward
+from composer.compile.lend import with_shared
 from composer.compile.origin import Composed
 from composer.dag.scope import Node, Operation, Scope
 from composer.errors import one_of
+from composer.shared import Shared
 from composer.torch_private import buffers, children, parameters
 
 # A module without its weights: class, options, shapes of its tensors, and the same of its children.
@@ -32,9 +34,9 @@ def _inside(module: nn.Module, scope: Scope, composed: Composed) -> Iterator[str
         child = children(module).get(name)
         if child is None:
             yield f"{prefix}{name} is gone: it was {_composed(node)}"
-        elif isinstance(node.content, Scope) and keeps_forward(type(child), composed.classes[node.path]):
+        elif isinstance(node.content, Scope) and node.owns and keeps_forward(type(child), composed.classes[node.path]):
             yield from _inside(child, node.content, composed)
-        elif isinstance(node.content, Scope) or _form(child) != _expected(node):
+        elif (isinstance(node.content, Scope) and node.owns) or _form(child) != _expected(node):
             now, was = _words(child), _composed(node)
             more = _unlike(_form(child), _expected(node)) if now == was else ""
             yield f"{prefix}{name} is {now}{more}: it was {was}"
@@ -49,19 +51,25 @@ def _inside(module: nn.Module, scope: Scope, composed: Composed) -> Iterator[str
 def _expected(node: Node) -> Form:
     if node.content is None:
         return _form(nn.Identity())
+    if not node.owns:
+        return _form(Shared())
     assert isinstance(node.content, Operation)
-    return _form_of(node.content)
+    return _form_of(node.content, tuple(node.shares))
 
 
 @lru_cache(maxsize=4096)
-def _form_of(operation: Operation) -> Form:
+def _form_of(operation: Operation, shared: tuple[str, ...]) -> Form:
     with torch.device("meta"):
-        return _form(operation.make())
+        return _form(with_shared(operation.make(), shared))
 
 
 def _form(module: nn.Module) -> Form:
     # `inplace` changes no numbers.
-    options = module.extra_repr().replace("inplace=True", "").replace(", inplace=True", "")
+    options = (
+        ""
+        if isinstance(module, Shared)
+        else module.extra_repr().replace("inplace=True", "").replace(", inplace=True", "")
+    )
     tensors = tuple(
         (name, None if tensor is None else tuple(tensor.shape))
         for name, tensor in (*parameters(module).items(), *buffers(module).items())
@@ -86,6 +94,8 @@ def _words(module: nn.Module) -> str:
 def _composed(node: Node) -> str:
     if node.content is None:
         return "left out"
+    if not node.owns:
+        return f"shared with `{node.owner}`"
     if isinstance(node.content, Scope):
         return f"a `{node.op}`"
     with torch.device("meta"):

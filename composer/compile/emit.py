@@ -13,23 +13,30 @@ from composer.compile.classes import class_of
 from composer.compile.code import beside, class_code, is_chain, modules, root_code
 from composer.compile.init import seeded
 from composer.compile.inplace import overwriting
+from composer.compile.lend import lend, with_shared
 from composer.dag.scope import Node, Operation, Scope
 from composer.errors import Diagnostic, GraphError
 from composer.registry import ParameterEntry
+from composer.shared import Shared
 
 
 def emit(root: Scope, seed: int) -> nn.Module:
     """The module of a whole network. Its weights depend on the seed and each node's path."""
-    return _filled(class_of_root(root)(), root, seed)
+    model = _filled(class_of_root(root)(), root, seed)
+    lend(model, root)
+    return model
 
 
 def make(node: Node, seed: int) -> Any:
-    """The module or parameter of a node."""
+    """The module or parameter of a node. What it calls of other modules, `lend` tells it."""
     content = node.content
     if content is None:
         return nn.Identity()
+    if not node.owns:
+        return Shared()
     if isinstance(content, Operation):
-        return _made(node, content, seed)
+        made = _made(node, content, seed)
+        return with_shared(made, node.shares) if node.shares else made
     return _filled(class_of_scope(content)(), content, seed)
 
 

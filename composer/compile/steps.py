@@ -56,7 +56,7 @@ def _lacking(scope: Scope, live: Mapping[str, nn.Module]) -> Iterator[str]:
         yield scope.path
         return
     for node in own:
-        if isinstance(node.content, Scope):
+        if isinstance(node.content, Scope) and node.owns:
             yield from _lacking(node.content, live)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from composer.contract.subject import Failure, Refusal, Subject, close, require, shake
 from composer.dag.scope import TensorSpec
-from composer.registry import declared_shape
+from composer.registry import TokenGrid, declared_shape
 from composer.torch_private import buffers, without_state_dict
 
 CANNOT_BE_TRACED = "cannot be traced"
@@ -37,7 +37,7 @@ def _has_its_shape(subject: Subject) -> None:
     for height, width, module in subject.on_sizes():
         x = subject.sample(2, height, width)
         found = tuple(module(x).shape)
-        tensor = TensorSpec(tuple(x.shape), " ".join(subject.axes))
+        tensor = TensorSpec(tuple(x.shape), " ".join(subject.axes), TokenGrid(height, width))
         options = {name: field.default for name, field in subject.entry.options.model_fields.items()}
         arguments = {**subject.facts(height, width, subject.conv), **options, **subject.options}
         said = declared_shape(subject.entry, [tensor] * subject.entry.inputs[0], arguments, len(x))

@@ -183,8 +183,9 @@ class Composition:
 
     @cached_property
     def inserted(self) -> Mapping[str, int]:
-        """Path of an inserted operation -> number of its rule, from 0."""
-        return {node.path: node.rule for node, _ in self.operations if node.rule is not None}
+        """Path of an inserted operation, or of one that a scope holds for others -> number of its rule, from 0."""
+        found = (node for node in self.root.walk() if isinstance(node.content, Operation))
+        return {node.path: node.rule for node in found if node.rule is not None}
 
     @cached_property
     def on_backbone(self) -> tuple[str, ...]:

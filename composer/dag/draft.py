@@ -18,6 +18,7 @@ class Draft:
         self.original = original
         self.nodes = dict(nodes)
         self.outputs = dict(original.outputs)
+        self.held = original.held
         # Input of the scope -> the node that now stands for it.
         self.leads = dict(original.leads)
         self.open = replace(original, nodes=self.nodes)
@@ -71,7 +72,7 @@ class Draft:
     def is_taken(self, name: str) -> bool:
         """Whether a new node cannot have this name; the names of the backbone's own nodes stay taken without them."""
         plain = self.original.untouched
-        return name in RESERVED or name in self.nodes or name in plain.nodes or name in plain.inputs
+        return name in RESERVED or any(name in one for one in (self.nodes, self.held, plain.nodes, plain.inputs))
 
     def consumers(self, name: str) -> list[str]:
         """The nodes that take this node's output."""

@@ -6,10 +6,11 @@ import contextlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from composer.amounts import plural
+from composer.dag.adapted import with_adapters
 from composer.dag.embedding import Embedding
 from composer.dag.infer import Inference
 from composer.dag.inputs import input_tensor
@@ -121,10 +122,13 @@ class _Elaboration(Reader):
             step = self.step(making, name)
             copies = self.repeats.inline(spec, step, making.nodes, {*making.body.specs, *making.body.inputs})
             making.inlined[name] = Inlined(copies[-1] if copies else step.references[0], tuple(copies))
-        elif isinstance(spec.share, str):
-            making.nodes[name] = self.sharing(spec, self.step(making, name), making.scope, making.shared(spec.share))
         else:
-            making.nodes[name] = self.node(spec, self.step(making, name))
+            shared = making.shared(spec.share) if isinstance(spec.share, str) else None
+            make = self.node if shared is None else partial(self.sharing, scope=making.scope, name=shared)
+            owner = making.nodes.get(shared) if shared is not None else None
+            taken = (making.nodes, making.body.specs, making.body.inputs)
+            made = with_adapters(self, spec, self.step(making, name), make, *taken, owner=owner)
+            making.nodes.update((node.name, node) for node in made)
 
     def must_be_used(self, making: Making) -> Collection[str]:
         """The nodes that must lead to an output: not those of a backbone or of a lock, which are left out otherwise."""
@@ -188,7 +192,7 @@ class _Elaboration(Reader):
         if name in scope.nodes and _is_path(scope.nodes[name], output):
             if problem := dead_end(scope, reference, origin.written):
                 raise self.note(replace(problem, help=(*self.said_of_rules(reference), *problem.help)))
-            return scope.tensor(reference)
+            return scope.end_of(reference)
         several = {} if isinstance(given, TensorSpec) else given
         if isinstance(given, TensorSpec) and not output:
             return given
@@ -202,7 +206,7 @@ class _Elaboration(Reader):
         """Help for a reference to a node that a rule inserts: inputs are known before rules apply."""
         last = reference.rpartition(".")[2]
         if any(re.fullmatch(rf"(.+_)?{re.escape(rule.name or rule.use or '.')}", last) for rule, _ in self.spec.rules):
-            yield f"a rule inserts `{last}`: name the node before it, whose output `{last}` then gives"
+            yield f"a rule inserts `{last}`: name the node or block that it follows, whose output it then gives"
 
     def node(self, spec: NodeSpec, step: Step) -> Node:
         if spec.repeat is not None:

@@ -34,7 +34,7 @@ class Embedding:
             raise self.reader.note(*problems)
         inputs = dict(zip(part.spec.inputs, self.arriving(part, step), strict=True))
         values = self.values(name, part, spec, step, inputs)
-        key = (name, repr(values), *step.tensors)
+        key = (name, repr(values), *step.tensors, *(tensor.grid for tensor in step.tensors))
         if key not in self.known:
             try:
                 places = {var: step.origin / vars_key(name) / var for var in spec.args}
@@ -60,8 +60,10 @@ class Embedding:
             if tensor.layout != written.layout or tensor.shape[0] != BATCH:
                 text = f"`{name}` of `{part.spec.name}` is `{written.layout}`, found `{tensor.layout}` ({tensor})"
                 raise self.reader.note(step.problem("misfit", text, f"a tensor `{written.layout}`"))
-            arriving = InputSpec(shape=list(tensor.shape[1:]), layout=written.layout)
-            found.append(arriving.over(written))
+            # A grid of 0×0 is that of prefix tokens alone, which no input has.
+            grid = list(tensor.grid[:2]) if tensor.grid is not None and tensor.grid.is_map else None
+            arrives = {"shape": list(tensor.shape[1:]), "layout": written.layout, "grid": grid}
+            found.append(written.model_copy(update=arrives))
         return found
 
     def values(self, name: str, part: Part, spec: NodeSpec, step: Step, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,8 @@ def _attributes(op: str, tensor: TensorSpec, node: Node | None = None) -> dict[s
         "options": content.options if isinstance(content, Operation) else {},
         "shape": tensor.without_batch,
         "layout": tensor.layout,
+        "grid": tensor.grid and tensor.grid[:2],
+        "prefix_tokens": tensor.grid and tensor.grid.prefix,
         "parameters": num_parameters(node) if node else 0,
         "macs": 0,
         "rule": node.rule if node else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,15 @@ from composer.dag.scope import BATCH, Operation, TensorSpec
 from composer.dag.shortcuts import Shortcuts
 from composer.errors import PluginError, one_of
 from composer.foreign import is_error, said
-from composer.registry import ANY_MAP, Entry, ModuleEntry, ParameterEntry, declared_shape, layouts_of
+from composer.registry import (
+    ANY_MAP,
+    Entry,
+    ModuleEntry,
+    ParameterEntry,
+    TokenGrid,
+    declared_shape,
+    layouts_of,
+)
 
 _WINDOWED: Any = (
     *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
@@ -50,7 +58,7 @@ class Inference:
     def __call__(self, entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Inferred:
         """The Inferred of an entry with these arguments and inputs. Raises Misfit."""
         operation = Operation(entry, arguments)
-        key = (operation.key, tuple(inputs))
+        key = (operation.key, tuple(inputs), tuple(tensor.grid for tensor in inputs))
         if key not in self.known:
             self.known[key] = infer(operation, inputs)
         return self.known[key]
@@ -86,6 +94,7 @@ def infer(operation: Operation, inputs: Sequence[TensorSpec]) -> Inferred:
     given = TensorSpec(shape, layout)
     if not isinstance(entry, ParameterEntry) and math.prod(shape) > BATCH * MAX_TENSOR:
         raise Misfit(f"`{entry.name}` gives {given}, more than {MAX_TENSOR:,} numbers for one input; make it smaller")
+    given = replace(given, grid=output_grid(operation, inputs, given))
     return Inferred(replace(operation, num_parameters=entry.num_parameters(built)), given)
 
 
@@ -114,16 +123,7 @@ def output_layout(operation: Operation, inputs: Sequence[TensorSpec]) -> str | N
     """The layout of an operation's output, by the entry's rule. Raises Misfit if the rule refuses the inputs."""
     entry, rule = operation.entry, operation.entry.layout_rule
     if callable(rule):
-        options = {name: value for name, value in operation.arguments.items() if name in entry.options.model_fields}
-        try:
-            given = rule(inputs, **options)
-        except ValueError as error:
-            raise Misfit(said(error)) from error
-        except BaseException as error:
-            if not is_error(error):
-                raise
-            text = f"the layout rule of {entry.words} fails: {_first_words(error, entry.name)}"
-            raise Misfit(text) from error
+        given = _by_rule(operation, "layout", rule, inputs)
         if not isinstance(given, str | None):
             raise Misfit(f"the layout rule of {entry.words} gives {type(given).__name__}, not a layout")
         return given
@@ -140,6 +140,41 @@ def output_layout(operation: Operation, inputs: Sequence[TensorSpec]) -> str | N
         found = f"`{first.layout}` ({first})" if first.layout else str(first)
         raise Misfit(f"`{entry.name}` works on {one_of(map(str, wanted))}, found {found}")
     return given or first.layout
+
+
+def output_grid(operation: Operation, inputs: Sequence[TensorSpec], output: TensorSpec) -> TokenGrid | None:
+    """The grid of an operation's output tokens, by the entry's rule; None if not known. Raises Misfit."""
+    entry, count = operation.entry, output.axis("n")
+    if count is None:
+        return None
+    if entry.grid_rule is None:
+        # A layer that reshapes may put tokens elsewhere. What is merged stands in one place: any input may know it.
+        known = () if entry.kind == "shape" else inputs if entry.kind == "merge" else inputs[:1]
+        grids = {tensor.grid for tensor in known if tensor.grid is not None and tensor.grid.tokens == count}
+        return grids.pop() if len(grids) == 1 else None
+    given = _by_rule(operation, "grid", entry.grid_rule, inputs)
+    if given is None:
+        return None
+    if not isinstance(given, tuple) or not 2 <= len(given) <= 3 or not all(isinstance(one, int) for one in given):
+        raise Misfit(f"the grid rule of {entry.words} gives {given!r}, not (height, width, prefix)")
+    grid = TokenGrid(*given)
+    if grid.tokens != count:
+        raise Misfit(f"the grid rule of {entry.words} gives {grid} = {grid.tokens} tokens, and there are {count}")
+    return grid
+
+
+def _by_rule(operation: Operation, word: str, rule: Callable[..., Any], inputs: Sequence[TensorSpec]) -> Any:
+    """The result of an entry's own rule for these inputs and its options. Raises Misfit."""
+    entry = operation.entry
+    options = {name: value for name, value in operation.arguments.items() if name in entry.options.model_fields}
+    try:
+        return rule(inputs, **options)
+    except ValueError as error:
+        raise Misfit(said(error)) from error
+    except BaseException as error:
+        if not is_error(error):
+            raise
+        raise Misfit(f"the {word} rule of {entry.words} fails: {_first_words(error, entry.name)}") from error
 
 
 def _check_arity(entry: Entry, found: int) -> None:

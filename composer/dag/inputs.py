@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from composer.dag.limits import MAX_INPUT
 from composer.dag.scope import BATCH, TensorSpec
 from composer.dag.step import Stop
 from composer.errors import Mistakes
-from composer.spec.origin import evaluate
+from composer.registry import TokenGrid
+from composer.spec.origin import Origin, evaluate
 from composer.spec.spec import Spec
 
 
@@ -36,7 +38,28 @@ def input_tensor(network: Spec, name: str) -> TensorSpec:
     if axes[:1] != ["b"] or len(axes) != len(shape) + 1 or len(set(axes)) != len(axes):
         label = f"{len(axes) - 1} lengths, one for each axis of `{spec.layout}` after `b`"
         raise Stop(origin.problem("input", f"the shape {shape} of `{name}` does not fit its layout", label))
-    return TensorSpec((BATCH, *shape), spec.layout)
+    tensor = TensorSpec((BATCH, *shape), spec.layout)
+    return tensor if spec.grid is None else replace(tensor, grid=_grid(network, name, tensor))
+
+
+def _grid(network: Spec, name: str, tensor: TensorSpec) -> TokenGrid:
+    """The grid of an input's tokens; those that it leaves over are a prefix. Raises Stop."""
+    shape = network.input_origins[name]
+    origin = Origin(shape.document, (*shape.path[:-1], "grid"))
+    try:
+        grid = evaluate(network.inputs[name].grid, network.vars, origin, name)
+    except Mistakes as error:
+        raise Stop(*error.diagnostics) from error
+    if not all(isinstance(length, int) and not isinstance(length, bool) and length > 0 for length in grid):
+        raise Stop(origin.problem("input", f"the grid of `{name}` is {grid}", "a height and a width"))
+    tokens, (height, width) = tensor.axis("n"), grid
+    if tokens is None:
+        text = f"`{name}` has a grid and no tokens: its layout is `{tensor.layout}`"
+        raise Stop(origin.problem("input", text, "a layout with `n`, such as `b n c`"))
+    if height * width > tokens:
+        text = f"the grid of `{name}` has {height}×{width} = {height * width} positions for {tokens} tokens"
+        raise Stop(origin.problem("input", text, f"at most {tokens} positions"))
+    return TokenGrid(height, width, tokens - height * width)
 
 
 def _channels_last(shape: Sequence[int]) -> bool:

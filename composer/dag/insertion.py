@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from composer import registry
+from composer.dag.adapters import Adapter, Adapters, NoAdapter, adapters, returned
 from composer.dag.arguments import complete
 from composer.dag.draft import Draft
+from composer.dag.grids import told
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference, Inferred
 from composer.dag.scope import Bound, Node, TensorSpec
@@ -17,16 +19,6 @@ from composer.errors import Mistakes
 from composer.registry import Entry, ModuleEntry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin
-
-# The name of an operation, and its options.
-Step = tuple[str, Mapping[str, Any]]
-
-_SHORT = {
-    "map_to_tokens": "tokens",
-    "tokens_to_map": "map",
-    "channels_first": "channels_first",
-    "channels_last": "channels_last",
-}
 
 
 @dataclass(frozen=True)
@@ -45,33 +37,30 @@ class Insertion:
         here = self.origin / (key or self.rule.position)
         return Mistakes(here.problem("place", message, label, help, path=host.path))
 
-    def adapted(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> TensorSpec:
-        """The tensor in the layout that the mechanism takes. Raises Mistakes."""
-        for op, options in self.adapters(entry, tensor, host)[0]:
-            tensor = self.infer(_own(op), options, [tensor]).output
-        return tensor
+    def adapted(self, entry: ModuleEntry, tensors: Sequence[TensorSpec], host: Node) -> list[TensorSpec]:
+        """The tensors as the mechanism takes them. Raises Mistakes."""
+        pairs = zip(self.adapters(entry, tensors, host), tensors, strict=True)
+        return [one.adapted(tensor, self.infer) for one, tensor in pairs]
 
-    def adapters(self, entry: ModuleEntry, tensor: TensorSpec, host: Node) -> tuple[list[Step], list[Step]]:
-        """Operations before and after a mechanism that turn the place's layout into the mechanism's and back."""
-        into: list[Step] = []
-        back: list[Step] = []
-        layout = tensor.layout
-        if layout == "b h w c" and entry.works_on != layout:
-            into, back, layout = [("channels_first", {})], [("channels_last", {})], "b c h w"
-        if layout == "b c h w" and entry.works_on == "b n c":
-            axis = {"axis": self.rule.tokens or "pixels"}
-            return [*into, ("map_to_tokens", axis)], [("tokens_to_map", axis), *back]
-        if self.rule.tokens is not None:
-            found = (
-                f"`{entry.name}` works on `{entry.works_on}`" if entry.works_on != "b n c" else f"here is `{layout}`"
+    def adapters(self, entry: ModuleEntry, tensors: Sequence[TensorSpec], host: Node) -> list[Adapters]:
+        """Operations that turn the layout of each tensor into the mechanism's, and that of the first back.
+
+        Further tensors are turned if they have the layout of the first. Raises Mistakes.
+        """
+        try:
+            first = adapters(entry, tensors[0], self.rule.tokens)
+            alike = [one.layout == tensors[0].layout for one in tensors[1:]]
+            others = zip(alike, tensors[1:], strict=True)
+            further = [adapters(entry, one, self.rule.tokens).into_only if same else Adapters() for same, one in others]
+        except NoAdapter as problem:
+            raise self.wrong(host, str(problem), problem.label, problem.help, problem.key) from problem
+        if first.prefix_passes and self.rule.position in ("replace", "beside"):
+            where = "in place of" if self.rule.position == "replace" else "beside"
+            text = (
+                f"`{entry.name}` works on maps: {where} `{host.path}`, prefix tokens would not get what the others get"
             )
-            text = f"`tokens` makes tokens of a map `b c h w` for a mechanism on `b n c`; {found}"
-            raise self.wrong(host, text, "remove it", key="tokens")
-        if layout not in entry.layouts:
-            text = f"`{entry.name}` works on `{entry.works_on}`, the place has `{tensor.layout}` ({tensor})"
-            help = ("`composer list mechanisms` shows what each works on",)
-            raise self.wrong(host, text, f"a place with `{entry.works_on}`", help)
-        return into, back
+            raise self.wrong(host, text, "a mechanism on tokens, such as `mhsa`; or `after`, where they pass by")
+        return [first, *further]
 
     def name(self, draft: Draft, wanted: str, spot: Spot) -> str:
         """The name; or, if the backbone or what is stacked here has it, `name_2`, `name_3` … Raises Mistakes."""
@@ -101,29 +90,55 @@ class Insertion:
         The sources are nodes of the draft, `bound` further tensors from anywhere in the network.
         """
         source, *others = sources
-        into, back = self.adapters(entry, draft.tensor(source), spot.host)
-        made: list[Node] = []
-        current, maps = source, []
-        for op, options in into:
-            maps.append(current)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", (current,), spot, options, made))
-            current = made[-1].name
-        tensors = [draft.tensor(current, made), *map(draft.tensor, others), *(tensor for _, tensor in bound)]
-        inferred = self.infer(entry, arguments, tensors)
-        mechanism = self._made(draft, name, spot, (current, *others), inferred)
-        made.append(replace(mechanism, bound=tuple(one for one, _ in bound)))
-        for op, options in back:
-            inputs = (made[-1].name, maps[-1]) if op == "tokens_to_map" else (made[-1].name,)
-            made.append(self.helper(draft, op, f"{name}_{_SHORT[op]}", inputs, spot, options, made))
-        return made
+        tensors = [*map(draft.tensor, sources), *(tensor for _, tensor in bound)]
+        first, *further = self.adapters(entry, tensors, spot.host)
+        turned: list[Node] = []
+        elsewhere: list[str | Bound] = [*others, *(one for one, _ in bound)]
+        given = list(zip(elsewhere, tensors[1:], further, strict=True))
+        taken = self.turned(draft, entry, name, given, spot, turned)
+
+        def adapter(one: Adapter, inputs: tuple[str, ...], made: Sequence[Node]) -> Node:
+            return self.helper(draft, one.op, f"{name}_{one.name}", inputs, spot, one.options, made)
+
+        def mechanism(current: str, made: Sequence[Node]) -> Node:
+            inputs = (current, *(one for one, _ in taken if isinstance(one, str)))
+            given = [draft.tensor(current, made), *(tensor for _, tensor in taken)]
+            node = self._made(draft, name, spot, inputs, given, self.infer(entry, arguments, given))
+            return replace(node, bound=tuple(one for one, _ in taken if isinstance(one, Bound)))
+
+        made = first.around(source, adapter, mechanism)
+        return [*turned, *made[:-1], returned(made[-1], tensors[0])]
+
+    def turned(
+        self,
+        draft: Draft,
+        entry: ModuleEntry,
+        name: str,
+        given: Sequence[tuple[str | Bound, TensorSpec, Adapters]],
+        spot: Spot,
+        made: list[Node],
+    ) -> list[tuple[str | Bound, TensorSpec]]:
+        """What a mechanism takes of its further tensors: themselves, or nodes that adapt them, which join `made`."""
+        found: list[tuple[str | Bound, TensorSpec]] = []
+        for number, (source, tensor, steps) in enumerate(given, 1):
+            word = entry.tensors[number] if number < len(entry.tensors) else str(number)
+            # What is bound comes after a node's inputs, so nothing behind it can be a node of this scope.
+            for one in steps.into if all(isinstance(one, str) for one, _ in found) else ():
+                inputs, bound = ((source,), ()) if isinstance(source, str) else ((), (source,))
+                inferred = self.infer(_own(one.op), one.options, [tensor])
+                fresh = self.name(draft, f"{name}_{word}_{one.name}", spot)
+                made.append(replace(self._made(draft, fresh, spot, inputs, [tensor], inferred), bound=bound))
+                source, tensor = fresh, made[-1].tensor
+            found.append((source, tensor))
+        return found
 
     def start(self, draft: Draft, host: str, changed: str, name: str, spot: Spot) -> list[Node]:
         """Nodes of y = host + γ·(changed − host), γ = 0: no change of the network until training moves γ."""
         gamma = self.helper(draft, "parameter", f"{name}_gamma", (), spot, {"shape": [1], "init": 0.0, "std": 0.02})
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
         inferred = self.infer(_own(BLEND), {}, list(extra.values()))
-        name = self.name(draft, f"{name}_start", spot)
-        return [gamma, self._made(draft, name, spot, (host, changed, gamma.name), inferred)]
+        name, inputs = self.name(draft, f"{name}_start", spot), (host, changed, gamma.name)
+        return [gamma, self._made(draft, name, spot, inputs, list(extra.values()), inferred)]
 
     def helper(
         self,
@@ -138,13 +153,22 @@ class Insertion:
         """A node with one of composer's own operations; `made` are new nodes that are not in the draft yet."""
         entry = _own(op)
         arguments = complete(entry, options or {}, {}, self.origin, spot.host.path)
-        inferred = self.infer(entry, arguments, [draft.tensor(one, made) for one in inputs])
-        return self._made(draft, self.name(draft, name, spot), spot, inputs, inferred)
+        tensors = [draft.tensor(one, made) for one in inputs]
+        inferred = self.infer(entry, arguments, tensors)
+        return self._made(draft, self.name(draft, name, spot), spot, inputs, tensors, inferred)
 
-    def _made(self, draft: Draft, name: str, spot: Spot, inputs: tuple[str, ...], inferred: Inferred) -> Node:
+    def _made(
+        self,
+        draft: Draft,
+        name: str,
+        spot: Spot,
+        inputs: tuple[str, ...],
+        tensors: Sequence[TensorSpec],
+        inferred: Inferred,
+    ) -> Node:
         prefix = draft.original.path
         path = f"{prefix}.{name}" if prefix else name
-        operation, output = inferred.operation, inferred.output
+        operation, output = inferred.operation, told(inferred.output, tensors, path)
         return Node(name, path, self.origin, inputs, operation, output, rule=self.number, place=spot.place)
 
 

@@ -49,7 +49,9 @@ def features_of(root: Scope) -> str | None:
     if end is None:
         return None
     node = root.nodes[end.tail or end.name]
-    return None if node.result is None else node.reference
+    # An end that only passes tensors from inside outward does not give its own.
+    left_out = isinstance(node.content, Scope) and node.content.exposed >= node.content.outputs.keys()
+    return None if left_out or node.result is None else node.reference
 
 
 def _holds(node: Node, site: str) -> bool:
@@ -76,8 +78,8 @@ def levels(root: Scope, places: Places) -> list[Level]:
     """A level per scale: its last node tagged `level`; else its last stage. Before the stages: the last node before
     them.
 
-    A network without stages has a level per block. Dilated stages keep the size of the map, but count as different
-    scales.
+    Tokens on a grid count as a map. A network without stages has a level per block. Dilated stages keep the size of the
+    map, but count as different scales.
     """
     side = next(iter(root.inputs.values())).axis("h")
     if side is None:
@@ -128,9 +130,10 @@ def _dilation(node: Node) -> int:
 
 def _level(node: Node, side: int, dilation: int = 1) -> Level | None:
     tensor = node.result
-    if tensor is None or tensor.channels is None or not (height := tensor.axis("h")):
+    grid = None if tensor is None else tensor.whole_grid
+    if tensor is None or tensor.channels is None or grid is None:
         return None
-    reduction = _reduction(side, height)
+    reduction = _reduction(side, grid.height)
     return Level(node.path, tensor.channels, reduction, reduction * dilation)
 
 
@@ -147,7 +150,7 @@ def _reduction(side: int, height: int) -> int:
 
 
 def _blocks(places: Places, side: int) -> Iterator[Level]:
-    """A level per block. Tokens span the pixels per position of the last map made before the block ends."""
+    """A level per block. Tokens of unknown grid span the pixels per position of the last map before the block's end."""
     operations = [place for place in places if isinstance(place.node.content, Operation)]
     maps = [(place.depth, level.reduction) for place in operations if (level := _level(place.node, side)) is not None]
     for place in places:

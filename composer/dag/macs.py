@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from composer.dag.scope import BATCH, Operation, TensorSpec
 from composer.registry import ParameterEntry, declared_macs
@@ -36,7 +36,9 @@ def macs_of(operation: Operation, inputs: Sequence[TensorSpec]) -> int | None:
     with torch.device("meta"):
         made = operation.make()
     found = counted(made, [torch.empty(tensor.shape, device="meta") for tensor in inputs])
-    if found is None or (found == 0 and operation.num_parameters and not entry.is_own):
+    # Not the operation's own number, which is 0 if it shares its parameters.
+    learns = isinstance(made, nn.Module) and next(made.parameters(), None) is not None
+    if found is None or (found == 0 and learns and not entry.is_own):
         return None
     return found // BATCH
 

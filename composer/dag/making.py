@@ -77,14 +77,21 @@ class Making:
         inside = node.content.nodes if node is not None and isinstance(node.content, Scope) else {}
         if rest == "*" or rest.startswith("*."):
             if name in self.inlined:
-                return [f"{copy}{rest[1:]}" for copy in self.inlined[name].copies]
+                return [f"{one}{rest[1:]}" if rest[1:] else self._end(one) for one in self.inlined[name].copies]
             repeats = node is not None and spec is not None and spec.repeat is not None
-            return [f"{name}.{copy}{rest[1:]}" for copy in inside] if repeats else None
+            # What adapts the mechanism of a copy is written elsewhere than the copies.
+            copies = [copy for copy, one in inside.items() if node is not None and one.origin == node.origin]
+            return [f"{name}.{copy}{rest[1:]}" for copy in copies] if repeats else None
         if name in self.inlined:
-            return [".".join([self.inlined[name].last, *([rest] if rest else [])])]
+            last = self.inlined[name].last
+            return [f"{last}.{rest}" if rest else self._end(last)]
         if node is not None and node.names_only_output(rest):
             return [name]
-        return [reference]
+        return [reference if rest else self._end(name)]
+
+    def _end(self, name: str) -> str:
+        """The node that gives what a name means: the node itself, or the last that adapts its mechanism."""
+        return (self.nodes[name].tail if name in self.nodes else None) or name
 
     def lacks_inputs(self, name: str) -> None:
         """Note a node that cannot be made because another cannot."""

@@ -1,17 +1,13 @@
-"""Tokens as positions of a map: the grid that they come from, and outputs arranged on it."""
+"""Outputs as feature maps: channels first, and tokens on the grid that they come from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from composer import registry
-from composer.dag.follow import follow
 from composer.dag.infer import Inference
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Scope, TensorSpec
 from composer.spec.origin import Origin
-
-Grid = tuple[int, int]
 
 
 def outputs_as_maps(root: Scope, origin: Origin, inference: Inference) -> Scope:
@@ -19,11 +15,10 @@ def outputs_as_maps(root: Scope, origin: Origin, inference: Inference) -> Scope:
 
     Other outputs, such as logits, stay as they are.
     """
-    grids = _grids_of_outputs(root)
     nodes, outputs = dict(root.nodes), dict(root.outputs)
     for output, reference in root.outputs.items():
         tensor = root.tensor(reference)
-        found = _layer(tensor, grids[output])
+        found = _layer(tensor)
         if found is None:
             continue
         name, arguments = found
@@ -38,47 +33,11 @@ def outputs_as_maps(root: Scope, origin: Origin, inference: Inference) -> Scope:
     return replace(root, nodes=nodes, outputs=outputs)
 
 
-def _layer(tensor: TensorSpec, grid: Grid | None) -> tuple[str, dict[str, object]] | None:
+def _layer(tensor: TensorSpec) -> tuple[str, dict[str, object]] | None:
     """The layer, and its options, that turns a tensor into a map b c h w; None if it is one or cannot be."""
     if tensor.layout == "b h w c":
         return "channels_first", {}
-    count = tensor.axis("n")
-    if tensor.layout != "b n c" or grid is None or count is None or grid[0] * grid[1] > count:
+    if tensor.layout != "b n c" or tensor.whole_grid is None:
         return None
-    return "patches_to_map", {"grid": grid, "skip": count - grid[0] * grid[1]}
-
-
-def token_grids(root: Scope) -> Mapping[str, Grid]:
-    """Node path -> rows and columns of the map from which its positions come; nodes without positions are left out."""
-    return _grids(root)[0]
-
-
-def _grids_of_outputs(root: Scope) -> Mapping[str, Grid | None]:
-    return _grids(root)[1]
-
-
-def _grids(root: Scope) -> tuple[dict[str, Grid], dict[str, Grid | None]]:
-    """Node path -> grid, and output name -> grid."""
-    found: dict[str, Grid] = {}
-
-    def note(node: Node, grid: Grid | None) -> Grid | None:
-        if grid is not None:
-            found[node.path] = grid
-        return grid
-
-    inputs = {name: _map_of(tensor) for name, tensor in root.inputs.items()}
-    return found, follow(root, inputs, _grid, note)
-
-
-def _grid(node: Node, arriving: list[Grid | None]) -> Grid | None:
-    operation, tensor = node.content, node.tensor
-    assert isinstance(operation, Operation)
-    if operation.options.get("axis") == "channels" or tensor.axis("n") is None:
-        # Tokens that are channels have no positions, and neither have vectors.
-        return _map_of(tensor)
-    return next((grid for grid in arriving if grid is not None), None)
-
-
-def _map_of(tensor: TensorSpec) -> Grid | None:
-    height, width = tensor.axis("h"), tensor.axis("w")
-    return None if height is None or width is None else (height, width)
+    height, width, prefix = tensor.whole_grid
+    return "patches_to_map", {"grid": (height, width), "skip": prefix}

@@ -18,10 +18,10 @@ Candidate = tuple[Place, dict[str, Any]]
 
 def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) -> list[Candidate]:
     """The places of a rule, with the names its expressions may read. Raises GraphError for none, or not `expect`."""
-    selected = _selected(rule, origin, found)
+    chosen = selected(rule, origin, found)
     candidates = [
-        (place, {**vars, **place.facts(rule.position, last=index == len(selected) - 1)})
-        for index, place in enumerate(selected)
+        (place, {**vars, **place.facts(rule.position, last=index == len(chosen) - 1)})
+        for index, place in enumerate(chosen)
     ]
     held = [one for one in candidates if _holds(rule, origin, one)]
     if not held:
@@ -38,8 +38,11 @@ def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) ->
     return matched
 
 
-def _selected(rule: Rule, origin: Origin, found: Places) -> Places:
-    """The places of all selectors of a rule, each once, in running order. Raises GraphError if one selects none."""
+def selected(rule: Rule, origin: Origin, found: Places) -> Places:
+    """The places of all selectors of a rule, each once, in running order, whatever its condition says of them.
+
+    Raises GraphError if a selector selects none.
+    """
     problems: list[Diagnostic] = []
     chosen: list[Places] = []
     for index, selector in enumerate(rule.selectors):

@@ -20,7 +20,8 @@ def numbered(scope: Scope, origin: Origin) -> Scope:
     source = next(iter(scope.inputs))
     for index, leaf in enumerate(_leaves(scope, origin, scope.path)):
         name = str(index)
-        nodes[name] = replace(leaf, name=name, path=f"{scope.path}.{name}", inputs=(source,))
+        # What adapts a mechanism's layout has numbers of its own, so no name leads from the mechanism to it.
+        nodes[name] = replace(leaf, name=name, path=f"{scope.path}.{name}", inputs=(source,), tail=None)
         source = name
     return replace(scope, nodes=nodes, outputs=dict.fromkeys(scope.outputs, source))
 

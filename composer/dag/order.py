@@ -58,7 +58,7 @@ def check_use(
     ends = {node_of(reference) for reference in scope.outputs.values()}
     used = ends.union(*(nx.ancestors(scope.graph, end) for end in ends))
     for name, node in scope.nodes.items():
-        followers = [scope.nodes[one] for one in scope.graph.successors(name)]
+        followers = [scope.nodes[one] for one in scope.graph.successors(node.tail or name)]
         # A node that is left out costs nothing; in an unused chain, only its end is reported.
         if (
             name not in wanted
@@ -89,15 +89,17 @@ def _unused_copies(scope: Scope, repeats: Iterable[str]) -> Iterator[Node]:
     for reference in chain(scope.outputs.values(), *(node.inputs for node in scope.nodes.values())):
         name, _, rest = reference.partition(".")
         if name in used and isinstance(inner := scopes[name], Scope):
-            within = node_of(rest)
-            used[name] |= {within} if within in inner.nodes else set(map(node_of, inner.outputs.values()))
-    for name, taken in used.items():
+            within = inner.nodes.get(node_of(rest))
+            # A path means what comes out of a node's adapters.
+            taken = {within.name, within.tail or within.name} if within else map(node_of, inner.outputs.values())
+            used[name].update(taken)
+    for name, needed in used.items():
         inner = scopes[name]
         assert isinstance(inner, Scope), "other repeats have no copies"
         for copy in reversed(list(inner.nodes.values())):
-            taken.update(map(node_of, copy.inputs) if copy.name in taken else ())
+            needed.update(map(node_of, copy.inputs) if copy.name in needed else ())
         # If nothing uses the repeat at all, the repeat is reported.
-        yield from (copy for copy in inner.nodes.values() if taken and copy.name not in taken)
+        yield from (copy for copy in inner.nodes.values() if needed and copy.name not in needed)
 
 
 def _left_out(name: str, idle: Sequence[str], given: Sequence[str]) -> str:

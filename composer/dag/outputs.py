@@ -235,7 +235,13 @@ def prune(scope: Scope, wanted: Collection[str]) -> Scope:
     for node, mine in needed.values():
         keys.setdefault(node.calls or node.name, set()).update(mine)
     kept = {name: _pruned(node, keys[node.calls or name]) for name, (node, _) in reversed(needed.items())}
-    held = {name: _pruned(node, keys[name]) for name, node in scope.parts.items() if name in keys and name not in kept}
+    lent = {owner for node in kept.values() for owner in _owners(node)}
+    held: dict[str, Node] = {}
+    for name, node in scope.parts.items():
+        if name in keys and name not in kept:
+            held[name] = _pruned(node, keys[name])
+        elif name in scope.held and node.path in lent:
+            held[name] = node
     return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held), {})
 
 
@@ -251,6 +257,12 @@ def _needed(scope: Scope, references: Collection[str]) -> dict[str, tuple[Node, 
         everything = node.content.outputs if isinstance(node.content, Scope) else ()
         found[name] = node, everything if name in mine else {reference.partition(".")[2] for reference in mine}
     return found
+
+
+def _owners(node: Node) -> Iterator[str]:
+    """Paths of the nodes whose modules a node calls, or a node inside."""
+    for one in (node, *node.content.walk()) if isinstance(node.content, Scope) else (node,):
+        yield from one.shares.values()
 
 
 def _pruned(node: Node, wanted: Collection[str]) -> Node:

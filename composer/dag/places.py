@@ -42,6 +42,11 @@ class Place:
         """Whether the node only passes its input on, such as the shortcut of a block that keeps the shape."""
         return self.node.content is None
 
+    @property
+    def ends_stage(self) -> bool:
+        """Whether a stage ends at the node, with all nodes before it in its scope, instead of being the node."""
+        return _ends(self.node, STAGE)
+
     @cached_property
     def input(self) -> TensorSpec | None:
         """The first input tensor; None without inputs."""
@@ -50,7 +55,8 @@ class Place:
     def facts(self, position: str, *, last: bool) -> dict[str, Any]:
         """Names that `where` and the options of a rule may read -> values; None for facts that the place lacks."""
         node = self.node
-        tensor = (node.result if position == "after" else None) or self.input
+        given = self.scope.nodes.get(node.tail or "", node).result
+        tensor = (given if position == "after" else None) or self.input
         arguments = node.content.arguments if isinstance(node.content, Operation) else {}
         facts: dict[str, Any] = dict.fromkeys(ARRIVING)
         facts.update(tensor.facts if tensor else {})

@@ -11,13 +11,14 @@ from composer.dag.arguments import complete, tensor_facts, unknown_options
 from composer.dag.draft import Draft
 from composer.dag.infer import Inference, Misfit, missing
 from composer.dag.insertion import Insertion
+from composer.dag.lending import Lending
 from composer.dag.limits import Limits
 from composer.dag.match import Candidate, match
 from composer.dag.names import RESERVED
 from composer.dag.places import Places
 from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.replaced import conv_settings, linear_settings
-from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.scope import Bound, Node, Scope, TensorSpec
 from composer.dag.sharing import followed
 from composer.dag.spot import Spot, goes_inside, is_at_an_end, spot_of
 from composer.dag.taking import Tensors, adapting, unknown_tensors
@@ -82,16 +83,19 @@ class _Placement:
     insertion: Insertion
     tensors: Tensors
     problems: list[Diagnostic] = field(default_factory=list)
+    lending: Lending = field(init=False)
 
     def apply(self, root: Scope) -> Scope:
         problems = said_without_a_place(self.rule, self.origin)
         entry = registry.get_mechanism(self.rule.use) if self.rule.use else None
         try:
-            matched = match(self.rule, self.origin, Places.of(root), self.vars)
+            places = Places.of(root)
+            matched = match(self.rule, self.origin, places, self.vars)
         except GraphError as error:
             raise GraphError([*problems, *error.diagnostics]) from error
         if problems:
             raise GraphError(problems)
+        self.lending = Lending.of(self.rule, self.origin, self.insertion.infer, root, places)
         by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
         for one, facts in self.owners(matched):
             inside = goes_inside(one.node, one.scope, self.rule)
@@ -135,7 +139,8 @@ class _Placement:
             if self.problems:
                 # The rule would fail in the same way at its other places.
                 raise GraphError(self.problems)
-        return self.with_calls(draft.scope(), scope)
+        edited = draft.scope()
+        return self.with_calls(replace(edited, held={**edited.held, **self.lending.held(scope.path)}), scope)
 
     def with_calls(self, scope: Scope, before: Scope) -> Scope:
         """The edited scope, with the nodes that call an edited module once more. Raises GraphError."""
@@ -160,7 +165,7 @@ class _Placement:
         arriving = self.tensors.arriving(draft, spot)
         source = arriving[0]
         wanted = self.rule.name or entry.name
-        if wanted in RESERVED:
+        if self.rule.name in RESERVED:
             here = self.origin / "name"
             raise Mistakes(here.problem("name", f"`{wanted}` cannot name a node", "another name"))
         replaced = position == "replace" and self.rule.start is None
@@ -173,6 +178,7 @@ class _Placement:
         except Misfit as misfit:
             help = adapting(entry, inputs)
             raise Mistakes((self.origin / "use").problem("misfit", str(misfit), help=help, path=host.path)) from misfit
+        made = [self.shared(draft, one, made, host, bound) if one.name == name else one for one in made]
         if position == "replace":
             self.put_in_place(draft, spot, made, entry, name)
             return
@@ -187,6 +193,13 @@ class _Placement:
             draft.put_before(spot, made)
         else:
             draft.put_after(spot, made)
+
+    def shared(
+        self, draft: Draft, node: Node, made: Sequence[Node], host: Node, bound: Sequence[tuple[Bound, TensorSpec]]
+    ) -> Node:
+        """The mechanism at a host, calling what the rule lets it share. Raises Mistakes."""
+        inputs = [*(draft.tensor(one, made) for one in node.inputs), *(tensor for _, tensor in bound)]
+        return self.lending.share(node, host, inputs)
 
     def remove(self, draft: Draft, host: Node) -> None:
         source = draft.tensor(host.inputs[0])
@@ -249,7 +262,7 @@ class _Placement:
                 raise Mistakes(never_told(entry, lacking, self.origin / "use", host.path))
             text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
             raise self.insertion.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
-        adapted = [self.insertion.adapted(entry, inputs[0], host), *inputs[1:]]
+        adapted = self.insertion.adapted(entry, inputs, host)
         return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
 
     def settings(

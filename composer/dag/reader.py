@@ -8,6 +8,7 @@ from typing import Any
 
 from composer import registry
 from composer.dag.arguments import arguments_of_node, unknown_options
+from composer.dag.grids import told
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import can_name_node
@@ -124,7 +125,7 @@ class Reader:
         except Misfit as misfit:
             raise self.note(step.problem("misfit", str(misfit))) from misfit
         self.spend(step, parameters=inferred.operation.num_parameters)
-        return inferred.operation, inferred.output
+        return inferred.operation, told(inferred.output, inputs, step.path)
 
     def sharing(self, spec: NodeSpec, step: Step, scope: Scope, name: str) -> Node:
         """A node that calls the module of the node with this name, which is made already. Raises Stop."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from composer.dag.adapted import with_adapters
 from composer.dag.reader import Reader
 from composer.dag.scope import Node, Scope, TensorSpec
 from composer.dag.step import Step, Stop, Taken
@@ -34,13 +36,12 @@ class Repeats:
         within = [tuple(replace(one, reference=entering[one.key][0]) for one in copy) for copy in step.copies]
         nodes: dict[str, Node] = {}
         try:
-            last = self.copies(spec, replace(step, copies=tuple(within)), count, f"{step.path}.", nodes, set(inputs))[
-                -1
-            ]
+            copies = self.copies(spec, replace(step, copies=tuple(within)), count, f"{step.path}.", nodes, set(inputs))
         except Stop as stop:
             scope = Scope("repeat", step.path, inputs, nodes, dict(zip(["output"], stop.lacking, strict=False)))
             self.reader.unfinished[step.path] = Unfinished(scope, stop.lacking)
             raise Stop(*stop.diagnostics) from None
+        last = nodes[copies[-1]].tail or copies[-1]
         given = nodes[last].output
         outputs = {"output": last} if isinstance(given, TensorSpec) else {one: f"{last}.{one}" for one in given}
         references = tuple(one.reference for _, one in entering.values())
@@ -71,14 +72,23 @@ class Repeats:
                 raise self.reader.note(step.problem_at("as", "name", f"two nodes are called `{name}`", help=help))
             try:
                 child = replace(child, name=name, path=f"{prefix}{name}")
-                nodes[name] = self.reader.call(child_spec, child, *first) if first else self.make(child_spec, child)
+                made = with_adapters(self.reader, child_spec, child, self.maker(first), nodes, taken)
             except Stop as stop:
                 raise Stop(lacking={name: Missing(child_spec, child.references, True, stop.diagnostics)}) from None
+            nodes.update((node.name, node) for node in made)
             found.append(name)
             if spec.share and first is None and nodes[name].content is not None:
-                first = nodes[name], child.tensors
-            handed = self.handed_on(nodes[name], len(given), step)
+                adapted = child.tensors if len(made) == 1 else (nodes[nodes[name].inputs[0]].tensor, *child.tensors[1:])
+                first = nodes[name], adapted
+            handed = self.handed_on(made[-1], len(given), step)
         return found
+
+    def maker(self, first: tuple[Node, Sequence[TensorSpec]] | None) -> Callable[[NodeSpec, Step], Node]:
+        """Makes a copy with a module of its own, or one that calls the module of the first."""
+        return partial(self._calling, first) if first is not None else self.make
+
+    def _calling(self, first: tuple[Node, Sequence[TensorSpec]], spec: NodeSpec, step: Step) -> Node:
+        return self.reader.call(spec, step, *first)
 
     def handed_on(self, node: Node, places: int, step: Step) -> dict[int, Taken]:
         """Number of an input -> the output of a copy that the next copy takes there. Raises Stop."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import networkx as nx
 
-from composer.registry import Entry
+from composer.registry import Entry, TokenGrid
 from composer.spec.origin import Origin
 from composer.spec.sites import BRANCH, STAGE
 from composer.spec.spec import Spec
@@ -20,10 +20,18 @@ BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor in the graph: its shape at batch 2, and the einops names of its axes if known."""
+    """A tensor in the graph: its shape at batch 2, and the einops names of its axes if known.
+
+    grid  of tokens (axis `n`): the map that they come from, and the tokens before it; None if not known
+    lost  of tokens without a grid: path of the node behind which it is no longer known; empty if it never was
+
+    Equal tensors have equal shapes and layouts: an operation keeps the shape also if it does not keep the grid.
+    """
 
     shape: tuple[int, ...]
     layout: str | None = None
+    grid: TokenGrid | None = field(default=None, compare=False)
+    lost: str = field(default="", compare=False, repr=False)
 
     def axis(self, name: str) -> int | None:
         """Length of the axis with this name; None without such an axis."""
@@ -34,6 +42,18 @@ class TensorSpec:
     def channels(self) -> int | None:
         """Length of axis `c`; None without it."""
         return self.axis("c")
+
+    @property
+    def positions(self) -> TokenGrid | None:
+        """The grid of its tokens, or of a map, which is its height and width; None without one or if not known."""
+        height, width = self.axis("h"), self.axis("w")
+        return self.grid if height is None or width is None else TokenGrid(height, width)
+
+    @property
+    def whole_grid(self) -> TokenGrid | None:
+        """As `positions`, if they are those of a whole example: not of its windows, and not prefix tokens alone."""
+        grid = self.positions
+        return grid if grid is not None and grid.is_map and self.windows == 1 else None
 
     @property
     def without_batch(self) -> tuple[int, ...]:
@@ -52,8 +72,9 @@ class TensorSpec:
 
     @cached_property
     def facts(self) -> Mapping[str, int]:
-        """Facts that expressions may read: channels, height, width, tokens, length, frames and spatial_dims, the
-        number of axes of positions, if the tensor has them."""
+        """Facts that expressions may read: those of TENSOR_FACTS that the tensor has. `spatial_dims` is the number of
+        axes of positions."""
+        height, width, prefix = self.positions or (None, None, None)
         found = {
             "channels": self.axis("c"),
             "height": self.axis("h"),
@@ -62,6 +83,9 @@ class TensorSpec:
             "length": self.axis("l"),
             "frames": self.axis("t"),
             "spatial_dims": self._spatial_dims,
+            "grid_height": height,
+            "grid_width": width,
+            "prefix_tokens": prefix,
         }
         return {name: length for name, length in found.items() if length is not None}
 
@@ -83,17 +107,18 @@ class Operation:
     """The content of a node that computes: an entry of the registry with its arguments.
 
     Only `key` and `==` compare operations, and only `make` calls the factory, so that an operation can later become
-    something else than a factory with arguments.
+    something else than a factory with arguments. With `part` it is that child of the module, which others share.
     """
 
     entry: Entry
     arguments: Mapping[str, Any]
     num_parameters: int = 0
+    part: str = ""
 
     @cached_property
     def key(self) -> Hashable:
         """Equal for operations that compute the same, apart from the values of their parameters."""
-        return self.entry, repr(sorted(self.arguments.items()))
+        return self.entry, repr(sorted(self.arguments.items())), self.part
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Operation) and self.key == other.key
@@ -103,7 +128,8 @@ class Operation:
 
     def make(self) -> Any:
         """A new module, function of tensors or parameter."""
-        return self.entry.make(self.arguments)
+        made = self.entry.make(self.arguments)
+        return made.get_submodule(self.part) if self.part else made
 
     @cached_property
     def options(self) -> dict[str, Any]:
@@ -133,7 +159,7 @@ class Node:
     inputs   names of nodes or inputs of the scope, in order; `name.output` for one of several outputs
     output   the tensor that the node gives; for a scope with several outputs, a mapping
     rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
-    tail     name of the node whose output now replaces this node's output, because rules put nodes after it
+    tail     name of the node whose output now replaces this node's output, because rules, or adapters, are after it
     place    of a node that a rule added: where it did; None for the backbone's own, and for what stands in for them
     bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
     calls    name of the node of the same scope whose module it calls; None for a module of its own
@@ -160,6 +186,11 @@ class Node:
         return self.shares.get("", self.path)
 
     @property
+    def owns(self) -> bool:
+        """Whether it has a module, parameter or function of its own, be it that a child of the module is shared."""
+        return "" not in self.shares
+
+    @property
     def told_shares(self) -> Mapping[str, str]:
         """`shares` as a reader is told: not of each node in a block that is called again, only of the block."""
         around = {child: owner.rpartition(".")[0] for child, owner in self.shares.items()}
@@ -174,7 +205,9 @@ class Node:
         """Name of the operation or block."""
         if self.content is None:
             return "pass"
-        return self.content.entry.name if isinstance(self.content, Operation) else self.content.block
+        if isinstance(self.content, Scope):
+            return self.content.block
+        return ".".join([self.content.entry.name, *([self.content.part] if self.content.part else [])])
 
     @property
     def entry(self) -> Entry | None:
@@ -291,10 +324,19 @@ class Scope:
             return node.content.tensor(rest)
         return node.output if isinstance(node.output, TensorSpec) else node.output[rest]
 
+    def end_of(self, path: str) -> TensorSpec:
+        """The tensor of a path into nodes, with what stands behind the last of them."""
+        name, _, rest = path.partition(".")
+        node = self.nodes[name]
+        if node.leads_inside(rest):
+            assert isinstance(node.content, Scope)
+            return node.content.end_of(rest)
+        return self.tensor(".".join(filter(None, (node.tail or name, rest))))
+
     def owners(self) -> Iterator[Node]:
-        """Every node that has a module, parameter or function of its own: all but those that call another node's."""
+        """Every node that owns a module, parameter or function: all but those that call another node's."""
         for node in self.parts.values():
-            if node.calls is None:
+            if node.owns:
                 yield node
                 if isinstance(node.content, Scope):
                     yield from node.content.owners()

@@ -17,10 +17,10 @@ def calling(owner: Node, node: Node, inputs: Sequence[TensorSpec], infer: Infere
     Its content is the owner's with the shapes of these inputs, and without parameters, because the owner has them.
     """
     name, shares = owner.calls or owner.name, {"": owner.owner}
-    return replace(_called(owner, node, inputs, infer), calls=name, shares=shares)
+    return replace(called(owner, node, inputs, infer), calls=name, shares=shares)
 
 
-def _called(owner: Node, node: Node, inputs: Sequence[TensorSpec], infer: Inference) -> Node:
+def called(owner: Node, node: Node, inputs: Sequence[TensorSpec], infer: Inference) -> Node:
     """The node with the content and output of a call of the owner's module. Raises Misfit."""
     content = owner.content
     if isinstance(content, Scope):
@@ -115,6 +115,7 @@ def followed(scope: Scope, before: Scope, infer: Inference) -> Scope:
         owner, old = again.parts.get(node.calls), before.parts.get(node.calls)
         if owner is None:
             raise Misfit(f"`{node.path}` calls the module of `{node.calls}`, which this rule takes out")
-        if old is None or owner.content is not old.content:
+        # A node that the rule has just put there fits already.
+        if node.name in before.nodes and (old is None or owner.content is not old.content):
             nodes[node.name] = calling(owner, node, [again.tensor(one) for one in node.inputs], infer)
     return again

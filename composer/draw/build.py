@@ -145,7 +145,7 @@ class _Builder:
         key, form = (self.number("block", scope.block, one, box.problem) for one in (view.key, view.form))
         if _is_one_box(view) and box.problem is None:
             return Part(_merged(box, view.boxes[0]), sources, key, form)
-        children = [child for child in scope.nodes.values() if child.content is not None]
+        children = [child for child in scope.nodes.values() if child.content is not None and child.place is None]
         if all(isinstance(child.content, Scope) and child.op != "repeat" for child in children):
             box = replace(box, detail=describe_repeat(child.op for child in children))
         return Part(box, sources, key, form)

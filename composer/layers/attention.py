@@ -27,10 +27,11 @@ def in_heads(x: Tensor, num_heads: int) -> Tensor:
     return x.unflatten(2, (num_heads, -1)).transpose(1, 2)
 
 
-def weights_of(q: Tensor, k: Tensor, scale: float) -> Tensor:
-    """softmax(scale q kᵀ) over keys, in float32 or better: b heads n p, b heads m p -> b heads n m."""
+def weights_of(q: Tensor, k: Tensor, scale: float, added: Tensor | None = None) -> Tensor:
+    """softmax(scale q kᵀ + added) over keys, in float32 or better: b heads n p, b heads m p -> b heads n m."""
     precision = torch.promote_types(q.dtype, torch.float32)
-    return (q.to(precision) * scale @ k.to(precision).transpose(2, 3)).softmax(-1)
+    logits = q.to(precision) * scale @ k.to(precision).transpose(2, 3)
+    return (logits if added is None else logits + added).softmax(-1)
 
 
 def check_heads(name: str, channels: int, num_heads: int) -> None:
@@ -49,10 +50,15 @@ def _tokens(name: str, inputs: Sequence[Any]) -> None:
 
 def _attended_layout(inputs: Sequence[Any], *, num_heads: int = 1, scale: float | None = None) -> str:
     name = "scaled_dot_product_attention"
-    if len(inputs) != 3:
-        raise ValueError(f"`{name}` takes 3 inputs, found {len(inputs)}; write `from: [queries, keys, values]`")
-    _tokens(name, inputs)
-    q, k, v = inputs
+    if len(inputs) not in (3, 4):
+        raise ValueError(
+            f"`{name}` takes 3 inputs, found {len(inputs)}; write `from: [queries, keys, values]`, and at the end what "
+            "is added to the weights' logits"
+        )
+    _tokens(name, inputs[:3])
+    q, k, v = inputs[:3]
+    if len(inputs) == 4:
+        _check_mask(name, inputs[3], (num_heads, q.axis("n"), k.axis("n")))
     for tensor in (q, v):
         check_heads(name, tensor.channels, num_heads)
     if q.channels != k.channels or k.axis("n") != v.axis("n"):
@@ -62,12 +68,22 @@ def _attended_layout(inputs: Sequence[Any], *, num_heads: int = 1, scale: float 
     return "b n c"
 
 
+def _check_mask(name: str, mask: Any, wanted: tuple[int, ...]) -> None:
+    """Raises ValueError unless a fourth input can be added to the logits, b heads n m."""
+    lengths = tuple(mask.shape)[1:] if len(mask.shape) == 4 else tuple(mask.shape)
+    if len(lengths) not in (2, 3) or any(a not in (1, b) for a, b in zip(lengths[::-1], wanted[::-1], strict=False)):
+        raise ValueError(
+            f"`{name}` adds a fourth input of shape 1×{'×'.join(map(str, wanted))} to logits, found {mask}"
+        )
+
+
 @layer("scaled_dot_product_attention", kind="token", layout=_attended_layout)
 class ScaledDotProductAttention(nn.Module):
     """Give each query a mixture of the values, weighted by how well it matches their keys.
 
     Shape:   b n (H p), b m (H p), b m (H d) -> b n (H d)        queries, keys, values; H = num_heads
-    Math:    y_i = A_i V_i        A_i = softmax_keys(scale Q_i K_iᵀ),  scale = 1 / sqrt(p) unless given
+             b n (H p), b m (H p), b m (H d), 1 H n m -> b n (H d)        and B, such as relative_position_bias
+    Math:    y_i = A_i V_i        A_i = softmax_keys(scale Q_i K_iᵀ + B_i),  scale = 1 / sqrt(p) unless given
     Params:  0
     Source:  Vaswani et al., Attention Is All You Need, NeurIPS 2017, sec. 3.2. arXiv:1706.03762
 
@@ -79,14 +95,15 @@ class ScaledDotProductAttention(nn.Module):
         super().__init__()
         self.num_heads, self.scale = num_heads, scale
 
-    def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def attention(self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
         """The weights of all keys for each query (row), b heads n m, at least float32; rows sum to 1."""
         q, k = in_heads(query, self.num_heads), in_heads(key, self.num_heads)
-        return weights_of(q, k, q.shape[3] ** -0.5 if self.scale is None else self.scale)
+        return weights_of(q, k, q.shape[3] ** -0.5 if self.scale is None else self.scale, attn_mask)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
         q, k, v = (in_heads(x, self.num_heads) for x in (query, key, value))
-        return F.scaled_dot_product_attention(q, k, v, scale=self.scale).transpose(1, 2).flatten(2)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask, scale=self.scale)
+        return y.transpose(1, 2).flatten(2)
 
     def extra_repr(self) -> str:
         return f"num_heads={self.num_heads}" + ("" if self.scale is None else f", scale={self.scale}")

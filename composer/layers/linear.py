@@ -62,7 +62,11 @@ def _last_axis_layout(inputs: Sequence[Any], *, axis: str = "n", **options: Any)
     return str(found)
 
 
-@layer("axis_linear", kind="linear", layout=_last_axis_layout)
+def _mixed_grid(inputs: Sequence[Any], *, axis: str = "n", **options: Any) -> None:
+    """Mixed tokens stand nowhere; the residual add behind them, which knows the grid of its other input, says where."""
+
+
+@layer("axis_linear", kind="linear", layout=_last_axis_layout, grid=_mixed_grid)
 def axis_linear(
     height: int | None = None,
     width: int | None = None,

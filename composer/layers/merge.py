@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.registry import layer
+from composer.registry import TokenGrid, layer
 
 # A function sees no layouts; each number of axes has a single layout.
 _LAYOUTS = {2: "b c", 3: "b n c", 4: "b c h w", 5: "b c t h w"}
@@ -168,6 +168,16 @@ def _concat_layout(inputs: Sequence[Any], *, axis: str = "c") -> str:
     return layout
 
 
+def _concat_grid(inputs: Sequence[Any], *, axis: str = "c") -> TokenGrid | None:
+    grids = [tensor.grid for tensor in inputs]
+    if axis != "n":
+        return grids[0] if len(set(grids)) == 1 else None
+    # Prefix tokens stay a prefix; two grids, one behind the other, are none.
+    if None in grids or any(grid.is_map for grid in grids[:-1]):
+        return None
+    return TokenGrid(grids[-1].height, grids[-1].width, sum(grid.prefix for grid in grids))
+
+
 def _named(tensor: Any) -> str:
     return f"`{tensor.layout}`" if tensor.layout else f"{tensor} without a layout"
 
@@ -176,7 +186,7 @@ def _concat_code(names: list[str], inputs: Sequence[Any], *, axis: str = "c") ->
     return f"torch.cat([{', '.join(names)}], {inputs[0].layout.split().index(axis)})"
 
 
-@layer("concat", kind="merge", layout=_concat_layout, code=_concat_code)
+@layer("concat", kind="merge", layout=_concat_layout, grid=_concat_grid, code=_concat_code)
 def concat(*inputs: Tensor, axis: str = "c") -> Tensor:
     """The tensors, concatenated along the axis named `axis`.
 
@@ -206,11 +216,18 @@ def _product_layout(inputs: Sequence[Any]) -> str | None:
     return " ".join([*rows, columns if columns not in rows else "m" if "m" not in rows else "_"])
 
 
+def _product_grid(inputs: Sequence[Any]) -> TokenGrid | None:
+    first, second = inputs
+    rows = (first.layout or "").split()[:-1]
+    grid: TokenGrid | None = first.grid if "n" in rows else second.grid
+    return grid
+
+
 def _product_code(names: list[str], inputs: Sequence[Any]) -> str:
     return " @ ".join(names)
 
 
-@layer("matmul", kind="merge", layout=_product_layout, code=_product_code)
+@layer("matmul", kind="merge", layout=_product_layout, grid=_product_grid, code=_product_code)
 def matmul(x: Tensor, other: Tensor) -> Tensor:
     """The product of two batches of matrices, or of a batch and one matrix, such as a parameter.
 

@@ -11,7 +11,7 @@ import einops
 from torch import Tensor
 
 from composer.options import PositiveInt
-from composer.registry import layer
+from composer.registry import TokenGrid, layer
 
 # Each axis of a tensor, as the list of the pattern's names that it merges.
 Axes = list[list[str]]
@@ -127,6 +127,30 @@ def _axis_name(merged: list[str]) -> str:
     return known[0] if known else positions[0] if len(positions) == 1 else "n"
 
 
+def _rearranged_grid(
+    inputs: Sequence[Any], *, pattern: str, sizes: Mapping[str, int] | None = None
+) -> TokenGrid | None:
+    """The grid of tokens that stay an axis, or that are positions row by row: of a map, or of each of its windows."""
+    x, (left, right) = inputs[0], _sides(pattern)
+    tokens = next((merged for merged in right if _axis_name(merged) == "n"), [])
+    if tokens == ["n"]:
+        return x.grid if tokens in left else None
+    like = tuple(inputs[1].shape) if len(inputs) > 1 else None
+    lengths = _lengths(left, tuple(x.shape), _known(right, sizes, like))
+    of = {name: _axis_name(merged) for merged in left for name in merged}
+    rows_first = x.layout is not None and [of[name] for name in tokens] == ["h", "w"]
+    return TokenGrid(lengths[tokens[0]], lengths[tokens[1]]) if rows_first else None
+
+
+def _lengths(left: Axes, shape: Sequence[int], known: Mapping[str, int]) -> dict[str, int]:
+    """The length of every axis that the pattern names."""
+    found = dict(known)
+    for merged, length in zip(left, shape, strict=True):
+        rest = length // math.prod(known[name] for name in merged if name in known)
+        found.update((name, rest) for name in merged if name not in known)
+    return found
+
+
 def _rearrange_code(
     names: list[str], inputs: Sequence[Any], *, pattern: str, sizes: Mapping[str, int] | None = None
 ) -> str:
@@ -153,7 +177,7 @@ class _Code(str):
         return _Code(f"{self} // {divisor}")
 
 
-@layer("rearrange", kind="shape", layout=_rearranged_layout, code=_rearrange_code)
+@layer("rearrange", kind="shape", layout=_rearranged_layout, grid=_rearranged_grid, code=_rearrange_code)
 def rearrange(
     x: Tensor, like: Tensor | None = None, *, pattern: str, sizes: dict[str, PositiveInt] | None = None
 ) -> Tensor:

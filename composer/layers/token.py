@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from composer.options import NonNegativeInt, PositiveInt
-from composer.registry import layer
+from composer.registry import TokenGrid, layer
 
 
 def _tokens(name: str, tensor: Any) -> int:
@@ -20,23 +20,31 @@ def _tokens(name: str, tensor: Any) -> int:
     return int(tensor.shape[1])
 
 
-def _prepended_layout(inputs: Sequence[Any], **options: Any) -> str:
+def _prepended_layout(inputs: Sequence[Any], *, tokens: int = 1) -> str:
     token, x = inputs
     _tokens("prepend_token", x)
-    if tuple(token.shape) != (1, 1, x.shape[2]):
+    channels = x.shape[2]
+    if tuple(token.shape) != (1, tokens, channels):
         found = "×".join(map(str, token.shape))
+        wanted = "a token" if tokens == 1 else f"{tokens} tokens"
+        several = f", or `tokens: {token.shape[1]}` here" if len(token.shape) == 3 and token.shape[1] != tokens else ""
         raise ValueError(
-            f"`prepend_token` takes a token of shape 1×1×{x.shape[2]} and then the sequence, found a token of {found}; "
-            f"write `shape: [1, 1, {x.shape[2]}]` at the parameter"
+            f"`prepend_token` takes {wanted} of shape 1×{tokens}×{channels} and then the sequence, found {found}; "
+            f"write `shape: [1, {tokens}, {channels}]` at the parameter{several}"
         )
     return "b n c"
 
 
-@layer("prepend_token", kind="token", layout=_prepended_layout)
-def prepend_token(token: Tensor, x: Tensor) -> Tensor:
-    """Put the same learnable token in front of every sequence.
+def _prepended_grid(inputs: Sequence[Any], *, tokens: int = 1) -> TokenGrid | None:
+    grid: TokenGrid | None = inputs[1].grid
+    return grid and grid._replace(prefix=grid.prefix + tokens)
 
-    Shape:   1 1 c, b n c -> b (1 + n) c
+
+@layer("prepend_token", kind="token", layout=_prepended_layout, grid=_prepended_grid)
+def prepend_token(token: Tensor, x: Tensor, *, tokens: PositiveInt = 1) -> Tensor:
+    """Put the same learnable tokens in front of every sequence: a class token, or `tokens` registers.
+
+    Shape:   1 t c, b n c -> b (t + n) c        t = tokens
     """
     return torch.cat([token.expand(x.shape[0], -1, -1), x], 1)
 
@@ -101,11 +109,22 @@ def _sliced_layout(inputs: Sequence[Any], *, start: int = 0, end: int | None = N
     return "b n c"
 
 
+def _sliced_grid(inputs: Sequence[Any], *, start: int = 0, end: int | None = None) -> TokenGrid | None:
+    grid = inputs[0].grid
+    if grid is None:
+        return None
+    kept = range(grid.tokens)[start:end]
+    if kept.stop <= grid.prefix:
+        return TokenGrid(0, 0, len(kept))
+    whole = kept.start <= grid.prefix and kept.stop == grid.tokens
+    return TokenGrid(grid.height, grid.width, grid.prefix - kept.start) if whole else None
+
+
 def _slice_code(names: list[str], inputs: Sequence[Any], *, start: int = 0, end: int | None = None) -> str:
     return f"{names[0]}[:, {start or ''}:{'' if end is None else end}]"
 
 
-@layer("slice_tokens", kind="token", layout=_sliced_layout, code=_slice_code)
+@layer("slice_tokens", kind="token", layout=_sliced_layout, grid=_sliced_grid, code=_slice_code)
 def slice_tokens(x: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
     """The tokens from `start`, counted from 0, to before `end`; negative numbers count from the end.
 
@@ -132,7 +151,11 @@ def mean_tokens(x: Tensor, *, skip: NonNegativeInt = 0) -> Tensor:
     return x[:, skip:].mean(1)
 
 
-@layer("map_to_tokens", kind="token", layout="b c h w -> b n c")
+def _positions(inputs: Sequence[Any], *, axis: str = "pixels") -> TokenGrid | None:
+    return inputs[0].positions if axis == "pixels" else None
+
+
+@layer("map_to_tokens", kind="token", layout="b c h w -> b n c", grid=_positions)
 def map_to_tokens(x: Tensor, *, axis: Literal["pixels", "channels"] = "pixels") -> Tensor:
     """A feature map as a sequence: a token per position, or a token per channel.
 

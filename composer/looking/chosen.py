@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composer.dag.maps import Grid
 from composer.errors import Diagnostic, InputError
 from composer.looking.forms import TokenMaps, WindowMaps
 from composer.looking.gather import Gathered
+from composer.looking.nodes import Grid
 from composer.looking.queries import Looks, Patch, check_patch, finest, in_grid
 
 

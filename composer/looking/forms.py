@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from composer.dag.maps import Grid
+from composer.looking.nodes import Grid
 from composer.looking.sites import Site
 
 # How values are applied -> the constant in them, which is added to the gate itself.

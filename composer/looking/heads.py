@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from composer.amounts import plural
-from composer.dag.maps import Grid
 from composer.looking.canvas import COLOURS, SEQUENTIAL, label, panels, picture, rows_of, scale
 from composer.looking.chosen import Chosen
 from composer.looking.forms import TokenMaps, WindowMaps
 from composer.looking.gather import Gathered
+from composer.looking.nodes import Grid
 from composer.looking.overlays import COLUMNS, is_even, laid, shared_range
 from composer.looking.overlays import EVEN as EVEN_MAP
 from composer.looking.photograph import Photo

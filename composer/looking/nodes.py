@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from composer.dag.maps import Grid, token_grids
 from composer.dag.scope import TensorSpec
 from composer.errors import Diagnostic, InputError, did_you_mean
 
 if TYPE_CHECKING:
     from composer.dag.composition import Composition
+
+# Rows and columns.
+Grid = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ def map_node(graph: Composition, path: str) -> MapNode:
         raise InputError(Diagnostic("node", text, label=label))
     if tensor.layout in ("b c h w", "b h w c"):
         return MapNode(node.path, tensor.layout, (tensor.axis("h") or 0, tensor.axis("w") or 0))
-    grid, count = token_grids(graph.root).get(node.path), tensor.axis("n") or 0
-    if tensor.layout != "b n c" or grid is None or grid[0] * grid[1] > count:
+    if tensor.layout != "b n c" or tensor.whole_grid is None:
         text, label = f"`{path}` gives {tensor}, which is no map", "a node that gives a feature map, or tokens of one"
         raise InputError(Diagnostic("node", text, label=label))
-    return MapNode(node.path, tensor.layout, grid, count - grid[0] * grid[1])
+    height, width, prefix = tensor.whole_grid
+    return MapNode(node.path, tensor.layout, (height, width), prefix)

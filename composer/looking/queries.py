@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from composer.dag.maps import Grid
 from composer.errors import Diagnostic, InputError
 from composer.looking.forms import TokenMaps, WindowMaps
+from composer.looking.nodes import Grid
 from composer.looking.rollout import patch_maps
 
 Looks = TokenMaps | WindowMaps

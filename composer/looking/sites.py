@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from composer.dag.identity import gamma_of
-from composer.dag.maps import Grid, token_grids
 from composer.dag.places import Place
 from composer.dag.scope import Operation, TensorSpec
+from composer.looking.nodes import Grid
 from composer.registry import Entry, ModuleEntry
 from composer.spec.sites import MIXER
 
@@ -52,14 +52,13 @@ class Site:
 def sites_of(model: ComposedModule) -> dict[str, Site]:
     """Path -> every mechanism and every layer with attention, in running order; without those removed by hand."""
     parameters, modules = dict(model.named_parameters()), dict(model.named_modules())
-    grids = token_grids(model.graph.root)
     found = {}
     for place in model.graph.places:
         operation = place.node.content
         if isinstance(operation, Operation) and _attends(operation.entry) and place.node.path in modules:
             gamma = gamma_of(place.scope, place.node)
             value = float(parameters[gamma.path].detach()) if gamma and gamma.path in parameters else None
-            site = _site(place, operation, grids, value)
+            site = _site(place, operation, value)
             attended = getattr(modules[site.path], "attended", None)
             found[site.path] = replace(site, attended=attended) if isinstance(attended, Tensor) else site
     return found
@@ -69,10 +68,10 @@ def _attends(entry: Entry) -> bool:
     return entry.category == "mechanism" or entry.has_attention
 
 
-def _site(place: Place, operation: Operation, grids: Mapping[str, Grid], gamma: float | None) -> Site:
-    node, arriving = place.node, place.input
-    height, width = (None, None) if arriving is None else (arriving.axis("h"), arriving.axis("w"))
-    grid = (height, width) if height and width else grids.get(node.path)
+def _site(place: Place, operation: Operation, gamma: float | None) -> Site:
+    node = place.node
+    positions = place.input.whole_grid if place.input is not None else None
+    grid = None if positions is None else (positions.height, positions.width)
     return Site(
         node.path,
         operation.entry.name,

@@ -135,7 +135,8 @@ class _Reader:
         }
 
     def tensor(self, tensor: TensorSpec) -> int:
-        return self.tables.tensors.number(tensor, lambda: [shape(tensor), tensor.layout])
+        layout = tensor.layout if tensor.grid is None else f"{tensor.layout} (n = {tensor.grid})"
+        return self.tables.tensors.number((tensor, tensor.grid), lambda: [shape(tensor), layout])
 
     def contents(self, own: _Sum) -> int:
         counts = own.operations.most_common()

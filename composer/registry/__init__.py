@@ -5,6 +5,7 @@ from composer.registry.entry import (
     CONV_FACTS,
     ENTRY_POINTS,
     FACTS,
+    GRID_FACTS,
     LAYER_KINDS,
     MAPS,
     MECHANISM_KINDS,
@@ -24,6 +25,7 @@ from composer.registry.entry import (
     facts_of_others,
     layouts_of,
 )
+from composer.registry.grid import GridRule, TokenGrid
 from composer.registry.lookup import again as _again  # pickled networks may refer to this name
 from composer.registry.lookup import blamed, entries, failures, get, get_mechanism, mechanisms, plugin_versions
 from composer.registry.plugins import load_plugin_file, load_plugins
@@ -36,6 +38,7 @@ __all__ = [
     "CONV_FACTS",
     "ENTRY_POINTS",
     "FACTS",
+    "GRID_FACTS",
     "LAYER_KINDS",
     "MAPS",
     "MECHANISM_KINDS",
@@ -46,12 +49,14 @@ __all__ = [
     "CodeRule",
     "Entry",
     "FunctionEntry",
+    "GridRule",
     "LayoutRule",
     "ModuleEntry",
     "ParameterEntry",
     "PlaceRule",
     "Plugin",
     "Target",
+    "TokenGrid",
     "_again",
     "_state",
     "blamed",

@@ -11,12 +11,15 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from composer.registry.grid import GridRule
+
 MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token", "fusion")
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 
-# Facts of a place: every tensor has those of TENSOR_FACTS, a replaced convolution those of CONV_FACTS too.
+# Facts of a place: a tensor has those of TENSOR_FACTS that it knows, a replaced convolution those of CONV_FACTS too.
 # `spatial_dims` is the number of axes of positions: 2 for b c h w.
-TENSOR_FACTS = ("channels", "height", "width", "tokens", "length", "frames", "spatial_dims")
+GRID_FACTS = ("grid_height", "grid_width", "prefix_tokens")
+TENSOR_FACTS = ("channels", "height", "width", "tokens", "length", "frames", "spatial_dims", *GRID_FACTS)
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
 FACTS = TENSOR_FACTS + CONV_FACTS
 # How the values of `attention(x)` are applied (`mechanism` explains each word), and the default per kind.
@@ -76,6 +79,7 @@ class Entry:
     inputs       fewest and most tensors that it takes; most is None for any number
     tensors      names of the tensors that it takes, in order; what comes after them has no names
     layout_rule  layers: the layout of the output, see `layer`
+    grid_rule    layers: the grid of the output's tokens, see `layer`
     shape, macs  rules for its output shape and cost, if running it on meta tensors cannot find them, see `mechanism`
     file, line   where the factory is defined
     """
@@ -90,6 +94,7 @@ class Entry:
     file: str
     line: int
     layout_rule: LayoutRule = None
+    grid_rule: GridRule | None = None
     shape: ShapeRule | None = None
     macs: MacsRule | None = None
 
@@ -164,6 +169,7 @@ class ModuleEntry(Entry):
     places    mechanisms: default places, of which the first that a network has is used; empty: the kind decides
     applied   how the values of `attention` are applied, a word of APPLIED; None for a layer that does not say
     reference mechanisms: the plain formula that `composer check` compares them with, see `mechanism`
+    prefix    mechanisms on maps: at tokens, whether the prefix tokens take part, see `mechanism`
     """
 
     module: type
@@ -174,6 +180,7 @@ class ModuleEntry(Entry):
     places: Sequence[PlaceRule] = ()
     applied: str | None = None
     reference: Callable[..., Any] | None = None
+    prefix: bool = False
 
     @property
     def category(self) -> Literal["mechanism", "layer"]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from composer.errors import Location, one_of
 from composer.registry.definition import definition, identity, misuse
 from composer.registry.entry import (
+    ANY_MAP,
     LAYER_KINDS,
     MECHANISM_KINDS,
     POSITIONS,
@@ -23,6 +24,7 @@ from composer.registry.entry import (
     Target,
 )
 from composer.registry.given import Given
+from composer.registry.grid import GridRule
 from composer.registry.rules import check_reference
 from composer.registry.state import state
 
@@ -38,6 +40,7 @@ def mechanism(
     shape: ShapeRule | None = None,
     macs: MacsRule | None = None,
     reference: Callable[..., Any] | None = None,
+    prefix: bool = False,
 ) -> Callable[[Target], Target]:
     """Register an nn.Module class as an attention mechanism.
 
@@ -47,8 +50,9 @@ def mechanism(
     name      the name in specs: lower-case letters, digits and `_`
     kind      `channel`, `spatial`, `channel+spatial`, `branch`, `kernel`, `token`, or `fusion` for several tensors
     layout    einops axes of input and output; default `b n c` for kind `token`, else `b c h w`. At a map, a mechanism
-              with layout `b n c` gets the map as tokens, and its output becomes a map again. `b c *` is any of `b c l`,
-              `b c h w` and `b c t h w`; take the fact `spatial_dims`, 1, 2 or 3
+              with layout `b n c` gets the map as tokens, and its output becomes a map again; at tokens whose grid is
+              known, one with layout `b c h w` gets their map, and prefix tokens (class, registers) pass by. `b c *` is
+              any of `b c l`, `b c h w` and `b c t h w`; take the fact `spatial_dims`, 1, 2 or 3
     replaces  the layers that it can replace, whose facts (`out_channels`, `kernel_size`, `stride` …) it may take before
               `*`: `conv`, a convolution; `conv-norm-act`, also the norm and the activation after the convolution, if
               it has its own; `conv-or-linear`, a convolution or a linear layer. Without `replaces`, it goes before,
@@ -66,6 +70,8 @@ def mechanism(
               them. Without `macs`, they are unknown for a plugin's mechanism that has parameters but counts as 0
     reference the plain formula of a kernel: an nn.Module class with the same arguments and state_dict, or a function
               `(module, x)`. `composer check` compares outputs and gradients with it
+    prefix    kind `channel`, on maps: at tokens, the prefix tokens take part. It then gets all tokens, of whatever
+              grid, as a map with a single column, b c n 1
     Raises PluginError, with file and line, if the class or an argument breaks the contract.
     """
     layout = layout or ("b n c" if kind == "token" else "b c h w")
@@ -81,6 +87,9 @@ def mechanism(
             raise misuse(where, name, "a mechanism must be an nn.Module class", "a class, as in examples/")
         for one in places:
             _check_place(name, one, where)
+        if prefix and (kind != "channel" or layout not in ("b c h w", ANY_MAP)):
+            text = "`prefix` puts all tokens into one column, where rows and columns have no meaning"
+            raise misuse(where, name, text, "a mechanism of kind `channel` on `b c h w`")
         given = Given(name, kind, factory, where)
         entry = given.module_entry(
             works_on=layout,
@@ -88,6 +97,7 @@ def mechanism(
             places=places,
             applied=given.checked_applied(applied),
             reference=reference,
+            prefix=prefix,
             **given.declared(shape, macs),
         )
         if reference is not None:
@@ -103,6 +113,7 @@ def layer(
     *,
     kind: str = "other",
     layout: LayoutRule = None,
+    grid: GridRule | None = None,
     code: CodeRule | None = None,
     applied: Literal["gate", "1 + gate", "branches", "experts", "positions"] | None = None,
     shape: ShapeRule | None = None,
@@ -119,6 +130,9 @@ def layer(
     layout  einops layout of the output: None, that of the first input; `"b c h w -> b c"`, required and resulting
             layout, where `b c *` is any of `b c l`, `b c h w` and `b c t h w`; or `(inputs, **options) -> layout`,
             where inputs have `.shape` … and ValueError refuses them
+    grid    `(inputs, **options) -> (height, width, prefix)`: the map that the tokens of an output `b n c` come from,
+            and the tokens before it; None for unknown. Inputs have `.grid` (None for unknown) and `.positions` (also
+            of maps). By default, tokens stand where those of the first input stand, except in kind `shape`
     code    for a function of tensors: `(names, inputs, **options) -> expression` for a generated forward, as `a + b`
     applied, shape, macs  as for `mechanism`; `applied` needs a class with a method `attention`
     Raises PluginError, with file and line, if the class, function or an argument breaks the contract.
@@ -131,7 +145,7 @@ def layer(
         given = Given(name, kind, factory, where)
         if code is not None and not given.is_function:
             raise misuse(where, name, "`code` is for a function of tensors", "leave it out")
-        more = {"layout_rule": layout, **given.declared(shape, macs)}
+        more = {"layout_rule": layout, "grid_rule": grid, **given.declared(shape, macs)}
         if given.module is not None:
             entry: Entry = given.module_entry(applied=given.checked_applied(applied), **more)
         elif applied is not None:

@@ -16,7 +16,10 @@ from composer.spec.sharing import check_shares
 from composer.spec.spec import Spec
 from composer.spec.tokens import ExpressionError
 
-ARRIVING = ("channels", "height", "width", "tokens", "length", "frames", "spatial_dims")
+ARRIVING = (
+    *("channels", "height", "width", "tokens", "length", "frames", "spatial_dims"),
+    *("grid_height", "grid_width", "prefix_tokens"),
+)
 PLACE = (
     *("stage", "block", "num_stages", "num_blocks", "block_index", "depth", "last"),
     *ARRIVING,

@@ -166,6 +166,12 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
     if rule.input is not None and rule.position == "after":
         text = "what goes `after` a place takes its output, so `input` has nothing to choose"
         yield (origin / "input").problem("rule-position", text, "remove it, or `before`", key=True)
+    if rule.share == {}:
+        yield (origin / "share").problem("empty", "`share` is empty", "a child of the mechanism, and `stage` or `all`")
+    for child in rule.shared:
+        if any(child.startswith(f"{other}.") for other in rule.shared if other):
+            text = f"`{child}` is inside of what is shared already"
+            yield (origin / "share" / child).problem("share", text, "remove it", key=True)
     if rule.name is not None:
         yield from _name(rule.name, origin / "name", "a mechanism", key=False)
     if isinstance(rule.where, str):
@@ -177,7 +183,7 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
 
 def _remove(rule: Rule, origin: Origin) -> Problems:
     written = {field.alias or name for name, field in Rule.model_fields.items() if name in rule.model_fields_set}
-    for name in ("use", "with", "name", "start", "tokens", "input", "from"):
+    for name in ("use", "with", "name", "start", "tokens", "share", "input", "from"):
         if name in written:
             text = f"`remove` takes a node out, so `{name}` has nothing to say"
             yield (origin / name).problem("rule-remove", text, "remove it", key=True)

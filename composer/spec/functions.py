@@ -52,12 +52,14 @@ def _sqrt(value: float) -> float:
     return math.sqrt(value)
 
 
-def _pow(base: float, exponent: float) -> float:
+def _pow(base: float, exponent: float) -> int | float:
     # Python computes an integer power exactly, which may take forever.
     try:
-        return math.pow(base, exponent)
+        found = math.pow(base, exponent)
     except (ValueError, OverflowError):
         raise ValueError("it is no finite real number") from None
+    whole = isinstance(base, int) and isinstance(exponent, int) and exponent >= 0
+    return int(found) if whole else found
 
 
 FUNCTIONS = {

@@ -24,14 +24,18 @@ Template = str
 class InputSpec(BaseModel):
     """An input of the network: its shape without the batch, and how an image is prepared.
 
-    `shape` follows `layout` without its `b` axis. `mean` and `std` are per channel, for values in 0..1. `crop` is the
-    share of the resized shorter side that the centre crop keeps.
+    `shape` follows `layout` without its `b` axis. `grid` is the height and width of the map from which the tokens of a
+    layout `b n c` come; those that it leaves over stand before it, as a class token does. `mean` and `std` are per
+    channel, for values in 0..1. `crop` is the share of the resized shorter side that the centre crop keeps.
     """
 
     model_config = _FROZEN
 
     shape: list[int | Template]
     layout: str = "b c h w"
+    grid: Annotated[list[int | Template], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Height and width of the map from which tokens `b n c` come; further tokens stand before it."
+    )
     mean: list[Annotated[float, Field(allow_inf_nan=False)]] | None = None
     std: list[PositiveFloat] | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
@@ -137,6 +141,16 @@ class Rule(BaseModel):
     start: Literal["identity"] | None = None
     tokens: Literal["pixels", "channels"] | None = None
     description: str | None = None
+    share: Literal["stage", "all"] | dict[str, Literal["stage", "all"]] | None = Field(
+        None,
+        description="`stage` or `all`: one mechanism, with one set of weights, for all places of a stage or of the "
+        "rule; or a mapping of children of the mechanism's module to either, such as `{channel: stage}`.",
+    )
+
+    @property
+    def shared(self) -> dict[str, Literal["stage", "all"]]:
+        """Child of the mechanism's module, "" for all of it -> where all that call it are."""
+        return {"": self.share} if isinstance(self.share, str) else self.share or {}
 
     @property
     def positions(self) -> list[str]:

@@ -181,7 +181,7 @@ def _uses(rows: Iterable[Row]) -> tuple[str, ...]:
 
 def _use(node: Node) -> tuple[str, ...]:
     mechanism = node.entry is not None and node.entry.category == "mechanism"
-    return (node.op,) if mechanism and node.rule is not None else ()
+    return (node.entry.name,) if node.entry is not None and mechanism and node.rule is not None else ()
 
 
 def _sum(costs: Iterable[Cost]) -> Cost:

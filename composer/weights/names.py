@@ -45,7 +45,7 @@ class _Reader:
 
     def scope(self, scope: Scope) -> Iterator[tuple[str, tuple[int, ...]]]:
         # A state_dict lists a module's own parameters before those of its children.
-        own = [node for node in scope.parts.values() if node.calls is None]
+        own = [node for node in scope.parts.values() if node.owns]
         nodes = sorted(own, key=lambda node: not _is_parameter(node))
         for node in nodes:
             if isinstance(node.content, Scope):
@@ -53,7 +53,9 @@ class _Reader:
             elif _is_parameter(node):
                 yield node.path, node.tensor.shape
             elif node.content is not None:
-                yield from ((f"{node.path}.{name}", shape) for name, shape in self.operation(node.content).items())
+                shared = tuple(f"{child}." for child in node.shares)
+                kept = (one for one in self.operation(node.content).items() if not one[0].startswith(shared))
+                yield from ((f"{node.path}.{name}", shape) for name, shape in kept)
 
     def operation(self, operation: Operation) -> Shapes:
         if operation.key not in self.known:

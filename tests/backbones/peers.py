@@ -79,6 +79,24 @@ def assert_close(found: Tensor, wanted: Tensor, what: str, *, exact: bool) -> No
     assert difference <= (0 if exact else 1e-5 * max(1.0, wanted.abs().max().item())), f"{what}: {difference:.1e}"
 
 
+def check_exact_gradients(ours: nn.Module, peer: nn.Module, images: Tensor) -> None:
+    """The same gradients of all parameters, in float64, to 1e-9 of the largest of each, for the same weights in both.
+
+    Where ours has other names, its parameters are those of equal values. Both networks are in float64 afterwards.
+    """
+    for model in (ours, peer):
+        model.double().zero_grad()
+        model(images.double()).square().mean().backward()
+    found = dict(ours.named_parameters())
+    renamed = not found.keys() >= dict(peer.named_parameters()).keys()
+    for name, parameter in peer.named_parameters():
+        assert parameter.grad is not None, name
+        scale = parameter.grad.abs().max()
+        assert scale > 0, name
+        own = next(one for one in found.values() if torch.equal(one, parameter)) if renamed else found[name]
+        assert (own.grad - parameter.grad).abs().max() <= 1e-9 * scale, name
+
+
 def check_num_classes(name: str, whole: Graph) -> None:
     """`num_classes` sets the classifier's width alone, and 0 leaves it out."""
     seven, none = (composer.graph(name, vars={"num_classes": number}) for number in (7, 0))

@@ -101,12 +101,12 @@ def _places(count: int) -> str:
     return f"{count} place{'s' * (count != 1)}"
 
 
-def _needs_a_map(cell: Cell, host: Host) -> str | None:
-    """Tokens with a class token among them are no map, so what looks at rows and columns cannot work on them."""
-    tensor = host.given if "after" in cell.rule else host.arriving
-    if cell.entry.works_on in ("b c h w", "b c *") and tensor.layout == "b n c":
-        return f"`{cell.entry.name}` works on `{cell.entry.works_on}`, the place has `b n c` ({tensor})"
-    return None
+def _class_token_would_go_without(cell: Cell, host: Host) -> str | None:
+    """What works on maps lets a class token pass by, which cannot do without the mixer of tokens."""
+    node, grid = host.place.node, host.arriving.grid
+    if "replace" not in cell.rule or cell.entry.works_on not in ("b c h w", "b c *") or not grid or not grid.prefix:
+        return None
+    return f"`{cell.entry.name}` works on maps: in place of `{node.path}`, prefix tokens would not get"
 
 
 def _needs_a_convolution(cell: Cell, host: Host) -> str | None:
@@ -173,8 +173,8 @@ def _side(tensor: TensorSpec) -> tuple[int, int]:
 
 
 RULES: Sequence[Callable[[Cell, Host], str | None]] = (
-    _needs_a_map,
     _needs_a_convolution,
+    _class_token_would_go_without,
     _would_lose_the_norm,
     _splits_do_not_divide,
     _heads_do_not_divide,

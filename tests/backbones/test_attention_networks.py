@@ -45,8 +45,8 @@ def test_nlnet_has_four_products_more_in_five_blocks():
     assert graph.num_parameters == plain + added
     # Every second block, as in the authors' code.
     for stage, blocks in (("layer2", "13"), ("layer3", "135")):
-        nodes = graph.root.nodes[stage].content.nodes.values()
-        assert [node.inputs[0] for node in nodes if node.op == "nl"] == list(blocks)
+        units = graph.root.nodes[stage].content.nodes.values()
+        assert [unit.name for unit in units if "out_nl" in unit.content.nodes] == list(blocks)
 
 
 def test_nlnet_starts_as_resnet():

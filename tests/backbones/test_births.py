@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import composer
 from composer.spec import zoo
+from composer.spec.references import family
 
 # Vars that make a network small, with the options that do so to timm's.
 SHALLOW: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -59,14 +60,18 @@ QUICK = {
     "skresnext50_32x4d",
     "swin_tiny_patch4_window7_224",
     "vgg11_bn",
+    "vit_small_patch14_reg4_dinov2",
     "vit_tiny_patch16_224",
     "xcit_nano_12_p16_224",
 }
 # Networks that neither timm nor torchvision has: their own laws are looked at below.
 HOSTED = {"botnet_s1_50", "nlnet50", "sasa_resnet50", "sknet101", "sknet50"}
 NOBODYS = {*HOSTED, "botnet50", "shufflenet_v1_x1_0_g3"}
+# Those whose files say where they start otherwise than timm's, and Twins, whose names are others.
+OTHERWISE = {"coatnet", "hiera", "maxvit", "mobilevit", "twins"}
 FAMILIES = {name for name in zoo.backbones() if len(composer.load(name).files) == 1} - {"skresnext50_32x4d"}
-NAMES = sorted({*zoo.backbones()} - FAMILIES - NOBODYS | {"googlenet", "inception_v3"})
+ALIKE = {name for name in zoo.backbones() if family(name) not in OTHERWISE}
+NAMES = sorted(ALIKE - FAMILIES - NOBODYS | {"googlenet", "inception_v3"})
 
 
 def peer(name: str, **options: Any) -> nn.Module:

@@ -67,6 +67,6 @@ def test_an_attention_stands_behind_the_layer_scale_or_before_it():
     graph = composer.graph({"backbone": "convnext_tiny", "attention": [{**rule, "after": "mlp"}]})
     perceptrons = graph.places.select("mlp")
     assert {place.node.tensor.layout for place in perceptrons} == {"b h w c"}
-    unit = perceptrons[0].scope.nodes
-    assert unit["scale"].inputs == ("se_channels_last", "gamma")
-    assert unit["se"].tensor.layout == "b c h w"
+    inside = perceptrons[0].node.content
+    assert list(inside.outputs.values()) == ["out_se_channels_last"]
+    assert inside.nodes["out_se"].tensor.layout == "b c h w"

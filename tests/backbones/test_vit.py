@@ -1,11 +1,11 @@
-"""Vision transformers and DeiT beside timm's."""
+"""Vision transformers, DeiT and DINOv2 beside timm's."""
 
 from __future__ import annotations
 
 import pytest
 import timm
 import torch
-from backbones.peers import check_count, check_input, check_parity
+from backbones.peers import check_count, check_gradients, check_input, check_parity
 
 import composer
 
@@ -25,8 +25,14 @@ SIZES = {
     "deit_tiny_distilled_patch16_224": 5_910_800,
     "deit_small_distilled_patch16_224": 22_436_432,
     "deit_base_distilled_patch16_224": 87_338_192,
+    "deit3_small_patch16_224": 22_059_496,
+    "vit_small_patch14_dinov2": 22_441_192,
+    "vit_small_patch14_reg4_dinov2": 22_442_344,
+    "vit_base_patch14_reg4_dinov2": 87_351_016,
 }
 TINY = ["vit_tiny_patch16_224", "vit_small_patch32_224", "deit_tiny_patch16_224", "deit_tiny_distilled_patch16_224"]
+# Every branch ends in a learnt factor per channel; registers, and positions of the patches alone.
+SCALED = ["deit3_small_patch16_224", "vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2"]
 
 
 def small(name, **vars):
@@ -36,6 +42,32 @@ def small(name, **vars):
 @pytest.mark.parametrize("name", TINY)
 def test_parity(name):
     check_parity(small(name), lambda: timm.create_model(name, img_size=96), size=96)
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_parity_with_layer_scale_and_registers(name):
+    spec = small(name, depth=2)
+    create = lambda: timm.create_model(name, img_size=96, depth=2, num_classes=1000)  # noqa: E731
+    _, peer = check_parity(spec, create, size=96)
+    ours = composer.build(spec).eval()
+    ours.load_state_dict(peer.state_dict())
+    assert list(ours.state_dict()) == list(peer.state_dict())
+    check_gradients(ours, peer.eval(), torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(2)))
+
+
+def test_positions_of_dinov2_go_to_another_size():
+    """Those of the patches alone are resampled, as timm's are when it loads weights."""
+    name = "vit_small_patch14_reg4_dinov2"
+    theirs = timm.create_model(name, depth=1, img_size=112, num_classes=5).eval()
+    large = timm.create_model(name, depth=1, img_size=126, num_classes=5).eval()
+    large.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(theirs.state_dict(), large))
+    ours = composer.build({"backbone": name, "input": [3, 126, 126], "vars": {"depth": 1, "num_classes": 5}}).eval()
+    assert "pos_embed: positions of a grid of 8×8 in the file, 9×9 here" in str(
+        composer.load_weights(ours, theirs.state_dict())
+    )
+    images = torch.randn(2, 3, 126, 126, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        assert (ours(images) - large(images)).abs().max() < 1e-5
 
 
 def test_parity_of_mean_pooling():

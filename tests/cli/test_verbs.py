@@ -119,6 +119,9 @@ def test_sites(run):
         "shortcut": 8,
         "head": 1,
     }
+    said = run("sites", "resnet18").err
+    assert "branch: the end of what a block computes" in said
+    assert "mixer" not in said
     rows = run("sites", "resnet18", "layer[12].*.bn2", "--format", "json").json
     assert [row["path"] for row in rows] == [f"layer{a}.{b}.bn2" for a in (1, 2) for b in (0, 1)]
     assert "layer4.1.bn2" in run("sites", "resnet18", "branch").out

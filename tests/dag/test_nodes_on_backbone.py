@@ -118,7 +118,7 @@ def test_a_node_that_a_rule_inserts_is_named_by_the_node_before_it() -> None:
     spec = {"backbone": "papers/cbam/resnet50", "nodes": {"a": {"op": "relu", "from": "layer2.1.cbam"}}}
     with pytest.raises(GraphError, match=r"there is no node `layer2\.1\.cbam`") as caught:
         composer.compose(spec)
-    assert "a rule inserts `cbam`: name the node before it" in str(caught.value)
+    assert "a rule inserts `cbam`: name the node or block that it follows" in str(caught.value)
     spec["nodes"]["a"]["from"] = "layer2.1.bn3"
     model, whole = composer.build(spec).eval(), composer.build("papers/cbam/resnet50").eval()
     # Weights follow from the seed and the paths.

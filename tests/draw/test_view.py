@@ -129,7 +129,7 @@ def test_one_inset_does_for_two_rules_in_one_block():
     rules = [{"use": "se", "after": "branch"}, {"use": "eca", "before": "branch"}, {"use": "cbam", "after": "layer4.1"}]
     picture = picture_of({"backbone": "resnet50", "attention": rules})
     frames = [figure.frame.label for figure in picture.figures[1:]]
-    assert frames == ["layer1.1", "layer4"]
+    assert frames == ["layer1.1", "layer4.1"]
     assert [(rule.number, rule.use, rule.num_places) for rule in picture.rules] == [
         (1, "se", 16),
         (2, "eca", 16),

@@ -213,7 +213,7 @@ ROPE = {"op": "rotary_positions", "grid": [3, 3]}
         ),
         ({"op": "talking_head_attention", "num_heads": 4}, "6 channels do not divide into 4 heads"),
         ({"op": "cross_covariance_attention", "num_heads": 4}, "6 channels do not divide into 4 heads"),
-        ({"op": "scaled_dot_product_attention"}, "takes 3 inputs, found 1"),
+        ({"op": "scaled_dot_product_attention"}, "takes 3 to 4 inputs, found 1"),
         (
             {"op": "scaled_dot_product_attention", "from": ["input", "narrow", "input"]},
             "takes queries and keys of as many channels",

@@ -43,7 +43,7 @@ def test_a_gate_of_the_whole_map_reaches_every_pixel():
 
 def test_a_network_without_rules_and_a_node_that_attention_put_in_stand_alone():
     assert field_of(build(), "relu").plain is None
-    assert field_of(build({"use": "se_var1", "after": "relu"}), "se_var1").plain is None
+    assert field_of(build({"use": "se_var1", "after": "relu"}), "relu_se_var1").plain is None
 
 
 def test_what_attention_replaced_is_said_to_be_random():

@@ -87,7 +87,7 @@ def test_gamma_of_attention_that_starts_as_identity():
     model = composer.build({"backbone": "resnet18", "attention": [rule]})
     assert [one.gamma for one in sites_of(model).values()] == [0.0]
     with torch.no_grad():
-        model.get_parameter("se_gamma").fill_(0.25)
+        model.get_parameter("layer4.out_se_gamma").fill_(0.25)
     assert [one.gamma for one in sites_of(model).values()] == [0.25]
 
 

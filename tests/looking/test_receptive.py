@@ -170,9 +170,9 @@ def test_what_has_no_field_is_said(spec, path, size, text):
 
 def test_a_node_of_attention_has_none_in_the_plain_network():
     model = composer.build(stack(1, attention=[{"use": "se", "after": "conv1", "name": "gate", "with": {"hidden": 2}}]))
-    assert effective_receptive_field(model, "gate", samples=1).max() == 1
-    with pytest.raises(composer.InputError, match="no node `gate`"):
-        of_both(model, "gate", samples=1)
+    assert effective_receptive_field(model, "conv1_gate", samples=1).max() == 1
+    with pytest.raises(composer.InputError, match="no node `conv1_gate`"):
+        of_both(model, "conv1_gate", samples=1)
 
 
 def test_nothing_that_depends_on_the_input_is_zero_everywhere():

@@ -138,10 +138,10 @@ def test_parameters_that_are_nodes_and_helpers_of_rules():
             }
         )
     )
-    assert facts.table("sa_gamma", "weights") == [["", "1"]]
-    assert facts["sa_gamma"]["rule"] == 0
-    assert facts.options("sa_tokens")["axis"] == ("channels", "given")
-    assert "code" not in facts["sa_gamma"]
+    assert facts.table("conv_sa_gamma", "weights") == [["", "1"]]
+    assert facts["conv_sa_gamma"]["rule"] == 0
+    assert facts.options("conv_sa_tokens")["axis"] == ("channels", "given")
+    assert "code" not in facts["conv_sa_gamma"]
 
 
 def test_what_a_replaced_convolution_hands_on_is_from_its_place():
