@@ -30,8 +30,7 @@ from composer.errors import GraphError, Mistakes, did_you_mean, one_of
 from composer.spec.check import MAX_DEPTH, check_arguments
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin
-from composer.spec.part import Part
-from composer.spec.spec import Spec
+from composer.spec.spec import Part, Spec
 
 
 def elaborate(spec: Spec, limits: Limits, inference: Inference, compose: Callable[[Spec], Scope]) -> Scope:

@@ -14,8 +14,8 @@ from composer.errors import ComposerError, Diagnostic
 from composer.spec.check import check_part
 from composer.spec.load import settle_part
 from composer.spec.model import InputSpec, NodeSpec
-from composer.spec.part import Part, vars_key
-from composer.spec.spec import Spec
+from composer.spec.part import vars_key
+from composer.spec.spec import Part, Spec
 
 
 @dataclass

@@ -21,8 +21,7 @@ from composer.registry import Entry
 from composer.spec.expression import is_dynamic
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, evaluate
-from composer.spec.part import Part
-from composer.spec.spec import Spec
+from composer.spec.spec import Part, Spec
 
 
 @dataclass

@@ -10,10 +10,10 @@ from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import Read, is_dynamic, parse_condition, parse_template
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, walk_strings
-from composer.spec.part import Part, vars_key
+from composer.spec.part import vars_key
 from composer.spec.reads import names_read
 from composer.spec.sharing import check_shares
-from composer.spec.spec import Spec
+from composer.spec.spec import Part, Spec
 from composer.spec.tokens import ExpressionError
 
 ARRIVING = (

@@ -13,13 +13,12 @@ from composer.spec.check import check_spec
 from composer.spec.document import Document, Value
 from composer.spec.model import WeightsSpec
 from composer.spec.origin import Origin
-from composer.spec.part import Part
 from composer.spec.parts import PartsFinder, with_vars
 from composer.spec.references import NO_WEIGHTS, LoadedFile, find_weights, follow, home, open_source, read_classes
 from composer.spec.settings import Setting, apply_settings, is_var, read_settings
 from composer.spec.settle import settle_inputs, settle_nodes, settle_vars
 from composer.spec.sources import wrong_source
-from composer.spec.spec import Spec, down_to_writer
+from composer.spec.spec import Part, Spec, down_to_writer
 from composer.spec.structure import inspect, validate
 from composer.visible import visible
 

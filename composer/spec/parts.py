@@ -12,10 +12,10 @@ from composer.spec.evaluate import show
 from composer.spec.expression import is_dynamic, parse_template
 from composer.spec.model import PartSpec, SpecFile
 from composer.spec.origin import Origin, evaluate, walk_strings
-from composer.spec.part import MAX_PARTS, Part
+from composer.spec.part import MAX_PARTS
 from composer.spec.references import LoadedFile, follow
 from composer.spec.settle import Written
-from composer.spec.spec import Spec, escaped
+from composer.spec.spec import Part, Spec, escaped
 from composer.spec.tokens import ExpressionError
 
 Chain = tuple[LoadedFile, ...]

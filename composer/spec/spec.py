@@ -14,12 +14,49 @@ from composer.errors import Diagnostic
 from composer.spec.expression import escape
 from composer.spec.hub import hub_of
 from composer.spec.kind import Kind, is_declaration
-from composer.spec.model import LEVELS, OUTPUT, BlockSpec, InputSpec, NodeSpec, Published, Rule, WeightsSpec
+from composer.spec.model import LEVELS, OUTPUT, BlockSpec, InputSpec, NodeSpec, PartSpec, Published, Rule, WeightsSpec
 from composer.spec.origin import Origin
-from composer.spec.part import Part, as_mapping, key_of_node
+from composer.spec.part import key_of_node
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting
 from composer.visible import one_line
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network inside another.
+
+    written     what the spec says about it, at `origin`
+    files       the part as the first of its chain of files, without vars; the file that writes the nodes is the last
+    values      the vars that are known before the network around it is elaborated
+    spec        the network with those vars
+    kept_rules  how many of its rules apply; None for all
+    """
+
+    written: PartSpec
+    origin: Origin
+    files: tuple[LoadedFile, ...]
+    values: Mapping[str, Any]
+    spec: Spec
+    kept_rules: int | None = None
+
+    @property
+    def rules(self) -> tuple[tuple[Rule, Origin], ...]:
+        """Its rules that apply, those of networks inside it first."""
+        return self.spec.every_rule[: self.kept_rules]
+
+    def with_rules(self, count: int) -> Part:
+        """The part with only its first rules."""
+        return replace(self, kept_rules=count)
+
+    def as_mapping(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """What a spec writes for it, or for a node that is one, with the whole network in place of references."""
+        ours = ("outputs", "maps", "attention", "weights")
+        left = {key: value for key, value in written.items() if key not in ours}
+        network = self.spec.to_mapping()
+        network.pop("weights", None)
+        # Nodes that no output needs are left out, as in a lock.
+        return {**left, "backbone": {**network, "lock": {}}}
 
 
 @dataclass(frozen=True)
@@ -173,7 +210,7 @@ class Spec:
         raw: dict[str, Any] = {"name": self.name, "description": self.description, "vars": self._declared_vars()}
         raw["blocks"] = {name: self._written(origin, name) for name, origin in self.block_origins.items()}
         raw["blocks"] |= {
-            name: as_mapping(part, _plain(part.origin)) for name, part in self.parts.items() if "/" not in name
+            name: part.as_mapping(_plain(part.origin)) for name, part in self.parts.items() if "/" not in name
         }
         raw["nodes"] = {name: self._written(origin) for name, origin in self.node_origins.items()}
         raw["inputs"] = {name: value.model_dump(exclude_unset=True) for name, value in self.inputs.items()}
@@ -194,10 +231,10 @@ class Spec:
         written = _plain(origin)
         if block is None:
             part = self.parts.get(key_of_node("", str(origin.path[-1])))
-            return written if part is None else as_mapping(part, written)
+            return written if part is None else part.as_mapping(written)
         inside = {name: self.parts.get(key_of_node(block, name)) for name in written["nodes"]}
         nodes = {
-            name: node if (part := inside[name]) is None else as_mapping(part, node)
+            name: node if (part := inside[name]) is None else part.as_mapping(node)
             for name, node in written["nodes"].items()
         }
         return {**written, "nodes": nodes}
