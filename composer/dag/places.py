@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, overload
@@ -93,9 +93,20 @@ class Places(Sequence[Place]):
         the node out, so that it passes its input on. Only a stage or block that is left out is no place, and a further
         call of a block: a rule reaches its module where it is written.
         """
-        walk = _Walk(max(1, root.num_operations - 1), root.num_stages)
-        walk.visit(root, _Inside())
-        return cls(walk.places())
+        return cls(_Walk(root).places())
+
+    @classmethod
+    def near(cls, root: Scope, selectors: Iterable[str]) -> Places:
+        """The places that these sites and globs select, and others: those inside a block that they cannot reach are
+        left out, so that a rule costs less than a walk through the whole network.
+        """
+        sites = {STAGE, BLOCK, *selectors}
+        globs = [glob(one) for one in selectors if one not in root.sites]
+
+        def reaches(scope: Scope) -> bool:
+            return not sites.isdisjoint(scope.sites) or any(one.may_match_below(scope.path) for one in globs)
+
+        return cls(_Walk(root, reaches).places())
 
     @overload
     def __getitem__(self, index: int) -> Place: ...
@@ -176,9 +187,10 @@ class _Walk:
     A network inside it has a walk of its own: its stages and blocks are counted as in that network alone.
     """
 
-    last: int
-    num_stages: int
-    found: list[tuple[_Walk, Node, Scope, _Inside, float]] = field(default_factory=list)
+    root: Scope
+    # Whether the walk goes into a scope. It counts no blocks or stages in the others.
+    reaches: Callable[[Scope], bool] = lambda scope: True
+    found: list[tuple[_Walk, Node, Scope, _Inside, int]] = field(default_factory=list)
     operations: int = 0
     stages: int = 0
     blocks: int = 0
@@ -187,10 +199,12 @@ class _Walk:
     num_blocks: dict[int | None, int] = field(default_factory=dict)
 
     def places(self) -> Iterator[Place]:
-        """The noted places."""
-        for walk, node, scope, at, depth in self.found:
-            num_blocks = walk.num_blocks.get(at.stage)
-            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, walk.num_stages, depth)
+        """The places that the walk meets."""
+        self.visit(self.root, _Inside())
+        last = max(1, self.root.num_operations - 1)
+        for walk, node, scope, at, operations in self.found:
+            num_blocks, depth = walk.num_blocks.get(at.stage), operations / last
+            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, walk.root.num_stages, depth)
 
     def visit(self, scope: Scope, around: _Inside) -> None:
         """Note the places of a scope."""
@@ -235,20 +249,22 @@ class _Walk:
         """Note a place, then the places inside it."""
         if node.content is None:
             # Its tensor is that of an operation before it.
-            self.found.append((self, node, scope, at, max(0, self.operations - 1) / self.last))
+            self.found.append((self, node, scope, at, max(0, self.operations - 1)))
             return
         inside = node.content if isinstance(node.content, Scope) else None
         # The depth of a scope is that of its last operation.
         operations = self.operations + (inside.num_operations - 1 if inside else 0)
-        self.found.append((self, node, scope, at, operations / self.last))
-        if inside and inside.network is not None:
-            walk = _Walk(self.last, inside.num_stages, self.found, self.operations)
+        self.found.append((self, node, scope, at, operations))
+        if inside is None:
+            self.operations += 1
+        elif self.reaches(inside) and inside.network is not None:
+            walk = _Walk(inside, self.reaches, self.found, self.operations)
             walk.visit(inside, _Inside())
             self.operations = walk.operations
-        elif inside:
+        elif self.reaches(inside):
             self.visit(inside, at)
         else:
-            self.operations += 1
+            self.operations += inside.num_operations
 
 
 def _passing_places(scope: Scope) -> Container[str]:
