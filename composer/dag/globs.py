@@ -53,6 +53,11 @@ class Glob:
                 return False
         return bool(reached >> len(self._steps))
 
+    def may_match_below(self, path: str) -> bool:
+        """Whether the glob may match a path that begins with this one; False only if it matches none."""
+        start = f"{path}."
+        return self._head.startswith(start) or start.startswith(self._head)
+
     def _moves(self, letter: str) -> tuple[int, int]:
         """The steps that match a letter once, and the stars that match it and continue; both as bits."""
         alike = {letters for letters, pattern in self._letters.items() if pattern.fullmatch(letter)}

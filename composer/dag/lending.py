@@ -55,11 +55,12 @@ class Lending:
     owners: dict[_Key, Owner] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rule: Rule, origin: Origin, infer: Inference, root: Scope, places: Places) -> Lending:
+    def of(cls, rule: Rule, origin: Origin, infer: Inference, root: Scope) -> Lending:
         """The owners for all places that the rule selects, whatever its condition."""
         if not rule.shared:
             return cls(rule, origin, infer)
-        chosen = selected(rule, origin, places)
+        places = Places.of(root)
+        chosen = selected(rule, origin, root)
         found = cls(rule, origin, infer, {place.node.path: place.stage for place in chosen})
         for child, extent in rule.shared.items():
             for place in chosen:

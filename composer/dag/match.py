@@ -8,6 +8,7 @@ from typing import Any
 
 from composer.amounts import plural
 from composer.dag.places import Place, Places
+from composer.dag.scope import Scope
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean
 from composer.spec.expression import parse_condition
 from composer.spec.model import Rule
@@ -16,9 +17,9 @@ from composer.spec.origin import Origin, evaluate_condition
 Candidate = tuple[Place, dict[str, Any]]
 
 
-def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) -> list[Candidate]:
+def match(rule: Rule, origin: Origin, root: Scope, vars: Mapping[str, Any]) -> list[Candidate]:
     """The places of a rule, with the names its expressions may read. Raises GraphError for none, or not `expect`."""
-    chosen = selected(rule, origin, found)
+    chosen = selected(rule, origin, root)
     candidates = [
         (place, {**vars, **place.facts(rule.position, last=index == len(chosen) - 1)})
         for index, place in enumerate(chosen)
@@ -38,18 +39,19 @@ def match(rule: Rule, origin: Origin, found: Places, vars: Mapping[str, Any]) ->
     return matched
 
 
-def selected(rule: Rule, origin: Origin, found: Places) -> Places:
+def selected(rule: Rule, origin: Origin, root: Scope) -> Places:
     """The places of all selectors of a rule, each once, in running order, whatever its condition says of them.
 
     Raises GraphError if a selector selects none.
     """
     problems: list[Diagnostic] = []
     chosen: list[Places] = []
+    found = Places.near(root, rule.selectors)
     for index, selector in enumerate(rule.selectors):
         here = (origin / rule.position / index).written
         some = found.select(selector)
         if not some:
-            text, help = unknown_place(selector, found)
+            text, help = unknown_place(selector, Places.of(root))
             problems.append(here.problem("no-match", text, "a site, or a glob over paths", help))
         elif rule.position == "remove":
             some = Places(place for place in some if not place.passes)

@@ -235,7 +235,7 @@ def prune(scope: Scope, wanted: Collection[str]) -> Scope:
     for node, mine in needed.values():
         keys.setdefault(node.calls or node.name, set()).update(mine)
     kept = {name: _pruned(node, keys[node.calls or name]) for name, (node, _) in reversed(needed.items())}
-    lent = {owner for node in kept.values() for owner in _owners(node)}
+    lent = {owner for node in kept.values() for owner in _owners(node)} if scope.held else ()
     held: dict[str, Node] = {}
     for name, node in scope.parts.items():
         if name in keys and name not in kept:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 from composer.amounts import plural
 from composer.dag.globs import glob
@@ -93,9 +93,20 @@ class Places(Sequence[Place]):
         the node out, so that it passes its input on. Only a stage or block that is left out is no place, and a further
         call of a block: a rule reaches its module where it is written.
         """
-        walk = _Walk(max(1, root.num_operations - 1), root.num_stages)
-        walk.visit(root, _Inside())
-        return cls(walk.places())
+        return cls(_Walk(root).places())
+
+    @classmethod
+    def near(cls, root: Scope, selectors: Iterable[str]) -> Places:
+        """The places that these sites and globs select, and others: those inside a block that they cannot reach are
+        left out, so that a rule costs less than a walk through the whole network.
+        """
+        sites = {STAGE, BLOCK, *selectors}
+        globs = [glob(one) for one in selectors if one not in root.sites]
+
+        def reaches(scope: Scope) -> bool:
+            return not sites.isdisjoint(scope.sites) or any(one.may_match_below(scope.path) for one in globs)
+
+        return cls(_Walk(root, reaches).places())
 
     @overload
     def __getitem__(self, index: int) -> Place: ...
@@ -160,8 +171,7 @@ class Places(Sequence[Place]):
         return {place.node.path: place for place in self}
 
 
-@dataclass(frozen=True)
-class _Inside:
+class _Inside(NamedTuple):
     """The stage and the block around a node; None for outside."""
 
     stage: int | None = None
@@ -173,9 +183,10 @@ class _Inside:
 class _Walk:
     """Walks through a network in running order and counts its operations, stages, blocks per stage, and all blocks."""
 
-    last: int
-    num_stages: int
-    found: list[tuple[Node, Scope, _Inside, float]] = field(default_factory=list)
+    root: Scope
+    # Whether the walk goes into a scope. It counts no blocks or stages in the others.
+    reaches: Callable[[Scope], bool] = lambda scope: True
+    found: list[tuple[Node, Scope, _Inside, int]] = field(default_factory=list)
     operations: int = 0
     stages: int = 0
     blocks: int = 0
@@ -184,10 +195,12 @@ class _Walk:
     num_blocks: dict[int | None, int] = field(default_factory=dict)
 
     def places(self) -> Iterator[Place]:
-        """The noted places."""
-        for node, scope, at, depth in self.found:
-            num_blocks = self.num_blocks.get(at.stage)
-            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, self.num_stages, depth)
+        """The places that the walk meets."""
+        self.visit(self.root, _Inside())
+        last = max(1, self.root.num_operations - 1)
+        for node, scope, at, operations in self.found:
+            num_blocks, depth = self.num_blocks.get(at.stage), operations / last
+            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, self.root.num_stages, depth)
 
     def visit(self, scope: Scope, around: _Inside) -> None:
         """Note the places of a scope."""
@@ -202,6 +215,9 @@ class _Walk:
             if node.calls is not None and isinstance(node.content, Scope):
                 # What rules do to a block, they do to its module, which other nodes only call again.
                 self.operations += node.content.num_operations
+                continue
+            if not marked:
+                self.note(node, scope, around)
                 continue
             # A stem before the first block belongs to no stage.
             began = began or block_ends > 0 or (stage_ends > 0 and _holds_block(node))
@@ -232,27 +248,27 @@ class _Walk:
         """Note a place, then the places inside it."""
         if node.content is None:
             # Its tensor is that of an operation before it.
-            self.found.append((node, scope, at, max(0, self.operations - 1) / self.last))
+            self.found.append((node, scope, at, max(0, self.operations - 1)))
             return
         inside = node.content if isinstance(node.content, Scope) else None
         # The depth of a scope is that of its last operation.
         operations = self.operations + (inside.num_operations - 1 if inside else 0)
-        self.found.append((node, scope, at, operations / self.last))
-        if inside:
+        self.found.append((node, scope, at, operations))
+        if inside is None:
+            self.operations += 1
+        elif self.reaches(inside):
             self.visit(inside, at)
         else:
-            self.operations += 1
+            self.operations += inside.num_operations
 
 
 def _passing_places(scope: Scope) -> Container[str]:
     """The nodes of a scope that are places although they only pass their input on."""
-    tagged = [node for node in scope.nodes.values() if node.content is None and node.sites]
-    tagged = [node for node in tagged if STAGE not in node.sites and BLOCK not in node.sites]
+    tagged = {node.name: node.sites for node in scope.nodes.values() if node.content is None and node.sites}
     if not tagged:
         return ()
-    taken = {reference.partition(".")[0] for node in scope.nodes.values() for reference in node.inputs}
-    taken |= {reference.partition(".")[0] for reference in scope.outputs.values()}
-    return {node.name for node in tagged} & taken
+    taken = {*scope.outputs.values(), *(reference for node in scope.nodes.values() for reference in node.inputs)}
+    return [name for name, sites in tagged.items() if name in taken and STAGE not in sites and BLOCK not in sites]
 
 
 def _ends(node: Node, site: str) -> bool:

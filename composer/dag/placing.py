@@ -15,7 +15,6 @@ from composer.dag.lending import Lending
 from composer.dag.limits import Limits
 from composer.dag.match import Candidate, match
 from composer.dag.names import RESERVED
-from composer.dag.places import Places
 from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Bound, Node, Scope, TensorSpec
@@ -89,13 +88,12 @@ class _Placement:
         problems = said_without_a_place(self.rule, self.origin)
         entry = registry.get_mechanism(self.rule.use) if self.rule.use else None
         try:
-            places = Places.of(root)
-            matched = match(self.rule, self.origin, places, self.vars)
+            matched = match(self.rule, self.origin, root, self.vars)
         except GraphError as error:
             raise GraphError([*problems, *error.diagnostics]) from error
         if problems:
             raise GraphError(problems)
-        self.lending = Lending.of(self.rule, self.origin, self.insertion.infer, root, places)
+        self.lending = Lending.of(self.rule, self.origin, self.insertion.infer, root)
         by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
         for one, facts in self.owners(matched):
             inside = goes_inside(one.node, one.scope, self.rule)

@@ -359,6 +359,12 @@ class Scope:
         return len(self.nodes) + sum(one.num_nodes for one in self._scopes)
 
     @cached_property
+    def sites(self) -> frozenset[str]:
+        """The sites of its nodes, with those of inner scopes."""
+        own = {site for node in self.nodes.values() for site in node.sites}
+        return frozenset(own.union(*(one.sites for one in self._scopes)))
+
+    @cached_property
     def num_operations(self) -> int:
         """Number of operations, with those of inner scopes."""
         own = sum(isinstance(node.content, Operation) for node in self.nodes.values())

@@ -111,6 +111,9 @@ class _Builder:
             found = self.operation(box, node.content, sources)
         else:
             found = self.block(box, node.content, sources)
+        if node.name in scope.held:
+            # Only other nodes call it, so it is no place of its own.
+            found = replace(found, box=replace(found.box, detail=node.op, holds=()))
         return self.sharing(found, node) if node.told_shares else found
 
     def sharing(self, part: Part, node: Node) -> Part:

@@ -1,17 +1,8 @@
-"""Axes of tensors: those that a spec names by number, as PyTorch does, and that of tokens."""
+"""Axes that a spec names by number, as PyTorch does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-
-from composer.registry import TokenGrid
-
-
-def kept_grid(inputs: Sequence[Any], **options: Any) -> TokenGrid | None:
-    """The grid of a layer that reshapes and yet leaves each token where it stands: that of its first input."""
-    grid: TokenGrid | None = inputs[0].grid
-    return grid
 
 
 def check_axis(name: str, tensor: Any, dim: int) -> None:

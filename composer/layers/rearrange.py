@@ -193,7 +193,7 @@ def rearrange(
         b (h p) (w q) c -> (b h w) (p q) c        sizes: {p: 7, q: 7}
         (b h w) (p q) c -> b (h p) (w q) c        sizes: {p: 7, q: 7}, from: [windows, map]
 
-    Each window then stands in the batch for itself. Tokens whose grid is not known any more, as behind an `axis_linear`,
+    Each window then stands in the batch for itself. Tokens of which nothing else is known, as behind an `axis_linear`,
     stand where those of `like` stand. The output's layout is the right side of `pattern`: `(h p)` is `h`, `(h w)` and
     `(p q)` are `n` (tokens), and a merge with `b` or `c` is `b` or `c`.
 

@@ -81,7 +81,7 @@ class _Reader:
     def scope(self, scope: Scope) -> _Sum:
         """The total cost of a scope; adds the facts of its nodes to `found`."""
         total = _Sum()
-        for node in scope.nodes.values():
+        for node in scope.parts.values():
             if node.content is not None:
                 # Reserves the place: a block comes before the nodes in it.
                 self.found[node.path] = {}
@@ -121,6 +121,8 @@ class _Reader:
             found["rule"] = node.rule
         if node.sites:
             found["sites"] = node.sites
+        if shares := node.told_shares:
+            found["shares"] = list(shares.items())
         if isinstance(content, Operation):
             taken = [("", scope.tensor(reference)) for reference in node.inputs]
             return found | self.ends(taken, [("", node.tensor)]) | self.operation(node, content)
@@ -179,8 +181,9 @@ class _Reader:
         found: Json = {"kind": "attention" if mechanism else entry.kind}
         if operation.arguments:
             found["options"] = tables.options.number(key, lambda: _options(node, operation, written))
-        if not isinstance(entry, FunctionEntry):
-            weights = tables.weights.number(operation.key, lambda: _weights(built()))
+        if not isinstance(entry, FunctionEntry) and node.owns:
+            shared = tuple(f"{child}." for child in node.shares)
+            weights = tables.weights.number((operation.key, shared), lambda: _weights(built(), shared))
             found |= {"weights": weights} if tables.weights.rows[weights] else {}
         form = entry if is_one_for_all(entry) else operation.key
         code = tables.codes.number(form, lambda: operation_code(entry, built()))
@@ -266,11 +269,13 @@ def _text(value: Any) -> str:
     return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
 
 
-def _weights(built: Any) -> list[list[str]]:
+def _weights(built: Any, shared: tuple[str, ...]) -> list[list[str]]:
+    """A row per tensor: its key in the module, and its lengths; not of children that belong to other nodes."""
     if isinstance(built, nn.Parameter):
         return [["", _lengths(built)]]
     buffers = {name for name, _ in built.named_buffers()}
-    return [[key, _lengths(one), *(["buffer"] if key in buffers else [])] for key, one in built.state_dict().items()]
+    own = {key: one for key, one in built.state_dict().items() if not key.startswith(shared)}
+    return [[key, _lengths(one), *(["buffer"] if key in buffers else [])] for key, one in own.items()]
 
 
 def _lengths(tensor: torch.Tensor) -> str:

@@ -19,6 +19,7 @@ class FactsData(_Ends):
 
     options, weights, code, contents    numbers in the tables
     line, defined                       where the node is written, and where its block is defined
+    shares                              child of its module, empty for all of it, and the path of the node that owns it
     """
 
     op: str
@@ -32,6 +33,7 @@ class FactsData(_Ends):
     description: NotRequired[str]
     rule: NotRequired[int]
     sites: NotRequired[tuple[str, ...]]
+    shares: NotRequired[list[tuple[str, str]]]
     options: NotRequired[int]
     weights: NotRequired[int]
     code: NotRequired[int]

@@ -68,7 +68,7 @@ QUICK = {
 HOSTED = {"botnet_s1_50", "nlnet50", "sasa_resnet50", "sknet101", "sknet50"}
 NOBODYS = {*HOSTED, "botnet50", "shufflenet_v1_x1_0_g3"}
 # Those whose files say where they start otherwise than timm's, and Twins, whose names are others.
-OTHERWISE = {"coatnet", "hiera", "maxvit", "mobilevit", "twins"}
+OTHERWISE = {"coatnet", "hiera", "hrnet", "maxvit", "mobilevit", "twins"}
 FAMILIES = {name for name in zoo.backbones() if len(composer.load(name).files) == 1} - {"skresnext50_32x4d"}
 ALIKE = {name for name in zoo.backbones() if family(name) not in OTHERWISE}
 NAMES = sorted(ALIKE - FAMILIES - NOBODYS | {"googlenet", "inception_v3"})

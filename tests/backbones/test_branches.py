@@ -37,7 +37,8 @@ def branches_of_adds(scope: Scope) -> list[str]:
     adds: list[str] = []
     found: list[str] = []
     for node in scope.nodes.values():
-        if node.op != "add":
+        # What takes several maps fuses them, and none of them is a shortcut.
+        if node.op != "add" or len(scope.inputs) > 1:
             continue
         others = [one for one in node.inputs if not carries_the_input(scope, one, adds)]
         if len(others) < len(node.inputs):

@@ -11,6 +11,7 @@ from clock import cpu_time
 
 import composer
 from composer.dag.globs import Glob
+from composer.dag.places import Places
 from composer.weights.keys import KeyMap
 
 STARS = "*a" * 12 + "*b"
@@ -59,3 +60,30 @@ def match_many_stars() -> None:
     network = {"input": [3, 8, 8], "nodes": {name: "relu"}, "attention": [{"use": "se", "after": STARS}]}
     with pytest.raises(composer.GraphError, match="no place is called"):
         composer.build(network)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11", "inception_v3", "vit_tiny_patch16_224", "densenet121"])
+def test_a_walk_that_leaves_out_what_a_selector_cannot_reach_finds_the_same_places(name: str) -> None:
+    root = composer.graph(name).root
+    every = Places.of(root)
+    for selector in [
+        *every.sites,
+        *every.paths[::17],
+        "**",
+        "*",
+        "layer[12].*.bn1",
+        "blocks.?.attn",
+        "**.conv1",
+        "n*.x",
+    ]:
+        near = Places.near(root, [selector])
+        assert len(near) <= len(every)
+        assert near.select(selector) == every.select(selector), selector
+
+
+def test_a_path_is_found_without_a_walk_through_every_block() -> None:
+    root = composer.graph("resnet50").root
+    near = Places.near(root, ["layer3.2.bn1"])
+    assert near.select("layer3.2.bn1").paths == ("layer3.2.bn1",)
+    assert "layer3.1" in near.paths
+    assert not near.select("layer3.1.*")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from itertools import combinations
 from typing import Any
 
 import pytest
@@ -53,8 +52,8 @@ def composed(backbone: str, *rules: dict[str, Any]) -> Composition:
 
 
 def mechanisms(graph: Composition) -> list[str]:
-    """Paths of the mechanisms that rules put in."""
-    return sorted(path for paths in graph.mechanisms.values() for path in paths)
+    """Paths of what the rules of these tests put in."""
+    return sorted(node.path for node, _ in graph.operations if node.op in KEEP.values())
 
 
 def layout_at(place: Place, position: str) -> str | None:
@@ -110,17 +109,20 @@ def test_every_place_of_the_zoo(backbone: str, position: str) -> None:
     assert mechanisms(composed(backbone, alone)) == [wanted(place, position, "gate")]
 
 
-SELECTORS = ["branch", "block", "stage", "spatial_conv", "shortcut", "**.conv1", "**.bn1", "conv1", "global_pool"]
-CONDITIONS = [None, "block == 2", "block % 2 == 0", "stage >= 3", "not stage == 2", "stage in [1, 4] and block == 1"]
+STAGES = [None, "stage >= 3", "not stage == 2", "stage in [1, 4]"]
+BLOCKS = [*STAGES, "block == 2", "block % 2 == 0", "stage in [1, 4] and block == 1"]
+# Selector -> the conditions that may leave some of its places.
+CONDITIONS = {
+    **dict.fromkeys(("branch", "block", "spatial_conv", "**.conv1", "**.bn1"), BLOCKS),
+    **dict.fromkeys(("stage", "shortcut"), STAGES),
+    **dict.fromkeys(("act1", "global_pool"), STAGES[:1]),
+}
 
 
 def a_rule(rng: random.Random, use: str, **more: Any) -> dict[str, Any]:
-    selector, where = rng.choice(SELECTORS), rng.choice(CONDITIONS)
-    position = rng.choice(["after", "after", "before"])
-    if selector in ("conv1", "global_pool"):
-        position, where = ("after", None) if selector == "conv1" else ("before", None)
-    if selector == "shortcut":
-        where = rng.choice([None, "stage >= 3"])
+    selector = rng.choice(list(CONDITIONS))
+    where = rng.choice(CONDITIONS[selector])
+    position = "before" if selector == "global_pool" else rng.choice(["after", "after", "before"])
     return {"use": use, position: selector, **({"where": where} if where else {}), **more}
 
 
@@ -129,24 +131,22 @@ def put_in(graph: Composition, number: int) -> set[str]:
     return {path for path, rule in graph.inserted.items() if rule == number}
 
 
-@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 80))])
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 40))])
 def test_other_rules_and_their_order_change_no_name(seed: int) -> None:
     rng = random.Random(seed)
-    backbone = rng.choice(["resnet18", "resnet26d", "resnet34"]) if seed else "resnet18"
-    backbone = backbone if backbone in zoo.backbones() else "resnet18"
+    backbone = rng.choice(["resnet18", "resnet34"])
     starts = [{}, {"start": "identity"}]
     rules = [a_rule(rng, "keep_map", name=f"rule{number}", **rng.choice(starts)) for number in range(4)]
     if rng.random() < 0.5:
         rules.append({"use": "condconv", "replace": "**.conv2", "where": "stage == 4"})
     alone = [put_in(composed(backbone, rule), 0) for rule in rules]
-    assert all(one.isdisjoint(other) or "replace" in rules[-1] for one, other in combinations(alone[:4], 2))
     order = rng.sample(range(len(rules)), len(rules))
     together = composed(backbone, *(rules[number] for number in order))
     for index, number in enumerate(order):
         assert put_in(together, index) == alone[number], rules[number]
 
 
-@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 60))])
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 40))])
 def test_what_is_stacked_at_one_place_counts_in_the_order_of_the_rules(seed: int) -> None:
     rng = random.Random(seed)
     rules = [a_rule(rng, "keep_map", name="gate") for _ in range(5)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -182,3 +183,11 @@ def test_several_inputs_and_outputs_go_by_name():
     facts = Facts(composer.graph(spec))
     assert [name for name, _ in facts["p"]["in"]] == ["left", "right"]
     assert [name for name, _ in facts["p"]["out"]] == ["one", "two"]
+
+
+def test_what_shares_says_with_whom():
+    facts = Facts(composer.graph(Path(__file__).parents[2] / "examples" / "share_by_rule.yaml"))
+    assert facts["layer1.0.cbam"]["shares"] == [("channel", "layer1.shared_cbam_channel")]
+    assert [key for key, *_ in facts.table("layer1.0.cbam", "weights")] == ["spatial.conv.weight", "spatial.conv.bias"]
+    assert facts.table("layer1.shared_cbam_channel", "weights")[0][0] == "fc1.weight"
+    assert facts.whole["parameters"] == facts.graph.num_parameters

@@ -125,6 +125,14 @@ function place(store, facts) {
     facts.sites?.length
       ? html("p", {}, "Site ", ...facts.sites.map((site) => html("code", { class: "site" }, site)))
       : null,
+    ...(facts.shares ?? []).map(([child, owner]) =>
+      html(
+        "p",
+        {},
+        child ? `Its ${child} is shared: ` : "Its weights are shared: ",
+        link(owner, () => store.select(owner, { reveal: true }), { class: "link mono" }),
+      ),
+    ),
     facts.line ? lineLink(store, facts.line[0], facts.line[1], "Written in ") : null,
     facts.defined ? lineLink(store, facts.defined[0], facts.defined[1], "Its block in ") : null,
   ];

@@ -17,6 +17,7 @@
  * @property {string} [description]
  * @property {number} [rule]
  * @property {string[]} [sites]
+ * @property {[child: string, owner: string][]} [shares]
  * @property {number} [options]
  * @property {number} [weights]
  * @property {number} [code]
