@@ -11,7 +11,7 @@ from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import parse_condition
 from composer.spec.hub import example, hub_of, parse_reference
 from composer.spec.kind import check_declaration
-from composer.spec.model import NODE_KEYS, POSITIONS, BlockSpec, NodeSpec, Rule, SpecFile, WeightsSpec
+from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID, BlockSpec, NodeSpec, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.tokens import ExpressionError
 
@@ -165,7 +165,7 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
 
 def _remove(rule: Rule, origin: Origin) -> Problems:
     written = {field.alias or name for name, field in Rule.model_fields.items() if name in rule.model_fields_set}
-    for name in ("use", "with", "name", "start", "tokens", "share", "input", "from"):
+    for name in UNSAID["remove"]:
         if name in written:
             text = f"`remove` takes a node out, so `{name}` has nothing to say"
             yield (origin / name).problem("rule-remove", text, "remove it", key=True)
