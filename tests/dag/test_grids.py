@@ -41,6 +41,7 @@ KEPT = [
     {"op": "dropout", "p": 0.1},
     "layer_scale",
     {"op": "cross_covariance_attention", "num_heads": 2},
+    {"op": "channels", "start": 2, "end": 4},
     {"op": "rearrange", "pattern": "b n c -> b c n"},
     {"op": "se", "reduction": 2},
 ]
