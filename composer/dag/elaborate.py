@@ -45,6 +45,17 @@ def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Un
     return elaboration.unfinished
 
 
+def block_scope(
+    spec: Spec, name: str, given: Mapping[str, Any], step: Step, limits: Limits, inference: Inference
+) -> Scope:
+    """The scope of a spec's block, with these arguments, for the tensors of a step. Raises Mistakes, GraphError."""
+    elaboration = _Elaboration(spec, limits, inference)
+    try:
+        return elaboration.instance(name, spec.blocks[name], given, step)
+    except Stop as stop:
+        raise Mistakes(*elaboration.problems.values(), *spec.problems) from stop
+
+
 @dataclass
 class _Elaboration(Reader):
     @cached_property
@@ -202,7 +213,9 @@ class _Elaboration(Reader):
             return Node(step.name, step.path, step.origin, step.references[:1], None, step.tensors[0], sites)
         if spec.block is not None:
             name, block = self.block(spec.block, step)
-            scope = self.instance(name, block, spec, step)
+            if problems := list(check_arguments(name, block, spec.args, step.origin)):
+                raise self.note(*problems)
+            scope = self.instance(name, block, self.value(step, "args", spec.args), step)
             given = {key: scope.tensor(reference) for key, reference in scope.outputs.items()}
             output = given if len(given) > 1 else next(iter(given.values()))
             return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *block.site))
@@ -211,15 +224,13 @@ class _Elaboration(Reader):
         references = step.references if operation.entry.inputs != (0, 0) else ()
         return Node(step.name, step.path, step.origin, references, operation, tensor, sites)
 
-    def instance(self, name: str, block: BlockSpec, spec: NodeSpec, step: Step) -> Scope:
-        if problems := list(check_arguments(name, block, spec.args, step.origin)):
-            raise self.note(*problems)
+    def instance(self, name: str, block: BlockSpec, given: Mapping[str, Any], step: Step) -> Scope:
+        """The scope of a block, with these arguments, for the tensors of a step. Raises Stop."""
         if len(step.tensors) != len(block.inputs):
             wanted = f"{plural(len(block.inputs), 'input')} ({', '.join(block.inputs)})"
             text = f"block `{name}` takes {wanted}, found {len(step.tensors)}"
             raise self.note(step.problem("arity", text, f"`from: [{', '.join(block.inputs)}]`"))
         inputs = dict(zip(block.inputs, step.tensors, strict=True))
-        given = self.value(step, "args", spec.args)
         where = self.spec.block_origins[name]
         if not all(self.spec.is_sound(where / key) for key in ("args", "vars", "inputs", "outputs")):
             raise Stop

@@ -70,6 +70,7 @@ class Place:
             "depth": self.depth,
             "last": last,
             "op": node.op,
+            "kind": node.kind,
             "path": node.path,
         }
 
