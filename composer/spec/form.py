@@ -11,7 +11,7 @@ from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import is_dynamic, parse_condition
 from composer.spec.hub import example, hub_of, parse_reference
 from composer.spec.kind import check_declaration
-from composer.spec.model import NODE_KEYS, POSITIONS, Block, NodeSpec, PartSpec, Rule, SpecFile, WeightsSpec
+from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID, Block, NodeSpec, PartSpec, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.tokens import ExpressionError
 
@@ -77,7 +77,9 @@ def _used_by_rules(file: SpecFile) -> set[str]:
         if name is None or name in found:
             continue
         found.add(name)
-        inside = [node.block for node in file.blocks[name].nodes.values() if node.block is not None]
+        block = file.blocks[name]
+        nodes = {} if isinstance(block, PartSpec) else block.nodes
+        inside = [node.block for node in nodes.values() if node.block is not None]
         # A name that is an expression may be that of any block.
         left += file.blocks if any(map(is_dynamic, inside)) else [one for one in inside if one in file.blocks]
     return found
@@ -199,7 +201,7 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
 
 def _remove(rule: Rule, origin: Origin) -> Problems:
     written = {field.alias or name for name, field in Rule.model_fields.items() if name in rule.model_fields_set}
-    for name in ("use", "with", "name", "start", "tokens", "share", "input", "from"):
+    for name in UNSAID["remove"]:
         if name in written:
             text = f"`remove` takes a node out, so `{name}` has nothing to say"
             yield (origin / name).problem("rule-remove", text, "remove it", key=True)

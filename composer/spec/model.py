@@ -9,6 +9,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from composer.options import PositiveFloat, PositiveInt
 
 POSITIONS = ("before", "after", "replace", "beside", "remove")
+# Position -> keys of a rule that say nothing there.
+UNSAID = {
+    "after": ("input",),
+    "remove": ("use", "with", "name", "start", "tokens", "share", "input", "from"),
+}
 
 _FROZEN = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
 
