@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -13,6 +13,7 @@ from composer.amounts import plural
 from composer.dag.adapted import with_adapters
 from composer.dag.arguments import unknown_options
 from composer.dag.block import tensor_arguments, with_attention
+from composer.dag.embedding import Embedding
 from composer.dag.infer import Inference
 from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
@@ -32,17 +33,22 @@ from composer.registry import BlockEntry
 from composer.spec.check import MAX_DEPTH, check_arguments
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin
-from composer.spec.spec import Spec
+from composer.spec.spec import Part, Spec
 
 
-def elaborate(spec: Spec, limits: Limits, inference: Inference) -> Scope:
-    """The network of the spec's nodes and blocks, without its attention rules. Raises GraphError."""
-    return _Elaboration(spec, limits, inference).root()
+def elaborate(spec: Spec, limits: Limits, inference: Inference, compose: Callable[[Spec], Scope]) -> Scope:
+    """The network of the spec's nodes and blocks, without its attention rules. Raises GraphError.
+
+    compose  gives the finished network of a spec, for the networks inside
+    """
+    return _Elaboration(spec, limits, inference, compose=compose).root()
 
 
-def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Unfinished]:
+def attempt(
+    spec: Spec, limits: Limits, inference: Inference, compose: Callable[[Spec], Scope]
+) -> Mapping[str, Unfinished]:
     """Path -> incomplete scope, as far as it can be elaborated: scopes with mistakes, and always the network as ""."""
-    elaboration = _Elaboration(spec, limits, inference)
+    elaboration = _Elaboration(spec, limits, inference, compose=compose)
     with contextlib.suppress(GraphError):
         elaboration.root()
     return elaboration.unfinished
@@ -61,6 +67,12 @@ def block_scope(
 
 @dataclass
 class _Elaboration(Reader):
+    compose: Callable[[Spec], Scope] | None = None
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        return Embedding(self, self.compose)
+
     @cached_property
     def repeats(self) -> Repeats:
         return Repeats(self, self.node)
@@ -133,6 +145,8 @@ class _Elaboration(Reader):
 
     def must_be_used(self, making: Making) -> Collection[str]:
         """The nodes that must lead to an output: not those of a backbone or of a lock, which are left out otherwise."""
+        if not making.body.depth and self.spec.gives_levels:
+            return ()
         names = making.body.specs.keys()
         if not making.body.depth and self.spec.leaves_out:
             own = self.spec.writer.content
@@ -215,15 +229,22 @@ class _Elaboration(Reader):
         if spec.when is not None and not self.condition(spec, step):
             return Node(step.name, step.path, step.origin, step.references[:1], None, step.tensors[0], sites)
         if spec.block is not None:
-            name, owner, entry = self.block(spec.block, step)
-            block = owner.blocks[name]
-            if problems := list(check_arguments(name, block, spec.args, step.origin)):
-                raise self.note(*problems)
-            scope = self.of(owner, name, self.value(step, "args", spec.args), step)
-            scope = scope if entry is None else replace(scope, entry=entry)
+            name, block = self.block(spec.block, step)
+            if isinstance(block, Part):
+                scope, tags = self.embedding.scope(name, block, spec, step), block.written.site
+            else:
+                written = block.block if isinstance(block, BlockEntry) else block
+                if problems := list(check_arguments(name, written, spec.args, step.origin)):
+                    raise self.note(*problems)
+                given_args = self.value(step, "args", spec.args)
+                if isinstance(block, BlockEntry):
+                    scope = replace(self.of_plugin(block, given_args, step), entry=block)
+                else:
+                    scope = self.instance(name, block, given_args, step)
+                tags = written.site
             given = {key: scope.tensor(reference) for key, reference in scope.outputs.items()}
             output = given if len(given) > 1 else next(iter(given.values()))
-            return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *block.site))
+            return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *tags))
         if isinstance(found := self.entry(spec, step), BlockEntry):
             scope = self.used(found, spec, step)
             tensor = next(map(scope.tensor, scope.outputs.values()))
@@ -243,19 +264,17 @@ class _Elaboration(Reader):
             text = f"`{entry.name}` needs {one_of(lacking)}"
             raise self.note(step.problem("missing-option", text, f"`{lacking[0]}: …`"))
         try:
-            return replace(with_attention(self.of(entry.library, entry.name, given, step), entry.origin), entry=entry)
+            return replace(with_attention(self.of_plugin(entry, given, step), entry.origin), entry=entry)
         except Stop:
             raise
         except Mistakes as error:
             raise self.note(*error.diagnostics) from error
 
-    def of(self, owner: Spec, name: str, given: Mapping[str, Any], step: Step) -> Scope:
-        """The scope of a block of this spec or of a plugin, for the tensors of a step. Raises Stop."""
-        if owner is self.spec:
-            return self.instance(name, owner.blocks[name], given, step)
-        inside = replace(self, spec=owner)
+    def of_plugin(self, entry: BlockEntry, given: Mapping[str, Any], step: Step) -> Scope:
+        """The scope of a plugin's block, which sees the blocks and vars of its own file. Raises Stop."""
+        inside = replace(self, spec=entry.library)
         try:
-            return inside.instance(name, owner.blocks[name], given, step)
+            return inside.instance(entry.name, entry.block, given, step)
         finally:
             self.num_nodes, self.num_parameters = inside.num_nodes, inside.num_parameters
 

@@ -19,9 +19,9 @@ from composer.dag.unfinished import Unfinished
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import BlockEntry, Entry
 from composer.spec.expression import is_dynamic
-from composer.spec.model import NodeSpec
+from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, evaluate
-from composer.spec.spec import Spec
+from composer.spec.spec import Part, Spec
 
 
 @dataclass
@@ -82,20 +82,19 @@ class Reader:
             raise self.note(step.problem("when", "a node without inputs has none to pass on, so it takes no `when`"))
         return when
 
-    def block(self, text: str, step: Step) -> tuple[str, Spec, BlockEntry | None]:
-        """The block that a node names: its name, who defines it, and its entry if that is a plugin. Raises Stop."""
+    def block(self, text: str, step: Step) -> tuple[str, BlockSpec | Part | BlockEntry]:
+        """The block or the part that a node names, of the spec or of a plugin. Raises Stop."""
         name = self.value(step, "block", text)
-        if isinstance(name, str) and name in self.spec.blocks:
-            return name, self.spec, None
-        entry = registry.get_block(name) if isinstance(name, str) else None
-        if entry is None:
+        found: BlockSpec | Part | BlockEntry | None = None
+        if isinstance(name, str):
+            found = self.spec.blocks.get(name) or self.spec.parts.get(name) or registry.get_block(name)
+        if found is None:
             raise self.note(*self.unknown_block(name, step.origin / "block", step.path))
-        return entry.name, entry.library, entry
+        return str(name), found
 
     def unknown_block(self, name: Any, origin: Origin, path: str) -> list[Diagnostic]:
         """The problem with a block that neither the spec nor a plugin has."""
-        blocks = [entry.name for entry in registry.entries() if isinstance(entry, BlockEntry)]
-        known = [*self.spec.blocks, *blocks]
+        known = [*self.spec.names_of_blocks, *(one.name for one in registry.entries() if isinstance(one, BlockEntry))]
         hint = did_you_mean(name, known, f"the blocks are {one_of(known)}")
         label = "not a block of this spec"
         problem = origin.problem("unknown-block", f"unknown block `{name}`", label, hint, path=path)
@@ -169,7 +168,7 @@ class Reader:
     def said_of(self, spec: NodeSpec, origin: Origin, path: str) -> list[Diagnostic]:
         """Problems of a node that do not depend on its inputs: an unknown operation or block, or unknown options."""
         if spec.block is not None:
-            known = is_dynamic(spec.block) or spec.block in self.spec.blocks or registry.get_block(spec.block)
+            known = is_dynamic(spec.block) or spec.block in self.spec.names_of_blocks or registry.get_block(spec.block)
             sound = self.spec.is_sound(origin / "block")
             return self.unknown_block(spec.block, origin / "block", path) if sound and not known else []
         entry = registry.get(spec.op) if spec.op else None

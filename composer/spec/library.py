@@ -10,7 +10,7 @@ from pathlib import Path
 from composer.errors import MAX_FOUND, Diagnostic, SpecError
 from composer.spec.check import check_blocks
 from composer.spec.form import check_block, check_vars
-from composer.spec.model import NODE_KEYS, SpecFile
+from composer.spec.model import NODE_KEYS, BlockSpec, SpecFile
 from composer.spec.origin import Origin
 from composer.spec.references import LoadedFile, read_file
 from composer.spec.settle import settle_vars
@@ -28,6 +28,7 @@ def read_library(path: Path) -> Spec:
     assert content is not None, "what has no problems has a model"
     file = LoadedFile(content, Origin(document), path, path.parent)
     vars = settle_vars((file,), ())
+    blocks = {name: block for name, block in content.blocks.items() if isinstance(block, BlockSpec)}
     spec = Spec(
         name=content.name or path.stem,
         inputs={},
@@ -37,8 +38,8 @@ def read_library(path: Path) -> Spec:
         var_origins=vars.origins,
         nodes={},
         node_origins={},
-        blocks=content.blocks,
-        block_origins={name: file.origin / "blocks" / name for name in content.blocks},
+        blocks=blocks,
+        block_origins={name: file.origin / "blocks" / name for name in blocks},
         outputs=None,
         rules=(),
         classes=None,
@@ -63,6 +64,10 @@ def check_library(file: SpecFile, origin: Origin) -> Iterator[Diagnostic]:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             label = "lower-case letters, digits and `_`"
             yield here.problem("name", f"`{name}` cannot name what a plugin registers", label, key=True)
+        if not isinstance(block, BlockSpec):
+            text = f"`{name}` is a network, and a plugin has blocks of operations"
+            yield here.problem("plugin", text, "a block with `nodes`", key=True)
+            continue
         for arg in block.args:
             if arg in NODE_KEYS:
                 text = f"argument `{arg}` of `{name}` is a word of the spec language"
