@@ -13,7 +13,7 @@ from composer.spec import zoo
 from composer.spec.kind import WORDS
 from composer.spec.load import load_spec
 from composer.spec.meanings import MEANINGS
-from composer.spec.model import NODE_KEYS, POSITIONS, SpecFile
+from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID, SpecFile
 from composer.spec.references import family
 
 # An expression, which any option may have as its value: a string with a dollar sign.
@@ -150,8 +150,6 @@ _FORMS = (
         "then": {"anyOf": [{"properties": {"share": {"const": True}}, "required": ["repeat"]}, _AGAIN]},
     },
 )
-# A rule's position -> keys that say nothing there.
-_UNSAID = {"after": ("input",), "remove": ("use", "with", "name", "start", "tokens", "input", "from")}
 
 
 def _rule(written: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +157,7 @@ def _rule(written: Mapping[str, Any]) -> dict[str, Any]:
     keys = {**written["properties"], "use": {"enum": [entry.name for entry in entries]}}
     by_use = [_when("use", entry.name, {"with": _closed(_options(entry))}) for entry in entries]
     at = [{"required": ["remove"] if name == "remove" else ["use", name]} for name in POSITIONS]
-    unsaid = [_without(position, others) for position, others in _UNSAID.items()]
+    unsaid = [_without(position, others) for position, others in UNSAID.items()]
     return {**_explained("Rule", {**written, "properties": keys}), "allOf": [*unsaid, *by_use], "oneOf": at}
 
 

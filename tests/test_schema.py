@@ -98,6 +98,7 @@ RIGHT = {
     "remove at some": rule(remove=["act1", "**.act2"], where="stage == 1 or path == 'act1'"),
     "an own var": {**rule(use="se", after="branch", **{"with": {"reduction": "$ratio"}}), "vars": {"ratio": 8}},
     "a declared own var": {**rule(use="se", after="branch", where="stage > first"), "vars": {"first": {"default": 2}}},
+    "a var with a description": {**net(a=CONV), "vars": {"width": {"default": 8, "description": "how wide"}}},
     "two inputs": {"inputs": {"a": [3, 4, 4], "b": [3, 4, 4]}, "nodes": {"sum": {"op": "add", "from": ["a", "b"]}}},
 }
 WRONG = {
@@ -122,6 +123,8 @@ WRONG = {
     "remove with use": rule(remove="act1", use="se"),
     "remove with options": rule(remove="act1", **{"with": {"reduction": 4}}),
     "remove with a start": rule(remove="act1", start="identity"),
+    "remove with share": rule(remove="act1", share="stage"),
+    "a var's description that is no text": {**net(a=CONV), "vars": {"width": {"default": 8, "description": 5}}},
     "no mechanism": rule(after="branch"),
     "no place": rule(use="se"),
     "two positions": rule(use="se", after="branch", before="branch"),

@@ -18,8 +18,9 @@ from composer.dag.macs import growth, macs_of, total
 from composer.dag.maps import outputs_as_maps
 from composer.dag.outputs import take_outputs
 from composer.dag.places import Place, Places
-from composer.dag.placing import place, said_without_a_place
+from composer.dag.placing import place
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.use import used
 from composer.dag.wiring import wire
 from composer.errors import Diagnostic, GraphError
 from composer.spec.blame import shown_where_set
@@ -177,7 +178,7 @@ class Composition:
         """Number of a rule, from 0 -> paths of the mechanisms that it inserted; in a block called twice, once."""
         found: dict[int, tuple[str, ...]] = {}
         for node in _first_calls(self.root):
-            if node.rule is not None and _is_mechanism(node):
+            if node.rule is not None and node.role == "used":
                 found[node.rule] = (*found.get(node.rule, ()), node.path)
         return found
 
@@ -225,7 +226,7 @@ def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     try:
         return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root)
     except GraphError as error:
-        said = [problem for rule, origin in spec.rules for problem in said_without_a_place(rule, origin)]
+        said = [problem for rule, origin in spec.rules for problem in used(rule, origin, spec, limits)[1]]
         raise GraphError([*error.diagnostics, *said]) from error
 
 
@@ -251,16 +252,11 @@ def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:
     return (spec.origin / "classes").problem("classes", text, f"{tensor.channels} names")
 
 
-def _is_mechanism(node: Node) -> bool:
-    return node.entry is not None and node.entry.category == "mechanism"
-
-
 def _first_calls(scope: Scope) -> Iterator[Node]:
-    """Every operation, without those in further calls of a block."""
+    """Every node, a scope before its own, without those in further calls of a block."""
     for node in scope.nodes.values():
-        if not isinstance(node.content, Scope):
-            yield node
-        elif node.calls is None:
+        yield node
+        if isinstance(node.content, Scope) and node.calls is None:
             yield from _first_calls(node.content)
 
 

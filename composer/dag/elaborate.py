@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -51,9 +51,20 @@ def attempt(
     return elaboration.unfinished
 
 
+def block_scope(
+    spec: Spec, name: str, given: Mapping[str, Any], step: Step, limits: Limits, inference: Inference
+) -> Scope:
+    """The scope of a spec's block, with these arguments, for the tensors of a step. Raises Mistakes, GraphError."""
+    elaboration = _Elaboration(spec, limits, inference)
+    try:
+        return elaboration.instance(name, spec.blocks[name], given, step)
+    except Stop as stop:
+        raise Mistakes(*elaboration.problems.values(), *spec.problems) from stop
+
+
 @dataclass
 class _Elaboration(Reader):
-    compose: Callable[[Spec], Scope] = field(kw_only=True)
+    compose: Callable[[Spec], Scope] | None = None
 
     @cached_property
     def embedding(self) -> Embedding:
@@ -219,7 +230,9 @@ class _Elaboration(Reader):
             if isinstance(block, Part):
                 scope, tags = self.embedding.scope(name, block, spec, step), block.written.site
             else:
-                scope, tags = self.instance(name, block, spec, step), block.site
+                if problems := list(check_arguments(name, block, spec.args, step.origin)):
+                    raise self.note(*problems)
+                scope, tags = self.instance(name, block, self.value(step, "args", spec.args), step), block.site
             given = {key: scope.tensor(reference) for key, reference in scope.outputs.items()}
             output = given if len(given) > 1 else next(iter(given.values()))
             return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *tags))
@@ -228,15 +241,13 @@ class _Elaboration(Reader):
         references = step.references if operation.entry.inputs != (0, 0) else ()
         return Node(step.name, step.path, step.origin, references, operation, tensor, sites)
 
-    def instance(self, name: str, block: BlockSpec, spec: NodeSpec, step: Step) -> Scope:
-        if problems := list(check_arguments(name, block, spec.args, step.origin)):
-            raise self.note(*problems)
+    def instance(self, name: str, block: BlockSpec, given: Mapping[str, Any], step: Step) -> Scope:
+        """The scope of a block, with these arguments, for the tensors of a step. Raises Stop."""
         if len(step.tensors) != len(block.inputs):
             wanted = f"{plural(len(block.inputs), 'input')} ({', '.join(block.inputs)})"
             text = f"block `{name}` takes {wanted}, found {len(step.tensors)}"
             raise self.note(step.problem("arity", text, f"`from: [{', '.join(block.inputs)}]`"))
         inputs = dict(zip(block.inputs, step.tensors, strict=True))
-        given = self.value(step, "args", spec.args)
         where = self.spec.block_origins[name]
         if not all(self.spec.is_sound(where / key) for key in ("args", "vars", "inputs", "outputs")):
             raise Stop

@@ -20,10 +20,13 @@ from composer.spec.spec import Part, Spec
 
 @dataclass
 class Embedding:
-    """Makes the scopes of parts. `compose` gives the finished network of a spec; equal networks are composed once."""
+    """Makes the scopes of parts; equal networks are composed once.
+
+    compose  gives the finished network of a spec; None in a block that a rule uses, which can hold no network
+    """
 
     reader: Reader
-    compose: Callable[[Spec], Scope]
+    compose: Callable[[Spec], Scope] | None
     known: dict[Hashable, Scope] = field(default_factory=dict)
 
     def scope(self, name: str, part: Part, spec: NodeSpec, step: Step) -> Scope:
@@ -32,6 +35,9 @@ class Embedding:
             raise Stop
         if problems := list(check_part(part, name, spec.args, step.origin)):
             raise self.reader.note(*problems)
+        if self.compose is None:
+            text = "a block that a rule uses cannot hold a network"
+            raise self.reader.note(step.problem("place", text, "a block of operations and blocks"))
         inputs = dict(zip(part.spec.inputs, self.arriving(part, step), strict=True))
         values = self.values(name, part, spec, step, inputs)
         key = (name, repr(values), *step.tensors, *(tensor.grid for tensor in step.tensors))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 from composer.amounts import plural
 from composer.dag.globs import glob
@@ -70,6 +70,7 @@ class Place:
             "depth": self.depth,
             "last": last,
             "op": node.op,
+            "kind": node.kind,
             "path": node.path,
         }
 
@@ -171,8 +172,7 @@ class Places(Sequence[Place]):
         return {place.node.path: place for place in self}
 
 
-@dataclass(frozen=True)
-class _Inside:
+class _Inside(NamedTuple):
     """The stage and the block around a node; None for outside."""
 
     stage: int | None = None
@@ -219,6 +219,9 @@ class _Walk:
             if node.calls is not None and isinstance(node.content, Scope):
                 # What rules do to a block, they do to its module, which other nodes only call again.
                 self.operations += node.content.num_operations
+                continue
+            if not marked:
+                self.note(node, scope, around)
                 continue
             # A stem before the first block belongs to no stage.
             began = began or block_ends > 0 or (stage_ends > 0 and _holds_block(node))
@@ -269,13 +272,11 @@ class _Walk:
 
 def _passing_places(scope: Scope) -> Container[str]:
     """The nodes of a scope that are places although they only pass their input on."""
-    tagged = [node for node in scope.nodes.values() if node.content is None and node.sites]
-    tagged = [node for node in tagged if STAGE not in node.sites and BLOCK not in node.sites]
+    tagged = {node.name: node.sites for node in scope.nodes.values() if node.content is None and node.sites}
     if not tagged:
         return ()
-    taken = {reference.partition(".")[0] for node in scope.nodes.values() for reference in node.inputs}
-    taken |= {reference.partition(".")[0] for reference in scope.outputs.values()}
-    return {node.name for node in tagged} & taken
+    taken = {*scope.outputs.values(), *(reference for node in scope.nodes.values() for reference in node.inputs)}
+    return [name for name, sites in tagged.items() if name in taken and STAGE not in sites and BLOCK not in sites]
 
 
 def _ends(node: Node, site: str) -> bool:

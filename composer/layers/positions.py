@@ -10,22 +10,14 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 
-from composer.options import NonNegativeInt, PositiveFloat, PositiveInt
+from composer.options import PositiveFloat, PositiveInt
 from composer.registry import layer
 
 
-def _rotated_layout(
-    inputs: Sequence[Any], *, num_heads: int = 1, grid: tuple[int, int], skip: int = 0, **options: Any
-) -> str:
+def _rotated_layout(inputs: Sequence[Any], *, num_heads: int = 1, **options: Any) -> str:
     (x,) = inputs
     if x.layout != "b n c":
         raise ValueError(f"`rotary_positions` works on `b n c`, found `{x.layout}`; rearrange it, or use map_to_tokens")
-    count = skip + grid[0] * grid[1]
-    if x.axis("n") != count:
-        raise ValueError(
-            f"`rotary_positions` takes {skip} + {grid[0]}×{grid[1]} = {count} tokens, found {x.axis('n')}; "
-            "set grid to that of the patches, and skip to the tokens before them"
-        )
     if x.channels % (4 * num_heads):
         raise ValueError(
             f"`rotary_positions` turns pairs of channels by rows and by columns: {x.channels} channels do not divide "
@@ -38,17 +30,17 @@ def _rotated_layout(
 class RotaryPositions(nn.Module):
     """Turn pairs of channels of each query or key by angles that grow with its row and column.
 
-    Shape:   b (skip + h w) (H p) -> the same        grid = (h, w), H = num_heads
+    Shape:   b (k + h w) (H p) -> the same        k prefix tokens, H = num_heads
     Math:    (y_2j, y_2j+1) = (cos a x_2j - sin a x_2j+1, cos a x_2j+1 + sin a x_2j)        j = 0 .. p/2 - 1
              a = row t^(-4j/p) for the first half of the pairs, and the same of the column for the second
     Params:  0
     Source:  Su et al., RoFormer, 2021, sec. 3.2. arXiv:2104.09864; in 2-D: Fang et al., EVA-02, 2023. arXiv:2303.11331
 
-    Used on queries and keys before their product, which then depends on how far apart two patches are. The first `skip`
-    tokens, such as a class token, stay as they are. `temperature` is t. With a `ref_feat_shape`, the grid of the images
-    that the network was trained on, rows and columns are measured in steps of that grid. Names are timm's.
+    Used on queries and keys before their product, which then depends on how far apart two patches are. Prefix tokens,
+    such as a class token, stay as they are. `temperature` is t. With a `ref_feat_shape`, the grid of the images that a
+    network was trained on, rows and columns are measured in steps of that grid. Names are timm's.
 
-    >>> RotaryPositions(4, grid=(1, 2))(torch.tensor([[[1.0, 0, 1, 0], [1, 0, 1, 0]]]))[0, 1]
+    >>> RotaryPositions(4, 1, 2)(torch.tensor([[[1.0, 0, 1, 0], [1, 0, 1, 0]]]))[0, 1]
     tensor([1.0000, 0.0000, 0.5403, 0.8415])
     """
 
@@ -58,15 +50,17 @@ class RotaryPositions(nn.Module):
     def __init__(
         self,
         channels: int,
+        grid_height: int,
+        grid_width: int,
+        prefix_tokens: int = 0,
         *,
-        grid: tuple[PositiveInt, PositiveInt],
         num_heads: PositiveInt = 1,
-        skip: NonNegativeInt = 0,
         temperature: PositiveFloat = 10000.0,
         ref_feat_shape: tuple[PositiveInt, PositiveInt] | None = None,
     ):
         super().__init__()
-        self.dim, self.grid, self.num_heads, self.skip = channels // num_heads, grid, num_heads, skip
+        self.dim, self.num_heads = channels // num_heads, num_heads
+        self.grid, self.prefix = (grid_height, grid_width), prefix_tokens
         self.temperature, self.ref_feat_shape = temperature, ref_feat_shape
         self.register_buffer("sin", None, persistent=False)
         self.register_buffer("cos", None, persistent=False)
@@ -97,19 +91,19 @@ class RotaryPositions(nn.Module):
         self.init_non_persistent_buffers()
 
     def forward(self, x: Tensor) -> Tensor:
-        heads = _of_grid(x, self.skip, self.grid).unflatten(2, (self.num_heads, -1))
-        kept, patches = heads[:, : self.skip], heads[:, self.skip :]
+        heads = _of_grid(x, self.prefix, self.grid).unflatten(2, (self.num_heads, -1))
+        kept, patches = heads[:, : self.prefix], heads[:, self.prefix :]
         turned = patches * self.cos + _quarter_turn(patches) * self.sin
         return torch.cat([kept, turned.to(x.dtype)], 1).flatten(2)
 
     def extra_repr(self) -> str:
-        return f"num_heads={self.num_heads}, grid={self.grid}, skip={self.skip}"
+        return f"num_heads={self.num_heads}, grid={self.grid}, prefix={self.prefix}"
 
 
-def _of_grid(x: Tensor, skip: int, grid: tuple[int, int]) -> Tensor:
+def _of_grid(x: Tensor, prefix: int, grid: tuple[int, int]) -> Tensor:
     """The tokens, unchanged. Raises ValueError if they are not those of the grid."""
-    if x.shape[1] != skip + grid[0] * grid[1]:
-        wanted = f"{skip} + {grid[0]}×{grid[1]} tokens"
+    if x.shape[1] != prefix + grid[0] * grid[1]:
+        wanted = f"{prefix} + {grid[0]}×{grid[1]} tokens"
         raise ValueError(f"rotary_positions: built for {wanted}, found {x.shape[1]}; build it for that size")
     return x
 

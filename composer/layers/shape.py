@@ -10,7 +10,7 @@ from torch import Tensor
 
 from composer.layers.axis import check_axis
 from composer.options import NonNegativeInt, PositiveInt
-from composer.registry import layer
+from composer.registry import TokenGrid, layer
 
 
 def _method(call: str) -> Callable[..., str]:
@@ -51,7 +51,12 @@ def _sliced_code(names: list[str], inputs: Sequence[Any], *, start: int, end: in
     return f"{names[0]}[{'..., ' if inputs[0].layout == 'b n c' else ':, '}{start}:{end}]"
 
 
-@layer("channels", kind="shape", layout=_sliced_layout, code=_sliced_code)
+def _same_grid(inputs: Sequence[Any], *, start: int, end: int) -> TokenGrid | None:
+    grid: TokenGrid | None = inputs[0].grid
+    return grid
+
+
+@layer("channels", kind="shape", layout=_sliced_layout, grid=_same_grid, code=_sliced_code)
 def channels(x: Tensor, *, start: NonNegativeInt, end: PositiveInt) -> Tensor:
     """The channels from `start`, counted from 0, to before `end`.
 

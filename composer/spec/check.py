@@ -23,7 +23,7 @@ ARRIVING = (
 PLACE = (
     *("stage", "block", "num_stages", "num_blocks", "block_index", "depth", "last"),
     *ARRIVING,
-    *("kernel_size", "stride", "groups", "op", "path"),
+    *("kernel_size", "stride", "groups", "op", "kind", "path"),
 )
 REPEATED = ("index", "repeat")
 MAX_DEPTH = 64

@@ -114,6 +114,6 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "maximum": "The largest value; of a list, of each item.",
         "choices": "The allowed values; of a list, of each item.",
         "needs": "Other vars and the values that they must have for this one to be read.",
-        "description": "What the var means, in a line; `composer show` prints it.",
+        "description": "What the var does, in a line: `composer show` has it.",
     },
 }

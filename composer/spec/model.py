@@ -9,6 +9,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from composer.options import PositiveFloat, PositiveInt
 
 POSITIONS = ("before", "after", "replace", "beside", "remove")
+# Position -> keys of a rule that say nothing there.
+UNSAID = {
+    "after": ("input",),
+    "remove": ("use", "with", "name", "start", "tokens", "share", "input", "from"),
+}
 
 _FROZEN = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
 
@@ -99,10 +104,14 @@ class BlockSpec(BaseModel):
     """A scope that nodes can instantiate: arguments (null = required), derived vars, named inputs and nodes.
 
     `numbered` makes a plain sequence of it: its operations and those of the blocks inside are called 0, 1, 2 …
+    A rule may use a block as a mechanism: `layout` is the one that it works in (by default any), and what a rule finds
+    otherwise is turned into it and back. `kind` is that of the mechanism in lists, and `description` says what it does.
     """
 
     model_config = _FROZEN
 
+    kind: Literal["channel", "spatial", "channel+spatial", "branch", "kernel", "token"] | None = None
+    layout: Literal["b c h w", "b h w c", "b n c"] | None = None
     site: Names = []
     numbered: bool = False
     inputs: Names = ["input"]

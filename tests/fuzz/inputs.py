@@ -20,6 +20,7 @@ from composer.cli.app import main
 
 SPEC = """\
 name: small
+description: A network with every kind of key
 input: {shape: [3, 16, 16], layout: b c h w}
 vars: {width: 4, deep: true}
 blocks:
@@ -34,6 +35,7 @@ nodes:
   fc: {op: linear, out_features: "${width * 2}", site: head}
 attention:
   - {use: se, after: branch, where: "not last", with: {reduction: 2}}
+  - {use: eca, before: [branch, stem], where: block_index != 9, every: 2, description: at every other}
 """
 BYTES = [
     b"\x00",

@@ -11,7 +11,7 @@ import composer
 
 
 def test_what_the_inputs_are_made_from_is_fine():
-    assert len(composer.graph(yaml.safe_load(SPEC)).inserted) == 1
+    assert len(composer.graph(yaml.safe_load(SPEC)).inserted) == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -105,23 +105,23 @@ def test_spatial_reduction_is_timms(options):
 def test_rotary_positions_are_timms(grid, reference):
     rope = RotaryEmbeddingCat(8, in_pixels=False, feat_shape=grid, ref_feat_shape=reference)
     q = numbers(2, grid[0] * grid[1] + 2, 16)
-    ours = RotaryPositions(16, num_heads=2, grid=grid, skip=2, ref_feat_shape=reference)
+    ours = RotaryPositions(16, *grid, 2, num_heads=2, ref_feat_shape=reference)
     heads = q[:, 2:].unflatten(2, (2, 8)).permute(0, 2, 3, 1).flatten(0, 1).unflatten(2, grid)
     wanted = rope(heads).flatten(2).unflatten(0, (2, 2)).permute(0, 3, 1, 2).flatten(2)
     torch.testing.assert_close(ours(q), torch.cat([q[:, :2], wanted], 1))
 
 
 EVA = {
-    "input": {"shape": [13, 16], "layout": "b n c"},
+    "input": {"shape": [13, 16], "layout": "b n c", "grid": [3, 4]},
     "nodes": {
         "qkv": {"op": "linear", "out_features": 48, "bias": False},
         "q_bias": {"op": "parameter", "shape": [16]},
         "v_bias": {"op": "parameter", "shape": [16]},
         "query": {"op": "channels", "from": "qkv", "start": 0, "end": 16},
         "biased": {"op": "add", "from": ["query", "q_bias"]},
-        "q": {"op": "rotary_positions", "num_heads": 2, "grid": [3, 4], "skip": 1},
+        "q": {"op": "rotary_positions", "num_heads": 2},
         "key": {"op": "channels", "from": "qkv", "start": 16, "end": 32},
-        "k": {"op": "rotary_positions", "num_heads": 2, "grid": [3, 4], "skip": 1},
+        "k": {"op": "rotary_positions", "num_heads": 2},
         "value": {"op": "channels", "from": "qkv", "start": 32, "end": 48},
         "v": {"op": "add", "from": ["value", "v_bias"]},
         "heads": {"op": "scaled_dot_product_attention", "from": ["q", "k", "v"], "num_heads": 2},
@@ -161,7 +161,7 @@ LAYERS = [
     (CrossCovarianceAttention(8, num_heads=2), [numbers(2, 5, 8)]),
     (SpatialReductionAttention(8, num_heads=2, sr_ratio=2), [numbers(2, 5, 6, 8)]),
     (SpatialReductionAttention(8, num_heads=2, linear_attn=True), [numbers(2, 5, 6, 8)]),
-    (RotaryPositions(8, num_heads=2, grid=(2, 2), skip=1), [numbers(2, 5, 8)]),
+    (RotaryPositions(8, 2, 2, 1, num_heads=2), [numbers(2, 5, 8)]),
     (FourierPositions(8), [numbers(2, 8, 3, 4)]),
 ]
 
@@ -187,7 +187,7 @@ def test_they_are_traced_exported_and_run_in_half_precision(module, inputs):
 
 
 def test_angles_come_back_with_the_weights():
-    node = {"op": "rotary_positions", "num_heads": 2, "grid": [3, 4], "skip": 1}
+    node = {"op": "rotary_positions", "num_heads": 2}
     spec = {"input": EVA["input"], "nodes": {"q": node}}
     model, x = composer.build(spec), numbers(2, 13, 16)
     with torch.device("meta"):
@@ -197,9 +197,6 @@ def test_angles_come_back_with_the_weights():
         buffer.fill_(float("nan"))
     empty.load_state_dict(model.state_dict())
     assert torch.equal(empty(x), model(x))
-
-
-ROPE = {"op": "rotary_positions", "grid": [3, 3]}
 
 
 @pytest.mark.parametrize(
@@ -219,8 +216,7 @@ ROPE = {"op": "rotary_positions", "grid": [3, 3]}
             "takes queries and keys of as many channels",
         ),
         ({"op": "spatial_reduction_attention", "num_heads": 2}, "works on `b h w c`, found `b n c`"),
-        (ROPE, "6 channels do not divide into 1 heads of a multiple of 4"),
-        ({**ROPE, "grid": [3, 4]}, "takes 0 + 3×4 = 12 tokens, found 9"),
+        ({"op": "rotary_positions"}, "`rotary_positions` needs grid_height, which b×9×6 (b n c) has not"),
         ({"op": "fourier_positions"}, "works on `b c h w`, found `b n c`"),
         ({"op": "channels", "start": 3, "end": 9}, "cannot take 3 to 9 of 6 channels"),
     ],
@@ -233,6 +229,14 @@ def test_refusals(node, said):
 def test_a_map_that_is_smaller_than_its_reduction_is_refused():
     node = {"op": "spatial_reduction_attention", "num_heads": 2, "sr_ratio": 8}
     assert "cannot reduce a map of 5×7 by 8; set sr_ratio to 5" in refusal(node, shape=(5, 7, 6), layout="b h w c")
+
+
+def test_heads_of_rotary_positions_have_rows_and_columns():
+    spec = {"input": [6, 3, 3], "nodes": {"tokens": "map_to_tokens", "tested": "rotary_positions"}}
+    with pytest.raises(composer.GraphError, match="6 channels do not divide into 1 heads of a multiple of 4"):
+        composer.graph(spec)
+    with pytest.raises(ValueError, match=r"built for 1 \+ 2×2 tokens, found 6; build it for that size"):
+        RotaryPositions(8, 2, 2, 1)(torch.zeros(1, 6, 8))
 
 
 def test_channels_of_tokens_are_taken(tokens):

@@ -41,7 +41,7 @@ WRONG = [
     {"op": "weighted_sum", "num_inputs": 0},
     {"op": "constant", "value": "1"},
     {"op": "weighted_sum", "eps": 0},
-    {"op": "rotary_positions", "grid": [5, 0]},
+    {"op": "rotary_positions", "ref_feat_shape": [5, 0]},
     {"op": "cross_attention", "num_heads": 0},
     {"op": "spatial_reduction_attention", "sr_ratio": 1.5},
     {"op": "rearrange", "pattern": "b c (h p) w -> b c h p w", "sizes": {"p": 0}},
