@@ -105,6 +105,9 @@ def test_a_block_that_is_called_again_is_one_place() -> None:
     graph = composer.compose(TOWERS)
     assert graph.places.sites == {"stage": 2, "branch": 2}
     assert graph.places.at("again.one.conv") is None
+    for path, owner in (("again", "tower"), ("once_more.two.conv", "tower.two.conv")):
+        with pytest.raises(ComposerError, match=f"`{path}` calls the module of `{owner}`"):
+            composer.compose({**TOWERS, "attention": [{"use": "se", "after": path}]})
     place = graph.places.at("tower.two.conv")
     assert place is not None
     assert (place.stage, place.num_stages) == (2, 2)
