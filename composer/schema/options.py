@@ -18,6 +18,11 @@ def required_options(entry: Entry) -> list[str]:
     return [name for name, field in entry.known_options.items() if field.is_required()]
 
 
+def closed(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a mapping with these keys and no others."""
+    return {"type": "object", "properties": dict(properties), "additionalProperties": False}
+
+
 def options_of(entry: Entry) -> dict[str, Any]:
     return {name: part for model in entry.models for name, part in _properties(model).items()}
 
@@ -57,7 +62,8 @@ def draft7(part: Any) -> Any:
     if "prefixItems" in changed:
         changed["items"] = changed.pop("prefixItems")
     if isinstance(changed.get("$ref"), str):
-        changed["$ref"] = changed["$ref"].replace("#/$defs/", "#/definitions/")
+        # A spec inside a spec is the whole schema again.
+        changed["$ref"] = changed["$ref"].replace("#/$defs/SpecFile", "#").replace("#/$defs/", "#/definitions/")
     return changed
 
 

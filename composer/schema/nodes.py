@@ -1,8 +1,8 @@
-"""Nodes and rules as JSON Schema: the meaning of each key, and what keys demand of one another."""
+"""Nodes, networks inside others, and rules as JSON Schema: what keys mean, and what they demand of one another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from composer import registry
@@ -30,17 +30,33 @@ _FORMS = (
 )
 
 
-def node(written: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema of a node, from that of its model."""
+def part(written: Mapping[str, Any], networks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The schema of a network inside another, from that of its model and those of what a backbone may be."""
+    backbone = {"anyOf": [*networks, EXPRESSION, {"$ref": "#"}], "description": MEANINGS["PartSpec"]["backbone"]}
+    of_family = [{"$ref": "#/definitions/VarsOfFamily"}]
+    return {**written, "properties": {**written["properties"], "backbone": backbone}, "allOf": of_family}
+
+
+def node(written: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a node, from those of its model and of a network inside another."""
     entries = registry.entries()
-    names = {"enum": [entry.name for entry in entries]}
-    keys = {**written["properties"], "op": {"anyOf": [names, EXPRESSION]}}
+    keys = {"backbone": part["properties"]["backbone"], **written["properties"]}
+    keys["op"] = {"anyOf": [{"enum": [entry.name for entry in entries]}, EXPRESSION]}
+    del keys["(part)"]
     by_op = [_when("op", entry, _node_of(entry)) for entry in entries]
-    of_its_own: list[dict[str, Any]] = [{"required": ["op"]}, {"required": ["block"]}]
+    of_its_own: list[dict[str, Any]] = [{"required": ["op"]}, {"required": ["block"]}, {"required": ["backbone"]}]
     again = {**_AGAIN, "not": {"anyOf": [*of_its_own, {"required": ["repeat"]}]}}
     mapping = {"type": "object", "properties": keys, "oneOf": [*of_its_own, again]}
     alone = {"enum": [entry.name for entry in entries if not required_options(entry)]}
-    return {"anyOf": [alone, EXPRESSION, {**explained("NodeSpec", mapping), "allOf": [*_FORMS, *by_op]}]}
+    forms = [*_FORMS, {"if": {"required": ["backbone"]}, "then": _node_as_part(part)}, *by_op]
+    return {"anyOf": [alone, EXPRESSION, {**explained("NodeSpec", mapping), "allOf": forms}]}
+
+
+def _node_as_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a node that is a network."""
+    own = {key: one for key, one in part["properties"].items() if key != "site"}
+    names = {"enum": [*(key for key in NODE_KEYS if key not in ("op", "block", "args")), *own]}
+    return {"properties": own, "propertyNames": names, "allOf": part["allOf"]}
 
 
 def _node_of(entry: Entry) -> dict[str, Any]:
@@ -55,7 +71,7 @@ def _node_of(entry: Entry) -> dict[str, Any]:
 def rule(written: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of a rule, from that of its model."""
     # A rule may also use a block.
-    keys = {**written["properties"], "use": {"anyOf": [{"enum": usable()}, _NAME]}}
+    keys = {**written["properties"], "use": {"anyOf": [{"$ref": "#/definitions/usable"}, _NAME]}}
     by_use = [_when("use", entry, {"properties": {"with": _with(entry)}}) for entry in registry.entries()]
     at = [{"required": ["remove"] if name == "remove" else ["use", name]} for name in POSITIONS]
     unsaid = [_without(position, others) for position, others in UNSAID.items()]
