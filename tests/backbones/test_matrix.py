@@ -16,8 +16,8 @@ from backbones.refusals import Cell, expected_refusal
 
 import composer
 from composer import GraphError, registry
+from composer.dag.composition import Composition
 from composer.dag.default_place import default_place
-from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.match import match
@@ -40,7 +40,7 @@ INFERENCE = Inference()
 
 @dataclass(frozen=True)
 class Network:
-    """A backbone, elaborated once for all mechanisms, and the network and its places behind the rules that it has."""
+    """A backbone, elaborated once for all mechanisms; and behind the rules that it has itself, with its places."""
 
     source: dict[str, Any]
     root: Scope
@@ -55,9 +55,9 @@ def network(name: str, side: int | None = None) -> Network:
         channels = composer.load(name).inputs["input"].shape[0]
         source.update({"input": {"shape": [channels, side, side]}, "vars": {"num_classes": 10}})
     spec = composer.load(source)
-    root = elaborate(spec, Limits(), INFERENCE)
-    placed = [root, *place(root, spec, Limits(), INFERENCE)][-1]
-    return Network(source, root, placed, Places.of(placed))
+    root, *placed = Composition.of(spec, inference=INFERENCE).placed
+    last = placed[-1] if placed else root
+    return Network(source, root, last, Places.of(last))
 
 
 @lru_cache(maxsize=2)
@@ -162,7 +162,7 @@ def test_the_table_of_refusals_is_about_kinds_and_not_about_names():
     reasons = {
         "no place is called `spatial_conv`": ("vit", "sk"),
         "no place is called `stage`": ("vit", "bam"),
-        "`se` works on `b c *`": ("vit", "se"),
+        "prefix tokens would not get": ("vit", "bot"),
         "which brings norm and activation along": ("resnest", "condconv"),
         "`splat` does not fit": ("convnext", "splat"),
         "in its place `bot` gives": ("inception_v3", "bot"),
