@@ -137,7 +137,8 @@ def _rearranged_grid(
         return x.grid if tokens in left else None
     like = tuple(inputs[1].shape) if len(inputs) > 1 else None
     lengths = _lengths(left, tuple(x.shape), _known(right, sizes, like))
-    of = {name: _axis_name(merged) for merged in left for name in merged}
+    # What splits tokens into rows and columns says how they stand.
+    of = {name: name if merged == ["h", "w"] else _axis_name(merged) for merged in left for name in merged}
     rows_first = x.layout is not None and [of[name] for name in tokens] == ["h", "w"]
     return TokenGrid(lengths[tokens[0]], lengths[tokens[1]]) if rows_first else None
 
