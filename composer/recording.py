@@ -18,7 +18,8 @@ from composer.torch_private import is_compiled
 def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Collect `attention(x)` of each mechanism, by path, in all forward passes inside the `with` block.
 
-    model  any module; layers with attention of their own, such as Swin's windows, are recorded too
+    model  any module; layers with attention of their own, such as Swin's windows, are recorded too, and blocks that
+           rules use and that have an output `attention`
 
     Yields a dict path -> values: batch first, in the shape that the mechanism documents; several passes are joined
     along the batch. The values are computed beside the forward pass, without gradients: outputs stay the same bit for
@@ -64,9 +65,14 @@ def _mechanisms(model: nn.Module) -> list[tuple[str, nn.Module]]:
     for path, module in model.named_modules():
         outer = found[-1][0] if found else None
         inside = outer is not None and (outer == "" or path.startswith(f"{outer}."))
-        if type(_own(module)) in kinds and not inside and id(module) not in lent:
+        if (type(_own(module)) in kinds or _is_block(_own(module))) and not inside and id(module) not in lent:
             found.append((path, module))
     return found
+
+
+def _is_block(module: nn.Module) -> bool:
+    """Whether it is of the class of a block with an output `attention`."""
+    return hasattr(module, "forward_attention")
 
 
 def _own(module: nn.Module) -> nn.Module:
@@ -86,11 +92,15 @@ def _recorder(path: str, values: dict[str, Tensor]) -> Any:
 
 def _attention(module: Any, inputs: tuple[Any, ...]) -> Tensor | None:
     """The module's attention values; its buffers and the random state stay as they were. None if it has none."""
+    attention = getattr(module, "forward_attention", None) or getattr(module, "attention", None)
+    if attention is None:
+        # A view that reads a tensor inside a block shares the block's hooks, and has another class.
+        return None
     before = {name: buffer.clone() for name, buffer in module.named_buffers()} if module.training else {}
     devices = sorted({one.device.index or 0 for one in inputs if isinstance(one, Tensor) and one.is_cuda})
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
-            value: Tensor = module.attention(*inputs)
+            value: Tensor = attention(*inputs)
     except NotImplementedError:
         # With some options there is no attention: SplAt at radix 0 is a plain convolution.
         return None

@@ -28,7 +28,7 @@ backbone: {backbone}    # `composer list backbones` shows all; or the path of a 
 
 attention:
   - use: {mechanism}    # `composer list mechanisms` shows all, `composer show {mechanism}` its options
-    {position}    # before | after | replace | beside a site; `composer sites {backbone}` shows all
+    {position}    # before | after | replace | beside a site, or several: [a, b]; `composer sites {backbone}` shows all
     with: {options}
     # where: depth >= 0.5 and not last    # only at some of the places
     # every: 2    # only at every second of these

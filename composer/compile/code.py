@@ -24,7 +24,10 @@ def class_code(scope: Scope) -> str:
     """The text of the file that defines the class of a scope. For a scope that is not a plain chain."""
     # A chain is indexed also if it passes a tensor outward, takes one for a node inside, or holds what rules put in.
     base = "nn.Module" if not _is_indexed(scope) else "Chain" if beside(scope) else "nn.Sequential"
-    return _file(scope, base, f"The block `{scope.block}` of a composed network.", _method("forward", scope))
+    methods = _method("forward", scope)
+    if scope.attention is not None:
+        methods += _method("forward_attention", _up_to(scope, scope.attention))
+    return _file(scope, base, f"The block `{scope.block}` of a composed network.", methods)
 
 
 def root_code(root: Scope) -> str:
@@ -43,10 +46,20 @@ def forward_code(scope: Scope) -> str:
     return dedent("\n".join(_method("forward", scope))).strip()
 
 
+def _up_to(scope: Scope, reference: str) -> Scope:
+    """The scope with a single output, and the nodes that it needs; inner scopes stay as they are."""
+    needed = {node_of(reference)}
+    for name in reversed(list(scope.nodes)):
+        if name in needed:
+            needed.update(map(node_of, scope.nodes[name].inputs))
+    kept = {name: node for name, node in scope.nodes.items() if name in needed}
+    return replace(scope, nodes=kept, outputs={"attention": reference}, exposed=frozenset())
+
+
 def is_chain(scope: Scope) -> bool:
     """Whether each node is a module of its own that takes the output of the node before it and nothing else."""
     own = all(node.calls is None for node in scope.nodes.values()) and not (scope.held or scope.brought)
-    return own and _is_sequence(scope, scope.nodes, list(scope.outputs))
+    return own and scope.attention is None and _is_sequence(scope, scope.nodes, list(scope.outputs))
 
 
 def beside(scope: Scope) -> frozenset[str]:

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from composer import registry
 from composer.dag.grids import why_unknown
 from composer.dag.infer import Inference
 from composer.dag.scope import Node, TensorSpec
-from composer.registry import ANY_MAP, ModuleEntry
+from composer.registry import ANY_MAP
 
 PREFIX = "prefix"
 # What arrives, and the operation before: the mechanism itself at first.
 ARRIVING, BEFORE = "", "^"
+
+
+class Adaptable(Protocol):
+    """What adapters go around: an entry of the registry, or what a rule uses."""
+
+    @property
+    def name(self) -> str:
+        """The name that a spec has for it."""
+
+    @property
+    def works_on(self) -> str | None:
+        """The layout that it works in, or `b c *`; None for any."""
+
+    @property
+    def layouts(self) -> tuple[str | None, ...]:
+        """The layouts that it takes as they are."""
+
+    @property
+    def prefix(self) -> bool:
+        """Whether it works on maps, and prefix tokens take part as further rows."""
 
 
 class NoAdapter(Exception):
@@ -99,11 +119,13 @@ def returned(node: Node, arriving: TensorSpec) -> Node:
     return replace(node, output=replace(node.tensor, grid=arriving.grid, lost=arriving.lost))
 
 
-def adapters(entry: ModuleEntry, tensor: TensorSpec, tokens: str | None = None) -> Adapters:
+def adapters(entry: Adaptable, tensor: TensorSpec, tokens: str | None = None) -> Adapters:
     """The operations with which a mechanism works at a tensor; `tokens` are its `pixels` or `channels`, if written.
 
     Raises NoAdapter.
     """
+    if entry.works_on is None and tokens is None:
+        return Adapters()
     layout, wanted = tensor.layout, "b c h w" if entry.works_on == ANY_MAP else entry.works_on
     is_map = layout in ("b c h w", "b h w c")
     if tokens is not None and not (is_map and wanted == "b n c"):
@@ -120,7 +142,7 @@ def adapters(entry: ModuleEntry, tensor: TensorSpec, tokens: str | None = None) 
     return Adapters((*outer.into, *inner.into), (*inner.back, *outer.back))
 
 
-def _to_map(entry: ModuleEntry, tensor: TensorSpec) -> Adapters:
+def _to_map(entry: Adaptable, tensor: TensorSpec) -> Adapters:
     """From the layout that arrives to a map b c h w, and back."""
     if tensor.layout == "b c h w":
         return Adapters()
@@ -150,10 +172,11 @@ def _from_map(wanted: str, axis: str, like: str) -> Adapters:
     return Adapters()
 
 
-def _no_map(entry: ModuleEntry, tensor: TensorSpec) -> UnknownGrid:
+def _no_map(entry: Adaptable, tensor: TensorSpec) -> UnknownGrid:
     if tensor.grid is not None:
         text = f"`{entry.name}` works on maps, and the tokens here ({tensor}) are a prefix without positions"
-        return UnknownGrid(text, "a place with the tokens of positions")
+        help = "in a rule, `where: grid_height > 0` leaves such places out"
+        return UnknownGrid(text, "a place with the tokens of positions", help)
     text = f"`{entry.name}` works on maps, and the grid of the tokens here ({tensor}) is not known"
     text = f"{text}: {why_unknown(tensor)}"
     if not tensor.lost:

@@ -18,6 +18,7 @@ class Draft:
         self.original = original
         self.nodes = dict(nodes)
         self.outputs = dict(original.outputs)
+        self.attention = original.attention
         self.held = original.held
         # Input of the scope -> the node that now stands for it.
         self.leads = dict(original.leads)
@@ -40,7 +41,8 @@ class Draft:
         order = (one for name in self.original.nodes for one in (self._at(name) if name in moved else (name,)))
         nodes = {name: self.nodes[name] for name in (*self.first, *order, *self.last) if name in self.nodes}
         plain = self.original.untouched
-        return replace(self.original, nodes=nodes, outputs=self.outputs, leads=self.leads, plain=plain)
+        changed = replace(self.original, nodes=nodes, outputs=self.outputs, attention=self.attention)
+        return replace(changed, leads=self.leads, plain=plain)
 
     def _at(self, name: str) -> Iterable[str]:
         return [*self.before[name], *self.instead.get(name, [name]), *self.after[name]]
@@ -139,7 +141,7 @@ class Draft:
         self._forget(name)
 
     def _redirect(self, old: str, new: str, *, tails: bool = True) -> None:
-        """Replace `old` by `new` in the inputs and tails of all nodes, in the outputs and among the leads."""
+        """Replace `old` by `new` in the inputs and tails of all nodes, in the outputs, the attention and the leads."""
         for user in list(self.users[old]):
             node = self.nodes[user]
             inputs = tuple(new if reference == old else reference for reference in node.inputs)
@@ -147,6 +149,7 @@ class Draft:
             self._change(_with_tail(replace(node, inputs=inputs), tail))
         self.leads = {name: new if lead == old else lead for name, lead in self.leads.items()}
         self.outputs = {key: new if reference == old else reference for key, reference in self.outputs.items()}
+        self.attention = new if self.attention == old else self.attention
 
     def _add(self, made: Iterable[Node]) -> None:
         for node in made:

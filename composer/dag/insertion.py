@@ -4,21 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from composer import registry
-from composer.dag.adapters import Adapter, Adapters, NoAdapter, adapters, returned
+from composer.dag.adapters import Adaptable, Adapter, Adapters, NoAdapter, adapters, returned
 from composer.dag.arguments import complete
 from composer.dag.draft import Draft
 from composer.dag.grids import told
 from composer.dag.identity import BLEND
-from composer.dag.infer import Inference, Inferred
-from composer.dag.scope import Bound, Node, TensorSpec
+from composer.dag.infer import Inference
+from composer.dag.scope import Bound, Node, Operation, Scope, TensorSpec
 from composer.dag.spot import Spot
-from composer.errors import Mistakes
-from composer.registry import Entry, ModuleEntry
+from composer.errors import Diagnostic, Mistakes, one_of
+from composer.registry import Entry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin
+
+# The content of a node, and its output.
+Made = tuple[Operation | Scope, TensorSpec]
+
+
+class Used(Adaptable, Protocol):
+    """What a rule's `use` names: a mechanism, a layer or a block."""
+
+    @property
+    def replaces(self) -> str | None:
+        """The layers that it can stand in for, as of a mechanism; None if it must keep its host's shape."""
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Names of the tensors that it takes, in order: the first from its place, others by a rule's `from`."""
+
+    @property
+    def inputs(self) -> tuple[int, int | None]:
+        """Fewest and most tensors that it takes; most is None for any number."""
+
+    def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
+        """The problems of the options in a rule's `with` that hold at any place."""
+
+    def arguments(
+        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Its arguments at a host for the tensors that it takes: facts of the place, and the rule's options, evaluated.
+
+        Raises Mistakes.
+        """
+
+    def unlike(
+        self, insertion: Insertion, host: Node, arriving: TensorSpec, wanted: TensorSpec
+    ) -> Sequence[Diagnostic]:
+        """What it should declare where it stands in for a host and gives another tensor than the host's `wanted`."""
+
+    def content(
+        self, insertion: Insertion, arguments: Mapping[str, Any], tensors: Sequence[TensorSpec], at: str
+    ) -> Made:
+        """The content of a node at the path `at`, and its output. Raises Misfit, Mistakes."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +77,17 @@ class Insertion:
         here = self.origin / (key or self.rule.position)
         return Mistakes(here.problem("place", message, label, help, path=host.path))
 
-    def adapted(self, entry: ModuleEntry, tensors: Sequence[TensorSpec], host: Node) -> list[TensorSpec]:
+    def stands_in(self, name: str, lacking: Sequence[str], host: Node) -> Mistakes:
+        """What is inserted has to know settings that only a convolution has, and does not replace one."""
+        text = f"`{name}` stands in for a convolution and has to know its {one_of(lacking)}"
+        return self.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
+
+    def adapted(self, entry: Used, tensors: Sequence[TensorSpec], host: Node) -> list[TensorSpec]:
         """The tensors as the mechanism takes them. Raises Mistakes."""
         pairs = zip(self.adapters(entry, tensors, host), tensors, strict=True)
         return [one.adapted(tensor, self.infer) for one, tensor in pairs]
 
-    def adapters(self, entry: ModuleEntry, tensors: Sequence[TensorSpec], host: Node) -> list[Adapters]:
+    def adapters(self, entry: Used, tensors: Sequence[TensorSpec], host: Node) -> list[Adapters]:
         """Operations that turn the layout of each tensor into the mechanism's, and that of the first back.
 
         Further tensors are turned if they have the layout of the first. Raises Mistakes.
@@ -78,7 +123,7 @@ class Insertion:
     def mechanism(
         self,
         draft: Draft,
-        entry: ModuleEntry,
+        entry: Used,
         arguments: Mapping[str, Any],
         sources: Sequence[str],
         bound: Sequence[tuple[Bound, TensorSpec]],
@@ -103,7 +148,8 @@ class Insertion:
         def mechanism(current: str, made: Sequence[Node]) -> Node:
             inputs = (current, *(one for one, _ in taken if isinstance(one, str)))
             given = [draft.tensor(current, made), *(tensor for _, tensor in taken)]
-            node = self._made(draft, name, spot, inputs, given, self.infer(entry, arguments, given))
+            content = entry.content(self, arguments, given, self._path(draft, name))
+            node = self._made(draft, name, spot, inputs, given, content, "used")
             return replace(node, bound=tuple(one for one, _ in taken if isinstance(one, Bound)))
 
         made = first.around(source, adapter, mechanism)
@@ -112,7 +158,7 @@ class Insertion:
     def turned(
         self,
         draft: Draft,
-        entry: ModuleEntry,
+        entry: Used,
         name: str,
         given: Sequence[tuple[str | Bound, TensorSpec, Adapters]],
         spot: Spot,
@@ -127,7 +173,8 @@ class Insertion:
                 inputs, bound = ((source,), ()) if isinstance(source, str) else ((), (source,))
                 inferred = self.infer(_own(one.op), one.options, [tensor])
                 fresh = self.name(draft, f"{name}_{word}_{one.name}", spot)
-                made.append(replace(self._made(draft, fresh, spot, inputs, [tensor], inferred), bound=bound))
+                content = inferred.operation, inferred.output
+                made.append(replace(self._made(draft, fresh, spot, inputs, [tensor], content, "helper"), bound=bound))
                 source, tensor = fresh, made[-1].tensor
             found.append((source, tensor))
         return found
@@ -138,7 +185,8 @@ class Insertion:
         extra = {host: draft.tensor(host), changed: draft.tensor(host), gamma.name: gamma.tensor}
         inferred = self.infer(_own(BLEND), {}, list(extra.values()))
         name, inputs = self.name(draft, f"{name}_start", spot), (host, changed, gamma.name)
-        return [gamma, self._made(draft, name, spot, inputs, list(extra.values()), inferred)]
+        content = inferred.operation, inferred.output
+        return [gamma, self._made(draft, name, spot, inputs, list(extra.values()), content, "helper")]
 
     def helper(
         self,
@@ -155,7 +203,8 @@ class Insertion:
         arguments = complete(entry, options or {}, {}, self.origin, spot.host.path)
         tensors = [draft.tensor(one, made) for one in inputs]
         inferred = self.infer(entry, arguments, tensors)
-        return self._made(draft, self.name(draft, name, spot), spot, inputs, tensors, inferred)
+        content = inferred.operation, inferred.output
+        return self._made(draft, self.name(draft, name, spot), spot, inputs, tensors, content, "helper")
 
     def _made(
         self,
@@ -164,12 +213,16 @@ class Insertion:
         spot: Spot,
         inputs: tuple[str, ...],
         tensors: Sequence[TensorSpec],
-        inferred: Inferred,
+        made: Made,
+        role: Literal["used", "helper"],
     ) -> Node:
+        (content, output), path = made, self._path(draft, name)
+        given = told(output, tensors, path) if isinstance(content, Operation) else output
+        return Node(name, path, self.origin, inputs, content, given, rule=self.number, role=role, place=spot.place)
+
+    def _path(self, draft: Draft, name: str) -> str:
         prefix = draft.original.path
-        path = f"{prefix}.{name}" if prefix else name
-        operation, output = inferred.operation, told(inferred.output, tensors, path)
-        return Node(name, path, self.origin, inputs, operation, output, rule=self.number, place=spot.place)
+        return f"{prefix}.{name}" if prefix else name
 
 
 def _own(op: str) -> Entry:

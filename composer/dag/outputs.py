@@ -223,13 +223,16 @@ def _renamed(scope: Scope, references: Mapping[str, str]) -> Scope:
         )
         for name, node in scope.nodes.items()
     }
-    return replace(scope, nodes=nodes, outputs={name: rename(reference) for name, reference in scope.outputs.items()})
+    outputs = {name: rename(reference) for name, reference in scope.outputs.items()}
+    return replace(scope, nodes=nodes, outputs=outputs, attention=scope.attention and rename(scope.attention))
 
 
 def prune(scope: Scope, wanted: Collection[str]) -> Scope:
     """The scope with only the wanted outputs, the nodes that they need, and the modules that those call."""
     outputs = {name: reference for name, reference in scope.outputs.items() if name in wanted}
-    needed = _needed(scope, outputs.values())
+    # Attention values are read beside the result, not beside a tensor inside that is all that is wanted.
+    attention = scope.attention if set(scope.main_outputs) <= outputs.keys() else None
+    needed = _needed(scope, [*outputs.values(), *([attention] if attention else [])])
     # One module is called by all, so they have the same outputs.
     keys: dict[str, set[str]] = {}
     for node, mine in needed.values():
@@ -242,7 +245,7 @@ def prune(scope: Scope, wanted: Collection[str]) -> Scope:
             held[name] = _pruned(node, keys[name])
         elif name in scope.held and node.path in lent:
             held[name] = node
-    return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held), {})
+    return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held, attention=attention), {})
 
 
 def _needed(scope: Scope, references: Collection[str]) -> dict[str, tuple[Node, Collection[str]]]:

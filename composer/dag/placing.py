@@ -7,22 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer import registry
-from composer.dag.arguments import complete, tensor_facts, unknown_options
+from composer.dag.adapting import layers_between
 from composer.dag.draft import Draft
-from composer.dag.infer import Inference, Misfit, missing
-from composer.dag.insertion import Insertion
+from composer.dag.infer import Inference, Misfit
+from composer.dag.insertion import Insertion, Used
 from composer.dag.lending import Lending
 from composer.dag.limits import Limits
 from composer.dag.match import Candidate, match
 from composer.dag.names import RESERVED
-from composer.dag.plugin_facts import never_told, not_asked_for
-from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Bound, Node, Scope, TensorSpec
 from composer.dag.sharing import followed
 from composer.dag.spot import Spot, goes_inside, is_at_an_end, spot_of
-from composer.dag.taking import Tensors, adapting, unknown_tensors
-from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
-from composer.registry import CONV_FACTS, ModuleEntry
+from composer.dag.taking import Tensors, adapting
+from composer.dag.use import used
+from composer.errors import Diagnostic, GraphError, Mistakes, one_of
 from composer.spec.model import Rule
 from composer.spec.origin import Origin, evaluate
 from composer.spec.spec import Spec
@@ -42,13 +40,16 @@ def place_what_fits(
     """The network after each rule that can be applied, and the problems of the other rules."""
     found: list[Scope] = []
     problems: list[Diagnostic] = []
-    for number, (rule, origin) in enumerate(spec.rules):
+    for number, (rule, origin) in enumerate(spec.rules, spec.rules_inside):
         try:
             insertion = Insertion(rule, origin, number, inference)
+            entry, said = used(rule, origin, spec, limits)
             if not spec.is_sound(origin):
-                problems += said_without_a_place(rule, origin)
+                problems += said
                 continue
-            placed = _Placement(rule, origin, spec.vars, insertion, Tensors(rule, origin, root)).apply(root)
+            placed = _Placement(rule, origin, spec.vars, insertion, Tensors(rule, origin, root), said).apply(
+                root, entry
+            )
         except GraphError as error:
             problems += error.diagnostics
             continue
@@ -57,19 +58,6 @@ def place_what_fits(
         root = placed
         found.append(root)
     return found, problems
-
-
-def said_without_a_place(rule: Rule, origin: Origin) -> list[Diagnostic]:
-    """Problems of a rule's mechanism and of its options' names that hold at any place."""
-    if rule.use is None:
-        return []
-    if (entry := registry.get_mechanism(rule.use)) is not None:
-        return [*unknown_options(entry, rule.options, origin / "with"), *unknown_tensors(entry, rule, origin)]
-    known = [one.name for one in registry.mechanisms()]
-    hint = did_you_mean(rule.use, known, "`composer list mechanisms` shows all")
-    label = "not in the registry" if registry.get(rule.use) is None else "a layer, not a mechanism"
-    problem = (origin / "use").problem("unknown-mechanism", f"unknown mechanism `{rule.use}`", label, hint)
-    return [problem, *registry.failures()]
 
 
 @dataclass
@@ -84,15 +72,13 @@ class _Placement:
     problems: list[Diagnostic] = field(default_factory=list)
     lending: Lending = field(init=False)
 
-    def apply(self, root: Scope) -> Scope:
-        problems = said_without_a_place(self.rule, self.origin)
-        entry = registry.get_mechanism(self.rule.use) if self.rule.use else None
+    def apply(self, root: Scope, entry: Used | None) -> Scope:
         try:
             matched = match(self.rule, self.origin, root, self.vars)
         except GraphError as error:
-            raise GraphError([*problems, *error.diagnostics]) from error
-        if problems:
-            raise GraphError(problems)
+            raise GraphError([*self.problems, *error.diagnostics]) from error
+        if self.problems:
+            raise GraphError(self.problems)
         self.lending = Lending.of(self.rule, self.origin, self.insertion.infer, root)
         by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
         for one, facts in self.owners(matched):
@@ -119,7 +105,7 @@ class _Placement:
             raise GraphError(self.insertion.wrong(node, text, "the node that owns the module").diagnostics)
         return found
 
-    def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: ModuleEntry | None) -> Scope:
+    def rebuild(self, scope: Scope, edits: Mapping[str, list[Any]], entry: Used | None) -> Scope:
         """The scope with its matched places edited, also those in inner scopes."""
         nodes = dict(scope.nodes)
         for name, node in scope.nodes.items():
@@ -148,7 +134,7 @@ class _Placement:
             here = self.origin / self.rule.position
             raise GraphError(here.problem("share", str(misfit), "a place that nothing shares")) from misfit
 
-    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: ModuleEntry | None) -> None:
+    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: Used | None) -> None:
         position = self.rule.position
         if position != "after" and not host.inputs:
             raise self.insertion.wrong(
@@ -170,7 +156,8 @@ class _Placement:
         name = host.name if replaced else self.insertion.name(draft, spot.name(wanted), spot)
         bound = self.tensors.bound(entry, len(arriving), host, facts)
         inputs = [*map(draft.tensor, arriving), *(tensor for _, tensor in bound)]
-        arguments = self.arguments(entry, host, inputs, facts)
+        written = evaluate(self.rule.options, facts, self.origin / "with", host.path)
+        arguments = entry.arguments(self.insertion, host, inputs, written)
         try:
             made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, name, spot)
         except Misfit as misfit:
@@ -207,17 +194,15 @@ class _Placement:
         self.keep_what_rules_put_in(host)
         draft.drop(host.name, host.inputs[0])
 
-    def put_in_place(self, draft: Draft, spot: Spot, made: list[Node], entry: ModuleEntry, name: str) -> None:
+    def put_in_place(self, draft: Draft, spot: Spot, made: list[Node], entry: Used, name: str) -> None:
         host = spot.host
-        bare = _replaces(host) != "conv-norm-act"
+        bare = host.replaces != "conv-norm-act"
         swallows = bare and entry.replaces == "conv-norm-act" and not spot.inside
         swallowed = draft.norm_and_activation(host.name) if swallows else []
         end = draft.nodes[swallowed[-1]] if swallowed else host
         arriving = draft.tensor(draft.start(spot))
-        if made[-1].tensor != end.tensor and entry.replaces is not None:
-            problem = not_asked_for(entry, arriving, end.tensor, host, self.origin / "use")
-            if problem is not None:
-                raise Mistakes(problem)
+        if made[-1].tensor != end.tensor and (wrong := entry.unlike(self.insertion, host, arriving, end.tensor)):
+            raise Mistakes(*wrong)
         self.keep_shape(made[-1].tensor, end.tensor, host)
         if self.rule.start is not None:
             at_end = replace(spot, host=end)
@@ -225,7 +210,7 @@ class _Placement:
             draft.put_after(at_end, made)
             return
         self.keep_what_rules_put_in(host)
-        kept = [site for one in [host, *(draft.nodes[other] for other in swallowed)] for site in one.sites]
+        kept = [site for one in [host, *(draft.nodes[other] for other in swallowed), made[-1]] for site in one.sites]
         draft.put_in_place(host.name, swallowed, made, tuple(dict.fromkeys(kept)))
 
     def keep_what_rules_put_in(self, host: Node) -> None:
@@ -239,63 +224,16 @@ class _Placement:
         if found == wanted:
             return
         layouts = f" (`{found.layout}`, not `{wanted.layout}`)" if found.layout != wanted.layout else ""
+        # A block can be changed, a mechanism not.
+        help = () if registry.get_mechanism(str(self.rule.use)) else layers_between(found, wanted)
         if self.rule.position in ("before", "after"):
             text = f"`{self.rule.use}` turns {wanted} into {found}{layouts}"
-            raise self.insertion.wrong(host, text, "what is inserted must keep the shape", key="use")
+            raise self.insertion.wrong(host, text, "what is inserted must keep the shape", help, key="use")
         text = f"`{host.path}` gives {wanted}, in its place `{self.rule.use}` gives {found}{layouts}"
-        raise self.insertion.wrong(host, text, "a place that keeps its shape", _stand_ins() if _is_conv(host) else ())
-
-    def arguments(
-        self, entry: ModuleEntry, host: Node, inputs: Sequence[TensorSpec], facts: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        here = self.origin / "with"
-        written = evaluate(self.rule.options, facts, here, host.path)
-        known: dict[str, Any] = {}
-        if entry.replaces is not None and self.rule.position in ("replace", "beside"):
-            known = self.settings(entry, host, inputs[0], written)
-        elif lacking := [
-            one for one in entry.settings.model_fields if missing(entry.facts[one]) and one not in written
-        ]:
-            if entry.replaces is None and not entry.is_own:
-                raise Mistakes(never_told(entry, lacking, self.origin / "use", host.path))
-            text = f"`{entry.name}` stands in for a convolution and has to know its {one_of(lacking)}"
-            raise self.insertion.wrong(host, text, "`replace: spatial_conv`", ("or write it as an option in `with`",))
-        adapted = self.insertion.adapted(entry, inputs, host)
-        return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
-
-    def settings(
-        self, entry: ModuleEntry, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The arguments that a mechanism takes over from the host it replaces. Raises Mistakes."""
-        stands_in = _replaces(host)
-        if stands_in == "conv-norm-act" and entry.replaces != "conv-norm-act":
-            text = f"`{host.path}` is `{host.op}`, which brings norm and activation along; `{entry.name}` has none"
-            raise self.insertion.wrong(host, text, "a convolution, such as the site `spatial_conv`")
-        if _is_conv(host) or stands_in is not None:
-            return conv_settings(host, {k: v for k, v in entry.facts.items() if k in CONV_FACTS}, written)
-        if _kind(host) == "linear" and tensor.layout in entry.layouts:
-            known = linear_settings(host)
-            return {name: known[name] for name in entry.facts if name in known}
-        if entry.kind == "token" and tensor == host.output:
-            # A token mixer replaces a token mixer.
-            return {"out_channels": tensor.channels}
-        text = f"`{entry.name}` stands in for a convolution, `{host.path}` is `{host.op}`"
-        raise self.insertion.wrong(host, text, "a convolution, such as the site `spatial_conv`")
+        help = (*help, *_stand_ins()) if host.kind == "conv" else help
+        raise self.insertion.wrong(host, text, "a place that keeps its shape", help)
 
 
 def _stand_ins() -> tuple[str, ...]:
     names = [entry.name for entry in registry.mechanisms() if entry.replaces is not None and entry.is_own]
     return (f"what stands in for a convolution may change the shape: {one_of(names, len(names))}",)
-
-
-def _is_conv(node: Node) -> bool:
-    return _kind(node) == "conv"
-
-
-def _kind(node: Node) -> str | None:
-    return None if node.entry is None else node.entry.kind
-
-
-def _replaces(node: Node) -> str | None:
-    """The kind of layer that a mechanism at this node stands in for; None for other nodes."""
-    return node.entry.replaces if isinstance(node.entry, ModuleEntry) else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 
-from composer.registry import Entry, TokenGrid
+from composer.registry import Entry, ModuleEntry, TokenGrid
 from composer.spec.origin import Origin
 from composer.spec.sites import BRANCH, STAGE
+from composer.spec.spec import Spec
 
 _POSITIONS = ("l", "t", "h", "w")
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
@@ -159,6 +160,8 @@ class Node:
     output   the tensor that the node gives; for a scope with several outputs, a mapping
     rule     number of the attention rule that inserted the node, from 0; None for a node of the backbone
     tail     name of the node whose output now replaces this node's output, because rules, or adapters, are after it
+    role     what an inserted node is to its rule: `used`, what the rule uses; `inside`, a node of a block that the
+             rule uses; `helper`, a node that adapts, adds or blends; None for a node of the backbone
     place    of a node that a rule added: where it did; None for the backbone's own, and for what stands in for them
     bound    further inputs from anywhere in the network, until all rules have applied: then they follow `inputs`
     calls    name of the node of the same scope whose module it calls; None for a module of its own
@@ -174,6 +177,7 @@ class Node:
     sites: tuple[str, ...] = ()
     rule: int | None = None
     tail: str | None = None
+    role: Literal["used", "inside", "helper"] | None = None
     place: str | None = None
     bound: tuple[Bound, ...] = ()
     calls: str | None = None
@@ -212,6 +216,16 @@ class Node:
     def entry(self) -> Entry | None:
         """The registry's entry of its operation; None for a node without an operation."""
         return self.content.entry if isinstance(self.content, Operation) else None
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of its operation, as the registry says; None for a node without an operation."""
+        return None if self.entry is None else self.entry.kind
+
+    @property
+    def replaces(self) -> str | None:
+        """The kind of layer that a mechanism at this node stands in for; None for other nodes."""
+        return self.entry.replaces if isinstance(self.entry, ModuleEntry) else None
 
     def leads_inside(self, rest: str) -> bool:
         """Whether what follows the node's name in a reference is a path into it, not one of its outputs."""
@@ -255,8 +269,10 @@ class Scope:
     brought  names of inputs that the block itself does not have, but that a path from inside needs
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
+    attention  of a block that is used as a mechanism: the node that gives its attention values; None without one
     leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
     plain    the scope as it was before any rule changed it; None if none did
+    network  of a network inside another: its own spec, with the inputs that arrive
     held     nodes whose modules the scope owns without a call of its own: only nodes that share them call them
     """
 
@@ -269,9 +285,11 @@ class Scope:
     brought: frozenset[str] = frozenset()
     named: bool = False
     end: str | None = None
+    attention: str | None = None
     held: Mapping[str, Node] = field(default_factory=dict, repr=False)
     leads: Mapping[str, str] = field(default_factory=dict)
     plain: Scope | None = field(default=None, repr=False, compare=False)
+    network: Spec | None = field(default=None, repr=False, compare=False)
 
     @property
     def untouched(self) -> Scope:
@@ -372,10 +390,13 @@ class Scope:
 
     @cached_property
     def num_stages(self) -> int:
-        """Number of nodes with site `stage`, with those of inner scopes; a further call of one is none."""
+        """Number of nodes with site `stage`, with those of inner scopes; a further call of one is none.
+
+        A network inside counts its own.
+        """
         own = [node for node in self.nodes.values() if node.content is not None and node.calls is None]
-        inside = sum(node.content.num_stages for node in own if isinstance(node.content, Scope))
-        return inside + sum(STAGE in node.sites for node in own)
+        inner = [node.content for node in own if isinstance(node.content, Scope) and node.content.network is None]
+        return sum(one.num_stages for one in inner) + sum(STAGE in node.sites for node in own)
 
     @cached_property
     def _scopes(self) -> list[Scope]:

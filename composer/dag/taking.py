@@ -9,10 +9,10 @@ from typing import Any
 from composer.amounts import plural
 from composer.dag.address import find
 from composer.dag.draft import Draft
+from composer.dag.insertion import Used
 from composer.dag.scope import Bound, Node, Scope, TensorSpec
 from composer.dag.spot import Spot
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
-from composer.registry import ModuleEntry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin, evaluate
 
@@ -25,7 +25,7 @@ _LAYOUTS: Mapping[tuple[str | None, str | None], str] = {
 }
 
 
-def unknown_tensors(entry: ModuleEntry, rule: Rule, origin: Origin) -> Iterator[Diagnostic]:
+def unknown_tensors(entry: Used, rule: Rule, origin: Origin) -> Iterator[Diagnostic]:
     """A problem per tensor in the rule's `from` that the mechanism does not take, at any place."""
     others = entry.tensors[1:]
     for name in rule.sources:
@@ -35,7 +35,7 @@ def unknown_tensors(entry: ModuleEntry, rule: Rule, origin: Origin) -> Iterator[
             yield (origin / "from" / name).problem("unknown-tensor", text, "not a tensor it takes", hint, key=True)
 
 
-def adapting(entry: ModuleEntry, inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
+def adapting(entry: Used, inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
     """Help for tensors that differ from the first of a mechanism: the layers that adapt them."""
     found = []
     for name, tensor in list(zip(entry.tensors, inputs, strict=False))[1:]:
@@ -89,9 +89,7 @@ class Tensors:
         text = f"`{host.path}` has no input `{chosen}`"
         raise Mistakes((self.origin / "input").problem("place", text, label, hint, path=host.path))
 
-    def bound(
-        self, entry: ModuleEntry, taken: int, host: Node, facts: Mapping[str, Any]
-    ) -> list[tuple[Bound, TensorSpec]]:
+    def bound(self, entry: Used, taken: int, host: Node, facts: Mapping[str, Any]) -> list[tuple[Bound, TensorSpec]]:
         """The tensors that `from` names, in the order in which the mechanism takes them after `taken` others.
 
         Raises Mistakes.

@@ -102,15 +102,18 @@ class _Builder:
             shapes=shapes,
             changed=any(shape != arriving for shape in shapes.values()),
             num_parameters=node.content.num_parameters if node.content else 0,
-            rule=node.rule,
+            # In an inserted block, the frame says which rule it is.
+            rule=None if node.role == "inside" else node.rule,
+            helper=node.role == "helper",
             line=f"{PurePath(location.source.name).name}:{location.line}" if location else "",
             problem=self.sketch.problem_at.get(node.path),
         )
         assert node.content is not None
+        own: Holds = ((node.rule, node.op, 1),) if node.rule is not None and node.role == "used" else ()
         if isinstance(node.content, Operation):
-            found = self.operation(box, node.content, sources)
+            found = self.operation(box, node.content, sources, own)
         else:
-            found = self.block(box, node.content, sources)
+            found = self.block(box, node.content, sources, own)
         if node.name in scope.held:
             # Only other nodes call it, so it is no place of its own.
             found = replace(found, box=replace(found.box, detail=node.op, holds=()))
@@ -126,25 +129,22 @@ class _Builder:
         box = replace(box, holds=() if node.calls else box.holds)
         return replace(part, box=box, key=key, form=form)
 
-    def operation(self, box: Box, operation: Operation, sources: tuple[Reference, ...]) -> Part:
+    def operation(self, box: Box, operation: Operation, sources: tuple[Reference, ...], own: Holds) -> Part:
         entry = operation.entry
-        mechanism = entry.category == "mechanism"
-        inserted: Holds = ((box.rule, entry.name, 1),) if mechanism and box.rule is not None else ()
         box = replace(
             box,
-            kind="attention" if mechanism else entry.kind,
+            kind="attention" if entry.category == "mechanism" else entry.kind,
             detail=describe(operation),
-            helper=box.rule is not None and not mechanism,
-            holds=inserted,
+            holds=own,
             state="failed" if box.problem else "made",
         )
         written = tuple((name, repr(value)) for name, value in sorted(settings(operation).items()))
         form = self.number("operation", entry.name, box.rule, box.problem)
         return Part(box, sources, self.number(form, written), form)
 
-    def block(self, box: Box, scope: Scope, sources: tuple[Reference, ...]) -> Part:
+    def block(self, box: Box, scope: Scope, sources: tuple[Reference, ...], own: Holds) -> Part:
         view = self.view(scope)
-        box = replace(box, inner=view, holds=sum_holds(view.boxes))
+        box = replace(box, inner=view, holds=(*own, *sum_holds(view.boxes)))
         key, form = (self.number("block", scope.block, one, box.problem) for one in (view.key, view.form))
         if _is_one_box(view) and box.problem is None:
             return Part(_merged(box, view.boxes[0]), sources, key, form)

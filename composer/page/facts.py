@@ -193,12 +193,11 @@ class _Reader:
 
     def written_options(self, node: Node, operation: Operation) -> Mapping[str, Value]:
         """The options that the spec itself gives for a node, as written."""
-        helper = node.rule is not None and operation.entry.category != "mechanism"
-        key = (id(node.origin.document), (node.origin.path, operation.entry.name, helper))
+        key = (id(node.origin.document), (node.origin.path, operation.entry.name, node.role))
         if key not in self.written:
             value: Value | None = node.origin.document.nearest(node.origin.path)
-            if node.rule is not None and value is not None:
-                value = None if helper else value.child("with")
+            if value is not None and node.role in ("used", "helper"):
+                value = value.child("with") if node.role == "used" else None
             found = value.data if value is not None and isinstance(value.data, dict) else {}
             self.written[key] = {name: one for name, one in found.items() if name in operation.arguments}
         return self.written[key]

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from unicodedata import is_normalized
 
 from composer.errors import Diagnostic, did_you_mean, one_of
-from composer.spec.expression import parse_condition
+from composer.spec.expression import is_dynamic, parse_condition
 from composer.spec.hub import example, hub_of, parse_reference
 from composer.spec.kind import check_declaration
-from composer.spec.model import NODE_KEYS, POSITIONS, BlockSpec, NodeSpec, Rule, SpecFile, WeightsSpec
+from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID, Block, NodeSpec, PartSpec, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.tokens import ExpressionError
 
@@ -58,13 +58,31 @@ def _sections(file: SpecFile, origin: Origin) -> Problems:
         yield origin.problem("neither", "the spec has neither `nodes` nor a `backbone`", "one of the two", help)
     if file.nodes is not None and not file.nodes:
         yield (origin / "nodes").problem("empty", "`nodes` is empty", "at least one node", key=True)
-    if file.nodes is None and file.blocks:
-        help = ("remove them, or write `nodes` that are such blocks",)
-        text = "a spec without `nodes` of its own has no use for `blocks`"
-        yield (origin / "blocks").problem("unused", text, help=help, key=True)
+    if file.nodes is None:
+        used = _used_by_rules(file)
+        for name in [one for one in file.blocks if one not in used]:
+            help = (f"`use: {name}` in `attention` inserts it; or remove it, or write `nodes` that are such blocks",)
+            yield (origin / "blocks" / name).problem("unused", f"nothing uses block `{name}`", help=help, key=True)
     if file.input is not None and file.inputs is not None:
         label = "keep one of the two"
         yield (origin / "inputs").problem("both", "a spec has `input` or `inputs`, not both", label, key=True)
+
+
+def _used_by_rules(file: SpecFile) -> set[str]:
+    """The blocks that rules of the file use, with those that these are made of."""
+    found: set[str] = set()
+    left = [rule.use for rule in file.attention if rule.use in file.blocks]
+    while left:
+        name = left.pop()
+        if name is None or name in found:
+            continue
+        found.add(name)
+        block = file.blocks[name]
+        nodes = {} if isinstance(block, PartSpec) else block.nodes
+        inside = [node.block for node in nodes.values() if node.block is not None]
+        # A name that is an expression may be that of any block.
+        left += file.blocks if any(map(is_dynamic, inside)) else [one for one in inside if one in file.blocks]
+    return found
 
 
 def _vars(file: SpecFile, origin: Origin) -> Problems:
@@ -79,8 +97,20 @@ def _name(name: str, origin: Origin, what: str, *, key: bool = True) -> Problems
         yield origin.problem("name", f"`{name}` cannot name {what}", label, help, key=key)
 
 
-def _block(name: str, block: BlockSpec, origin: Origin) -> Problems:
+def _part(part: PartSpec, origin: Origin) -> Problems:
+    for index, rule in enumerate(part.attention):
+        yield from _rule(rule, origin / "attention" / index)
+    if part.weights is not None:
+        yield from check_weights(part.weights, origin / "weights")
+    if isinstance(part.backbone, SpecFile):
+        yield from check_file(part.backbone, origin / "backbone")
+
+
+def _block(name: str, block: Block, origin: Origin) -> Problems:
     yield from _name(name, origin, "a block")
+    if isinstance(block, PartSpec):
+        yield from _part(block, origin)
+        return
     for index, given in enumerate(block.inputs):
         yield from _name(given, (origin / "inputs" / index).written, "an input", key=False)
     if not block.inputs:
@@ -100,9 +130,15 @@ def _nodes(nodes: dict[str, NodeSpec], origin: Origin) -> Problems:
 
 def _form(node: NodeSpec, origin: Origin) -> Problems:
     yield from _share(node, origin)
-    if (node.op is None) == (node.block is None) and (node.op or not isinstance(node.share, str)):
-        found = "both `op` and `block`" if node.op else "neither `op` nor `block`"
+    kinds = [kind for kind, one in (("op", node.op), ("block", node.block), ("backbone", node.part)) if one is not None]
+    if len(kinds) > 1 or (not kinds and not isinstance(node.share, str)):
+        found = f"both `{kinds[0]}` and `{kinds[1]}`" if kinds else "neither `op` nor `block`"
         yield origin.problem("form", f"the node has {found}", "exactly one of them", key=True)
+    if node.part is not None:
+        yield from _part(node.part, origin)
+        if node.args:
+            help = ("write them as `vars`",)
+            yield (origin / "args").problem("form", "`args` belong to a `block`", help=help, key=True)
     if node.op is not None and node.args:
         help = ("write an operation's options as keys of the node itself",)
         yield (origin / "args").problem("form", "`args` belong to a `block`, this is an `op`", help=help, key=True)
@@ -165,7 +201,7 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
 
 def _remove(rule: Rule, origin: Origin) -> Problems:
     written = {field.alias or name for name, field in Rule.model_fields.items() if name in rule.model_fields_set}
-    for name in ("use", "with", "name", "start", "tokens", "share", "input", "from"):
+    for name in UNSAID["remove"]:
         if name in written:
             text = f"`remove` takes a node out, so `{name}` has nothing to say"
             yield (origin / name).problem("rule-remove", text, "remove it", key=True)

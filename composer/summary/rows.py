@@ -121,7 +121,7 @@ class _Rows:
             cost=cost,
             time=self.total(rows) if scopes else self.seconds(nodes),
             rule=first.rule,
-            uses=_uses(rows) or _use(first),
+            uses=(*_use(first), *_uses(rows)),
             options=first.content.options if isinstance(first.content, Operation) else None,
             source=_source(first),
             rows=rows,
@@ -180,8 +180,7 @@ def _uses(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def _use(node: Node) -> tuple[str, ...]:
-    mechanism = node.entry is not None and node.entry.category == "mechanism"
-    return (node.entry.name,) if node.entry is not None and mechanism and node.rule is not None else ()
+    return (node.op,) if node.role == "used" else ()
 
 
 def _sum(costs: Iterable[Cost]) -> Cost:

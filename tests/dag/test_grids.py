@@ -52,15 +52,6 @@ def test_what_leaves_tokens_where_they_stand_keeps_the_grid(node: Any) -> None:
     assert grid_of("map_to_tokens", node) == (4, 5, 0)
 
 
-def test_tokens_that_are_split_into_rows_and_columns_stand_there() -> None:
-    """However they were mixed before."""
-    mixed = {"op": "axis_linear", "out_features": 20}
-    turned = {"op": "rearrange", "pattern": "b n c -> b c n"}
-    back = {"op": "rearrange", "pattern": "b c (h w) -> b (h w) c", "sizes": {"h": 4}}
-    assert grid_of("map_to_tokens", turned, mixed, back) == (4, 5, 0)
-    assert grid_of("map_to_tokens", turned, mixed, {**back, "pattern": "b c (w h) -> b (w h) c"}) is None
-
-
 def test_windows_have_a_grid_of_their_own() -> None:
     windows = {"op": "rearrange", "pattern": "b c (h p) (w q) -> (b h w) (p q) c", "sizes": {"p": 2, "q": 5}}
     found = tensors(windows)[0]
@@ -130,6 +121,9 @@ def test_what_mixes_tokens_loses_the_grid_and_a_residual_add_finds_it() -> None:
     root = composer.graph({"input": MAP, "nodes": nodes}).root
     assert [root.tensor(name).grid for name in nodes] == [(4, 5, 0), (4, 5, 0), None, None, (4, 5, 0)]
     assert [root.tensor(name).lost for name in nodes] == ["", "", "mixed", "mixed", ""]
+    # Or the tensor that the sequence shall be like tells it.
+    nodes["back"] = {**nodes["back"], "from": ["mixed", "tokens"]}
+    assert composer.graph({"input": MAP, "nodes": nodes}).root.tensor("back").grid == (4, 5, 0)
 
 
 def test_two_grids_added_are_none() -> None:

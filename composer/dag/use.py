@@ -1,0 +1,49 @@
+"""What a rule's `use` names: a mechanism or a layer of the registry, or a block of the spec."""
+
+from __future__ import annotations
+
+from composer import registry
+from composer.dag.insertion import Used
+from composer.dag.limits import Limits
+from composer.dag.taking import unknown_tensors
+from composer.dag.use_block import UsedBlock
+from composer.dag.use_entry import UsedLayer, UsedMechanism
+from composer.errors import Diagnostic, did_you_mean
+from composer.registry import ModuleEntry, ParameterEntry
+from composer.spec.model import Rule
+from composer.spec.origin import Origin
+from composer.spec.spec import Spec
+
+
+def used(rule: Rule, origin: Origin, spec: Spec, limits: Limits) -> tuple[Used | None, list[Diagnostic]]:
+    """What a rule uses, and its problems that hold at any place: an unknown name, or unknown options or tensors.
+
+    None for a rule that uses nothing, and for a name that means nothing or two things.
+    """
+    if rule.use is None:
+        return None, []
+    entry = registry.get(rule.use)
+    if rule.use in spec.blocks and entry is not None:
+        here = spec.block_origins[rule.use]
+        text = f"block `{rule.use}` has the name of a registered {entry.category}"
+        help = (f"`use: {rule.use}` at {origin.location()} could mean either",)
+        return None, [here.problem("name", text, "another name", help, key=True)]
+    found: Used
+    if rule.use in spec.blocks:
+        found = UsedBlock(spec, rule.use, limits)
+    elif isinstance(entry, ModuleEntry) and entry.category == "mechanism":
+        found = UsedMechanism(entry)
+    elif entry is not None and not isinstance(entry, ParameterEntry):
+        found = UsedLayer(entry)
+    else:
+        return None, [_unknown(rule.use, origin / "use", spec, is_parameter=entry is not None), *registry.failures()]
+    return found, [*found.problems(rule.options, origin / "with"), *unknown_tensors(found, rule, origin)]
+
+
+def _unknown(name: str, origin: Origin, spec: Spec, *, is_parameter: bool) -> Diagnostic:
+    if is_parameter:
+        text = f"`{name}` takes no input, so that it cannot be put between two nodes"
+        return origin.problem("unknown-mechanism", text, "a mechanism, a layer with an input, or a block")
+    known = [*(one.name for one in registry.entries()), *spec.blocks]
+    hint = did_you_mean(name, known, "`composer list` shows all")
+    return origin.problem("unknown-mechanism", f"unknown mechanism `{name}`", "not in the registry", hint)
