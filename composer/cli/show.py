@@ -187,10 +187,11 @@ def node_snippet(entry: Entry) -> str:
 
 def python_snippet(entry: ModuleEntry) -> str:
     """Python code that runs a mechanism by itself."""
-    grid = {"grid_height": 14, "grid_width": 14, "prefix_tokens": 0}
-    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2, **grid}
+    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2, "prefix_tokens": 0}
     required = [name for name, default in entry.facts.items() if default is inspect.Parameter.empty]
-    arguments = ", ".join(f"{name}={values.get(name.rpartition('_')[2], 256)}" for name in required)
+    # Of a further tensor, `skip_height` is a height.
+    known = {name: values.get(name, values.get(name.rpartition("_")[2], 256)) for name in required}
+    arguments = ", ".join(f"{name}={value}" for name, value in known.items())
     x = "torch.randn(2, 196, 256)" if entry.works_on == "b n c" else "torch.randn(2, 256, 14, 14)"
     name, given = entry.factory.__name__, ", ".join([x] * entry.inputs[0])
     return f"from {entry.factory.__module__} import {name}\n\ny = {name}({arguments})({given})"

@@ -58,7 +58,9 @@ def _is_table(node: Node) -> bool:
 
 def _outermost(scope: Scope, site: str) -> Iterator[Node]:
     """The nodes of a site, the classifiers, and the operations beside them, in the order in which they run."""
-    for node in scope.nodes.values():
+    for node in scope.parts.values():
+        if not node.owns:
+            continue
         if site in node.sites or HEAD in node.sites or not isinstance(node.content, Scope):
             if node.content is not None:
                 yield node

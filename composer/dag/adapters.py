@@ -175,7 +175,8 @@ def _from_map(wanted: str, axis: str, like: str) -> Adapters:
 def _no_map(entry: Adaptable, tensor: TensorSpec) -> UnknownGrid:
     if tensor.grid is not None:
         text = f"`{entry.name}` works on maps, and the tokens here ({tensor}) are a prefix without positions"
-        return UnknownGrid(text, "a place with the tokens of positions")
+        help = "in a rule, `where: grid_height > 0` leaves such places out"
+        return UnknownGrid(text, "a place with the tokens of positions", help)
     text = f"`{entry.name}` works on maps, and the grid of the tokens here ({tensor}) is not known"
     text = f"{text}: {why_unknown(tensor)}"
     if not tensor.lost:

@@ -130,16 +130,20 @@ def _axis_name(merged: list[str]) -> str:
 def _rearranged_grid(
     inputs: Sequence[Any], *, pattern: str, sizes: Mapping[str, int] | None = None
 ) -> TokenGrid | None:
-    """The grid of tokens that stay an axis, or that are positions row by row: of a map, or of each of its windows."""
+    """The grid of tokens that stay an axis, or that are positions row by row: of a map, or of each of its windows.
+
+    If this does not tell it, the tensor to be like does.
+    """
     x, (left, right) = inputs[0], _sides(pattern)
+    like = inputs[1] if len(inputs) > 1 else None
+    told: TokenGrid | None = None if like is None else like.grid
     tokens = next((merged for merged in right if _axis_name(merged) == "n"), [])
     if tokens == ["n"]:
-        return x.grid if tokens in left else None
-    like = tuple(inputs[1].shape) if len(inputs) > 1 else None
-    lengths = _lengths(left, tuple(x.shape), _known(right, sizes, like))
+        return x.grid if tokens in left and x.grid is not None else told
+    lengths = _lengths(left, tuple(x.shape), _known(right, sizes, None if like is None else tuple(like.shape)))
     of = {name: _axis_name(merged) for merged in left for name in merged}
     rows_first = x.layout is not None and [of[name] for name in tokens] == ["h", "w"]
-    return TokenGrid(lengths[tokens[0]], lengths[tokens[1]]) if rows_first else None
+    return TokenGrid(lengths[tokens[0]], lengths[tokens[1]]) if rows_first else told
 
 
 def _lengths(left: Axes, shape: Sequence[int], known: Mapping[str, int]) -> dict[str, int]:
@@ -189,8 +193,9 @@ def rearrange(
         b (h p) (w q) c -> (b h w) (p q) c        sizes: {p: 7, q: 7}
         (b h w) (p q) c -> b (h p) (w q) c        sizes: {p: 7, q: 7}, from: [windows, map]
 
-    Each window then stands in the batch for itself. The output's layout is the right side of `pattern`: `(h p)` is `h`,
-    `(h w)` and `(p q)` are `n` (tokens), and a merge with `b` or `c` is `b` or `c`.
+    Each window then stands in the batch for itself. Tokens of which nothing else is known, as behind an `axis_linear`,
+    stand where those of `like` stand. The output's layout is the right side of `pattern`: `(h p)` is `h`, `(h w)` and
+    `(p q)` are `n` (tokens), and a merge with `b` or `c` is `b` or `c`.
 
     >>> import torch
     >>> rearrange(torch.zeros(2, 14, 21, 5), pattern="b (h p) (w q) c -> (b h w) (p q) c", sizes={"p": 7, "q": 7}).shape

@@ -15,38 +15,44 @@ from composer.spec.tokens import ExpressionError
 Problems = Iterator[Diagnostic]
 
 
-def owner_of(name: str, nodes: Mapping[str, NodeSpec]) -> str | None:
-    """The node whose module a node calls, however many others share in between; itself if it shares with nobody.
-
-    None if the way leads to no node of the scope, or in a circle.
-    """
-    seen: set[str] = set()
-    while name in nodes and isinstance(shared := nodes[name].share, str):
-        if name in seen:
-            return None
-        seen.add(name)
-        name = shared
-    return name if name in nodes else None
-
-
 def check_shares(nodes: Mapping[str, NodeSpec], origins: Mapping[str, Origin]) -> Problems:
     """The problems of a scope's nodes that share a module. No node of the scope is an `inline` repeat."""
+    # Node -> the node that owns the module that it calls; None if there is none.
+    owners: dict[str, str | None] = {}
     for name, node in nodes.items():
+        here = origins[name] / "share"
         if node.share is True:
             yield from _alike(node, origins[name])
         if not isinstance(node.share, str):
             continue
-        here, owner = origins[name] / "share", owner_of(name, nodes)
         if node.share not in nodes:
             hint = did_you_mean(node.share, nodes, f"the nodes here are {one_of(nodes)}")
             yield here.problem("unknown-node", f"there is no node `{node.share}` here", "a node of this scope", hint)
         elif node.share == name:
             yield here.problem("share", f"`{name}` shares with itself", "another node of this scope")
-        elif owner is None and _is_first(name, nodes):
-            trail = " -> ".join(_trail(name, nodes))
-            yield here.problem("share", f"nodes share with one another in a circle: {trail}", "a node of its own")
-        elif owner is not None:
+        elif name not in owners:
+            way, again = _way(name, nodes, owners)
+            if len(way) > 1 and again in way:
+                circle = [*way[way.index(again) :], again]
+                shown = circle if len(circle) < 10 else [*circle[:6], "…", *circle[-2:]]
+                text = f"nodes share with one another in a circle: {' -> '.join(shown)}"
+                yield (origins[again] / "share").problem("share", text, "a node of its own")
+        if (owner := owners.get(name)) is not None:
             yield from _same(node, owner, nodes[owner], origins[name])
+
+
+def _way(name: str, nodes: Mapping[str, NodeSpec], owners: dict[str, str | None]) -> tuple[list[str], str]:
+    """The nodes from this one on, each shared by the one before, and the node after them; notes their owner.
+
+    The way ends before a node of its own, before one whose owner is known, or before one that is on the way already.
+    """
+    way: dict[str, None] = {}
+    while name not in way and name not in owners and name in nodes and isinstance(shared := nodes[name].share, str):
+        way[name] = None
+        name = shared
+    alone = name in nodes and name not in way and name not in owners
+    owners.update(dict.fromkeys(way, name if alone else owners.get(name)))
+    return [*way], name
 
 
 def _alike(node: NodeSpec, origin: Origin) -> Problems:
@@ -57,24 +63,6 @@ def _alike(node: NodeSpec, origin: Origin) -> Problems:
                 if is_dynamic(text) and any(name == "index" for name, _ in parse_template(text).reads):
                     label = "the same for all copies"
                     yield here.problem("share", "`index` differs, and `share: true` makes all copies one", label)
-
-
-def _trail(name: str, nodes: Mapping[str, NodeSpec]) -> list[str]:
-    """The nodes from this one on, each shared by the one before, until one comes again or is not there."""
-    trail = [name]
-    while name in nodes and isinstance(shared := nodes[name].share, str):
-        trail.append(shared)
-        if shared in trail[:-1]:
-            break
-        name = shared
-    return trail
-
-
-def _is_first(name: str, nodes: Mapping[str, NodeSpec]) -> bool:
-    """Whether a node is the first written of its circle, where the circle is reported."""
-    trail = _trail(name, nodes)
-    order = {one: index for index, one in enumerate(nodes)}
-    return trail[-1] == name and all(order[name] <= order[one] for one in trail)
 
 
 def _same(node: NodeSpec, owner: str, owned: NodeSpec, origin: Origin) -> Problems:

@@ -121,6 +121,9 @@ def test_what_mixes_tokens_loses_the_grid_and_a_residual_add_finds_it() -> None:
     root = composer.graph({"input": MAP, "nodes": nodes}).root
     assert [root.tensor(name).grid for name in nodes] == [(4, 5, 0), (4, 5, 0), None, None, (4, 5, 0)]
     assert [root.tensor(name).lost for name in nodes] == ["", "", "mixed", "mixed", ""]
+    # Or the tensor that the sequence shall be like tells it.
+    nodes["back"] = {**nodes["back"], "from": ["mixed", "tokens"]}
+    assert composer.graph({"input": MAP, "nodes": nodes}).root.tensor("back").grid == (4, 5, 0)
 
 
 def test_two_grids_added_are_none() -> None:

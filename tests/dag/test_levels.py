@@ -131,3 +131,22 @@ def test_a_tag_says_which_node_is_the_level_of_its_scale() -> None:
         ("a", 2),
         ("c", 8),
     ]
+
+
+def test_stages_that_end_in_tokens_are_levels() -> None:
+    """As in pyramid transformers: tokens of a known grid count as the map that they come from."""
+    stage = {
+        "conv": {"op": "conv2d", "out_channels": 8, "kernel_size": 2, "stride": 2, "padding": 0},
+        "tokens": "map_to_tokens",
+        "norm": "layer_norm",
+    }
+    nodes = {
+        "first": {"block": "stage", "site": "stage"},
+        "map": {"op": "patches_to_map", "grid": [8, 12]},
+        "second": {"block": "stage", "site": "stage"},
+        "pooled": "mean_tokens",
+    }
+    model = composer.build({"input": [3, 16, 24], "blocks": {"stage": {"nodes": stage}}, "nodes": nodes})
+    assert [(level.path, level.reduction) for level in model.graph.levels] == [("first", 2), ("second", 4)]
+    found = composer.features(model)(torch.zeros(1, 3, 16, 24))
+    assert {name: tuple(value.shape) for name, value in found.items()} == {"c1": (1, 8, 8, 12), "c2": (1, 8, 4, 6)}
