@@ -18,28 +18,36 @@ from composer.spec.references import family
 
 # An expression, which any option may have as its value: a string with a dollar sign.
 _EXPRESSION = {"type": "string", "pattern": r"\$"}
+# Networks of the zoo, and the vars that each of them has.
+_Family = tuple[list[str], dict[str, Any]]
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema with which editors that use yaml-language-server check and complete specs."""
-    whole: dict[str, Any] = _draft7(SpecFile.model_json_schema())
-    parts = {name: _explained(name, part) for name, part in whole["$defs"].items()}
-    parts["NodeSpec"] = _node(parts["NodeSpec"])
+    models = _draft7(SpecFile.model_json_schema())["$defs"]
+    whole: dict[str, Any] = models.pop("SpecFile")
+    families = list(_families())
+    parts = {name: _explained(name, part) for name, part in models.items()}
+    parts["PartSpec"] = _part(parts["PartSpec"])
+    parts["NodeSpec"] = _node(parts["NodeSpec"], parts["PartSpec"])
     parts["Rule"] = _rule(parts["Rule"])
     short = {"type": "array", "items": _or_expression({"type": "integer"})}
     parts["InputSpec"] = {"anyOf": [short, parts["InputSpec"]]}
     parts["WeightsSpec"] = {"anyOf": [{"type": "string", "minLength": 1}, _weights(parts["WeightsSpec"])]}
-    names = {"enum": zoo.names()}
-    whole["properties"]["backbone"] = {"anyOf": [names, {"type": "string", "pattern": r"\.ya?ml$"}]}
+    whole["properties"]["backbone"] = {"anyOf": _networks()}
     whole["properties"]["vars"] = _declared(whole["properties"]["vars"])
     whole["properties"]["nodes"]["anyOf"][0]["minProperties"] = 1
     whole = _explained("SpecFile", whole)
-    whole["allOf"] = [{"not": {"required": ["input", "inputs"]}}, *_known_vars()]
-    whole["definitions"] = parts
-    del whole["$defs"]
+    whole["allOf"] = [{"not": {"required": ["input", "inputs"]}}, *_known_vars(families)]
+    whole["definitions"] = {**parts, "VarsOfFamily": {"allOf": _vars_of_parts(families)}}
     whole["anyOf"] = [{"required": ["nodes"]}, {"required": ["backbone"]}]
     whole["dependencies"] = {"blocks": ["nodes"]}
     return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "title": "composer spec"}
+
+
+def _networks() -> list[dict[str, Any]]:
+    """The schemas of what `backbone` may name."""
+    return [{"enum": zoo.names()}, {"type": "string", "pattern": r"\.ya?ml$"}]
 
 
 def _explained(name: str, part: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,13 +81,35 @@ def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:
     return {**vars, "additionalProperties": one}
 
 
-def _known_vars() -> Iterator[dict[str, Any]]:
-    """A schema per family of the zoo: the vars of its backbones and of the papers' networks that use them."""
+def _families() -> Iterator[_Family]:
+    """The vars of each family of the zoo: of its backbones and of the papers' networks that use them."""
     families: dict[str, list[str]] = {}
     for name in zoo.names():
         families.setdefault(family(name), []).append(name)
     for name, members in families.items():
-        kinds = {var: _or_expression(kind.schema()) for var, kind in load_spec(name).kinds.items()}
+        yield members, {var: _or_expression(kind.schema()) for var, kind in load_spec(name).kinds.items()}
+
+
+_OF_FAMILY = [{"$ref": "#/definitions/VarsOfFamily"}]
+
+
+def _part(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a network inside another."""
+    backbone = _described({"anyOf": [*_networks(), _EXPRESSION, {"$ref": "#"}]}, MEANINGS["PartSpec"]["backbone"])
+    return {**model, "properties": {**model["properties"], "backbone": backbone}, "allOf": _OF_FAMILY}
+
+
+def _vars_of_parts(families: Iterable[_Family]) -> list[dict[str, Any]]:
+    """A schema per family: the vars of a network inside another."""
+    return [
+        {"if": {"properties": {"backbone": {"enum": members}}}, "then": {"properties": {"vars": _closed(kinds)}}}
+        for members, kinds in families
+    ]
+
+
+def _known_vars(families: Iterable[_Family]) -> Iterator[dict[str, Any]]:
+    """A schema per family: its vars."""
+    for members, kinds in families:
         known = {"properties": {"vars": {"propertyNames": {"enum": [*kinds]}}}}
         # Nodes and rules may read vars that the spec adds.
         reading = [{"required": [part]} for part in ("nodes", "attention")]
@@ -87,15 +117,21 @@ def _known_vars() -> Iterator[dict[str, Any]]:
         yield {"if": {"properties": {"backbone": {"enum": members}}, "required": ["backbone"]}, "then": then}
 
 
-def _node(model: Mapping[str, Any]) -> dict[str, Any]:
+def _node(model: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
     entries = registry.entries()
-    keys = {**model["properties"], "op": {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}}
+    keys = {"backbone": part["properties"]["backbone"], **model["properties"]}
+    keys["op"] = {"anyOf": [{"enum": [entry.name for entry in entries]}, _EXPRESSION]}
     by_op = [_when("op", entry.name, _options(entry), NODE_KEYS, _required(entry)) for entry in entries]
-    written: list[dict[str, Any]] = [{"required": ["op"]}, {"required": ["block"]}]
+    del keys["(part)"]
+    own = {key: one for key, one in part["properties"].items() if key != "site"}
+    names = {"enum": [*(key for key in NODE_KEYS if key not in ("op", "block", "args")), *own]}
+    inside = {"properties": own, "propertyNames": names, "allOf": part["allOf"]}
+    as_part = {"if": {"required": ["backbone"]}, "then": inside}
+    written: list[dict[str, Any]] = [{"required": ["op"]}, {"required": ["block"]}, {"required": ["backbone"]}]
     again = {**_AGAIN, "not": {"anyOf": [*written, {"required": ["repeat"]}]}}
     node = {"type": "object", "properties": keys, "oneOf": [*written, again]}
     alone = {"enum": [entry.name for entry in entries if not _required(entry)]}
-    return {"anyOf": [alone, _EXPRESSION, {**_explained("NodeSpec", node), "allOf": [*_FORMS, *by_op]}]}
+    return {"anyOf": [alone, _EXPRESSION, {**_explained("NodeSpec", node), "allOf": [*_FORMS, as_part, *by_op]}]}
 
 
 # A node that calls the module of another.
@@ -197,7 +233,8 @@ def _draft7(part: Any) -> Any:
     if "prefixItems" in changed:
         changed["items"] = changed.pop("prefixItems")
     if isinstance(changed.get("$ref"), str):
-        changed["$ref"] = changed["$ref"].replace("#/$defs/", "#/definitions/")
+        # A spec inside a spec is the whole schema again.
+        changed["$ref"] = changed["$ref"].replace("#/$defs/SpecFile", "#").replace("#/$defs/", "#/definitions/")
     return changed
 
 

@@ -11,7 +11,7 @@ import pytest
 import composer
 from composer.schema import schema
 from composer.spec.kind import DECLARATION
-from composer.spec.model import NODE_KEYS, BlockSpec, InputSpec, Published, Rule, SpecFile, WeightsSpec
+from composer.spec.model import NODE_KEYS, BlockSpec, InputSpec, PartSpec, Published, Rule, SpecFile, WeightsSpec
 
 CONV = {"op": "conv2d", "out_channels": 8, "kernel_size": 3}
 UNIT = {"unit": {"args": {"width": 8}, "nodes": {"conv": {**CONV, "out_channels": "$width"}}}}
@@ -40,6 +40,7 @@ def properties(part: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         ("SpecFile", list(SpecFile.model_fields)),
         ("NodeSpec", list(NODE_KEYS)),
         ("BlockSpec", list(BlockSpec.model_fields)),
+        ("PartSpec", list(PartSpec.model_fields)),
         ("Rule", [field.alias or name for name, field in Rule.model_fields.items()]),
         ("InputSpec", list(InputSpec.model_fields)),
         ("WeightsSpec", list(WeightsSpec.model_fields)),
@@ -67,6 +68,8 @@ def rule(**keys: Any) -> dict[str, Any]:
     return {"backbone": "resnet18", "attention": [keys]}
 
 
+RESNET = {"backbone": "resnet18", "vars": {"num_classes": 3}, "attention": [{"use": "se", "after": "branch"}]}
+IMAGE = {"input": [3, 64, 64]}
 RIGHT = {
     "short form": net(a="relu"),
     "required options": net(a=CONV),
@@ -76,6 +79,15 @@ RIGHT = {
     "a repeat": net(a={"op": "relu", "repeat": 2, "as": "act${index}"}),
     "an inline repeat": net(a={"op": "relu", "repeat": 2, "inline": True}),
     "inline off": net(a={"op": "relu", "inline": False}),
+    "a network as a node": net(a={"op": "conv2d", "out_channels": 3, "kernel_size": 1}, b=RESNET)
+    | {"input": [8, 64, 64]},
+    "a network by a var": {**net(b={**RESNET, "backbone": "$net"}), "vars": {"net": "resnet18"}, **IMAGE},
+    "a network as a block": {
+        **net(a={"block": "tower"}),
+        "blocks": {"tower": {**RESNET, "outputs": "layer4"}},
+        **IMAGE,
+    },
+    "all copies": net(a=CONV, b={"op": "relu", "repeat": 2}, c={"op": "add", "from": ["a", "b.*"]}),
     "a node that shares": net(a=CONV, b={"share": "a"}),
     "copies that are one": net(a={"op": "relu", "repeat": 2, "share": True}),
     "no args": net(a={"op": "relu", "args": {}}),
@@ -101,6 +113,10 @@ WRONG = {
     "a site of an inline repeat": net(a={"op": "relu", "repeat": 2, "inline": True, "site": "block"}),
     "share without repeat": net(a={"op": "relu", "share": True}),
     "share of a repeat": net(a="relu", b={"share": "a", "repeat": 2}),
+    "a network with args": {**net(a={"backbone": "resnet18", "args": {"num_classes": 3}}), **IMAGE},
+    "a network with another's var": {**net(a={"backbone": "resnet18", "vars": {"patch": 4}}), **IMAGE},
+    "a network that is an operation": {**net(a={**RESNET, "op": "relu"}), **IMAGE},
+    "a network that nobody knows": {**net(a={"backbone": "resnet19"}), **IMAGE},
     "share off": net(a={"op": "relu", "share": False}),
     "no nodes": net(),
     "both input and inputs": {**net(a="relu"), "inputs": {"b": [3, 4, 4]}},

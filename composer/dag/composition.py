@@ -12,7 +12,7 @@ from typing import Any, Self
 from composer.amounts import plural
 from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, refuses_one
-from composer.dag.levels import Level, levels, tagged_end
+from composer.dag.levels import Level, levels, names_of_levels, tagged_end
 from composer.dag.limits import Limits
 from composer.dag.macs import growth, macs_of, total
 from composer.dag.maps import outputs_as_maps
@@ -79,6 +79,7 @@ class Composition:
         """The network with the spec's outputs; `whole`: also with nodes that they do not need. Raises GraphError."""
         backbone, last = placed[0], placed[-1]
         with _shown_where_set(spec):
+            spec = _with_levels(spec, last)
             wired = wire(replace(last, end=tagged_end(last)))
             root = take_outputs(wired, backbone, spec, whole=whole)
             root = outputs_as_maps(root, spec.outputs_origin, inference) if spec.gives_maps else root
@@ -93,11 +94,12 @@ class Composition:
     @cached_property
     def steps(self) -> tuple[Self, ...]:
         """The network without rules, with the first rule, with the first two …, with all: the last is this object."""
-        rules = self.spec.rules
-        specs = [replace(self.spec, rules=rules[:count]) for count in range(len(rules))]
-        found = [
+        inside = self.spec.rules_inside
+        specs = [self.spec.with_rules(count) for count in range(len(self.spec.every_rule))]
+        found = [self.of(spec, self.limits, self.inference) for spec in specs[:inside]]
+        found += [
             self._finished(spec, self.limits, self.inference, self.placed[: count + 1])
-            for count, spec in enumerate(specs)
+            for count, spec in enumerate(specs[inside:])
         ]
         return (*found, self)
 
@@ -114,8 +116,8 @@ class Composition:
         """
         if self.spec.outputs in (None, self.spec.own_outputs) and not self.spec.leaves_out:
             return self.plain
-        spec = replace(self.spec, rules=(), outputs=None)
-        return self._finished(spec, self.limits, self.inference, self.placed[:1], whole=True)
+        spec = replace(self.spec.with_rules(0), outputs=None)
+        return self._finished(spec, self.limits, self.inference, self.plain.placed[:1], whole=True)
 
     @cached_property
     def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
@@ -160,7 +162,7 @@ class Composition:
     @cached_property
     def added(self) -> tuple[Added, ...]:
         """The effect of each attention rule, in the order in which they apply."""
-        rules = [rule for rule, _ in self.spec.rules]
+        rules = [rule for rule, _ in self.spec.every_rule]
         return tuple(
             Added(
                 rule,
@@ -222,10 +224,21 @@ def _shown_where_set(spec: Spec) -> Iterator[None]:
 def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network without its rules. Raises GraphError, also with problems of the rules that need no network."""
     try:
-        return elaborate(spec, limits, inference)
+        return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root)
     except GraphError as error:
         said = [problem for rule, origin in spec.rules for problem in used(rule, origin, spec, limits)[1]]
         raise GraphError([*error.diagnostics, *said]) from error
+
+
+def _with_levels(spec: Spec, root: Scope) -> Spec:
+    """The spec with the paths of the features at every scale as its outputs, if it asks for them. Raises GraphError."""
+    if not spec.gives_levels:
+        return spec
+    found = names_of_levels(levels(root, Places.of(root)))
+    if not found:
+        text = f"`{spec.name}` has neither stages nor blocks to take features from"
+        raise GraphError(spec.outputs_origin.problem("unknown-output", text, "`name: path`"))
+    return replace(spec, outputs=found)
 
 
 def _classes_problem(spec: Spec, root: Scope) -> Diagnostic | None:

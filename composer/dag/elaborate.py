@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
 from composer.amounts import plural
 from composer.dag.adapted import with_adapters
+from composer.dag.embedding import Embedding
 from composer.dag.infer import Inference
 from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
@@ -29,17 +30,22 @@ from composer.errors import GraphError, Mistakes, did_you_mean, one_of
 from composer.spec.check import MAX_DEPTH, check_arguments
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin
-from composer.spec.spec import Spec
+from composer.spec.spec import Part, Spec
 
 
-def elaborate(spec: Spec, limits: Limits, inference: Inference) -> Scope:
-    """The network of the spec's nodes and blocks, without its attention rules. Raises GraphError."""
-    return _Elaboration(spec, limits, inference).root()
+def elaborate(spec: Spec, limits: Limits, inference: Inference, compose: Callable[[Spec], Scope]) -> Scope:
+    """The network of the spec's nodes and blocks, without its attention rules. Raises GraphError.
+
+    compose  gives the finished network of a spec, for the networks inside
+    """
+    return _Elaboration(spec, limits, inference, compose=compose).root()
 
 
-def attempt(spec: Spec, limits: Limits, inference: Inference) -> Mapping[str, Unfinished]:
+def attempt(
+    spec: Spec, limits: Limits, inference: Inference, compose: Callable[[Spec], Scope]
+) -> Mapping[str, Unfinished]:
     """Path -> incomplete scope, as far as it can be elaborated: scopes with mistakes, and always the network as ""."""
-    elaboration = _Elaboration(spec, limits, inference)
+    elaboration = _Elaboration(spec, limits, inference, compose=compose)
     with contextlib.suppress(GraphError):
         elaboration.root()
     return elaboration.unfinished
@@ -58,6 +64,12 @@ def block_scope(
 
 @dataclass
 class _Elaboration(Reader):
+    compose: Callable[[Spec], Scope] | None = None
+
+    @cached_property
+    def embedding(self) -> Embedding:
+        return Embedding(self, self.compose)
+
     @cached_property
     def repeats(self) -> Repeats:
         return Repeats(self, self.node)
@@ -130,6 +142,8 @@ class _Elaboration(Reader):
 
     def must_be_used(self, making: Making) -> Collection[str]:
         """The nodes that must lead to an output: not those of a backbone or of a lock, which are left out otherwise."""
+        if not making.body.depth and self.spec.gives_levels:
+            return ()
         names = making.body.specs.keys()
         if not making.body.depth and self.spec.leaves_out:
             own = self.spec.writer.content
@@ -213,12 +227,15 @@ class _Elaboration(Reader):
             return Node(step.name, step.path, step.origin, step.references[:1], None, step.tensors[0], sites)
         if spec.block is not None:
             name, block = self.block(spec.block, step)
-            if problems := list(check_arguments(name, block, spec.args, step.origin)):
-                raise self.note(*problems)
-            scope = self.instance(name, block, self.value(step, "args", spec.args), step)
+            if isinstance(block, Part):
+                scope, tags = self.embedding.scope(name, block, spec, step), block.written.site
+            else:
+                if problems := list(check_arguments(name, block, spec.args, step.origin)):
+                    raise self.note(*problems)
+                scope, tags = self.instance(name, block, self.value(step, "args", spec.args), step), block.site
             given = {key: scope.tensor(reference) for key, reference in scope.outputs.items()}
             output = given if len(given) > 1 else next(iter(given.values()))
-            return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *block.site))
+            return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *tags))
         operation, tensor = self.operation(spec, step)
         # A parameter has no inputs, even if it is written after other nodes.
         references = step.references if operation.entry.inputs != (0, 0) else ()

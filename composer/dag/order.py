@@ -76,7 +76,7 @@ def check_use(
     for copy in _unused_copies(scope, [name for name, spec in body.specs.items() if spec.repeat and name in wanted]):
         hint = (f"`{copy.path.split('.')[-2]}.*` in a `from` takes all copies",)
         yield copy.origin.problem("unused", f"nothing uses the copy `{copy.path}`", help=hint, key=True, path=copy.path)
-    if not used & set(scope.inputs):
+    if scope.outputs and not used & set(scope.inputs):
         help = f"begin a chain of nodes with `from: {next(iter(scope.inputs))}`"
         text = f"the output of `{scope.block}` does not depend on its input"
         yield (body.origin / "nodes").problem("unreachable", text, help=(help,), key=True, path=scope.path)

@@ -182,12 +182,15 @@ class _Inside(NamedTuple):
 
 @dataclass
 class _Walk:
-    """Walks through a network in running order and counts its operations, stages, blocks per stage, and all blocks."""
+    """Walks through a network in running order and counts its operations, stages, blocks per stage, and all blocks.
+
+    A network inside it has a walk of its own: its stages and blocks are counted as in that network alone.
+    """
 
     root: Scope
     # Whether the walk goes into a scope. It counts no blocks or stages in the others.
     reaches: Callable[[Scope], bool] = lambda scope: True
-    found: list[tuple[Node, Scope, _Inside, int]] = field(default_factory=list)
+    found: list[tuple[_Walk, Node, Scope, _Inside, int]] = field(default_factory=list)
     operations: int = 0
     stages: int = 0
     blocks: int = 0
@@ -199,9 +202,9 @@ class _Walk:
         """The places that the walk meets."""
         self.visit(self.root, _Inside())
         last = max(1, self.root.num_operations - 1)
-        for node, scope, at, operations in self.found:
-            num_blocks, depth = self.num_blocks.get(at.stage), operations / last
-            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, self.root.num_stages, depth)
+        for walk, node, scope, at, operations in self.found:
+            num_blocks, depth = walk.num_blocks.get(at.stage), operations / last
+            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, walk.root.num_stages, depth)
 
     def visit(self, scope: Scope, around: _Inside) -> None:
         """Note the places of a scope."""
@@ -249,14 +252,18 @@ class _Walk:
         """Note a place, then the places inside it."""
         if node.content is None:
             # Its tensor is that of an operation before it.
-            self.found.append((node, scope, at, max(0, self.operations - 1)))
+            self.found.append((self, node, scope, at, max(0, self.operations - 1)))
             return
         inside = node.content if isinstance(node.content, Scope) else None
         # The depth of a scope is that of its last operation.
         operations = self.operations + (inside.num_operations - 1 if inside else 0)
-        self.found.append((node, scope, at, operations))
+        self.found.append((self, node, scope, at, operations))
         if inside is None:
             self.operations += 1
+        elif self.reaches(inside) and inside.network is not None:
+            walk = _Walk(inside, self.reaches, self.found, self.operations)
+            walk.visit(inside, _Inside())
+            self.operations = walk.operations
         elif self.reaches(inside):
             self.visit(inside, at)
         else:

@@ -40,7 +40,7 @@ def place_what_fits(
     """The network after each rule that can be applied, and the problems of the other rules."""
     found: list[Scope] = []
     problems: list[Diagnostic] = []
-    for number, (rule, origin) in enumerate(spec.rules):
+    for number, (rule, origin) in enumerate(spec.rules, spec.rules_inside):
         try:
             insertion = Insertion(rule, origin, number, inference)
             entry, said = used(rule, origin, spec, limits)

@@ -21,7 +21,7 @@ from composer.registry import Entry
 from composer.spec.expression import is_dynamic
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, evaluate
-from composer.spec.spec import Spec
+from composer.spec.spec import Part, Spec
 
 
 @dataclass
@@ -82,12 +82,13 @@ class Reader:
             raise self.note(step.problem("when", "a node without inputs has none to pass on, so it takes no `when`"))
         return when
 
-    def block(self, text: str, step: Step) -> tuple[str, BlockSpec]:
-        """The block that the node names. Raises Stop."""
+    def block(self, text: str, step: Step) -> tuple[str, BlockSpec | Part]:
+        """The block or the part that the node names. Raises Stop."""
         name = self.value(step, "block", text)
-        block = self.spec.blocks.get(name) if isinstance(name, str) else None
+        block = (self.spec.blocks.get(name) or self.spec.parts.get(name)) if isinstance(name, str) else None
         if block is None:
-            hint = did_you_mean(name, self.spec.blocks, f"the blocks are {one_of(self.spec.blocks)}")
+            known = self.spec.names_of_blocks
+            hint = did_you_mean(name, known, f"the blocks are {one_of(known)}")
             problem = step.problem_at(
                 "block", "unknown-block", f"unknown block `{name}`", "not a block of this spec", hint
             )

@@ -12,6 +12,7 @@ import networkx as nx
 from composer.registry import Entry, ModuleEntry, TokenGrid
 from composer.spec.origin import Origin
 from composer.spec.sites import BRANCH, STAGE
+from composer.spec.spec import Spec
 
 _POSITIONS = ("l", "t", "h", "w")
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
@@ -271,6 +272,7 @@ class Scope:
     attention  of a block that is used as a mechanism: the node that gives its attention values; None without one
     leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
     plain    the scope as it was before any rule changed it; None if none did
+    network  of a network inside another: its own spec, with the inputs that arrive
     held     nodes whose modules the scope owns without a call of its own: only nodes that share them call them
     """
 
@@ -287,6 +289,7 @@ class Scope:
     held: Mapping[str, Node] = field(default_factory=dict, repr=False)
     leads: Mapping[str, str] = field(default_factory=dict)
     plain: Scope | None = field(default=None, repr=False, compare=False)
+    network: Spec | None = field(default=None, repr=False, compare=False)
 
     @property
     def untouched(self) -> Scope:
@@ -387,10 +390,13 @@ class Scope:
 
     @cached_property
     def num_stages(self) -> int:
-        """Number of nodes with site `stage`, with those of inner scopes; a further call of one is none."""
+        """Number of nodes with site `stage`, with those of inner scopes; a further call of one is none.
+
+        A network inside counts its own.
+        """
         own = [node for node in self.nodes.values() if node.content is not None and node.calls is None]
-        inside = sum(node.content.num_stages for node in own if isinstance(node.content, Scope))
-        return inside + sum(STAGE in node.sites for node in own)
+        inner = [node.content for node in own if isinstance(node.content, Scope) and node.content.network is None]
+        return sum(one.num_stages for one in inner) + sum(STAGE in node.sites for node in own)
 
     @cached_property
     def _scopes(self) -> list[Scope]:

@@ -43,7 +43,7 @@ class Sketch:
 def sketch(spec: Spec, problems: Sequence[Diagnostic], limits: Limits | None = None) -> Sketch:
     """The part of a spec with problems that can be composed: its scopes, and the rules that apply."""
     limits, inference = limits or Limits(), Inference()
-    unfinished = attempt(spec, limits, inference)
+    unfinished = attempt(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root)
     if "" not in unfinished:
         return Sketch(spec, Scope(spec.name, "", {}, {}, {}), {}, tuple(problems))
     root = unfinished[""].scope

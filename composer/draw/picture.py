@@ -116,7 +116,7 @@ def _problem(number: int, problem: Diagnostic) -> Box:
 
 
 def _rules(sketch: Sketch, view: View) -> Iterator[Inserted]:
-    for number, (rule, _) in enumerate(sketch.spec.rules):
+    for number, (rule, _) in enumerate(sketch.spec.every_rule):
         count = sum(count for box in view.boxes for at, _, count in box.holds if at == number)
         if count:
             yield Inserted(number + 1, rule.use or "", f"{rule.position} {rule.selector}", count)

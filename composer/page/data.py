@@ -185,7 +185,7 @@ def _leads_to(path: str, wanted: set[str]) -> bool:
 def _rules(network: Network, files: Files) -> Iterator[RuleData]:
     """Every rule of the spec, also rules that inserted nothing."""
     added = network.graph.added if network.graph is not None else None
-    for number, (rule, origin) in enumerate(network.sketch.spec.rules):
+    for number, (rule, origin) in enumerate(network.sketch.spec.every_rule):
         line = files.line_of(origin)
         found: RuleData = {
             "number": number + 1,

@@ -29,7 +29,7 @@ class Files:
         """The files of the specs, each once, from the requested file to the file with the nodes."""
         found = cls()
         for spec in specs:
-            for file in spec.files:
+            for file in spec.every_file:
                 found.add(file.origin.document.source, file.root)
         return found
 

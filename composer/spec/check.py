@@ -10,9 +10,10 @@ from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import Read, is_dynamic, parse_condition, parse_template
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, walk_strings
+from composer.spec.part import vars_key
 from composer.spec.reads import names_read
 from composer.spec.sharing import check_shares
-from composer.spec.spec import Spec
+from composer.spec.spec import Part, Spec
 from composer.spec.tokens import ExpressionError
 
 ARRIVING = (
@@ -45,12 +46,20 @@ def check_spec(spec: Spec) -> Problems:
     for name, value in spec.inputs.items():
         yield from _expressions(value.shape, spec.input_origins[name], vars)
     yield from _scope(spec, spec.nodes, spec.inputs, spec.node_origins, ChainMap({}, vars))
+    for part in spec.parts.values():
+        yield from _expressions(part.written.backbone, part.origin / "backbone", vars)
+    for name, part in spec.parts.items():
+        if "/" not in name:
+            yield from _expressions(
+                part.written.vars, part.origin / "vars", ChainMap(dict.fromkeys(part.spec.inputs, ARRIVING), vars)
+            )
     for name, block in spec.blocks.items():
         yield from _block(spec, block, spec.block_origins[name], vars)
     yield from _unread_vars(spec)
     yield from _recursion(spec)
     added = tuple(str(rule.name or rule.use) for rule, _ in spec.rules if rule.use)
-    yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin, added)
+    if not spec.gives_levels:
+        yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin, added)
     place = ChainMap(dict.fromkeys(PLACE), vars)
     for rule, origin in spec.rules:
         yield from _expressions(rule.options, origin / "with", place)
@@ -100,7 +109,13 @@ def _scope(
         if sources_known:
             yield from _sources(node, here, known)
         visible = arriving if node.repeat is None else repeated
-        parts = {"op": node.op, "block": node.block, "as": node.child_name, "when": node.when, "args": node.args}
+        parts = {
+            "op": node.op,
+            "block": node.block,
+            "as": node.child_name,
+            "when": node.when,
+            vars_key(node.block or ""): node.args,
+        }
         # What arrives is not known before the sources are.
         yield from _expressions(
             node.sources, here / "from", names if node.repeat is None else names.new_child(dict.fromkeys(REPEATED))
@@ -125,8 +140,12 @@ def _sources(node: NodeSpec, origin: Origin, known: Mapping[str, Any]) -> Proble
 def _instance(spec: Spec, node: NodeSpec, origin: Origin) -> Problems:
     name = node.block or ""
     block = spec.blocks.get(name)
+    if name in spec.parts:
+        yield from check_part(spec.parts[name], name, node.args, origin)
+        return
     if block is None:
-        hint = did_you_mean(name, spec.blocks, f"the blocks are {one_of(spec.blocks)}")
+        known = spec.names_of_blocks
+        hint = did_you_mean(name, known, f"the blocks are {one_of(known)}")
         yield (origin / "block").problem("unknown-block", f"unknown block `{name}`", "not a block of this spec", hint)
         return
     yield from check_arguments(name, block, node.args, origin)
@@ -144,6 +163,17 @@ def check_arguments(name: str, block: BlockSpec, args: Mapping[str, Any], origin
     if missing:
         label = f"`args: {{{missing[0]}: …}}`"
         yield origin.problem("missing-arg", f"block `{name}` needs {one_of(missing)}", label, key=True)
+
+
+def check_part(part: Part, name: str, args: Mapping[str, Any], origin: Origin) -> Problems:
+    """Problems with the vars that a node gives to its part: those that the part does not have."""
+    known = part.spec.vars
+    for arg in args:
+        if arg not in known:
+            hint = did_you_mean(arg, known, f"its vars are {one_of(known)}")
+            text = f"`{part.spec.name}` has no var `{arg}`"
+            here = origin / vars_key(name) / arg
+            yield here.problem("unknown-var", text, "not a var of this network", hint, key=True)
 
 
 def _expressions(value: Any, origin: Origin, names: Names) -> Problems:

@@ -11,7 +11,7 @@ from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import is_dynamic, parse_condition
 from composer.spec.hub import example, hub_of, parse_reference
 from composer.spec.kind import check_declaration
-from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID, BlockSpec, NodeSpec, Rule, SpecFile, WeightsSpec
+from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID, Block, NodeSpec, PartSpec, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.tokens import ExpressionError
 
@@ -77,7 +77,9 @@ def _used_by_rules(file: SpecFile) -> set[str]:
         if name is None or name in found:
             continue
         found.add(name)
-        inside = [node.block for node in file.blocks[name].nodes.values() if node.block is not None]
+        block = file.blocks[name]
+        nodes = {} if isinstance(block, PartSpec) else block.nodes
+        inside = [node.block for node in nodes.values() if node.block is not None]
         # A name that is an expression may be that of any block.
         left += file.blocks if any(map(is_dynamic, inside)) else [one for one in inside if one in file.blocks]
     return found
@@ -95,8 +97,20 @@ def _name(name: str, origin: Origin, what: str, *, key: bool = True) -> Problems
         yield origin.problem("name", f"`{name}` cannot name {what}", label, help, key=key)
 
 
-def _block(name: str, block: BlockSpec, origin: Origin) -> Problems:
+def _part(part: PartSpec, origin: Origin) -> Problems:
+    for index, rule in enumerate(part.attention):
+        yield from _rule(rule, origin / "attention" / index)
+    if part.weights is not None:
+        yield from check_weights(part.weights, origin / "weights")
+    if isinstance(part.backbone, SpecFile):
+        yield from check_file(part.backbone, origin / "backbone")
+
+
+def _block(name: str, block: Block, origin: Origin) -> Problems:
     yield from _name(name, origin, "a block")
+    if isinstance(block, PartSpec):
+        yield from _part(block, origin)
+        return
     for index, given in enumerate(block.inputs):
         yield from _name(given, (origin / "inputs" / index).written, "an input", key=False)
     if not block.inputs:
@@ -116,9 +130,15 @@ def _nodes(nodes: dict[str, NodeSpec], origin: Origin) -> Problems:
 
 def _form(node: NodeSpec, origin: Origin) -> Problems:
     yield from _share(node, origin)
-    if (node.op is None) == (node.block is None) and (node.op or not isinstance(node.share, str)):
-        found = "both `op` and `block`" if node.op else "neither `op` nor `block`"
+    kinds = [kind for kind, one in (("op", node.op), ("block", node.block), ("backbone", node.part)) if one is not None]
+    if len(kinds) > 1 or (not kinds and not isinstance(node.share, str)):
+        found = f"both `{kinds[0]}` and `{kinds[1]}`" if kinds else "neither `op` nor `block`"
         yield origin.problem("form", f"the node has {found}", "exactly one of them", key=True)
+    if node.part is not None:
+        yield from _part(node.part, origin)
+        if node.args:
+            help = ("write them as `vars`",)
+            yield (origin / "args").problem("form", "`args` belong to a `block`", help=help, key=True)
     if node.op is not None and node.args:
         help = ("write an operation's options as keys of the node itself",)
         yield (origin / "args").problem("form", "`args` belong to a `block`, this is an `op`", help=help, key=True)

@@ -13,11 +13,12 @@ from composer.spec.check import check_spec
 from composer.spec.document import Document, Value
 from composer.spec.model import WeightsSpec
 from composer.spec.origin import Origin
+from composer.spec.parts import PartsFinder, with_vars
 from composer.spec.references import NO_WEIGHTS, LoadedFile, find_weights, follow, home, open_source, read_classes
 from composer.spec.settings import Setting, apply_settings, is_var, read_settings
 from composer.spec.settle import settle_inputs, settle_nodes, settle_vars
 from composer.spec.sources import wrong_source
-from composer.spec.spec import Spec, down_to_writer
+from composer.spec.spec import Part, Spec, down_to_writer
 from composer.spec.structure import inspect, validate
 from composer.visible import visible
 
@@ -106,14 +107,34 @@ def assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...]) -> S
     return spec
 
 
+def settle_part(part: Part, values: Mapping[str, Any], places: Mapping[str, Origin]) -> Spec:
+    """The network of a part with these vars; `places` as for `with_vars`. Raises SpecError."""
+    if dict(values) == dict(part.values):
+        return part.spec if part.kept_rules is None else part.spec.with_rules(part.kept_rules)
+    finder = PartsFinder(lambda files, within: _settled(files, (), (), within), with_weights=False)
+    spec = finder.settle(with_vars(part.files, values, places), finder)
+    SpecError.check(spec.problems)
+    return replace(spec, weights=part.spec.weights).with_rules(len(part.rules))
+
+
 def _settled(
-    files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...], problems: Sequence[Diagnostic] = ()
+    files: tuple[LoadedFile, ...],
+    overrides: tuple[Setting, ...],
+    problems: Sequence[Diagnostic] = (),
+    finder: PartsFinder | None = None,
 ) -> Spec:
     """As `assemble`, with the problems in the Spec, `problems` first. Raises SpecError if it cannot be settled."""
     vars = settle_vars(files, overrides)
     inputs, origins = settle_inputs(files)
-    nodes, node_origins, blocks, block_origins = settle_nodes(files)
+    written = settle_nodes(files)
     outputs = next((one for file in down_to_writer(files) if (one := file.content.named_outputs) is not None), None)
+    weights = _weights(files) if finder is None or finder.with_weights else None
+    if finder is None:
+        silent = any(file.content.weights is not None for file in files) and weights is None
+        finder = PartsFinder(lambda files, within: _settled(files, (), (), within), with_weights=not silent)
+    own = PartsFinder(finder.settle, finder.with_weights, finder.left)
+    parts = own.find(written, vars.values)
+    finder.left = own.left
     spec = Spec(
         name=next((file.content.name for file in files if file.content.name), _stem(files[0])),
         inputs=inputs,
@@ -121,10 +142,10 @@ def _settled(
         vars=vars.values,
         kinds=vars.kinds,
         var_origins=vars.origins,
-        nodes=nodes,
-        node_origins=node_origins,
-        blocks=blocks,
-        block_origins=block_origins,
+        nodes=written.nodes,
+        node_origins=written.node_origins,
+        blocks=written.blocks,
+        block_origins=written.block_origins,
         outputs=outputs,
         rules=tuple(
             (rule, file.origin / "attention" / index)
@@ -134,11 +155,12 @@ def _settled(
         classes=next((names for names in map(read_classes, files) if names is not None), None),
         files=files,
         overrides=overrides,
-        weights=_weights(files),
+        weights=weights,
         misses=bool(vars.problems),
+        parts=parts,
     )
     known = [problem.path for problem in problems]
-    problems = [*problems, *(problem for problem in vars.problems if problem.path not in known)]
+    problems = [*problems, *(problem for problem in vars.problems if problem.path not in known), *own.problems]
     known = [problem.path for problem in problems]
     more = (one for one in check_spec(spec) if not any(f"{path}.".startswith(f"{one.path}.") for path in known))
     return replace(spec, problems=(*problems, *islice(more, MAX_FOUND)))

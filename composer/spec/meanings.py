@@ -15,7 +15,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "vars": "Values that expressions read: those of the backbone set anew, or own ones.",
         "blocks": "Scopes of nodes by name, which nodes instantiate with `block`.",
         "nodes": "The nodes by name. Each takes the output of the one before unless `from` says otherwise.",
-        "outputs": "The path of a node, whose tensor the network gives; or `name: path`, for a dict of tensors.",
+        "outputs": "The path of a node, whose tensor the network gives; or `name: path`, for a dict of tensors; or "
+        "`levels`: its features at every scale.",
         "maps": "Give the outputs as feature maps b c h w, tokens arranged by their positions.",
         "attention": "Rules, applied in order: which mechanism goes where.",
         "classes": "Names of the classes: a list, `imagenet1k`, or a `.txt` file with a name a line.",
@@ -24,16 +25,29 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "lock": "Written by `composer build`: the versions and hashes of what the network was made with.",
     },
     "NodeSpec": {
+        "backbone": "The network that this node is, with `vars`, `outputs` and `attention` of its own.",
         "op": "The operation: a layer or mechanism. Further keys of the node are its options.",
         "block": "The block of `blocks` that this node is, with `args`.",
-        "from": "What it takes: a node, `node.output`, an input of the scope, a path into the backbone, or a list.",
+        "from": "What it takes: a node, `node.output`, an input of the scope, a path into a node, `repeat.*` for all "
+        "copies of a repeat, an expression, or a list of these. What reads `index` is each copy's own.",
         "when": "If false, the node is left out: it passes its first input on.",
         "site": "Names under which rules find the node, such as `branch`.",
-        "repeat": "How many copies stand one behind the other. They know `index`, from 0, and `repeat`.",
+        "repeat": "How many copies stand one behind the other, each on the outputs of the one before. They know "
+        "`index`, from 0, and `repeat`.",
         "as": "The names of the copies of a `repeat`, such as `layer${index + 1}`.",
         "inline": "The copies of a `repeat` become nodes of the scope itself.",
         "args": "The arguments of the `block`.",
         "share": "The node whose weights this node uses too.",
+    },
+    "PartSpec": {
+        "site": "Names under which rules find each instance of the block.",
+        "backbone": "The network that this block or node is: of the zoo, a `.yaml` file, or by a var (`$encoder`).",
+        "vars": "Vars of that network, whose values may be expressions of this one.",
+        "outputs": "Its outputs: a path in it, `name: path`, or `levels`: its features at every scale, `c1`, `c2` …",
+        "maps": "Give its outputs as feature maps b c h w, tokens arranged by their positions.",
+        "attention": "Rules of its own. Their paths begin inside it.",
+        "weights": "The weights it starts with: a file, `timm:…`, `torchvision:…`, `hf:…`, or `none`.",
+        "description": "What the block is, in a sentence. Pages show it at every instance.",
     },
     "BlockSpec": {
         "site": "Names under which rules find each instance of the block.",

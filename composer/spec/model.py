@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from composer.options import PositiveFloat, PositiveInt
 
@@ -80,10 +80,15 @@ class NodeSpec(BaseModel):
         "`true` for a `repeat`: all its copies are one module.",
     )
     args: dict[str, Any] = {}
+    # No text spells this key: a node with `backbone` has the keys of a part among its own.
+    part: PartSpec | None = Field(None, alias="(part)")
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "backbone" in value:
+            own = {key: one for key, one in value.items() if key in NODE_KEYS and key != "backbone"}
+            return {**own, "(part)": {key: one for key, one in value.items() if key not in own}}
         return {"op": value} if isinstance(value, str) else value
 
     @property
@@ -92,7 +97,7 @@ class NodeSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
-NODE_KEYS = tuple(field.alias or name for name, field in NodeSpec.model_fields.items())
+NODE_KEYS = ("backbone", *(field.alias or name for name, field in NodeSpec.model_fields.items() if name != "part"))
 
 
 class BlockSpec(BaseModel):
@@ -235,14 +240,45 @@ class Published(BaseModel):
 
 # The name of a network's output if the spec gives it no name.
 OUTPUT = "output"
+# In place of the path of an output: the features at every scale.
+LEVELS = "levels"
+
+
+class PartSpec(BaseModel):
+    """A network as a block: a backbone, and what a spec may say about it. Its vars are a namespace of its own.
+
+    `backbone` is a name of the zoo, a path, an expression of the spec's vars, or a whole spec, as a lock has it.
+    """
+
+    model_config = _FROZEN
+
+    site: Names = []
+    backbone: Template | SpecFile
+    vars: dict[str, Any] = {}
+    outputs: str | dict[str, str] | None = None
+    maps: bool = False
+    attention: list[Rule] = []
+    weights: WeightsSpec | None = None
+    description: str | None = None
+
+
+def _form_of_block(value: Any) -> str:
+    return "(part)" if isinstance(value, PartSpec) or (isinstance(value, dict) and "backbone" in value) else "(block)"
+
+
+# The tags stand in pydantic's paths; no text spells them.
+Block = Annotated[
+    Annotated[BlockSpec, Tag("(block)")] | Annotated[PartSpec, Tag("(part)")], Discriminator(_form_of_block)
+]
 
 
 class SpecFile(BaseModel):
     """A file: its own nodes, or another spec to start from; and rules.
 
     `outputs` is the path of a node, and the network returns its tensor; or a mapping name -> path, and the network
-    returns a dict. With `maps` the outputs are feature maps b c h w: channels first, tokens arranged by their
-    positions, and tokens without a position, such as a class token, left out.
+    returns a dict; or `levels`: the features at every scale as maps, `c1` after one halving and so on. With `maps` the
+    outputs are feature maps b c h w: channels first, tokens arranged by their positions, and tokens without a position,
+    such as a class token, left out.
     """
 
     model_config = _FROZEN
@@ -253,7 +289,7 @@ class SpecFile(BaseModel):
     input: InputSpec | None = None
     inputs: dict[str, InputSpec] | None = None
     vars: dict[str, Any] = {}
-    blocks: dict[str, BlockSpec] = {}
+    blocks: dict[str, Block] = {}
     nodes: dict[str, NodeSpec] | None = None
     outputs: str | dict[str, str] | None = None
     maps: bool = False
@@ -267,3 +303,7 @@ class SpecFile(BaseModel):
     def named_outputs(self) -> dict[str, str] | None:
         """Output name -> path; a bare path has the name `output`."""
         return {OUTPUT: self.outputs} if isinstance(self.outputs, str) else self.outputs
+
+
+for model in (NodeSpec, BlockSpec, PartSpec):
+    model.model_rebuild()

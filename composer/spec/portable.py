@@ -27,9 +27,9 @@ def to_portable(spec: Spec) -> dict[str, Any]:
     It names no folder, so that the network can be loaded anywhere.
     """
     return {
-        "files": [_file(file.origin.document) for file in spec.files],
-        "settings": [[list(one.steps), one.value.plain()] for one in spec.overrides],
-        "rules": len(spec.rules),
+        "files": [_file(document) for document in _documents(spec)],
+        "settings": [] if spec.parts else [[list(one.steps), one.value.plain()] for one in spec.overrides],
+        "rules": len(spec.every_rule),
         "classes": None if spec.classes is None else list(spec.classes),
     }
 
@@ -42,7 +42,14 @@ def from_portable(portable: dict[str, Any]) -> Spec:
     )
     spec = assemble(files, settings)
     classes = portable["classes"]
-    return replace(spec, rules=spec.rules[: portable["rules"]], classes=None if classes is None else tuple(classes))
+    return replace(spec.with_rules(portable["rules"]), classes=None if classes is None else tuple(classes))
+
+
+def _documents(spec: Spec) -> list[Document]:
+    """The texts of a spec; of one with networks inside, a single text without references, which reads like a lock."""
+    if not spec.parts:
+        return [file.origin.document for file in spec.files]
+    return [Document.from_mapping({**spec.to_mapping(), "lock": {}}, spec.origin.document.source.name)]
 
 
 def _file(document: Document) -> dict[str, Any]:

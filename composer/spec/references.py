@@ -25,12 +25,16 @@ NO_WEIGHTS = "none"
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """A file of a spec: its content, where it is, and the folder that its references must not leave."""
+    """A file of a spec: its content, where it is, and the folder that its references must not leave.
+
+    `trail` are the files through which it was reached.
+    """
 
     content: SpecFile
     origin: Origin
     path: Path | None
     root: Path
+    trail: tuple[Path, ...] = ()
 
 
 def open_source(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path | None]:
@@ -105,15 +109,15 @@ def follow(file: LoadedFile) -> tuple[LoadedFile, ...]:
     while (reference := chain[-1].content.backbone) is not None:
         origin = chain[-1].origin / "backbone"
         path, root = _resolve(reference, chain[-1], origin)
-        before = [one.path for one in chain if one.path]
+        before = [*file.trail, *(one.path for one in chain if one.path)]
         if path.resolve() in [one.resolve() for one in before]:
             trail = " -> ".join(map(str, [*before, path]))
             raise SpecError(origin.problem("cycle", "the backbone refers back to itself", "another spec", (trail,)))
-        if len(chain) >= MAX_REFERENCES:
+        if len(file.trail) + len(chain) >= MAX_REFERENCES:
             text = f"more than {MAX_REFERENCES} specs refer to one another"
             raise SpecError(origin.problem("depth", text, "a spec nearer to its nodes"))
         document = read_file(path)
-        chain.append(LoadedFile(validate(document), Origin(document), path, root))
+        chain.append(LoadedFile(validate(document), Origin(document), path, root, tuple(before)))
     return tuple(chain)
 
 

@@ -15,8 +15,9 @@ from composer.spec.document import MAX_VALUES, Document, Value
 from composer.spec.evaluate import size
 from composer.spec.expression import is_dynamic, parse_template
 from composer.spec.kind import Kind, default_origin, is_declaration, kind_of, misfits, unmet
-from composer.spec.model import BlockSpec, InputSpec, NodeSpec
+from composer.spec.model import Block, BlockSpec, InputSpec, NodeSpec, PartSpec
 from composer.spec.origin import Origin, evaluate, walk_strings
+from composer.spec.part import key_of_node
 from composer.spec.reads import names_read
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting, is_var
@@ -189,14 +190,27 @@ def _names(value: Any, origin: Origin) -> set[str]:
         return set()
 
 
-Nodes = dict[str, NodeSpec]
-Blocks = dict[str, BlockSpec]
 Origins = dict[str, Origin]
 
 
-def settle_nodes(files: Sequence[LoadedFile]) -> tuple[Nodes, Origins, Blocks, Origins]:
-    """The nodes and the blocks of all files, the backbone's first, and where each is written. Raises SpecError."""
-    nodes, blocks = Nodes(), Blocks()
+@dataclass(frozen=True)
+class Written:
+    """The nodes, blocks and parts of all files, the backbone's first, and where each is written.
+
+    A node with `backbone` is a node with a block of its own, which is the part.
+    """
+
+    nodes: dict[str, NodeSpec] = field(default_factory=dict)
+    node_origins: Origins = field(default_factory=dict)
+    blocks: dict[str, BlockSpec] = field(default_factory=dict)
+    block_origins: Origins = field(default_factory=dict)
+    parts: dict[str, tuple[PartSpec, Origin, LoadedFile]] = field(default_factory=dict)
+
+
+def settle_nodes(files: Sequence[LoadedFile]) -> Written:
+    """What all files write. Raises SpecError."""
+    nodes: dict[str, NodeSpec] = {}
+    blocks: dict[str, Block] = {}
     node_origins, block_origins = Origins(), Origins()
     problems: list[Diagnostic] = []
     for file in reversed(files):
@@ -216,7 +230,41 @@ def settle_nodes(files: Sequence[LoadedFile]) -> tuple[Nodes, Origins, Blocks, O
                     found[name] = one  # type: ignore[assignment]
                     origins[name] = origin
     SpecError.check(problems)
-    return nodes, node_origins, blocks, block_origins
+    return _with_parts(nodes, node_origins, blocks, block_origins, files)
+
+
+def _with_parts(
+    nodes: Mapping[str, NodeSpec],
+    node_origins: Origins,
+    blocks: Mapping[str, Block],
+    block_origins: Origins,
+    files: Sequence[LoadedFile],
+) -> Written:
+    by_document = {id(file.origin.document): file for file in files}
+    found = Written(node_origins=node_origins)
+
+    def add(name: str, part: PartSpec, origin: Origin) -> None:
+        found.parts[name] = (part, origin, by_document[id(origin.document)])
+
+    def settled(nodes: Mapping[str, NodeSpec], block: str, origins: Mapping[str, Origin]) -> dict[str, NodeSpec]:
+        own = dict(nodes)
+        for name, node in nodes.items():
+            if node.part is not None:
+                key = key_of_node(block, name)
+                own[name] = node.model_copy(update={"part": None, "block": key, "args": node.part.vars})
+                add(key, node.part, origins[name])
+        return own
+
+    for name, block in blocks.items():
+        origin = block_origins[name]
+        if isinstance(block, PartSpec):
+            add(name, block, origin)
+        else:
+            inner = settled(block.nodes, name, {one: origin / "nodes" / one for one in block.nodes})
+            found.blocks[name] = block.model_copy(update={"nodes": inner})
+            found.block_origins[name] = origin
+    found.nodes.update(settled(nodes, "", node_origins))
+    return found
 
 
 def settle_inputs(files: Sequence[LoadedFile]) -> tuple[dict[str, InputSpec], dict[str, Origin]]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.amounts import plural
@@ -14,11 +14,49 @@ from composer.errors import Diagnostic
 from composer.spec.expression import escape
 from composer.spec.hub import hub_of
 from composer.spec.kind import Kind, is_declaration
-from composer.spec.model import OUTPUT, BlockSpec, InputSpec, NodeSpec, Published, Rule, WeightsSpec
+from composer.spec.model import LEVELS, OUTPUT, BlockSpec, InputSpec, NodeSpec, PartSpec, Published, Rule, WeightsSpec
 from composer.spec.origin import Origin
+from composer.spec.part import key_of_node
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting
 from composer.visible import one_line
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network inside another.
+
+    written     what the spec says about it, at `origin`
+    files       the part as the first of its chain of files, without vars; the file that writes the nodes is the last
+    values      the vars that are known before the network around it is elaborated
+    spec        the network with those vars
+    kept_rules  how many of its rules apply; None for all
+    """
+
+    written: PartSpec
+    origin: Origin
+    files: tuple[LoadedFile, ...]
+    values: Mapping[str, Any]
+    spec: Spec
+    kept_rules: int | None = None
+
+    @property
+    def rules(self) -> tuple[tuple[Rule, Origin], ...]:
+        """Its rules that apply, those of networks inside it first."""
+        return self.spec.every_rule[: self.kept_rules]
+
+    def with_rules(self, count: int) -> Part:
+        """The part with only its first rules."""
+        return replace(self, kept_rules=count)
+
+    def as_mapping(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """What a spec writes for it, or for a node that is one, with the whole network in place of references."""
+        ours = ("outputs", "maps", "attention", "weights")
+        left = {key: value for key, value in written.items() if key not in ours}
+        network = self.spec.to_mapping()
+        network.pop("weights", None)
+        # Nodes that no output needs are left out, as in a lock.
+        return {**left, "backbone": {**network, "lock": {}}}
 
 
 @dataclass(frozen=True)
@@ -30,7 +68,8 @@ class Spec:
     set, and `overrides` which were given from outside. `input_origins` says where the shape of each input is written,
     `node_origins` and `block_origins` where each node and block is. `weights` are named but not read: building the
     network loads them. `problems` are those of the text; a Spec that `load_spec` returns has none. `misses` says that
-    some vars were set wrongly and have their defaults.
+    some vars were set wrongly and have their defaults. `parts` are the networks inside this one, by block; a node with
+    `backbone` has a block `block/node`, or `/node` in the network itself.
     """
 
     name: str
@@ -51,6 +90,7 @@ class Spec:
     weights: tuple[WeightsSpec, Origin] | None = None
     problems: tuple[Diagnostic, ...] = ()
     misses: bool = False
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         names = " <- ".join(file.origin.document.source.name for file in self.files)
@@ -66,14 +106,53 @@ class Spec:
         )
 
     @property
+    def names_of_blocks(self) -> list[str]:
+        """The names that a node's `block` may have."""
+        return [*self.blocks, *(name for name in self.parts if "/" not in name)]
+
+    @property
+    def every_rule(self) -> tuple[tuple[Rule, Origin], ...]:
+        """The rules in the order in which they apply: those of the networks inside, then its own."""
+        return (*(rule for part in self.parts.values() for rule in part.rules), *self.rules)
+
+    @property
+    def rules_inside(self) -> int:
+        """How many rules the networks inside it have: its own are counted from there."""
+        return len(self.every_rule) - len(self.rules)
+
+    def with_rules(self, count: int) -> Spec:
+        """The network with only its first rules, those of the networks inside counted too."""
+        parts = {}
+        for name, part in self.parts.items():
+            parts[name] = part.with_rules(min(count, len(part.rules)))
+            count -= len(parts[name].rules)
+        return replace(self, parts=parts, rules=self.rules[:count])
+
+    def first_rule_of(self, name: str) -> int:
+        """The number of the first rule of a part."""
+        before = list(self.parts)[: list(self.parts).index(name)]
+        return sum(len(self.parts[one].rules) for one in before)
+
+    @property
     def writer(self) -> LoadedFile:
         """The nearest file that writes nodes: the outputs are its own unless a nearer file names others."""
         return writer(self.files)
 
     @property
     def leaves_out(self) -> bool:
-        """Whether nodes that no output needs are left out: those of a backbone under other nodes, and of a lock."""
-        return self.writer is not self.files[-1] or self.writer.content.lock is not None
+        """Whether nodes that no output needs are left out: those of a backbone under other nodes, of a network inside
+        another, and of a lock."""
+        return self.is_part or self.writer is not self.files[-1] or self.writer.content.lock is not None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this is a network inside another: it is written within a file, not as a file."""
+        return bool(self.origin.path)
+
+    @property
+    def every_file(self) -> tuple[LoadedFile, ...]:
+        """Its files, and those of the networks inside it."""
+        return (*self.files, *(file for part in self.parts.values() for file in part.spec.every_file[1:]))
 
     @property
     def origin(self) -> Origin:
@@ -99,11 +178,20 @@ class Spec:
     @property
     def names_outputs(self) -> bool:
         """Whether the network returns a dict of its outputs; otherwise it returns a tensor."""
-        return self._outputs_file is not None and isinstance(self._outputs_file.content.outputs, Mapping)
+        written = self._outputs_file and self._outputs_file.content.outputs
+        return isinstance(written, Mapping) or self.gives_levels
+
+    @property
+    def gives_levels(self) -> bool:
+        """Whether the outputs are the features at every scale."""
+        written = self._outputs_file and self._outputs_file.content.outputs
+        return written == LEVELS and LEVELS not in self.nodes
 
     @property
     def gives_maps(self) -> bool:
         """Whether the outputs are feature maps b c h w."""
+        if self.gives_levels:
+            return True
         files = [file.content for file in down_to_writer(self.files)]
         return next((one.maps for one in files if one.outputs is not None or "maps" in one.model_fields_set), False)
 
@@ -120,11 +208,16 @@ class Spec:
     def to_mapping(self) -> dict[str, Any]:
         """The same network as a single spec without references, its vars evaluated. It loads to an equal network."""
         raw: dict[str, Any] = {"name": self.name, "description": self.description, "vars": self._declared_vars()}
-        for key, origins in (("blocks", self.block_origins), ("nodes", self.node_origins)):
-            raw[key] = {name: origin.document.nearest(origin.path).plain() for name, origin in origins.items()}
+        raw["blocks"] = {name: self._written(origin, name) for name, origin in self.block_origins.items()}
+        raw["blocks"] |= {
+            name: part.as_mapping(_plain(part.origin)) for name, part in self.parts.items() if "/" not in name
+        }
+        raw["nodes"] = {name: self._written(origin) for name, origin in self.node_origins.items()}
         raw["inputs"] = {name: value.model_dump(exclude_unset=True) for name, value in self.inputs.items()}
         raw["attention"] = [origin.document.nearest(origin.path).plain() for _, origin in self.rules]
-        if self.outputs is not None:
+        if self.outputs == {OUTPUT: LEVELS}:
+            raw["outputs"] = LEVELS
+        elif self.outputs is not None:
             raw["outputs"] = dict(self.outputs) if self.names_outputs else self.outputs[OUTPUT]
         raw["maps"] = self.gives_maps
         if self.classes is not None:
@@ -133,9 +226,22 @@ class Spec:
             raw["weights"] = _absolute(self.weights[0].model_dump(exclude_defaults=True))
         return {key: value for key, value in raw.items() if value}
 
+    def _written(self, origin: Origin, block: str | None = None) -> Any:
+        """A block or node of the network as its file writes it, with networks inside it as a whole."""
+        written = _plain(origin)
+        if block is None:
+            part = self.parts.get(key_of_node("", str(origin.path[-1])))
+            return written if part is None else part.as_mapping(written)
+        inside = {name: self.parts.get(key_of_node(block, name)) for name in written["nodes"]}
+        nodes = {
+            name: node if (part := inside[name]) is None else part.as_mapping(node)
+            for name, node in written["nodes"].items()
+        }
+        return {**written, "nodes": nodes}
+
     def _declared_vars(self) -> dict[str, Any]:
         """The evaluated vars as a spec writes them, with their declarations."""
-        values = _escaped(self.vars)
+        values = escaped(self.vars)
         declared = {
             name: value for file in self.files for name, value in file.content.vars.items() if is_declaration(value)
         }
@@ -146,7 +252,7 @@ class Spec:
 
     def digests(self) -> dict[str, str]:
         """File name -> SHA-256 of its text; for a mapping, of its JSON."""
-        documents = [file.origin.document for file in self.files]
+        documents = [file.origin.document for file in self.every_file]
         texts = {one.source.name: one.source.text or json.dumps(one.plain()) for one in documents}
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
@@ -161,13 +267,17 @@ def down_to_writer(files: Sequence[LoadedFile]) -> Sequence[LoadedFile]:
     return files[: files.index(writer(files)) + 1]
 
 
-def _escaped(value: Any) -> Any:
+def _plain(origin: Origin) -> Any:
+    return origin.document.nearest(origin.path).plain()
+
+
+def escaped(value: Any) -> Any:
     """An evaluated value as a spec writes it, with its dollars escaped."""
     if isinstance(value, str):
         return escape(value)
     if isinstance(value, list):
-        return [_escaped(child) for child in value]
-    return {key: _escaped(child) for key, child in value.items()} if isinstance(value, Mapping) else value
+        return [escaped(child) for child in value]
+    return {key: escaped(child) for key, child in value.items()} if isinstance(value, Mapping) else value
 
 
 def _absolute(weights: dict[str, Any]) -> dict[str, Any]:

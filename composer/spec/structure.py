@@ -12,7 +12,7 @@ from composer.errors import MAX_FOUND, Diagnostic, SpecError, did_you_mean, one_
 from composer.spec.document import Document, Keys
 from composer.spec.form import check_file, check_weights
 from composer.spec.kind import boolean_advice, found
-from composer.spec.model import POSITIONS, BlockSpec, InputSpec, Published, Rule, SpecFile, WeightsSpec
+from composer.spec.model import POSITIONS, BlockSpec, InputSpec, PartSpec, Published, Rule, SpecFile, WeightsSpec
 from composer.spec.origin import Origin
 
 _KEYS: dict[str, Iterable[str]] = {
@@ -40,6 +40,8 @@ _EXPECTED = {
 _MODELS = {
     "NodeSpec": "the name of an operation, or a mapping with `op` or `block`",
     "BlockSpec": "a mapping with `nodes`",
+    "PartSpec": "a mapping with `backbone`",
+    "SpecFile": "a name of the zoo, a path, or a spec",
     "Published": "a mapping with `table`, `architecture`, `mechanism` and `top1`",
     "InputSpec": "a shape such as `[3, 224, 224]`, or a mapping with `shape`",
     "Rule": "a mapping with `use` and a place",
@@ -153,9 +155,26 @@ def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
 
 
 def _unknown_key(here: Origin) -> Diagnostic:
-    known = SpecFile.model_fields if len(here.path) == 1 else _KEYS[str(here.path[0])]
+    known = _keys_at(here.path[:-1], here)
     hint = did_you_mean(here.path[-1], known, f"the keys here are {one_of(known, 24)}")
     return here.problem("unknown-key", f"unknown key `{here.path[-1]}`", "not a key of this place", hint, key=True)
+
+
+def _keys_at(path: Keys, here: Origin) -> Iterable[str]:
+    """The keys that a mapping at this path may have."""
+    match path:
+        case () | (*_, "backbone"):
+            return SpecFile.model_fields
+        case ("blocks", _) if "backbone" not in here.document.nearest(path).plain():
+            return BlockSpec.model_fields
+        case ("blocks", _) | (*_, "nodes", _):
+            return PartSpec.model_fields
+        case (*_, "attention", _):
+            return _KEYS["attention"]
+        case (*_, "weights"):
+            return _KEYS["weights"]
+        case _:
+            return _KEYS[str(path[0])]
 
 
 def _expected(record: Any) -> str:

@@ -71,7 +71,7 @@ def summarise(composition: Composition, time: Mapping[str, float] | None = None)
     costs = [*(_cost(step, traces, known=not unknown) for step in before), root.cost]
     rules = tuple(
         RuleCost(rule.use or "", f"{rule.position} {rule.selector}", composition.mechanisms.get(number, ()), now - was)
-        for number, ((rule, _), (was, now)) in enumerate(zip(composition.spec.rules, pairwise(costs), strict=True))
+        for number, ((rule, _), (was, now)) in enumerate(zip(composition.spec.every_rule, pairwise(costs), strict=True))
     )
     return Summary(
         composition.spec.name,

@@ -26,7 +26,7 @@ def largest_change(model: ComposedModule, checkpoint: Checkpoint, weights: Weigh
     Both run in eval mode on the same random inputs. 0 where every rule has `start: identity`. None if there are no
     rules, or if the weights do not fill the plain backbone.
     """
-    if not model.graph.spec.rules:
+    if not model.graph.spec.every_rule:
         return None
     # Tensors that the weights do not fill get the same values, because the seed is the same.
     plain = compile_graph(model.graph.plain, model.seed)

@@ -49,6 +49,8 @@ class Host:
     def seen(self) -> TensorSpec:
         """The same as a mechanism on maps sees it."""
         tensor = self.arriving
+        if tensor.grid is not None:
+            return TensorSpec((tensor.shape[0], tensor.shape[2], tensor.grid.height, tensor.grid.width), "b c h w")
         if tensor.layout != "b h w c":
             return tensor
         batch, height, width, channels = tensor.shape
@@ -150,7 +152,7 @@ def _heads_do_not_divide(cell: Cell, host: Host) -> str | None:
 
 def _window_larger_than_the_map(cell: Cell, host: Host) -> str | None:
     """SASA's window of 7 does not fit into a smaller map."""
-    if cell.entry.name != "sasa" or min(_side(host.arriving)) >= cell.option("window"):
+    if cell.entry.name != "sasa" or min(_side(host.seen)) >= cell.option("window"):
         return None
     return f"`sasa` does not fit {host.seen}: window={cell.option('window')} is larger than the map"
 
