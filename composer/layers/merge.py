@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from composer.layers.axis import check_axis
+from composer.options import PositiveInt
 from composer.registry import TokenGrid, layer
 
 # A function sees no layouts; each number of axes has a single layout.
@@ -142,35 +144,44 @@ def average(*inputs: Tensor, broadcast: bool = False) -> Tensor:
     return add(*inputs) / len(inputs)
 
 
-def _concat_layout(inputs: Sequence[Any], *, axis: str = "c") -> str:
+def _concat_layout(inputs: Sequence[Any], *, axis: str | int = "c") -> str:
     _at_least_two("concat", inputs)
     first = inputs[0]
-    layout = _LAYOUTS.get(len(first.shape))
+    numbered = isinstance(axis, int)
+    layout = first.layout if numbered else _LAYOUTS.get(len(first.shape))
     known = " or ".join(f"`{one}`" for one in _LAYOUTS.values())
     for tensor in inputs:
-        if tensor.layout is None or tensor.layout not in _LAYOUTS.values():
-            raise ValueError(f"`concat` works on {known}, found {_named(tensor)}; rearrange it")
+        if tensor.layout is None or (tensor.layout not in _LAYOUTS.values() and not numbered):
+            hint = "set axis to the axis' number, 1 for channels" if tensor.layout == "b c l" else "rearrange it"
+            raise ValueError(f"`concat` works on {known}, found {_named(tensor)}; {hint}")
         if tensor.layout != layout:
             raise ValueError(
                 f"`concat` takes inputs of one layout, found `{layout}` and `{tensor.layout}`; rearrange one of them"
             )
     assert layout is not None
     axes = layout.split()
-    if axis not in axes[1:]:
+    if isinstance(axis, int):
+        check_axis("concat", first, axis)
+    elif axis not in axes[1:]:
         raise ValueError(f"`concat` along `{axis}`, which `{layout}` has not; set axis to one of {', '.join(axes[1:])}")
+    along = _name_of(axis, layout)
     for name, *lengths in zip(axes, *(tensor.shape for tensor in inputs), strict=True):
-        if name != axis and len(set(lengths)) > 1:
+        if name != along and len(set(lengths)) > 1:
             found = " and ".join(map(str, lengths))
             raise ValueError(
-                f"`concat` along `{axis}` takes inputs that are equal in all other axes, "
+                f"`concat` along `{along}` takes inputs that are equal in all other axes, "
                 f"found {_listed(inputs)}: `{name}` is {found}"
             )
     return layout
 
 
-def _concat_grid(inputs: Sequence[Any], *, axis: str = "c") -> TokenGrid | None:
+def _name_of(axis: str | int, layout: str) -> str:
+    return layout.split()[axis] if isinstance(axis, int) else axis
+
+
+def _concat_grid(inputs: Sequence[Any], *, axis: str | int = "c") -> TokenGrid | None:
     grids = [tensor.grid for tensor in inputs]
-    if axis != "n":
+    if _name_of(axis, inputs[0].layout) != "n":
         return grids[0] if len(set(grids)) == 1 else None
     # Prefix tokens stay a prefix; two grids, one behind the other, are none.
     if None in grids or any(grid.is_map for grid in grids[:-1]):
@@ -182,17 +193,19 @@ def _named(tensor: Any) -> str:
     return f"`{tensor.layout}`" if tensor.layout else f"{tensor} without a layout"
 
 
-def _concat_code(names: list[str], inputs: Sequence[Any], *, axis: str = "c") -> str:
-    return f"torch.cat([{', '.join(names)}], {inputs[0].layout.split().index(axis)})"
+def _concat_code(names: list[str], inputs: Sequence[Any], *, axis: str | int = "c") -> str:
+    number = axis if isinstance(axis, int) else inputs[0].layout.split().index(axis)
+    return f"torch.cat([{', '.join(names)}], {number})"
 
 
 @layer("concat", kind="merge", layout=_concat_layout, grid=_concat_grid, code=_concat_code)
-def concat(*inputs: Tensor, axis: str = "c") -> Tensor:
-    """The tensors, concatenated along the axis named `axis`.
+def concat(*inputs: Tensor, axis: str | PositiveInt = "c") -> Tensor:
+    """The tensors, concatenated along the axis named `axis`, or of that number, counted from 0.
 
     Shape:   b c1 h w, b c2 h w -> b (c1 + c2) h w;  the same for b n c, b c and b c t h w
+             others, such as b c l and b h w c, by the axis' number
     """
-    return torch.cat(inputs, _LAYOUTS[inputs[0].ndim].split().index(axis))
+    return torch.cat(inputs, axis if isinstance(axis, int) else _LAYOUTS[inputs[0].ndim].split().index(axis))
 
 
 def _product_layout(inputs: Sequence[Any]) -> str | None:

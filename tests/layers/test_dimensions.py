@@ -101,6 +101,21 @@ def test_a_batch_norm_of_vectors_and_maps_joined():
     assert torch.equal(run({"op": "concat"}, x, x, layout="b c t h w")[0], torch.cat([x, x], 1))
 
 
+def test_sequences_are_joined_by_the_number_of_an_axis():
+    x = torch.randn(SHAPES["b c l"], dtype=torch.float64)
+    y, found, model = run({"op": "concat", "axis": 1}, x, x, layout="b c l")
+    assert torch.equal(y, torch.cat([x, x], 1))
+    assert found == "b c l"
+    assert "torch.cat([x, input_1], 1)" in model.code
+    assert torch.equal(run({"op": "concat", "axis": 2}, x, x, layout="b c l")[0], torch.cat([x, x], 2))
+    both = {"op": "concat", "from": ["input", "input"]}
+    assert "found `b c l`; set axis to the axis' number, 1" in refusal(both, (6, 8), "b c l")
+    assert "`concat` along axis 3 of b×6×8; set dim from 1 to 2" in refusal({**both, "axis": 3}, (6, 8), "b c l")
+    short = {"op": "max_pool", "kernel_size": 2, "from": "input"}
+    text = refusal({"op": "concat", "from": ["input", "short"], "axis": 1}, (6, 8), "b c l", short=short)
+    assert "along `c` takes inputs that are equal in all other axes, found b×6×8 and b×6×4: `l` is 8 and 4" in text
+
+
 @pytest.mark.parametrize("name", GATES)
 def test_gates_see_positions_only_through_their_pool(name, layout, x):
     """A map with its positions in another arrangement has the gates of the image of the same numbers."""
@@ -170,7 +185,7 @@ def test_facts_of_sequences_and_videos():
         ({"op": "adaptive_avg_pool", "output_size": [1, None]}, "b c t h w", "has 2 lengths for 3 axes"),
         ({"op": "max_pool", "kernel_size": 3, "padding": 2}, "b c l", "set padding to 1 or less"),
         ({"op": "conv3d", "out_channels": 4, "kernel_size": 7, "padding": 0}, "b c t h w", "its window is 7×7×7, and"),
-        ("se", "b n c", "`se` works on `b c l`, `b c h w`, `b c t h w`, found `b n c`"),
+        ("se", "b c", "`se` works on `b c l`, `b c h w`, `b c t h w`, found `b c`"),
         ("batch_norm", "b h w c", "`batch_norm` works on `b c l`, `b c h w`, `b c t h w`, `b c`, found `b h w c`"),
         ({"op": "max_pool", "kernel_size": 2}, "b n c", "`max_pool` works on `b c l`, `b c h w`, `b c t h w`, found"),
     ],
