@@ -35,6 +35,7 @@ def schema() -> dict[str, Any]:
     parts["InputSpec"] = {"anyOf": [short, parts["InputSpec"]]}
     parts["WeightsSpec"] = {"anyOf": [{"type": "string", "minLength": 1}, _weights(parts["WeightsSpec"])]}
     whole["properties"]["backbone"] = {"anyOf": _networks()}
+    whole["properties"]["weights"] = _of_parts({"$ref": "#/definitions/WeightsSpec"})
     whole["properties"]["vars"] = _declared(whole["properties"]["vars"])
     whole["properties"]["nodes"]["anyOf"][0]["minProperties"] = 1
     whole = _explained("SpecFile", whole)
@@ -171,6 +172,12 @@ def _weights(written: Mapping[str, Any]) -> dict[str, Any]:
 def _without(key: str, others: Iterable[str]) -> dict[str, Any]:
     """A schema: with `key`, none of the other keys."""
     return {"if": {"required": [key]}, "then": {"not": {"anyOf": [{"required": [one]} for one in others]}}}
+
+
+def _of_parts(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of weights of the whole network, or by the path of a network inside it."""
+    by_part = {"type": "object", "additionalProperties": weights, "not": {"required": ["source"]}}
+    return {"anyOf": [weights, by_part]}
 
 
 def _when(
