@@ -13,7 +13,7 @@ from composer.spec import zoo
 from composer.spec.kind import WORDS
 from composer.spec.load import load_spec
 from composer.spec.meanings import MEANINGS
-from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID, SpecFile
+from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID, SpecFile, WeightsSpec
 from composer.spec.references import family
 
 # An expression, which any option may have as its value: a string with a dollar sign.
@@ -176,7 +176,8 @@ def _without(key: str, others: Iterable[str]) -> dict[str, Any]:
 
 def _of_parts(weights: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of weights of the whole network, or by the path of a network inside it."""
-    by_part = {"type": "object", "additionalProperties": weights, "not": {"required": ["source"]}}
+    of_all = [{"required": ["source"]}, {"propertyNames": {"enum": list(WeightsSpec.model_fields)}}]
+    by_part = {"type": "object", "additionalProperties": weights, "not": {"anyOf": of_all}}
     return {"anyOf": [weights, by_part]}
 
 
