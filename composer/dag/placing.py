@@ -217,7 +217,7 @@ class _Placement:
         """Raises Mistakes if a scope that is taken out holds what earlier rules put at its end or beginning."""
         inside = host.content.nodes.values() if isinstance(host.content, Scope) else ()
         if lost := next((node for node in inside if is_at_an_end(node)), None):
-            text = f"`{host.path}` holds `{lost.name}`, which a rule before this one put {lost.place}"
+            text = f"`{host.path}` holds `{lost.name}`, which a rule before this one put in"
             raise self.insertion.wrong(host, text, "put this rule first")
 
     def keep_shape(self, found: TensorSpec, wanted: TensorSpec, host: Node) -> None:

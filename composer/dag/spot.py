@@ -8,7 +8,7 @@ from composer.dag.scope import Node, Scope
 from composer.spec.model import Rule
 from composer.spec.sites import BRANCH
 
-_OWN = "its own nodes"
+_INSIDE = "at the "
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,10 @@ class Spot:
     @property
     def place(self) -> str:
         """Where the nodes are, in words: equal for nodes of a scope that stack."""
-        side = f"before input {self.input} of" if self.before and self.input else "before" if self.before else "after"
-        return f"{side} {_OWN}" if self.inside else f"{side} `{self.host.name}`"
+        number = f" at input {self.input}" if self.before and self.input else ""
+        if self.inside:
+            return f"{_INSIDE}{'beginning' if self.before else 'end'} of `{self.host.name}`{number}"
+        return f"{'before' if self.before else 'after'} `{self.host.name}`{number}"
 
     def name(self, mechanism: str) -> str:
         """The name of the mechanism of a rule here, if no other node has it."""
@@ -60,7 +62,7 @@ def spot_of(host: Node, around: Scope, rule: Rule, number: int) -> Spot:
 
 def is_at_an_end(node: Node) -> bool:
     """Whether rules put the node at the end or the beginning of its scope."""
-    return node.place is not None and node.place.endswith(_OWN)
+    return node.place is not None and node.place.startswith(_INSIDE)
 
 
 def _is_one_branch(host: Node, around: Scope, rule: Rule) -> bool:

@@ -40,8 +40,12 @@ def _globs(columns: Sequence[Sequence[str]]) -> Iterable[str]:
 
 
 def _star(names: Sequence[str]) -> str:
-    """`layer*` for layer1, layer3."""
-    return names[0] if len(set(names)) == 1 else f"{_shared_start(names)}*"
+    """`layer*` for layer1, layer3; `at*_se` for at1_se, at4_se."""
+    if len(set(names)) == 1:
+        return names[0]
+    start = _shared_start(names)
+    end = _shared_start([name.removeprefix(start)[::-1] for name in names])[::-1]
+    return f"{start}*{end}"
 
 
 def _shared_start(names: Sequence[str]) -> str:

@@ -109,16 +109,10 @@ class ScaledDotProductAttention(nn.Module):
         return f"num_heads={self.num_heads}" + ("" if self.scale is None else f", scale={self.scale}")
 
 
-def _crossed_layout(inputs: Sequence[Any], *, kdim: int | None = None, **options: Any) -> str:
+def _crossed_layout(inputs: Sequence[Any], **options: Any) -> str:
     if len(inputs) != 2:
         raise ValueError(f"`cross_attention` takes 2 inputs, found {len(inputs)}; write `from: [queries, context]`")
     _tokens("cross_attention", inputs)
-    x, context = inputs
-    if context.channels != (kdim or x.channels):
-        raise ValueError(
-            f"`cross_attention` takes a context of {kdim or x.channels} channels, found {context.channels}; "
-            f"set kdim to {context.channels}"
-        )
     return "b n c"
 
 
@@ -133,21 +127,26 @@ class CrossAttention(nn.Module):
     Source:  Vaswani et al., Attention Is All You Need, NeurIPS 2017, sec. 3.2. arXiv:1706.03762
 
     With the class token as the only query this is CaiT's class attention (Touvron et al., ICCV 2021, sec. 3;
-    arXiv:2103.17239), and names of the weights are those of timm's. `kdim` is k, where it is not c. `num_heads` is H.
+    arXiv:2103.17239), and names of the weights are those of timm's. `num_heads` is H.
 
     >>> sum(p.numel() for p in CrossAttention(64).parameters())
     16640
     """
 
     def __init__(
-        self, channels: int, *, num_heads: PositiveInt = 8, kdim: PositiveInt | None = None, qkv_bias: bool = True
+        self,
+        channels: int,
+        context_channels: int | None = None,
+        *,
+        num_heads: PositiveInt = 8,
+        qkv_bias: bool = True,
     ):
         super().__init__()
         check_heads("cross_attention", channels, num_heads)
         self.num_heads = num_heads
         self.q = drawn(channels, channels, qkv_bias)
-        self.k = drawn(kdim or channels, channels, qkv_bias)
-        self.v = drawn(kdim or channels, channels, qkv_bias)
+        self.k = drawn(context_channels or channels, channels, qkv_bias)
+        self.v = drawn(context_channels or channels, channels, qkv_bias)
         self.proj = drawn(channels, channels)
 
     def attention(self, x: Tensor, context: Tensor) -> Tensor:

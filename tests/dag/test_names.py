@@ -285,3 +285,29 @@ def test_weights_of_one_block_are_not_those_of_another(tmp_path: Any) -> None:
         f"layer{stage}.0.out_se" for stage in range(1, 5)
     }
     assert not any(".out_se." in name for name in report.loaded)
+
+
+@pytest.mark.parametrize(
+    ("use", "host", "path"),
+    [
+        ("condconv", "layer1.0.conv2", "layer1.0.conv2_condconv"),
+        ("condconv", "layer1.*.conv1", "layer1.1.conv1_condconv"),
+        ("mhsa", "layer1.1.bn2", "layer1.1.mhsa"),
+        ("mhsa", "layer1.1", "layer1.1.out_mhsa"),
+    ],
+)
+def test_what_starts_as_identity_in_place_of_a_host_is_named_as_behind_it(use: str, host: str, path: str) -> None:
+    rule = {"use": use, "replace": host, "start": "identity"}
+    plain, model = (composer.build({"backbone": "resnet18", "attention": rules}).eval() for rules in ([], [rule]))
+    assert path in model.graph.added[0].places
+    assert {f"{path}_gamma", f"{path}_start"} < model.graph.inserted.keys()
+    x = torch.randn(1, 3, 32, 32)
+    assert torch.equal(model(x), plain(x))
+    behind = {"use": "se", "after": host}
+    stacked = composer.build({"backbone": "resnet18", "attention": [rule, behind]})
+    gate = path.replace(use, "se")
+    assert stacked.graph.added[1].places[-1] == gate
+    around, _, name = gate.rpartition(".")
+    scope = next(node.content for node in stacked.graph.root.walk() if node.path == around)
+    assert isinstance(scope, Scope)
+    assert scope.nodes[name].inputs == (f"{path.rpartition('.')[2]}_start",)

@@ -64,7 +64,7 @@ def test_class_attention_is_cross_attention_of_one_token():
 
 def test_cross_attention_is_torchs_for_another_width_of_context():
     x, context = numbers(2, 5, 8), numbers(2, 7, 12)
-    ours = shaken(CrossAttention(8, num_heads=2, kdim=12))
+    ours = shaken(CrossAttention(8, 12, num_heads=2))
     peer = nn.MultiheadAttention(8, 2, kdim=12, vdim=12, batch_first=True)
     state = {f"{name}_proj_weight": getattr(ours, name).weight for name in "qkv"}
     state["in_proj_bias"] = torch.cat([ours.q.bias, ours.k.bias, ours.v.bias])
@@ -155,7 +155,7 @@ def test_fourier_positions_are_timms_for_maps_of_any_size():
 
 
 LAYERS = [
-    (CrossAttention(8, num_heads=2, kdim=4), [numbers(2, 5, 8), numbers(2, 6, 4)]),
+    (CrossAttention(8, 4, num_heads=2), [numbers(2, 5, 8), numbers(2, 6, 4)]),
     (ScaledDotProductAttention(num_heads=2, scale=0.3), [numbers(2, 5, 8), numbers(2, 6, 8), numbers(2, 6, 4)]),
     (TalkingHeadAttention(8, num_heads=2), [numbers(2, 5, 8)]),
     (CrossCovarianceAttention(8, num_heads=2), [numbers(2, 5, 8)]),
@@ -203,7 +203,6 @@ def test_angles_come_back_with_the_weights():
     ("node", "said"),
     [
         ({"op": "cross_attention"}, "takes 2 inputs, found 1"),
-        ({"op": "cross_attention", "from": ["input", "narrow"]}, "set kdim to 4"),
         (
             {"op": "cross_attention", "from": ["input", "input"], "num_heads": 4},
             "6 channels do not divide into 4 heads",
