@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -43,6 +45,16 @@ def test_no_key_moves_and_the_identity_changes_nothing() -> None:
     assert all("_cbam" in key for key in added)
     images = torch.randn(2, 3, 32, 48)
     assert torch.equal(plain.eval()(images), gated.eval()(images))
+
+
+def test_it_is_exported_pickled_and_copied_as_it_is() -> None:
+    model = composer.build({**VIT, "attention": [{"use": "cbam", "after": "mixer"}]}).eval()
+    images = torch.randn(2, 3, 32, 48)
+    wanted = model(images)
+    exported = torch.export.export(model, (images,)).module()
+    torch.testing.assert_close(exported(images), wanted)
+    assert torch.equal(pickle.loads(pickle.dumps(model))(images), wanted)
+    assert torch.equal(copy.deepcopy(model)(images), wanted)
 
 
 def test_nodes_with_adapters() -> None:
