@@ -249,6 +249,11 @@ def test_further_tensors_of_a_mechanism_are_adapted_as_the_first() -> None:
     model = composer.build({**spec, "attention": [rule]})
     wanted = tokens + (model.unit.fc(tokens) + smoothed(tokens)) / 2
     assert torch.allclose(model(x), wanted, atol=1e-6)
+    # As a node.
+    nodes = {"tokens": "map_to_tokens", "fc": {"op": "linear", "out_features": 8}}
+    model = composer.build({"input": MAP, "nodes": nodes | {"mean": {"op": "test_mean", "from": ["tokens", "fc"]}}})
+    assert list(model.graph.root.nodes)[2:] == ["mean_other_map", "mean_map", "mean", "mean_tokens"]
+    assert torch.allclose(model(x), (tokens + smoothed(model.fc(tokens))) / 2, atol=1e-6)
     # With channels last too, and with a prefix only where it passes by.
     swin = {"nodes": {"last": "channels_last", "relu": "relu", "add": {"op": "add", "from": ["last", "relu"]}}}
     spec = {"input": MAP, **swin, "attention": [{"use": "test_mean", "replace": "add"}]}
