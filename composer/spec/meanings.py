@@ -60,8 +60,6 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "outputs": "Outputs by name: `name: node`.",
         "kind": "The kind of mechanism that the block is where a rule uses it, for lists.",
         "layout": "The layout in which the block works where a rule uses it; by default any.",
-        "description": "What the block is, in a sentence. Pages show it at every instance.",
-        "kind": "The kind of mechanism that the block is, for `composer list mechanisms` and for what `look` draws.",
         "layout": "The layout in which a rule uses the block as a mechanism; others are turned into it and back.",
     },
     "Rule": {
