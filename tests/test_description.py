@@ -15,7 +15,8 @@ from composer.draw.mermaid import render_mermaid
 from composer.draw.picture import draw
 from composer.draw.svg import render_svg
 from composer.page.data import networks_of, page_data
-from composer.spec.load import with_outputs
+from composer.spec import zoo
+from composer.spec.load import load_spec, with_outputs
 
 ABOUT = "Two units for maps of eight channels, which is few."
 SPEC = {
@@ -76,3 +77,10 @@ def test_show_and_list_have_it(run) -> None:
     rows = {row["name"]: row for row in json.loads(run("list", "necks", "--format", "json").out)}
     assert rows["necks/fpn_resnet50"]["description"].startswith("Feature pyramid network")
     assert "description" not in run("list", "backbones", "vgg1*").out
+
+
+def test_every_var_of_the_zoo_says_what_it_means() -> None:
+    silent = {
+        f"{name}: {var}" for name in zoo.names() for var, kind in load_spec(name).kinds.items() if not kind.description
+    }
+    assert not silent

@@ -34,7 +34,7 @@ class Adaptable(Protocol):
 
     @property
     def prefix(self) -> bool:
-        """Whether it works on maps, and prefix tokens take part as further rows."""
+        """Whether it works on maps, and prefix tokens take part: all tokens are then one column."""
 
 
 class NoAdapter(Exception):

@@ -26,14 +26,16 @@ from composer.spec.sites import STAGE
 class Owner:
     """A module that several mechanisms call: the path of the scope that holds it, its name there, and its node.
 
-    node   None until the rule has made the first mechanism that calls it
-    first  the path of that mechanism
+    node    None until the rule has made the first mechanism that calls it
+    first   the path of that mechanism
+    inputs  its input tensors
     """
 
     scope: str
     name: str
     node: Node | None = None
     first: str = ""
+    inputs: Sequence[TensorSpec] = ()
 
     @property
     def path(self) -> str:
@@ -98,7 +100,8 @@ class Lending:
     def whole(self, node: Node, owner: Owner, inputs: Sequence[TensorSpec]) -> Node:
         """A mechanism that is one with others."""
         if owner.node is None:
-            owner.node, owner.first = replace(node, name=owner.name, path=owner.path, inputs=(), bound=()), node.path
+            owner.node = replace(node, name=owner.name, path=owner.path, inputs=(), bound=())
+            owner.first, owner.inputs = node.path, inputs
         mine, theirs = _options(node), _options(owner.node)
         for name in dict.fromkeys((*mine, *theirs)):
             if mine.get(name) != theirs.get(name):
@@ -107,9 +110,8 @@ class Lending:
         try:
             again = called(owner.node, node, inputs, self.infer)
         except Misfit as misfit:
-            assert isinstance(owner.node.output, TensorSpec)
-            found = " and ".join(map(str, inputs))
-            text = f"the mechanism of `{owner.first}` takes {owner.node.output}, found {found} at `{node.path}`"
+            wanted, found = (" and ".join(map(str, some)) for some in (owner.inputs, inputs))
+            text = f"the mechanism of `{owner.first}` takes {wanted}, found {found} at `{node.path}`"
             raise self.wrong(text, "places that fit the same weights", node, f"it says: {misfit}") from misfit
         return replace(again, shares={"": owner.path})
 

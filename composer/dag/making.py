@@ -73,14 +73,17 @@ class Making:
     def written_out(self, reference: str) -> list[str] | None:
         """The references to nodes that a written reference stands for; None for `name.*` of what is no repeat."""
         name, _, rest = reference.partition(".")
-        node, spec = self.nodes.get(name), self.body.specs.get(name)
+        node = self.nodes.get(name)
         inside = node.content.nodes if node is not None and isinstance(node.content, Scope) else {}
         if rest == "*" or rest.startswith("*."):
             if name in self.inlined:
                 return [f"{one}{rest[1:]}" if rest[1:] else self._end(one) for one in self.inlined[name].copies]
-            repeats = node is not None and spec is not None and spec.repeat is not None
+            # Copies are called again as copies.
+            written = self.nodes.get(node.calls or name) if node is not None else None
+            spec = self.body.specs.get(written.name) if written is not None else None
+            repeats = spec is not None and spec.repeat is not None
             # What adapts the mechanism of a copy is written elsewhere than the copies.
-            copies = [copy for copy, one in inside.items() if node is not None and one.origin == node.origin]
+            copies = [copy for copy, one in inside.items() if written is not None and one.origin == written.origin]
             return [f"{name}.{copy}{rest[1:]}" for copy in copies] if repeats else None
         if name in self.inlined:
             last = self.inlined[name].last

@@ -52,6 +52,8 @@ def selected(rule: Rule, origin: Origin, root: Scope) -> Places:
         some = found.select(selector)
         if not some:
             text, help = unknown_place(selector, Places.of(root))
+            if (owner := _owner(root, selector)) is not None:
+                text, help = f"`{selector}` calls the module of `{owner}`", (f"a rule reaches it there: `{owner}`",)
             problems.append(here.problem("no-match", text, "a site, or a glob over paths", help))
         elif rule.position == "remove":
             some = Places(place for place in some if not place.passes)
@@ -65,6 +67,16 @@ def selected(rule: Rule, origin: Origin, root: Scope) -> Places:
         return chosen[0]
     paths = {path for some in chosen for path in some.paths}
     return Places(place for place in found if place.node.path in paths)
+
+
+def _owner(root: Scope, path: str) -> str | None:
+    """The path of the node whose module the node at a path calls; None if there is no such node, or it has its own."""
+    nodes, node = root.nodes, None
+    for name in path.split("."):
+        if (node := nodes.get(name)) is None:
+            return None
+        nodes = node.content.nodes if isinstance(node.content, Scope) else {}
+    return None if node is None or node.owns else node.owner
 
 
 def _holds(rule: Rule, origin: Origin, candidate: Candidate) -> bool:

@@ -19,6 +19,12 @@ class Missing:
     failed: bool
     problems: tuple[Diagnostic, ...] = ()
 
+    @property
+    def op(self) -> str:
+        """The operation or block as written, or the node whose module it would call."""
+        shared = f"shares {self.spec.share}" if isinstance(self.spec.share, str) else ""
+        return self.spec.op or self.spec.block or shared
+
 
 @dataclass(frozen=True)
 class Unfinished:

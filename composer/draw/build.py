@@ -158,7 +158,7 @@ class _Builder:
         path = f"{scope.path}.{name}" if scope.path else name
         unfinished = self.sketch.unfinished.get(path)
         inner = self.view(unfinished.scope) if unfinished else None
-        what = missing.spec.op or missing.spec.block or ""
+        what = missing.op
         state: State = "unreached" if not missing.failed else "made" if inner else "failed"
         problem = next(iter(missing.problems), None)
         box = Box(name, path, name, (), "block" if inner else "other", what, what, {}, False, 0)

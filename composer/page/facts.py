@@ -205,7 +205,7 @@ class _Reader:
     def missing(self, scope: Scope, name: str, missing: Missing) -> None:
         """Add the facts of a node that could not be made, and of the nodes in it."""
         path = f"{scope.path}.{name}" if scope.path else name
-        what = missing.spec.op or missing.spec.block or ""
+        what = missing.op
         line = self.files.line_of(self.origin(scope, name))
         state = "failed" if missing.failed else "unreached"
         found = {"op": what, "kind": "missing", "parameters": 0, "macs": None, "state": state}

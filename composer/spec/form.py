@@ -169,6 +169,9 @@ def _share(node: NodeSpec, origin: Origin) -> Problems:
         help = ("write the repeated node out here with `share: true`, or write this node several times",)
         text = f"a `repeat` makes nodes of its own, so it cannot call `{node.share}`"
         yield here.problem("share", text, "`true`: all copies are one", help)
+    elif isinstance(node.share, str) and node.part is not None:
+        text = f"a `backbone` makes a network of its own, and this node calls the module of `{node.share}`"
+        yield (origin / "backbone").problem("share", text, "remove it", key=True)
 
 
 def _rule(rule: Rule, origin: Origin) -> Problems:

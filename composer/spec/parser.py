@@ -19,6 +19,7 @@ _MISTAKES = {
     "&&": "write `and`",
     "||": "write `or`",
     "!": "write `not`",
+    "is": "compare with `==` or `!=`",
 }
 
 
@@ -52,12 +53,10 @@ class _Parser:
 
     def unexpected(self, wanted: str) -> ExpressionError:
         token = self.token
-        following = self.tokens[self.position + 1] if token.text == "!" else token
-        if following.kind == "name":
-            help = f"write `not {following.text}`"
-            return ExpressionError(f"expected {wanted}, found `!`", token.offset, token.length, help)
         found = "the end" if token.kind == "end" else f"`{token.text}`"
         help = _MISTAKES.get(token.text, "")
+        if token.text == "!" and (following := self.tokens[self.position + 1]).kind == "name":
+            help = f"write `not {following.text}`"
         return ExpressionError(f"expected {wanted}, found {found}", token.offset, token.length, help)
 
     def whole(self) -> Tree:

@@ -77,6 +77,7 @@ def _same(node: NodeSpec, owner: str, owned: NodeSpec, origin: Origin) -> Proble
 
 
 def _computed(node: NodeSpec) -> dict[str, Any]:
-    """The keys that say what a node computes."""
-    named = {"op": node.op, "block": node.block, "args": node.args, "repeat": node.repeat, "as": node.child_name}
+    """The keys that say what a node computes. That `backbone` does not go with `share` is known already."""
+    block = None if node.block is not None and "/" in node.block else node.block
+    named = {"op": node.op, "block": block, "args": node.args, "repeat": node.repeat, "as": node.child_name}
     return {key: value for key, value in {**named, **node.options}.items() if value not in (None, {})}

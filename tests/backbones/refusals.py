@@ -11,7 +11,7 @@ from typing import Any
 
 from composer.dag.places import Place
 from composer.dag.scope import Operation, TensorSpec
-from composer.registry import POSITIONS, Entry
+from composer.registry import POSITIONS, Entry, ModuleEntry
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,13 @@ class Host:
         assert self.place.input is not None
         return self.place.input
 
-    @property
-    def seen(self) -> TensorSpec:
-        """The same as a mechanism on maps sees it."""
+    def seen_by(self, entry: Entry) -> TensorSpec:
+        """The same as a mechanism on maps sees it, which stands in another layout."""
         tensor = self.arriving
-        if tensor.grid is not None:
-            return TensorSpec((tensor.shape[0], tensor.shape[2], tensor.grid.height, tensor.grid.width), "b c h w")
-        if tensor.layout != "b h w c":
+        grid = tensor.positions
+        if tensor.layout == "b c h w" or not _is_on_maps(entry) or grid is None:
             return tensor
-        batch, height, width, channels = tensor.shape
-        return TensorSpec((batch, channels, height, width), "b c h w")
+        return TensorSpec((tensor.shape[0], tensor.channels or 0, grid.height, grid.width), "b c h w")
 
     @property
     def given(self) -> TensorSpec:
@@ -103,10 +100,26 @@ def _places(count: int) -> str:
     return f"{count} place{'s' * (count != 1)}"
 
 
+def _takes_one_of_several(cell: Cell, host: Host) -> str | None:
+    """Attention of a class token to the patches takes both; what replaces it gets both."""
+    most, found = cell.entry.inputs[1], len(host.place.node.inputs)
+    if "replace" not in cell.rule or most is None or found <= most or cell.entry.kind == "fusion":
+        return None
+    return None if _is_on_maps(cell.entry) else f"`{cell.entry.name}` takes {most} input, found {found}"
+
+
+def _has_no_positions(cell: Cell, host: Host) -> str | None:
+    """The last blocks of CaiT and XCiT work on the class token alone, which is no map."""
+    tensor = host.given if "after" in cell.rule else host.arriving
+    if not _is_on_maps(cell.entry) or tensor.grid is None or tensor.grid.is_map:
+        return None
+    return f"`{cell.entry.name}` works on maps, and the tokens here ({tensor}) are a prefix without positions"
+
+
 def _class_token_would_go_without(cell: Cell, host: Host) -> str | None:
     """What works on maps lets a class token pass by, which cannot do without the mixer of tokens."""
     node, grid = host.place.node, host.arriving.grid
-    if "replace" not in cell.rule or cell.entry.works_on not in ("b c h w", "b c *") or not grid or not grid.prefix:
+    if "replace" not in cell.rule or not _is_on_maps(cell.entry) or not grid or not grid.prefix:
         return None
     return f"`{cell.entry.name}` works on maps: in place of `{node.path}`, prefix tokens would not get"
 
@@ -135,26 +148,26 @@ def _splits_do_not_divide(cell: Cell, host: Host) -> str | None:
     channels, groups, radix = host.arriving.channels or 0, host.groups, cell.option("radix")
     hidden = max(channels * radix // cell.option("reduction"), cell.option("floor"))
     fits = channels % (groups * radix) == 0 and host.out_channels % groups == 0 and hidden % groups == 0
-    return None if fits else f"`splat` does not fit {host.seen}: "
+    return None if fits else f"`splat` does not fit {host.seen_by(cell.entry)}: "
 
 
 def _heads_do_not_divide(cell: Cell, host: Host) -> str | None:
     """Heads have the same number of channels each, and those of SASA an even one: half for rows, half for columns."""
     if "num_heads" not in cell.entry.options.model_fields:
         return None
-    channels, heads = host.out_channels, cell.option("num_heads")
+    channels, heads, seen = host.out_channels, cell.option("num_heads"), host.seen_by(cell.entry)
     if channels % heads:
-        return f"`{cell.entry.name}` does not fit {host.seen}: {channels} channels do not divide into {heads} heads"
+        return f"`{cell.entry.name}` does not fit {seen}: {channels} channels do not divide into {heads} heads"
     if cell.entry.name == "sasa" and channels // heads % 2:
-        return f"`sasa` does not fit {host.seen}: heads of {channels // heads} channels have no halves"
+        return f"`sasa` does not fit {seen}: heads of {channels // heads} channels have no halves"
     return None
 
 
 def _window_larger_than_the_map(cell: Cell, host: Host) -> str | None:
     """SASA's window of 7 does not fit into a smaller map."""
-    if cell.entry.name != "sasa" or min(_side(host.seen)) >= cell.option("window"):
+    if cell.entry.name != "sasa" or min(_side(host.arriving)) >= cell.option("window"):
         return None
-    return f"`sasa` does not fit {host.seen}: window={cell.option('window')} is larger than the map"
+    return f"`sasa` does not fit {host.seen_by(cell.entry)}: window={cell.option('window')} is larger than the map"
 
 
 def _strided_without_padding(cell: Cell, host: Host) -> str | None:
@@ -171,11 +184,17 @@ def _strided_without_padding(cell: Cell, host: Host) -> str | None:
 
 
 def _side(tensor: TensorSpec) -> tuple[int, int]:
-    return tensor.axis("h") or 0, tensor.axis("w") or 0
+    return (tensor.positions.height, tensor.positions.width) if tensor.positions else (0, 0)
+
+
+def _is_on_maps(entry: Entry) -> bool:
+    return isinstance(entry, ModuleEntry) and entry.works_on in ("b c h w", "b c *")
 
 
 RULES: Sequence[Callable[[Cell, Host], str | None]] = (
     _needs_a_convolution,
+    _takes_one_of_several,
+    _has_no_positions,
     _class_token_would_go_without,
     _would_lose_the_norm,
     _splits_do_not_divide,

@@ -297,7 +297,7 @@ def test_inside_a_block_that_is_called_again(x: Tensor) -> None:
 def test_mistakes() -> None:
     assert fails({**PER_STAGE, "share": {"mlp": "stage"}}) == "`cbam` has no child `mlp`\n`channel`, `spatial`"
     other = fails({"use": "se", "after": "branch", "share": "all"})
-    assert "takes b×8×16×16, found b×16×8×8 at `layer2.0.se`" in other
+    assert "the mechanism of `layer1.0.se` takes b×8×16×16, found b×16×8×8 at `layer2.0.se`" in other
     assert "`channel` of `layer2.0.cbam` has fc1.weight 4×16×1×1, that of `layer1.0.cbam` 2×8×1×1" in fails(
         {**PER_STAGE, "share": {"channel": "all"}}
     )

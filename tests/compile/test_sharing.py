@@ -166,6 +166,21 @@ def test_copies_that_are_one() -> None:
     assert torch.equal(three(x), plain(plain(plain(x))))
 
 
+def test_all_copies_of_a_repeat_that_is_called_again() -> None:
+    conv = {"op": "conv2d", "out_channels": 4, "kernel_size": 3}
+    nodes = {
+        "first": {**conv, "repeat": 2},
+        "again": {"share": "first"},
+        "all": {"op": "concat", "from": ["first.*", "again.*"]},
+    }
+    model = composer.build({"input": [4, 6, 6], "nodes": nodes})
+    one, other = model.first  # type: ignore[misc]
+    found = [torch.randn(2, 4, 6, 6)]
+    for layer in (one, other, one, other):
+        found.append(layer(found[-1]))
+    assert torch.equal(model(found[0]), torch.cat(found[1:], 1))
+
+
 def test_an_activation_with_several_callers_overwrites_nothing() -> None:
     spec = {
         "input": [4, 6, 6],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,13 @@ from torchvision.models.resnet import BasicBlock
 import composer
 from composer import registry
 
+PLACEMENTS = {
+    "standard": {"after": "branch"},
+    "pre": {"before": "**.conv1", "where": "block > 0"},
+    "post": {"after": "block"},
+    "identity": {"after": "shortcut"},
+}
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SKIPS = {"backbone": "resnet18", "attention": [{"use": "fuse", "replace": "**.add"}]}
 
 
@@ -95,6 +103,68 @@ def test_a_fusion_in_place_of_every_residual_add_is_one_rule() -> None:
         for block in stage:
             block.add = Fuse(block.bn2.num_features)
     agree(ours, theirs)
+
+
+class Context(nn.Module):
+    def __init__(self, channels: int, inner: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(channels, inner, 1), nn.BatchNorm2d(inner)
+        self.conv2, self.bn2 = nn.Conv2d(inner, channels, 1), nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
+
+
+class AFF(nn.Module):
+    """Dai et al., WACV 2021, with the factor 2 of the authors' code."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.local_att, self.global_att = Context(channels, channels // 4), nn.Module()
+        self.global_att.context = Context(channels, channels // 4)
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        both = x + other
+        pooled = self.global_att.context(both.mean((2, 3), keepdim=True))
+        share = (self.local_att(both) + pooled).sigmoid()
+        return 2 * (x * share + other * (1 - share))
+
+
+def test_a_fusion_written_as_a_block_takes_the_place_of_every_residual_add() -> None:
+    ours = composer.build(EXAMPLES / "aff.yaml", num_classes=10)
+    theirs = torchvision.models.ResNet(FusingBlock, [2, 2, 2, 2], num_classes=10)
+    for stage in (theirs.layer1, theirs.layer2, theirs.layer3, theirs.layer4):
+        for block in stage:
+            block.add = AFF(block.bn2.num_features)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(4, 3, 64, 64)
+    found, expected = x.clone().requires_grad_(), x.clone().requires_grad_()
+    y, wanted = ours.train()(found), theirs.train()(expected)
+    assert torch.allclose(y, wanted, atol=1e-4)
+    y.square().sum().backward()
+    wanted.square().sum().backward()
+    assert torch.allclose(found.grad, expected.grad, rtol=1e-3, atol=1e-3 * expected.grad.abs().max())
+    with composer.record(ours) as values:
+        ours(x)
+    assert len(values) == 8
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_the_four_placements_of_senet_are_one_rule_each(placement: str) -> None:
+    ours = composer.build({"backbone": "resnet18", "attention": [{"use": "se", **PLACEMENTS[placement], "expect": 8}]})
+    gates = [ours.get_submodule(path) for path in ours.graph.added[0].places]
+    theirs = torchvision.models.resnet18().eval()
+    theirs.load_state_dict(ours.state_dict(), strict=False)
+    x = torch.randn(2, 3, 64, 64)
+    y = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(x))))
+    for block, gate in zip([*theirs.layer1, *theirs.layer2, *theirs.layer3, *theirs.layer4], gates, strict=True):
+        shortcut = y if block.downsample is None else block.downsample(y)
+        shortcut = gate(shortcut) if placement == "identity" else shortcut
+        y = gate(y) if placement == "pre" else y
+        y = block.bn2(block.conv2(block.relu(block.bn1(block.conv1(y)))))
+        y = block.relu((gate(y) if placement == "standard" else y) + shortcut)
+        y = gate(y) if placement == "post" else y
+    assert torch.equal(ours.eval()(x), theirs.fc(theirs.avgpool(y).flatten(1)))
 
 
 def test_attention_from_the_stage_before_is_one_rule() -> None:

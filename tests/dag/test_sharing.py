@@ -86,6 +86,32 @@ def test_a_mistake_is_told_at_its_line(nodes: dict[str, Any], code: str, words: 
     assert problem.path == at
 
 
+def test_a_network_inside_may_be_called_again() -> None:
+    one = {"backbone": "resnet18", "from": "left", "outputs": {"c4": "layer3", "c5": "layer4"}}
+    nodes = {
+        "one": {**one, "attention": [{"use": "cbam", "after": "branch", "share": {"channel": "stage"}}]},
+        "other": {"share": "one", "from": "right"},
+        "sum": {"op": "add", "from": ["one.c5", "other.c5"]},
+        "shallow": {"op": "add", "from": ["one.c4", "other.c4"]},
+    }
+    spec = {
+        "inputs": {"left": [3, 64, 64], "right": [3, 64, 64]},
+        "nodes": nodes,
+        "outputs": {"a": "sum", "b": "shallow"},
+    }
+    model = composer.build({**spec, "attention": [{"use": "se", "after": "block", "share": "stage"}]}).eval()
+    assert "one.layer1.shared_cbam_channel.fc1.weight" in model.state_dict()
+    assert sum(one.numel() for one in model.parameters()) == model.graph.num_parameters
+    x, y = torch.randn(1, 3, 64, 64), torch.randn(1, 3, 64, 64)
+    found, ours = model(x, y), model.one
+    assert torch.allclose(found["a"], ours(x)["c5"] + ours(y)["c5"])
+    assert torch.allclose(found["b"], ours(x)["c4"] + ours(y)["c4"])
+    again = composer.compose(model.spec.to_mapping())
+    assert not composer.diff(model.graph, again)
+    with pytest.raises(ComposerError, match="a `backbone` makes a network of its own"):
+        composer.compose({**spec, "nodes": {**nodes, "other": {**one, "share": "one"}}})
+
+
 def test_the_same_may_be_written_twice() -> None:
     graph = composer.compose({"input": [3, 8, 8], "nodes": {"a": CONV, "b": {"share": "a", **CONV}}})
     assert graph.num_parameters == 81
@@ -105,6 +131,9 @@ def test_a_block_that_is_called_again_is_one_place() -> None:
     graph = composer.compose(TOWERS)
     assert graph.places.sites == {"stage": 2, "branch": 2}
     assert graph.places.at("again.one.conv") is None
+    for path, owner in (("again", "tower"), ("once_more.two.conv", "tower.two.conv")):
+        with pytest.raises(ComposerError, match=f"`{path}` calls the module of `{owner}`"):
+            composer.compose({**TOWERS, "attention": [{"use": "se", "after": path}]})
     place = graph.places.at("tower.two.conv")
     assert place is not None
     assert (place.stage, place.num_stages) == (2, 2)

@@ -325,6 +325,7 @@ def test_any_text_has_a_value_or_an_expression_error(text: str) -> None:
         ("round(1.5, 0.5)", 0, 5, "cannot compute `round(1.5, 0.5)`: digits are"),
         ("log2(0)", 0, 4, "cannot compute `log2(0)`: only numbers above 0 have a logarithm"),
         ("sqrt(0 - 1)", 0, 4, "cannot compute `sqrt(-1)`: negative numbers have no square root"),
+        ("x is None", 2, 2, "expected an operator or the end, found `is`"),
         ("pow(2)", 0, 3, "`pow` takes 2 values, found 1"),
         ("1 + pow(0, -1)", 4, 3, "cannot compute `pow(0, -1)`: it is no finite real number"),
         ("pow(-8, 0.5)", 0, 3, "cannot compute `pow(-8, 0.5)`: it is no finite real number"),
