@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -43,6 +45,16 @@ def test_no_key_moves_and_the_identity_changes_nothing() -> None:
     assert all("_cbam" in key for key in added)
     images = torch.randn(2, 3, 32, 48)
     assert torch.equal(plain.eval()(images), gated.eval()(images))
+
+
+def test_it_is_exported_pickled_and_copied_as_it_is() -> None:
+    model = composer.build({**VIT, "attention": [{"use": "cbam", "after": "mixer"}]}).eval()
+    images = torch.randn(2, 3, 32, 48)
+    wanted = model(images)
+    exported = torch.export.export(model, (images,)).module()
+    torch.testing.assert_close(exported(images), wanted)
+    assert torch.equal(pickle.loads(pickle.dumps(model))(images), wanted)
+    assert torch.equal(copy.deepcopy(model)(images), wanted)
 
 
 def test_nodes_with_adapters() -> None:
@@ -237,6 +249,11 @@ def test_further_tensors_of_a_mechanism_are_adapted_as_the_first() -> None:
     model = composer.build({**spec, "attention": [rule]})
     wanted = tokens + (model.unit.fc(tokens) + smoothed(tokens)) / 2
     assert torch.allclose(model(x), wanted, atol=1e-6)
+    # As a node.
+    nodes = {"tokens": "map_to_tokens", "fc": {"op": "linear", "out_features": 8}}
+    model = composer.build({"input": MAP, "nodes": nodes | {"mean": {"op": "test_mean", "from": ["tokens", "fc"]}}})
+    assert list(model.graph.root.nodes)[2:] == ["mean_other_map", "mean_map", "mean", "mean_tokens"]
+    assert torch.allclose(model(x), (tokens + smoothed(model.fc(tokens))) / 2, atol=1e-6)
     # With channels last too, and with a prefix only where it passes by.
     swin = {"nodes": {"last": "channels_last", "relu": "relu", "add": {"op": "add", "from": ["last", "relu"]}}}
     spec = {"input": MAP, **swin, "attention": [{"use": "test_mean", "replace": "add"}]}

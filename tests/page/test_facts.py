@@ -191,3 +191,13 @@ def test_what_shares_says_with_whom():
     assert [key for key, *_ in facts.table("layer1.0.cbam", "weights")] == ["spatial.conv.weight", "spatial.conv.bias"]
     assert facts.table("layer1.shared_cbam_channel", "weights")[0][0] == "fc1.weight"
     assert facts.whole["parameters"] == facts.graph.num_parameters
+
+
+def test_tokens_show_the_grid_that_they_come_from():
+    rule = {"use": "se", "after": "mlp"}
+    spec = {"backbone": "vit_tiny_patch16_224", "input": [3, 64, 96], "vars": {"depth": 1}, "attention": [rule]}
+    facts = Facts(composer.graph(spec))
+    assert facts.tensors("blocks.0.mlp.out_se_map", "in") == [["N×25×192", "b n c (n = 1 + 4×6)"]]
+    assert facts.tensors("blocks.0.mlp.out_se", "in") == [["N×192×4×6", "b c h w"]]
+    assert facts.tensors("blocks.0.mlp.out_se_prefix", "out") == [["N×1×192", "b n c (n = 1)"]]
+    assert facts.options("blocks.0.mlp.out_se_map")["grid"][0] == "[4, 6]"
