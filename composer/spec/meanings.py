@@ -60,7 +60,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "outputs": "Outputs by name: `name: node`.",
         "kind": "The kind of mechanism that the block is where a rule uses it, for lists.",
         "layout": "The layout in which the block works where a rule uses it; by default any.",
-        "layout": "The layout in which a rule uses the block as a mechanism; others are turned into it and back.",
+        "description": "What the block is, in a sentence. Pages show it at every instance.",
     },
     "Rule": {
         "use": "What is inserted: a mechanism (`composer list mechanisms`), a block of the spec, or a layer.",
