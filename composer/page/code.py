@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from textwrap import dedent
 from typing import Any
 
+import torch
 from torch import nn
 
 from composer.compile.code import beside, forward_code, is_chain
@@ -47,9 +49,16 @@ def _called(node: Node) -> str:
     """The name of the class or function of a node; empty for a node that passes its input on."""
     if isinstance(node.content, Scope):
         return node.content.block
-    if node.entry is None:
+    if node.content is None:
         return ""
-    return (node.entry.module if isinstance(node.entry, ModuleEntry) else node.entry.factory).__name__
+    return _class_of(node.content) if isinstance(node.entry, ModuleEntry) else node.content.entry.factory.__name__
+
+
+@lru_cache(maxsize=1000)
+def _class_of(operation: Operation) -> str:
+    """The name of the class that an operation makes: a norm of images is another than one of videos."""
+    with torch.device("meta"):
+        return type(operation.make()).__name__
 
 
 def operation_code(entry: Entry, built: Any) -> Code | None:

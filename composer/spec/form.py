@@ -37,8 +37,10 @@ def check_file(file: SpecFile, origin: Origin) -> Problems:
         yield from _block(name, block, origin / "blocks" / name)
     for index, rule in enumerate(file.attention):
         yield from _rule(rule, origin / "attention" / index)
-    if file.weights is not None:
+    if isinstance(file.weights, WeightsSpec):
         yield from check_weights(file.weights, origin / "weights")
+    for path, weights in file.weights.items() if isinstance(file.weights, dict) else ():
+        yield from check_weights(weights, origin / "weights" / path)
 
 
 def check_weights(weights: WeightsSpec, origin: Origin) -> Problems:

@@ -213,6 +213,19 @@ class WeightsSpec(BaseModel):
         return {"source": value} if isinstance(value, str) else value
 
 
+def _form_of_weights(value: Any) -> str:
+    if not isinstance(value, dict) or "source" in value or value.keys() <= WeightsSpec.model_fields.keys():
+        return "(all)"
+    return "(parts)"
+
+
+# Those of the whole network; or of networks inside it, by the paths of their nodes. The tags stand in no text.
+Weights = Annotated[
+    Annotated[WeightsSpec, Tag("(all)")] | Annotated[dict[str, WeightsSpec], Tag("(parts)")],
+    Discriminator(_form_of_weights),
+]
+
+
 # A number as a paper prints it, with its unit; Mi and Gi are 2^20 and 2^30.
 Figure = Annotated[str, Field(pattern=r"^\d+(\.\d+)? (M|G|Mi|Gi)$")]
 
@@ -295,7 +308,7 @@ class SpecFile(BaseModel):
     maps: bool = False
     attention: list[Rule] = []
     classes: str | list[str] | None = None
-    weights: WeightsSpec | None = None
+    weights: Weights | None = None
     published: Published | None = None
     lock: dict[str, Any] | None = None
 

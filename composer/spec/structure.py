@@ -120,7 +120,9 @@ def validate_weights(value: Any) -> WeightsSpec:
     """The `weights` of a spec, given from outside. Raises SpecError."""
     document = Document.from_mapping({"weights": value}, "<weights>")
     content = _parse(document)
-    assert content.weights is not None, "there is something given"
+    if not isinstance(content.weights, WeightsSpec):
+        text = "weights given from outside are those of the whole network"
+        raise SpecError((Origin(document) / "weights").problem("weights", text, "a mapping with `source`"))
     SpecError.check(check_weights(content.weights, Origin(document) / "weights"))
     return content.weights
 
@@ -171,7 +173,7 @@ def _keys_at(path: Keys, here: Origin) -> Iterable[str]:
             return PartSpec.model_fields
         case (*_, "attention", _):
             return _KEYS["attention"]
-        case (*_, "weights"):
+        case (*_, "weights") | (*_, "weights", _):
             return _KEYS["weights"]
         case _:
             return _KEYS[str(path[0])]

@@ -86,7 +86,11 @@ class YOLOv8n(nn.Module):
         return {"p3": seen[15], "p4": seen[18], "p5": seen[21]}
 
 
-@pytest.mark.parametrize("name", zoo.others("detection"))
+SLOW = {"detection/yolov8s", "detection/yolov8m"}
+NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in zoo.others("detection")]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_each_composes_and_trains_a_step(name):
     model = composer.build({"backbone": name, "input": [3, 64, 64]})
     outputs = model(torch.randn(2, 3, 64, 64))

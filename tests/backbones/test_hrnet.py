@@ -19,7 +19,9 @@ def test_parity_and_gradients():
     check_exact_gradients(ours, peer, torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2)))
 
 
-@pytest.mark.parametrize("name", ["hrnet_w18_small_v2", "hrnet_w18", "hrnet_w32"])
+@pytest.mark.parametrize(
+    "name", ["hrnet_w18_small_v2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("hrnet_w18", "hrnet_w32"))]
+)
 def test_larger_ones_have_timms_keys(name):
     with torch.device("meta"):
         peer = timm.create_model(name)
