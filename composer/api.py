@@ -96,16 +96,18 @@ def build(
     """
     from composer.compile.module import compile_graph
     from composer.weights.choose import choose, fill
+    from composer.weights.parts import choose_parts, fill_parts
 
     target = check_device(device)
     spec = load_spec(source, vars=vars, weights=weights is None)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
     chosen = choose(spec, weights, download=download)
     composed = compose(spec, max_nodes=max_nodes, max_parameters=max_parameters)
-    with target if _is_meta(target) and chosen is None else contextlib.nullcontext():
+    inside = choose_parts(composed, download=download) if weights is None else {}
+    with target if _is_meta(target) and chosen is None and not inside else contextlib.nullcontext():
         model = compile_graph(composed, seed)
-    if chosen is not None:
-        report, _ = fill(model, chosen)
+    report = fill(model, chosen)[0] if chosen is not None else fill_parts(model, inside) if inside else None
+    if report is not None:
         for note in (*report.adapted, *report.heads, *report.notes):
             warnings.warn(f"{spec.name}: {note}", stacklevel=2)
     return model if target is None and dtype is None else model.to(device=target, dtype=dtype)

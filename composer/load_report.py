@@ -65,6 +65,7 @@ class LoadReport:
     notes       how the weights' own network differs from this network, such as another eps of its norms
     image       how an image becomes the network's input, as the weights were made if the source says so
     assumed     what the source does not say, and what is assumed instead
+    parts       for networks inside a network: path -> the report of its own weights; the report itself has all names
     """
 
     loaded: tuple[str, ...]
@@ -86,6 +87,7 @@ class LoadReport:
     notes: tuple[str, ...] = ()
     image: InputSpec | None = None
     assumed: str = ""
+    parts: Mapping[str, LoadReport] = field(default_factory=dict)
 
     @property
     def fills_backbone(self) -> bool:
@@ -98,6 +100,8 @@ class LoadReport:
         return "" if self.image is None else describe(self.image)
 
     def __str__(self) -> str:
+        if self.parts:
+            return "\n".join(f"{path}: {report}" for path, report in self.parts.items())
         parts = [f"loaded {plural(len(self.loaded), 'tensor')}{self._from()}"]
         for label, names in (
             ("missing, inserted by attention", self.inserted),
@@ -129,6 +133,7 @@ class LoadReport:
             "notes": list(self.notes),
             "image": None if self.image is None else self.image.model_dump(exclude={"layout", "grid"}),
             "assumed": self.assumed,
+            **({"parts": {path: report.to_json() for path, report in self.parts.items()}} if self.parts else {}),
         }
 
     def _groups(self) -> list[str]:

@@ -79,6 +79,7 @@ RIGHT = {
     "a repeat": net(a={"op": "relu", "repeat": 2, "as": "act${index}"}),
     "an inline repeat": net(a={"op": "relu", "repeat": 2, "inline": True}),
     "inline off": net(a={"op": "relu", "inline": False}),
+    "weights by network": {**net(a={"backbone": "resnet18"}), **IMAGE, "weights": {"a": "timm:resnet18"}},
     "a network as a node": net(a={"op": "conv2d", "out_channels": 3, "kernel_size": 1}, b=RESNET)
     | {"input": [8, 64, 64]},
     "a network by a var": {**net(b={**RESNET, "backbone": "$net"}), "vars": {"net": "resnet18"}, **IMAGE},

@@ -96,9 +96,19 @@ class Opening:
         with stage(context, f"building {graph.spec.name}"):
             model = compile_graph(graph, self.seed)
         if weights is None:
-            return model, None
+            return model, self._parts(context, model)
         with stage(context, f"loading {weights.source}"):
             return model, _fill(model, weights)
+
+    def _parts(self, context: typer.Context, model: ComposedModule) -> Filled | None:
+        """The result of loading weights of networks inside; None without any. Raises ComposerError."""
+        from composer.weights.parts import choose_parts, fill_parts
+
+        chosen = choose_parts(model.graph, download=self.download) if self.weights is None else {}
+        if not chosen:
+            return None
+        with stage(context, f"loading the weights of {', '.join(chosen)}"):
+            return Filled(fill_parts(model, chosen), None, None, "")
 
     def opened(
         self, context: typer.Context, graph: Graph, weights: WeightsSpec | None, *, images: bool

@@ -11,7 +11,7 @@ from composer.schema.options import closed, draft7, or_expression
 from composer.spec import zoo
 from composer.spec.kind import WORDS
 from composer.spec.load import load_spec
-from composer.spec.model import SpecFile
+from composer.spec.model import SpecFile, WeightsSpec
 from composer.spec.references import family
 
 
@@ -28,6 +28,7 @@ def schema() -> dict[str, Any]:
     parts["InputSpec"] = {"anyOf": [short, parts["InputSpec"]]}
     parts["WeightsSpec"] = {"anyOf": [{"type": "string", "minLength": 1}, _weights(parts["WeightsSpec"])]}
     whole["properties"]["backbone"] = {"anyOf": _networks()}
+    whole["properties"]["weights"] = _of_parts({"$ref": "#/definitions/WeightsSpec"})
     whole["properties"]["vars"] = _declared(whole["properties"]["vars"])
     whole["properties"]["nodes"]["anyOf"][0]["minProperties"] = 1
     whole = explained("SpecFile", whole)
@@ -47,6 +48,13 @@ def schema() -> dict[str, Any]:
 def _networks() -> list[dict[str, Any]]:
     """The schemas of what `backbone` may name."""
     return [{"enum": zoo.names()}, {"type": "string", "pattern": r"\.ya?ml$"}]
+
+
+def _of_parts(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of weights of the whole network, or by the path of a network inside it."""
+    of_all = [{"required": ["source"]}, {"propertyNames": {"enum": list(WeightsSpec.model_fields)}}]
+    by_part = {"type": "object", "additionalProperties": weights, "not": {"anyOf": of_all}}
+    return {"anyOf": [weights, by_part]}
 
 
 def _declared(vars: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,16 @@ from composer.spec.document import Document, Value
 from composer.spec.model import WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.parts import PartsFinder, with_vars
-from composer.spec.references import NO_WEIGHTS, LoadedFile, find_weights, follow, home, open_source, read_classes
+from composer.spec.references import (
+    NO_WEIGHTS,
+    FoundWeights,
+    LoadedFile,
+    find_weights,
+    follow,
+    home,
+    open_source,
+    read_classes,
+)
 from composer.spec.settings import Setting, apply_settings, is_var, read_settings
 from composer.spec.settle import settle_inputs, settle_nodes, settle_vars
 from composer.spec.sources import wrong_source
@@ -128,9 +137,9 @@ def _settled(
     inputs, origins = settle_inputs(files)
     written = settle_nodes(files)
     outputs = next((one for file in down_to_writer(files) if (one := file.content.named_outputs) is not None), None)
-    weights = _weights(files) if finder is None or finder.with_weights else None
+    weights, part_weights = _weights(files) if finder is None or finder.with_weights else (None, {})
     if finder is None:
-        silent = any(file.content.weights is not None for file in files) and weights is None
+        silent = any(file.content.weights is not None for file in files) and not weights and not part_weights
         finder = PartsFinder(lambda files, within: _settled(files, (), (), within), with_weights=not silent)
     own = PartsFinder(finder.settle, finder.with_weights, finder.left)
     parts = own.find(written, vars.values)
@@ -156,6 +165,7 @@ def _settled(
         files=files,
         overrides=overrides,
         weights=weights,
+        part_weights=part_weights,
         misses=bool(vars.problems),
         parts=parts,
     )
@@ -166,11 +176,16 @@ def _settled(
     return replace(spec, problems=(*problems, *islice(more, MAX_FOUND)))
 
 
-def _weights(files: tuple[LoadedFile, ...]) -> tuple[WeightsSpec, Origin] | None:
-    """The `weights` of the nearest file that has them; None if that says `none`."""
+def _weights(files: tuple[LoadedFile, ...]) -> tuple[FoundWeights | None, dict[str, FoundWeights]]:
+    """The `weights` of the nearest file that has them: of the whole network (None if it says `none`), or by part."""
     speaking = next((file for file in files if file.content.weights is not None), None)
-    found = find_weights(speaking) if speaking else None
-    return None if found is None or found[0].source == NO_WEIGHTS else found
+    if speaking is None:
+        return None, {}
+    written, origin = speaking.content.weights, speaking.origin / "weights"
+    if isinstance(written, WeightsSpec):
+        found = find_weights(written, speaking, origin)
+        return (None if written.source == NO_WEIGHTS else found), {}
+    return None, {path: find_weights(one, speaking, origin / path) for path, one in (written or {}).items()}
 
 
 def _without_weights(document: Document) -> Document:

@@ -20,7 +20,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "maps": "Give the outputs as feature maps b c h w, tokens arranged by their positions.",
         "attention": "Rules, applied in order: which mechanism goes where.",
         "classes": "Names of the classes: a list, `imagenet1k`, or a `.txt` file with a name a line.",
-        "weights": "The weights it starts with: a file, `timm:…`, `torchvision:…`, `hf:…`, or `none`.",
+        "weights": "The weights it starts with: a file, `timm:…`, `torchvision:…`, `hf:…`, or `none`; or those of "
+        "networks inside it, `node: weights`.",
         "published": "The results that a paper measured with this network.",
         "lock": "Written by `composer build`: the versions and hashes of what the network was made with.",
     },
@@ -83,6 +84,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "InputSpec": {
         "shape": "Lengths of the axes, without the batch: `[channels, height, width]`.",
         "layout": "Names of the axes, such as `b c h w`.",
+        "grid": "Height and width of the map from which tokens `b n c` come; further tokens stand before it.",
         "mean": "Mean of each channel, for values in 0..1; it is subtracted.",
         "std": "Standard deviation of each channel, for values in 0..1; it divides.",
         "interpolation": "How images are resized.",

@@ -38,9 +38,7 @@ class InputSpec(BaseModel):
 
     shape: list[int | Template]
     layout: str = "b c h w"
-    grid: Annotated[list[int | Template], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="Height and width of the map from which tokens `b n c` come; further tokens stand before it."
-    )
+    grid: Annotated[list[int | Template], Field(min_length=2, max_length=2)] | None = None
     mean: list[Annotated[float, Field(allow_inf_nan=False)]] | None = None
     std: list[PositiveFloat] | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
@@ -213,6 +211,19 @@ class WeightsSpec(BaseModel):
         return {"source": value} if isinstance(value, str) else value
 
 
+def _form_of_weights(value: Any) -> str:
+    if not isinstance(value, dict) or "source" in value or value.keys() <= WeightsSpec.model_fields.keys():
+        return "(all)"
+    return "(parts)"
+
+
+# Those of the whole network; or of networks inside it, by the paths of their nodes. The tags stand in no text.
+Weights = Annotated[
+    Annotated[WeightsSpec, Tag("(all)")] | Annotated[dict[str, WeightsSpec], Tag("(parts)")],
+    Discriminator(_form_of_weights),
+]
+
+
 # A number as a paper prints it, with its unit; Mi and Gi are 2^20 and 2^30.
 Figure = Annotated[str, Field(pattern=r"^\d+(\.\d+)? (M|G|Mi|Gi)$")]
 
@@ -295,7 +306,7 @@ class SpecFile(BaseModel):
     maps: bool = False
     attention: list[Rule] = []
     classes: str | list[str] | None = None
-    weights: WeightsSpec | None = None
+    weights: Weights | None = None
     published: Published | None = None
     lock: dict[str, Any] | None = None
 

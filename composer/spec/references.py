@@ -23,6 +23,10 @@ MAX_REFERENCES = 16
 NO_WEIGHTS = "none"
 
 
+# Weights, and where they are written.
+FoundWeights = tuple[WeightsSpec, Origin]
+
+
 @dataclass(frozen=True)
 class LoadedFile:
     """A file of a spec: its content, where it is, and the folder that its references must not leave.
@@ -151,12 +155,8 @@ def _inside(reference: str, file: LoadedFile, origin: Origin) -> Path | None:
     return path if os.path.isfile(path) else None
 
 
-def find_weights(file: LoadedFile) -> tuple[WeightsSpec, Origin] | None:
-    """The `weights` of a file, with settled paths, and where they are written; None without. Raises SpecError."""
-    weights = file.content.weights
-    if weights is None:
-        return None
-    origin = file.origin / "weights"
+def find_weights(weights: WeightsSpec, file: LoadedFile, origin: Origin) -> FoundWeights:
+    """Weights that a file names at `origin`, with settled paths, and where. Raises SpecError."""
     changes: dict[str, Any] = {}
     if weights.source != NO_WEIGHTS and hub_of(weights.source) is None:
         changes["source"] = _weights_file(weights.source, file, (origin / "source").written)

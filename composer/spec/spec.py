@@ -69,7 +69,8 @@ class Spec:
     `node_origins` and `block_origins` where each node and block is. `weights` are named but not read: building the
     network loads them. `problems` are those of the text; a Spec that `load_spec` returns has none. `misses` says that
     some vars were set wrongly and have their defaults. `parts` are the networks inside this one, by block; a node with
-    `backbone` has a block `block/node`, or `/node` in the network itself.
+    `backbone` has a block `block/node`, or `/node` in the network itself. `part_weights` are weights by path of a node
+    that is a part.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Spec:
     problems: tuple[Diagnostic, ...] = ()
     misses: bool = False
     parts: Mapping[str, Part] = field(default_factory=dict)
+    part_weights: Mapping[str, tuple[WeightsSpec, Origin]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         names = " <- ".join(file.origin.document.source.name for file in self.files)
@@ -224,6 +226,9 @@ class Spec:
             raw["classes"] = list(self.classes)
         if self.weights is not None:
             raw["weights"] = _absolute(self.weights[0].model_dump(exclude_defaults=True))
+        elif self.part_weights:
+            named = {path: one.model_dump(exclude_defaults=True) for path, (one, _) in self.part_weights.items()}
+            raw["weights"] = {path: _absolute(one) for path, one in named.items()}
         return {key: value for key, value in raw.items() if value}
 
     def _written(self, origin: Origin, block: str | None = None) -> Any:

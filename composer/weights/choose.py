@@ -11,6 +11,7 @@ from composer.load_report import LoadReport
 from composer.paths import obstacle, sha256
 from composer.spec.hub import hub_of
 from composer.spec.model import WeightsSpec
+from composer.spec.origin import Origin
 from composer.spec.references import NO_WEIGHTS
 from composer.spec.spec import Spec
 from composer.spec.structure import validate_weights
@@ -71,7 +72,11 @@ def _check_hash(source: str, expected: str) -> None:
 def _of_spec(spec: Spec, download: bool) -> WeightsSpec | None:
     if spec.weights is None:
         return None
-    weights, origin = spec.weights
+    return may_download(*spec.weights, download)
+
+
+def may_download(weights: WeightsSpec, origin: Origin, download: bool) -> WeightsSpec:
+    """Weights that a spec names at `origin`. Raises WeightsError for a hub's, unless a download is allowed."""
     if hub_of(weights.source) and not download:
         help = (
             "a spec never connects by itself: allow it with --download (in Python, download=True)",

@@ -46,7 +46,8 @@ def with_remarks(
         notes += _unusual(graph, checkpoint.name, told)
     image = image_of(graph)
     if facts.input is not None and image is not None:
-        notes += filter(None, [different_preparation(graph, facts.input)])
+        # The images of a network inside another are prepared for the network around it.
+        notes += filter(None, [] if graph.spec.is_part else [different_preparation(graph, facts.input)])
         image = prepared(graph, facts.input)
     if image is not None and any(one.kind == "channels" for one in report.adapted):
         image = for_channels(image)
