@@ -275,6 +275,7 @@ class Scope:
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
     attention  of a block that is used as a mechanism: the node that gives its attention values; None without one
+    entry    the plugin's block that it is; None for a block of the spec
     leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
     plain    the scope as it was before any rule changed it; None if none did
     network  of a network inside another: its own spec, with the inputs that arrive
@@ -291,6 +292,7 @@ class Scope:
     named: bool = False
     end: str | None = None
     attention: str | None = None
+    entry: Entry | None = None
     held: Mapping[str, Node] = field(default_factory=dict, repr=False)
     leads: Mapping[str, str] = field(default_factory=dict)
     plain: Scope | None = field(default=None, repr=False, compare=False)
