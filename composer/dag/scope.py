@@ -194,6 +194,11 @@ class Node:
         return "" not in self.shares
 
     @property
+    def borrows(self) -> bool:
+        """Whether it calls a module that a scope around it holds for several nodes."""
+        return not self.owns and self.calls is None and self.owner.rpartition(".")[2] != self.name
+
+    @property
     def told_shares(self) -> Mapping[str, str]:
         """`shares` as a reader is told: not of each node in a block that is called again, only of the block."""
         around = {child: owner.rpartition(".")[0] for child, owner in self.shares.items()}
