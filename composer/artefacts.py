@@ -12,7 +12,6 @@ import torch
 
 from composer import __version__, registry
 from composer.dag.flatten import flat_json
-from composer.dag.scope import Operation
 from composer.files import staged
 from composer.paths import sha256
 from composer.spec import zoo
@@ -57,7 +56,7 @@ def lock(
     For a network with loaded weights, the lock names `weights_file`, which holds all weights, and its hash.
     """
     hashes = hashes or {}
-    used = {node.content.entry.plugin for node, _ in graph.operations if isinstance(node.content, Operation)}
+    used = {node.content.entry.plugin for node in graph.root.walk() if node.content and node.content.entry}
     record = {
         "composer": __version__,
         "torch": str(torch.__version__),

@@ -19,7 +19,7 @@ from composer.spec.yaml import parse_value
 
 if TYPE_CHECKING:
     from composer.contract import Verdict
-    from composer.registry import ModuleEntry
+    from composer.registry import Entry, ModuleEntry
 
 
 @spread
@@ -85,17 +85,28 @@ def _entries(names: list[str]) -> list[ModuleEntry]:
     """The mechanisms with these names or in these plugin files; all if none. Raises InputError, PluginError."""
     found: list[ModuleEntry] = []
     for name in names:
-        if name.endswith(".py"):
+        if name.endswith((".py", ".yaml", ".yml")):
             registry.load_plugin_file(name)
-            file = str(Path(name).resolve())
-            inside = [entry for entry in registry.mechanisms() if str(Path(entry.file).resolve()) == file]
+            file = Path(name).resolve()
+            inside = [one for one in registry.entries("mechanism") if Path(one.file).resolve() == file]
             if not inside:
-                raise InputError(Diagnostic("plugin", f"`{name}` registers no mechanism", label="@composer.mechanism"))
-            found += inside
-        elif (entry := registry.get_mechanism(name)) is not None:
-            found.append(entry)
+                label = "@composer.mechanism, or a block with a `kind`"
+                raise InputError(Diagnostic("plugin", f"`{name}` registers no mechanism", label=label))
+            found += map(_mechanism, inside)
+        elif (entry := registry.get(name)) is not None and entry.category == "mechanism":
+            found.append(_mechanism(entry))
         else:
-            known = [one.name for one in registry.mechanisms()]
-            hint = did_you_mean(name, known, "`composer list mechanisms` shows all; a plugin file ends in .py")
+            known = [one.name for one in registry.entries("mechanism")]
+            hint = did_you_mean(name, known, "`composer list mechanisms` shows all; a plugin file ends in .py or .yaml")
             raise InputError(Diagnostic("unknown-name", f"no mechanism is called `{name}`", help=hint))
-    return found or list(registry.mechanisms())
+    return found or [_mechanism(one) for one in registry.entries("mechanism")]
+
+
+def _mechanism(entry: Entry) -> ModuleEntry:
+    """The entry itself, or for a block that of a mechanism that does the same."""
+    if isinstance(entry, registry.BlockEntry):
+        from composer.contract.block import as_mechanism
+
+        return as_mechanism(entry)
+    assert isinstance(entry, registry.ModuleEntry)
+    return entry

@@ -95,10 +95,12 @@ Sets = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Change the spec, e.g. vars.num_classes=10. Repeatable."),
 ]
 Root = Annotated[Path | None, typer.Option(help="The folder that `backbone:` paths may not leave.")]
+_PLUGIN = "A Python file with mechanisms, or a YAML file with blocks. Repeatable."
 Plugins = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", metavar="FILE", help="A Python file with mechanisms. Repeatable.", callback=_load_plugins),
+    typer.Option("--plugin", metavar="FILE", help=_PLUGIN, callback=_load_plugins),
 ]
+
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print.", callback=note_format)]
 TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="How to print.", callback=note_format)]
 Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]

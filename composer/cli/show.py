@@ -87,7 +87,7 @@ def _show_errors(format: Format) -> None:
 
 
 def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
-    mechanism = registry.get_mechanism(entry.name)
+    mechanism = _mechanism(entry)
     layout = mechanism.works_on if mechanism else entry.layout_rule
     return {
         "name": entry.name,
@@ -96,7 +96,7 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
         "doc": entry.doc,
         "sections": sections(entry.doc),
         "tensors": list(entry.tensors),
-        "facts": list(entry.facts) if isinstance(entry, registry.ModuleEntry) else [],
+        "facts": list(entry.facts) if isinstance(entry, registry.ModuleEntry | registry.BlockEntry) else [],
         "layout": layout if isinstance(layout, str) else None,
         "replaces": mechanism.replaces if mechanism else None,
         "places": _places(mechanism) if mechanism else None,
@@ -115,7 +115,7 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
 
 
 def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
-    mechanism = registry.get_mechanism(entry.name)
+    mechanism = _mechanism(entry)
     out(f"{entry.name}  ({entry.kind} {entry.category})\n")
     out(entry.doc or "No description.")
     out()
@@ -148,9 +148,21 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
         out("cost at {}: {} parameters, {} MACs".format(at, *map(thousands, numbers)))
     out(f"from: {entry.plugin.name} ({found['source']})")
     if mechanism:
-        out(f"\nYAML:\n{_indented(yaml_snippet(mechanism))}\n\nPython:\n{_indented(python_snippet(mechanism))}")
-    else:
-        out(f"\nYAML:\n  {node_snippet(entry)}")
+        out(f"\nYAML:\n{_indented(yaml_snippet(mechanism))}")
+    if isinstance(entry, registry.ModuleEntry) and mechanism:
+        out(f"\nPython:\n{_indented(python_snippet(mechanism))}")
+    if mechanism:
+        return
+    out(f"\nYAML:\n  {node_snippet(entry)}")
+
+
+def _mechanism(entry: Entry) -> ModuleEntry | None:
+    """The entry of a mechanism; for a block with a kind, that of a mechanism that does the same; None for a layer."""
+    if isinstance(entry, registry.BlockEntry) and entry.category == "mechanism":
+        from composer.contract.block import as_mechanism
+
+        return as_mechanism(entry)
+    return registry.get_mechanism(entry.name)
 
 
 def _places(entry: ModuleEntry) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from composer import registry
 from composer.compile.emit import class_of_scope
 from composer.dag.composition import Composition
 from composer.dag.limits import Limits
@@ -30,6 +31,8 @@ class Composed:
     @cached_property
     def graph(self) -> Composition:
         """The network as it was composed."""
+        for name, plugin in self._portable.get("blocks", {}).items():
+            registry.again(name, plugin)
         limits = Limits(*self._portable["limits"])
         kind: type[Composition] = self._portable["kind"]
         return kind.of(from_portable(self._portable["spec"]), limits)
@@ -56,6 +59,7 @@ class Composed:
             "spec": to_portable(self.graph.spec),
             "limits": [limits.nodes, limits.parameters],
             "kind": type(self.graph),
+            "blocks": _blocks(self.graph.root),
             "seed": self.seed,
         }
 
@@ -64,6 +68,12 @@ class Composed:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Composed:
         return self
+
+
+def _blocks(root: Scope) -> dict[str, str]:
+    """The blocks of plugins that a network has, each with its plugin: only with these it can be composed again."""
+    scopes = (node.content for node in root.walk() if isinstance(node.content, Scope))
+    return {one.entry.name: one.entry.plugin.name for one in scopes if one.entry is not None}
 
 
 def composed(portable: dict[str, Any]) -> Composed:

@@ -11,6 +11,8 @@ from typing import Any
 
 from composer.amounts import plural
 from composer.dag.adapted import with_adapters
+from composer.dag.arguments import unknown_options
+from composer.dag.block import tensor_arguments, with_attention
 from composer.dag.embedding import Embedding
 from composer.dag.infer import Inference
 from composer.dag.inputs import input_tensor
@@ -27,6 +29,7 @@ from composer.dag.sources import Reference, read_sources
 from composer.dag.step import Body, Step, Stop, Taken
 from composer.dag.unfinished import Unfinished
 from composer.errors import GraphError, Mistakes, did_you_mean, one_of
+from composer.registry import BlockEntry
 from composer.spec.check import MAX_DEPTH, check_arguments
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin
@@ -230,16 +233,50 @@ class _Elaboration(Reader):
             if isinstance(block, Part):
                 scope, tags = self.embedding.scope(name, block, spec, step), block.written.site
             else:
-                if problems := list(check_arguments(name, block, spec.args, step.origin)):
+                written = block.block if isinstance(block, BlockEntry) else block
+                if problems := list(check_arguments(name, written, spec.args, step.origin)):
                     raise self.note(*problems)
-                scope, tags = self.instance(name, block, self.value(step, "args", spec.args), step), block.site
+                given_args = self.value(step, "args", spec.args)
+                if isinstance(block, BlockEntry):
+                    scope = replace(self.of_plugin(block, given_args, step), entry=block)
+                else:
+                    scope = self.instance(name, block, given_args, step)
+                tags = written.site
             given = {key: scope.tensor(reference) for key, reference in scope.outputs.items()}
             output = given if len(given) > 1 else next(iter(given.values()))
             return Node(step.name, step.path, step.origin, step.references, scope, output, (*sites, *tags))
+        if isinstance(found := self.entry(spec, step), BlockEntry):
+            scope = self.used(found, spec, step)
+            tensor = next(map(scope.tensor, scope.outputs.values()))
+            return Node(step.name, step.path, step.origin, step.references, scope, tensor, (*sites, *found.block.site))
         operation, tensor = self.operation(spec, step)
         # A parameter has no inputs, even if it is written after other nodes.
         references = step.references if operation.entry.inputs != (0, 0) else ()
         return Node(step.name, step.path, step.origin, references, operation, tensor, sites)
+
+    def used(self, entry: BlockEntry, spec: NodeSpec, step: Step) -> Scope:
+        """The scope of a plugin's block that a node has as its `op`, with its arguments as options. Raises Stop."""
+        known = tensor_arguments(entry.block, step.tensors[0]) if step.tensors else {}
+        given = {**known, **self.evaluate(spec.options, step.known, step.origin, step.path)}
+        if problems := list(unknown_options(entry, spec.options, step.origin)):
+            raise self.note(*problems)
+        if lacking := [name for name, one in entry.block.args.items() if one is None and given.get(name) is None]:
+            text = f"`{entry.name}` needs {one_of(lacking)}"
+            raise self.note(step.problem("missing-option", text, f"`{lacking[0]}: …`"))
+        try:
+            return replace(with_attention(self.of_plugin(entry, given, step), entry.origin), entry=entry)
+        except Stop:
+            raise
+        except Mistakes as error:
+            raise self.note(*error.diagnostics) from error
+
+    def of_plugin(self, entry: BlockEntry, given: Mapping[str, Any], step: Step) -> Scope:
+        """The scope of a plugin's block, which sees the blocks and vars of its own file. Raises Stop."""
+        inside = replace(self, spec=entry.library)
+        try:
+            return inside.instance(entry.name, entry.block, given, step)
+        finally:
+            self.num_nodes, self.num_parameters = inside.num_nodes, inside.num_parameters
 
     def instance(self, name: str, block: BlockSpec, given: Mapping[str, Any], step: Step) -> Scope:
         """The scope of a block, with these arguments, for the tensors of a step. Raises Stop."""

@@ -14,9 +14,10 @@ from composer.dag.match import selected
 from composer.dag.names import RESERVED
 from composer.dag.places import Place, Places
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
-from composer.dag.sharing import called
+from composer.dag.sharing import called, moved
 from composer.dag.spot import goes_inside, spot_of
 from composer.errors import Mistakes, one_of
+from composer.registry import ModuleEntry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin
 from composer.spec.sites import STAGE
@@ -98,15 +99,15 @@ class Lending:
         return node
 
     def whole(self, node: Node, owner: Owner, inputs: Sequence[TensorSpec]) -> Node:
-        """A mechanism that is one with others."""
+        """A mechanism, or a node inside one that is a block, that is one with others."""
+        if not isinstance(node.content, Scope) and not isinstance(node.entry, ModuleEntry):
+            raise self.wrong(f"`{node.op}` has no module that could be shared", "a mechanism with weights", node)
         if owner.node is None:
-            owner.node = replace(node, name=owner.name, path=owner.path, inputs=(), bound=())
+            owner.node = replace(moved(node, owner.path), name=owner.name, inputs=(), bound=())
             owner.first, owner.inputs = node.path, inputs
-        mine, theirs = _options(node), _options(owner.node)
-        for name in dict.fromkeys((*mine, *theirs)):
-            if mine.get(name) != theirs.get(name):
-                text = f"`{name}` is {mine.get(name)} at `{node.path}`, {theirs.get(name)} at `{owner.first}`"
-                raise self.wrong(text, "one mechanism, with one value of each option", node)
+        for name, mine, theirs in _unlike(node, owner.node):
+            text = f"`{name}` is {mine} at `{node.path}`, {theirs} at `{owner.first}`"
+            raise self.wrong(text, "one mechanism, with one value of each option", node)
         try:
             again = called(owner.node, node, inputs, self.infer)
         except Misfit as misfit:
@@ -117,22 +118,21 @@ class Lending:
 
     def part(self, node: Node, child: str, owner: Owner) -> Node:
         """A mechanism with a child that is one with those of others."""
+        if isinstance(node.content, Scope):
+            return replace(node, content=self.inside(node.content, child, child.split("."), owner, node))
         operation = node.content
-        if not isinstance(operation, Operation):
-            text = f"`{node.op}` is a block, which has no module of one's own to look into"
-            raise self.wrong(text, "`share: stage` or `share: all`", node)
+        assert isinstance(operation, Operation), "a mechanism computes something"
         with torch.device("meta"):
             made = operation.make()
             module = _child(made, child)
         if module is None:
             known = [name for name, _ in made.named_children()] if isinstance(made, nn.Module) else []
-            text = f"`{node.op}` has no child `{child}`"
-            raise self.wrong(text, one_of(known) if known else "`share: stage` or `share: all`", node, key=child)
+            raise self.no_child(node, child, known)
         count = sum(one.numel() for one in module.parameters())
         if owner.node is None:
             part = replace(operation, num_parameters=count, part=child)
-            held = replace(node, name=owner.name, path=owner.path, inputs=(), bound=(), content=part)
-            owner.node, owner.first = held, node.path
+            owner.node = replace(node, name=owner.name, path=owner.path, inputs=(), bound=(), shares={}, content=part)
+            owner.first = node.path
         assert isinstance(owner.node.content, Operation)
         with torch.device("meta"):
             theirs = owner.node.content.make()
@@ -141,6 +141,22 @@ class Lending:
             raise self.wrong(text, "the same shape everywhere", node, key=child)
         less = replace(operation, num_parameters=operation.num_parameters - count)
         return replace(node, content=less, shares={**node.shares, child: owner.path})
+
+    def inside(self, scope: Scope, child: str, names: Sequence[str], owner: Owner, node: Node) -> Scope:
+        """The scope of a mechanism that is a block, with the node of these names one with those of others."""
+        first, *rest = names
+        inner = scope.nodes.get(first)
+        if inner is None or inner.content is None or (rest and not isinstance(inner.content, Scope)):
+            raise self.no_child(node, child, [name for name, one in scope.nodes.items() if one.content is not None])
+        if isinstance(inner.content, Scope) and rest:
+            inner = replace(inner, content=self.inside(inner.content, child, rest, owner, node))
+        else:
+            inner = self.whole(inner, owner, [scope.tensor(one) for one in inner.inputs])
+        return replace(scope, nodes={**scope.nodes, first: inner})
+
+    def no_child(self, node: Node, child: str, known: Sequence[str]) -> Mistakes:
+        label = one_of(known) if known else "`share: stage` or `share: all`"
+        return self.wrong(f"`{node.op}` has no child `{child}`", label, node, key=child)
 
     def held(self, scope: str) -> dict[str, Node]:
         """The nodes that a scope holds for this rule, by name."""
@@ -181,8 +197,22 @@ def _scope(root: Scope, path: str) -> Scope:
     return scope
 
 
-def _options(node: Node) -> Mapping[str, Any]:
-    return node.content.options if isinstance(node.content, Operation) else {}
+def _unlike(node: Node, other: Node) -> Iterator[tuple[str, Any, Any]]:
+    """The options that differ between two nodes, or the nodes inside, each with both values."""
+    if isinstance(node.content, Scope) and isinstance(other.content, Scope):
+        mine, theirs = node.content.nodes, other.content.nodes
+        if mine.keys() != theirs.keys():
+            yield "nodes", ", ".join(mine), ", ".join(theirs)
+            return
+        for name, one in mine.items():
+            yield from _unlike(one, theirs[name])
+    elif node.op != other.op:
+        yield node.name, node.op, other.op
+    elif isinstance(node.content, Operation) and isinstance(other.content, Operation):
+        ours, others = node.content.options, other.content.options
+        for name in dict.fromkeys((*ours, *others)):
+            if ours.get(name) != others.get(name):
+                yield name, ours.get(name), others.get(name)
 
 
 def _child(module: Any, path: str) -> nn.Module | None:

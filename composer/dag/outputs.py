@@ -103,6 +103,11 @@ class Way:
     def further(self) -> Way:
         return replace(self, done=self.done + 1)
 
+    def borrowed(self, node: Node) -> Diagnostic:
+        """The problem with a way into a node whose module a scope around it holds for several nodes."""
+        text = f"`{node.path}` calls the module of `{node.owner}`, which passes nothing out"
+        return self.unknown(text, "a node before or behind it")
+
     def unknown(self, message: str, label: str, help: tuple[str, ...] = ()) -> Diagnostic:
         if self.is_input:
             return self.origin.problem("unknown-node", message, label, help)
@@ -119,6 +124,8 @@ def _dead_end(scope: Scope, path: Way) -> Diagnostic | None:
         return path.unknown(f"there is no node `{path.text}`", f"no `{first}` {here}", hint)
     if node.names_only_output(".".join(rest)):
         return None
+    if rest and node.borrows:
+        return path.borrowed(node)
     if rest and isinstance(node.content, Scope):
         return None if rest == [_output_of(node, rest)] else _dead_end(node.content, path.further)
     if rest:
@@ -150,6 +157,8 @@ def expose(scope: Scope, paths: Mapping[Any, Way]) -> tuple[Scope, dict[Any, str
             found[key] = scope.nodes[node.tail or first].reference
         elif output := _output_of(node, rest):
             found[key] = f"{first}.{output}"
+        elif node.borrows:
+            raise GraphError(path.borrowed(node))
         else:
             deeper.setdefault(first, {})[key] = path.further
     nodes = dict(scope.nodes)

@@ -17,7 +17,7 @@ from composer.dag.sharing import calling, does_not_fit
 from composer.dag.step import Step, Stop
 from composer.dag.unfinished import Unfinished
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
-from composer.registry import Entry
+from composer.registry import BlockEntry, Entry
 from composer.spec.expression import is_dynamic
 from composer.spec.model import BlockSpec, NodeSpec
 from composer.spec.origin import Origin, evaluate
@@ -82,18 +82,23 @@ class Reader:
             raise self.note(step.problem("when", "a node without inputs has none to pass on, so it takes no `when`"))
         return when
 
-    def block(self, text: str, step: Step) -> tuple[str, BlockSpec | Part]:
-        """The block or the part that the node names. Raises Stop."""
+    def block(self, text: str, step: Step) -> tuple[str, BlockSpec | Part | BlockEntry]:
+        """The block or the part that a node names, of the spec or of a plugin. Raises Stop."""
         name = self.value(step, "block", text)
-        block = (self.spec.blocks.get(name) or self.spec.parts.get(name)) if isinstance(name, str) else None
-        if block is None:
-            known = self.spec.names_of_blocks
-            hint = did_you_mean(name, known, f"the blocks are {one_of(known)}")
-            problem = step.problem_at(
-                "block", "unknown-block", f"unknown block `{name}`", "not a block of this spec", hint
-            )
-            raise self.note(problem)
-        return str(name), block
+        found: BlockSpec | Part | BlockEntry | None = None
+        if isinstance(name, str):
+            found = self.spec.blocks.get(name) or self.spec.parts.get(name) or registry.get_block(name)
+        if found is None:
+            raise self.note(*self.unknown_block(name, step.origin / "block", step.path))
+        return str(name), found
+
+    def unknown_block(self, name: Any, origin: Origin, path: str) -> list[Diagnostic]:
+        """The problem with a block that neither the spec nor a plugin has."""
+        known = [*self.spec.names_of_blocks, *(one.name for one in registry.entries() if isinstance(one, BlockEntry))]
+        hint = did_you_mean(name, known, f"the blocks are {one_of(known)}")
+        label = "not a block of this spec"
+        problem = origin.problem("unknown-block", f"unknown block `{name}`", label, hint, path=path)
+        return [problem, *registry.failures()]
 
     def count(self, spec: NodeSpec, step: Step) -> int:
         """The value of `repeat`. Raises Stop."""
@@ -161,7 +166,11 @@ class Reader:
         return entry
 
     def said_of(self, spec: NodeSpec, origin: Origin, path: str) -> list[Diagnostic]:
-        """Problems of a node that do not depend on its inputs: an unknown operation, or unknown options."""
+        """Problems of a node that do not depend on its inputs: an unknown operation or block, or unknown options."""
+        if spec.block is not None:
+            known = is_dynamic(spec.block) or spec.block in self.spec.names_of_blocks or registry.get_block(spec.block)
+            sound = self.spec.is_sound(origin / "block")
+            return self.unknown_block(spec.block, origin / "block", path) if sound and not known else []
         entry = registry.get(spec.op) if spec.op else None
         if entry is None and spec.op and not is_dynamic(spec.op) and self.spec.is_sound(origin / "op"):
             return [_unknown_op(spec.op, origin / "op", path), *registry.failures()]

@@ -194,6 +194,11 @@ class Node:
         return "" not in self.shares
 
     @property
+    def borrows(self) -> bool:
+        """Whether it calls a module that a scope around it holds for several nodes."""
+        return not self.owns and self.calls is None and self.owner.rpartition(".")[2] != self.name
+
+    @property
     def told_shares(self) -> Mapping[str, str]:
         """`shares` as a reader is told: not of each node in a block that is called again, only of the block."""
         around = {child: owner.rpartition(".")[0] for child, owner in self.shares.items()}
@@ -271,6 +276,7 @@ class Scope:
     training names of the outputs of a network that only training has
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
     attention  of a block that is used as a mechanism: the node that gives its attention values; None without one
+    entry    the plugin's block that it is; None for a block of the spec
     leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
     plain    the scope as it was before any rule changed it; None if none did
     network  of a network inside another: its own spec, with the inputs that arrive
@@ -288,6 +294,7 @@ class Scope:
     training: frozenset[str] = frozenset()
     end: str | None = None
     attention: str | None = None
+    entry: Entry | None = None
     held: Mapping[str, Node] = field(default_factory=dict, repr=False)
     leads: Mapping[str, str] = field(default_factory=dict)
     plain: Scope | None = field(default=None, repr=False, compare=False)

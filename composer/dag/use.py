@@ -1,4 +1,4 @@
-"""What a rule's `use` names: a mechanism or a layer of the registry, or a block of the spec."""
+"""What a rule's `use` names: a mechanism or a layer of the registry, or a block of the spec or of a plugin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from composer.dag.taking import unknown_tensors
 from composer.dag.use_block import UsedBlock
 from composer.dag.use_entry import UsedLayer, UsedMechanism
 from composer.errors import Diagnostic, did_you_mean
-from composer.registry import ModuleEntry, ParameterEntry
+from composer.registry import BlockEntry, ModuleEntry, ParameterEntry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin
 from composer.spec.spec import Spec
@@ -31,6 +31,8 @@ def used(rule: Rule, origin: Origin, spec: Spec, limits: Limits) -> tuple[Used |
     found: Used
     if rule.use in spec.blocks:
         found = UsedBlock(spec, rule.use, limits)
+    elif isinstance(entry, BlockEntry):
+        found = UsedBlock(entry.library, entry.name, limits, entry)
     elif isinstance(entry, ModuleEntry) and entry.category == "mechanism":
         found = UsedMechanism(entry)
     elif entry is not None and not isinstance(entry, ParameterEntry):

@@ -8,6 +8,7 @@ from functools import cached_property
 from inspect import Parameter
 from typing import Any
 
+from composer.dag.block import tensor_arguments, with_attention
 from composer.dag.elaborate import block_scope
 from composer.dag.insertion import Insertion, Made
 from composer.dag.limits import Limits
@@ -15,7 +16,7 @@ from composer.dag.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope, TensorSpec
 from composer.dag.step import Step, Taken
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
-from composer.registry import CONV_FACTS, TENSOR_FACTS
+from composer.registry import CONV_FACTS, BlockEntry
 from composer.spec.model import BlockSpec
 from composer.spec.origin import Origin
 from composer.spec.spec import Spec
@@ -31,6 +32,7 @@ class UsedBlock:
     spec: Spec
     name: str
     limits: Limits
+    entry: BlockEntry | None = None
     prefix: bool = False
 
     @cached_property
@@ -39,7 +41,7 @@ class UsedBlock:
 
     @property
     def replaces(self) -> str | None:
-        return None if self.block.args.keys().isdisjoint(_SETTINGS) else "conv"
+        return "conv" if "out_channels" in self.block.args else None
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -71,10 +73,7 @@ class UsedBlock:
         self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
     ) -> dict[str, Any]:
         args = self.block.args
-        facts = insertion.adapted(self, inputs, host)[0].facts
-        known: dict[str, Any] = {name: facts[name] for name in TENSOR_FACTS if name in args and name in facts}
-        if "in_channels" in args and "channels" in facts:
-            known["in_channels"] = facts["channels"]
+        known = tensor_arguments(self.block, insertion.adapted(self, inputs, host)[0])
         if insertion.rule.position in ("replace", "beside"):
             known |= self.settings(host, inputs[0], written)
         given = {**known, **written}
@@ -115,24 +114,8 @@ class UsedBlock:
         except Mistakes as error:
             used = f"rule {insertion.number + 1} uses `{self.name}` at {origin.location()}"
             raise Mistakes(*(replace(one, help=(*one.help, used)) for one in error.diagnostics)) from error
-        return _inside(scope, insertion.number), next(map(scope.tensor, scope.outputs.values()))
-
-
-ATTENTION = "attention"
-
-
-def with_attention(scope: Scope, origin: Origin) -> Scope:
-    """The scope of a block as a mechanism: its result is the only output, and `attention` is what `record` reads.
-
-    Raises Mistakes for a block with further outputs.
-    """
-    results = {name: reference for name, reference in scope.outputs.items() if name != ATTENTION} or scope.outputs
-    if len(results) > 1:
-        text = f"block `{scope.block}` has several outputs: {one_of(results)}"
-        label = "one, and beside it only `attention`"
-        raise Mistakes((origin / "outputs").problem("place", text, label, key=True, path=scope.path))
-    attention = scope.outputs.get(ATTENTION) if results is not scope.outputs else None
-    return replace(scope, outputs=results, attention=attention)
+        scope = replace(_inside(scope, insertion.number), entry=self.entry)
+        return scope, next(map(scope.tensor, scope.outputs.values()))
 
 
 def _inside(scope: Scope, number: int) -> Scope:

@@ -1,5 +1,6 @@
 """Names that specs may use, and the plugins that register them. Its `state` changes while plugins load."""
 
+from composer.registry.block import ATTENTION, BlockEntry
 from composer.registry.entry import (
     ANY_MAP,
     CONV_FACTS,
@@ -26,8 +27,18 @@ from composer.registry.entry import (
     layouts_of,
 )
 from composer.registry.grid import GridRule, TokenGrid
+from composer.registry.lookup import (
+    again,
+    blamed,
+    entries,
+    failures,
+    get,
+    get_block,
+    get_mechanism,
+    mechanisms,
+    plugin_versions,
+)
 from composer.registry.lookup import again as _again  # pickled networks may refer to this name
-from composer.registry.lookup import blamed, entries, failures, get, get_mechanism, mechanisms, plugin_versions
 from composer.registry.plugins import load_plugin_file, load_plugins
 from composer.registry.register import layer, mechanism
 from composer.registry.rules import declared_macs, declared_shape
@@ -35,6 +46,7 @@ from composer.registry.state import state as _state
 
 __all__ = [
     "ANY_MAP",
+    "ATTENTION",
     "CONV_FACTS",
     "ENTRY_POINTS",
     "FACTS",
@@ -46,6 +58,7 @@ __all__ = [
     "REPLACEABLE",
     "RESERVED_OPTIONS",
     "TENSOR_FACTS",
+    "BlockEntry",
     "CodeRule",
     "Entry",
     "FunctionEntry",
@@ -59,6 +72,7 @@ __all__ = [
     "TokenGrid",
     "_again",
     "_state",
+    "again",
     "blamed",
     "declared_macs",
     "declared_shape",
@@ -66,6 +80,7 @@ __all__ = [
     "facts_of_others",
     "failures",
     "get",
+    "get_block",
     "get_mechanism",
     "layer",
     "layouts_of",

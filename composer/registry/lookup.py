@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from composer.errors import Diagnostic, PluginError
 from composer.foreign import frames, named
+from composer.registry.block import BlockEntry
 from composer.registry.entry import Entry, FunctionEntry, ModuleEntry, ParameterEntry, Plugin
 from composer.registry.plugins import load_plugins
 from composer.registry.state import state
@@ -24,6 +25,12 @@ def entries(category: str | None = None, pattern: str = "*") -> Sequence[Entry]:
     load_plugins()
     found = sorted(state.entries.values(), key=lambda entry: entry.name)
     return [entry for entry in found if category in (None, entry.category) and fnmatchcase(entry.name, pattern)]
+
+
+def get_block(name: str) -> BlockEntry | None:
+    """The block of a plugin with this name, or None."""
+    found = get(name)
+    return found if isinstance(found, BlockEntry) else None
 
 
 def get_mechanism(name: str) -> ModuleEntry | None:
@@ -74,5 +81,5 @@ def _by_name(entry: Entry) -> tuple[Callable[..., Entry], tuple[str, ...]]:
 
 
 # Option models are made from signatures and cannot be pickled, so a pickle holds only the entry's name and plugin.
-for kind in (ModuleEntry, FunctionEntry, ParameterEntry):
+for kind in (ModuleEntry, FunctionEntry, ParameterEntry, BlockEntry):
     copyreg.pickle(kind, _by_name)

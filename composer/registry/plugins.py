@@ -1,4 +1,4 @@
-"""Imports plugins, which are installed packages or files, so that they register their entries."""
+"""Imports plugins, which are installed packages or files of Python or YAML, so that they register their entries."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from composer.errors import Diagnostic, Location, PluginError, Source
 from composer.foreign import frames, is_error, named
 from composer.paths import obstacle, reason
+from composer.registry.block import load_block_file
 from composer.registry.entry import ENTRY_POINTS, Plugin
 from composer.registry.state import loading, state
 from composer.siblings import importable
@@ -34,7 +35,10 @@ def load_plugins() -> None:
             plugin = Plugin(point.name, distribution.version if distribution else "")
             try:
                 with _from_plugin(plugin):
-                    point.load()
+                    found = point.load()
+                # What names no code of a plugin is the path of its blocks in YAML.
+                if isinstance(found, str | Path):
+                    load_block_file(Path(found), replace(plugin, sha256=_digest(found)))
             except BaseException as error:
                 if not is_error(error):
                     raise
@@ -42,22 +46,24 @@ def load_plugins() -> None:
 
 
 def load_plugin_file(path: str | Path) -> None:
-    """Import a plugin file. Raises PluginError with the file's name if the file cannot be read or its code fails."""
-    if problem := obstacle(path):
-        raise PluginError(Diagnostic("plugin", f"plugin file `{path}` {problem}", label="a Python file"))
-    file = Path(path).resolve()
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        text = f"plugin file `{path}` cannot be read: {reason(error)}"
-        raise PluginError(Diagnostic("plugin", text, label="a Python file")) from error
+    """Import a plugin file of Python, or register the blocks of one of YAML.
+
+    Raises PluginError with the file's name if the file cannot be read, its code fails, or its blocks have mistakes.
+    """
+    digest, file = _digest(path), Path(path).resolve()
+    if file.suffix in (".yaml", ".yml"):
+        load_plugins()
+        load_block_file(Path(path), Plugin(str(path), sha256=digest))
+        return
     name = f"composer_plugin_{file.stem}_{digest[:12]}"
     if name in sys.modules:
         return
     load_plugins()
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise PluginError(Diagnostic("plugin", f"plugin file `{path}` is not Python", label="a file ending in .py"))
+        raise PluginError(
+            Diagnostic("plugin", f"plugin file `{path}` is not Python", label="a file ending in .py or .yaml")
+        )
     module = importlib.util.module_from_spec(spec)
     # Registered before it runs: pickling and type hints look classes up by their module.
     sys.modules[name] = module
@@ -73,6 +79,17 @@ def load_plugin_file(path: str | Path) -> None:
         if isinstance(error, PluginError) or not is_error(error):
             raise
         raise PluginError(_failure(f"plugin file `{path}`", error)) from error
+
+
+def _digest(path: str | Path) -> str:
+    """The SHA-256 of a plugin file. Raises PluginError if it cannot be read."""
+    if problem := obstacle(path):
+        raise PluginError(Diagnostic("plugin", f"plugin file `{path}` {problem}", label="a Python or YAML file"))
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        text = f"plugin file `{path}` cannot be read: {reason(error)}"
+        raise PluginError(Diagnostic("plugin", text, label="a Python or YAML file")) from error
 
 
 @contextlib.contextmanager

@@ -53,10 +53,8 @@ def check_spec(spec: Spec) -> Problems:
             yield from _expressions(
                 part.written.vars, part.origin / "vars", ChainMap(dict.fromkeys(part.spec.inputs, ARRIVING), vars)
             )
-    for name, block in spec.blocks.items():
-        yield from _block(spec, block, spec.block_origins[name], vars)
     yield from _unread_vars(spec)
-    yield from _recursion(spec)
+    yield from check_blocks(spec)
     added = tuple(str(rule.name or rule.use) for rule, _ in spec.rules if rule.use)
     for file in spec.files:
         for name, output in file.content.outputs.items() if isinstance(file.content.outputs, dict) else ():
@@ -76,6 +74,14 @@ def check_spec(spec: Spec) -> Problems:
                 continue
             reads = tuple((name, start + offset) for name, offset in condition.reads)
             yield from _unknown_names(reads, origin / "where", place)
+
+
+def check_blocks(spec: Spec) -> Problems:
+    """Problems of the blocks of a spec that can be found without knowing any plugin."""
+    vars: dict[str, Container[str] | None] = dict.fromkeys(spec.vars)
+    for name, block in spec.blocks.items():
+        yield from _block(spec, block, spec.block_origins[name], vars)
+    yield from _recursion(spec)
 
 
 def _block(spec: Spec, block: BlockSpec, origin: Origin, vars: dict[str, Any]) -> Problems:
@@ -146,13 +152,9 @@ def _instance(spec: Spec, node: NodeSpec, origin: Origin) -> Problems:
     block = spec.blocks.get(name)
     if name in spec.parts:
         yield from check_part(spec.parts[name], name, node.args, origin)
-        return
-    if block is None:
-        known = spec.names_of_blocks
-        hint = did_you_mean(name, known, f"the blocks are {one_of(known)}")
-        yield (origin / "block").problem("unknown-block", f"unknown block `{name}`", "not a block of this spec", hint)
-        return
-    yield from check_arguments(name, block, node.args, origin)
+    # A plugin may have the block: which plugins there are is known when the network is composed.
+    elif block is not None:
+        yield from check_arguments(name, block, node.args, origin)
 
 
 def check_arguments(name: str, block: BlockSpec, args: Mapping[str, Any], origin: Origin) -> Problems:

@@ -29,12 +29,12 @@ def is_attribute(name: str) -> bool:
 def check_file(file: SpecFile, origin: Origin) -> Problems:
     """The problems of a single file."""
     yield from _sections(file, origin)
-    yield from _vars(file, origin / "vars")
+    yield from check_vars(file, origin / "vars")
     for name in file.inputs or {}:
         yield from _name(name, origin / "inputs" / name, "an input")
     yield from _nodes(file.nodes or {}, origin / "nodes")
     for name, block in file.blocks.items():
-        yield from _block(name, block, origin / "blocks" / name)
+        yield from check_block(name, block, origin / "blocks" / name)
     for index, rule in enumerate(file.attention):
         yield from _rule(rule, origin / "attention" / index)
     if isinstance(file.weights, WeightsSpec):
@@ -87,7 +87,8 @@ def _used_by_rules(file: SpecFile) -> set[str]:
     return found
 
 
-def _vars(file: SpecFile, origin: Origin) -> Problems:
+def check_vars(file: SpecFile, origin: Origin) -> Problems:
+    """The problems of the vars of a file."""
     for name, value in file.vars.items():
         yield from check_declaration(name, value, origin / name)
 
@@ -108,7 +109,8 @@ def _part(part: PartSpec, origin: Origin) -> Problems:
         yield from check_file(part.backbone, origin / "backbone")
 
 
-def _block(name: str, block: Block, origin: Origin) -> Problems:
+def check_block(name: str, block: Block, origin: Origin) -> Problems:
+    """The problems of a block."""
     yield from _name(name, origin, "a block")
     if isinstance(block, PartSpec):
         yield from _part(block, origin)

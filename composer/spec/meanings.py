@@ -89,6 +89,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "InputSpec": {
         "shape": "Lengths of the axes, without the batch: `[channels, height, width]`.",
         "layout": "Names of the axes, such as `b c h w`.",
+        "grid": "Height and width of the map from which tokens `b n c` come; further tokens stand before it.",
         "mean": "Mean of each channel, for values in 0..1; it is subtracted.",
         "std": "Standard deviation of each channel, for values in 0..1; it divides.",
         "interpolation": "How images are resized.",

@@ -38,9 +38,7 @@ class InputSpec(BaseModel):
 
     shape: list[int | Template]
     layout: str = "b c h w"
-    grid: Annotated[list[int | Template], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="Height and width of the map from which tokens `b n c` come; further tokens stand before it."
-    )
+    grid: Annotated[list[int | Template], Field(min_length=2, max_length=2)] | None = None
     mean: list[Annotated[float, Field(allow_inf_nan=False)]] | None = None
     std: list[PositiveFloat] | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -24,6 +24,9 @@ from composer.spec.model import (
     WeightsSpec,
 )
 from composer.spec.origin import Origin
+
+# Yields the problems of a sound model.
+Check = Callable[[SpecFile, Origin], Iterator[Diagnostic]]
 
 _KEYS: dict[str, Iterable[str]] = {
     "attention": [field.alias or name for name, field in Rule.model_fields.items()],
@@ -77,15 +80,18 @@ def validate(document: Document) -> SpecFile:
     return content
 
 
-def inspect(document: Document) -> tuple[SpecFile | None, list[Diagnostic]]:
-    """The model of the sound part of a document, or None; and every problem. Raises SpecError."""
+def inspect(document: Document, check: Check = check_file) -> tuple[SpecFile | None, list[Diagnostic]]:
+    """The model of the sound part of a document, or None; and every problem, those that `check` yields too.
+
+    Raises SpecError.
+    """
     origin = Origin(document)
     plain = document.plain()
     if not isinstance(plain, dict):
         text, help = f"a spec is a mapping, not {found(plain)}", typed_in(plain) if isinstance(plain, str) else ()
         raise SpecError(origin.problem("structure", text, "`key: value` pairs", help))
     try:
-        return _checked(SpecFile.model_validate(plain), origin, [])
+        return _checked(SpecFile.model_validate(plain), origin, [], check)
     except ValidationError as error:
         problems = list(islice(_problems(error, origin), MAX_FOUND))
     if any(_names_something(problem.path.split(".")) for problem in problems):
@@ -93,14 +99,16 @@ def inspect(document: Document) -> tuple[SpecFile | None, list[Diagnostic]]:
     for problem in problems:
         plain = _without(plain, problem.path.split("."))
     try:
-        return _checked(SpecFile.model_validate(plain), origin, problems)
+        return _checked(SpecFile.model_validate(plain), origin, problems, check)
     except ValidationError:
         return None, problems
 
 
-def _checked(content: SpecFile, origin: Origin, before: list[Diagnostic]) -> tuple[SpecFile, list[Diagnostic]]:
+def _checked(
+    content: SpecFile, origin: Origin, before: list[Diagnostic], check: Check
+) -> tuple[SpecFile, list[Diagnostic]]:
     """The model and all problems, those known before first. Problems within a known problem's part are dropped."""
-    found = islice(check_file(content, origin), MAX_FOUND)
+    found = islice(check(content, origin), MAX_FOUND)
     around = [one.path for one in before]
     return content, [*before, *(one for one in found if not any(_is_within(path, one.path) for path in around))]
 

@@ -278,6 +278,46 @@ def test_it_is_traced_checkpointed_and_viewed(x: Tensor) -> None:
     assert all(one.grad is not None for one in model.parameters())
 
 
+GATE = {
+    "args": {"kernel_size": 3},
+    "nodes": {
+        "logit": {"op": "conv2d", "out_channels": 1, "kernel_size": "$kernel_size", "bias": True},
+        "gate": "sigmoid",
+        "mul": {"op": "mul", "from": ["input", "gate"], "broadcast": True},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("share", "owner"), [("stage", "shared_gate.logit"), ({"logit": "stage"}, "shared_gate_logit")]
+)
+def test_a_block_as_a_mechanism(x: Tensor, share: Any, owner: str) -> None:
+    blocks = {**SPEC["blocks"], "gate": GATE}
+    model = build({"use": "gate", "after": "branch", "share": share}, blocks=blocks).eval()
+    names = [name for name in model.state_dict() if "gate" in name]
+    assert names == [f"layer{stage}.{owner}.{one}" for stage in (1, 2) for one in ("weight", "bias")]
+    assert list(model.state_dict()) == list(shapes_of(model.graph))
+    conv: Any = model.get_submodule(f"layer2.{owner}")
+
+    def plain(block: Any, y: Tensor) -> Tensor:
+        branch = block.bn(block.conv(y))
+        result: Tensor = (branch * conv(branch).sigmoid() + block.shortcut(y)).relu()
+        return result
+
+    y = model.layer1(x)  # type: ignore[operator]
+    expected = plain(model.layer2[1], plain(model.layer2[0], y))  # type: ignore[index]
+    assert torch.allclose(model.layer2(y), expected, atol=1e-6)  # type: ignore[operator]
+    assert torch.equal(pickle.loads(pickle.dumps(model))(x), model(x))
+    assert model.graph.edits == ()
+    other = {"use": "gate", "after": "branch", "share": "all", "with": {"kernel_size": "${2 * stage + 1}"}}
+    assert "`kernel_size` is 5 at `layer2.0.gate`, 3 at `layer1.0.gate`" in fails(other, blocks=blocks)
+    if share == "stage":
+        with pytest.raises(ComposerError, match=r"calls the module of `layer1\.shared_gate`, which passes nothing out"):
+            composer.features(model, "layer1.0.gate.logit")
+    wrong = {"use": "gate", "after": "branch", "share": {"conv": "stage"}}
+    assert fails(wrong, blocks=blocks) == "`gate` has no child `conv`\n`logit`, `gate`, `mul`"
+
+
 def test_inside_a_block_that_is_called_again(x: Tensor) -> None:
     nodes = {
         "tower": {"block": "tower"},
@@ -304,6 +344,8 @@ def test_mistakes() -> None:
     options = {"use": "eca", "after": "branch", "share": "all", "with": {"kernel_size": "${3 if stage == 1 else 5}"}}
     assert "`kernel_size` is 5 at `layer2.0.eca`, 3 at `layer1.0.eca`" in fails(options)
     assert "is in no stage" in fails({"use": "se", "before": "pool", "share": "stage"})
+    function = {"use": "channels_last", "replace": "**.act", "share": "stage"}
+    assert fails(function) == "`channels_last` has no module that could be shared\na mechanism with weights"
     nested = {**PER_STAGE, "share": {"channel": "stage", "channel.fc1": "all"}}
     with pytest.raises(ComposerError, match="inside of what is shared already"):
         composer.compose({**SPEC, "attention": [nested]})
