@@ -14,7 +14,7 @@ from composer.dag.grids import told
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference
 from composer.dag.scope import Bound, Node, Operation, Scope, TensorSpec
-from composer.dag.spot import Spot
+from composer.dag.spot import Spot, as_stem
 from composer.errors import Diagnostic, Mistakes, one_of
 from composer.registry import Entry
 from composer.spec.model import Rule
@@ -143,7 +143,7 @@ class Insertion:
         taken = self.turned(draft, entry, name, given, spot, turned)
 
         def adapter(one: Adapter, inputs: tuple[str, ...], made: Sequence[Node]) -> Node:
-            return self.helper(draft, one.op, f"{name}_{one.name}", inputs, spot, one.options, made)
+            return self.helper(draft, one.op, f"{as_stem(name)}_{one.name}", inputs, spot, one.options, made)
 
         def mechanism(current: str, made: Sequence[Node]) -> Node:
             inputs = (current, *(one for one, _ in taken if isinstance(one, str)))
@@ -172,7 +172,7 @@ class Insertion:
             for one in steps.into if all(isinstance(one, str) for one, _ in found) else ():
                 inputs, bound = ((source,), ()) if isinstance(source, str) else ((), (source,))
                 inferred = self.infer(_own(one.op), one.options, [tensor])
-                fresh = self.name(draft, f"{name}_{word}_{one.name}", spot)
+                fresh = self.name(draft, f"{as_stem(name)}_{word}_{one.name}", spot)
                 content = inferred.operation, inferred.output
                 made.append(replace(self._made(draft, fresh, spot, inputs, [tensor], content, "helper"), bound=bound))
                 source, tensor = fresh, made[-1].tensor

@@ -20,7 +20,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
     it. Nodes that no output needs are left out, unless the `whole` network is wanted. Raises GraphError for paths that
     lead nowhere.
     """
-    root = replace(_with_paths_followed(root), named=spec.names_outputs)
+    root = replace(_with_paths_followed(root), named=spec.names_outputs, training=spec.training_outputs)
     own = spec.own_outputs
     wanted = own if spec.outputs is None else spec.outputs
     plain = [name for name, path in own.items() if "." not in path and name in root.outputs]
@@ -103,6 +103,11 @@ class Way:
     def further(self) -> Way:
         return replace(self, done=self.done + 1)
 
+    def borrowed(self, node: Node) -> Diagnostic:
+        """The problem with a way into a node whose module a scope around it holds for several nodes."""
+        text = f"`{node.path}` calls the module of `{node.owner}`, which passes nothing out"
+        return self.unknown(text, "a node before or behind it")
+
     def unknown(self, message: str, label: str, help: tuple[str, ...] = ()) -> Diagnostic:
         if self.is_input:
             return self.origin.problem("unknown-node", message, label, help)
@@ -119,6 +124,8 @@ def _dead_end(scope: Scope, path: Way) -> Diagnostic | None:
         return path.unknown(f"there is no node `{path.text}`", f"no `{first}` {here}", hint)
     if node.names_only_output(".".join(rest)):
         return None
+    if rest and node.borrows:
+        return path.borrowed(node)
     if rest and isinstance(node.content, Scope):
         return None if rest == [_output_of(node, rest)] else _dead_end(node.content, path.further)
     if rest:
@@ -150,6 +157,8 @@ def expose(scope: Scope, paths: Mapping[Any, Way]) -> tuple[Scope, dict[Any, str
             found[key] = scope.nodes[node.tail or first].reference
         elif output := _output_of(node, rest):
             found[key] = f"{first}.{output}"
+        elif node.borrows:
+            raise GraphError(path.borrowed(node))
         else:
             deeper.setdefault(first, {})[key] = path.further
     nodes = dict(scope.nodes)
@@ -246,6 +255,17 @@ def prune(scope: Scope, wanted: Collection[str]) -> Scope:
         elif name in scope.held and node.path in lent:
             held[name] = node
     return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held, attention=attention), {})
+
+
+def in_eval(root: Scope) -> Scope:
+    """The network as it runs in eval: without outputs that only training has, and the nodes that only those need."""
+    if not root.training:
+        return root
+    outputs = {name: reference for name, reference in root.outputs.items() if name not in root.training}
+    needed = prune(root, outputs).parts
+    # Scopes pass outward the same tensors as in training: their modules are the same.
+    nodes = {name: node for name, node in root.nodes.items() if name in needed}
+    return replace(root, outputs=outputs, nodes=nodes, training=frozenset())
 
 
 def _needed(scope: Scope, references: Collection[str]) -> dict[str, tuple[Node, Collection[str]]]:

@@ -55,9 +55,14 @@ def spot_of(host: Node, around: Scope, rule: Rule, number: int) -> Spot:
         return Spot(host, True, _free(f"in{more}" if before else "out", around), before, number)
     if _is_one_branch(host, around, rule):
         return Spot(host, False, "", before, number)
-    own = f"at{host.name}" if host.name.isdecimal() else host.name
+    own = as_stem(host.name)
     word = f"pre{more}_{own}" if before else own
     return Spot(host, False, word if word == host.name else _free(word, around), before, number)
+
+
+def as_stem(name: str) -> str:
+    """A node's name at the beginning of another: a number alone cannot begin one."""
+    return f"at{name}" if name.isdecimal() else name
 
 
 def is_at_an_end(node: Node) -> bool:

@@ -311,6 +311,9 @@ def test_a_block_as_a_mechanism(x: Tensor, share: Any, owner: str) -> None:
     assert model.graph.edits == ()
     other = {"use": "gate", "after": "branch", "share": "all", "with": {"kernel_size": "${2 * stage + 1}"}}
     assert "`kernel_size` is 5 at `layer2.0.gate`, 3 at `layer1.0.gate`" in fails(other, blocks=blocks)
+    if share == "stage":
+        with pytest.raises(ComposerError, match=r"calls the module of `layer1\.shared_gate`, which passes nothing out"):
+            composer.features(model, "layer1.0.gate.logit")
     wrong = {"use": "gate", "after": "branch", "share": {"conv": "stage"}}
     assert fails(wrong, blocks=blocks) == "`gate` has no child `conv`\n`logit`, `gate`, `mul`"
 

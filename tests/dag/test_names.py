@@ -228,6 +228,12 @@ def test_methods_of_a_module_are_taken() -> None:
         del registry._state.entries["half"]
 
 
+def test_what_adapts_a_replacement_is_named_after_the_host() -> None:
+    rule = {"use": "mhsa", "replace": "features.8", "with": {"num_heads": 8}}
+    graph = composer.graph({"backbone": "vgg11", "attention": [rule]})
+    assert list(graph.inserted) == ["features.at8_tokens", "features.8", "features.at8_map"]
+
+
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_rules_that_would_give_two_places_one_name_are_told(order: tuple[int, int]) -> None:
     rules = [{"use": "se", "after": "layer1.0.conv2"}, {"use": "se", "after": "layer1.0.bn2", "name": "conv2_se"}]
