@@ -242,6 +242,6 @@ def test_what_it_attends_to_is_looked_at():
     }
     gate["nodes"]["mul"] = {"op": "mul", "from": ["input", "gate"], "broadcast": True}
     look = composer.look(
-        composer.build(small({"use": "gate", "after": "branch"}, gate=gate)), torch.randn(1, 3, 64, 64)
+        composer.build(small({"use": "gate", "after": "branch"}, gate=gate)), torch.randn(1, 3, 224, 224)
     )
     assert any(name.startswith("gate-gates") for name in look.figures())
