@@ -25,6 +25,11 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "published": "The results that a paper measured with this network.",
         "lock": "Written by `composer build`: the versions and hashes of what the network was made with.",
     },
+    "OutputSpec": {
+        "from": "The path of the node whose tensor it is.",
+        "only": "`training`: in eval the network neither computes nor gives it; its weights are there all the same.",
+        "when": "If false, the network has no such output: an expression of the vars.",
+    },
     "NodeSpec": {
         "backbone": "The network that this node is, with `vars`, `outputs` and `attention` of its own.",
         "op": "The operation: a layer or mechanism. Further keys of the node are its options.",
