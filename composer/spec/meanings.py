@@ -35,7 +35,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "op": "The operation: a layer or mechanism. Further keys of the node are its options.",
         "block": "The block of `blocks` that this node is, with `args`.",
         "from": "What it takes: a node, `node.output`, an input of the scope, a path into a node, `repeat.*` for all "
-        "copies of a repeat, an expression, or a list of these. What reads `index` is each copy's own.",
+        "copies of a repeat (or nodes of a block), an expression, or a list of these. What reads `index` is each "
+        "copy's own.",
         "when": "If false, the node is left out: it passes its first input on.",
         "site": "Names under which rules find the node, such as `branch`.",
         "repeat": "How many copies stand one behind the other, each on the outputs of the one before. They know "
