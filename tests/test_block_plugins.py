@@ -221,3 +221,23 @@ def test_an_entry_point_names_the_path_of_the_file(monkeypatch, tmp_path):
     assert entry.plugin.name == "large_kernels"
     assert registry.failures() == ()
     assert len(entry.plugin.sha256) == 64
+
+
+def test_a_lock_without_its_plugin_says_which_is_missing(tmp_path, run):
+    (tmp_path / "net.yaml").write_text("backbone: resnet18\nattention:\n  - {use: lka, after: branch}\n")
+    built = run("build", tmp_path / "net.yaml", "--plugin", LKA, "-o", tmp_path / "out")
+    assert built.code == 0, built.err
+    registry._state.entries.pop("lka")
+    registry._state.plugins.pop(str(LKA))
+    lost = run("summary", tmp_path / "out" / "resnet18.lock.yaml")
+    assert f"`--plugin {LKA}`" in lost.err.replace("\n", " ")
+
+
+def test_pages_have_its_description_and_its_line(run, tmp_path):
+    (tmp_path / "net.yaml").write_text("backbone: resnet18\nattention:\n  - {use: lka, after: branch}\n")
+    drawn = run("graph", tmp_path / "net.yaml", "--plugin", LKA, "-o", tmp_path / "net.html")
+    assert drawn.code == 0, drawn.err
+    assert "sees 21×21 positions" in (tmp_path / "net.html").read_text(encoding="utf-8")
+    svg = run("graph", tmp_path / "net.yaml", "--plugin", LKA, "-o", tmp_path / "net.svg", "--select", "layer4.1")
+    assert svg.code == 0, svg.err
+    assert "layer4.1.lka.conv_spatial" in (tmp_path / "net.svg").read_text(encoding="utf-8")

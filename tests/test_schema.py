@@ -39,6 +39,7 @@ def properties(part: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     [
         ("SpecFile", list(SpecFile.model_fields)),
         ("NodeSpec", list(NODE_KEYS)),
+        ("OutputSpec", ["from", "only", "when"]),
         ("BlockSpec", list(BlockSpec.model_fields)),
         ("PartSpec", list(PartSpec.model_fields)),
         ("Rule", [field.alias or name for name, field in Rule.model_fields.items()]),
@@ -80,6 +81,7 @@ RIGHT = {
     "an inline repeat": net(a={"op": "relu", "repeat": 2, "inline": True}),
     "inline off": net(a={"op": "relu", "inline": False}),
     "weights by network": {**net(a={"backbone": "resnet18"}), **IMAGE, "weights": {"a": "timm:resnet18"}},
+    "an output of training": {**net(a=CONV, b="relu"), "outputs": {"y": "b", "z": {"from": "a", "only": "training"}}},
     "a network as a node": net(a={"op": "conv2d", "out_channels": 3, "kernel_size": 1}, b=RESNET)
     | {"input": [8, 64, 64]},
     "a network by a var": {**net(b={**RESNET, "backbone": "$net"}), "vars": {"net": "resnet18"}, **IMAGE},
@@ -120,6 +122,8 @@ WRONG = {
     "a site of an inline repeat": net(a={"op": "relu", "repeat": 2, "inline": True, "site": "block"}),
     "share without repeat": net(a={"op": "relu", "share": True}),
     "share of a repeat": net(a="relu", b={"share": "a", "repeat": 2}),
+    "an output of eval": {**net(a=CONV), "outputs": {"y": {"from": "a", "only": "eval"}}},
+    "an output from nowhere": {**net(a=CONV), "outputs": {"y": {"only": "training"}}},
     "a network with args": {**net(a={"backbone": "resnet18", "args": {"num_classes": 3}}), **IMAGE},
     "a network with another's var": {**net(a={"backbone": "resnet18", "vars": {"patch": 4}}), **IMAGE},
     "a network that is an operation": {**net(a={**RESNET, "op": "relu"}), **IMAGE},

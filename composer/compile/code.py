@@ -12,6 +12,7 @@ from typing import Any
 
 from composer.dag.levels import features_of, split
 from composer.dag.order import node_of
+from composer.dag.outputs import in_eval
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.registry import FunctionEntry, ModuleEntry, ParameterEntry
 from composer.spec.sites import HEAD
@@ -33,8 +34,9 @@ def class_code(scope: Scope) -> str:
 def root_code(root: Scope) -> str:
     """The file that defines the class of a whole network, with `forward`, `forward_features` and `forward_head`."""
     methods = _method("forward", root)
-    if (features := features_of(root)) is not None:
-        before, after = split(replace(root, named=False), features)
+    main = in_eval(root)
+    if (features := features_of(main)) is not None:
+        before, after = split(replace(main, named=False), features)
         methods += _method("forward_features", before)
         if after is not None and len(after.outputs) == 1:
             methods += _head(after)
@@ -153,6 +155,10 @@ def _method(name: str, scope: Scope) -> list[str]:
         arguments.append("outward: dict[str, Tensor]")
     returns = "dict[str, Tensor]" if scope.gives_dict else "Tensor"
     body = _body(scope, words)
+    if scope.training:
+        main = in_eval(scope)
+        returns = returns if main.gives_dict else f"Tensor | {returns}"
+        body = ["if self.training:", *(f"    {line}" for line in body), *_body(main, words)]
     return ["", f"    def {name}({', '.join(arguments)}) -> {returns}:", *(f"        {line}" for line in body)]
 
 

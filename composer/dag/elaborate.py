@@ -189,7 +189,7 @@ class _Elaboration(Reader):
             found = making.written_out(written.text)
             if found is None:
                 name = written.text.partition(".")[0]
-                text, label = f"`{name}` has no copies", "a node with `repeat`"
+                text, label = f"nothing is inside `{name}`", "a repeat, or a block"
                 raise self.note(origin.problem("unknown-node", text, label, path=path))
             for place, reference in enumerate(found):
                 tensor = self.tensor(making.scope, reference, origin, path)

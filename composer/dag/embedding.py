@@ -44,7 +44,7 @@ class Embedding:
         if key not in self.known:
             try:
                 places = {var: step.origin / vars_key(name) / var for var in spec.args}
-                settled = replace(settle_part(part, values, places), inputs=inputs)
+                settled = _in_eval(replace(settle_part(part, values, places), inputs=inputs))
                 self.known[key] = replace(self.compose(settled), network=settled)
             except ComposerError as error:
                 raise self.reader.note(*(_within(step.path, part, one) for one in error.diagnostics)) from error
@@ -82,6 +82,12 @@ class Embedding:
         origin = part.origin / "vars"
         own = {var: value for var, value in part.written.vars.items() if var not in given}
         return {var: self.reader.evaluate(one, names, origin / var, step.path) for var, one in own.items()} | given
+
+
+def _in_eval(spec: Spec) -> Spec:
+    """The network without outputs that only its own training has."""
+    left = {name: path for name, path in (spec.outputs or {}).items() if name not in spec.training_outputs}
+    return replace(spec, outputs=left) if spec.training_outputs else spec
 
 
 def _within(path: str, part: Part, problem: Diagnostic) -> Diagnostic:

@@ -70,7 +70,11 @@ class Lending:
                 stage = place.stage if extent == "stage" else None
                 outside = extent == "stage" and stage is None
                 if not outside and (child, stage) not in found.owners:
-                    scope = _scope(root, _around(places, stage) if stage is not None else "")
+                    path = _around(places, stage) if stage is not None else ""
+                    if rule.position == "replace" and rule.start is None and path in found.stages:
+                        # A stage that is replaced holds nothing.
+                        path = path.rpartition(".")[0]
+                    scope = _scope(root, path)
                     found.owners[child, stage] = Owner(scope.path, found.name(child, place, scope))
         return found
 

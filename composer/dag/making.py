@@ -71,20 +71,18 @@ class Making:
         return f"{self.body.path}.{name}" if self.body.path else name
 
     def written_out(self, reference: str) -> list[str] | None:
-        """The references to nodes that a written reference stands for; None for `name.*` of what is no repeat."""
+        """The references to nodes that a written reference stands for; None for `name.*` of what holds no nodes."""
         name, _, rest = reference.partition(".")
         node = self.nodes.get(name)
         inside = node.content.nodes if node is not None and isinstance(node.content, Scope) else {}
         if rest == "*" or rest.startswith("*."):
             if name in self.inlined:
                 return [f"{one}{rest[1:]}" if rest[1:] else self._end(one) for one in self.inlined[name].copies]
-            # Copies are called again as copies.
-            written = self.nodes.get(node.calls or name) if node is not None else None
-            spec = self.body.specs.get(written.name) if written is not None else None
+            written = [child for child, one in inside.items() if not _adapts(one)]
+            # A repeat of no copies holds nothing either.
+            spec = self.body.specs.get(name) if node is not None else None
             repeats = spec is not None and spec.repeat is not None
-            # What adapts the mechanism of a copy is written elsewhere than the copies.
-            copies = [copy for copy, one in inside.items() if written is not None and one.origin == written.origin]
-            return [f"{name}.{copy}{rest[1:]}" for copy in copies] if repeats else None
+            return [f"{name}.{child}{rest[1:]}" for child in written] if inside or repeats else None
         if name in self.inlined:
             last = self.inlined[name].last
             return [f"{last}.{rest}" if rest else self._end(last)]
@@ -128,3 +126,8 @@ class Making:
     def in_a_circle(self, problem: Diagnostic) -> Unfinished:
         """The scope without any node, because they feed one another; the problem is reported at the first of them."""
         return circle(self.scope, self.body.specs, self.written, problem, circle_of(self.needed)[0])
+
+
+def _adapts(node: Node) -> bool:
+    """Whether a node adapts the layout for the mechanism of another node, at whose `op` it is written."""
+    return node.origin.path[-1:] == ("op",) and node.origin.path[-2:-1] != ("nodes",)

@@ -8,6 +8,7 @@ from composer.amounts import plural
 from composer.dag.composition import Composition
 from composer.dag.order import node_of
 from composer.dag.scope import Operation, Scope
+from composer.errors import one_of
 
 
 def notes(graph: Composition) -> list[str]:
@@ -19,6 +20,9 @@ def notes(graph: Composition) -> list[str]:
         found.append(f"reduction is larger than the channels, the hidden width its smallest: {_places(narrow)}")
     if raw := dict(_raw_inputs(graph.root)):
         found.append(f"`concat` takes the input of a node that `when` leaves out: {_places(raw)}")
+    if graph.root.training:
+        names = [name for name in graph.root.outputs if name in graph.root.training]
+        found.append(f"only training has the outputs {one_of(names)}, and computes what only they need")
     return found
 
 

@@ -20,7 +20,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
     it. Nodes that no output needs are left out, unless the `whole` network is wanted. Raises GraphError for paths that
     lead nowhere.
     """
-    root = replace(_with_paths_followed(root), named=spec.names_outputs)
+    root = replace(_with_paths_followed(root), named=spec.names_outputs, training=spec.training_outputs)
     own = spec.own_outputs
     wanted = own if spec.outputs is None else spec.outputs
     plain = [name for name, path in own.items() if "." not in path and name in root.outputs]
@@ -255,6 +255,17 @@ def prune(scope: Scope, wanted: Collection[str]) -> Scope:
         elif name in scope.held and node.path in lent:
             held[name] = node
     return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held, attention=attention), {})
+
+
+def in_eval(root: Scope) -> Scope:
+    """The network as it runs in eval: without outputs that only training has, and the nodes that only those need."""
+    if not root.training:
+        return root
+    outputs = {name: reference for name, reference in root.outputs.items() if name not in root.training}
+    needed = prune(root, outputs).parts
+    # Scopes pass outward the same tensors as in training: their modules are the same.
+    nodes = {name: node for name, node in root.nodes.items() if name in needed}
+    return replace(root, outputs=outputs, nodes=nodes, training=frozenset())
 
 
 def _needed(scope: Scope, references: Collection[str]) -> dict[str, tuple[Node, Collection[str]]]:

@@ -273,6 +273,7 @@ class Scope:
     exposed  names of outputs that the block itself does not have, but that a path from outside needs
     brought  names of inputs that the block itself does not have, but that a path from inside needs
     named    of a network: whether it returns a dict of outputs, even of a single output, instead of a tensor
+    training names of the outputs of a network that only training has
     end      of a network: the node tagged `features`, also if the outputs leave it out; None without one
     attention  of a block that is used as a mechanism: the node that gives its attention values; None without one
     entry    the plugin's block that it is; None for a block of the spec
@@ -290,6 +291,7 @@ class Scope:
     exposed: frozenset[str] = frozenset()
     brought: frozenset[str] = frozenset()
     named: bool = False
+    training: frozenset[str] = frozenset()
     end: str | None = None
     attention: str | None = None
     entry: Entry | None = None

@@ -8,7 +8,7 @@ from composer.dag.limits import Limits
 from composer.dag.taking import unknown_tensors
 from composer.dag.use_block import UsedBlock
 from composer.dag.use_entry import UsedLayer, UsedMechanism
-from composer.errors import Diagnostic, did_you_mean
+from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.registry import BlockEntry, ModuleEntry, ParameterEntry
 from composer.spec.model import Rule
 from composer.spec.origin import Origin
@@ -46,6 +46,13 @@ def _unknown(name: str, origin: Origin, spec: Spec, *, is_parameter: bool) -> Di
     if is_parameter:
         text = f"`{name}` takes no input, so that it cannot be put between two nodes"
         return origin.problem("unknown-mechanism", text, "a mechanism, a layer with an input, or a block")
+    lock = spec.writer.content.lock or {}
+    loaded = {plugin.name for plugin in registry.plugin_versions()}
+    if missing := [plugin for plugin in lock.get("plugins", {}) if plugin not in loaded]:
+        help = f"the lock was written with {one_of(missing)}; a plugin file is given as `--plugin {missing[0]}`"
+        return origin.problem(
+            "unknown-mechanism", f"unknown mechanism `{name}`", "of a plugin that is missing", (help,)
+        )
     known = [*(one.name for one in registry.entries()), *spec.blocks]
     hint = did_you_mean(name, known, "`composer list` shows all")
     return origin.problem("unknown-mechanism", f"unknown mechanism `{name}`", "not in the registry", hint)

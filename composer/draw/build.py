@@ -55,7 +55,8 @@ class _Builder:
                 continue
             names[name] = (name, "")
             parts.append(self.part(scope, node, sources) if node else self.missing(scope, name, missing[name], sources))
-        ends = {name: found for name, one in scope.outputs.items() if (found := _resolve(one, names)) is not None}
+        told = {name: f"{name} (training)" if name in scope.training else name for name in scope.outputs}
+        ends = {told[name]: one for name, to in scope.outputs.items() if (one := _resolve(to, names)) is not None}
         if unfinished is not None:
             # Outputs by path exist only in a complete network.
             given = {(part.box.name, output) for part in parts for output in part.box.shapes}

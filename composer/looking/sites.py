@@ -10,9 +10,9 @@ from torch import Tensor
 
 from composer.dag.identity import gamma_of
 from composer.dag.places import Place
-from composer.dag.scope import Operation, TensorSpec
+from composer.dag.scope import Operation, Scope, TensorSpec
 from composer.looking.nodes import Grid
-from composer.registry import Entry, ModuleEntry
+from composer.registry import APPLIED_BY_KIND, ModuleEntry
 from composer.spec.sites import MIXER
 
 if TYPE_CHECKING:
@@ -54,18 +54,20 @@ def sites_of(model: ComposedModule) -> dict[str, Site]:
     parameters, modules = dict(model.named_parameters()), dict(model.named_modules())
     found = {}
     for place in model.graph.places:
-        operation = place.node.content
-        if isinstance(operation, Operation) and _attends(operation.entry) and place.node.path in modules:
+        content = place.node.content
+        if _attends(content) and place.node.path in modules:
             gamma = gamma_of(place.scope, place.node)
             value = float(parameters[gamma.path].detach()) if gamma and gamma.path in parameters else None
-            site = _site(place, operation, value)
+            site = _site(place, content, value) if isinstance(content, Operation) else _site_of_block(place, value)
             attended = getattr(modules[site.path], "attended", None)
             found[site.path] = replace(site, attended=attended) if isinstance(attended, Tensor) else site
     return found
 
 
-def _attends(entry: Entry) -> bool:
-    return entry.category == "mechanism" or entry.has_attention
+def _attends(content: Operation | Scope | None) -> bool:
+    if isinstance(content, Operation):
+        return content.entry.category == "mechanism" or content.entry.has_attention
+    return content is not None and content.attention is not None
 
 
 def _site(place: Place, operation: Operation, gamma: float | None) -> Site:
@@ -85,6 +87,36 @@ def _site(place: Place, operation: Operation, gamma: float | None) -> Site:
         grid,
         gamma,
     )
+
+
+def _site_of_block(place: Place, gamma: float | None) -> Site:
+    """The site of a block with an output `attention`. The axes of the values say what they are: nothing is declared."""
+    node, scope = place.node, place.node.content
+    assert isinstance(scope, Scope)
+    kind = _kind(scope.tensor(scope.attention or ""), next(iter(scope.inputs.values())))
+    positions = place.input.whole_grid if place.input is not None else None
+    return Site(
+        path=node.path,
+        mechanism=scope.block,
+        kind=kind,
+        applied=APPLIED_BY_KIND[kind],
+        replaces=False,
+        stage=place.stage,
+        block=place.block,
+        rule=None if node.rule is None else node.rule + 1,
+        options={},
+        grid=None if positions is None else (positions.height, positions.width),
+        gamma=gamma,
+    )
+
+
+def _kind(values: TensorSpec, arriving: TensorSpec) -> str:
+    """The kind of an attention with these values: gates of channels or positions, or weights between positions."""
+    if arriving.layout == "b n c" or values.layout != arriving.layout:
+        return "channel" if values.layout == "b c" else "token"
+    if set(values.shape[2:]) == {1}:
+        return "channel"
+    return "spatial" if values.channels == 1 else "channel+spatial"
 
 
 def last_map(graph: Composition) -> str | None:

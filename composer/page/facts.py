@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from composer import registry
 from composer.dag.macs import total
 from composer.dag.scope import Node, Operation, Scope, TensorSpec
 from composer.dag.sketch import Sketch
@@ -20,9 +21,10 @@ from composer.page.code import is_one_for_all, operation_code, scope_code, scope
 from composer.page.schema import FactsData, OperationData
 from composer.page.sources import Files
 from composer.page.tables import Tables
-from composer.registry import TENSOR_FACTS, Entry, FunctionEntry
+from composer.registry import TENSOR_FACTS, BlockEntry, Entry, FunctionEntry
 from composer.spec.document import Value
 from composer.spec.expression import is_dynamic
+from composer.spec.model import BlockSpec
 from composer.spec.origin import Origin
 from composer.summary.columns import shape
 from composer.visible import one_line
@@ -155,12 +157,21 @@ class _Reader:
         found = self.ends(taken, given)
         if finished:
             found["code"] = self.tables.codes.number(scope_form(scope), lambda: scope_code(scope))
-        if scope.path and scope.block in self.sketch.spec.blocks:
-            defined = self.files.line_of(self.sketch.spec.block_origins[scope.block])
+        if scope.path and (known := self.known(scope)) is not None:
+            origin, block = known
+            defined = self.files.line_of(origin)
             found |= {"defined": defined} if defined else {}
-            about = one_line(self.sketch.spec.blocks[scope.block].description)
+            about = one_line(block.description)
             found |= {"description": about} if about else {}
         return found
+
+    def known(self, scope: Scope) -> tuple[Origin, BlockSpec] | None:
+        """Where the block of a scope is written, in the spec or a plugin, and what is; None for a repeat."""
+        spec, name = self.sketch.spec, scope.block
+        entry = scope.entry or (None if name in spec.blocks else registry.get_block(name))
+        if isinstance(entry, BlockEntry):
+            return entry.origin, entry.block
+        return (spec.block_origins[name], spec.blocks[name]) if name in spec.blocks else None
 
     def operation(self, node: Node, operation: Operation) -> Json:
         """Kind, options, weights and code of an operation, as numbers in tables that equal operations share."""
@@ -223,7 +234,8 @@ class _Reader:
             outer, _, own = scope.path.rpartition(".")
             around = self.sketch.unfinished.get(outer)
             return self.origin(around.scope, own) if around else spec.writer.origin
-        return spec.block_origins[scope.block] / "nodes" / name
+        known = self.known(scope)
+        return known[0] / "nodes" / name if known else spec.writer.origin
 
 
 def _documentation(entry: Entry) -> OperationData:

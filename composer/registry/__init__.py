@@ -3,6 +3,7 @@
 from composer.registry.block import ATTENTION, BlockEntry
 from composer.registry.entry import (
     ANY_MAP,
+    APPLIED_BY_KIND,
     CONV_FACTS,
     ENTRY_POINTS,
     FACTS,
@@ -46,6 +47,7 @@ from composer.registry.state import state as _state
 
 __all__ = [
     "ANY_MAP",
+    "APPLIED_BY_KIND",
     "ATTENTION",
     "CONV_FACTS",
     "ENTRY_POINTS",

@@ -8,7 +8,7 @@ from typing import Any
 
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import Read, is_dynamic, parse_condition, parse_template
-from composer.spec.model import BlockSpec, NodeSpec
+from composer.spec.model import BlockSpec, NodeSpec, OutputSpec
 from composer.spec.origin import Origin, walk_strings
 from composer.spec.part import vars_key
 from composer.spec.reads import names_read
@@ -56,6 +56,10 @@ def check_spec(spec: Spec) -> Problems:
     yield from _unread_vars(spec)
     yield from check_blocks(spec)
     added = tuple(str(rule.name or rule.use) for rule, _ in spec.rules if rule.use)
+    for file in spec.files:
+        for name, output in file.content.outputs.items() if isinstance(file.content.outputs, dict) else ():
+            if isinstance(output, OutputSpec):
+                yield from _expressions(output.when, file.origin / "outputs" / name / "when", vars)
     if not spec.gives_levels:
         yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin, added)
     place = ChainMap(dict.fromkeys(PLACE), vars)

@@ -13,6 +13,7 @@ from composer.spec.check import check_spec
 from composer.spec.document import Document, Value
 from composer.spec.model import WeightsSpec
 from composer.spec.origin import Origin
+from composer.spec.outputs import settle_outputs
 from composer.spec.parts import PartsFinder, with_vars
 from composer.spec.references import (
     NO_WEIGHTS,
@@ -136,7 +137,8 @@ def _settled(
     vars = settle_vars(files, overrides)
     inputs, origins = settle_inputs(files)
     written = settle_nodes(files)
-    outputs = next((one for file in down_to_writer(files) if (one := file.content.named_outputs) is not None), None)
+    found = (settle_outputs(file.content, vars.values, file.origin) for file in down_to_writer(files))
+    outputs = next((one for one in found if one is not None), None)
     weights, part_weights = _weights(files) if finder is None or finder.with_weights else (None, {})
     if finder is None:
         silent = any(file.content.weights is not None for file in files) and not weights and not part_weights
@@ -155,7 +157,7 @@ def _settled(
         node_origins=written.node_origins,
         blocks=written.blocks,
         block_origins=written.block_origins,
-        outputs=outputs,
+        outputs=None if outputs is None else outputs.paths,
         rules=tuple(
             (rule, file.origin / "attention" / index)
             for file in reversed(files)

@@ -25,12 +25,18 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "published": "The results that a paper measured with this network.",
         "lock": "Written by `composer build`: the versions and hashes of what the network was made with.",
     },
+    "OutputSpec": {
+        "from": "The path of the node whose tensor it is.",
+        "only": "`training`: in eval the network neither computes nor gives it; its weights are there all the same.",
+        "when": "If false, the network has no such output: an expression of the vars.",
+    },
     "NodeSpec": {
         "backbone": "The network that this node is, with `vars`, `outputs` and `attention` of its own.",
         "op": "The operation: a layer or mechanism. Further keys of the node are its options.",
         "block": "The block of `blocks` that this node is, with `args`.",
         "from": "What it takes: a node, `node.output`, an input of the scope, a path into a node, `repeat.*` for all "
-        "copies of a repeat, an expression, or a list of these. What reads `index` is each copy's own.",
+        "copies of a repeat (or nodes of a block), an expression, or a list of these. What reads `index` is each "
+        "copy's own.",
         "when": "If false, the node is left out: it passes its first input on.",
         "site": "Names under which rules find the node, such as `branch`.",
         "repeat": "How many copies stand one behind the other, each on the outputs of the one before. They know "

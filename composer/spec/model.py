@@ -283,13 +283,24 @@ Block = Annotated[
 ]
 
 
+class OutputSpec(BaseModel):
+    """An output of a network that only training has, or that a var leaves out: the path of a node, and when."""
+
+    model_config = _FROZEN
+
+    path: str = Field(alias="from")
+    only: Literal["training"] | None = None
+    when: bool | Template = True
+
+
 class SpecFile(BaseModel):
     """A file: its own nodes, or another spec to start from; and rules.
 
     `outputs` is the path of a node, and the network returns its tensor; or a mapping name -> path, and the network
     returns a dict; or `levels`: the features at every scale as maps, `c1` after one halving and so on. With `maps` the
     outputs are feature maps b c h w: channels first, tokens arranged by their positions, and tokens without a position,
-    such as a class token, left out.
+    such as a class token, left out. Outputs that only training has make a dict of all in training; without them, a
+    single output is a tensor.
     """
 
     model_config = _FROZEN
@@ -302,18 +313,13 @@ class SpecFile(BaseModel):
     vars: dict[str, Any] = {}
     blocks: dict[str, Block] = {}
     nodes: dict[str, NodeSpec] | None = None
-    outputs: str | dict[str, str] | None = None
+    outputs: str | dict[str, str | OutputSpec] | None = None
     maps: bool = False
     attention: list[Rule] = []
     classes: str | list[str] | None = None
     weights: Weights | None = None
     published: Published | None = None
     lock: dict[str, Any] | None = None
-
-    @property
-    def named_outputs(self) -> dict[str, str] | None:
-        """Output name -> path; a bare path has the name `output`."""
-        return {OUTPUT: self.outputs} if isinstance(self.outputs, str) else self.outputs
 
 
 for model in (NodeSpec, BlockSpec, PartSpec):

@@ -16,6 +16,7 @@ from composer.spec.hub import hub_of
 from composer.spec.kind import Kind, is_declaration
 from composer.spec.model import LEVELS, OUTPUT, BlockSpec, InputSpec, NodeSpec, PartSpec, Published, Rule, WeightsSpec
 from composer.spec.origin import Origin
+from composer.spec.outputs import Outputs, settle_outputs
 from composer.spec.part import key_of_node
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting
@@ -174,14 +175,23 @@ class Spec:
     @property
     def own_outputs(self) -> Mapping[str, str]:
         """The outputs of the nearest file that writes nodes; if it names none, its last node."""
-        written = self.writer.content.named_outputs
-        return written if written is not None else {OUTPUT: list(self.nodes)[-1]}
+        written = settle_outputs(self.writer.content, self.vars, self.writer.origin)
+        return written.paths if written is not None else {OUTPUT: list(self.nodes)[-1]}
 
     @property
     def names_outputs(self) -> bool:
         """Whether the network returns a dict of its outputs; otherwise it returns a tensor."""
-        written = self._outputs_file and self._outputs_file.content.outputs
-        return isinstance(written, Mapping) or self.gives_levels
+        return self.gives_levels or (self._outputs is not None and self._outputs.named)
+
+    @property
+    def training_outputs(self) -> frozenset[str]:
+        """Names of the outputs that the network has only in training."""
+        return frozenset() if self._outputs is None else self._outputs.training & (self.outputs or {}).keys()
+
+    @property
+    def _outputs(self) -> Outputs | None:
+        file = self._outputs_file
+        return None if file is None else settle_outputs(file.content, self.vars, file.origin)
 
     @property
     def gives_levels(self) -> bool:
@@ -220,7 +230,9 @@ class Spec:
         if self.outputs == {OUTPUT: LEVELS}:
             raw["outputs"] = LEVELS
         elif self.outputs is not None:
-            raw["outputs"] = dict(self.outputs) if self.names_outputs else self.outputs[OUTPUT]
+            only = {name: {"from": self.outputs[name], "only": "training"} for name in self.training_outputs}
+            single = len(self.outputs) == 1 and not self.names_outputs
+            raw["outputs"] = self.outputs[OUTPUT] if single else {**self.outputs, **only}
         raw["maps"] = self.gives_maps
         if self.classes is not None:
             raw["classes"] = list(self.classes)

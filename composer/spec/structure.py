@@ -12,7 +12,17 @@ from composer.errors import MAX_FOUND, Diagnostic, SpecError, did_you_mean, one_
 from composer.spec.document import Document, Keys
 from composer.spec.form import check_file, check_weights
 from composer.spec.kind import boolean_advice, found
-from composer.spec.model import POSITIONS, BlockSpec, InputSpec, PartSpec, Published, Rule, SpecFile, WeightsSpec
+from composer.spec.model import (
+    POSITIONS,
+    BlockSpec,
+    InputSpec,
+    OutputSpec,
+    PartSpec,
+    Published,
+    Rule,
+    SpecFile,
+    WeightsSpec,
+)
 from composer.spec.origin import Origin
 
 # Yields the problems of a sound model.
@@ -44,6 +54,7 @@ _MODELS = {
     "NodeSpec": "the name of an operation, or a mapping with `op` or `block`",
     "BlockSpec": "a mapping with `nodes`",
     "PartSpec": "a mapping with `backbone`",
+    "OutputSpec": "a mapping with `from`",
     "SpecFile": "a name of the zoo, a path, or a spec",
     "Published": "a mapping with `table`, `architecture`, `mechanism` and `top1`",
     "InputSpec": "a shape such as `[3, 224, 224]`, or a mapping with `shape`",
@@ -181,6 +192,8 @@ def _keys_at(path: Keys, here: Origin) -> Iterable[str]:
             return PartSpec.model_fields
         case (*_, "attention", _):
             return _KEYS["attention"]
+        case (*_, "outputs", _):
+            return [field.alias or name for name, field in OutputSpec.model_fields.items()]
         case (*_, "weights") | (*_, "weights", _):
             return _KEYS["weights"]
         case _:

@@ -35,6 +35,7 @@ class Breakdown:
     rules    the cost that each rule added, in the order in which the rules apply
     unknown  why activation memory is not known; empty if it is known
     edits    sentences on modules of a live network that were changed since it was composed
+    training names of the outputs that only training has
     """
 
     name: str
@@ -45,6 +46,7 @@ class Breakdown:
     rules: tuple[RuleCost, ...]
     unknown: str = ""
     edits: tuple[str, ...] = ()
+    training: frozenset[str] = frozenset()
 
     @property
     def cost(self) -> Cost:

@@ -70,7 +70,8 @@ def fitting(view: View, guides: Guides, limit: int) -> View:
 def _title(view: View) -> Line:
     summary = view.summary
     inputs = ", ".join(shape(tensor) for tensor in summary.inputs.values())
-    outputs = ", ".join(f"{name} {shape(tensor)}" for name, tensor in summary.outputs.items())
+    only = {name: " (training)" if name in summary.training else "" for name in summary.outputs}
+    outputs = ", ".join(f"{name} {shape(tensor)}{only[name]}" for name, tensor in summary.outputs.items())
     return Part(visible(summary.name), "bold"), Part(visible(f": {inputs} -> {outputs}"))
 
 

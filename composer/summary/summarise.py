@@ -82,6 +82,7 @@ def summarise(composition: Composition, time: Mapping[str, float] | None = None)
         rules,
         unknown,
         composition.edits,
+        composition.root.training,
     )
 
 

@@ -366,3 +366,11 @@ def test_it_is_told(tmp_path: Any) -> None:
     assert found["layer1.shared_cbam_channel"].kind == "added"
     difference = sum(one.parameters[1] - one.parameters[0] for one in found.values())
     assert difference == graph.num_parameters - apart.num_parameters
+
+
+def test_a_stage_that_is_replaced_holds_nothing(x: Tensor) -> None:
+    stage = {"op": "conv2d", "out_channels": 3, "kernel_size": 3, "repeat": 2, "site": "stage"}
+    rule = {"use": "eca", "replace": "stage", "share": "stage", "with": {"kernel_size": 3}}
+    model = composer.build({"input": [3, 16, 16], "nodes": {"one": stage, "act": "relu"}, "attention": [rule]})
+    assert list(model.state_dict()) == ["shared_one_eca.conv.weight"]
+    assert torch.equal(model(x), model.shared_one_eca(x).relu())  # type: ignore[operator]

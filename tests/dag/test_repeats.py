@@ -75,6 +75,15 @@ def test_what_rules_put_behind_a_copy_belongs_to_it(inline: bool) -> None:
     assert torch.equal(taken[0][:, 16:20], seen[0])
 
 
+def test_all_nodes_of_a_stage_of_a_backbone() -> None:
+    spec = {"backbone": "resnet18", "nodes": {"all": concat("layer3.*")}}
+    model, images = composer.build(spec).eval(), torch.randn(1, 3, 64, 64)
+    maps = composer.features(composer.build("resnet18"), {"a": "layer3.0", "b": "layer3.1"})
+    maps.load_state_dict({name: one for name, one in model.state_dict().items() if name in maps.state_dict()})
+    found = maps.eval()(images)
+    assert torch.equal(model(images), torch.cat([found["a"], found["b"]], 1))
+
+
 def test_no_copies_give_nothing() -> None:
     spec = c2f(inline=False)
     spec["nodes"]["a"]["args"] = {"depth": 0}
@@ -198,7 +207,7 @@ REPEAT = {"block": "unit", "repeat": 2, "from": ["c", "input"]}
             {"u": {**REPEAT, "from": "c"}},
             "has 2 outputs, and its next copy takes 1",
         ),
-        ({}, {"end": add("c.*")}, "`c` has no copies"),
+        ({}, {"end": add("c.*")}, "nothing is inside `c`"),
         ({}, {"end": add("u.*")}, "`u.0` has several outputs, name one"),
         ({}, {"end": add("u.x", "${widt}")}, "unknown name `widt`"),
         ({}, {"end": add("u.x", "${channels}")}, "unknown name `channels`"),

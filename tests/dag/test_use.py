@@ -233,3 +233,15 @@ def test_any_layer_that_keeps_the_shape_can_be_inserted(use):
     options = {"roll": {"shifts": [1, 1], "dims": [2, 3]}, "softmax": {"dim": 1}}.get(use, {})
     graph = composer.compose(small({"use": use, "after": "branch", "with": options}))
     assert len(graph.mechanisms[0]) == 8
+
+
+def test_what_it_attends_to_is_looked_at():
+    gate = {
+        "nodes": {"pool": {"op": "global_avg_pool", "keepdim": True}, "gate": "sigmoid"},
+        "outputs": {"output": "mul", "attention": "gate"},
+    }
+    gate["nodes"]["mul"] = {"op": "mul", "from": ["input", "gate"], "broadcast": True}
+    look = composer.look(
+        composer.build(small({"use": "gate", "after": "branch"}, gate=gate)), torch.randn(1, 3, 224, 224)
+    )
+    assert any(name.startswith("gate-gates") for name in look.figures())
