@@ -42,7 +42,7 @@ HEAD = "input: [3, 8, 8]\n"
             # What an operation is called is known without what arrives there.
             HEAD + "nodes:\n"
             "  a: {op: rlu}\n"
-            "  b: {op: conv3d, out_channels: 2}\n"
+            "  b: {op: conv4d, out_channels: 2}\n"
             "  c: {op: conv2d, out_channels: 3, kernal: 3}\n"
             "  d: {op: linear, out_features: $channels}\n",
             ["3:11", "4:11", "5:36"],
