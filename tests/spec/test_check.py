@@ -210,7 +210,7 @@ def test_all_problems_of_a_stage_come_at_once(problems: Any) -> None:
         "unknown-name",
         "unknown-name",
     ]
-    assert [marked(problem) for problem in found] == ["plane", "one", "unti", "on", "widht", "four", "widths", "lats"]
+    assert [marked(problem) for problem in found] == ["plane", "one", "on", "widht", "four", "widths", "lats"]
 
 
 @pytest.mark.parametrize(
