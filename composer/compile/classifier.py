@@ -12,7 +12,8 @@ from composer.compile.emit import make
 from composer.compile.lend import lend
 from composer.compile.origin import Composed
 from composer.dag.levels import end_of_features
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, InputError
 from composer.spec.load import load_spec
 from composer.spec.sites import HEAD

@@ -11,9 +11,11 @@ from textwrap import dedent
 from typing import Any
 
 from composer.dag.levels import features_of, split
+from composer.dag.operation import Operation
 from composer.dag.order import node_of
 from composer.dag.outputs import in_eval
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Scope
+from composer.dag.tensor import TensorSpec
 from composer.registry import FunctionEntry, ModuleEntry, ParameterEntry
 from composer.spec.sites import HEAD
 

@@ -13,7 +13,8 @@ from composer.compile.code import modules
 from composer.compile.derived import keeps_forward
 from composer.compile.lend import with_shared
 from composer.compile.origin import Composed
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
 from composer.errors import one_of
 from composer.shared import Shared
 from composer.torch_private import buffers, children, parameters

@@ -14,7 +14,8 @@ from composer.compile.code import beside, class_code, is_chain, modules, root_co
 from composer.compile.init import seeded
 from composer.compile.inplace import overwriting
 from composer.compile.lend import lend, with_shared
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
 from composer.registry import ParameterEntry
 from composer.shared import Shared

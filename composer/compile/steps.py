@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from composer.compile.code import modules
 from composer.compile.links import replaced
 from composer.dag.follow import follow
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
 from composer.registry import FunctionEntry, ParameterEntry
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from composer.dag.block import with_attention
 from composer.dag.elaborate import block_scope
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
-from composer.dag.scope import BATCH, Node, TensorSpec
+from composer.dag.scope import Node
 from composer.dag.step import Step, Taken
+from composer.dag.tensor import BATCH, TensorSpec
 from composer.errors import Mistakes
 from composer.options import options_model
 from composer.registry import CONV_FACTS, BlockEntry, ModuleEntry

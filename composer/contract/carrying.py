@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.contract.subject import Failure, Refusal, Subject, close, require, shake
-from composer.dag.scope import TensorSpec
+from composer.dag.tensor import TensorSpec
 from composer.registry import TokenGrid, declared_shape
 from composer.torch_private import buffers, without_state_dict
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from composer import registry
 from composer.dag.grids import why_unknown
 from composer.dag.infer import Inference
-from composer.dag.scope import Node, TensorSpec
+from composer.dag.scope import Node
+from composer.dag.tensor import TensorSpec
 from composer.registry import ANY_MAP
 
 PREFIX = "prefix"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from composer.dag.scope import TensorSpec
+from composer.dag.tensor import TensorSpec
 
 _TURNS = {
     ("b h w c", "b c h w"): "channels_first",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from composer.dag.scope import Bound, Node, Scope, TensorSpec
+from composer.dag.scope import Bound, Node, Scope
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.spec.origin import Origin
 

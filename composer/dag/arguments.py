@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from composer.dag.infer import missing
-from composer.dag.scope import TensorSpec
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.options import ValidationError, describe_problem, validate_options
 from composer.registry import TENSOR_FACTS, Entry, ModuleEntry, facts_of_others

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from composer.dag.scope import Scope, TensorSpec
+from composer.dag.scope import Scope
+from composer.dag.tensor import TensorSpec
 from composer.errors import Mistakes, one_of
 from composer.registry import ATTENTION, TENSOR_FACTS
 from composer.spec.model import BlockSpec

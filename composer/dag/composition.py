@@ -16,10 +16,12 @@ from composer.dag.levels import Level, levels, names_of_levels, tagged_end
 from composer.dag.limits import Limits
 from composer.dag.macs import growth, macs_of, total
 from composer.dag.maps import outputs_as_maps
+from composer.dag.operation import Operation
 from composer.dag.outputs import take_outputs
 from composer.dag.places import Place, Places
 from composer.dag.placing import place
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Scope
+from composer.dag.tensor import TensorSpec
 from composer.dag.use import used
 from composer.dag.wiring import wire
 from composer.errors import Diagnostic, GraphError

@@ -24,9 +24,10 @@ from composer.dag.order import check_use, node_of, running_order
 from composer.dag.outputs import dead_end
 from composer.dag.reader import Reader
 from composer.dag.repeats import Repeats
-from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.scope import Node, Scope
 from composer.dag.sources import Reference, read_sources
 from composer.dag.step import Body, Step, Stop, Taken
+from composer.dag.tensor import TensorSpec
 from composer.dag.unfinished import Unfinished
 from composer.errors import GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import BlockEntry

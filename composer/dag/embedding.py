@@ -8,8 +8,9 @@ from typing import Any
 
 from composer.amounts import plural
 from composer.dag.reader import Reader
-from composer.dag.scope import BATCH, Node, Scope
+from composer.dag.scope import Node, Scope
 from composer.dag.step import Step, Stop
+from composer.dag.tensor import BATCH
 from composer.errors import ComposerError, Diagnostic
 from composer.spec.check import check_part
 from composer.spec.load import settle_part

@@ -7,7 +7,9 @@ from typing import Any
 import networkx as nx
 
 from composer.dag.composition import Composition
-from composer.dag.scope import Node, Operation, Scope, TensorSpec, num_parameters
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope, num_parameters
+from composer.dag.tensor import TensorSpec
 
 
 def flat_graph(composition: Composition) -> nx.DiGraph[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from composer.dag.scope import TensorSpec
+from composer.dag.tensor import TensorSpec
 
 
 def told(output: TensorSpec, inputs: Sequence[TensorSpec], path: str) -> TensorSpec:

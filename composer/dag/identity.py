@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
 
 # y = host + γ·(changed − host)
 BLEND = "blend"

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from composer.dag.limits import MAX_TENSOR
-from composer.dag.scope import BATCH, Operation, TensorSpec
+from composer.dag.operation import Operation
 from composer.dag.shortcuts import Shortcuts
+from composer.dag.tensor import BATCH, TensorSpec
 from composer.errors import PluginError, one_of
 from composer.foreign import is_error, said
 from composer.registry import (

@@ -13,8 +13,10 @@ from composer.dag.draft import Draft
 from composer.dag.grids import told
 from composer.dag.identity import BLEND
 from composer.dag.infer import Inference
-from composer.dag.scope import Bound, Node, Operation, Scope, TensorSpec
+from composer.dag.operation import Operation
+from composer.dag.scope import Bound, Node, Scope
 from composer.dag.spot import Spot, as_stem
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, one_of
 from composer.registry import Entry
 from composer.spec.model import Rule

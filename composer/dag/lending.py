@@ -12,10 +12,12 @@ from torch import nn
 from composer.dag.infer import Inference, Misfit
 from composer.dag.match import selected
 from composer.dag.names import RESERVED
+from composer.dag.operation import Operation
 from composer.dag.places import Place, Places
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.scope import Node, Scope
 from composer.dag.sharing import called, moved
 from composer.dag.spot import goes_inside, spot_of
+from composer.dag.tensor import TensorSpec
 from composer.errors import Mistakes, one_of
 from composer.registry import ModuleEntry
 from composer.spec.model import Rule

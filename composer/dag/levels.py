@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
+from composer.dag.operation import Operation
 from composer.dag.outputs import prune
 from composer.dag.places import Places
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.scope import Node, Scope
 from composer.spec.sites import BLOCK, FEATURES, LEVEL, STAGE
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.dag.scope import BATCH, Operation, TensorSpec
+from composer.dag.operation import Operation
+from composer.dag.tensor import BATCH, TensorSpec
 from composer.registry import ParameterEntry, declared_macs
 from composer.torch_private import TorchDispatchMode
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from composer import registry
 from composer.dag.infer import Inference
-from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.scope import Node, Scope
+from composer.dag.tensor import TensorSpec
 from composer.spec.origin import Origin
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from composer.amounts import plural
 from composer.dag.composition import Composition
+from composer.dag.operation import Operation
 from composer.dag.order import node_of
-from composer.dag.scope import Operation, Scope
+from composer.dag.scope import Scope
 from composer.errors import one_of
 
 

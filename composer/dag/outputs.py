@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.dag.order import node_of
-from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.scope import Node, Scope
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
 from composer.spec.origin import Origin
 from composer.spec.spec import Spec

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple, overload
 
 from composer.amounts import plural
 from composer.dag.globs import glob
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
+from composer.dag.tensor import TensorSpec
 from composer.spec.check import ARRIVING
 from composer.spec.sites import BLOCK, STAGE
 from composer.visible import visible

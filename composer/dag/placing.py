@@ -15,10 +15,11 @@ from composer.dag.lending import Lending
 from composer.dag.limits import Limits
 from composer.dag.match import Candidate, match
 from composer.dag.names import RESERVED
-from composer.dag.scope import Bound, Node, Scope, TensorSpec
+from composer.dag.scope import Bound, Node, Scope
 from composer.dag.sharing import followed
 from composer.dag.spot import Spot, goes_inside, is_at_an_end, spot_of
 from composer.dag.taking import Tensors, adapting
+from composer.dag.tensor import TensorSpec
 from composer.dag.use import used
 from composer.errors import Diagnostic, GraphError, Mistakes, one_of
 from composer.spec.model import Rule

@@ -5,7 +5,8 @@ from __future__ import annotations
 import linecache
 from collections.abc import Sequence
 
-from composer.dag.scope import Node, TensorSpec
+from composer.dag.scope import Node
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Location, Source, one_of
 from composer.registry import ModuleEntry
 from composer.spec.origin import Origin

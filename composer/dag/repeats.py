@@ -8,8 +8,9 @@ from functools import partial
 
 from composer.dag.adapted import with_adapters
 from composer.dag.reader import Reader
-from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.scope import Node, Scope
 from composer.dag.step import Step, Stop, Taken
+from composer.dag.tensor import TensorSpec
 from composer.dag.unfinished import Missing, Unfinished
 from composer.spec.model import NodeSpec
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from composer.dag.scope import Node, Operation
+from composer.dag.operation import Operation
+from composer.dag.scope import Node
 
 
 def conv_settings(host: Node, wanted: Mapping[str, Any], overridden: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,141 +1,20 @@
-"""The values that make up a graph: tensors with named axes, nodes, and scopes that hold nodes."""
+"""Nodes, and the scopes that hold them: the graph of a network."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import networkx as nx
 
-from composer.registry import Entry, ModuleEntry, TokenGrid
+from composer.dag.operation import Operation
+from composer.dag.tensor import TensorSpec
+from composer.registry import Entry, ModuleEntry
 from composer.spec.origin import Origin
 from composer.spec.sites import BRANCH, STAGE
 from composer.spec.spec import Spec
-
-_POSITIONS = ("l", "t", "h", "w")
-BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """A tensor in the graph: its shape at batch 2, and the einops names of its axes if known.
-
-    grid  of tokens (axis `n`): the map that they come from, and the tokens before it; None if not known
-    lost  of tokens without a grid: path of the node behind which it is no longer known; empty if it never was
-
-    Equal tensors have equal shapes and layouts: an operation keeps the shape also if it does not keep the grid.
-    """
-
-    shape: tuple[int, ...]
-    layout: str | None = None
-    grid: TokenGrid | None = field(default=None, compare=False)
-    lost: str = field(default="", compare=False, repr=False)
-
-    def axis(self, name: str) -> int | None:
-        """Length of the axis with this name; None without such an axis."""
-        axes = (self.layout or "").split()
-        return self.shape[axes.index(name)] if name in axes else None
-
-    @property
-    def channels(self) -> int | None:
-        """Length of axis `c`; None without it."""
-        return self.axis("c")
-
-    @property
-    def positions(self) -> TokenGrid | None:
-        """The grid of its tokens, or of a map, which is its height and width; None without one or if not known."""
-        height, width = self.axis("h"), self.axis("w")
-        return self.grid if height is None or width is None else TokenGrid(height, width)
-
-    @property
-    def whole_grid(self) -> TokenGrid | None:
-        """As `positions`, if they are those of a whole example: not of its windows, and not prefix tokens alone."""
-        grid = self.positions
-        return grid if grid is not None and grid.is_map and self.windows == 1 else None
-
-    @property
-    def without_batch(self) -> tuple[int, ...]:
-        """The shape per example; the whole shape for a tensor without a batch axis (a parameter).
-
-        A batch that holds several windows of each example has their number in front.
-        """
-        axes = (self.layout or "").split()
-        windows = (self.windows,) if self.windows > 1 else ()
-        return windows + tuple(n for i, n in enumerate(self.shape) if axes[i : i + 1] != ["b"])
-
-    @property
-    def windows(self) -> int:
-        """How many entries of the batch each example has: 1, or more where a map was split into windows."""
-        return (self.axis("b") or BATCH) // BATCH
-
-    @cached_property
-    def facts(self) -> Mapping[str, int]:
-        """Facts that expressions may read: those of TENSOR_FACTS that the tensor has. `spatial_dims` is the number of
-        axes of positions."""
-        height, width, prefix = self.positions or (None, None, None)
-        found = {
-            "channels": self.axis("c"),
-            "height": self.axis("h"),
-            "width": self.axis("w"),
-            "tokens": self.axis("n"),
-            "length": self.axis("l"),
-            "frames": self.axis("t"),
-            "spatial_dims": self._spatial_dims,
-            "grid_height": height,
-            "grid_width": width,
-            "prefix_tokens": prefix,
-        }
-        return {name: length for name, length in found.items() if length is not None}
-
-    @property
-    def _spatial_dims(self) -> int | None:
-        axes = (self.layout or "").split()
-        return None if "c" not in axes or "n" in axes else sum(axis in _POSITIONS for axis in axes)
-
-    def __str__(self) -> str:
-        axes = (self.layout or "").split()
-        if "b" not in axes:
-            return "×".join(map(str, self.shape)) or "a scalar"
-        batch = f"{self.windows}b" if self.windows > 1 else "b"
-        return "×".join(batch if axis == "b" else str(length) for axis, length in zip(axes, self.shape, strict=True))
-
-
-@dataclass(frozen=True, eq=False)
-class Operation:
-    """The content of a node that computes: an entry of the registry with its arguments.
-
-    Only `key` and `==` compare operations, and only `make` calls the factory, so that an operation can later become
-    something else than a factory with arguments. With `part` it is that child of the module, which others share.
-    """
-
-    entry: Entry
-    arguments: Mapping[str, Any]
-    num_parameters: int = 0
-    part: str = ""
-
-    @cached_property
-    def key(self) -> Hashable:
-        """Equal for operations that compute the same, apart from the values of their parameters."""
-        return self.entry, repr(sorted(self.arguments.items())), self.part
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Operation) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def make(self) -> Any:
-        """A new module, function of tensors or parameter."""
-        made = self.entry.make(self.arguments)
-        return made.get_submodule(self.part) if self.part else made
-
-    @cached_property
-    def options(self) -> dict[str, Any]:
-        """The arguments that a person would write: options that differ from the entry's defaults, without facts."""
-        fields = self.entry.options.model_fields
-        return {k: v for k, v in self.arguments.items() if k in fields and v != fields[k].default}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from composer.amounts import plural
 from composer.dag.infer import Inference, Misfit
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
+from composer.dag.tensor import TensorSpec
 from composer.registry import ModuleEntry
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from composer.dag.scope import TensorSpec
+from composer.dag.tensor import TensorSpec
 from composer.dag.unfinished import Missing
 from composer.errors import Diagnostic, Mistakes
 from composer.spec.model import NodeSpec

@@ -10,8 +10,9 @@ from composer.amounts import plural
 from composer.dag.address import find
 from composer.dag.draft import Draft
 from composer.dag.insertion import Used
-from composer.dag.scope import Bound, Node, Scope, TensorSpec
+from composer.dag.scope import Bound, Node, Scope
 from composer.dag.spot import Spot
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.spec.model import Rule
 from composer.spec.origin import Origin, evaluate

@@ -13,8 +13,9 @@ from composer.dag.elaborate import block_scope
 from composer.dag.insertion import Insertion, Made
 from composer.dag.limits import Limits
 from composer.dag.replaced import conv_settings, linear_settings
-from composer.dag.scope import Node, Scope, TensorSpec
+from composer.dag.scope import Node, Scope
 from composer.dag.step import Step, Taken
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.registry import CONV_FACTS, BlockEntry
 from composer.spec.model import BlockSpec

@@ -11,7 +11,8 @@ from composer.dag.infer import missing
 from composer.dag.insertion import Insertion, Made
 from composer.dag.plugin_facts import never_told, not_asked_for
 from composer.dag.replaced import conv_settings, linear_settings
-from composer.dag.scope import Node, TensorSpec
+from composer.dag.scope import Node
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes
 from composer.registry import CONV_FACTS, Entry, ModuleEntry, layouts_of
 from composer.spec.origin import Origin

@@ -6,7 +6,9 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
-from composer.dag.scope import Node, Operation, TensorSpec, num_parameters
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, num_parameters
+from composer.dag.tensor import TensorSpec
 from composer.difference.change import Change, Kind, NodePath
 from composer.difference.pairing import Pairing
 from composer.difference.side import Side, children, partners

@@ -7,7 +7,8 @@ from collections.abc import Callable, Container, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice, product
 
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
 from composer.difference.change import NodePath
 from composer.difference.side import Side, children, partners
 

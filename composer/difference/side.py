@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from composer.alike import Alike
 from composer.dag.composition import Composition
 from composer.dag.macs import total
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
+from composer.dag.tensor import TensorSpec
 
 
 @dataclass(frozen=True)

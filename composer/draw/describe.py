@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from composer.dag.scope import Operation, TensorSpec
+from composer.dag.operation import Operation
+from composer.dag.tensor import TensorSpec
 
 _FORMS = {
     "out_channels": "{}",

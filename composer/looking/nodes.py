@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from composer.dag.scope import TensorSpec
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, InputError, did_you_mean
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from composer.compile.code import beside, forward_code, is_chain
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
 from composer.registry import Entry, FunctionEntry, ModuleEntry
 
 Code = tuple[str, str]

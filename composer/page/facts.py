@@ -13,8 +13,10 @@ from torch import nn
 
 from composer import registry
 from composer.dag.macs import total
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
 from composer.dag.sketch import Sketch
+from composer.dag.tensor import TensorSpec
 from composer.dag.unfinished import Missing
 from composer.docstring import link, sections
 from composer.page.code import is_one_for_all, operation_code, scope_code, scope_form

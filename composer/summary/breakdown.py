@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from composer.dag.scope import TensorSpec
+from composer.dag.tensor import TensorSpec
 from composer.summary.cost import Cost
 from composer.summary.rows import Row
 

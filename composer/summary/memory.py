@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from composer.compile.inplace import overwriting
-from composer.dag.scope import BATCH, Node, Operation, Scope
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
+from composer.dag.tensor import BATCH
 from composer.torch_private import FakeTensorMode, storage_of
 
 # Batch statistics do not grow with the batch: the cost per example is the difference of two batches.

@@ -10,7 +10,9 @@ from typing import Any
 
 from composer.alike import Alike
 from composer.dag.composition import Composition
-from composer.dag.scope import Node, Operation, Scope, TensorSpec
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
+from composer.dag.tensor import TensorSpec
 from composer.spec import zoo
 from composer.summary.cost import Cost
 

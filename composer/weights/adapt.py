@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from composer.dag.scope import Operation
+from composer.dag.operation import Operation
 from composer.load_report import Adapted
 from composer.weights.facts import uses_in
 from composer.weights.positions import resample_grid, resample_offsets

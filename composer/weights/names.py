@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from composer.dag.composition import Composition
-from composer.dag.scope import Node, Operation, Scope
+from composer.dag.operation import Operation
+from composer.dag.scope import Node, Scope
 from composer.registry import ModuleEntry, ParameterEntry
 from composer.spec.sites import HEAD
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from composer.dag.operation import Operation
 from composer.dag.places import Place
-from composer.dag.scope import Operation, TensorSpec
+from composer.dag.tensor import TensorSpec
 from composer.registry import POSITIONS, Entry, ModuleEntry
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import composer
-from composer.dag.scope import TensorSpec
+from composer.dag.tensor import TensorSpec
 from composer.registry import TokenGrid
 
 MAP = [6, 4, 5]

@@ -16,7 +16,8 @@ from composer import registry
 from composer.dag.composition import Composition
 from composer.dag.infer import Inference
 from composer.dag.places import Place
-from composer.dag.scope import Scope, TensorSpec
+from composer.dag.scope import Scope
+from composer.dag.tensor import TensorSpec
 from composer.spec import zoo
 from composer.spec.load import load_spec
 

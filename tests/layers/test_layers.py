@@ -10,7 +10,7 @@ from layers.conftest import MAP, refusal, run
 
 import composer
 from composer import registry
-from composer.dag.scope import TensorSpec
+from composer.dag.tensor import TensorSpec
 
 
 @pytest.mark.parametrize(
