@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from composer.compile.code import modules
 from composer.compile.emit import make
 from composer.compile.lend import lend
 from composer.compile.origin import Composed
+from composer.compile.parts import modules
 from composer.dag.levels import end_of_features
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.compile.code import modules
 from composer.compile.derived import keeps_forward
 from composer.compile.lend import with_shared
 from composer.compile.origin import Composed
+from composer.compile.parts import modules
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.errors import one_of

@@ -10,10 +10,11 @@ from torch import nn
 
 from composer.compile.chain import Chain
 from composer.compile.classes import class_of
-from composer.compile.code import beside, class_code, is_chain, modules, root_code
+from composer.compile.code import class_code, root_code
 from composer.compile.init import seeded
 from composer.compile.inplace import overwriting
 from composer.compile.lend import lend, with_shared
+from composer.compile.parts import beside, is_chain, modules
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError

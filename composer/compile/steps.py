@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from composer.compile.code import modules
 from composer.compile.links import replaced
+from composer.compile.parts import modules
 from composer.dag.follow import follow
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope

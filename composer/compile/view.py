@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from composer.compile.chain import RUN_ALL
-from composer.compile.code import modules
 from composer.compile.derived import keeps_forward
 from composer.compile.emit import class_of_root, class_of_scope
 from composer.compile.links import Link, Links, replaced
 from composer.compile.module import ComposedModule
 from composer.compile.origin import Composed
+from composer.compile.parts import modules
 from composer.dag.composition import Composition
 from composer.dag.scope import Node, Scope
 from composer.torch_private import children, parameters, twin

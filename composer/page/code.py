@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.compile.code import beside, forward_code, is_chain
+from composer.compile.code import forward_code
+from composer.compile.parts import beside, is_chain
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.registry import Entry, FunctionEntry, ModuleEntry
