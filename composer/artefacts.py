@@ -89,7 +89,12 @@ def lock(
 def _of_weights(report: LoadReport) -> dict[str, Any]:
     """The source of the weights, and the preparation of images for them."""
     image = {"input": _preparation(report.image)} if report.image else {}
-    return {"source": report.source.strip("`"), **image}
+    source = (
+        report.source.strip("`")
+        if not report.parts
+        else {path: one.source.strip("`") for path, one in report.parts.items()}
+    )
+    return {"source": source, **image}
 
 
 def _preparation(image: InputSpec) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from composer.dag.composition import Composition
 from composer.dag.levels import names_of_levels
-from composer.errors import Diagnostic, InputError
+from composer.dag.scope import Scope
+from composer.errors import Diagnostic, InputError, one_of
 from composer.spec.load import with_outputs
 
 Outputs = Mapping[str, str] | Iterable[str]
@@ -20,6 +21,11 @@ def features_of(whole: Composition, outputs: Outputs | None, maps: bool | None) 
 
 def _paths(whole: Composition, outputs: Outputs | None) -> dict[str, str]:
     if outputs is None:
+        inside = [one.path for one in whole.root.walk() if isinstance(one.content, Scope) and one.content.network]
+        if len(inside) > 1:
+            text = f"`{whole.spec.name}` holds several networks, {one_of(inside)}, each with features of its own"
+            help = (f"name the outputs: {{'c3': '{inside[0]}…'}}",)
+            raise InputError(Diagnostic("features", text, help=help))
         found = names_of_levels(whole.levels)
         if not found:
             text = f"`{whole.spec.name}` has neither stages nor blocks to take features from"

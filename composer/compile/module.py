@@ -219,6 +219,9 @@ def _no_features(model: ComposedModule) -> InputError:
     root = model.composed.graph.root
     end = end_of_features(root)
     missing = end.path if end is not None else root.end
+    if end is not None and end.result is None:
+        text = f"the features of `{model.spec.name}` end at `{end.path}`, which gives several tensors"
+        return InputError(Diagnostic("features", text, help=("`composer.features` gives them by name",)))
     if missing is not None:
         text = f"the features of `{model.spec.name}` end at `{missing}`, which its outputs leave out"
         return InputError(Diagnostic("features", text, help=("ask the network that this one is a part of",)))

@@ -37,9 +37,18 @@ def input_tensor(network: Spec, name: str) -> TensorSpec:
     axes = spec.layout.split()
     if axes[:1] != ["b"] or len(axes) != len(shape) + 1 or len(set(axes)) != len(axes):
         label = f"{len(axes) - 1} lengths, one for each axis of `{spec.layout}` after `b`"
-        raise Stop(origin.problem("input", f"the shape {shape} of `{name}` does not fit its layout", label))
+        text = f"the shape {shape} of `{name}` does not fit its layout"
+        advice = _LAYOUTS.get(len(shape), "").format(shape=shape)
+        raise Stop(origin.problem("input", text, label, (advice,) if advice else ()))
     tensor = TensorSpec((BATCH, *shape), spec.layout)
     return tensor if spec.grid is None else replace(tensor, grid=_grid(network, name, tensor))
+
+
+# Number of lengths -> the long form for an input that is no image.
+_LAYOUTS = {
+    2: "tokens are `{{shape: {shape}, layout: b n c}}`, a sequence is `{{shape: {shape}, layout: b c l}}`",
+    4: "a video or a volume is `{{shape: {shape}, layout: b c t h w}}`",
+}
 
 
 def _grid(network: Spec, name: str, tensor: TensorSpec) -> TokenGrid:

@@ -26,8 +26,9 @@ class Place:
     block        number of its block within the stage, from 1; None outside a block
     block_index  number of its block within the network, from 1; None outside a block
     num_blocks   number of blocks in its stage; in a network without stages, in the network; None without any
+    all_blocks   number of blocks in the network
     num_stages   number of stages in the network
-    depth        from 0 at the first operation to 1 at the last
+    depth        from 0 at the first operation to 1 at the last, of the network without rules
     """
 
     node: Node
@@ -36,6 +37,7 @@ class Place:
     block: int | None
     block_index: int | None
     num_blocks: int | None
+    all_blocks: int
     num_stages: int
     depth: float
 
@@ -68,6 +70,7 @@ class Place:
             "block": self.block,
             "block_index": self.block_index,
             "num_blocks": self.num_blocks,
+            "all_blocks": self.all_blocks,
             "num_stages": self.num_stages,
             "depth": self.depth,
             "last": last,
@@ -193,7 +196,10 @@ class _Walk:
     # Whether the walk goes into a scope. It counts no blocks or stages in the others.
     reaches: Callable[[Scope], bool] = lambda scope: True
     found: list[tuple[_Walk, Node, Scope, _Inside, int]] = field(default_factory=list)
-    operations: int = 0
+    # Path -> number of its last operation in the network without rules, so that rules do not move the depth of others.
+    ends: Mapping[str, int] = field(default_factory=dict)
+    # The number of the operation before.
+    end: int = 0
     stages: int = 0
     blocks: int = 0
     all_blocks: int = 0
@@ -202,11 +208,14 @@ class _Walk:
 
     def places(self) -> Iterator[Place]:
         """The places that the walk meets."""
+        self.ends = self.root.untouched.ends
         self.visit(self.root, _Inside())
-        last = max(1, self.root.num_operations - 1)
-        for walk, node, scope, at, operations in self.found:
-            num_blocks, depth = walk.num_blocks.get(at.stage), operations / last
-            yield Place(node, scope, at.stage, at.block, at.block_index, num_blocks, walk.root.num_stages, depth)
+        last = max(1, self.root.untouched.num_operations - 1)
+        for walk, node, scope, at, end in self.found:
+            blocks, num_blocks = walk.all_blocks, walk.num_blocks.get(at.stage)
+            yield Place(
+                node, scope, at.stage, at.block, at.block_index, num_blocks, blocks, walk.root.num_stages, end / last
+            )
 
     def visit(self, scope: Scope, around: _Inside) -> None:
         """Note the places of a scope."""
@@ -220,7 +229,7 @@ class _Walk:
                 continue
             if node.calls is not None and isinstance(node.content, Scope):
                 # What rules do to a block, they do to its module, which other nodes only call again.
-                self.operations += node.content.num_operations
+                self.end = self.ends.get(node.path, self.end)
                 continue
             if not marked:
                 self.note(node, scope, around)
@@ -252,24 +261,16 @@ class _Walk:
 
     def note(self, node: Node, scope: Scope, at: _Inside) -> None:
         """Note a place, then the places inside it."""
-        if node.content is None:
-            # Its tensor is that of an operation before it.
-            self.found.append((self, node, scope, at, max(0, self.operations - 1)))
-            return
+        # What a rule put in is as deep as the operation before it; a scope is as deep as its last operation.
+        end = self.ends.get(node.path, self.end)
+        self.found.append((self, node, scope, at, end))
         inside = node.content if isinstance(node.content, Scope) else None
-        # The depth of a scope is that of its last operation.
-        operations = self.operations + (inside.num_operations - 1 if inside else 0)
-        self.found.append((self, node, scope, at, operations))
-        if inside is None:
-            self.operations += 1
-        elif self.reaches(inside) and inside.network is not None:
-            walk = _Walk(inside, self.reaches, self.found, self.operations)
-            walk.visit(inside, _Inside())
-            self.operations = walk.operations
-        elif self.reaches(inside):
-            self.visit(inside, at)
-        else:
-            self.operations += inside.num_operations
+        if inside is not None and self.reaches(inside):
+            if inside.network is None:
+                self.visit(inside, at)
+            else:
+                _Walk(inside, self.reaches, self.found, self.ends, self.end).visit(inside, _Inside())
+        self.end = end
 
 
 def _passing_places(scope: Scope) -> Container[str]:

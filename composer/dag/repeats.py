@@ -12,6 +12,7 @@ from composer.dag.scope import Node, Scope
 from composer.dag.step import Step, Stop, Taken
 from composer.dag.tensor import TensorSpec
 from composer.dag.unfinished import Missing, Unfinished
+from composer.errors import Diagnostic
 from composer.spec.model import NodeSpec
 
 
@@ -69,6 +70,8 @@ class Repeats:
             child = replace(step, copies=(given,), names=names, depth=step.depth + 1)
             name = self.reader.child_name(spec, child)
             if name in nodes or name in taken:
+                if other := self.clash(name, step):
+                    raise self.reader.note(other)
                 help = ('count in it: `as: "unit${index}"`',)
                 raise self.reader.note(step.problem_at("as", "name", f"two nodes are called `{name}`", help=help))
             try:
@@ -83,6 +86,17 @@ class Repeats:
                 first = nodes[name], adapted
             handed = self.handed_on(made[-1], len(given), step)
         return found
+
+    def clash(self, name: str, step: Step) -> Diagnostic | None:
+        """The problem with a node that another file has named like a copy of this step; None if none has."""
+        spec = self.reader.spec
+        other = spec.node_origins.get(name)
+        if step.depth > 0 or other is None or other.document is step.origin.document:
+            return None
+        there = step.origin.location(key=True)
+        help = (f"the backbone's is at {there}",) if there else ()
+        text = f"the backbone has a node `{name}` too"
+        return other.problem("name", text, "another name", help, key=True, path=name)
 
     def maker(self, first: tuple[Node, Sequence[TensorSpec]] | None) -> Callable[[NodeSpec, Step], Node]:
         """Makes a copy with a module of its own, or one that calls the module of the first."""

@@ -277,6 +277,26 @@ class Scope:
         return own + sum(one.num_operations for one in self._scopes)
 
     @cached_property
+    def ends(self) -> Mapping[str, int]:
+        """Path of each node, also of inner scopes -> number of the operation with which it ends, from 0.
+
+        A node that passes its input on ends with the operation before it.
+        """
+        found: dict[str, int] = {}
+        done = 0
+
+        def count(scope: Scope) -> None:
+            nonlocal done
+            for node in scope.nodes.values():
+                if isinstance(node.content, Scope):
+                    count(node.content)
+                done += isinstance(node.content, Operation)
+                found[node.path] = max(0, done - 1)
+
+        count(self)
+        return found
+
+    @cached_property
     def num_stages(self) -> int:
         """Number of nodes with site `stage`, with those of inner scopes; a further call of one is none.
 

@@ -52,6 +52,14 @@ def adapting(entry: Used, inputs: Sequence[TensorSpec]) -> tuple[str, ...]:
     )
 
 
+def _written(reference: str, draft: Draft) -> str:
+    """The node or input that the network itself has where this reference is: what rules put behind it is passed."""
+    name = reference.partition(".")[0]
+    while name in draft.nodes and draft.nodes[name].rule is not None and draft.nodes[name].inputs:
+        name = draft.nodes[name].inputs[0].partition(".")[0]
+    return name
+
+
 @dataclass(frozen=True)
 class Tensors:
     """What a rule says about tensors, and the network before the rule, in which its paths lead to them."""
@@ -77,10 +85,8 @@ class Tensors:
             names = list(host.content.inputs)
             known = dict(zip(names, range(len(names)), strict=True))
         else:
-            names = [one.partition(".")[0] for one in host.inputs]
+            names = [_written(one, draft) for one in host.inputs]
             known = {name: index for index, name in reversed(list(enumerate(names)))}
-            # A node is still meant where rules have put others behind it.
-            known |= {name: known[one.tail] for name, one in draft.nodes.items() if one.tail in known}
         if isinstance(chosen, int) and chosen < len(host.inputs):
             return chosen
         if isinstance(chosen, str) and chosen in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -39,8 +40,14 @@ class GatherExciteMinus(ChannelGate):
         e = self.extent
         if e == 0:
             return self.mean(x).sigmoid()
-        pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[self.spatial_dims]
-        z = pool(x, 2 * e - 1, e, e - 1, count_include_pad=False)
+        if self.spatial_dims == 3:
+            # PyTorch's own padding of a video asks for a map as large as the window.
+            around = [e - 1] * 6
+            padded, inside = F.pad(x, around), F.pad(torch.ones_like(x[:1, :1]), around)
+            z = F.avg_pool3d(padded, 2 * e - 1, e) / F.avg_pool3d(inside, 2 * e - 1, e)
+        else:
+            pool = {1: F.avg_pool1d, 2: F.avg_pool2d}[self.spatial_dims]
+            z = pool(x, 2 * e - 1, e, e - 1, count_include_pad=False)
         return F.interpolate(z.sigmoid(), size=x.shape[2:])
 
     def forward(self, x: Tensor) -> Tensor:

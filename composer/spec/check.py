@@ -21,7 +21,7 @@ ARRIVING = (
     *("grid_height", "grid_width", "prefix_tokens"),
 )
 PLACE = (
-    *("stage", "block", "num_stages", "num_blocks", "block_index", "depth", "last"),
+    *("stage", "block", "num_stages", "num_blocks", "block_index", "all_blocks", "depth", "last"),
     *ARRIVING,
     *("kernel_size", "stride", "groups", "op", "kind", "path"),
 )
@@ -54,6 +54,7 @@ def check_spec(spec: Spec) -> Problems:
                 part.written.vars, part.origin / "vars", ChainMap(dict.fromkeys(part.spec.inputs, ARRIVING), vars)
             )
     yield from _unread_vars(spec)
+    yield from _part_weights(spec)
     yield from check_blocks(spec)
     added = tuple(str(rule.name or rule.use) for rule, _ in spec.rules if rule.use)
     for file in spec.files:
@@ -241,6 +242,19 @@ def _unread_vars(spec: Spec) -> Problems:
                 hint = did_you_mean(name, [one for one in spec.vars if one != name], "remove it")
                 text = f"nothing reads the var `{name}`"
                 yield origin.problem("unknown-var", text, "not a var of the backbone, nor read here", hint, key=True)
+
+
+def _part_weights(spec: Spec) -> Problems:
+    """Weights for networks inside that cannot be: no node of that name, or no network inside at all."""
+    if any(node.inline for node in spec.nodes.values()):
+        # The children of an inline node have no names yet.
+        return
+    for path, (_, origin) in spec.part_weights.items():
+        if not spec.parts or path.partition(".")[0] not in spec.nodes:
+            known = [name for name, node in spec.nodes.items() if node.part or node.block in spec.parts]
+            hint = did_you_mean(path, known, f"the networks inside are {one_of(known)}")
+            text = f"there is no network `{path}` inside this one"
+            yield origin.problem("weights", text, "the path of a node with `backbone`", hint, key=True)
 
 
 def _declares(spec: Spec, name: str) -> bool:

@@ -145,7 +145,12 @@ class Spec:
     def leaves_out(self) -> bool:
         """Whether nodes that no output needs are left out: those of a backbone under other nodes, of a network inside
         another, and of a lock."""
-        return self.is_part or self.writer is not self.files[-1] or self.writer.content.lock is not None
+        return (
+            bool(self.parts)
+            or self.is_part
+            or self.writer is not self.files[-1]
+            or self.writer.content.lock is not None
+        )
 
     @property
     def is_part(self) -> bool:

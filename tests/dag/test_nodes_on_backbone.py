@@ -227,3 +227,11 @@ def test_nodes_on_nodes_on_a_backbone(tmp_path) -> None:
 def test_what_differs_from_the_backbone() -> None:
     added = {change.after for change in composer.diff("resnet18", NECK).changes if change.kind == "added"}
     assert added >= {"deep", "inner", "early"}
+
+
+def test_a_name_that_the_backbones_repeat_makes_is_refused_where_it_is_written_again() -> None:
+    nodes = {"layer4": {"op": "conv2d", "from": "layer3", "out_channels": 8, "kernel_size": 1}}
+    with pytest.raises(composer.ComposerError) as caught:
+        composer.compose({"backbone": "resnet18", "nodes": nodes})
+    assert "the backbone has a node `layer4` too" in str(caught.value)
+    assert "nodes.layer4" in str(caught.value) or "at: layer4" in str(caught.value)

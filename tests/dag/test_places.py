@@ -129,3 +129,25 @@ def test_each_selector_that_selects_nothing_is_an_error_of_its_own() -> None:
     assert ("`brunch`" in text, "`**.nothing`" in text, "`branch` is" in text) == (True, True, False)
     assert "attention.0.after.1" in text
     assert "`after` is empty" in fails({"use": "se", "after": []})
+
+
+def test_the_depth_of_a_place_does_not_depend_on_other_rules() -> None:
+    """Nor do the number of blocks and the numbers of a block."""
+    rule = {"use": "se", "after": "branch", "where": "depth < 0.57"}
+    alone = composer.compose({"backbone": "resnet18", "attention": [rule]}).added[0].places
+    for other in (
+        {"use": "eca", "after": "layer4.**"},
+        {"use": "eca", "after": "layer1.*.conv*"},
+        {"use": "cbam", "before": "layer1"},
+        {"use": "condconv", "replace": "spatial_conv", "where": "stage == 1"},
+    ):
+        for rules in ([other, rule], [rule, other]):
+            found = composer.compose({"backbone": "resnet18", "attention": rules})
+            assert found.added[rules.index(rule)].places == alone
+
+
+def test_blocks_of_the_whole_network_are_counted() -> None:
+    rule = {"use": "drop_path", "after": "branch", "with": {"p": "${0.2 * (block_index - 1) / (all_blocks - 1)}"}}
+    found = composer.compose({"backbone": "resnet18", "attention": [rule]})
+    rates = [node.content.arguments["p"] for node, _ in found.operations if node.op == "drop_path"]
+    assert rates == pytest.approx([0.2 * index / 7 for index in range(8)])

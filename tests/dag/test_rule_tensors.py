@@ -248,6 +248,17 @@ def test_the_input_of_a_host_is_known_by_its_node_after_a_rule_too() -> None:
     assert (gate.op, block.nodes[gate.inputs[0]].op) == ("se", "eca")
 
 
+def test_two_rules_at_one_input_name_it_alike() -> None:
+    rules = [{"use": one, "before": "**.add", "input": "downsample"} for one in ("se", "eca", "se")]
+    found = composer.graph({"backbone": "resnet18", "attention": rules})
+    block = found.root.nodes["layer2"].content.nodes["0"].content
+    trail, name = [], block.nodes["add"].inputs[1]
+    while block.nodes[name].rule is not None:
+        trail.append(block.nodes[name].op)
+        (name,) = block.nodes[name].inputs
+    assert (trail, name) == (["se", "eca", "se"], "downsample")
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
