@@ -113,9 +113,9 @@ class UsedBlock:
             scope = block_scope(self.spec, self.name, arguments, step, self.limits, insertion.infer)
             scope = with_attention(scope, self.spec.block_origins[self.name])
         except Mistakes as error:
-            used = (f"rule {insertion.number + 1} uses `{self.name}` at {origin.location()}",)
+            used = [f"rule {insertion.number + 1} uses `{self.name}` at {origin.location()}"]
             if self.block.layout is None and (layout := tensors[0].layout) in ("b n c", "b h w c"):
-                used += (f"the place has `{layout}`: with `layout: b c h w`, block `{self.name}` gets it as a map",)
+                used.append(f"the place has `{layout}`: with `layout: b c h w`, block `{self.name}` gets it as a map")
             raise Mistakes(*(replace(one, help=(*one.help, *used)) for one in error.diagnostics)) from error
         scope = replace(_inside(scope, insertion.number), entry=self.entry)
         return scope, next(map(scope.tensor, scope.outputs.values()))

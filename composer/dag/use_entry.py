@@ -22,18 +22,14 @@ _SETTINGS = (*CONV_FACTS, "out_features")
 
 
 @dataclass(frozen=True)
-class UsedMechanism:
-    """A mechanism, which may stand in for a convolution and then takes its settings over."""
+class _Registered:
+    """What a rule uses by its name in the registry."""
 
-    entry: ModuleEntry
+    entry: Entry
 
     @property
     def name(self) -> str:
         return self.entry.name
-
-    @property
-    def replaces(self) -> str | None:
-        return self.entry.replaces
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -42,6 +38,26 @@ class UsedMechanism:
     @property
     def inputs(self) -> tuple[int, int | None]:
         return self.entry.inputs
+
+    def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
+        return list(unknown_options(self.entry, written, origin))
+
+    def content(
+        self, insertion: Insertion, arguments: Mapping[str, Any], tensors: Sequence[TensorSpec], at: str
+    ) -> Made:
+        inferred = insertion.infer(self.entry, arguments, tensors)
+        return inferred.operation, inferred.output
+
+
+@dataclass(frozen=True)
+class UsedMechanism(_Registered):
+    """A mechanism, which may stand in for a convolution and then takes its settings over."""
+
+    entry: ModuleEntry
+
+    @property
+    def replaces(self) -> str | None:
+        return self.entry.replaces
 
     @property
     def works_on(self) -> str | None:
@@ -54,9 +70,6 @@ class UsedMechanism:
     @property
     def prefix(self) -> bool:
         return self.entry.prefix
-
-    def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
-        return list(unknown_options(self.entry, written, origin))
 
     def arguments(
         self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
@@ -101,31 +114,13 @@ class UsedMechanism:
         problem = not_asked_for(self.entry, arriving, wanted, host, insertion.origin / "use")
         return () if problem is None else (problem,)
 
-    def content(
-        self, insertion: Insertion, arguments: Mapping[str, Any], tensors: Sequence[TensorSpec], at: str
-    ) -> Made:
-        return _content(self.entry, insertion, arguments, tensors)
-
 
 @dataclass(frozen=True)
-class UsedLayer:
+class UsedLayer(_Registered):
     """A layer. In place of a layer of its kind it takes over that layer's settings, such as `out_channels`."""
 
-    entry: Entry
     replaces: str | None = None
     prefix: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.entry.name
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        return self.entry.tensors
-
-    @property
-    def inputs(self) -> tuple[int, int | None]:
-        return self.entry.inputs
 
     @property
     def works_on(self) -> str | None:
@@ -135,9 +130,6 @@ class UsedLayer:
     @property
     def layouts(self) -> tuple[str | None, ...]:
         return () if self.works_on is None else layouts_of(self.works_on)
-
-    def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
-        return list(unknown_options(self.entry, written, origin))
 
     def arguments(
         self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
@@ -156,17 +148,7 @@ class UsedLayer:
     ) -> Sequence[Diagnostic]:
         return ()
 
-    def content(
-        self, insertion: Insertion, arguments: Mapping[str, Any], tensors: Sequence[TensorSpec], at: str
-    ) -> Made:
-        return _content(self.entry, insertion, arguments, tensors)
-
 
 def _is_alike(entry: Entry, host: Node) -> bool:
     """Whether a layer takes the host's settings over: both are of one kind, or the host stands in for a convolution."""
     return host.kind == entry.kind or (entry.kind == "conv" and host.replaces is not None)
-
-
-def _content(entry: Entry, insertion: Insertion, arguments: Mapping[str, Any], tensors: Sequence[TensorSpec]) -> Made:
-    inferred = insertion.infer(entry, arguments, tensors)
-    return inferred.operation, inferred.output

@@ -298,6 +298,7 @@ def test_a_mechanism_of_several_tensors_is_a_node_too() -> None:
     assert model.gate.fc.out_features == 8
 
 
+@pytest.mark.slow
 def test_the_checks_run_on_a_mechanism_of_several_tensors() -> None:
     from composer import contract
 

@@ -18,7 +18,7 @@ NOWHERE = {
     *("layout_of_the_input", "output_not_named", "unknown_mechanism", "unknown_path", "unknown_site", "unreachable"),
     *("where_leaves_none", "bare_name_of_a_node_inside", "channels_last", "input_beyond_any_memory"),
     *("input_larger_than_the_budget", "rule_with_two_mistakes", "unknown_option"),
-    *("block_like_a_mechanism", "block_mistake_inside", "grid_larger_than_the_tokens"),
+    *("block_like_a_mechanism", "block_mistake_inside", "block_on_maps_at_tokens", "grid_larger_than_the_tokens"),
 }
 
 
