@@ -10,6 +10,7 @@ from composer.dag.order import node_of
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, GraphError, did_you_mean, one_of
+from composer.spec.model import LEVELS
 from composer.spec.origin import Origin
 from composer.spec.spec import Spec
 
@@ -121,7 +122,8 @@ def _dead_end(scope: Scope, path: Way) -> Diagnostic | None:
     node = scope.nodes.get(first)
     if node is None:
         here = f"in `{scope.path}`" if scope.path else "here"
-        hint = did_you_mean(first, scope.nodes, f"the nodes {here} are {one_of(scope.nodes)}")
+        known = [*scope.nodes, *([] if path.is_input or path.done else [LEVELS])]
+        hint = did_you_mean(first, known, f"the nodes {here} are {one_of(scope.nodes)}")
         return path.unknown(f"there is no node `{path.text}`", f"no `{first}` {here}", hint)
     if node.names_only_output(".".join(rest)):
         return None
