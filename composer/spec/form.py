@@ -137,10 +137,9 @@ def _form(node: NodeSpec, origin: Origin) -> Problems:
     kinds = [kind for kind, one in (("op", node.op), ("block", node.block), ("backbone", node.part)) if one is not None]
     if len(kinds) > 1 or (not kinds and not isinstance(node.share, str)):
         found = f"both `{kinds[0]}` and `{kinds[1]}`" if kinds else "neither `op` nor `block`"
-        near = (
-            [] if kinds else [hint for one in node.options for hint in did_you_mean(one, ("op", "block", "backbone"))]
-        )
-        yield origin.problem("form", f"the node has {found}", "exactly one of them", tuple(near), key=True)
+        kind = ("op", "block", "backbone")
+        near = () if kinds else tuple(hint for one in node.options for hint in did_you_mean(one, kind))
+        yield origin.problem("form", f"the node has {found}", "exactly one of them", near, key=True)
     if node.part is not None:
         yield from _part(node.part, origin)
         if node.args:
