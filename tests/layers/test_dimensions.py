@@ -138,7 +138,7 @@ def test_gates_see_positions_only_through_their_pool(name, layout, x):
 def test_gates_over_an_extent(layout, x):
     y, _, _ = run({"op": "ge_minus", "extent": 2}, x, layout=layout)
     pooled = of_torch("AvgPool", layout)(3, 2, 1, count_include_pad=False)(x)
-    assert torch.equal(y, x * F.interpolate(pooled.sigmoid(), size=x.shape[2:]))
+    torch.testing.assert_close(y, x * F.interpolate(pooled.sigmoid(), size=x.shape[2:]), rtol=1e-12, atol=1e-12)
 
 
 def test_which_mechanisms_are_such_gates():

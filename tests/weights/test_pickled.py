@@ -152,7 +152,8 @@ def test_containers_of_other_libraries(tmp_path, save):
         (lambda: Calls(torch.hub.load, "x/y", "z"), "torch.hub.load"),
         (lambda: Calls(Config, state={"__class__": 1}), "Config"),
         (lambda: Calls(argparse.Namespace, state={"a": 1}), "argparse.Namespace"),
-        (lambda: Colour.RED, "Colour"),
+        # The first releases of Python 3.11 pickle a member of an enum as a call of getattr.
+        (lambda: Colour.RED, "Colour|builtins.getattr"),
     ],
 )
 def test_a_call_is_refused_by_name(save, evil, name):
