@@ -115,35 +115,52 @@ class Context(nn.Module):
         return self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
 
 
-class AFF(nn.Module):
-    """Dai et al., WACV 2021, with the factor 2 of the authors' code."""
-
+class Mix(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.local_att, self.global_att = Context(channels, channels // 4), nn.Module()
         self.global_att.context = Context(channels, channels // 4)
 
+    def forward(self, x: Tensor, other: Tensor, seen: Tensor) -> Tensor:
+        pooled = self.global_att.context(seen.mean((2, 3), keepdim=True))
+        share = (self.local_att(seen) + pooled).sigmoid()
+        return x * share + other * (1 - share)
+
+
+class AFF(Mix):
+    """Dai et al., WACV 2021, eq. 4, with the factor 2 of the authors' code."""
+
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        both = x + other
-        pooled = self.global_att.context(both.mean((2, 3), keepdim=True))
-        share = (self.local_att(both) + pooled).sigmoid()
-        return 2 * (x * share + other * (1 - share))
+        return 2 * super().forward(x, other, x + other)
 
 
-def test_a_fusion_written_as_a_block_takes_the_place_of_every_residual_add() -> None:
-    ours = composer.build(EXAMPLES / "aff.yaml", num_classes=10)
+class IAFF(nn.Module):
+    """Dai et al., WACV 2021, eq. 5."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = Mix(channels), Mix(channels)
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        return self.second(x, other, self.first(x, other, x + other))
+
+
+@pytest.mark.parametrize(("name", "plain"), [("aff", AFF), ("iaff", IAFF)])
+def test_a_fusion_written_as_a_block_takes_the_place_of_every_residual_add(name: str, plain: type[nn.Module]) -> None:
+    ours = composer.build(EXAMPLES / f"{name}.yaml", num_classes=10)
     theirs = torchvision.models.ResNet(FusingBlock, [2, 2, 2, 2], num_classes=10)
     for stage in (theirs.layer1, theirs.layer2, theirs.layer3, theirs.layer4):
         for block in stage:
-            block.add = AFF(block.bn2.num_features)
+            block.add = plain(block.bn2.num_features)
     theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(4, 3, 64, 64)
+    ours, theirs = ours.double().train(), theirs.double().train()
+    x = torch.randn(4, 3, 64, 64, dtype=torch.float64)
     found, expected = x.clone().requires_grad_(), x.clone().requires_grad_()
-    y, wanted = ours.train()(found), theirs.train()(expected)
-    assert torch.allclose(y, wanted, atol=1e-4)
+    y, wanted = ours(found), theirs(expected)
+    torch.testing.assert_close(y, wanted)
     y.square().sum().backward()
     wanted.square().sum().backward()
-    assert torch.allclose(found.grad, expected.grad, rtol=1e-3, atol=1e-3 * expected.grad.abs().max())
+    torch.testing.assert_close(found.grad, expected.grad, rtol=1e-6, atol=1e-8)
     with composer.record(ours) as values:
         ours(x)
     assert len(values) == 8
