@@ -35,7 +35,9 @@ def shape(output: Output) -> str:
 
 
 def _operation(row: Row) -> str:
-    words = " + ".join([row.op, *row.uses]) if row.rows and row.op else row.op
+    # A block that a rule uses is itself what stands there.
+    uses = [use for use in row.uses if use != row.op]
+    words = " + ".join([row.op, *uses]) if row.rows and row.op else row.op
     return ", ".join([words, *in_words(row.shares)])
 
 
