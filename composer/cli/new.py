@@ -73,7 +73,7 @@ def command(
 
 def _starter(stem: str, backbone: str) -> str:
     from composer.api import compose
-    from composer.dag.default_place import default_place
+    from composer.dag.rules.default_place import default_place
 
     plain = compose(backbone)
     for mechanism, options in _OPTIONS.items():

@@ -166,7 +166,7 @@ def _mechanism(entry: Entry) -> ModuleEntry | None:
 
 
 def _places(entry: ModuleEntry) -> list[dict[str, str]]:
-    from composer.dag.default_place import default_places
+    from composer.dag.rules.default_place import default_places
 
     return [dict(place) for place in default_places(entry)]
 
@@ -178,7 +178,7 @@ def _indented(text: str) -> str:
 def yaml_snippet(entry: ModuleEntry) -> str:
     """A spec that uses a mechanism at its default place."""
     from composer.api import compose
-    from composer.dag.default_place import default_place, default_sources
+    from composer.dag.rules.default_place import default_place, default_sources
     from composer.spec.dump import dump
 
     rule = {"use": entry.name, **default_place(entry, compose("resnet50").places.sites), **default_sources(entry)}

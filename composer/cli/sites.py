@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """List a network's sites with their places; of one site or glob, each place with its path and shape."""
     graph = reading.compose(context, spec)
-    from composer.dag.match import unknown_place
-    from composer.dag.places import Place
+    from composer.dag.rules.match import unknown_place
+    from composer.dag.rules.places import Place
 
     def row(place: Place) -> dict[str, Any]:
         facts = place.facts("after", last=False)

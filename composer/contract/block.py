@@ -9,12 +9,12 @@ from typing import Any
 from torch import nn
 
 from composer.compile.emit import make
-from composer.dag.block import with_attention
-from composer.dag.elaborate import block_scope
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
+from composer.dag.nodes.block import with_attention
+from composer.dag.nodes.elaborate import block_scope
+from composer.dag.nodes.step import Step, Taken
 from composer.dag.scope import Node
-from composer.dag.step import Step, Taken
 from composer.dag.tensor import BATCH, TensorSpec
 from composer.errors import Mistakes
 from composer.options import options_model

@@ -10,20 +10,20 @@ from itertools import pairwise
 from typing import Any, Self
 
 from composer.amounts import plural
-from composer.dag.elaborate import elaborate
 from composer.dag.infer import Inference, refuses_one
 from composer.dag.levels import Level, levels, names_of_levels, tagged_end
 from composer.dag.limits import Limits
 from composer.dag.macs import growth, macs_of, total
 from composer.dag.maps import outputs_as_maps
+from composer.dag.nodes.elaborate import elaborate
 from composer.dag.operation import Operation
 from composer.dag.outputs import take_outputs
-from composer.dag.places import Place, Places
-from composer.dag.placing import place
+from composer.dag.rules.places import Place, Places
+from composer.dag.rules.placing import place
+from composer.dag.rules.use import used
+from composer.dag.rules.wiring import wire
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
-from composer.dag.use import used
-from composer.dag.wiring import wire
 from composer.errors import Diagnostic, GraphError
 from composer.spec.blame import shown_where_set
 from composer.spec.model import Rule

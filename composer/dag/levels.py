@@ -10,7 +10,7 @@ from operator import itemgetter
 
 from composer.dag.operation import Operation
 from composer.dag.outputs import prune
-from composer.dag.places import Places
+from composer.dag.rules.places import Places
 from composer.dag.scope import Node, Scope
 from composer.spec.sites import BLOCK, FEATURES, LEVEL, STAGE
 

@@ -7,8 +7,8 @@ from itertools import chain
 
 import networkx as nx
 
+from composer.dag.nodes.step import Body
 from composer.dag.scope import Node, Scope
-from composer.dag.step import Body
 from composer.errors import Diagnostic, one_of
 
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from composer.dag.composition import Composition
-from composer.dag.elaborate import attempt
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
+from composer.dag.nodes.elaborate import attempt
+from composer.dag.nodes.unfinished import Unfinished
 from composer.dag.outputs import take_outputs
-from composer.dag.placing import place_what_fits
+from composer.dag.rules.placing import place_what_fits
+from composer.dag.rules.wiring import wire
 from composer.dag.scope import Scope
-from composer.dag.unfinished import Unfinished
-from composer.dag.wiring import wire
 from composer.errors import Diagnostic, GraphError
 from composer.spec.spec import Spec
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import islice, product
 
-from composer.dag.globs import Glob
+from composer.dag.rules.globs import Glob
 from composer.dag.scope import Scope
 from composer.difference.change import NodePath
 from composer.summary.names import ranges

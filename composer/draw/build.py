@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
+from composer.dag.nodes.sharing import in_words
+from composer.dag.nodes.unfinished import Missing
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
-from composer.dag.sharing import in_words
 from composer.dag.sketch import Sketch
-from composer.dag.unfinished import Missing
 from composer.draw.describe import (
     describe,
     describe_repeat,

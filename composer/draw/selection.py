@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from composer.dag.places import Places
+from composer.dag.rules.places import Places
 from composer.dag.sketch import Sketch
 from composer.draw.view import Box, View
 from composer.errors import Diagnostic, InputError, did_you_mean

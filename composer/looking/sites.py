@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from composer.dag.identity import gamma_of
 from composer.dag.operation import Operation
-from composer.dag.places import Place
+from composer.dag.rules.identity import gamma_of
+from composer.dag.rules.places import Place
 from composer.dag.scope import Scope
 from composer.dag.tensor import TensorSpec
 from composer.looking.nodes import Grid

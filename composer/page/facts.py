@@ -13,11 +13,11 @@ from torch import nn
 
 from composer import registry
 from composer.dag.macs import total
+from composer.dag.nodes.unfinished import Missing
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.dag.sketch import Sketch
 from composer.dag.tensor import TensorSpec
-from composer.dag.unfinished import Missing
 from composer.docstring import link, sections
 from composer.page.code import is_one_for_all, operation_code, scope_code, scope_form
 from composer.page.schema import FactsData, OperationData

@@ -58,7 +58,7 @@ def mechanism(
               it has its own; `conv-or-linear`, a convolution or a linear layer. Without `replaces`, it goes before,
               after or beside a place, or replaces a node that keeps its shape
     place     the default place, with the keys of a rule; or several places, of which the first that a network has is
-              used. Without `place`, the kind decides (`composer.dag.default_place`)
+              used. Without `place`, the kind decides (`composer.dag.rules.default_place`)
     applied   how the values of its method `attention(x)` are applied. `gate`: factors; `1 + gate`: factors between 1
               and 2; `branches`: shares of summed branches; `experts`: weights of mixed kernels; `positions`: weights
               of averaged positions. The default depends on the kind

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from composer.amounts import duration, size, thousands
-from composer.dag.sharing import in_words
+from composer.dag.nodes.sharing import in_words
 from composer.dag.tensor import TensorSpec
 from composer.summary.rows import Output, Row
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from composer.dag.operation import Operation
-from composer.dag.places import Place
+from composer.dag.rules.places import Place
 from composer.dag.tensor import TensorSpec
 from composer.registry import POSITIONS, Entry, ModuleEntry
 

@@ -17,12 +17,12 @@ from backbones.refusals import Cell, expected_refusal
 import composer
 from composer import GraphError, registry
 from composer.dag.composition import Composition
-from composer.dag.default_place import default_place
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
-from composer.dag.match import match
-from composer.dag.places import Places
-from composer.dag.placing import place
+from composer.dag.rules.default_place import default_place
+from composer.dag.rules.match import match
+from composer.dag.rules.places import Places
+from composer.dag.rules.placing import place
 from composer.dag.scope import Scope
 from composer.spec import zoo
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from composer.dag import elaborate
+from composer.dag.nodes import elaborate
 from composer.spec import load
 
 

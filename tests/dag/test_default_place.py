@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 import composer
 from composer import registry
-from composer.dag.default_place import default_place
+from composer.dag.rules.default_place import default_place
 
 CONVOLUTIONS = {"stem", "stage", "block", "branch", "spatial_conv", "head"}
 TOKENS = {"stem", "block", "branch", "mixer", "mlp", "head"}

@@ -10,8 +10,8 @@ import pytest
 from clock import cpu_time
 
 import composer
-from composer.dag.globs import Glob
-from composer.dag.places import Places
+from composer.dag.rules.globs import Glob
+from composer.dag.rules.places import Places
 from composer.weights.keys import KeyMap
 
 STARS = "*a" * 12 + "*b"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import composer
-from composer.dag.identity import gamma_of
+from composer.dag.rules.identity import gamma_of
 from composer.looking.sites import sites_of
 
 NODES = {

@@ -15,7 +15,7 @@ import composer
 from composer import registry
 from composer.dag.composition import Composition
 from composer.dag.infer import Inference
-from composer.dag.places import Place
+from composer.dag.rules.places import Place
 from composer.dag.scope import Scope
 from composer.dag.tensor import TensorSpec
 from composer.spec import zoo

@@ -8,7 +8,7 @@ from mechanisms.test_contract import ENTRIES
 from torch import Tensor, nn
 
 import composer
-from composer.dag.default_place import default_places
+from composer.dag.rules.default_place import default_places
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 # The default is for larger maps than 4×4.

@@ -12,12 +12,12 @@ from composer.dag.grids import told
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import can_name_node
+from composer.dag.nodes.sharing import calling, does_not_fit
+from composer.dag.nodes.step import Step, Stop
+from composer.dag.nodes.unfinished import Unfinished
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
-from composer.dag.sharing import calling, does_not_fit
-from composer.dag.step import Step, Stop
 from composer.dag.tensor import TensorSpec
-from composer.dag.unfinished import Unfinished
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import BlockEntry, Entry
 from composer.spec.expression import is_dynamic

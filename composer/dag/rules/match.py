@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from composer.amounts import plural
-from composer.dag.places import Place, Places
+from composer.dag.rules.places import Place, Places
 from composer.dag.scope import Scope
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean
 from composer.spec.expression import parse_condition

@@ -10,25 +10,25 @@ from functools import cached_property, partial
 from typing import Any
 
 from composer.amounts import plural
-from composer.dag.adapted import with_adapters
 from composer.dag.arguments import unknown_options
-from composer.dag.block import tensor_arguments, with_attention
-from composer.dag.embedding import Embedding
 from composer.dag.infer import Inference
-from composer.dag.inputs import input_tensor
 from composer.dag.limits import Limits
-from composer.dag.making import Inlined, Making
 from composer.dag.names import RESERVED
-from composer.dag.numbered import numbered
+from composer.dag.nodes.adapted import with_adapters
+from composer.dag.nodes.block import tensor_arguments, with_attention
+from composer.dag.nodes.embedding import Embedding
+from composer.dag.nodes.inputs import input_tensor
+from composer.dag.nodes.making import Inlined, Making
+from composer.dag.nodes.numbered import numbered
+from composer.dag.nodes.reader import Reader
+from composer.dag.nodes.repeats import Repeats
+from composer.dag.nodes.sources import Reference, read_sources
+from composer.dag.nodes.step import Body, Step, Stop, Taken
+from composer.dag.nodes.unfinished import Unfinished
 from composer.dag.order import check_use, node_of, running_order
 from composer.dag.outputs import dead_end
-from composer.dag.reader import Reader
-from composer.dag.repeats import Repeats
 from composer.dag.scope import Node, Scope
-from composer.dag.sources import Reference, read_sources
-from composer.dag.step import Body, Step, Stop, Taken
 from composer.dag.tensor import TensorSpec
-from composer.dag.unfinished import Unfinished
 from composer.errors import GraphError, Mistakes, did_you_mean, one_of
 from composer.registry import BlockEntry
 from composer.spec.check import MAX_DEPTH, check_arguments

@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from composer.dag.adapted import with_adapters
-from composer.dag.reader import Reader
+from composer.dag.nodes.adapted import with_adapters
+from composer.dag.nodes.reader import Reader
+from composer.dag.nodes.step import Step, Stop, Taken
+from composer.dag.nodes.unfinished import Missing, Unfinished
 from composer.dag.scope import Node, Scope
-from composer.dag.step import Step, Stop, Taken
 from composer.dag.tensor import TensorSpec
-from composer.dag.unfinished import Missing, Unfinished
 from composer.errors import Diagnostic
 from composer.spec.model import NodeSpec
 

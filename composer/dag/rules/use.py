@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from composer import registry
-from composer.dag.insertion import Used
 from composer.dag.limits import Limits
-from composer.dag.taking import unknown_tensors
-from composer.dag.use_block import UsedBlock
-from composer.dag.use_entry import UsedLayer, UsedMechanism
+from composer.dag.rules.insertion import Used
+from composer.dag.rules.taking import unknown_tensors
+from composer.dag.rules.use_block import UsedBlock
+from composer.dag.rules.use_entry import UsedLayer, UsedMechanism
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.registry import BlockEntry, ModuleEntry, ParameterEntry
 from composer.spec.model import Rule

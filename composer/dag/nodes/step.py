@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from composer.dag.nodes.unfinished import Missing
 from composer.dag.tensor import TensorSpec
-from composer.dag.unfinished import Missing
 from composer.errors import Diagnostic, Mistakes
 from composer.spec.model import NodeSpec
 from composer.spec.origin import Origin

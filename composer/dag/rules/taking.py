@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from composer.amounts import plural
-from composer.dag.address import find
-from composer.dag.draft import Draft
-from composer.dag.insertion import Used
+from composer.dag.rules.address import find
+from composer.dag.rules.draft import Draft
+from composer.dag.rules.insertion import Used
+from composer.dag.rules.spot import Spot
 from composer.dag.scope import Bound, Node, Scope
-from composer.dag.spot import Spot
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.spec.model import Rule

@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any, NamedTuple, overload
 
 from composer.amounts import plural
-from composer.dag.globs import glob
 from composer.dag.operation import Operation
+from composer.dag.rules.globs import glob
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
 from composer.spec.check import ARRIVING

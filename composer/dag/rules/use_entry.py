@@ -8,9 +8,9 @@ from typing import Any
 
 from composer.dag.arguments import complete, tensor_facts, unknown_options
 from composer.dag.infer import missing
-from composer.dag.insertion import Insertion, Made
-from composer.dag.plugin_facts import never_told, not_asked_for
-from composer.dag.replaced import conv_settings, linear_settings
+from composer.dag.rules.insertion import Insertion, Made
+from composer.dag.rules.plugin_facts import never_told, not_asked_for
+from composer.dag.rules.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes

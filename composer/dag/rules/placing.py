@@ -7,20 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer import registry
-from composer.dag.adapting import layers_between
-from composer.dag.draft import Draft
 from composer.dag.infer import Inference, Misfit
-from composer.dag.insertion import Insertion, Used
-from composer.dag.lending import Lending
 from composer.dag.limits import Limits
-from composer.dag.match import Candidate, match
 from composer.dag.names import RESERVED
+from composer.dag.nodes.sharing import followed
+from composer.dag.rules.advice import layers_between
+from composer.dag.rules.draft import Draft
+from composer.dag.rules.insertion import Insertion, Used
+from composer.dag.rules.lending import Lending
+from composer.dag.rules.match import Candidate, match
+from composer.dag.rules.spot import Spot, goes_inside, is_at_an_end, spot_of
+from composer.dag.rules.taking import Tensors, adapting
+from composer.dag.rules.use import used
 from composer.dag.scope import Bound, Node, Scope
-from composer.dag.sharing import followed
-from composer.dag.spot import Spot, goes_inside, is_at_an_end, spot_of
-from composer.dag.taking import Tensors, adapting
 from composer.dag.tensor import TensorSpec
-from composer.dag.use import used
 from composer.errors import Diagnostic, GraphError, Mistakes, one_of
 from composer.spec.model import Rule
 from composer.spec.origin import Origin, evaluate

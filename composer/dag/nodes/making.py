@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from composer.dag.nodes.sources import Sources
+from composer.dag.nodes.step import Body, Stop
+from composer.dag.nodes.unfinished import Missing, Unfinished, circle
 from composer.dag.order import circle_of, node_of
 from composer.dag.scope import Node, Scope
-from composer.dag.sources import Sources
-from composer.dag.step import Body, Stop
-from composer.dag.unfinished import Missing, Unfinished, circle
 from composer.errors import Diagnostic
 
 

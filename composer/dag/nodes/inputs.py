@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from composer.dag.limits import MAX_INPUT
-from composer.dag.step import Stop
+from composer.dag.nodes.step import Stop
 from composer.dag.tensor import BATCH, TensorSpec
 from composer.errors import Mistakes
 from composer.registry import TokenGrid

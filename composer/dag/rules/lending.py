@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from composer.dag.infer import Inference, Misfit
-from composer.dag.match import selected
 from composer.dag.names import RESERVED
+from composer.dag.nodes.sharing import called, moved
 from composer.dag.operation import Operation
-from composer.dag.places import Place, Places
+from composer.dag.rules.match import selected
+from composer.dag.rules.places import Place, Places
+from composer.dag.rules.spot import goes_inside, spot_of
 from composer.dag.scope import Node, Scope
-from composer.dag.sharing import called, moved
-from composer.dag.spot import goes_inside, spot_of
 from composer.dag.tensor import TensorSpec
 from composer.errors import Mistakes, one_of
 from composer.registry import ModuleEntry

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from composer.dag.names import RESERVED
+from composer.dag.rules.spot import Spot
 from composer.dag.scope import Node, Scope
-from composer.dag.spot import Spot
 from composer.dag.tensor import TensorSpec
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.amounts import plural
-from composer.dag.reader import Reader
+from composer.dag.nodes.reader import Reader
+from composer.dag.nodes.step import Step, Stop
 from composer.dag.scope import Node, Scope
-from composer.dag.step import Step, Stop
 from composer.dag.tensor import BATCH
 from composer.errors import ComposerError, Diagnostic
 from composer.spec.check import check_part

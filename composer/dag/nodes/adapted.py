@@ -6,11 +6,11 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 from composer import registry
-from composer.dag.adapters import Adapter, Adapters, NoAdapter, UnknownGrid, adapters, returned
 from composer.dag.grids import told
-from composer.dag.reader import Reader
+from composer.dag.nodes.adapters import Adapter, Adapters, NoAdapter, UnknownGrid, adapters, returned
+from composer.dag.nodes.reader import Reader
+from composer.dag.nodes.step import Step, Taken
 from composer.dag.scope import Node
-from composer.dag.step import Step, Taken
 from composer.registry import ModuleEntry
 from composer.spec.model import NodeSpec
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from composer import registry
-from composer.dag.adapters import Adaptable, Adapter, Adapters, NoAdapter, adapters, returned
 from composer.dag.arguments import complete
-from composer.dag.draft import Draft
 from composer.dag.grids import told
-from composer.dag.identity import BLEND
 from composer.dag.infer import Inference
+from composer.dag.nodes.adapters import Adaptable, Adapter, Adapters, NoAdapter, adapters, returned
 from composer.dag.operation import Operation
+from composer.dag.rules.draft import Draft
+from composer.dag.rules.identity import BLEND
+from composer.dag.rules.spot import Spot, as_stem
 from composer.dag.scope import Bound, Node, Scope
-from composer.dag.spot import Spot, as_stem
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, one_of
 from composer.registry import Entry

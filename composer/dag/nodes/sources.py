@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from composer.dag.reader import Reader
-from composer.dag.step import Body, Stop
+from composer.dag.nodes.reader import Reader
+from composer.dag.nodes.step import Body, Stop
 from composer.spec.evaluate import show
 from composer.spec.expression import is_dynamic, parse_template
 from composer.spec.model import NodeSpec

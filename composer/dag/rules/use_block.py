@@ -8,13 +8,13 @@ from functools import cached_property
 from inspect import Parameter
 from typing import Any
 
-from composer.dag.block import tensor_arguments, with_attention
-from composer.dag.elaborate import block_scope
-from composer.dag.insertion import Insertion, Made
 from composer.dag.limits import Limits
-from composer.dag.replaced import conv_settings, linear_settings
+from composer.dag.nodes.block import tensor_arguments, with_attention
+from composer.dag.nodes.elaborate import block_scope
+from composer.dag.nodes.step import Step, Taken
+from composer.dag.rules.insertion import Insertion, Made
+from composer.dag.rules.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope
-from composer.dag.step import Step, Taken
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.registry import CONV_FACTS, BlockEntry

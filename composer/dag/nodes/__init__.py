@@ -1,0 +1,1 @@
+"""Nodes of a spec and of its blocks, made into operations and scopes."""
