@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -47,6 +47,7 @@ def record(
     name: str | None = None,
     origin: Origin | None = None,
     inference: Inference | None = None,
+    whole: Callable[[nn.Module], bool] = is_whole,
 ) -> HostScope:
     """The graph of one call of a module, in evaluation mode and on the meta device; the module stays as it is.
 
@@ -54,15 +55,16 @@ def record(
     args, kwargs  what it is called with: tensors in nested tuples, lists and mappings, of any batch
     name    the name of the network; by default that of its class
     origin  where a spec names the module
+    whole   whether a module is one node; of a module that is not on meta, it is asked about the copy
     Raises what the module raises.
     """
-    model = _on_meta(model)
+    model = on_meta(model)
     args, kwargs = (_mapped(value) for value in (tuple(args), dict(kwargs or {})))
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         with torch.device("meta"):
-            frame = Tracer(model, is_whole).run(args, kwargs)
+            frame = Tracer(model, whole).run(args, kwargs)
     finally:
         for module, training in modes.items():
             module.training = training
@@ -70,7 +72,8 @@ def record(
     return Tree(here, inference or Inference()).root(frame, name or type(model).__name__)
 
 
-def _on_meta(model: nn.Module) -> nn.Module:
+def on_meta(model: nn.Module) -> nn.Module:
+    """The module without numbers: itself if it has none, else a copy."""
     tensors = [*model.parameters(), *model.buffers()]
     if all(one.is_meta for one in tensors):
         return model

@@ -1,0 +1,49 @@
+"""Reads a module: its recording, opened as far as layers say what its parts are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from composer.dag.infer import Inference
+from composer.hosts.record import on_meta, record
+from composer.importing.recorded.draft import Draft
+from composer.importing.recorded.leaves import chains, is_plain, passes_on
+from composer.importing.recorded.translate import Missing, Translator
+
+
+def read(
+    model: nn.Module,
+    args: Sequence[Any],
+    name: str,
+    sites: Mapping[str, tuple[str, ...]] | None = None,
+    dense: Collection[str] = (),
+) -> tuple[Draft, list[Missing]]:
+    """The draft of a module, and what no layer is.
+
+    A module is one node where layers give the same numbers; others are looked into, down to their functions.
+    """
+    meta = on_meta(model)
+    paths = {id(module): path for path, module in meta.named_modules()}
+    opened: set[str] = set()
+    infer = Inference()
+    certain: dict[Any, Any] = {}
+
+    def whole(module: nn.Module) -> bool:
+        if is_plain(module) or passes_on(module):
+            return True
+        return paths[id(module)] not in opened and next(chains(module), None) is not None
+
+    while True:
+        host = record(meta, args, whole=whole, inference=infer)
+        translator = Translator(model, infer, sites or {}, certain=certain, dense=dense)
+        draft = translator.scope(host, name, host.inputs)
+        if not translator.to_open:
+            held = [
+                Missing(node.path, f"`{node.op}`", "is not called in evaluation, and its weights would be missing")
+                for node in host.held.values()
+            ]
+            return draft, translator.missing + held
+        opened.update(translator.to_open)
