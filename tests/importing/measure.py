@@ -15,16 +15,8 @@ from typing import Any
 HERE = Path(__file__).parent
 # Model file and scale -> the models of tests/importing/test_ultralytics.py.
 MODELS = (
-    "yolov8n",
-    "yolov8s",
-    "yolo11n",
-    "yolo11m",
-    "yolo12n",
-    "yolo12l",
-    "yolo0n",
-    "yolo0l",
-    "yolo0n-cls",
-    "yolo0n-e2e",
+    *("yolov8n", "yolov8s", "yolo11n", "yolo11m", "yolo12n", "yolo12l"),
+    *("yolo0n", "yolo0l", "yolo0n-cls", "yolo0n-e2e"),
 )
 
 

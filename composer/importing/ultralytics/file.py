@@ -40,7 +40,6 @@ class ModelFile:
 
     name: str
     scale: str
-    classes: int
     channels: int
     depth: float
     width: float
@@ -72,7 +71,6 @@ def read_model(path: Path, scale: str | None, report: Report) -> ModelFile:
     return ModelFile(
         name=f"{start}{letter}{end}".strip("_"),
         scale=letter,
-        classes=classes,
         channels=_number(content, "channels" if "channels" in content else "ch", 3, origin, report),
         depth=factors[0],
         width=factors[1],

@@ -11,7 +11,7 @@ from typing import Any
 from composer.errors import did_you_mean, one_of
 from composer.importing.ultralytics.binding import bind
 from composer.importing.ultralytics.file import ModelFile
-from composer.importing.ultralytics.modules import MODULES, Module
+from composer.importing.ultralytics.modules import CLASSIFY, MODULES, Module
 from composer.importing.ultralytics.row import Report, Row
 
 CONCAT, DETECT = "Concat", "Detect"
@@ -22,6 +22,7 @@ OTHER_HEADS = (
 )
 HEADS = (DETECT, *OTHER_HEADS)
 NAMES = (*MODULES, CONCAT, DETECT)
+_DETECTS = MODULES[CLASSIFY].arguments[:1]
 # Scales for which ultralytics changes the arguments of rows.
 _WITH_C3K, _WITH_RESIDUAL = ("m", "l", "x"), ("l", "x")
 
@@ -32,7 +33,7 @@ class Layer:
 
     sources   numbers of the rows that it reads; -1 is the network's input
     node      the node's keys, without its inputs; empty for a head
-    channels  of its map
+    channels  of its map; of a head, the number of classes
     stride    pixels of the input per position of its map
     """
 
@@ -76,7 +77,9 @@ def _sources(row: Row, last: int, report: Report) -> Iterator[int]:
         elif number < 0:
             text = f"row {row.number} reads the row {-written} before it, which does not exist"
         else:
-            text = f"row {row.number} reads row {written}, " + ("which comes later" if written <= last else "of none")
+            text = f"row {row.number} reads row {written}, " + (
+                "which comes later" if written <= last else "and there is none"
+            )
         label = f"-1, or a row from 0 to {row.number - 1}" if row.number else "-1, the image"
         report(row.problem_at((0, index) if row.several else 0, "import-row", text, label))
         yield row.number - 1
@@ -88,7 +91,8 @@ def _layer(kept: Layer, channels: list[int], model: ModelFile, last: int, unknow
         if row.number != last:
             text = f"the head `{row.module}` is row {row.number}, and rows follow it"
             report(row.problem_at(2, "import-row", text, "the last row"))
-        return kept
+        values = bind(row, _DETECTS, row.arguments, report) if row.module == DETECT else None
+        return replace(kept, channels=values["classes"]) if values else kept
     if row.module == CONCAT:
         return _concat(kept, sum(channels), report)
     module = MODULES.get(row.module)
@@ -134,7 +138,7 @@ def _known(kept: Layer, module: Module, model: ModelFile, report: Report) -> Lay
         values["depth"] = repeats
     elif module.repeats == "never":
         _repeats_never(row, report)
-    out = values.get("out", kept.channels)
+    out = values.get("out", values.get("classes", kept.channels))
     node = module.node(values, kept.channels)
     if module.repeats == "around" and repeats > 1:
         node["repeat"] = repeats

@@ -15,11 +15,12 @@ from composer.importing.ultralytics.file import PARTS, ModelFile
 from composer.importing.ultralytics.layers import DETECT, HEADS, Layer
 from composer.importing.ultralytics.modules import CLASSIFY
 from composer.spec.dump import flow
+from composer.visible import visible
 
 # Ultralytics trains detectors on images of this size, and classifiers on the smaller.
 _SIDE, _SIDE_OF_CLASSIFIERS = 640, 224
 # What stays of 120 columns beside the indentation of a node.
-_WIDTH = 112
+_WIDTH = 114
 _SAID = (
     "Written by `composer import` from {source}{scale}. A node of `model` is the row of that number, `[from, repeats, "
     "module, args]`, so that ultralytics' weights fit by their names. Start: PyTorch's own, as there{biases}."
@@ -111,7 +112,7 @@ def _opening(model: ModelFile, layers: Sequence[Layer], layout: Layout, source: 
     image = {"shape": [count, side, side], "mean": [0] * count, "std": [1] * count}
     detects = any(name.startswith("boxes") for name in layout.outputs)
     scale = f", scale {model.scale} (depth × {model.depth:g}, width × {model.width:g}{most})" if model.scale else ""
-    said = _SAID.format(source=source, scale=scale, biases=_BIASES if detects else "")
+    said = _SAID.format(source=visible(source), scale=scale, biases=_BIASES if detects else "")
     text = _OPENING.format(
         said=fill(said, 120, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False),
         name=flow(model.name),
@@ -119,7 +120,9 @@ def _opening(model: ModelFile, layers: Sequence[Layer], layout: Layout, source: 
         input=flow(image),
     )
     if detects or classifies:
-        text += f"vars:\n  num_classes: {{default: {model.classes}, minimum: 1, description: number of classes}}\n"
+        text += (
+            f"vars:\n  num_classes: {{default: {layers[-1].channels}, minimum: 1, description: number of classes}}\n"
+        )
     return text.rstrip("\n")
 
 
@@ -131,8 +134,17 @@ def _nodes(layers: Sequence[Layer], layout: Layout) -> Iterator[str]:
         for layer in shown:
             number = layer.row.number
             node = _with_inputs(layout.nodes[number], layer, _sites(layer, layout))
-            line, comment = f"{flow(str(number))}: {flow(node)}", f"# row {number}: {layer.row.text}"
-            yield from [f"{line}  {comment}"] if len(line + comment) <= _WIDTH else [comment, line]
+            yield from _written(str(number), node, f"# row {number}: {visible(layer.row.text)}")
+
+
+def _written(name: str, node: Mapping[str, Any], comment: str) -> list[str]:
+    """The lines of a node: one, or two with the comment before it, or one per key."""
+    line = f"{flow(name)}: {flow(node)}"
+    if len(line) + len(comment) + 2 <= _WIDTH:
+        return [f"{line}  {comment}"]
+    if len(line) <= _WIDTH:
+        return [comment, line]
+    return [comment, f"{flow(name)}:", *(f"  {key}: {flow(value)}" for key, value in node.items())]
 
 
 def _with_inputs(node: Mapping[str, Any], layer: Layer, sites: list[str]) -> dict[str, Any]:
