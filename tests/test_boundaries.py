@@ -60,7 +60,7 @@ ALLOWED = {
     "timing.py": {"torch", *_rooms("compile dag")},
     "alike.py": {"composer.dag"},
     "extraction.py": _rooms("dag errors spec"),
-    "sources": {"torch", "numpy", *_rooms("errors siblings spec sources")},
+    "sources": {"torch", "numpy", *_rooms("dag errors hosts siblings spec sources")},
     "summary": {"torch", *_rooms("alike compile dag errors lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
