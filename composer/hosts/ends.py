@@ -114,10 +114,9 @@ def text_of_ends(ends: Ends, made: type[nn.Module], hider: str | None, beside: I
     beside  the names of the children to hide
     """
     parameters = _parameters(ends, made)
-    variables = {ref: where[0] for ref, where in ends.inputs.items() if len(where) == 1}
     names = {str(one.name) for one in parameters} | TAKEN | {HOST, _RESULT}
     lines = []
-    read = _Reader({**{ref: _at(where) for ref, where in ends.inputs.items()}, **{r: str(v) for r, v in variables.items()}}, names)
+    read = _Reader({ref: _at(where) for ref, where in ends.inputs.items()}, names)
     lines += read.lines(ends.first)
     lines += [f"{where[0]} = {_exchanged(str(where[0]), where[1:], read(now))}" for where, now in ends.leads.items()]
     if not ends.last and not ends.results:

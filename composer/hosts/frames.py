@@ -149,7 +149,7 @@ class Change:
 
     @property
     def only_replaces(self) -> bool:
-        """Whether each inserted step stands for another under its name, on the same inputs, and nothing else changed."""
+        """Whether nothing changed but that inserted steps stand for others, under their names and on their inputs."""
         alike = all(
             name in self.gone and self.gone[name].inputs == step.inputs and self.gone[name].call is not None
             for name, step in self.added.items()
