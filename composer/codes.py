@@ -41,6 +41,10 @@ CODES = {
     "unknown-backbone": "The backbone is neither a file nor a network of the zoo.",
     "unreadable": "A file cannot be read.",
     "root": "The folder that references may not leave does not exist.",
+    "unknown-model": "A library has no model of this name.",
+    "model": "A model of another library cannot be made.",
+    "source-code": "A spec names code to run, and nobody allowed it.",
+    "source-weights": "An argument of a model is about weights, files or code from elsewhere.",
     "outside-root": "A reference leaves the folder that it must stay in.",
     "cycle": "Nodes, blocks or specs refer back to themselves.",
     "depth": "Blocks or specs are nested too deep.",
@@ -51,7 +55,7 @@ CODES = {
     "var-kind": "A var is declared wrongly, or its value is of another kind.",
     "expression": "An expression cannot be read, or has no value.",
     "unknown-name": "A name is not known here.",
-    "unknown-arg": "A block has no such argument.",
+    "unknown-arg": "A block or a model has no such argument.",
     "missing-arg": "A block lacks an argument that it needs.",
     "unknown-block": "The spec defines no such block.",
     "repeat": "`repeat` is no number of copies, or the block cannot repeat.",
@@ -133,4 +137,8 @@ CODES = {
     "node": "The network has no such node, or the node gives no map.",
     "patch": "The grid has no such patch.",
     "input-size": "The network cannot take an input of this size.",
+    # Insertions into modules that composer did not write.
+    "host": "A module cannot be edited: its code is fixed, or something else manages it.",
+    "closed": "A module's forward cannot be opened, so that nothing can be put between its steps.",
+    "insertion": "An insertion does not fit the model, or cannot be undone.",
 }

@@ -20,6 +20,7 @@ def _odd(value: int) -> int:
 
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # For a convolution: a number, or a number for rows and a number for columns.
 Size = PositiveInt | tuple[PositiveInt, PositiveInt]
@@ -134,6 +135,7 @@ def describe_problem(error: Mapping[str, Any]) -> str:
 
 __all__ = [
     "STRICT",
+    "FiniteFloat",
     "Lengths",
     "NonNegativeInt",
     "OddInt",

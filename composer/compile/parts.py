@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from composer.dag.order import node_of
 from composer.dag.scope import Node, Scope
-from composer.registry import ModuleEntry
+from composer.registry import ModuleEntry, ParameterEntry
 from composer.spec.sites import HEAD
 
 
 def is_chain(scope: Scope) -> bool:
-    """Whether each node is a module of its own that takes the output of the node before it and nothing else."""
-    own = all(node.calls is None for node in scope.nodes.values()) and not (scope.held or scope.brought)
+    """Whether the scope has one input, and each node is a module of its own that takes the one before it alone."""
+    own = len(scope.inputs) == 1 and not scope.held and all(node.calls is None for node in scope.nodes.values())
     return own and scope.attention is None and _is_sequence(scope, scope.nodes, list(scope.outputs))
 
 
@@ -23,13 +23,16 @@ def beside(scope: Scope) -> frozenset[str]:
 
 
 def is_indexed(scope: Scope) -> bool:
-    """Whether the scope is a chain but for what rules put into it, passes outward or takes for a node inside."""
+    """Whether the scope is a chain but for further inputs, what rules put into it, and what it passes outward."""
     own = {name: node for name, node in scope.nodes.items() if node.place is None}
     return _is_sequence(scope, own, scope.main_outputs)
 
 
 def _is_sequence(scope: Scope, nodes: Mapping[str, Node], outputs: Sequence[str]) -> bool:
-    """Whether these nodes of a scope are a chain; a node that is not among them stands for its first input."""
+    """Whether these nodes of a scope are a chain from its first input on; its further inputs do not count.
+
+    A node that is not among them stands for its first input.
+    """
 
     def source(reference: str) -> str:
         name = node_of(reference)
@@ -37,14 +40,13 @@ def _is_sequence(scope: Scope, nodes: Mapping[str, Node], outputs: Sequence[str]
             name = node_of(scope.nodes[name].inputs[0])
         return name
 
-    own = [name for name in scope.inputs if name not in scope.brought]
-    current = own[0]
+    current, *further = scope.inputs
     for name, node in nodes.items():
-        taken = [source(one) for one in node.inputs if one not in scope.brought]
+        taken = [source(one) for one in node.inputs if one not in further]
         if not (_is_module(node) or node.content is None) or taken != [current]:
             return False
         current = name
-    return len(own) == 1 and [source(scope.outputs[name]) for name in outputs] == [current]
+    return [source(scope.outputs[name]) for name in outputs] == [current]
 
 
 def modules(scope: Scope) -> dict[str, Node]:
@@ -58,6 +60,11 @@ def modules(scope: Scope) -> dict[str, Node]:
         for name, node in scope.parts.items()
         if (_is_module(node) and node.calls is None) or (node.content is None and HEAD in node.sites and name in used)
     }
+
+
+def is_child(node: Node) -> bool:
+    """Whether a node becomes a child of the module of its scope, be it a module or a parameter."""
+    return node.calls is None and (_is_module(node) or isinstance(node.entry, ParameterEntry))
 
 
 def _is_module(node: Node) -> bool:

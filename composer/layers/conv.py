@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from composer.arithmetic import pair, same_padding, same_paddings, undivided
-from composer.layers.init import ConvLaw, TransposedLaw, fill, undrawn
+from composer.layers.init import BiasLaw, ConvLaw, TransposedLaw, fill, undrawn
 from composer.options import NonNegativeInt, Padding, Padding3d, PositiveFloat, PositiveInt, Size, Size3d
 from composer.registry import layer
 
@@ -15,14 +15,15 @@ def conv2d(
     in_channels: int,
     *,
     out_channels: PositiveInt,
-    kernel_size: PositiveInt | tuple[PositiveInt, PositiveInt],
-    stride: PositiveInt | tuple[PositiveInt, PositiveInt] = 1,
-    padding: NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt] | None = None,
-    dilation: PositiveInt | tuple[PositiveInt, PositiveInt] = 1,
+    kernel_size: Size,
+    stride: Size = 1,
+    padding: Padding | None = None,
+    dilation: Size = 1,
     groups: PositiveInt = 1,
     bias: bool = False,
     init: ConvLaw = "he",
     std: PositiveFloat = 0.02,
+    bias_init: BiasLaw | None = None,
 ) -> nn.Conv2d:
     """Convolve a feature map; by default the padding keeps the map's size for an odd kernel at stride 1.
 
@@ -32,7 +33,8 @@ def conv2d(
     `init` says how weights are drawn: `he` from N(0, 2 / (k² o)) (He et al., ICCV 2015), `he_per_group` from
     N(0, 2 groups / (k² o)), `he_fan_in` from N(0, 2 groups / (k² c)), `lecun_normal` with variance groups / (k² c), cut
     off at two deviations, `normal` and `trunc_normal` from N(0, std²), `xavier_uniform` and `xavier_normal` as
-    PyTorch's, `zeros`, all with bias 0; `torch` is PyTorch's own. k is `kernel_size`, o is `out_channels`.
+    PyTorch's, `zeros` all 0; `torch` is PyTorch's own. k is `kernel_size`, o is `out_channels`. `bias_init` is that of
+    linear.
     Raises ValueError unless `groups` divides both numbers of channels.
 
     >>> sum(p.numel() for p in conv2d(8, out_channels=16, kernel_size=3).parameters())
@@ -42,7 +44,7 @@ def conv2d(
     if padding is None:
         padding = same_padding(kernel_size, dilation)
     arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-    return fill(undrawn(nn.Conv2d, *arguments), init, std)
+    return fill(undrawn(nn.Conv2d, *arguments), init, std, bias_init)
 
 
 @layer("conv1d", kind="conv", layout="b c l -> b c l")
@@ -58,13 +60,15 @@ def conv1d(
     bias: bool = False,
     init: ConvLaw = "he",
     std: PositiveFloat = 0.02,
+    bias_init: BiasLaw | None = None,
 ) -> nn.Conv1d:
     """Convolve a sequence; by default the padding keeps its length for an odd kernel at stride 1.
 
     Shape:   b c l -> b o l'        l' = (l + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1
     Params:  k c o / groups, and o with bias
 
-    `init` is that of conv2d, with k for k². Raises ValueError unless `groups` divides both numbers of channels.
+    `init` and `bias_init` are those of conv2d, with k for k². Raises ValueError unless `groups` divides both numbers of
+    channels.
 
     >>> sum(p.numel() for p in conv1d(8, out_channels=16, kernel_size=3).parameters())
     384
@@ -73,7 +77,7 @@ def conv1d(
     if padding is None:
         padding = dilation * (kernel_size - 1) // 2
     arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-    return fill(undrawn(nn.Conv1d, *arguments), init, std)
+    return fill(undrawn(nn.Conv1d, *arguments), init, std, bias_init)
 
 
 @layer("conv3d", kind="conv", layout="b c t h w -> b c t h w")
@@ -89,14 +93,15 @@ def conv3d(
     bias: bool = False,
     init: ConvLaw = "he",
     std: PositiveFloat = 0.02,
+    bias_init: BiasLaw | None = None,
 ) -> nn.Conv3d:
     """Convolve a video or volume; by default the padding keeps its size for an odd kernel at stride 1.
 
     Shape:   b c t h w -> b o t' h' w'        t' = (t + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1
     Params:  k³ c o / groups, and o with bias
 
-    `[1, 3, 3]` has a number each for frames, rows and columns. `init` is that of conv2d, with k³ for k². Raises
-    ValueError unless `groups` divides both numbers of channels.
+    `[1, 3, 3]` has a number each for frames, rows and columns. `init` and `bias_init` are those of conv2d, with k³ for
+    k². Raises ValueError unless `groups` divides both numbers of channels.
 
     >>> sum(p.numel() for p in conv3d(8, out_channels=16, kernel_size=(1, 3, 3)).parameters())
     1152
@@ -106,7 +111,7 @@ def conv3d(
         frames, rows, columns = same_paddings(kernel_size, dilation, 3)
         padding = (frames, rows, columns)
     arguments = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-    return fill(undrawn(nn.Conv3d, *arguments), init, std)
+    return fill(undrawn(nn.Conv3d, *arguments), init, std, bias_init)
 
 
 @layer("conv_transpose2d", kind="conv", layout="b c h w -> b c h w")
@@ -123,6 +128,7 @@ def conv_transpose2d(
     dilation: Size = 1,
     init: TransposedLaw = "torch",
     std: PositiveFloat = 0.02,
+    bias_init: BiasLaw | None = None,
 ) -> nn.ConvTranspose2d:
     """Convolve transposed, to a larger map: kernel_size 2 or 4 with stride 2 doubles height and width.
 
@@ -131,7 +137,8 @@ def conv_transpose2d(
     Params:  k² c o / groups, and o with bias
 
     By default the padding is dilation (kernel_size - 1) // 2, as of conv2d. `init` says how weights are drawn: `torch`
-    is PyTorch's own, the others are those of conv2d. k is `kernel_size`, o is `out_channels`.
+    is PyTorch's own, the others are those of conv2d. k is `kernel_size`, o is `out_channels`. `bias_init` is that of
+    linear.
     Raises ValueError unless `groups` divides both numbers of channels and `output_padding` is below stride or dilation.
 
     >>> sum(p.numel() for p in conv_transpose2d(8, out_channels=4, kernel_size=2, stride=2).parameters())
@@ -147,7 +154,7 @@ def conv_transpose2d(
                 f"set output_padding to {max(step, spread) - 1} or less"
             )
     arguments = (kernel_size, stride, padding, output_padding, groups, bias, dilation)
-    return fill(undrawn(nn.ConvTranspose2d, in_channels, out_channels, *arguments), init, std)
+    return fill(undrawn(nn.ConvTranspose2d, in_channels, out_channels, *arguments), init, std, bias_init)
 
 
 def check_groups(in_channels: int, out_channels: int, groups: int) -> None:

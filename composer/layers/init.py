@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from composer.options import FiniteFloat
 
 Weighted = TypeVar("Weighted", nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
 ConvLaw = Literal[
@@ -23,9 +25,7 @@ ConvLaw = Literal[
 ]
 TransposedLaw = Literal["torch", "normal", "trunc_normal", "xavier_uniform", "xavier_normal", "zeros"]
 LinearLaw = Literal["torch", "uniform_fan_out", "normal", "trunc_normal", "xavier_uniform", "xavier_normal", "zeros"]
-
-
-BiasLaw = Literal["zeros", "torch", "normal"]
+BiasLaw = Literal["zeros", "torch", "normal"] | FiniteFloat
 # Deviation of biases that are drawn, as in ViT and MLP-Mixer.
 BIAS_STD = 1e-6
 
@@ -50,18 +50,24 @@ def fill(module: Weighted, law: str, std: float = 0.02, bias_law: BiasLaw | None
               `normal`: N(0, std²), `trunc_normal`: the same, cut off at -2 and 2, `xavier_uniform` and `xavier_normal`:
               PyTorch's of that name (Glorot & Bengio, AISTATS 2010), `zeros`, and `torch`: PyTorch's own
     std       standard deviation for `normal` and `trunc_normal`
-    bias_law  `zeros`, `normal`: N(0, 1e-12), or `torch`: PyTorch's own; by default `torch` with `torch` weights,
-              otherwise `zeros`
+    bias_law  `zeros`, `normal`: N(0, 1e-12), `torch`: PyTorch's own, or a number that all biases start at; by default
+              `torch` with `torch` weights, otherwise `zeros`
     """
     if "torch" in (law, bias_law):
         module.reset_parameters()
     if law != "torch":
         _draw(module, law, std)
-    if module.bias is not None and bias_law == "normal":
-        nn.init.normal_(module.bias, std=BIAS_STD)
-    elif module.bias is not None and (bias_law or law) != "torch":
-        nn.init.zeros_(module.bias)
+    if module.bias is not None:
+        _draw_bias(module.bias, ("torch" if law == "torch" else "zeros") if bias_law is None else bias_law)
     return module
+
+
+def _draw_bias(bias: Tensor, law: BiasLaw) -> None:
+    """Fill the bias of a layer that has PyTorch's own biases if the law is `torch`."""
+    if law == "normal":
+        nn.init.normal_(bias, std=BIAS_STD)
+    elif law != "torch":
+        nn.init.constant_(bias, 0.0 if law == "zeros" else law)
 
 
 def _draw(module: nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.Linear, law: str, std: float) -> None:

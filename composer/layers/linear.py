@@ -41,8 +41,8 @@ def linear(
 
     `init` says how weights are drawn: `torch` is PyTorch's own, `uniform_fan_out` between -1/sqrt(o) and 1/sqrt(o),
     `normal` and `trunc_normal` from N(0, std²), `xavier_uniform` and `xavier_normal` as PyTorch's, `zeros` all 0.
-    `bias_init` is `torch`, PyTorch's own and the default with `torch` weights, `zeros`, the default with all others, or
-    `normal`: N(0, 1e-12).
+    `bias_init` is `torch`, PyTorch's own and the default with `torch` weights, `zeros`, the default with all others,
+    `normal`: N(0, 1e-12), or a number that all biases start at.
 
     >>> sum(p.numel() for p in linear(8, out_features=3).parameters())
     27

@@ -171,17 +171,16 @@ def _pooled(name: str) -> Callable[..., str]:
 class _GlobalPool(nn.Module):
     """One number per channel, from all positions."""
 
+    # The maps with as many positions on each axis as the second argument says.
+    pool: Callable[[Tensor, int], Tensor]
+
     def __init__(self, *, keepdim: bool = False):
         super().__init__()
         self.keepdim = keepdim
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = self.pool(x)
+        pooled = self.pool(x, 1)
         return pooled if self.keepdim else pooled.flatten(1)
-
-    def pool(self, x: Tensor) -> Tensor:
-        """The maps with a single position."""
-        raise NotImplementedError
 
     def extra_repr(self) -> str:
         return f"keepdim={self.keepdim}"
@@ -191,43 +190,37 @@ class _GlobalPool(nn.Module):
 class GlobalAvgPool1d(_GlobalPool):
     """The mean of each channel of b c l."""
 
-    def pool(self, x: Tensor) -> Tensor:
-        return F.adaptive_avg_pool1d(x, 1)
+    pool = staticmethod(F.adaptive_avg_pool1d)
 
 
 class GlobalAvgPool2d(_GlobalPool):
     """The mean of each channel of b c h w."""
 
-    def pool(self, x: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(x, 1)
+    pool = staticmethod(F.adaptive_avg_pool2d)
 
 
 class GlobalAvgPool3d(_GlobalPool):
     """The mean of each channel of b c t h w."""
 
-    def pool(self, x: Tensor) -> Tensor:
-        return F.adaptive_avg_pool3d(x, 1)
+    pool = staticmethod(F.adaptive_avg_pool3d)
 
 
 class GlobalMaxPool1d(_GlobalPool):
     """The maximum of each channel of b c l."""
 
-    def pool(self, x: Tensor) -> Tensor:
-        return F.adaptive_max_pool1d(x, 1)
+    pool = staticmethod(F.adaptive_max_pool1d)
 
 
 class GlobalMaxPool2d(_GlobalPool):
     """The maximum of each channel of b c h w."""
 
-    def pool(self, x: Tensor) -> Tensor:
-        return F.adaptive_max_pool2d(x, 1)
+    pool = staticmethod(F.adaptive_max_pool2d)
 
 
 class GlobalMaxPool3d(_GlobalPool):
     """The maximum of each channel of b c t h w."""
 
-    def pool(self, x: Tensor) -> Tensor:
-        return F.adaptive_max_pool3d(x, 1)
+    pool = staticmethod(F.adaptive_max_pool3d)
 
 
 _GLOBAL_AVG_POOLS: dict[int, Any] = {1: GlobalAvgPool1d, 2: GlobalAvgPool2d, 3: GlobalAvgPool3d}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from composer.arithmetic import pair
 from composer.options import PositiveFloat, PositiveInt, Size
 from composer.registry import layer
 
@@ -17,6 +18,7 @@ def _resized_layout(
     *,
     size: Any = None,
     scale_factor: Any = None,
+    multiple: Any = None,
     mode: str = "nearest",
     align_corners: Any = None,
 ) -> str:
@@ -28,13 +30,13 @@ def _resized_layout(
     for tensor in inputs:
         if tensor.layout != "b c h w":
             raise ValueError(f"`upsample` works on `b c h w`, found `{tensor.layout}`; rearrange it")
-    given = (size is not None) + (scale_factor is not None)
+    options = {"size": size, "scale_factor": scale_factor, "multiple": multiple}
+    given = [name for name, value in options.items() if value is not None]
     if len(inputs) == 2 and given:
-        raise ValueError("`upsample` of 2 inputs gives the size of the second; leave out size and scale_factor")
-    if len(inputs) == 1 and given != 1:
-        found = "both" if given else "neither"
+        raise ValueError(f"`upsample` of 2 inputs gives the size of the second; leave out {' and '.join(given)}")
+    if len(inputs) == 1 and len(given) != 1:
         raise ValueError(
-            f"`upsample` takes size or scale_factor, found {found}; "
+            f"`upsample` takes one of size, scale_factor and multiple, found {' and '.join(given) or 'none'}; "
             "set one of them, or write `from: [low, high]` for the size of `high`"
         )
     if align_corners is not None and mode.startswith("nearest"):
@@ -47,21 +49,26 @@ def upsample(
     *,
     size: Size | None = None,
     scale_factor: PositiveFloat | tuple[PositiveFloat, PositiveFloat] | None = None,
+    multiple: Size | None = None,
     mode: Literal["nearest", "nearest-exact", "bilinear", "bicubic"] = "nearest",
     align_corners: bool | None = None,
 ) -> nn.Module:
-    """Interpolate a feature map to a `size`, by a `scale_factor`, or to the size of a second input.
+    """Interpolate a feature map to a `size`, by a `scale_factor`, up to a `multiple`, or to the size of a second input.
 
-    Shape:   b c h w -> b c h' w'        (h', w') = size, or floor(scale_factor (h, w))
+    Shape:   b c h w -> b c h' w'        (h', w') = size, or floor(scale_factor (h, w)), or
+                                         multiple ceil((h, w) / multiple)
              b c h w, b _ h' w' -> b c h' w'
 
-    With one input this is PyTorch's nn.Upsample, and exactly one of `size` and `scale_factor` is needed. With
-    `from: [low, high]` neither is: the map `low` gets the height and width of `high`, whatever they are.
+    With one input, exactly one of `size`, `scale_factor` and `multiple` is needed; the first two are those of PyTorch's
+    nn.Upsample, and a map whose sides are multiples already keeps its size. With `from: [low, high]` none is: the map
+    `low` gets the height and width of `high`, whatever they are. Two numbers are for rows and columns.
     `align_corners`, for bilinear and bicubic, puts the outer pixels' centres onto each other.
 
     >>> upsample(scale_factor=2.0, mode="bilinear")
     Upsample(scale_factor=2.0, mode='bilinear')
     """
+    if multiple is not None:
+        return UpsampleToMultiple(multiple, mode=mode, align_corners=align_corners)
     if size is None and scale_factor is None:
         return UpsampleLike(mode=mode, align_corners=align_corners)
     return nn.Upsample(size, scale_factor, mode, align_corners)
@@ -75,6 +82,27 @@ class UpsampleLike(nn.Upsample):
 
     def extra_repr(self) -> str:
         return f"size=like.shape[2:], mode={self.mode!r}"
+
+
+class UpsampleToMultiple(nn.Upsample):
+    """Interpolate a feature map up to the next multiple of both sides.
+
+    multiple  a number for both sides, or for rows and for columns
+    options   `mode` and `align_corners` of nn.Upsample
+    """
+
+    def __init__(self, multiple: Size, **options: Any):
+        super().__init__(**options)
+        self.multiple = pair(multiple)
+
+    def forward(self, input: Tensor) -> Tensor:
+        rows, columns = self.multiple
+        # Without an `if` for sizes that fit, because a trace does not know them; the numbers are the same.
+        size = (-(-input.shape[2] // rows) * rows, -(-input.shape[3] // columns) * columns)
+        return F.interpolate(input, size, mode=self.mode, align_corners=self.align_corners)
+
+    def extra_repr(self) -> str:
+        return f"multiple={self.multiple}, mode={self.mode!r}"
 
 
 def _shuffled_layout(inputs: Sequence[Any], *, upscale_factor: int) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
 
-from pydantic import Field
 from torch import Tensor, nn
 
 from composer.mechanisms.channel_gate import ChannelGate
-from composer.options import OddInt, PositiveFloat
+from composer.options import FiniteFloat, OddInt, PositiveFloat
 from composer.registry import mechanism
 
 
@@ -39,7 +37,7 @@ class ECA(ChannelGate):
         *,
         kernel_size: OddInt | None = None,
         gamma: PositiveFloat = 2.0,
-        beta: Annotated[float, Field(allow_inf_nan=False)] = 1.0,
+        beta: FiniteFloat = 1.0,
     ):
         super().__init__(spatial_dims)
         if kernel_size is None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from composer.mechanisms.divisors import dim_of_heads
 from composer.mechanisms.precision import at_least_float32, full_precision
-from composer.options import PositiveInt
+from composer.options import PositiveFloat, PositiveInt
 from composer.registry import mechanism
 
 
@@ -31,7 +31,7 @@ class MultiHeadSelfAttention(nn.Module):
     MACs:    4ncHp + 2n²Hp
     Source:  Vaswani et al., Attention Is All You Need, NeurIPS 2017, sec. 3.2. arXiv:1706.03762
     Departs: biases are on, as in ViT; the equations have none. No dropout.
-    Start:   timm's ViT: N(0, 0.02²), cut off at -2 and 2, and zero biases; the paper does not state it.
+    Start:   timm's ViT: N(0, std²), cut off at -2 and 2, and zero biases; the paper does not state it.
 
     `num_heads` is H. `mode: hard` gives each token the value of its best key, with the gradient of the soft mixture.
 
@@ -47,6 +47,7 @@ class MultiHeadSelfAttention(nn.Module):
         head_dim: PositiveInt | None = None,
         bias: bool = True,
         mode: Literal["soft", "hard"] = "soft",
+        std: PositiveFloat = 0.02,
     ):
         super().__init__()
         if head_dim is None:
@@ -55,7 +56,7 @@ class MultiHeadSelfAttention(nn.Module):
         self.qkv = nn.Linear(channels, 3 * num_heads * head_dim, bias=bias)
         self.proj = nn.Linear(num_heads * head_dim, channels, bias=bias)
         for layer in (self.qkv, self.proj):
-            nn.init.trunc_normal_(layer.weight, std=0.02)
+            nn.init.trunc_normal_(layer.weight, std=std)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

@@ -21,9 +21,21 @@ def scopes(scope: Scope) -> Iterator[Scope]:
             yield from scopes(node.content)
 
 
+def name_of(reference: str) -> str:
+    return reference.partition(".")[0]
+
+
+def inputs_behind(scope: Scope) -> dict[str, set[str]]:
+    """The inputs of the scope that each input and node is computed from."""
+    found = {name: {name} for name in scope.inputs}
+    for name, node in scope.nodes.items():
+        found[name] = set().union(*(found[name_of(one)] for one in node.inputs))
+    return found
+
+
 def carries_the_input(scope: Scope, reference: str, before: list[str]) -> bool:
     """Whether a reference is the scope's input, its shortcut, or the sum of an earlier branch and these."""
-    name = reference.partition(".")[0]
+    name = name_of(reference)
     if name in scope.inputs or name in before:
         return True
     node = scope.nodes[name]
@@ -34,11 +46,12 @@ def carries_the_input(scope: Scope, reference: str, before: list[str]) -> bool:
 
 def branches_of_adds(scope: Scope) -> list[str]:
     """Per residual add of a scope, its operand that is not the input."""
+    origins = inputs_behind(scope)
     adds: list[str] = []
     found: list[str] = []
     for node in scope.nodes.values():
-        # What takes several maps fuses them, and none of them is a shortcut.
-        if node.op != "add" or len(scope.inputs) > 1:
+        # The sum of what comes from different inputs fuses them, and none of them is a shortcut.
+        if node.op != "add" or not set.intersection(*(origins[name_of(one)] for one in node.inputs)):
             continue
         others = [one for one in node.inputs if not carries_the_input(scope, one, adds)]
         if len(others) < len(node.inputs):
@@ -63,6 +76,8 @@ def test_the_operand_of_each_residual_add_that_is_not_its_input_is_the_branch(na
         ("vit_tiny_patch16_224", 2 * 12),
         ("swin_tiny_patch4_window7_224", 2 * (2 + 2 + 6 + 2)),
         ("convnext_tiny", 3 + 3 + 9 + 3),
+        # Three per block with two inputs, two per block of the class token.
+        ("xcit_nano_12_p16_224", 3 * 12 + 2 * 2),
         ("resnet50", 3 + 4 + 6 + 3),
     ],
 )

@@ -61,6 +61,26 @@ def test_a_network_that_is_a_chain_may_be_indexed() -> None:
     assert list(model.state_dict()) == ["body.0.conv.weight", "body.1.conv.weight"]
 
 
+def test_a_repeat_with_further_inputs_may_be_indexed() -> None:
+    nodes = {
+        "conv": {"op": "conv2d", "out_channels": 3, "kernel_size": 3},
+        "add": {"op": "add", "from": ["conv", "like"]},
+    }
+    spec = {
+        "input": [3, 8, 8],
+        "blocks": {"unit": {"inputs": ["input", "like"], "nodes": nodes}},
+        "nodes": {"body": {"block": "unit", "repeat": 3, "from": ["input", "input"]}},
+    }
+    model = composer.build(spec)
+    assert isinstance(model.body, nn.Sequential)
+    assert (len(model.body), model.body[-1]) == (3, model.body.get_submodule("2"))
+    x = torch.randn(2, 3, 8, 8)
+    y = x
+    for unit in model.body:
+        y = unit(y, x)
+    assert torch.equal(model(x), y)
+
+
 def test_it_trains_under_data_types_and_devices_as_any_module() -> None:
     model = composer.build("resnet18", vars={"num_classes": 3}, dtype=torch.float64)
     assert model(torch.randn(2, 3, 32, 32, dtype=torch.float64)).dtype == torch.float64

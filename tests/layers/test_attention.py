@@ -183,7 +183,8 @@ def test_they_are_traced_exported_and_run_in_half_precision(module, inputs):
     exported = torch.export.export(around, tuple(inputs)).module()
     torch.testing.assert_close(exported(*inputs), expected)
     half = copy.deepcopy(module).bfloat16()(*(x.bfloat16() for x in inputs))
-    torch.testing.assert_close(half.float(), expected, atol=0.1, rtol=0.1)
+    # A number of bfloat16 has eight bits.
+    assert (half.float() - expected).abs().max() <= 0.02 * expected.abs().max()
 
 
 def test_angles_come_back_with_the_weights():

@@ -135,6 +135,37 @@ def test_lecuns_law_and_biases_that_are_drawn_are_timms():
     assert model.fc.bias.std().item() == pytest.approx(1e-6, rel=0.05)
 
 
+CONV = {"out_channels": 64, "kernel_size": 3, "bias": True}
+BIASED = [
+    ({"op": "linear", "out_features": 64}, {"shape": [64], "layout": "b c"}),
+    ({"op": "conv1d", **CONV}, {"shape": [64, 3], "layout": "b c l"}),
+    ({"op": "conv2d", **CONV}, {"shape": [64, 3, 3]}),
+    ({"op": "conv3d", **CONV}, {"shape": [64, 3, 3, 3], "layout": "b c t h w"}),
+    ({"op": "conv_transpose2d", **CONV}, {"shape": [64, 3, 3]}),
+]
+
+
+@pytest.mark.parametrize("law", ["zeros", "torch", "normal", 0.02, -1])
+@pytest.mark.parametrize(("node", "input"), BIASED, ids=[node["op"] for node, _ in BIASED])
+def test_biases_start_as_told(node, input, law):
+    """With any law of the weights, which keep theirs."""
+    tested = {"init": "normal", "std": 0.5, **node, "bias_init": law}
+    made = composer.build({"input": input, "nodes": {"tested": tested}}).tested
+    assert made.weight.std().item() == pytest.approx(0.5, rel=0.05)
+    if law == "torch":
+        bound = nn.init._calculate_fan_in_and_fan_out(made.weight)[0] ** -0.5
+        assert 0.8 * bound < made.bias.abs().max() <= bound
+    elif law == "normal":
+        assert made.bias.std().item() == pytest.approx(1e-6, rel=0.5)
+    else:
+        assert (made.bias == (0 if law == "zeros" else law)).all()
+
+
+@pytest.mark.parametrize("law", [".inf", "ones", True])
+def test_other_laws_of_biases_are_refused(law):
+    assert "`bias_init` of `conv2d`" in refusal({"op": "conv2d", **CONV, "bias_init": law})
+
+
 @pytest.mark.parametrize(
     ("node", "said"),
     [

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import composer
-from composer.layers.resize import UpsampleLike
+from composer.layers.resize import UpsampleLike, UpsampleToMultiple
 
 # Options of a spec, and the module that they make of 6 channels.
 PEERS = [
@@ -72,6 +72,33 @@ def test_a_map_gets_the_size_of_another(mode, x):
     assert repr(model.tested) == f"UpsampleLike(size=like.shape[2:], mode='{mode}')"
 
 
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic"])
+@pytest.mark.parametrize(("multiple", "size"), [(4, (8, 8)), ([5, 4], (5, 8)), ([3, 7], (6, 7)), (9, (9, 9))])
+def test_a_map_grows_to_the_next_multiple(mode, multiple, size, x):
+    y, layout, model = run({"op": "upsample", "multiple": multiple, "mode": mode}, x)
+    assert torch.equal(y, F.interpolate(x, size, mode=mode))
+    assert layout == "b c h w"
+    assert type(model.tested) is UpsampleToMultiple
+
+
+@pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic"])
+def test_a_map_of_multiples_stays_bit_for_bit(mode, x):
+    y, _, model = run({"op": "upsample", "multiple": [5, 7], "mode": mode}, x)
+    assert torch.equal(y, x)
+    assert repr(model.tested) == f"UpsampleToMultiple(multiple=(5, 7), mode='{mode}')"
+
+
+def test_the_next_multiple_is_found_again_for_each_size(x):
+    _, _, model = run({"op": "upsample", "multiple": 4, "mode": "bilinear"}, x)
+    other = torch.randn(1, 6, 9, 4, dtype=torch.float64)
+    wanted = F.interpolate(other, (12, 4), mode="bilinear")
+    sides = {2: torch.export.Dim("height", min=2, max=64), 3: torch.export.Dim("width", min=2, max=64)}
+    exported = torch.export.export(model, (other,), dynamic_shapes=(sides,)).module()
+    for made in (model, torch.fx.symbolic_trace(model), exported):
+        assert torch.equal(made(other), wanted)
+        assert made(other[:, :, :3, :3]).shape == (1, 6, 4, 4)
+
+
 def test_the_default_padding_is_that_of_a_convolution(x):
     node = {"op": "conv_transpose2d", "out_channels": 4, "stride": 2}
     assert run({**node, "kernel_size": 4}, x)[0].shape == (2, 4, 10, 14)
@@ -108,9 +135,13 @@ def test_the_maximum_of_all_positions(x):
 @pytest.mark.parametrize(
     ("node", "said"),
     [
-        ("upsample", "takes size or scale_factor, found neither; set one of them, or write `from: [low, high]`"),
-        ({"op": "upsample", "size": 4, "scale_factor": 2}, "takes size or scale_factor, found both"),
-        ({"op": "upsample", "size": 4, "from": ["input", "input"]}, "leave out size and scale_factor"),
+        (
+            "upsample",
+            "takes one of size, scale_factor and multiple, found none; set one of them, or write `from: [low, high]`",
+        ),
+        ({"op": "upsample", "size": 4, "scale_factor": 2}, "and multiple, found size and scale_factor; set one"),
+        ({"op": "upsample", "multiple": 4, "from": ["input", "input"]}, "the size of the second; leave out multiple"),
+        ({"op": "upsample", "multiple": 0}, "`multiple` of `upsample`"),
         (
             {"op": "upsample", "from": ["input", "input", "input"]},
             "1 input, or 2 to get the size of the second, found 3",

@@ -53,6 +53,13 @@ def test_equals_timm_bit_for_bit(bias, head_dim):
     assert torch.equal(ours(x), theirs(x))
 
 
+def test_weights_start_with_the_deviation_that_is_set():
+    module = MultiHeadSelfAttention(128, std=0.01)
+    for layer in (module.qkv, module.proj):
+        assert layer.weight.std().item() == pytest.approx(0.01, rel=0.03)
+        assert not layer.bias.any()
+
+
 def test_follows_a_permutation_of_the_tokens(randomise, image):
     module, _ = randomise(MultiHeadSelfAttention(8, num_heads=2))
     x, order = image(1, 6, 8), [3, 1, 5, 0, 2, 4]

@@ -1,0 +1,150 @@
+"""Entries for what composer has no layer for: a module's class or a function, as the nodes of a recording hold them."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import re
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from pydantic import BaseModel
+from torch import nn
+
+from composer.registry import FunctionEntry, ModuleEntry, Plugin
+from composer.torch_private import AnyBatchNorm
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "conv": (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    "linear": (nn.Linear,),
+    "norm": (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.InstanceNorm2d, AnyBatchNorm),
+    "pool": (
+        *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+        *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+    ),
+    "activation": (
+        *(nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Hardsigmoid, nn.Sigmoid, nn.Tanh, nn.PReLU),
+        *(nn.LeakyReLU, nn.ELU, nn.Mish, nn.Softmax, nn.Softplus),
+    ),
+}
+_FUNCTION_KINDS = {
+    **dict.fromkeys(("add", "sub", "mul", "div", "concat", "matmul", "stack"), "merge"),
+    **dict.fromkeys(("relu", "gelu", "silu", "sigmoid", "softmax", "tanh", "hardswish"), "activation"),
+    **dict.fromkeys(("mean", "amax", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d"), "pool"),
+    **dict.fromkeys(("flatten", "reshape", "view", "permute", "transpose", "unsqueeze", "squeeze", "getitem"), "shape"),
+}
+
+
+class NoOptions(BaseModel):
+    """What is recorded is as it is: a spec sets nothing of it."""
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class HostEntry(ModuleEntry):
+    """A module of another library, or of the user. `made` is the recorded module itself."""
+
+    made: nn.Module
+
+    def make(self, arguments: Mapping[str, Any]) -> nn.Module:
+        """The recorded module: its numbers may be on the meta device."""
+        return self.made
+
+    @property
+    def words(self) -> str:
+        """Its class, and where it is from."""
+        return f"`{self.name}` of {self.plugin.name}"
+
+    @property
+    def doc(self) -> str:
+        """The docstring of its class."""
+        return inspect.cleandoc(type(self.made).__dict__.get("__doc__") or "")
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class HostFunction(FunctionEntry):
+    """A function on tensors, with the arguments of its call that are no tensors."""
+
+    def make(self, arguments: Mapping[str, Any]) -> Any:
+        """The function with its other arguments."""
+        return self.factory
+
+
+def module_entry(module: nn.Module, name: str | None = None) -> HostEntry:
+    """The entry of a module's class."""
+    made = type(module)
+    file, line = source_of(made)
+    return HostEntry(
+        name=name or made.__name__,
+        kind=kind_of(module),
+        factory=made,
+        options=NoOptions,
+        inputs=(0, None),
+        tensors=(),
+        plugin=_plugin(made),
+        file=file,
+        line=line,
+        module=made,
+        facts={},
+        settings=NoOptions,
+        made=module,
+    )
+
+
+def function_entry(name: str, run: Callable[..., Any], function: Callable[..., Any] | None) -> HostFunction:
+    """The entry of a function, which `run` repeats as it was called."""
+    return HostFunction(
+        name=name,
+        kind=_FUNCTION_KINDS.get(name, "other"),
+        factory=run,
+        options=NoOptions,
+        inputs=(0, None),
+        tensors=(),
+        plugin=_plugin(function or run),
+        file="",
+        line=0,
+    )
+
+
+def kind_of(module: nn.Module) -> str:
+    """The kind of a module, in the registry's words."""
+    for kind, classes in _KINDS.items():
+        if isinstance(module, classes):
+            return kind
+    name = type(module).__name__.lower()
+    return next(
+        (kind for word, kind in (("attention", "token"), ("attn", "token"), ("norm", "norm")) if word in name), "other"
+    )
+
+
+@cache
+def _source_of(made: Hashable) -> tuple[str, int]:
+    try:
+        file = inspect.getsourcefile(made) or ""  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return "", 0
+    # Of a class in a class or a function, the indented line; inspect.getsourcelines would parse the whole file.
+    begins = re.compile(rf"\s*class {re.escape(getattr(made, '__name__', ''))}\b")
+    lines = linecache.getlines(file)
+    return file, next((number for number, line in enumerate(lines, 1) if begins.match(line)), 0)
+
+
+def source_of(made: type) -> tuple[str, int]:
+    """File and line of a class; empty and 0 if it has no source."""
+    key: Any = made
+    return _source_of(key)
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _plugin(of: Any) -> Plugin:
+    package = (getattr(of, "__module__", None) or "torch").partition(".")[0]
+    return Plugin(package, _version(package))

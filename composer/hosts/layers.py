@@ -1,0 +1,117 @@
+"""Which of composer's layers a module or a function is, with the options that a spec would write for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+Written = tuple[str, dict[str, Any]]
+
+
+def layer_of(module: nn.Module) -> Written | None:
+    """The name and options of the layer that a module is; None if composer has none that is certainly the same."""
+    rule = _LAYERS.get(type(module))
+    return None if rule is None else rule(module)
+
+
+def _conv(name: str) -> Callable[[Any], Written | None]:
+    def written(module: Any) -> Written | None:
+        if module.padding_mode != "zeros":
+            return None
+        padding = module.padding if isinstance(module.padding, str) else _one(module.padding)
+        found = {
+            "out_channels": module.out_channels,
+            "kernel_size": _one(module.kernel_size),
+            "stride": _one(module.stride),
+            "padding": padding,
+            "dilation": _one(module.dilation),
+            "groups": module.groups,
+            "bias": module.bias is not None,
+        }
+        return name, found
+
+    return written
+
+
+def _one(sizes: Any) -> Any:
+    """One number where all are equal."""
+    if isinstance(sizes, tuple) and len(set(sizes)) == 1:
+        return sizes[0]
+    return list(sizes) if isinstance(sizes, tuple) else sizes
+
+
+def _linear(module: nn.Linear) -> Written:
+    return "linear", {"out_features": module.out_features, "bias": module.bias is not None}
+
+
+def _batch_norm(module: Any) -> Written | None:
+    if not module.affine or not module.track_running_stats or module.momentum is None:
+        return None
+    return "batch_norm", {"eps": module.eps, "momentum": module.momentum}
+
+
+def _layer_norm(module: nn.LayerNorm) -> Written | None:
+    if len(module.normalized_shape) != 1 or (module.weight is None) != (module.bias is None):
+        return None
+    return "layer_norm", {"eps": module.eps, "affine": module.weight is not None}
+
+
+def _group_norm(module: nn.GroupNorm) -> Written | None:
+    return ("group_norm", {"num_groups": module.num_groups, "eps": module.eps}) if module.affine else None
+
+
+def _plain(name: str, **options: str) -> Callable[[Any], Written]:
+    """A layer whose options are attributes of the module."""
+    return lambda module: (name, {option: getattr(module, attribute) for option, attribute in options.items()})
+
+
+def _pool(name: str) -> Callable[[Any], Written | None]:
+    def written(module: Any) -> Written | None:
+        if module.ceil_mode or getattr(module, "dilation", 1) != 1 or getattr(module, "return_indices", False):
+            return None
+        if getattr(module, "divisor_override", None) or not getattr(module, "count_include_pad", True):
+            return None
+        return name, {
+            "kernel_size": _one(module.kernel_size),
+            "stride": _one(module.stride),
+            "padding": _one(module.padding),
+        }
+
+    return written
+
+
+_LAYERS: Mapping[type, Callable[[Any], Written | None]] = {
+    nn.Conv1d: _conv("conv1d"),
+    nn.Conv2d: _conv("conv2d"),
+    nn.Conv3d: _conv("conv3d"),
+    nn.Linear: _linear,
+    nn.BatchNorm1d: _batch_norm,
+    nn.BatchNorm2d: _batch_norm,
+    nn.BatchNorm3d: _batch_norm,
+    nn.LayerNorm: _layer_norm,
+    nn.GroupNorm: _group_norm,
+    nn.ReLU: _plain("relu"),
+    nn.ReLU6: _plain("relu6"),
+    nn.SiLU: _plain("silu"),
+    nn.GELU: _plain("gelu", approximate="approximate"),
+    nn.Hardswish: _plain("hard_swish"),
+    nn.Hardsigmoid: _plain("hard_sigmoid"),
+    nn.Sigmoid: _plain("sigmoid"),
+    nn.Tanh: _plain("tanh"),
+    nn.LeakyReLU: _plain("leaky_relu", negative_slope="negative_slope"),
+    nn.Identity: _plain("identity"),
+    nn.Dropout: _plain("dropout", p="p"),
+    nn.MaxPool2d: _pool("max_pool"),
+    nn.AvgPool2d: _pool("avg_pool"),
+}
+
+
+def function_of(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], num_tensors: int) -> Written | None:
+    """As `layer_of`, for a function: its name as recorded, its arguments with something else where tensors stand."""
+    if name in ("add", "mul", "sub", "div") and len(args) == num_tensors == 2 and not kwargs:
+        return name, {}
+    if name in ("relu", "sigmoid", "tanh") and num_tensors == 1 and len(args) == 1 and not kwargs.get("inplace"):
+        return name, {}
+    return None

@@ -1,0 +1,59 @@
+"""What nodes of a recorded module hold: where the call is made, and what it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from composer.dag.operation import Operation
+from composer.dag.scope import Scope
+
+# Where a tensor stands in the arguments or results of a call: ("feats", 1) is the second of the list `feats`.
+Where = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that a module's forward makes: its frame is that forward.
+
+    frame     path of the module whose forward makes the call; empty for the root
+    target    path of the called module relative to the frame, such as `blocks.0`; or the name of the function
+    number    how many calls of the same target the frame made before, from 0
+    function  whether the target is a function
+    item      which of the results this is, if there are several; empty for the only one, or the first of a module
+    """
+
+    frame: str
+    target: str
+    number: int
+    function: bool = False
+    item: Where = ()
+
+
+@dataclass(frozen=True, eq=False)
+class HostOperation(Operation):
+    """A call of a module without parts of its own, of a function, or the use of a parameter (call None)."""
+
+    call: Call | None = None
+
+
+@dataclass(frozen=True)
+class HostScope(Scope):
+    """A module that contains others, as one call of it ran.
+
+    call       where it was called; None for the root, and for a container whose members are called one after another
+               without a call of its own, such as an nn.ModuleList: their calls stand in the frame around it
+    module     its class
+    file, line where its class is defined; empty and 0 if not known
+    arguments  input of the scope -> where it stands among the arguments of `forward`
+    results    output of the scope -> where it stands in what `forward` returns; empty for the only tensor
+    """
+
+    call: Call | None = None
+    module: type[nn.Module] = nn.Module
+    file: str = ""
+    line: int = 0
+    arguments: Mapping[str, Where] = field(default_factory=dict)
+    results: Mapping[str, Where] = field(default_factory=dict)

@@ -1,0 +1,516 @@
+"""Runs a module once and notes every call that it makes: of its modules, and of functions on tensors."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from composer.dag.names import RESERVED
+from composer.hosts.operation import Call, Where
+from composer.torch_private import version_of
+
+# Reading a tensor's attributes is no step of a network.
+_SILENT = frozenset({"size", "dim", "numel", "stride", "is_contiguous", "requires_grad_", "__hash__", "__repr__"})
+_IN_PLACE = frozenset({"__setitem__"})
+
+
+@dataclass(eq=False)
+class Origin:
+    """Where a tensor comes from: a node of a frame, or one of its inputs, and which of several outputs."""
+
+    frame: Frame
+    name: str
+    output: str = ""
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}.{self.output}" if self.output else self.name
+
+
+@dataclass(eq=False)
+class Step:
+    """A node of a frame.
+
+    path     of its module or parameter in the model; of a function, that of the frame with the node's name
+    run      the module, or the function with the arguments that are no tensors; None for a parameter
+    inner    the frame of a module that contains others
+    results  output -> tensor; `""` is the only one
+    again    name of the node that called the same module before; empty for the first call
+    """
+
+    name: str
+    path: str
+    call: Call | None
+    run: Any
+    inputs: list[str]
+    results: dict[str, Tensor]
+    places: dict[str, Where] = field(default_factory=dict)
+    inner: Frame | None = None
+    again: str = ""
+    function: Callable[..., Any] | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of its path below the frame's module."""
+        assert self.call is not None
+        return tuple(self.call.target.split("."))
+
+
+@dataclass(eq=False)
+class Frame:
+    """One run of a module's forward.
+
+    inputs   name -> tensor; `arguments` says where each stands
+    outputs  name -> reference; `results` says where each stands
+    exposed  outputs that the module does not return, but that are taken elsewhere
+    brought  inputs that are no arguments of the module
+    """
+
+    module: nn.Module
+    path: str
+    parent: Frame | None
+    name: str = ""
+    inputs: dict[str, Tensor] = field(default_factory=dict)
+    origins: dict[int, tuple[str, Origin | None]] = field(default_factory=dict)
+    arguments: dict[str, Where] = field(default_factory=dict)
+    steps: dict[str, Step] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    results: dict[str, Where] = field(default_factory=dict)
+    exposed: set[str] = field(default_factory=set)
+    brought: set[str] = field(default_factory=set)
+    calls: Counter[str] = field(default_factory=Counter)
+    taken: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        # Of a child's name, only its own calls may be called so.
+        self.taken = {name for name, _ in self.module.named_children()} | RESERVED
+
+    def free(self, wanted: str) -> str:
+        """The name, or `name_2`, `name_3` … if a node, an input or a child has it."""
+        number, name = 1, wanted
+        while name in self.steps or name in self.inputs or name in self.taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        return name
+
+    def around(self) -> Iterator[Frame]:
+        """The frame itself, then those that called it, outward."""
+        frame: Frame | None = self
+        while frame is not None:
+            yield frame
+            frame = frame.parent
+
+
+class Untraceable(Exception):
+    """A module cannot be recorded; the message says why."""
+
+
+@dataclass
+class Tracer:
+    """Notes what a model does while `running`.
+
+    model    the module to run
+    is_leaf  whether a module is one node; the others are looked into
+    """
+
+    model: nn.Module
+    is_leaf: Callable[[nn.Module], bool]
+    root: Frame = field(init=False)
+    frame: Frame | None = None
+    muted: bool = False
+    made: dict[int, Origin] = field(default_factory=dict)
+    # Keeps every tensor, so that no number of an object is used twice.
+    alive: list[Tensor] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.paths: dict[int, str] = {}
+        for path, module in self.model.named_modules():
+            self.paths.setdefault(id(module), path)
+        self.owned: dict[int, str] = {}
+        for path, tensor in (*self.model.named_parameters(), *self.model.named_buffers()):
+            self.owned.setdefault(id(tensor), path)
+        self.first: dict[int, tuple[Frame, str]] = {}
+
+    def run(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Frame:
+        """The root's frame after one call of the model. Raises what the model raises."""
+        with torch.no_grad(), _calls_seen(self), _Functions(self):
+            self.model(*args, **kwargs)
+        return self.root
+
+    def call(
+        self, module: nn.Module, original: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """A call of a module of the model, noted."""
+        path = self.paths.get(id(module))
+        if self.muted or path is None or (self.frame is not None and path == self.frame.path):
+            return original(*args, **kwargs)
+        if self.frame is not None and self.is_leaf(module):
+            return self.leaf(module, path, original, args, kwargs)
+        return self.inside(module, path, original, args, kwargs)
+
+    def leaf(
+        self, module: nn.Module, path: str, original: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        frame = self.frame
+        assert frame is not None
+        taken = [tensor for _, tensor in tensors_in((args, kwargs))]
+        inputs = [self.reference(tensor, frame) for tensor in taken]
+        before = {id(tensor): version_of(tensor) for tensor in taken}
+        with self.silent():
+            result = original(*args, **kwargs)
+        if isinstance(result, Tensor) and before.get(id(result)) == version_of(result):
+            # The same object back: another one tells its users apart from those of the input.
+            with self.silent():
+                result = result.view_as(result)
+        name, call = self.called(frame, path)
+        given = list(tensors_in(result))
+        for number, (where, tensor) in enumerate(given):
+            one = name if number == 0 else frame.free(name)
+            again = self.again(module, frame, one) if number == 0 else name
+            item = where if len(given) > 1 else ()
+            self.add(
+                frame,
+                Step(
+                    one,
+                    path,
+                    Call(call.frame, call.target, call.number, item=item),
+                    module,
+                    inputs,
+                    {"": tensor},
+                    again=again,
+                ),
+            )
+            if id(tensor) not in before or version_of(tensor) != before[id(tensor)]:
+                self.note(tensor, Origin(frame, one))
+        return result
+
+    def inside(
+        self, module: nn.Module, path: str, original: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Any:
+        parent = self.frame
+        name, call = ("", None) if parent is None else self.called(parent, path)
+        frame = Frame(module, path, parent, name)
+        inputs = self.arrive(frame, parent, args, kwargs)
+        step = None
+        if parent is None:
+            self.root = frame
+        else:
+            step = Step(name, path, call, module, inputs, {}, inner=frame, again=self.again(module, parent, name))
+            self.add(parent, step)
+        self.frame = frame
+        try:
+            result = original(*args, **kwargs)
+        finally:
+            self.frame = parent
+        return self.leave(frame, parent, step, result)
+
+    def arrive(self, frame: Frame, parent: Frame | None, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[str]:
+        """The inputs of a frame, and their references in the frame around it."""
+        inputs = []
+        for where, tensor in tensors_in(_by_name(frame.module, args, kwargs)):
+            if id(tensor) in frame.origins:
+                continue
+            # What comes first is called `input`, as in specs.
+            name = frame.free(_word(where)) if frame.inputs else "input"
+            if parent is not None:
+                inputs.append(self.reference(tensor, parent))
+            frame.inputs[name], frame.arguments[name] = tensor, where
+            self.alive.append(tensor)
+            frame.origins[id(tensor)] = name, self.made.get(id(tensor))
+        return inputs
+
+    def leave(self, frame: Frame, parent: Frame | None, step: Step | None, result: Any) -> Any:
+        given = list(tensors_in(result))
+        for where, tensor in given:
+            key = "output" if len(given) == 1 else frame_key(where, frame.outputs)
+            frame.outputs[key], frame.results[key] = self.reference(tensor, frame), where
+        if parent is None or step is None:
+            return result
+        passed = {id(tensor) for tensor in frame.inputs.values()}
+        if isinstance(result, Tensor) and frame.outputs["output"] in frame.inputs:
+            with self.silent():
+                result = result.view_as(result)
+            given = [((), result)]
+        for key, (where, tensor) in zip(list(frame.outputs), given, strict=True):
+            step.results[key], step.places[key] = tensor, where
+            if len(given) == 1 or id(tensor) not in passed or frame.outputs[key] not in frame.inputs:
+                self.note(tensor, Origin(parent, step.name, key if len(given) > 1 else ""))
+        return result
+
+    def function(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
+        """A function on tensors that a frame called, noted."""
+        frame, word = self.frame, _function_name(func)
+        assert frame is not None
+        given = [((), args[0])] if word == "setitem" else list(tensors_in(result))
+        taken = [tensor for _, tensor in tensors_in((args, kwargs))]
+        if not given:
+            return
+        known = {id(tensor) for tensor in taken}
+        if len(given) == 1 and id(given[0][1]) in known and not _in_place(func, given[0][1], kwargs):
+            return
+        inputs = [self.reference(tensor, frame) for tensor in taken]
+        number = frame.calls[word]
+        frame.calls[word] += 1
+        replay = Replay(func, args, dict(kwargs))
+        first = ""
+        for where, tensor in given:
+            name = frame.free(word)
+            item = where if len(given) > 1 else ()
+            call = Call(frame.path, word, number, function=True, item=item)
+            path = f"{frame.path}.{name}" if frame.path else name
+            self.add(frame, Step(name, path, call, replay.of(item), inputs, {"": tensor}, function=func, again=first))
+            first = first or name
+            self.note(tensor, Origin(frame, name))
+
+    def add(self, frame: Frame, step: Step) -> None:
+        frame.steps[step.name] = step
+
+    def note(self, tensor: Tensor, origin: Origin) -> None:
+        self.made[id(tensor)] = origin
+        self.alive.append(tensor)
+
+    def called(self, frame: Frame, path: str) -> tuple[str, Call]:
+        """The name of the node of a called module, and the call."""
+        target = path.removeprefix(f"{frame.path}.") if frame.path and path.startswith(f"{frame.path}.") else path
+        number = frame.calls[f"module {target}"]
+        frame.calls[f"module {target}"] += 1
+        word = target.replace(".", "_")
+        if (
+            number == 0
+            and (word == target or word not in frame.taken)
+            and word not in frame.steps
+            and word not in frame.inputs
+        ):
+            return word, Call(frame.path, target, number)
+        return frame.free(word), Call(frame.path, target, number)
+
+    def again(self, module: nn.Module, frame: Frame, name: str) -> str:
+        """The node of the frame that called the module before; empty if this is the first call."""
+        around, first = self.first.setdefault(id(module), (frame, name))
+        return "" if first == name and around is frame else (first if around is frame else f"^{around.path}^{first}")
+
+    def reference(self, tensor: Tensor, frame: Frame) -> str:
+        """How nodes of a frame refer to a tensor. What is not known becomes a node: a parameter, or a constant."""
+        origin = self.made.get(id(tensor))
+        if (arrived := frame.origins.get(id(tensor))) is not None and arrived[1] is origin:
+            return arrived[0]
+        if origin is None:
+            if any(id(tensor) in one.origins for one in frame.around()):
+                return self.bring(tensor, frame, None)
+            return self.held(tensor, frame)
+        if origin.frame is frame:
+            return origin.reference
+        return self.bring(tensor, frame, origin)
+
+    def bring(self, tensor: Tensor, frame: Frame, origin: Origin | None) -> str:
+        """A tensor of another frame, passed from there to the frame that takes it."""
+        around = list(frame.around())
+        inner: list[Frame] = []
+        if origin is None:
+            home = next(one for one in around if id(tensor) in one.origins)
+            reference = home.origins[id(tensor)][0]
+        else:
+            home, reference = origin.frame, origin.reference
+            while home not in around:
+                assert home.parent is not None
+                key = _free_key(home.outputs, reference)
+                if reference not in home.outputs.values():
+                    home.outputs[key] = reference
+                    home.exposed.add(key)
+                else:
+                    key = next(one for one, other in home.outputs.items() if other == reference)
+                step = home.parent.steps[home.name]
+                step.results[key] = tensor
+                reference = f"{home.name}.{key}" if len(home.outputs) > 1 or key in home.exposed else home.name
+                home = home.parent
+        for one in around:
+            if one is home:
+                break
+            inner.append(one)
+        for one in reversed(inner):
+            assert one.parent is not None
+            name = one.free(re.sub(r"\W", "_", reference))
+            one.inputs[name], one.origins[id(tensor)] = tensor, (name, self.made.get(id(tensor)))
+            one.brought.add(name)
+            one.parent.steps[one.name].inputs.append(reference)
+            reference = name
+        return reference
+
+    def held(self, tensor: Tensor, frame: Frame) -> str:
+        """A node for a tensor that no call made: a parameter or buffer of the model, or a constant of its code."""
+        path = self.owned.get(id(tensor))
+        prefix = f"{frame.path}." if frame.path else ""
+        word = "constant" if path is None else path.removeprefix(prefix).replace(".", "_")
+        name = word if word not in frame.steps and word not in frame.inputs else frame.free(word)
+        self.add(frame, Step(name, path or f"{prefix}{name}", None, tensor, [], {"": tensor}))
+        # For this frame only: another has a node of its own.
+        frame.origins[id(tensor)] = name, self.made.get(id(tensor))
+        self.alive.append(tensor)
+        return name
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        before, self.muted = self.muted, True
+        try:
+            yield
+        finally:
+            self.muted = before
+
+
+class Replay:
+    """A function with the arguments of a call that are no tensors; called with the tensors, in order."""
+
+    def __init__(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], item: Where = ()
+    ) -> None:
+        self.func, self.item = func, item
+        self.args, self.kwargs = _without_tensors((tuple(args), dict(kwargs)))
+
+    def of(self, item: Where) -> Replay:
+        """The same call, of which one result is taken."""
+        made = Replay.__new__(Replay)
+        made.func, made.args, made.kwargs, made.item = self.func, self.args, self.kwargs, item
+        return made
+
+    def __call__(self, *tensors: Tensor) -> Any:
+        left = iter(tensors)
+        args, kwargs = _filled((self.args, self.kwargs), left)
+        result = self.func(*args, **kwargs)
+        for key in self.item:
+            result = result[key]
+        return args[0] if result is None else result
+
+    def __repr__(self) -> str:
+        parts = [repr(one) for one in self.args] + [f"{name}={value!r}" for name, value in self.kwargs.items()]
+        return f"{_function_name(self.func)}({', '.join(parts)})" + "".join(f"[{key!r}]" for key in self.item)
+
+
+class _Slot:
+    """Where a tensor goes."""
+
+    def __repr__(self) -> str:
+        return "·"
+
+
+_SLOT = _Slot()
+
+
+def _without_tensors(value: Any) -> Any:
+    return _mapped(value, lambda one: _SLOT if isinstance(one, Tensor) else one)
+
+
+def _filled(value: Any, tensors: Iterator[Tensor]) -> Any:
+    return _mapped(value, lambda one: next(tensors) if isinstance(one, _Slot) else one)
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    if type(value) in (tuple, list):
+        return type(value)(_mapped(one, change) for one in value)
+    if type(value) is dict:
+        return {key: _mapped(one, change) for key, one in value.items()}
+    if isinstance(value, slice):
+        return slice(*(_mapped(one, change) for one in (value.start, value.stop, value.step)))
+    return change(value)
+
+
+def tensors_in(value: Any, where: Where = ()) -> Iterator[tuple[Where, Tensor]]:
+    """The tensors in nested tuples, lists and mappings (also transformers' outputs), with where they stand."""
+    if isinstance(value, Tensor):
+        yield where, value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from tensors_in(one, (*where, key if isinstance(key, int) else str(key)))
+    elif isinstance(value, tuple | list):
+        for number, one in enumerate(value):
+            yield from tensors_in(one, (*where, number))
+    elif isinstance(value, slice):
+        yield from tensors_in((value.start, value.stop, value.step), where)
+
+
+def frame_key(where: Where, taken: Mapping[str, Any]) -> str:
+    """A name for one of several results."""
+    return _free_key(taken, "_".join(re.sub(r"\W", "_", str(one)) for one in where) or "output")
+
+
+def _free_key(taken: Mapping[str, Any], wanted: str) -> str:
+    number, name = 1, re.sub(r"\W", "_", wanted)
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    return name
+
+
+def _word(where: Where) -> str:
+    return "_".join(re.sub(r"\W", "_", str(one)) for one in where)
+
+
+def _by_name(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments of a module's forward by name; those of `*args` as a tuple."""
+    try:
+        return inspect.signature(module.forward).bind(*args, **kwargs).arguments
+    except (TypeError, ValueError):
+        return {**{str(number): one for number, one in enumerate(args)}, **kwargs}
+
+
+def _function_name(func: Callable[..., Any]) -> str:
+    name = getattr(func, "__name__", type(func).__name__)
+    if name == "__get__":
+        name = getattr(getattr(func, "__self__", None), "__name__", "get")
+    bare = name.strip("_")
+    for one in ("add", "sub", "mul", "truediv", "matmul"):
+        if bare in (f"r{one}", f"i{one}"):
+            bare = one
+    return {"truediv": "div", "cat": "concat", "concatenate": "concat"}.get(bare, bare or "function")
+
+
+def _in_place(func: Callable[..., Any], result: Tensor, kwargs: Mapping[str, Any]) -> bool:
+    name = getattr(func, "__name__", "")
+    return (
+        name in _IN_PLACE
+        or (name.endswith("_") and not name.startswith("__"))
+        or (name.startswith("__i") and name not in ("__invert__", "__index__", "__int__"))
+        or bool(kwargs.get("inplace"))
+        or kwargs.get("out") is result
+    )
+
+
+class _Functions(TorchFunctionMode):
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        tracer = self.tracer
+        if tracer.muted or tracer.frame is None or getattr(func, "__name__", "") in _SILENT:
+            return func(*args, **given)
+        result = func(*args, **given)
+        tracer.function(func, args, given, result)
+        return result
+
+
+@contextlib.contextmanager
+def _calls_seen(tracer: Tracer) -> Iterator[None]:
+    """While open, calls of modules go through the tracer, as in torch.fx."""
+    original: Any = nn.Module.__call__
+
+    def seen(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return tracer.call(module, lambda *given, **named: original(module, *given, **named), args, kwargs)
+
+    nn.Module.__call__ = seen  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.__call__ = original  # type: ignore[method-assign]
