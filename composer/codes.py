@@ -41,6 +41,10 @@ CODES = {
     "unknown-backbone": "The backbone is neither a file nor a network of the zoo.",
     "unreadable": "A file cannot be read.",
     "root": "The folder that references may not leave does not exist.",
+    "unknown-model": "A library has no model of this name.",
+    "model": "A model of another library cannot be made.",
+    "source-code": "A spec names code to run, and nobody allowed it.",
+    "source-weights": "An argument of a model is about weights, files or code from elsewhere.",
     "outside-root": "A reference leaves the folder that it must stay in.",
     "cycle": "Nodes, blocks or specs refer back to themselves.",
     "depth": "Blocks or specs are nested too deep.",
@@ -51,7 +55,7 @@ CODES = {
     "var-kind": "A var is declared wrongly, or its value is of another kind.",
     "expression": "An expression cannot be read, or has no value.",
     "unknown-name": "A name is not known here.",
-    "unknown-arg": "A block has no such argument.",
+    "unknown-arg": "A block or a model has no such argument.",
     "missing-arg": "A block lacks an argument that it needs.",
     "unknown-block": "The spec defines no such block.",
     "repeat": "`repeat` is no number of copies, or the block cannot repeat.",
@@ -107,6 +111,14 @@ CODES = {
     "weights-several": "Several sets of weights in the file fit.",
     "weights-sharded": "The network is spread over processes, each of which holds a part.",
     "weights-values": "The tensors in the file cannot be copied, or hold values that no weights have.",
+    # Descriptions of networks by other tools.
+    "import-source": "The source of an import is of no known kind.",
+    "import-file": "The file is no description of a network that an import reads.",
+    "import-key": "A key of the file is unknown, or has a value that it does not take.",
+    "import-scale": "The file has no such scale, or nobody says which.",
+    "import-row": "A row cannot be read, or reads what is not there.",
+    "import-module": "An import does not know the module.",
+    "import-args": "A module is given arguments that it does not take.",
     # Inputs and outputs of a run.
     "image": "An image cannot be found or read, or is of another size.",
     "tensor": "A file of tensors cannot be read.",
@@ -125,4 +137,8 @@ CODES = {
     "node": "The network has no such node, or the node gives no map.",
     "patch": "The grid has no such patch.",
     "input-size": "The network cannot take an input of this size.",
+    # Insertions into modules that composer did not write.
+    "host": "A module cannot be edited: its code is fixed, or something else manages it.",
+    "closed": "A module's forward cannot be opened, so that nothing can be put between its steps.",
+    "insertion": "An insertion does not fit the model, or cannot be undone.",
 }
