@@ -61,7 +61,8 @@ def layer_norm(channels: int, *, eps: PositiveFloat = 1e-5, affine: bool = True,
     Params:  2c; c without bias, and none with `affine: false`
     Source:  Ba et al., Layer Normalization, 2016. arXiv:1607.06450
 
-    `affine: false` leaves out scale and shift; PyTorch calls it `elementwise_affine`. `bias: false` leaves out the shift.
+    `affine: false` leaves out scale and shift; PyTorch calls it `elementwise_affine`. `bias: false` leaves out the
+    shift alone.
     """
     return nn.LayerNorm(channels, eps, affine, bias)
 

@@ -1,4 +1,4 @@
-"""Members of a module list that a forward calls by hand, in a scope of the list: so that their weights have its name."""
+"""Members of a module list that a forward calls by hand, in a scope of the list: their weights have its name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from composer.importing.recorded.draft import Draft, Item
 def contained(draft: Draft) -> list[Item]:
     """Puts the items with longer paths into scopes of their containers. Returns those for which no scope can be made.
 
-    A scope runs at once, so nothing between its nodes may need some of them and be needed by others.
+    A scope runs at once, so nothing between its nodes may need some of them and be needed by others; and it takes
+    something in, so it cannot hold parameters alone.
     """
     left: list[Item] = []
     groups: dict[str, list[Item]] = {}
@@ -48,8 +49,13 @@ def _gather(draft: Draft, container: str, members: Sequence[Item]) -> bool:
         for ref in item.refs:
             name = ref.partition(".")[0]
             if name not in names and ref not in outside:
-                outside[ref] = "input" if not outside else re.sub(r"\W", "_", ref if not ref[0].isdigit() else f"_{ref}")
+                outside[ref] = (
+                    "input" if not outside else re.sub(r"\W", "_", ref if not ref[0].isdigit() else f"_{ref}")
+                )
                 inner.inputs[outside[ref]] = draft.specs[ref]
+    if not outside:
+        # What a scope gives must depend on what it takes.
+        return False
     inner.specs.update(inner.inputs)
 
     def told(ref: str) -> str:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from composer.hosts.trace import Replay
 from composer.importing.recorded.scope import Scribe, Unknown
 from composer.importing.recorded.views import View
+from composer.layers.offsets import entries_of, offsets
 
 Rule = Callable[["Call"], View]
 
@@ -48,9 +50,8 @@ class Call:
         found = self.given[number:] if number < len(self.given) else [self.named.get(name)]
         if len(found) == 1 and isinstance(found[0], list | tuple):
             found = list(found[0])
-        if not found or not all(type(one) is int for one in found):
-            return None
-        return [one % len(self.first.shape) for one in found]
+        numbers = [one for one in found if isinstance(one, int)]
+        return [one % len(self.first.shape) for one in numbers] if numbers and numbers == found else None
 
     def only(self, *names: str) -> None:
         """Refuse keyword arguments that a rule does not know. Raises Unknown."""
@@ -86,6 +87,14 @@ def _passed(call: Call) -> View:
     if call.first.shape != call.shape:
         raise Unknown("it changes the shape")
     return call.first
+
+
+def _contiguous(call: Call) -> View:
+    scribe, view = call.scribe, call.first
+    if not scribe.exact or view.is_plain:
+        return _passed(call)
+    written = scribe.written(view, {3: "b n c", 4: "b c h w"}.get(len(view.shape)))
+    return View(scribe.add("contiguous", {}, [written]).ref, written.parts, written.axes)
 
 
 def _cast(call: Call) -> View:
@@ -127,6 +136,22 @@ def _elementwise(op: str) -> Rule:
         return call.scribe.merged(op, one, other)
 
     return rule
+
+
+def offsets_of(index: Tensor, entries: int) -> dict[str, Any] | None:
+    """The options of `by_offset` that give these indices into a table; None if there are none."""
+    for stride in (1, 2):
+        for rows in range(1, entries + 1):
+            for columns in {rows, *(() if entries % rows else (entries // rows,))}:
+                for signed in (True, False):
+                    if entries_of((rows, columns), signed) != entries:
+                        continue
+                    computed = offsets((rows, columns), signed, stride, index.device).flatten()
+                    if computed.shape == index.shape and torch.equal(computed, index):
+                        window = rows if rows == columns else [rows, columns]
+                        found: dict[str, Any] = {"window": window}
+                        return found | ({} if signed else {"signed": False}) | ({"stride": 2} if stride == 2 else {})
+    return None
 
 
 def _reversed(op: str) -> Rule:
@@ -218,14 +243,16 @@ def _split(call: Call) -> View:
     sizes = call.argument(1, "split_size_or_sections", call.named.get("split_size", call.named.get("split_sizes")))
     number, length = int(call.item[0]) if call.item else 0, call.first.shape[dim]
     start = number * sizes if isinstance(sizes, int) else sum(sizes[:number])
-    return call.scribe.sliced(call.first, dim, start, min(length, start + (sizes if isinstance(sizes, int) else sizes[number])))
+    return call.scribe.sliced(
+        call.first, dim, start, min(length, start + (sizes if isinstance(sizes, int) else sizes[number]))
+    )
 
 
 def _indexed(call: Call) -> View:
     view, index = call.first, call.given[1]
     parts = list(index) if isinstance(index, tuple) else [index]
     if any(isinstance(one, View | list) for one in parts):
-        raise Unknown("with a tensor or list as index")
+        return _by_offset(call, parts)
     axes = sum(one is not None and one is not Ellipsis for one in parts)
     if Ellipsis in [one for one in parts if one is Ellipsis]:
         at = next(number for number, one in enumerate(parts) if one is Ellipsis)
@@ -245,6 +272,24 @@ def _indexed(call: Call) -> View:
         else:
             raise Unknown(f"with {one!r} as index")
     return view
+
+
+def _by_offset(call: Call, parts: Sequence[Any]) -> View:
+    """An entry of a table for each pair of positions, by a buffer that says which."""
+    at = [number for number, one in enumerate(parts) if isinstance(one, View)]
+    others = [one for number, one in enumerate(parts) if number not in at]
+    if len(at) != 1 or any(one != slice(None) for one in others):
+        raise Unknown("with a tensor or list as index")
+    index = parts[at[0]]
+    values = call.scribe.buffers.get(index.ref.name)
+    if values is None or values.is_meta:
+        raise Unknown("with an index that is computed")
+    table, dim = call.first, at[0]
+    found = offsets_of(values.flatten(), table.shape[dim])
+    if found is None:
+        raise Unknown("with an index that is no offset between positions of a window")
+    made = call.scribe.layer("by_offset", found | ({"dim": dim} if dim else {}), [table])
+    return call.scribe.reshaped(made, call.shape)
 
 
 def _mean(call: Call) -> View:
@@ -366,7 +411,8 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
         ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "reshape_as", "view_as"), _reshaped
     ),
-    **dict.fromkeys(("contiguous", "clone", "detach"), _passed),
+    "contiguous": _contiguous,
+    **dict.fromkeys(("clone", "detach"), _passed),
     **dict.fromkeys(("to", "float", "type_as"), _cast),
     "permute": _permuted,
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _transposed),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -137,7 +137,9 @@ def _conv(module: nn.Module) -> Iterator[Chain]:
     if hasattr(module, "gain") and square:
         scaled = {name: value for name, value in options.items() if name != "padding"}
         scaled["eps"] = getattr(module, "eps", 1e-5)
-        scale = float(getattr(module, "scale", 1.0)) * (module.weight[0].numel() ** 0.5)
+        # From the shape alone: taking a part of the weights would be recorded as a step of the network.
+        fan_in = math.prod(module.weight.shape[1:])
+        scale = float(getattr(module, "scale", 1.0)) * fan_in**0.5
         scaled["gamma"] = round(scale, 12)
         for more in ({}, {"tensorflow_padding": True}, {"padding": module.padding[0]}):
             yield (Piece("scaled_std_conv2d", scaled | more),)
@@ -180,7 +182,7 @@ def _attention(module: nn.Module) -> Iterator[Chain]:
     qkv, proj = parts["qkv"], parts["proj"]
     if not isinstance(proj, nn.Linear) or (qkv.bias is None) != (proj.bias is None):
         return
-    heads = int(module.num_heads)
+    heads: Any = module.num_heads
     options: dict[str, Any] = {"num_heads": heads}
     if qkv.out_features != 3 * qkv.in_features:
         options["head_dim"] = qkv.out_features // (3 * heads)
@@ -273,21 +275,11 @@ def _random(module: nn.Module, generator: torch.Generator) -> nn.Module:
     if any(one.is_meta for one in (*made.parameters(), *made.buffers())):
         made = made.to_empty(device="cpu")
     with torch.no_grad():
-        for name, one in made.named_parameters():
+        for one in made.parameters():
             one.copy_(torch.randn(one.shape, generator=generator) * 0.5)
-        for name, one in made.named_buffers():
+        for name, buffer in made.named_buffers():
             if name.endswith("running_var"):
-                one.copy_(torch.rand(one.shape, generator=generator) + 0.5)
+                buffer.copy_(torch.rand(buffer.shape, generator=generator) + 0.5)
             elif name.endswith("running_mean"):
-                one.copy_(torch.randn(one.shape, generator=generator))
+                buffer.copy_(torch.randn(buffer.shape, generator=generator))
     return made.eval()
-
-
-def takes_one(module: nn.Module) -> bool:
-    """Whether a module needs one argument only."""
-    needed = [
-        one
-        for one in inspect.signature(module.forward).parameters.values()
-        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
-    ]
-    return len(needed) == 1

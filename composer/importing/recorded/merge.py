@@ -105,7 +105,8 @@ class Merger:
 
     def entry(self, item: Item, around: Draft) -> Entry:
         if item.inner is None:
-            return Entry(item.name, list(item.refs), item.op, item.options, sites=item.sites, share=item.share)
+            own = {} if item.share else item.options
+            return Entry(item.name, list(item.refs), item.op, own, sites=item.sites, share=item.share)
         inner = self.entries(item.inner)
         if _is_run(item.inner, inner, item.refs):
             (run,) = inner
@@ -124,9 +125,7 @@ class Merger:
         template = self._joined(item.inner, inner, hint, sites)
         return Entry(item.name, list(item.refs), template=template, drafts=[item.inner])
 
-    def _merge(
-        self, known: Template, draft: Draft, entries: Sequence[Entry], outputs: Mapping[str, str]
-    ) -> bool:
+    def _merge(self, known: Template, draft: Draft, entries: Sequence[Entry], outputs: Mapping[str, str]) -> bool:
         """Adds a scope to a block, if it differs in options and in nodes that pass their input on."""
         if known.inputs != list(draft.inputs) or list(known.outputs) != list(outputs):
             return False
@@ -153,6 +152,9 @@ class Merger:
             refs[name] = found
         ends = _joint(list(known.outputs.values()), list(outputs.values()), only_mine, only_theirs)
         if ends is None:
+            return False
+        used = {ref.partition(".")[0] for one in (*refs.values(), ends) for ref in one}
+        if not (_passed_on(only_mine, used) and _passed_on(only_theirs, used)):
             return False
         for name in both:
             mine[name].refs = refs[name]
@@ -227,7 +229,12 @@ def _is_bare(entry: Entry) -> bool:
 
 def _may_lack(entry: Entry) -> bool:
     """Whether a block may have the node in some instances only: without it, the first input is passed on."""
-    return bool(entry.refs) and not entry.inline and (entry.template is None or len(entry.template.outputs) == 1)
+    return (
+        bool(entry.refs)
+        and not entry.inline
+        and entry.share is None
+        and (entry.template is None or len(entry.template.outputs) == 1)
+    )
 
 
 def _joint(
@@ -246,6 +253,12 @@ def _joint(
         else:
             return None
     return found
+
+
+def _passed_on(only: Mapping[str, Sequence[str]], used: set[str]) -> bool:
+    """Whether each node that is left out still has a user of what it passes on."""
+    firsts = {refs[0] for refs in only.values()}
+    return all(name in used or name in firsts for name in only)
 
 
 def _through(reference: str, left_out: Mapping[str, Sequence[str]]) -> str:
@@ -320,7 +333,6 @@ def _is_single(entry: Entry) -> bool:
 def _follows(one: Entry, other: Entry) -> bool:
     if not (_is_single(one) and _is_single(other)) or one.sites != other.sites:
         return False
-    assert one.template is not None and other.template is not None
     (prefix, number), (wanted, following) = _numbered(one.name), _numbered(other.name)
     return (
         one.template is other.template

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from composer.dag.infer import Inference
 from composer.hosts.record import on_meta, record
@@ -19,14 +19,21 @@ def read(
     args: Sequence[Any],
     name: str,
     sites: Mapping[str, tuple[str, ...]] | None = None,
-    dense: Collection[str] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    dense: Collection[str] | None = None,
+    buffers: Mapping[str, Tensor] | None = None,
 ) -> tuple[Draft, list[Missing]]:
     """The draft of a module, and what no layer is.
+
+    sites   path -> sites of the node
+    dense   modules whose input must be contiguous, and with them all tensors that the module makes so
+    buffers path -> values of each buffer, if the module itself has none
 
     A module is one node where layers give the same numbers; others are looked into, down to their functions.
     """
     meta = on_meta(model)
     paths = {id(module): path for path, module in meta.named_modules()}
+    values = buffers or dict(model.named_buffers(remove_duplicate=False))
     opened: set[str] = set()
     infer = Inference()
     certain: dict[Any, Any] = {}
@@ -37,8 +44,10 @@ def read(
         return paths[id(module)] not in opened and next(chains(module), None) is not None
 
     while True:
-        host = record(meta, args, whole=whole, inference=infer)
-        translator = Translator(model, infer, sites or {}, certain=certain, dense=dense)
+        host = record(meta, args, kwargs, whole=whole, inference=infer)
+        translator = Translator(
+            model, infer, sites or {}, certain=certain, dense=dense or (), exact=dense is not None, buffers=values
+        )
         draft = translator.scope(host, name, host.inputs)
         if not translator.to_open:
             held = [

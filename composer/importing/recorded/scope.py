@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from composer import registry
 from composer.dag.arguments import arguments_of_node
 from composer.dag.infer import Inference, Inferred, Misfit
@@ -40,12 +42,16 @@ class Scribe:
 
     origin  what inference says of where nodes are written
     taken   names that no further item may have
+    buffers path -> values of a buffer, which stands in a view under this name
+    exact   whether a tensor that is made contiguous must be so here too
     """
 
     draft: Draft
     infer: Inference
     origin: Origin
     taken: set[str]
+    buffers: Mapping[str, Tensor] = field(default_factory=dict)
+    exact: bool = False
     known: dict[tuple[str, str, str], View] = field(default_factory=dict)
 
     def free(self, wanted: str) -> str:
@@ -73,6 +79,9 @@ class Scribe:
     ) -> View:
         """A node with a layer, on tensors as they stand. Raises Unknown if the layer does not fit."""
         refs = [self.written(one).ref for one in views]
+        for one in refs:
+            if one.name in self.buffers and one.name not in self.draft.specs:
+                raise Unknown(f"takes the buffer `{one.name}`, whose values a spec cannot hold")
         found = self.inferred(op, options, [one.spec for one in refs])
         given = _options(op, found)
         name = self.free(op) if name is None else name
@@ -134,10 +143,12 @@ class Scribe:
 
     def _clear(self, ref: Ref, pattern: str, sizes: Mapping[str, int]) -> str | None:
         """A layout without an axis of no name, if the pattern leaves one."""
-        axes = (self.inferred("rearrange", {"pattern": pattern, "sizes": dict(sizes)}, [ref.spec]).output.layout or "").split()
+        axes = (
+            self.inferred("rearrange", {"pattern": pattern, "sizes": dict(sizes)}, [ref.spec]).output.layout or ""
+        ).split()
         if "_" not in axes:
             return None
-        free = (one for one in ("m", "p", "q", "r", "s") if one not in axes)
+        free = (one for one in ("t", "l", "m", "p", "q", "r") if one not in axes)
         return " ".join(next(free) if axis == "_" else axis for axis in axes)
 
     def _gives(self, ref: Ref, pattern: str, sizes: Mapping[str, int], layout: str | None) -> bool:

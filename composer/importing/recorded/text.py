@@ -9,6 +9,7 @@ from typing import Any
 
 from composer import registry
 from composer.importing.recorded.merge import CONTAINERS, Entry, Line, Template, option_default
+from composer.importing.recorded.scope import usual_padding
 from composer.importing.recorded.values import (
     ANY,
     Argument,
@@ -18,7 +19,6 @@ from composer.importing.recorded.values import (
     Value,
     per_copy,
 )
-from composer.importing.recorded.scope import usual_padding
 from composer.spec.dump import flow
 
 WIDTH = 120
@@ -98,7 +98,9 @@ class Writer:
             given = [before.name]
         if line.refs and line.refs != given:
             node["from"] = _one_or_all(line.refs)
-        if one.template is None:
+        if one.share is not None:
+            node = {"share": one.share, **node}
+        elif one.template is None:
             node = {**self._operation(entries, line, arguments), **node} if one.op else node
             node = {"op": node.pop("op"), **({"from": node.pop("from")} if "from" in node else {}), **node}
         else:
@@ -130,7 +132,9 @@ class Writer:
         known = [one for one in vector if one is not ANY]
         if all(isinstance(one, dict) for one in known):
             return {
-                key: _said(arguments.resolve([one if one is ANY else one[key] for one in vector], f"{option}_{key}", line.name))
+                key: _said(
+                    arguments.resolve([one if one is ANY else one[key] for one in vector], f"{option}_{key}", line.name)
+                )
                 for key in known[0]
             }
         if option == "shape" and len({len(one) for one in known}) == 1:
@@ -166,7 +170,9 @@ class Writer:
             usual = argument.default
             if found == Literal(ANY) and usual is ANY:
                 found = Literal(next(value for value in argument.values if value is not ANY))
-            if isinstance(found, Formula) or (found.value is not ANY and (usual is ANY or repr(found.value) != repr(usual))):
+            if isinstance(found, Formula) or (
+                found.value is not ANY and (usual is ANY or repr(found.value) != repr(usual))
+            ):
                 args[argument.name] = _said(found)
         if args:
             node["args"] = args

@@ -6,21 +6,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from composer import registry
 from composer.dag.infer import Inference
 from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.hosts.entries import HostFunction
 from composer.hosts.operation import HostOperation, HostScope
+from composer.hosts.trace import Replay
 from composer.importing.recorded.contain import contained
 from composer.importing.recorded.draft import Draft, Item
 from composer.importing.recorded.functions import step
 from composer.importing.recorded.leaves import Chain, chains, is_plain, passes_on, same_numbers
 from composer.importing.recorded.scope import Scribe, Unknown
 from composer.importing.recorded.views import NotAView, Ref, View
+
+_AGAIN = "is called again with its weights, in another scope"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Translator:
     to_open  modules of this recording that no layer is, and that can be looked into
     missing  nodes that no layer is
     dense    modules whose input must lie in memory in the order of its axes
+    exact    whether a tensor that is made contiguous must be so here too
+    buffers  path -> values of each buffer
+    copied   how many scopes around, whose modules are called again
     """
 
     model: nn.Module
@@ -49,6 +53,9 @@ class Translator:
     missing: list[Missing] = field(default_factory=list)
     certain: dict[Any, Chain | None] = field(default_factory=dict)
     dense: Collection[str] = ()
+    exact: bool = False
+    buffers: Mapping[str, Tensor] = field(default_factory=dict)
+    copied: int = 0
 
     def scope(
         self,
@@ -62,7 +69,7 @@ class Translator:
         taken = {name for name, node in host.nodes.items() if not _is_function(node)} | {*self._children(host.path)}
         origin = next((node.origin for node in host.walk()), None)
         assert origin is not None or not host.nodes
-        scribe = Scribe(draft, self.infer, origin, taken)  # type: ignore[arg-type]
+        scribe = Scribe(draft, self.infer, origin, taken, self.buffers, self.exact)  # type: ignore[arg-type]
         draft.specs.update(inputs)
         values: dict[str, View] = {one: View.of(Ref(one, spec)) for one, spec in inputs.items()}
         values |= {one: values[one].expand(shape) for one, shape in (expanded or {}).items()}
@@ -74,8 +81,10 @@ class Translator:
             except Unknown as error:
                 self.missing.append(Missing(host.path or name, "output", str(error)))
         for item in contained(draft):
-            why = "is called between other parts of its scope, and in a spec a scope runs at once"
-            self.missing.append(Missing(item.path, f"`{item.op or item.inner and item.inner.kind}`", why))
+            why = (
+                "its container runs between other parts of the model or takes nothing in, which no scope of a spec does"
+            )
+            self.missing.append(Missing(item.path, f"`{item.op or (item.inner.kind if item.inner else '')}`", why))
         return draft
 
     def _children(self, path: str) -> list[str]:
@@ -128,9 +137,12 @@ class Translator:
         expanded = {name: one.expanded for name, one in zip(host.inputs, views, strict=True) if one.expanded}
         written = [scribe.written(replace(one, expanded=None)) for one in views]
         inputs = {name: one.ref.spec for name, one in zip(host.inputs, written, strict=True)}
-        if node.shares and any(True for _ in self.model.get_submodule(node.owner).parameters()):
-            self.missing.append(Missing(node.path, f"`{host.block}`", "is called again, with its weights"))
+        again = bool(node.shares) and any(True for _ in self.model.get_submodule(node.owner).parameters())
+        self.copied += again
         draft = self.scope(host, node.name, inputs, expanded)
+        self.copied -= again
+        if again and node.calls is None:
+            self.missing.append(Missing(node.path, f"`{host.block}`", _AGAIN))
         names = dict(zip(host.inputs, written, strict=True))
         sites = self.sites.get(node.path, ())
         if draft.is_passage and next(iter(draft.outputs.values())) in names:
@@ -142,7 +154,14 @@ class Translator:
             # A block gives what its nodes make: what it only hands through is taken from where it comes.
             draft.outputs = {one: ref for one, ref in draft.outputs.items() if one not in passed}
         scribe.draft.items.append(
-            Item(node.name, node.path, [one.ref.name for one in written], inner=draft, sites=sites)
+            Item(
+                node.name,
+                node.path,
+                [one.ref.name for one in written],
+                inner=None if again else draft,
+                sites=sites,
+                share=node.calls if again else None,
+            )
         )
         if len(host.outputs) == 1 and isinstance(node.output, TensorSpec):
             (spec,) = specs.values()
@@ -165,6 +184,7 @@ class Translator:
         if not call.function:
             return self.leaf(scribe, node, views)
         if isinstance(content.entry, HostFunction):
+            assert isinstance(content.entry.factory, Replay)
             return step(call.target, scribe, content.entry.factory, views, node.tensor.shape)
         if content.entry.name in ("add", "mul", "sub", "div"):
             return scribe.merged(content.entry.name, *views)
@@ -174,9 +194,12 @@ class Translator:
         """A parameter as a node."""
         parameters = dict(self.model.named_parameters(remove_duplicate=False))
         if node.path not in parameters:
-            buffers = dict(self.model.named_buffers(remove_duplicate=False))
-            raise Unknown("is a buffer" if node.path in buffers else "is no parameter")
-        self._named(scribe, node)
+            if node.path in self.buffers:
+                # What takes it may know its values; nothing else can.
+                return View.of(Ref(node.path, node.tensor))
+            raise Unknown("is no parameter")
+        if not self.copied:
+            self._named(scribe, node)
         shape = list(parameters[node.path].shape)
         if not shape:
             raise Unknown("has no axes, and a `parameter` has at least one")
@@ -196,9 +219,10 @@ class Translator:
         if passes_on(module) and views:
             return views[0]
         if node.content.call is not None and node.content.call.item:
-            raise Unknown("gives several tensors")
-        if node.calls is not None and next(module.parameters(), None) is not None:
-            raise Unknown("is called again, with its weights")
+            raise Unknown("no layer gives several tensors")
+        again = node.owner != node.path and next(module.parameters(), None) is not None
+        if again and node.calls is None and not self.copied:
+            raise Unknown(_AGAIN)
         wanted = _wanted(module, len(node.tensor.shape))
         before = len(scribe.draft.items)
         try:
@@ -210,19 +234,18 @@ class Translator:
             scribe.forget(before)
             written = [scribe.written(one, wanted, force=True) for one in views]
             chain = self.chain(scribe, module, [one.ref.spec for one in written], node.tensor.shape)
-        if module.state_dict():
+        if module.state_dict() and not again:
             self._named(scribe, node)
         for piece in chain:
             name = scribe.free(f"{node.name}_{piece.suffix}") if piece.suffix else node.name
             if node.owner in self.dense and piece is chain[0]:
                 written = [scribe.add("contiguous", {}, written)]
             path = node.path if not piece.suffix else f"{node.path}_{piece.suffix}"
-            written = [scribe.add(piece.op, piece.options, written, name=name, path=path)]
+            share = node.calls if again and not piece.suffix else None
+            written = [scribe.add(piece.op, piece.options, written, name=name, path=path, share=share)]
         return written[0]
 
-    def chain(
-        self, scribe: Scribe, module: nn.Module, taken: Sequence[TensorSpec], shape: tuple[int, ...]
-    ) -> Chain:
+    def chain(self, scribe: Scribe, module: nn.Module, taken: Sequence[TensorSpec], shape: tuple[int, ...]) -> Chain:
         """The layers that a module certainly is. Raises Unknown."""
         sizes = tuple((name, tuple(one.shape)) for name, one in module.state_dict(keep_vars=True).items())
         key = type(module), repr(module), sizes, tuple(taken), module.__dict__.get("eps")

@@ -85,7 +85,9 @@ class Arguments:
             return Formula(text)
         for argument in self.found:
             if _fits(argument.values, vector):
-                argument.values = [other if one is ANY else one for one, other in zip(argument.values, vector, strict=True)]
+                argument.values = [
+                    other if one is ANY else one for one, other in zip(argument.values, vector, strict=True)
+                ]
                 return Formula(argument.name)
         if counts:
             for argument in self.found:
@@ -186,7 +188,11 @@ def _filled(values: Sequence[Any]) -> list[Any]:
 def text_of(value: Value) -> str:
     """A value as a part of an expression."""
     if isinstance(value, Formula):
-        return value.text if value.text.isidentifier() or "." in value.text and " " not in value.text else f"({value.text})"
+        return (
+            value.text
+            if value.text.isidentifier() or ("." in value.text and " " not in value.text)
+            else f"({value.text})"
+        )
     return "null" if value.value is ANY else _literal(value.value)
 
 

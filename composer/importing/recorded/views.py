@@ -1,7 +1,7 @@
 """Tensors whose axes were split, merged and reordered, which is written only where an operation needs it.
 
-A chain such as `reshape(B, N, 3, H, P).permute(2, 0, 3, 1, 4)` changes no number. A view remembers it, so that what undoes
-it leaves nothing to write, and what is left is one `rearrange`.
+A chain such as `reshape(B, N, 3, H, P).permute(2, 0, 3, 1, 4)` changes no number. A view remembers it, so that what
+undoes it leaves nothing to write, and what is left is one `rearrange`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from composer.dag.tensor import TensorSpec
 
 _DEFAULT_LAYOUTS = {1: "c", 2: "b c", 3: "b n c", 4: "b c h w", 5: "b c t h w"}
 # What an axis is split into: the part that keeps its name, which is not written as a size, comes at the marked place.
-_PARTS = {"c": ("g", "k"), "h": ("p", "r"), "w": ("q", "s"), "b": ("h", "w", "p"), "n": ("h", "w", "p", "q")}
+_PARTS = {
+    "c": ("g", "k"),
+    "h": ("p", "r"),
+    "w": ("q", "s"),
+    "b": ("h", "w", "p"),
+    "n": ("h", "w", "p", "q"),
+    "t": ("p", "q", "r"),
+    "l": ("p", "q"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +86,8 @@ class View:
         """With axes of these lengths. Raises NotAView if a factor would have to be cut that is in two of them."""
         if self.expanded is not None:
             raise NotAView
-        view, made = self, []
+        view = self
+        made: list[tuple[Atom, ...]] = []
         for old, new in _groups(self.shape, shape):
             atoms = [atom for index in old for atom in view.axes[index]]
             if not atoms:
@@ -104,7 +113,8 @@ class View:
         return next((i for i, part in enumerate(self.parts) if axis and part[: len(axis)] == axis), None)
 
     def _cut(self, atoms: list[Atom], lengths: Sequence[int]) -> tuple[View, list[tuple[Atom, ...]]]:
-        view, left, made = self, list(atoms), []
+        view, left = self, list(atoms)
+        made: list[tuple[Atom, ...]] = []
         for length in lengths:
             taken: list[Atom] = []
             while _product(taken) < length or (length == 1 and not taken):
@@ -162,7 +172,7 @@ class View:
             if not part:
                 part.extend(whole[:1])
                 axes[-1].append(whole[0])
-        sizes = {}
+        sizes: dict[str, int] = {}
         for axis, part in enumerate(parts):
             kept = self._kept(axis, part)
             sizes.update((names[atom], atom.size) for atom in part if len(part) > 1 and atom is not kept)
