@@ -148,8 +148,7 @@ def offsets_of(index: Tensor, entries: int) -> dict[str, Any] | None:
                         continue
                     computed = offsets((rows, columns), signed, stride, index.device).flatten()
                     if computed.shape == index.shape and torch.equal(computed, index):
-                        window = rows if rows == columns else [rows, columns]
-                        found: dict[str, Any] = {"window": window}
+                        found: dict[str, Any] = {"window": [rows, columns]}
                         return found | ({} if signed else {"signed": False}) | ({"stride": 2} if stride == 2 else {})
     return None
 
@@ -351,7 +350,7 @@ def _interpolated(call: Call) -> View:
         options["scale_factor"] = factor if isinstance(factor, int | float) else list(factor)
     else:
         sides = [size] * 2 if isinstance(size, int) else [int(one) for one in size]
-        options["size"] = sides[0] if len(set(sides)) == 1 else sides
+        options["size"] = sides
     return call.scribe.layer("upsample", options, [call.first])
 
 

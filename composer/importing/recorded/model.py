@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from composer.errors import Diagnostic, GraphError, Source
+from composer.errors import ComposerError, Diagnostic, GraphError, Source
 from composer.hosts.trace import tensors_in
+from composer.importing.recorded.draft import Draft
 from composer.importing.recorded.merge import Merger, in_order
 from composer.importing.recorded.proof import Proof, proof
 from composer.importing.recorded.read import read
@@ -25,11 +26,15 @@ MAX_PATHS = 40
 class Variant:
     """The same model with other numbers, which shows what follows from them.
 
-    vars  name of a var -> its value in the model itself, and in this one
+    vars   name of a var -> its value in the model itself, and in this one
+    args   what it is called with, if that is something else: an image of another size
+    input  the shape of that image
     """
 
     model: nn.Module
-    vars: Mapping[str, tuple[Any, Any]]
+    vars: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    args: Sequence[Any] | None = None
+    input: Sequence[int] | None = None
 
 
 @dataclass
@@ -70,34 +75,71 @@ class Import:
         return written
 
     def written(self, dense: Collection[str] | None = None) -> str:
-        """The spec, without the proof. `dense` are modules whose input must be contiguous. Raises GraphError."""
-        draft, missing = read(self.model, self.args, self.name, self.sites, kwargs=self.kwargs, dense=dense)
+        """The spec, its numbers not compared. Raises GraphError.
+
+        dense  modules whose input must be contiguous, and with them all that the module makes so
+        """
+        draft, missing = self._read(self.model, self.args, dense)
         if missing:
             raise GraphError(list(_told(missing)))
+        others = [(one, self._read(one.model, one.args or self.args, dense)) for one in self.variants]
+        told = [(one, other) for one, (other, missing) in others if not missing]
+        # What another size shows is written only if all of it follows from the input.
+        for some in (told, [(one, other) for one, other in told if one.input is None]):
+            text = self._merged(draft, some)
+            if text is not None and all(self._holds_for(one, text) for one, _ in some if one.input is not None):
+                return text
+        alone = self._merged(draft, [])
+        assert alone is not None, "one recording merges with itself"
+        return alone
+
+    def _read(
+        self, model: nn.Module, args: Sequence[Any], dense: Collection[str] | None
+    ) -> tuple[Draft, list[Missing]]:
+        values = dict(self.model.named_buffers(remove_duplicate=False)) if model is not self.model else None
+        return read(model, args, self.name, self.sites, kwargs=self.kwargs, dense=dense, buffers=values)
+
+    def _merged(self, draft: Draft, others: Sequence[tuple[Variant, Draft]]) -> str | None:
+        """The spec of all recordings together; None if they differ in more than vars and inputs."""
         merger = Merger()
         template = merger.template(draft, self.name)
-        names = {}
-        for variant in self.variants:
-            values = dict(self.model.named_buffers(remove_duplicate=False))
-            other, missing = read(
-                variant.model, self.args, self.name, self.sites, kwargs=self.kwargs, dense=dense, buffers=values
-            )
-            if not missing and merger.template(other, self.name) is template:
-                names.update({repr(list(pair)): name for name, pair in variant.vars.items()})
+        if any(merger.template(other, self.name) is not template for _, other in others):
+            return None
+        vars = {name: pair[0] for one, _ in others for name, pair in one.vars.items()}
+        names = {
+            repr([value, *(one.vars.get(name, (value, value))[1] for one, _ in others)]): name
+            for name, value in vars.items()
+        }
         shapes = self.inputs or [list(one.shape[1:]) for _, one in tensors_in((self.args, self.kwargs))]
         inputs = dict(zip(draft.inputs, shapes, strict=True))
         head: dict[str, Any] = {"name": self.name}
         head |= {"input": inputs["input"]} if list(inputs) == ["input"] else {"inputs": inputs}
-        text = text_of_spec(Writer(in_order(template), names).mapping(head))
-        return "".join(f"# {line}\n" for line in self.about) + text
+        mapping = Writer(in_order(template), names).mapping(head)
+        if not set(mapping.get("vars", {})) <= set(vars):
+            return None
+        return "".join(f"# {line}\n" for line in self.about) + text_of_spec(mapping)
 
-    def proven(self, text: str) -> Proof:
-        """What the network of a spec has in common with the module."""
+    def _holds_for(self, variant: Variant, text: str) -> bool:
+        """Whether the spec is the model for images of another size too, where it says anything of their size."""
+        if not re.search(r"\.(grid_)?(height|width)\b", text):
+            return True
+        try:
+            return self.proven(text, variant).holds
+        except ComposerError:
+            return False
+
+    def proven(self, text: str, variant: Variant | None = None) -> Proof:
+        """What the network of a spec has in common with the module, or with a variant of it."""
         from composer.api import build
 
         mapping = read_yaml(Source(self.name, text)).plain()
-        network = build(mapping, weights="none")
-        return proof(self.model, network, self.args, self.kwargs)
+        model, args = self.model, self.args
+        if variant is not None:
+            shape = list(variant.input or ())
+            old = mapping["input"]
+            mapping["input"] = {**old, "shape": shape} if isinstance(old, dict) else shape
+            model, args = variant.model, variant.args or args
+        return proof(model, build(mapping, weights="none"), args, self.kwargs)
 
     def _unproven(self, found: Proof) -> Diagnostic:
         if found.keys:

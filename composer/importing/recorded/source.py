@@ -8,6 +8,8 @@ from typing import Any
 from torch import nn
 
 from composer.errors import ComposerError
+from composer.foreign import is_error
+from composer.hosts.record import record
 from composer.importing.imported import Imported
 from composer.importing.recorded.model import Import, Variant
 from composer.spec.load import load_spec
@@ -16,6 +18,8 @@ from composer.spec.model_source import CLASSES
 
 # A number of classes that no model has by itself.
 OTHER_CLASSES = 7
+# By how many pixels the image of another size is higher, and less wide.
+STEP = 32
 
 
 def import_named(source: str, *, allow_code: bool = False) -> Imported:
@@ -32,11 +36,11 @@ def import_named(source: str, *, allow_code: bool = False) -> Imported:
     found = spec.source
     assert found is not None, "the source names a model"
     args, kwargs = example(found)
-    variants = []
+    variants = _of_another_size(source, allow_code)
+    model = make(found, seed=0)
     classes = num_classes(found)
     if classes is not None and (other := _with_classes(source, allow_code)) is not None:
         variants.append(Variant(other, {CLASSES: (classes, OTHER_CLASSES)}))
-    model = make(found, seed=0)
     about = [
         f"{found.name} of {found.library}, written by `composer import {source}`. Its weights have the names and",
         f"shapes that they have in {found.library}, and with equal weights it gives equal numbers, bit by bit.",
@@ -55,6 +59,29 @@ def _with_classes(source: str, allow_code: bool) -> nn.Module | None:
         return None if other is None else make(other)
     except ComposerError:
         return None
+
+
+def _of_another_size(source: str, allow_code: bool) -> list[Variant]:
+    """The model for an image that is higher and less wide; nothing if it has no single image, or takes no such one."""
+    from composer.sources import example, make
+
+    own = load_spec(source, allow_code=allow_code).source
+    shapes = [] if own is None else [list(map(int, one.shape)) for one in own.own_inputs.values()]
+    if len(shapes) != 1 or len(shapes[0]) != 3:
+        return []
+    channels, height, width = shapes[0]
+    shape = [channels, height + STEP, width - STEP]
+    try:
+        found = load_spec({"name": "sized", "backbone": source, "input": shape}, allow_code=allow_code).source
+        assert found is not None
+        model = make(found, seed=0)
+        args, kwargs = example(found)
+        record(model, args, kwargs)
+    except BaseException as error:
+        if not is_error(error):
+            raise
+        return []
+    return [Variant(model, args=args, input=shape)]
 
 
 def _inputs(own: Sequence[InputSpec]) -> list[Any]:

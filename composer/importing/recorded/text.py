@@ -22,6 +22,8 @@ from composer.importing.recorded.values import (
 from composer.spec.dump import flow
 
 WIDTH = 120
+# Options whose numbers each follow from something of their own.
+_LISTS = ("shape", "size", "window")
 
 
 @dataclass
@@ -131,19 +133,20 @@ class Writer:
         """What a node says for an option; of lists and mappings for each of their numbers."""
         known = [one for one in vector if one is not ANY]
         if all(isinstance(one, dict) for one in known):
+            keyed = {key: [one if one is ANY else one[key] for one in vector] for key in known[0]}
             return {
-                key: _said(
-                    arguments.resolve([one if one is ANY else one[key] for one in vector], f"{option}_{key}", line.name)
-                )
-                for key in known[0]
+                key: _said(arguments.resolve(values, f"{option}_{key}", line.name, option))
+                for key, values in keyed.items()
             }
-        if option == "shape" and len({len(one) for one in known}) == 1:
+        if option in _LISTS and all(isinstance(one, list) for one in known) and len({len(one) for one in known}) == 1:
+            count = len(known[0])
             parts = []
-            for number in range(len(known[0])):
+            for number in range(count):
                 numbers = [one if one is ANY else one[number] for one in vector]
-                word = option if number == len(known[0]) - 1 else f"{option}_{number}"
+                word = option if option == "shape" and number == count - 1 else f"{option}_{number}"
                 parts.append(_said(arguments.resolve(numbers, word, line.name, option)))
-            return parts
+            same = option != "shape" and len(set(map(str, parts))) == 1
+            return parts[0] if same else parts
         return _said(arguments.resolve(vector, option, line.name))
 
     def _instance(self, entries: Sequence[Any], line: Line, arguments: Arguments) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from composer.spec.functions import FUNCTIONS
 
 # Stands for a value that an instance does not use.
 ANY: Any = type("Any", (), {"__repr__": lambda self: "ANY"})()
+# Lengths of these may follow from those of what arrives.
+_SIDES = ("sizes", "size", "window")
 # Numbers of these may be multiples of one another by the block's design.
 _COUNTS = ("out_channels", "out_features", "groups", "hidden", "start", "end", "num_heads", "shape")
 _TAKEN = {
@@ -81,7 +83,9 @@ class Arguments:
         if all(_key(one) == _key(known[0]) for one in known):
             return Literal(known[0])
         counts = option in _COUNTS and all(type(one) is int for one in known)
-        if counts and (text := self._of_inputs(vector)):
+        if counts and (text := self._of_inputs(vector, ("channels",))):
+            return Formula(text)
+        if option in _SIDES and (text := self._of_inputs(vector, _facts_for(word))):
             return Formula(text)
         for argument in self.found:
             if _fits(argument.values, vector):
@@ -102,11 +106,12 @@ class Arguments:
         self.found.append(made)
         return Formula(made.name)
 
-    def _of_inputs(self, vector: Sequence[Any]) -> str | None:
+    def _of_inputs(self, vector: Sequence[Any], facts: Sequence[str]) -> str | None:
         for name in self.template.inputs:
-            channels = [draft.inputs[name].channels for draft in self.template.uses]
-            if all(one is not None for one in channels) and (text := _multiple(f"{name}.channels", channels, vector)):
-                return text
+            for fact in facts:
+                values = [draft.inputs[name].facts.get(fact) for draft in self.template.uses]
+                if None not in values and (text := _multiple(f"{name}.{fact}", values, vector)):
+                    return text
         return None
 
     def _name(self, word: str, line: str, vector: Sequence[Any]) -> str:
@@ -116,6 +121,12 @@ class Arguments:
         used = {one.name for one in self.found} | _TAKEN | set(self.template.inputs)
         wanted = [*([given] if given else []), *([] if word[:1].isdigit() else [word]), longer]
         return next(one for one in (*wanted, *(f"{longer}_{n}" for n in range(2, 999))) if one not in used)
+
+
+def _facts_for(word: str) -> tuple[str, ...]:
+    """The facts from which a side may follow: rows first, unless its name says columns."""
+    sides = ("width", "height") if word.endswith(("_w", "_1", "_q")) else ("height", "width")
+    return *sides, *(f"grid_{side}" for side in sides)
 
 
 def _fits(values: Sequence[Any], vector: Sequence[Any]) -> bool:
