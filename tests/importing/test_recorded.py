@@ -95,6 +95,45 @@ def test_sites_stand_where_rules_find_them() -> None:
     composer.compose(spec)
 
 
+def test_what_only_training_does_is_not_lost() -> None:
+    with pytest.raises(GraphError, match=r"`Dropout\(p=0.1, inplace=False\)` cannot be written: drops in training"):
+        spec_of(timm.create_model("vit_tiny_patch16_224", depth=1, attn_drop_rate=0.1), torch.zeros(1, 3, 224, 224))
+    spec = written(timm.create_model("vit_tiny_patch16_224", depth=2, drop_path_rate=0.2, drop_rate=0.3), 3, 224, 224)
+    assert spec["nodes"]["head_drop"] == {"op": "dropout", "p": 0.3}
+    assert spec["blocks"]["block"]["nodes"]["drop_path1"]["op"] == "drop_path"
+
+
+class Grid(nn.Module):
+    """Tokens that become a map again, whose rows follow from the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.mix = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 8)
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        height, width = x.shape[2:]
+        x = self.mix(x.flatten(2).transpose(1, 2))
+        result: Tensor = self.conv(x.transpose(1, 2).reshape(len(x), 8, height, width))
+        return result
+
+
+def test_sizes_follow_from_the_image_where_two_recordings_show_it() -> None:
+    model = Grid().eval()
+    args, more = (torch.zeros(2, 3, 32, 32),), (torch.zeros(2, 3, 48, 16),)
+    alone: Any = read(Source("net", Import(model, args, "net").text())).plain()
+    assert alone["nodes"]["rearrange_2"]["sizes"] == {"h": 8}
+    text = Import(model, args, "net", variants=[Variant(model, args=more, input=[3, 48, 16])]).text()
+    spec: Any = read(Source("net", text)).plain()
+    assert spec["nodes"]["rearrange_2"]["sizes"] == {"h": "${input.height // 4}"}
+    network = composer.build({**spec, "input": [3, 64, 24]}, weights="none").eval()
+    network.load_state_dict(model.state_dict())
+    images = torch.randn(2, 3, 64, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(network(images), model(images))
+
+
 class Odd(nn.Module):
     """Parts that no layer is, twice."""
 

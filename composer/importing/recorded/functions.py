@@ -97,6 +97,12 @@ def _contiguous(call: Call) -> View:
     return View(scribe.add("contiguous", {}, [written]).ref, written.parts, written.axes)
 
 
+def _dropped(call: Call) -> View:
+    if call.argument(1, "p", 0.5):
+        raise Unknown("drops in training, which no module of the model says")
+    return call.first
+
+
 def _cast(call: Call) -> View:
     for one in (*call.given[1:], *call.named.values()):
         if isinstance(one, torch.dtype) and one is not torch.float32:
@@ -402,16 +408,13 @@ def _shuffled(call: Call) -> View:
     return call.scribe.layer("pixel_shuffle", {"upscale_factor": call.argument(1, "upscale_factor")}, [call.first])
 
 
-def _summed(call: Call) -> View:
-    return _reduced("sum")(call)
-
-
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
         ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "reshape_as", "view_as"), _reshaped
     ),
     "contiguous": _contiguous,
     **dict.fromkeys(("clone", "detach"), _passed),
+    "dropout": _dropped,
     **dict.fromkeys(("to", "float", "type_as"), _cast),
     "permute": _permuted,
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _transposed),
@@ -435,7 +438,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("split", "split_with_sizes"), _split),
     "getitem": _indexed,
     "mean": _mean,
-    "sum": _summed,
+    "sum": _reduced("sum"),
     "amax": _reduced("max"),
     "pad": _padded,
     "scaled_dot_product_attention": _attended,

@@ -49,11 +49,20 @@ def chains(module: nn.Module) -> Iterator[Chain]:
 
 def passes_on(module: nn.Module) -> bool:
     """Whether a module gives what it takes, in evaluation and in training."""
-    rate = getattr(module, "drop_prob", getattr(module, "p", None))
     if isinstance(module, nn.Identity) or (type(module) is nn.Sequential and not len(module)):
         return True
-    drops = isinstance(module, nn.Dropout) or type(module).__name__ in ("DropPath", "StochasticDepth")
-    return drops and not rate and next(module.parameters(), None) is None
+    return _is_drop(module) and not drop_rate(module)
+
+
+def drop_rate(module: nn.Module) -> float:
+    """How much a module drops in training, which no run in evaluation shows."""
+    rate = getattr(module, "drop_prob", getattr(module, "p", None)) if _is_drop(module) else None
+    return float(rate) if isinstance(rate, int | float) else 0.0
+
+
+def _is_drop(module: nn.Module) -> bool:
+    known = ("DropPath", "StochasticDepth", "DropBlock2d")
+    return isinstance(module, nn.Dropout | nn.Dropout2d) or type(module).__name__ in known
 
 
 def _activation(module: nn.Module) -> Iterator[Chain]:
@@ -82,8 +91,9 @@ _ACTIVATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 
 def _drop_path(module: nn.Module) -> Iterator[Chain]:
-    rate = getattr(module, "drop_prob", None) or getattr(module, "p", None)
-    if type(module).__name__ in ("DropPath", "StochasticDepth") and isinstance(rate, float):
+    rate = drop_rate(module)
+    usual = getattr(module, "mode", "row") == "row" and getattr(module, "scale_by_keep", True)
+    if type(module).__name__ in ("DropPath", "StochasticDepth") and rate and usual:
         yield (Piece("drop_path", {"p": rate}),)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from composer.dag.infer import Inference
 from composer.hosts.record import on_meta, record
 from composer.importing.recorded.draft import Draft
-from composer.importing.recorded.leaves import chains, is_plain, passes_on
+from composer.importing.recorded.leaves import chains, drop_rate, is_plain, passes_on
 from composer.importing.recorded.translate import Missing, Translator
 
 
@@ -54,5 +54,10 @@ def read(
                 Missing(node.path, f"`{node.op}`", "is not called in evaluation, and its weights would be missing")
                 for node in host.held.values()
             ]
-            return draft, translator.missing + held
+            dropped = [
+                Missing(path, f"`{module}`", "drops in training, and stands inside what would be written as one layer")
+                for path, module in model.named_modules()
+                if drop_rate(module) and path not in translator.called
+            ]
+            return draft, translator.missing + held + dropped
         opened.update(translator.to_open)

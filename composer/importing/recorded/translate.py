@@ -44,6 +44,7 @@ class Translator:
     exact    whether a tensor that is made contiguous must be so here too
     buffers  path -> values of each buffer
     copied   how many scopes around, whose modules are called again
+    called   modules that are nodes
     """
 
     model: nn.Module
@@ -56,6 +57,7 @@ class Translator:
     exact: bool = False
     buffers: Mapping[str, Tensor] = field(default_factory=dict)
     copied: int = 0
+    called: set[str] = field(default_factory=set)
 
     def scope(
         self,
@@ -212,7 +214,9 @@ class Translator:
             raise Unknown(f"has the weights `{node.owner}`, and is called in `{path}`")
 
     def leaf(self, scribe: Scribe, node: Node, views: Sequence[View]) -> View:
+        """What a module gives that is one node."""
         module = self.model.get_submodule(node.owner)
+        self.called.add(node.owner)
         assert isinstance(node.content, HostOperation)
         if isinstance(module, nn.Flatten):
             return scribe.reshaped(views[0], node.tensor.shape)
