@@ -79,9 +79,6 @@ class Scribe:
     ) -> View:
         """A node with a layer, on tensors as they stand. Raises Unknown if the layer does not fit."""
         refs = [self.written(one).ref for one in views]
-        for one in refs:
-            if one.name in self.buffers and one.name not in self.draft.specs:
-                raise Unknown(f"takes the buffer `{one.name}`, whose values a spec cannot hold")
         found = self.inferred(op, options, [one.spec for one in refs])
         given = _options(op, found)
         name = self.free(op) if name is None else name
@@ -117,6 +114,8 @@ class Scribe:
         wanted  a layout that it gets if the names of its axes can be chosen so
         force   also if they cannot: then the node says that the axes are these
         """
+        if view.ref.name in self.buffers and view.ref.name not in self.draft.specs:
+            raise Unknown(f"takes the buffer `{view.ref.name}`, whose values a spec cannot hold")
         if view.expanded is not None:
             raise Unknown(f"expands {view.ref.name} to {'×'.join(map(str, view.expanded))}")
         fits = wanted is not None and len(wanted.split()) == len(view.shape)
