@@ -150,7 +150,9 @@ def test_an_attribute_that_is_none_is_filled_only_where_nothing_asks_for_it() ->
 def test_where_a_block_cannot_be_opened_its_modules_have_ends() -> None:
     model = Undecided().eval()
     before, plain = state(model), model(IMAGES)
-    with pytest.warns(UserWarning, match=r"inserted into BatchNorm itself at `blocks.0.bn`, `blocks.1.bn`: convert_sync_"):
+    with pytest.warns(
+        UserWarning, match=r"inserted into BatchNorm itself at `blocks.0.bn`, `blocks.1.bn`: convert_sync_"
+    ):
         report = put_in(model, {**SE, "after": "blocks.*.bn"})
     assert report.places == ("blocks.0.bn.se", "blocks.1.bn.se")
     assert equal(model(IMAGES), plain)
@@ -201,6 +203,12 @@ def test_replacing_takes_the_name_and_the_keys() -> None:
     assert (report.keys, report.removed) == ((), ())
     composer.remove(model)
     assert model.blocks[0].conv1 is old
+    assert state(model) == before
+    put_in(model, {"use": "conv2d", "replace": "blocks.0.conv1", "with": {"out_channels": 8, "kernel_size": 1}})
+    put_in(model, {**SE, "after": "blocks.*"})
+    composer.remove(model)
+    assert model.blocks[0].conv1 is old
+    assert old.weight.device.type == "cpu"
     assert state(model) == before
     report = put_in(model, {"remove": "blocks.*.bn1"})
     assert len(report.removed) == 10
@@ -275,7 +283,7 @@ def test_check_says_what_does_not_run_any_more() -> None:
     model.blocks[0] = Block(8)
     del model.blocks[1].out_se
     assert composer.check(model) == [
-        "`blocks.0` has lost `out_se`, `out_se_gamma`",
+        "`blocks.0` is a plain Block now, which does not run what was inserted",
         "`blocks.1` has lost `out_se`",
     ]
     with pytest.raises(InputError, match=r"`blocks\.0` is a Block that something else has changed since"):
