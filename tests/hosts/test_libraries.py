@@ -113,12 +113,12 @@ MORE = {
     "transformers_between": Case(
         _HF_VIT, SMALL, "eca", {"after": "vit.layers.*.layernorm_before"}, "vit.layers.0.layernorm_before_eca"
     ),
-    "transformers_closed": Case(
+    "transformers_swin_between": Case(
         _HF_SWIN,
         SMALL,
         "eca",
         {"after": "swin.encoder.layers.*.blocks.*.layernorm_before"},
-        "swin.encoder.layers.0.blocks.0.layernorm_before.eca",
+        "swin.encoder.layers.0.blocks.0.layernorm_before_eca",
     ),
     "transformers_convnext": Case(
         _HF_CONVNEXT,

@@ -81,7 +81,8 @@ def test_tracers_see_what_runs(rule: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_compilers_take_the_whole_graph(rule: Any) -> None:
-    model = changed(timm.create_model("resnet18"), rule, PHOTOS)
+    # Scales of zero behind the branches would hide what is between.
+    model = changed(timm.create_model("resnet18", zero_init_last=False), rule, PHOTOS)
     plain = model(PHOTOS)
     exported = torch.export.export(model, (PHOTOS,), strict=True).module()
     assert torch.allclose(exported(PHOTOS), plain, atol=1e-5)
