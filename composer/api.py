@@ -37,25 +37,27 @@ def compose(
     num_classes: int | None = None,
     in_chans: int | None = None,
     img_size: ImageSize | None = None,
+    allow_code: bool = False,
     max_nodes: int | None = None,
     max_parameters: int | None = None,
 ) -> Graph:
     """Compose a network, check it and return its graph, without allocating anything.
 
-    source       a path, a zoo name (`resnet50`), a mapping or a Spec
+    source       a path, a zoo name (`resnet50`), a model of another library (`timm:resnet50`), a mapping or a Spec
     vars         values for the spec's vars
     num_classes  value for the var `num_classes`
     in_chans     channels of the network's only input
     img_size     height and width of that input in pixels, or a number for both
+    allow_code   let a backbone `package.module:factory` run its code
     max_nodes, max_parameters  size limits; default 10,000 nodes and 5 billion parameters
     Raises SpecError or GraphError with every problem of the stage that failed; InputError for a keyword that does not
-    fit the spec or that `vars` sets too.
+    fit the spec or that `vars` sets too; UnavailableError if the library of a model is not installed.
     """
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.network import Graph
 
     limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
-    spec = load_spec(source, vars=vars)
+    spec = load_spec(source, vars=vars, allow_code=allow_code)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
     return Graph.of(spec, limits)
 
@@ -77,6 +79,7 @@ def build(
     seed: int = 0,
     weights: str | Path | Mapping[str, Any] | None = None,
     download: bool = False,
+    allow_code: bool = False,
     max_nodes: int | None = None,
     max_parameters: int | None = None,
 ) -> ComposedModule:
@@ -86,7 +89,7 @@ def build(
     tensor. Else they are drawn on the CPU, and depend only on the seed and each node's path. On the meta device nothing
     is drawn or allocated unless weights are loaded.
 
-    source, vars, num_classes, in_chans, img_size, max_nodes, max_parameters  as for `compose`
+    source, vars, num_classes, in_chans, img_size, allow_code, max_nodes, max_parameters  as for `compose`
     device, dtype  device (`auto`: CUDA if available) and dtype of the network
     seed           the seed of drawn weights
     weights        in place of the spec's `weights`: a path, a hub reference (`timm:resnet50`), a mapping, or `none`
@@ -99,7 +102,7 @@ def build(
     from composer.weights.parts import choose_parts, fill_parts
 
     target = check_device(device)
-    spec = load_spec(source, vars=vars, weights=weights is None)
+    spec = load_spec(source, vars=vars, weights=weights is None, allow_code=allow_code)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
     chosen = choose(spec, weights, download=download)
     composed = compose(spec, max_nodes=max_nodes, max_parameters=max_parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -225,6 +226,10 @@ def _shown_where_set(spec: Spec) -> Iterator[None]:
 
 def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network without its rules. Raises GraphError, also with problems of the rules that need no network."""
+    if spec.source is not None and not spec.nodes:
+        # What makes the models of other libraries imports this room, and is imported when there is one.
+        found: Scope = importlib.import_module("composer.sources").recorded(spec, inference)
+        return found
     try:
         return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root)
     except GraphError as error:

@@ -150,9 +150,8 @@ def test_an_attribute_that_is_none_is_filled_only_where_nothing_asks_for_it() ->
 def test_where_a_block_cannot_be_opened_its_modules_have_ends() -> None:
     model = Undecided().eval()
     before, plain = state(model), model(IMAGES)
-    with pytest.warns(
-        UserWarning, match=r"inserted into BatchNorm itself at `blocks.0.bn`, `blocks.1.bn`: convert_sync_"
-    ):
+    said = r"inserted into BatchNorm itself at `blocks.0.bn`, `blocks.1.bn`: convert_sync_"
+    with pytest.warns(UserWarning, match=said):
         report = put_in(model, {**SE, "after": "blocks.*.bn"})
     assert report.places == ("blocks.0.bn.se", "blocks.1.bn.se")
     assert equal(model(IMAGES), plain)
