@@ -34,6 +34,7 @@ class Plan:
     edits     by path of the module
     calls     path of an inserted module -> how often one call of the model calls it
     bypassed  paths of modules whose forward was edited, though other methods of theirs run the same children
+    held      paths of inserted modules that only others call
     leaves    paths of modules without parts that were changed themselves
     """
 
@@ -41,6 +42,7 @@ class Plan:
     calls: dict[str, int] = field(default_factory=dict)
     bypassed: list[str] = field(default_factory=list)
     leaves: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
 
     def at(self, path: str) -> ModuleEdit:
         """The edit of the module at a path."""
@@ -94,6 +96,7 @@ class _Planner:
             for name, node in scope.held.items():
                 if node.rule is not None:
                     self.put(scope.path, name, node, node.path)
+                    self.made.held.append(node.path)
         if self.problems:
             raise GraphError(self.problems)
         self.hide()
@@ -108,7 +111,7 @@ class _Planner:
             if isinstance(node.content, HostScope):
                 held |= {id(one) for one in node.content.held.values()}
             elif id(node) not in held:
-                found += (node.owner == path) + list(node.shares.values()).count(path) * (node.owns)
+                found += (path in (node.path, node.owner)) + list(node.shares.values()).count(path) * node.owns
         return found
 
     def put(self, holder: str, name: str, node: Node, path: str) -> None:
@@ -193,7 +196,8 @@ class _Planner:
         """Put what stands right after or before one module at that module's own ends."""
         found = list(attached(change))
         left = set(change.added) - {name for _, ends, names in found for name in names}
-        if change.gone or left or not found or any(not self.is_lone(host) for host, _, _ in found):
+        shared = any(step.node.shares for step in change.added.values())
+        if change.gone or left or not found or shared or any(not self.is_lone(host) for host, _, _ in found):
             self.problems.append(self.cannot_open(change, error))
             return
         by_host: dict[str, list[Ends]] = {}

@@ -366,3 +366,21 @@ def test_two_tensors_of_one_forward() -> None:
         put_in(
             Net(), {**rules, "attention": [{"use": "gate", "after": "blocks.1.conv2", "from": {"guide": "../0/conv1"}}]}
         )
+
+
+def test_one_mechanism_for_several_places_is_held_around_them() -> None:
+    model = Net(3).eval()
+    before, plain = state(model), model(IMAGES)
+    report = put_in(model, {"use": "se", "after": "blocks.*", "share": "all", "with": {"reduction": 2}})
+    assert report.places == ("blocks.0.out_se", "blocks.1.out_se", "blocks.2.out_se")
+    assert all(name.startswith("shared_out_se.") for name in report.keys)
+    x = model.stem(IMAGES)
+    for block in model.blocks:
+        x = model.shared_out_se(Block.forward(block, x))
+    assert torch.equal(model(IMAGES), model.head(x.mean((2, 3))))
+    copied = copy.deepcopy(model)
+    assert equal(copied(IMAGES), model(IMAGES))
+    assert copied.blocks[1].out_se.module is copied.shared_out_se
+    composer.remove(model)
+    assert equal(model(IMAGES), plain)
+    assert state(model) == before
