@@ -84,6 +84,16 @@ def examine(
     document, path = open_source(source)
     document = apply_settings(document, settings)
     document = document if weights else _without_weights(document)
+    return examine_document(document, path, settings, root)
+
+
+def examine_document(
+    document: Document,
+    path: Path | None = None,
+    settings: Sequence[Setting] = (),
+    root: str | Path | None = None,
+) -> tuple[Spec | None, list[Diagnostic]]:
+    """As `examine`, of a document that is read already; `path` is where it was read from."""
     content, problems = inspect(document)
     if content is None or (not content.nodes and content.backbone is None):
         return None, problems
