@@ -97,7 +97,7 @@ def build(
     Raises SpecError, GraphError, InputError, WeightsError; UnavailableError if a device, extra or hub is missing. Warns
     if weights were changed to fit, if a classifier keeps its own, or if the weights' own network differs.
     """
-    from composer.compile.module import compile_graph
+    from composer.compile.graph import compile_graph
     from composer.weights.choose import choose, fill
     from composer.weights.parts import choose_parts, fill_parts
 
@@ -137,7 +137,8 @@ def features(
     >>> {name: tuple(value.shape) for name, value in pyramid(torch.zeros(2, 3, 64, 64)).items()}["c5"]
     (2, 512, 2, 2)
     """
-    from composer.compile.module import ComposedModule, compile_graph
+    from composer.compile.graph import compile_graph
+    from composer.compile.module import ComposedModule
     from composer.compile.view import view
     from composer.extraction import features_of
 

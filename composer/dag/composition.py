@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any, Self
 
 from composer.amounts import plural
+from composer.dag.hosted import recorded
 from composer.dag.infer import Inference, refuses_one
 from composer.dag.levels import Level, levels, names_of_levels, tagged_end
 from composer.dag.limits import Limits
@@ -226,6 +227,8 @@ def _shown_where_set(spec: Spec) -> Iterator[None]:
 def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network without its rules. Raises GraphError, also with problems of the rules that need no network."""
     try:
+        if spec.source is not None:
+            return recorded(spec, limits, inference)
         return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root)
     except GraphError as error:
         said = [problem for rule, origin in spec.rules for problem in used(rule, origin, spec, limits)[1]]

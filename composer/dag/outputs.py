@@ -23,7 +23,7 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
     lead nowhere.
     """
     root = replace(_with_paths_followed(root), named=spec.names_outputs, training=spec.training_outputs)
-    own = spec.own_outputs
+    own = spec.own_outputs or backbone.outputs
     wanted = own if spec.outputs is None else spec.outputs
     plain = [name for name, path in own.items() if "." not in path and name in root.outputs]
     kept = {name: root.outputs[name] for name in plain} if wanted == own else {}

@@ -12,8 +12,8 @@ from torch import fx, nn
 
 from composer.dag.operation import Operation
 from composer.hosts.ends import call_of
-from composer.hosts.frames import Change, FlatStep, Ref
 from composer.hosts.following import Followed
+from composer.hosts.frames import Change, FlatStep, Ref
 from composer.hosts.opened import FURTHER, Closed
 from composer.hosts.signature import declared
 from composer.hosts.text import file_text

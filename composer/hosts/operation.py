@@ -9,6 +9,7 @@ from torch import nn
 
 from composer.dag.operation import Operation
 from composer.dag.scope import Scope
+from composer.spec.model_source import ModelSource
 
 # Where a tensor stands in the arguments or results of a call: ("feats", 1) is the second of the list `feats`.
 Where = tuple[str | int, ...]
@@ -49,6 +50,9 @@ class HostScope(Scope):
     file, line where its class is defined; empty and 0 if not known
     arguments  input of the scope -> where it stands among the arguments of `forward`
     results    output of the scope -> where it stands in what `forward` returns; empty for the only tensor
+    library    of a whole model that another library makes: what a spec says of it
+    own, given  of such a model: names of its own nodes, and its own outputs; a spec may put nodes behind them
+    whole      of such a model whose outputs a spec chooses: the model before, with all nodes
     """
 
     call: Call | None = None
@@ -57,3 +61,7 @@ class HostScope(Scope):
     line: int = 0
     arguments: Mapping[str, Where] = field(default_factory=dict)
     results: Mapping[str, Where] = field(default_factory=dict)
+    library: ModelSource | None = None
+    own: frozenset[str] = frozenset()
+    given: Mapping[str, str] = field(default_factory=dict)
+    whole: HostScope | None = field(default=None, repr=False, compare=False)

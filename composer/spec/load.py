@@ -84,7 +84,7 @@ def examine(
     document, path = open_source(source)
     document = apply_settings(document, settings)
     document = document if weights else _without_weights(document)
-    return examine_document(document, path, settings, root)
+    return examine_document(document, path, settings, root, allow_code=allow_code)
 
 
 def examine_document(
@@ -92,6 +92,8 @@ def examine_document(
     path: Path | None = None,
     settings: Sequence[Setting] = (),
     root: str | Path | None = None,
+    *,
+    allow_code: bool = False,
 ) -> tuple[Spec | None, list[Diagnostic]]:
     """As `examine`, of a document that is read already; `path` is where it was read from."""
     content, problems = inspect(document)

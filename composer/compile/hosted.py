@@ -1,0 +1,175 @@
+"""Models of other libraries as networks: made by their library, edited by rules, with nodes and outputs behind them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from composer.compile.code import functions_called
+from composer.compile.forward import method
+from composer.compile.init import seed_of
+from composer.compile.writer import identifier
+from composer.dag.scope import Node, Scope
+from composer.errors import Diagnostic, GraphError
+from composer.hosts.classes import hosted_class
+from composer.hosts.operation import HostOperation, HostScope
+from composer.hosts.taps import TEXT, Tap
+
+
+def hosted(scope: HostScope, seed: int) -> nn.Module:
+    """The library's model with what rules put in, and with the nodes and outputs that a spec gives it.
+
+    scope  a whole model, recorded and edited, at any path of a network
+    Raises GraphError for what cannot be inserted into it.
+    """
+    assert scope.library is not None, "only whole models are made"
+    sources: Any = importlib.import_module("composer.sources")
+    realising: Any = importlib.import_module("composer.hosts.realise")
+    own = seed_of(seed, scope.path) if scope.path else seed
+    whole = _alone(scope.whole or scope)
+    before, after = _before(whole), _host_of(whole)
+    model: nn.Module = sources.make(scope.library, seed=own)
+    if _is_edited(before, after):
+        args, kwargs = sources.example(scope.library)
+        plan = realising.planned(sources.make(scope.library), before, after, args, kwargs)
+        realising.realise(model, plan, after, own, {}, [])
+    if scope.whole is None:
+        return model
+    if paths := sorted(_inserted(scope) - _inserted(scope.whole)):
+        text = f"`{paths[0]}` goes into a network inside this one whose outputs are chosen"
+        help = ("write the rule in the `attention` of that network",)
+        raise GraphError(Diagnostic("place", text, path=paths[0], help=help))
+    return _behind(model, _alone(scope), own)
+
+
+def _alone(scope: HostScope) -> HostScope:
+    """The model's scope with paths that begin at the model."""
+    prefix = f"{scope.path}."
+    return scope if not scope.path else _moved(scope, prefix)
+
+
+def _moved(scope: Any, prefix: str) -> Any:
+    nodes = {name: _moved_node(node, prefix) for name, node in scope.nodes.items()}
+    held = {name: _moved_node(node, prefix) for name, node in scope.held.items()}
+    path = f"{scope.path}.".removeprefix(prefix).rstrip(".")
+    plain = None if scope.plain is None else _moved(scope.plain, prefix)
+    return replace(scope, path=path, nodes=nodes, held=held, plain=plain)
+
+
+def _moved_node(node: Node, prefix: str) -> Node:
+    content = _moved(node.content, prefix) if isinstance(node.content, Scope) else node.content
+    shares = {child: owner.removeprefix(prefix) for child, owner in node.shares.items()}
+    return replace(node, path=node.path.removeprefix(prefix), content=content, shares=shares)
+
+
+def _before(whole: HostScope) -> HostScope:
+    """The model as it was recorded."""
+    plain = whole.untouched
+    assert isinstance(plain, HostScope)
+    return replace(plain, nodes={name: node for name, node in plain.nodes.items() if name in whole.own}, outputs=whole.given)
+
+
+def _host_of(whole: HostScope) -> HostScope:
+    """The model with what rules put in, without the nodes behind it."""
+    found = _in_model(whole)
+    ends = {name: whole.nodes[name].tail or name for name in found}
+    outputs = {key: _end(reference, ends) for key, reference in whole.given.items()}
+    return replace(whole, nodes={name: whole.nodes[name] for name in found}, outputs=outputs)
+
+
+def _end(reference: str, ends: Mapping[str, str]) -> str:
+    name, dot, rest = reference.partition(".")
+    return f"{ends.get(name, name)}{dot}{rest}"
+
+
+def _in_model(whole: HostScope) -> list[str]:
+    """The nodes of the root that run inside the model: its own, and those that rules put among them."""
+    known = {*whole.inputs, *whole.own}
+    for name, node in whole.nodes.items():
+        if node.rule is not None and known.issuperset(one.partition(".")[0] for one in node.inputs):
+            known.add(name)
+    return [name for name in whole.nodes if name in known]
+
+
+def _is_edited(before: HostScope, after: HostScope) -> bool:
+    now = [(node.path, node.rule) for node in after.walk()]
+    return now != [(node.path, node.rule) for node in before.walk()]
+
+
+def _inserted(scope: Scope) -> set[str]:
+    return {node.path for node in scope.walk() if node.rule is not None}
+
+
+def _behind(model: nn.Module, scope: HostScope, seed: int) -> nn.Module:
+    """The model with the nodes behind it as its children, and with a forward that runs them and gives their outputs."""
+    from composer.compile.emit import filled
+
+    inside = set(_in_model(scope))
+    taps: dict[str, Tap] = {}
+    inputs: dict[str, Any] = {}
+
+    def word(reference: str) -> str:
+        name = reference.partition(".")[0]
+        if name not in inside and name not in scope.inputs:
+            return reference
+        found = identifier(reference.replace(".", "_"))
+        inputs[found] = scope.tensor(reference)
+        taps[found] = _argument(scope, reference) if name in scope.inputs else _tap(scope, reference)
+        return found
+
+    nodes = {
+        name: replace(node, inputs=tuple(map(word, node.inputs)))
+        for name, node in scope.nodes.items()
+        if name not in inside
+    }
+    outputs = {name: word(reference) for name, reference in scope.outputs.items()}
+    behind = Scope(scope.block, "", inputs, nodes, outputs, named=scope.named, training=scope.training)
+    filled(model, behind, seed)
+    for path in dict.fromkeys(path for path, _, _ in taps.values() if path):
+        module = model.get_submodule(path)
+        module.__class__ = hosted_class(type(module), TEXT)
+    listed = ", ".join(repr(one) for one in taps.values())
+    lines = [
+        "    def forward(self, *args, **kwargs):",
+        f"        found = tapped(self, Host.forward, [{listed}], args, kwargs)",
+        "        return self.behind(*found)",
+        *method("behind", behind),
+    ]
+    model.__class__ = hosted_class(type(model), _class_text(type(model), "\n".join(lines), behind))
+    return model
+
+
+def _argument(scope: HostScope, name: str) -> Tap:
+    """The tap of an input of the whole network."""
+    return "", -1, scope.arguments[name]
+
+
+def _tap(scope: HostScope, reference: str) -> Tap:
+    """The module that gives a tensor inside the model. Raises GraphError for one that no module gives."""
+    name, _, rest = reference.partition(".")
+    node = scope.nodes[name]
+    content = node.content
+    if isinstance(content, HostScope):
+        key = rest or content.main_outputs[0]
+        if content.call is not None and key in content.results:
+            return node.owner, content.call.number, content.results[key]
+        if key in content.outputs:
+            return _tap(content, content.outputs[key])
+        return _tap(content, rest)
+    if isinstance(content, HostOperation) and content.call is not None and not content.call.function:
+        return node.owner, content.call.number, content.call.item
+    if node.rule is not None and (isinstance(content, Scope) or (content and content.entry.category == "mechanism")):
+        return node.owner, 0, ()
+    text = f"`{node.path}` is computed within the forward of a module of another library, which does not hand it out"
+    raise GraphError(Diagnostic("closed", text, path=node.path, help=("name a module: what a module gives can be taken",)))
+
+
+def _class_text(made: type, lines: str, behind: Scope) -> str:
+    """The file of the class of a model with nodes behind it."""
+    imports = ["from composer.hosts.taps import tapped", "from torch import Tensor", *functions_called(behind, lines)]
+    imports += ["import torch"] if "torch." in lines else []
+    return "\n".join([*sorted(imports), "", "", f"class {identifier(made.__name__)}(Host):", lines]) + "\n"
