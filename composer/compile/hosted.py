@@ -30,7 +30,8 @@ def hosted(scope: HostScope, seed: int) -> nn.Module:
     sources: Any = importlib.import_module("composer.sources")
     realising: Any = importlib.import_module("composer.hosts.realise")
     own = seed_of(seed, scope.path) if scope.path else seed
-    whole = _alone(scope.whole or scope)
+    alone = _alone(scope)
+    whole = scope.whole or alone
     before, after = _before(whole), _host_of(whole)
     model: nn.Module = sources.make(scope.library, seed=own)
     if _is_edited(before, after):
@@ -39,11 +40,11 @@ def hosted(scope: HostScope, seed: int) -> nn.Module:
         realising.realise(model, plan, after, own, {}, [])
     if scope.whole is None:
         return model
-    if paths := sorted(_inserted(scope) - _inserted(scope.whole)):
+    if paths := sorted(_inserted(alone) - _inserted(whole)):
         text = f"`{paths[0]}` goes into a network inside this one whose outputs are chosen"
         help = ("write the rule in the `attention` of that network",)
         raise GraphError(Diagnostic("place", text, path=paths[0], help=help))
-    return _behind(model, _alone(scope), own)
+    return _behind(model, alone, own)
 
 
 def _alone(scope: HostScope) -> HostScope:
@@ -56,7 +57,10 @@ def _moved(scope: Any, prefix: str) -> Any:
     nodes = {name: _moved_node(node, prefix) for name, node in scope.nodes.items()}
     held = {name: _moved_node(node, prefix) for name, node in scope.held.items()}
     path = f"{scope.path}.".removeprefix(prefix).rstrip(".")
-    plain = None if scope.plain is None else _moved(scope.plain, prefix)
+    # What was there before rules may have been composed alone, and has its own paths already.
+    plain = scope.plain
+    if plain is not None and f"{plain.path}.".startswith(prefix):
+        plain = _moved(plain, prefix)
     return replace(scope, path=path, nodes=nodes, held=held, plain=plain)
 
 

@@ -26,6 +26,7 @@ from composer.dag.rules.wiring import wire
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, GraphError
+from composer.hosts.operation import HostScope
 from composer.spec.blame import shown_where_set
 from composer.spec.model import Rule
 from composer.spec.sites import HEAD
@@ -84,7 +85,10 @@ class Composition:
         with _shown_where_set(spec):
             spec = _with_levels(spec, last)
             wired = wire(replace(last, end=tagged_end(last)))
-            root = take_outputs(wired, backbone, spec, whole=whole)
+            root = take_outputs(wired, backbone, spec, whole=whole or isinstance(wired, HostScope))
+            if isinstance(root, HostScope) and (spec.outputs is not None or spec.nodes):
+                # A model runs as a whole, whatever is taken of it.
+                root = replace(root, whole=wired, results={})
             root = outputs_as_maps(root, spec.outputs_origin, inference) if spec.gives_maps else root
         if problem := _classes_problem(spec, root):
             raise GraphError(problem)
@@ -227,9 +231,10 @@ def _shown_where_set(spec: Spec) -> Iterator[None]:
 def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network without its rules. Raises GraphError, also with problems of the rules that need no network."""
     try:
-        if spec.source is not None:
-            return recorded(spec, limits, inference)
-        return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root)
+        begun = None if spec.source is None else recorded(spec, limits, inference)
+        if begun is not None and not spec.nodes:
+            return begun
+        return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root, begun)
     except GraphError as error:
         said = [problem for rule, origin in spec.rules for problem in used(rule, origin, spec, limits)[1]]
         raise GraphError([*error.diagnostics, *said]) from error
