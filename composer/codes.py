@@ -129,4 +129,8 @@ CODES = {
     "node": "The network has no such node, or the node gives no map.",
     "patch": "The grid has no such patch.",
     "input-size": "The network cannot take an input of this size.",
+    # Insertions into modules that composer did not write.
+    "host": "A module cannot be edited: its code is fixed, or something else manages it.",
+    "closed": "A module's forward cannot be opened, so that nothing can be put between its steps.",
+    "insertion": "An insertion does not fit the model, or cannot be undone.",
 }

@@ -15,7 +15,7 @@ from torch._subclasses import FakeTensorMode
 from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 from torch.fx.graph_module import _format_import_block
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
-from torch.package import sys_importer
+from torch.package.importer import sys_importer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -74,6 +74,11 @@ def import_lines(names: Mapping[str, Any]) -> list[str]:
     return [line for line in _format_import_block(dict(names), sys_importer).splitlines() if line]
 
 
+def version_of(tensor: Tensor) -> int:
+    """A number that grows whenever something writes into a tensor."""
+    return int(tensor._version)
+
+
 def unpickled_names() -> set[str]:
     """Full names of the objects that `torch.load` with `weights_only` accepts in a pickle."""
     return set(torch._weights_only_unpickler._get_allowed_globals())
@@ -96,5 +101,6 @@ __all__ = [
     "tree_leaves",
     "twin",
     "unpickled_names",
+    "version_of",
     "without_state_dict",
 ]

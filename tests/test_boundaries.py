@@ -47,7 +47,7 @@ ALLOWED = {
     "layers": {"torch", "einops", *_rooms("arithmetic registry options layers")},
     "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic registry options mechanisms")},
     "dag": {"torch", "networkx", *_rooms("errors options registry spec dag torch_private")},
-    "hosts": {"torch", "pydantic", *_rooms("dag errors registry spec hosts torch_private")},
+    "hosts": {"torch", "pydantic", "yaml", *_rooms("compile dag errors registry spec hosts torch_private")},
     "load_report.py": _rooms("errors spec"),
     "compile": {"torch", *_rooms("errors registry dag load_report shared spec compile torch_private")},
     "weights": {
@@ -60,7 +60,7 @@ ALLOWED = {
     "timing.py": {"torch", *_rooms("compile dag")},
     "alike.py": {"composer.dag"},
     "extraction.py": _rooms("dag errors spec"),
-    "sources": {"torch", "numpy", *_rooms("errors siblings spec sources")},
+    "sources": {"torch", "numpy", *_rooms("dag errors hosts siblings spec sources")},
     "summary": {"torch", *_rooms("alike compile dag errors lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},

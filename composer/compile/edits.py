@@ -13,10 +13,10 @@ from composer.compile.derived import keeps_forward
 from composer.compile.lend import with_shared
 from composer.compile.origin import Composed
 from composer.compile.parts import modules
+from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.errors import one_of
-from composer.hosts.operation import HostScope
 from composer.shared import Shared
 from composer.torch_private import buffers, children, parameters
 

@@ -16,10 +16,10 @@ from composer.compile.init import seeded
 from composer.compile.inplace import overwriting
 from composer.compile.lend import lend, with_shared
 from composer.compile.parts import beside, is_chain, modules
+from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
-from composer.hosts.operation import HostScope
 from composer.registry import ParameterEntry
 from composer.shared import Shared
 
@@ -27,7 +27,7 @@ from composer.shared import Shared
 def emit(root: Scope, seed: int) -> nn.Module:
     """The module of a whole network. Its weights depend on the seed and each node's path."""
     if isinstance(root, HostScope):
-        return hosted(root, seed)
+        return hosted(root, seed, filled)
     model = filled(class_of_root(root)(), root, seed)
     lend(model, root)
     return model
@@ -44,7 +44,7 @@ def make(node: Node, seed: int) -> Any:
         made = _made(node, content, seed)
         return with_shared(made, node.shares) if node.shares else made
     if isinstance(content, HostScope):
-        return hosted(content, seed)
+        return hosted(content, seed, filled)
     return filled(class_of_scope(content)(), content, seed)
 
 

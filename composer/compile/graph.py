@@ -7,7 +7,7 @@ from composer.compile.hosted_module import as_network
 from composer.compile.module import ComposedModule
 from composer.compile.origin import Composed
 from composer.dag.composition import Composition
-from composer.hosts.operation import HostScope
+from composer.dag.host import HostScope
 
 
 def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,19 +11,22 @@ from torch import nn
 
 from composer.compile.code import functions_called
 from composer.compile.forward import method
+from composer.compile.host_classes import hosted_class
 from composer.compile.init import seed_of
+from composer.compile.taps import TEXT, Tap
 from composer.compile.writer import identifier
+from composer.dag.host import HostOperation, HostScope
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
-from composer.hosts.classes import hosted_class
-from composer.hosts.operation import HostOperation, HostScope
-from composer.hosts.taps import TEXT, Tap
+
+Fill = Callable[[nn.Module, Scope, int], nn.Module]
 
 
-def hosted(scope: HostScope, seed: int) -> nn.Module:
+def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     """The library's model with what rules put in, and with the nodes and outputs that a spec gives it.
 
     scope  a whole model, recorded and edited, at any path of a network
+    fill   gives a module the nodes of a scope as its children, with weights drawn from a seed
     Raises GraphError for what cannot be inserted into it.
     """
     assert scope.library is not None, "only whole models are made"
@@ -44,7 +47,7 @@ def hosted(scope: HostScope, seed: int) -> nn.Module:
         text = f"`{paths[0]}` goes into a network inside this one whose outputs are chosen"
         help = ("write the rule in the `attention` of that network",)
         raise GraphError(Diagnostic("place", text, path=paths[0], help=help))
-    return _behind(model, alone, own)
+    return _behind(model, alone, own, fill)
 
 
 def _alone(scope: HostScope) -> HostScope:
@@ -74,7 +77,9 @@ def _before(whole: HostScope) -> HostScope:
     """The model as it was recorded."""
     plain = whole.untouched
     assert isinstance(plain, HostScope)
-    return replace(plain, nodes={name: node for name, node in plain.nodes.items() if name in whole.own}, outputs=whole.given)
+    return replace(
+        plain, nodes={name: node for name, node in plain.nodes.items() if name in whole.own}, outputs=whole.given
+    )
 
 
 def _host_of(whole: HostScope) -> HostScope:
@@ -108,10 +113,8 @@ def _inserted(scope: Scope) -> set[str]:
     return {node.path for node in scope.walk() if node.rule is not None}
 
 
-def _behind(model: nn.Module, scope: HostScope, seed: int) -> nn.Module:
+def _behind(model: nn.Module, scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     """The model with the nodes behind it as its children, and with a forward that runs them and gives their outputs."""
-    from composer.compile.emit import filled
-
     inside = set(_in_model(scope))
     taps: dict[str, Tap] = {}
     inputs: dict[str, Any] = {}
@@ -132,7 +135,7 @@ def _behind(model: nn.Module, scope: HostScope, seed: int) -> nn.Module:
     }
     outputs = {name: word(reference) for name, reference in scope.outputs.items()}
     behind = Scope(scope.block, "", inputs, nodes, outputs, named=scope.named, training=scope.training)
-    filled(model, behind, seed)
+    fill(model, behind, seed)
     for path in dict.fromkeys(path for path, _, _ in taps.values() if path):
         module = model.get_submodule(path)
         module.__class__ = hosted_class(type(module), TEXT)
@@ -169,11 +172,13 @@ def _tap(scope: HostScope, reference: str) -> Tap:
     if node.rule is not None and (isinstance(content, Scope) or (content and content.entry.category == "mechanism")):
         return node.owner, 0, ()
     text = f"`{node.path}` is computed within the forward of a module of another library, which does not hand it out"
-    raise GraphError(Diagnostic("closed", text, path=node.path, help=("name a module: what a module gives can be taken",)))
+    raise GraphError(
+        Diagnostic("closed", text, path=node.path, help=("name a module: what a module gives can be taken",))
+    )
 
 
 def _class_text(made: type, lines: str, behind: Scope) -> str:
     """The file of the class of a model with nodes behind it."""
-    imports = ["from composer.hosts.taps import tapped", "from torch import Tensor", *functions_called(behind, lines)]
+    imports = ["from composer.compile.taps import tapped", "from torch import Tensor", *functions_called(behind, lines)]
     imports += ["import torch"] if "torch." in lines else []
     return "\n".join([*sorted(imports), "", "", f"class {identifier(made.__name__)}(Host):", lines]) + "\n"

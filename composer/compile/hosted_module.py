@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
+from composer.compile.host_classes import hosted_class
 from composer.compile.module import ComposedModule
-from composer.hosts.classes import hosted_class
-from composer.hosts.taps import TEXT
+from composer.compile.taps import TEXT
 
 # Pickled networks hold this text, and so the name of HostedModule: never rename or move it.
 _TEXT = """from composer.compile.hosted_module import HostedModule
@@ -43,7 +43,7 @@ class HostedModule(ComposedModule):
     default_cfg: Any = _Unless("pretrained_cfg")
 
     @property
-    def code(self) -> str:
+    def code(self) -> str:  # type: ignore[override]
         """The generated forwards, each with the path of its module; the library's own stay where they are."""
         found = []
         for path, module in self.named_modules():
@@ -64,5 +64,3 @@ def as_network(model: nn.Module) -> HostedModule:
         model.__class__ = hosted_class(type(model), _TEXT)
     assert isinstance(model, HostedModule)
     return model
-
-

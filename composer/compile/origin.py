@@ -12,9 +12,9 @@ from torch import nn
 from composer import registry
 from composer.compile.emit import class_of_scope
 from composer.dag.composition import Composition
+from composer.dag.host import HostScope
 from composer.dag.limits import Limits
 from composer.dag.scope import Scope
-from composer.hosts.operation import HostScope
 from composer.spec.portable import from_portable, to_portable
 
 

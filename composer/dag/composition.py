@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Self
 
 from composer.amounts import plural
-from composer.dag.hosted import recorded
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference, refuses_one
 from composer.dag.levels import Level, levels, names_of_levels, tagged_end
 from composer.dag.limits import Limits
@@ -26,7 +27,6 @@ from composer.dag.rules.wiring import wire
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, GraphError
-from composer.hosts.operation import HostScope
 from composer.spec.blame import shown_where_set
 from composer.spec.model import Rule
 from composer.spec.sites import HEAD
@@ -86,7 +86,11 @@ class Composition:
             spec = _with_levels(spec, last)
             wired = wire(replace(last, end=tagged_end(last)))
             root = take_outputs(wired, backbone, spec, whole=whole or isinstance(wired, HostScope))
-            if isinstance(root, HostScope) and (spec.outputs is not None or spec.nodes):
+            if (
+                isinstance(root, HostScope)
+                and isinstance(wired, HostScope)
+                and (spec.outputs is not None or spec.nodes)
+            ):
                 # A model runs as a whole, whatever is taken of it.
                 root = replace(root, whole=wired, results={})
             root = outputs_as_maps(root, spec.outputs_origin, inference) if spec.gives_maps else root
@@ -231,13 +235,23 @@ def _shown_where_set(spec: Spec) -> Iterator[None]:
 def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network without its rules. Raises GraphError, also with problems of the rules that need no network."""
     try:
-        begun = None if spec.source is None else recorded(spec, limits, inference)
+        begun = None if spec.source is None else _recorded(spec, limits, inference)
         if begun is not None and not spec.nodes:
             return begun
         return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root, begun)
     except GraphError as error:
         said = [problem for rule, origin in spec.rules for problem in used(rule, origin, spec, limits)[1]]
         raise GraphError([*error.diagnostics, *said]) from error
+
+
+def _recorded(spec: Spec, limits: Limits, inference: Inference) -> HostScope:
+    """The model of another library with which a spec begins. Raises GraphError."""
+    # What makes such models imports this room, and is imported when there is one.
+    found: HostScope = importlib.import_module("composer.sources").recorded(spec, inference)
+    assert spec.source is not None, "the spec begins with a model"
+    if problem := limits.exceeded(found.num_nodes, found.num_parameters, spec.source.name_origin):
+        raise GraphError(problem)
+    return found
 
 
 def _with_levels(spec: Spec, root: Scope) -> Spec:

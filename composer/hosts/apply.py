@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from composer.compile.host_classes import base_of, hosted_class, text_of
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, InputError
-from composer.hosts.classes import base_of, hosted_class, text_of
 from composer.hosts.journal import Edited
 from composer.torch_private import children, parameters
 
@@ -47,9 +47,7 @@ def snapshot(model: nn.Module, paths: Iterable[str]) -> list[_State]:
     """What the modules at these paths are now, as far as they exist, for `restore`."""
     known = dict(model.named_modules())
     found = (known[path] for path in dict.fromkeys(paths) if path in known)
-    return [
-        _State(one, type(one), dict(children(one)), dict(parameters(one)), dict(one.__dict__)) for one in found
-    ]
+    return [_State(one, type(one), dict(children(one)), dict(parameters(one)), dict(one.__dict__)) for one in found]
 
 
 def restore(states: Iterable[_State]) -> None:
@@ -65,7 +63,10 @@ def restore(states: Iterable[_State]) -> None:
 
 
 def apply(model: nn.Module, edits: Sequence[ModuleEdit], made: Mapping[str, Any]) -> list[Edited]:
-    """Make the edits, with the modules by the paths of their nodes; what undoes them. On an error nothing is changed."""
+    """Make the edits, and return what undoes them. On an error nothing is changed.
+
+    made  path of a node -> its module or parameter
+    """
     before = snapshot(model, [edit.path for edit in edits])
     done: list[Edited] = []
     try:
@@ -104,7 +105,7 @@ def _edit(module: nn.Module, edit: ModuleEdit, made: Mapping[str, Any], done: Ed
 
 
 def undo(model: nn.Module, edited: Iterable[Edited]) -> None:
-    """Put everything back: classes, children in their order, attributes. Raises InputError before anything is changed."""
+    """Put back classes, children in their order, attributes. Raises InputError before anything is changed."""
     found = list(edited)
     modules = [_found(model, one) for one in found]
     for one, module in reversed(list(zip(found, modules, strict=True))):

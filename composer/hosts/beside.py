@@ -1,7 +1,7 @@
 """Containers with modules that rules put beside their own: loops, lengths and indices leave those out.
 
-Generated classes of containers derive from one of these, and `beside` has the names. Pickled networks name these classes
-in their texts: never rename or move them.
+Generated classes of containers derive from one of these, and `beside` has the names. Pickled networks name these
+classes in their texts: never rename or move them.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class BesideSequence(_Beside):
 
     def __getitem__(self, index: Any) -> Any:
         own = self._own()
-        names = list(own)[index]
         if not isinstance(index, slice):
-            return own[names]  # type: ignore[call-overload]
+            return list(own.values())[index]
         # A slice is a container of the kind that was there, without what stands beside.
-        plain = nn.Sequential if isinstance(self, nn.Sequential) else nn.ModuleList
-        return plain(OrderedDict((name, own[name]) for name in names) if plain is nn.Sequential else map(own.get, names))  # type: ignore[arg-type]
+        if isinstance(self, nn.Sequential):
+            return nn.Sequential(OrderedDict(list(own.items())[index]))
+        return nn.ModuleList(list(own.values())[index])
 
     def __setitem__(self, index: int, module: nn.Module) -> None:
         setattr(self, list(self._own())[index], module)

@@ -1,4 +1,4 @@
-"""Edits an opened forward: inserted steps between its own, redirected inputs, steps taken out; and writes it as text."""
+"""Edits an opened forward: inserted steps, redirected inputs, steps taken out; and writes it as text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ from composer.torch_private import import_lines
 
 
 def text_of_edit(
-    followed: Followed, change: Change, made: type[nn.Module], hider: str | None, beside: Iterable[str], filled: Iterable[str]
+    followed: Followed,
+    change: Change,
+    made: type[nn.Module],
+    hider: str | None,
+    beside: Iterable[str],
+    filled: Iterable[str],
 ) -> str:
     """The file of the subclass of a class whose forward is the edited graph. Raises Closed.
 
@@ -123,16 +128,27 @@ class _Edit:
             by_source.setdefault(self.change.before.outputs[output], []).append((output, now))
         for was, users in by_source.items():
             self.redirect(was, users)
-        for name, step in self.change.gone.items():
+        for name in self.change.gone:
             if name in self.change.added:
                 # Another step has its name: those that took it, take the other one.
                 self.old(Ref(name)).replace_all_uses_with(self.made[name], propagate_meta=False)
         for step in reversed(list(self.change.gone.values())):
             self.erase(step)
+        self.protect()
         for node in reversed(self.graph.nodes):
             # Sizes that are unpacked and not used.
             if node.target in (operator.getitem, getattr) and not node.users:
                 self.graph.erase_node(node)
+
+    def protect(self) -> None:
+        """Let steps that overwrite a tensor overwrite a copy, where an inserted step needs the tensor for gradients."""
+        mine = set(self.made.values())
+        for node in self.followed.overwriting:
+            for source in node.all_input_nodes if node in self.graph.nodes else ():
+                if mine.intersection(source.users):
+                    with self.graph.inserting_before(node):
+                        kept = self.graph.call_method("clone", (source,))
+                    node.replace_input_with(source, kept)
 
     def insert(self, step: FlatStep) -> None:
         inputs = [self.node(one) for one in step.inputs]
@@ -166,7 +182,10 @@ class _Edit:
         if ref.is_input:
             return self.argument(ref)
         name = self.followed.name_of(self.change.before.steps[ref.name])
-        found = self.followed.values.get((name, ref.key))
+        # The only output of a module has a name too, which no reference spells.
+        found = next(
+            (one for (own, key), one in self.followed.values.items() if own == name and ref.key in ("", key)), None
+        )
         if found is None:
             raise Closed(f"nothing in its forward holds what `{ref.name}` gives")
         return found
@@ -199,7 +218,7 @@ class _Edit:
             if isinstance(user, str):
                 self.exchange(self.output(), same, self.node(now), user)
                 continue
-            name, number = user
+            name, _ = user
             step = self.change.before.steps[name]
             if step.inputs.count(was) > 1:
                 raise Closed(f"`{name}` takes `{was.name}` twice")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from composer.compile.host_classes import HOST
 from composer.compile.writer import TAKEN, attribute, identifier, passes_outward
 from composer.dag.operation import Operation
-from composer.hosts.classes import HOST
 from composer.hosts.frames import Change, FlatStep, Ref
 from composer.hosts.results import Where
 from composer.hosts.signature import declared, parameters_of, passed, wrapped_parameters_of
@@ -114,10 +114,9 @@ def text_of_ends(ends: Ends, made: type[nn.Module], hider: str | None, beside: I
     beside  the names of the children to hide
     """
     parameters = _parameters(ends, made)
-    variables = {ref: where[0] for ref, where in ends.inputs.items() if len(where) == 1}
     names = {str(one.name) for one in parameters} | TAKEN | {HOST, _RESULT}
     lines = []
-    read = _Reader({**{ref: _at(where) for ref, where in ends.inputs.items()}, **{r: str(v) for r, v in variables.items()}}, names)
+    read = _Reader({ref: _at(where) for ref, where in ends.inputs.items()}, names)
     lines += read.lines(ends.first)
     lines += [f"{where[0]} = {_exchanged(str(where[0]), where[1:], read(now))}" for where, now in ends.leads.items()]
     if not ends.last and not ends.results:

@@ -15,6 +15,7 @@ from composer.hosts.frames import FlatStep
 from composer.hosts.opened import FURTHER, Closed, Opened
 from composer.hosts.record import is_whole
 from composer.hosts.trace import Frame, Replay, Step, Tracer
+from composer.torch_private import version_of
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Followed:
     calls    name of a call in the recorded frame -> the step of the graph that makes it
     values   (name, output) -> the step of the graph whose value that is
     tensors  step of the graph -> its value
+    overwriting  steps of the graph that write into what they take
     """
 
     opened: Opened
@@ -31,6 +33,7 @@ class Followed:
     calls: dict[str, fx.Node] = field(default_factory=dict)
     values: dict[tuple[str, str], fx.Node] = field(default_factory=dict)
     tensors: dict[fx.Node, Any] = field(default_factory=dict)
+    overwriting: list[fx.Node] = field(default_factory=list)
 
     def name_of(self, step: FlatStep) -> str:
         """The name that the recorded frame has for a step."""
@@ -40,7 +43,9 @@ class Followed:
         raise Closed(f"`{step.name}` is not found again")
 
 
-def frames_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, tuple[Frame, Mapping[str, Any]]]:
+def frames_of(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, tuple[Frame, Mapping[str, Any]]]:
     """Path -> frame of each module that contains others, and the arguments of its first call, by name.
 
     model  on the meta device, in evaluation mode
@@ -65,7 +70,11 @@ def frames_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) 
 
 
 def follow(
-    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], known: Mapping[str, Frame], forwards: Mapping[str, Opened]
+    model: nn.Module,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    known: Mapping[str, Frame],
+    forwards: Mapping[str, Opened],
 ) -> dict[str, Followed | Closed]:
     """For each path in `forwards`, what its graph does when it runs in the place of the module's forward.
 
@@ -85,10 +94,10 @@ def follow(
             if len(forwards) > 1:
                 return {path: follow(model, args, kwargs, known, {path: one})[path] for path, one in forwards.items()}
             return dict.fromkeys(forwards, Closed(f"its graph cannot run: {error}"))
-    for path, one in found.items():
+    for path, followed in found.items():
         same = path in ran and _calls(ran[path]) == _calls(known[path])
-        one.frame = ran.get(path, one.frame)
-        result[path] = one if same else Closed("its graph makes other calls than the module")
+        followed.frame = ran.get(path, followed.frame)
+        result[path] = followed if same else Closed("its graph makes other calls than the module")
     return result
 
 
@@ -153,9 +162,13 @@ class _Interpreter(fx.Interpreter):
         frame = self.tracer.frame
         assert frame is not None
         before = set(frame.steps)
+        taken = [one for one in map(self.env.get, n.all_input_nodes) if isinstance(one, Tensor)]
+        versions = [version_of(one) for one in taken]
         result = super().run_node(n)
         if self.silent:
             return result
+        if versions != [version_of(one) for one in taken]:
+            self.followed.overwriting.append(n)
         for name, step in frame.steps.items():
             if name not in before:
                 self.followed.calls[name] = n

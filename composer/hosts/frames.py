@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from composer.dag.host import Call, HostOperation, HostScope
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
-from composer.hosts.operation import Call, HostOperation, HostScope
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Change:
 
     @property
     def only_replaces(self) -> bool:
-        """Whether each inserted step stands for another under its name, on the same inputs, and nothing else changed."""
+        """Whether nothing changed but that inserted steps stand for others, under their names and on their inputs."""
         alike = all(
             name in self.gone and self.gone[name].inputs == step.inputs and self.gone[name].call is not None
             for name, step in self.added.items()

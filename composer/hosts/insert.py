@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor, nn
 
+from composer.compile.host_classes import text_of
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.rules.placing import place
@@ -20,14 +21,14 @@ from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError, InputError
 from composer.foreign import is_error, named
 from composer.hosts.apply import undo
-from composer.hosts.classes import hosted_class, text_of
 from composer.hosts.journal import KEY, Journal, journal_of, journals
-from composer.hosts.operation import HostScope
+from composer.hosts.naming import with_free_names
 from composer.hosts.realise import planned, realise
-from composer.hosts.record import mapped, on_meta, record
+from composer.hosts.record import in_float32, mapped, on_meta, record
 from composer.hosts.refusal import refused, refused_hosts, warnings_of
 from composer.hosts.report import Report
 from composer.hosts.rules import Rules, joined, spec_of_rules, written
+from composer.hosts.tagging import with_sites
 from composer.spec.spec import Spec
 
 Example = Any
@@ -168,8 +169,9 @@ def _edit(
     if earlier is not None:
         undo(twin, earlier.edited)
         del twin.__dict__[KEY]
-    twin.eval()
-    args, kwargs = mapped(tuple(args)), mapped(dict(kwargs))
+    # Shapes are those of any dtype, and new modules are made in float32.
+    twin.eval().float()
+    args, kwargs = in_float32(mapped(tuple(args))), in_float32(mapped(dict(kwargs)))
     inference = Inference()
     try:
         before = record(twin, args, kwargs, inference=inference)
@@ -178,24 +180,25 @@ def _edit(
             raise
         text = f"the model cannot be recorded with this example: {named(error)}"
         raise InputError(Diagnostic("insertion", text, label="what the model is called with")) from error
-    before = _with_sites(before, sites)
-    after = wire(place(before, spec, Limits(), inference)[-1])
-    assert isinstance(after, HostScope)
-    made = planned(twin, before, after, args, kwargs)
-    GraphError.check(refused_hosts(model, [one for one in made.edits if one not in _edited(earlier)]))
-    keys = list(model.state_dict())
+    before = with_sites(before, sites)
+    placed = wire(place(before, spec, Limits(), inference)[-1])
+    assert isinstance(placed, HostScope)
+    after = with_free_names(before, placed, twin)
+
+    def allowed(paths: Iterable[str]) -> None:
+        known = {one.path for one in earlier.edited} if earlier else set()
+        GraphError.check(refused_hosts(model, [path for path in paths if path not in known]))
+
+    made = planned(twin, before, after, args, kwargs, allowed)
+    keys, number = list(model.state_dict()), _num_parameters(model)
     kept = _kept(model, earlier, made.added, twin)
     edited = realise(model, made, after, seed, kept, earlier.edited if earlier else [])
     blocks = {name: origin.document.nearest(origin.path).plain() for name, origin in spec.block_origins.items()}
-    model.__dict__[KEY] = Journal(written(spec), blocks, dict(sites), seed, (args, kwargs), edited, made.calls)
+    model.__dict__[KEY] = Journal(written(spec), blocks, dict(sites), seed, (args, kwargs), edited)
     notes = tuple(warnings_of(model, made.leaves, made.bypassed))
     for note in notes:
         warnings.warn(note, stacklevel=3)
-    return _report(model, keys, made.added, notes)
-
-
-def _edited(earlier: Journal | None) -> set[str]:
-    return set() if earlier is None else {one.path for one in earlier.edited}
+    return _report(model, keys, _num_parameters(model) - number, made.added, notes)
 
 
 def _kept(model: nn.Module, earlier: Journal | None, added: Mapping[str, Node], twin: nn.Module) -> dict[str, Any]:
@@ -215,32 +218,15 @@ def _form(one: Any) -> Any:
     return repr(one), [(name, tuple(tensor.shape)) for name, tensor in one.state_dict().items()]
 
 
-def _report(model: nn.Module, keys: Sequence[str], added: Mapping[str, Node], notes: tuple[str, ...]) -> Report:
+def _num_parameters(model: nn.Module) -> int:
+    return sum(one.numel() for one in model.parameters())
+
+
+def _report(
+    model: nn.Module, keys: Sequence[str], parameters: int, added: Mapping[str, Node], notes: tuple[str, ...]
+) -> Report:
     now = model.state_dict()
     places = tuple(path for path, node in added.items() if node.role == "used")
     before = set(keys)
     new = tuple(name for name in now if name not in before)
-    parameters = sum(one.numel() for one in inserted(model))
     return Report(places, new, tuple(name for name in keys if name not in now), parameters, notes)
-
-
-def _with_sites(scope: HostScope, sites: Mapping[str, Any]) -> HostScope:
-    """The tree with sites that the user gives in place of those that were recognised."""
-    from composer.dag.rules.globs import Glob
-
-    globs = {site: [Glob(one) for one in ([given] if isinstance(given, str) else given)] for site, given in sites.items()}
-
-    def tagged(scope: Any) -> Any:
-        nodes = {}
-        for name, node in scope.nodes.items():
-            content = tagged(node.content) if isinstance(node.content, HostScope) else node.content
-            own = [one for one in node.sites if one not in globs]
-            own += [site for site, some in globs.items() if any(glob.matches(node.path) for glob in some)]
-            nodes[name] = replace(node, content=content, sites=tuple(own))
-        return replace(scope, nodes=nodes)
-
-    found: HostScope = tagged(scope) if globs else scope
-    return found
-
-
-__all__ = ["check", "hosted_class", "insert", "inserted", "remove", "rules_of", "torch"]

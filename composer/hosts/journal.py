@@ -44,7 +44,6 @@ class Journal:
     seed     of the inserted modules
     example  the arguments for which the model was recorded, on the meta device
     edited   what was edited, in this order
-    calls    path of an inserted module -> how often one call of the model calls it
     """
 
     rules: list[dict[str, Any]]
@@ -53,7 +52,6 @@ class Journal:
     seed: int
     example: tuple[tuple[Any, ...], dict[str, Any]]
     edited: list[Edited] = field(default_factory=list)
-    calls: dict[str, int] = field(default_factory=dict)
 
     @property
     def added(self) -> list[str]:

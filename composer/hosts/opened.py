@@ -75,11 +75,7 @@ def _freest(
     module: nn.Module, parameters: Sequence[inspect.Parameter], values: Mapping[str, Any]
 ) -> tuple[set[str], tuple[fx.Graph, dict[str, Any]]]:
     """The arguments that must be fixed, and the graph for them. Raises Closed."""
-    closed = {
-        one.name
-        for one in parameters
-        if one.kind is not one.VAR_KEYWORD and not _holds_tensor(values[one.name])
-    }
+    closed = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD and not _holds_tensor(values[one.name])}
     best = _traced(module, parameters, values, closed)
     for name in sorted(closed):
         # An argument that the forward only hands on may have any value.
@@ -102,7 +98,8 @@ class _Further(dict[str, Any]):
     def _refuse(self, *_: Any) -> Any:
         raise TraceError("it looks into its further keywords")
 
-    get = pop = setdefault = __contains__ = __getitem__ = __len__ = __iter__ = items = keys = values = _refuse
+    # Not `__iter__`: Python hands a mapping on with `**` without asking it only if that is dict's own.
+    get = pop = setdefault = __contains__ = __getitem__ = __len__ = items = keys = values = _refuse
 
 
 class _Tracer(fx.Tracer):
@@ -123,9 +120,7 @@ class _Tracer(fx.Tracer):
         code = root_fn.__code__
         names = code.co_varnames[1 : len(found) + 1]
         flags = code.co_flags & ~(inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
-        plain = code.replace(
-            co_argcount=len(found) + 1, co_posonlyargcount=0, co_kwonlyargcount=0, co_flags=flags
-        )
+        plain = code.replace(co_argcount=len(found) + 1, co_posonlyargcount=0, co_kwonlyargcount=0, co_flags=flags)
         function: Any = types.FunctionType(plain, root_fn.__globals__, root_fn.__name__, None, root_fn.__closure__)
         return function, [self.root, *(found[name] for name in names)]
 
@@ -133,7 +128,7 @@ class _Tracer(fx.Tracer):
         value = self.values[one.name]
         if one.name in self.closed:
             return value
-        proxy = self.create_proxy("placeholder", one.name, (), {})
+        proxy: Any = self.create_proxy("placeholder", one.name, (), {})
         if one.kind is one.VAR_POSITIONAL:
             return tuple(proxy[number] for number in range(len(value)))
         return _Further({FURTHER: proxy}) if one.kind is one.VAR_KEYWORD else proxy
@@ -180,7 +175,7 @@ def _reading(module: nn.Module) -> Iterator[dict[str, Any]]:
 def _words(graph: fx.Graph, values: Mapping[str, Any]) -> list[str]:
     """The graph's steps in words, with values in the place of some of its inputs."""
     words: dict[fx.Node, Any] = {}
-    lines = []
+    lines: list[str] = []
     for node in graph.nodes:
         if node.op == "placeholder":
             words[node] = _Word(repr(values[node.target]) if node.target in values else str(node.target))

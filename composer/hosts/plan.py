@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
 
 from composer.compile.parts import is_child
 from composer.compile.writer import passes_outward
+from composer.dag.host import HostScope
 from composer.dag.nodes.sharing import moved
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError, one_of
@@ -18,10 +19,10 @@ from composer.hosts.beside import hider_of
 from composer.hosts.edit import text_of_edit
 from composer.hosts.ends import Ends, ends_of, joined, text_of_ends
 from composer.hosts.following import Followed, follow, frames_of
-from composer.hosts.frames import Change, FlatStep, Ref, change_of, frames
+from composer.hosts.frames import Change, FlatStep, change_of, frames
+from composer.hosts.leaves import as_children, attached
 from composer.hosts.opened import Closed, Opened, opened
-from composer.hosts.operation import HostScope
-from composer.hosts.signature import wrapped_parameters_of
+from composer.hosts.refusal import other_forwards
 from composer.hosts.text import file_text
 from composer.torch_private import children
 
@@ -51,9 +52,7 @@ class Plan:
         return {node.path: node for edit in self.edits.values() for node in edit.add.values()}
 
 
-def plan(
-    model: nn.Module, before: HostScope, after: HostScope, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> Plan:
+def plan(model: nn.Module, before: HostScope, after: HostScope, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Plan:
     """The edits that turn a recorded model into what rules made of its tree. Raises GraphError with every refusal.
 
     model         on the meta device, in evaluation mode, as `before` was recorded from it
@@ -179,7 +178,7 @@ class _Planner:
         text = text_of_edit(followed, change, made, hider_of(made), self.own(change), self.filled(change))
         self.place(change)
         self.made.at(change.path).text = text
-        if _other_forwards(made):
+        if other_forwards(made):
             self.made.bypassed.append(change.path)
 
     def own(self, change: Change) -> list[str]:
@@ -192,7 +191,7 @@ class _Planner:
 
     def at_leaves(self, change: Change, error: Closed) -> None:
         """Put what stands right after or before one module at that module's own ends."""
-        found = list(_attached(change))
+        found = list(attached(change))
         left = set(change.added) - {name for _, ends, names in found for name in names}
         if change.gone or left or not found or any(not self.is_lone(host) for host, _, _ in found):
             self.problems.append(self.cannot_open(change, error))
@@ -201,8 +200,7 @@ class _Planner:
         for host, ends, _ in found:
             path = host.node.path
             old = [one.node.path for one in (*ends.first, *ends.last)]
-            made = type(self.model.get_submodule(path))
-            renamed = _renamed(ends, host, wrapped_parameters_of(made)[0].name)
+            renamed = as_children(ends, host, self.model.get_submodule(path))
             by_host.setdefault(path, []).append(renamed)
             for step, was in zip((*renamed.first, *renamed.last), old, strict=True):
                 if is_child(step.node):
@@ -251,74 +249,3 @@ def _crossing(change: Change) -> Diagnostic | None:
     if step is None:
         return Diagnostic("closed", text, path=change.path)
     return step.node.origin.problem("closed", text, "tensors of one forward", path=step.node.path)
-
-
-def _other_forwards(made: type[nn.Module]) -> list[str]:
-    """Other methods of a class that may run the same children."""
-    return [name for name in dir(made) if name.startswith(("forward_", "extract_")) and callable(getattr(made, name))]
-
-
-def _attached(change: Change) -> Iterator[tuple[FlatStep, Ends, list[str]]]:
-    """Recorded steps that have inserted ones right after or before them, those as ends, and their names."""
-    before = change.before
-    users: dict[Ref, list[tuple[Any, Ref]]] = {}
-    for (name, number), now in change.moved.items():
-        users.setdefault(before.steps[name].inputs[number], []).append(((name, number), now))
-    for output, now in change.results.items():
-        users.setdefault(before.outputs[output], []).append((output, now))
-    for was, found in users.items():
-        total = sum(step.inputs.count(was) for step in before.steps.values())
-        total += sum(one == was for one in before.outputs.values())
-        news = {now for _, now in found}
-        behind = not any(str(step.node.place).startswith("before") for step in change.added.values())
-        if behind and len(news) == 1 and total == len(found) and not was.is_input and not was.key:
-            (now,) = news
-            names = _chain(change, now)
-            if all(one == was or one.name in names for name in names for one in change.added[name].inputs):
-                last = tuple(change.added[name] for name in names)
-                yield before.steps[was.name], Ends(last=last, results={(): now}, outputs={was: ()}), names
-            continue
-        for user, now in found:
-            if isinstance(user, tuple) and user[1] == 0:
-                names = _chain(change, now)
-                if all(one == was or one.name in names for name in names for one in change.added[name].inputs):
-                    first = tuple(change.added[name] for name in names)
-                    yield before.steps[user[0]], Ends(first=first, leads={("",): now}, inputs={was: ("",)}), names
-
-
-def _chain(change: Change, end: Ref) -> list[str]:
-    """The inserted steps that lead to a tensor, in the order in which they run."""
-    wanted = {end.name}
-    for name in reversed(list(change.added)):
-        if name in wanted:
-            wanted.update(one.name for one in change.added[name].inputs if not one.is_input)
-    return [name for name in change.added if name in wanted]
-
-
-def _renamed(ends: Ends, host: FlatStep, argument: str) -> Ends:
-    """The steps as children of the host itself: their names need not say beside which module they stand.
-
-    argument  the name of the first argument of the host's forward
-    """
-    starts = (f"{host.node.name}_", f"pre_{host.node.name}_")
-    names: dict[str, str] = {}
-    for step in (*ends.first, *ends.last):
-        start = next((one for one in starts if step.node.name.startswith(one)), "")
-        names[step.name] = step.node.name.removeprefix(start)
-
-    def ref(one: Ref) -> Ref:
-        return replace(one, name=names[one.name]) if one.name in names and not one.is_input else one
-
-    def renamed(step: FlatStep) -> FlatStep:
-        name = names[step.name]
-        node = replace(moved(step.node, f"{host.node.path}.{name}"), name=name)
-        return replace(step, node=node, place="", inputs=tuple(map(ref, step.inputs)))
-
-    return Ends(
-        tuple(map(renamed, ends.first)),
-        tuple(map(renamed, ends.last)),
-        {(argument,): ref(one) for one in ends.leads.values()},
-        {where: ref(one) for where, one in ends.results.items()},
-        dict.fromkeys(ends.inputs, (argument,)),
-        ends.outputs,
-    )

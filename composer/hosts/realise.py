@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,26 +12,34 @@ from torch import nn
 
 from composer.compile.emit import make
 from composer.compile.lend import lend
+from composer.dag.host import HostScope
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError
 from composer.hosts.apply import apply, restore, snapshot, undo, whereabouts
 from composer.hosts.journal import Edited
-from composer.hosts.operation import HostScope
 from composer.hosts.plan import Plan, plan
 from composer.hosts.trace import tensors_in
 
 
 def planned(
-    twin: nn.Module, before: HostScope, after: HostScope, args: Sequence[Any], kwargs: Mapping[str, Any]
+    twin: nn.Module,
+    before: HostScope,
+    after: HostScope,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    allowed: Callable[[Iterable[str]], None] | None = None,
 ) -> Plan:
     """The plan for a model, proven on its twin. Raises GraphError.
 
     twin          the model on the meta device, in evaluation mode; it is edited
     before, after its tree, without and with rules
     args, kwargs  on the meta device, as for `before`
+    allowed       raises an error if the modules at these paths cannot be edited
     """
     plain = _shapes(twin, args, kwargs)
     made = plan(twin, before, after, args, kwargs)
+    if allowed is not None:
+        allowed(made.edits)
     with torch.device("meta"):
         modules = {path: make(node, 0) for path, node in made.added.items()}
     apply(twin, list(made.edits.values()), modules)

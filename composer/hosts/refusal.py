@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from composer.errors import Diagnostic
-from composer.hosts.classes import text_of
+from composer.compile.host_classes import text_of
+from composer.errors import Diagnostic, one_of
 from composer.torch_private import AnyBatchNorm, is_compiled
 
 
@@ -20,7 +20,9 @@ def refused(model: nn.Module) -> Iterator[Diagnostic]:
     elif isinstance(model, fx.GraphModule):
         yield _problem("the model is a torch.fx GraphModule, which is edited by its `graph`", "insert before tracing")
     elif is_compiled(model):
-        yield _problem("the model is compiled", "insert into what was compiled: `model._orig_mod`, or before `compile()`")
+        yield _problem(
+            "the model is compiled", "insert into what was compiled: `model._orig_mod`, or before `compile()`"
+        )
     elif isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
         yield _problem("the model is spread over devices", "insert into `model.module`, before it is wrapped")
 
@@ -45,6 +47,11 @@ def refused_hosts(model: nn.Module, paths: Sequence[str]) -> Iterator[Diagnostic
             yield _problem(f"{what} pickles itself in a way of its own, which would lose the insertion", "", path)
 
 
+def other_forwards(made: type[nn.Module]) -> list[str]:
+    """Other methods of a class that may run the same children."""
+    return [name for name in dir(made) if name.startswith(("forward_", "extract_")) and callable(getattr(made, name))]
+
+
 def _is_managed(module: nn.Module) -> bool:
     names = {one.__name__ for one in type(module).__mro__}
     return bool(names & {"FSDPModule", "FullyShardedDataParallel"})
@@ -56,16 +63,14 @@ def _problem(text: str, help: str, path: str = "") -> Diagnostic:
 
 def warnings_of(model: nn.Module, leaves: Sequence[str], bypassed: Sequence[str]) -> Iterator[str]:
     """What later steps would do to the insertions, or that other methods do not see them."""
-    for path in leaves:
-        module = model.get_submodule(path)
-        if isinstance(module, AnyBatchNorm):
-            yield f"`{path}` is a BatchNorm that was changed itself: convert_sync_batchnorm would drop the insertion"
-        elif isinstance(module, nn.Linear):
-            yield f"`{path}` is a Linear that was changed itself: quantize_dynamic would drop the insertion"
+    for kind, noun, tool in (
+        (AnyBatchNorm, "BatchNorm", "convert_sync_batchnorm"),
+        (nn.Linear, "Linear", "quantize_dynamic"),
+    ):
+        found = [path for path in leaves if isinstance(model.get_submodule(path), kind)]
+        if found:
+            yield f"inserted into {noun} itself at {one_of(found, 4)}: {tool} would drop it"
     for path in bypassed:
-        module = model.get_submodule(path)
-        names = sorted(name for name in dir(type(module)) if name.startswith(("forward_", "extract_")))
-        yield (
-            f"the forward of {f'`{path}`' if path else 'the model'} was edited between its modules: "
-            f"`{names[0]}` and others do not run the insertion"
-        )
+        names = other_forwards(type(model.get_submodule(path)))
+        where = f"`{path}`" if path else "the model"
+        yield f"{where} runs what was inserted in its forward, not in {one_of(names, 4)}"

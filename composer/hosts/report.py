@@ -16,7 +16,7 @@ class Report:
     places      paths of the mechanisms, in the order in which they run
     keys        new names in the state_dict
     removed     names that the state_dict had before and has no more
-    parameters  learnable numbers that were added
+    parameters  how many more learnable numbers the model has
     notes       what to know before the model is converted, or run by another method
     """
 
@@ -30,10 +30,9 @@ class Report:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield (
-            f"{plural(len(self.places), 'place')}, {plural(len(self.keys), 'new key')}, "
-            f"{self.parameters:+,} parameters: {one_of(self.places, 4) if self.places else 'nothing was inserted'}"
-        )
+        where = f": {one_of(self.places, 4)}" if self.places else ""
+        new = f"{plural(len(self.places), 'place')}, {plural(len(self.keys), 'new key')}"
+        yield f"{new}, {self.parameters:+,} parameters{where}"
         if self.removed:
             yield f"{plural(len(self.removed), 'key')} removed: {one_of(self.removed, 4)}"
         yield from self.notes

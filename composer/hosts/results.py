@@ -1,4 +1,4 @@
-"""What generated forwards call: a nested result with one tensor exchanged, and a guard of what the forward was made for.
+"""What generated forwards call: to exchange one tensor of a nested result, and to refuse what they were not made for.
 
 Pickled networks name these functions: never rename or move them.
 """

@@ -37,10 +37,10 @@ def written(spec: Spec) -> list[dict[str, Any]]:
 
 def joined(first: Spec, second: Spec) -> Spec:
     """The rules of the first, then those of the second, each with its own places in the text. Raises InputError."""
-    if twice := sorted(first.blocks.keys() & second.blocks.keys()):
-        if any(first.blocks[name] != second.blocks[name] for name in twice):
-            text = f"block `{twice[0]}` is another one than that of an earlier insertion"
-            raise InputError(Diagnostic("name", text, label="another name"))
+    both = first.blocks.keys() & second.blocks.keys()
+    if unlike := sorted(name for name in both if first.blocks[name] != second.blocks[name]):
+        text = f"block `{unlike[0]}` is another one than that of an earlier insertion"
+        raise InputError(Diagnostic("name", text, label="another name"))
     return replace(
         first,
         rules=(*first.rules, *second.rules),

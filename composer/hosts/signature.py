@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from types import FunctionType
 from typing import Any
 
 from torch import nn
@@ -14,8 +15,12 @@ _KINDS = inspect.Parameter
 def parameters_of(made: type[nn.Module]) -> list[inspect.Parameter]:
     """The parameters of a class's forward behind `self`, as it is called: a decorator's own, not those it wraps."""
     forward: Any = made.forward
-    # What composer generated has the same parameters as what it changed.
-    return list(inspect.signature(forward, follow_wrapped=False).parameters.values())[1:]
+    if isinstance(forward, FunctionType):
+        # Without what it says of itself: a decorator shows the parameters of what it wraps.
+        bare = FunctionType(forward.__code__, forward.__globals__, "", forward.__defaults__, forward.__closure__)
+        bare.__kwdefaults__ = forward.__kwdefaults__
+        forward = bare
+    return list(inspect.signature(forward).parameters.values())[1:]
 
 
 def wrapped_parameters_of(made: type[nn.Module]) -> list[inspect.Parameter]:
@@ -31,15 +36,19 @@ def declared(parameters: Sequence[inspect.Parameter]) -> str:
             other.kind in (_KINDS.KEYWORD_ONLY, _KINDS.VAR_POSITIONAL) for other in parameters[:number]
         ):
             parts.append("*")
-        stars = {_KINDS.VAR_POSITIONAL: "*", _KINDS.VAR_KEYWORD: "**"}.get(one.kind, "")
-        parts.append(f"{stars}{one.name}" + ("" if one.default is one.empty else f"={default(one, number)}"))
+        stars = _stars(one)
+        parts.append(f"{stars}{one.name}" + ("" if one.default is one.empty else f"={default(one)}"))
         following = parameters[number + 1 :]
         if one.kind is _KINDS.POSITIONAL_ONLY and not (following and following[0].kind is one.kind):
             parts.append("/")
     return ", ".join(["self", *parts])
 
 
-def default(one: inspect.Parameter, number: int) -> str:
+def _stars(one: inspect.Parameter) -> str:
+    return "*" if one.kind is _KINDS.VAR_POSITIONAL else "**" if one.kind is _KINDS.VAR_KEYWORD else ""
+
+
+def default(one: inspect.Parameter) -> str:
     """The default of a parameter: a literal, or a look-up of what the host's own forward has."""
     if is_literal(one.default):
         return repr(one.default)
@@ -50,13 +59,13 @@ def passed(parameters: Sequence[inspect.Parameter]) -> str:
     """The same parameters handed on in a call."""
     words = []
     for one in parameters:
-        stars = {_KINDS.VAR_POSITIONAL: "*", _KINDS.VAR_KEYWORD: "**"}.get(one.kind, "")
+        stars = _stars(one)
         words.append(f"{one.name}={one.name}" if one.kind is _KINDS.KEYWORD_ONLY else f"{stars}{one.name}")
     return ", ".join(["self", *words])
 
 
 def is_literal(value: Any) -> bool:
-    """Whether a value reads the same as Python text: None, a truth value, a finite number, a string, a tuple of those."""
+    """Whether a value reads the same as Python text: None, a truth value, a finite number, a string, or a tuple."""
     if isinstance(value, tuple):
         return type(value) is tuple and all(map(is_literal, value))
     if isinstance(value, float):

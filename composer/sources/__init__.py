@@ -8,6 +8,7 @@ from composer.sources.ask import check_name, num_classes, own_inputs
 from composer.sources.calls import example
 from composer.sources.check import problems, shape_problems, var_problem
 from composer.sources.make import make
+from composer.sources.recorded import recorded
 
 __all__ = [
     "check_name",
@@ -16,6 +17,7 @@ __all__ = [
     "num_classes",
     "own_inputs",
     "problems",
+    "recorded",
     "shape_problems",
     "var_problem",
 ]

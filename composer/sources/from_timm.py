@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.errors import Diagnostic, did_you_mean
+from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.sources.library import (
     Keywords,
     fits,
@@ -54,7 +54,7 @@ def check(source: ModelSource) -> Iterator[Diagnostic]:
         model, _, tag = name.partition(".")
         tags = [one.partition(".")[2] for one in timm.list_pretrained(f"{model}.*")]
         if tag not in tags:
-            hint = did_you_mean(tag, tags, f"without `.{tag}` it is the model alone")
+            hint = did_you_mean(tag, tags, f"it has {one_of(tags)}")
             text = f"timm's `{model}` has no variant `{tag}`"
             yield source.name_origin.problem("unknown-model", text, "a variant of the model", hint)
 

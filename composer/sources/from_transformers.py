@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ misfit = fits
 _OF_EVERY = ("num_labels", "attn_implementation", "torch_dtype", "architectures")
 # Ways to compute attention that are part of PyTorch; others may be fetched from a hub.
 _ATTENTION = ("eager", "sdpa")
+# How classes with a task are called: `ViTForImageClassification`, and not `PoolFormerModel`.
+_TASK = re.compile("For[A-Z]")
 _IMAGES = ("pixel_values", "pixel_values_videos")
 # Configurations that name a model of timm, and under which key.
 _OF_TIMM = {"timm_backbone": "backbone", "timm_wrapper": "architecture"}
@@ -56,7 +59,7 @@ def check(source: ModelSource) -> Iterator[Diagnostic]:
 def num_classes(source: ModelSource) -> int | None:
     """The number of labels, of classes with a task; None for a model without a classifier."""
     found = _class(source)
-    if found is None or "For" not in found.__name__:
+    if found is None or _TASK.search(found.__name__) is None:
         return None
     given = source.config.get("num_labels")
     return given if type(given) is int else int(_config_class(source)().num_labels)
@@ -91,18 +94,18 @@ def takes_vars(source: ModelSource) -> Keywords:
 def more_problems(source: ModelSource) -> Iterator[Diagnostic]:
     """Keys that the configuration does not have, values that it refuses, and names that a hub would be asked for."""
     here = source.origin / "transformers"
+    fetched = list(_fetched({**source.config, "model_type": source.name}, here))
+    yield from fetched
+    told = {problem.path for problem in fetched}
     known = takes_vars(source).names
-    found = False
-    for name in source.config:
-        if name not in known and not is_refused(name):
+    unknown = [name for name in source.config if name not in known and (here / name).dotted not in told]
+    found = bool(told or unknown)
+    for name in unknown:
+        if not is_refused(name):
             names = [one for one in known if not is_refused(one)]
             hint = did_you_mean(name, names, f"it takes {one_of(names)}")
             text = f"the configuration of `{source.name}` has no `{name}`"
-            found = True
             yield (here / name).problem("unknown-arg", text, "not a key of it", hint, key=True)
-    for problem in _fetched({**source.config, "model_type": source.name}, here):
-        found = True
-        yield problem
     for name in source.vars:
         if name.endswith("_implementation") or name in _OF_TIMM.values():
             found = True

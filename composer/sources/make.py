@@ -54,7 +54,7 @@ def arguments(source: ModelSource) -> dict[str, Any]:
 
 def _made(source: ModelSource, library: Library, given: dict[str, Any]) -> nn.Module:
     try:
-        with _quiet(), contextlib.nullcontext() if source.library == PYTHON else offline():
+        with quiet(), contextlib.nullcontext() if source.library == PYTHON else offline():
             model = library.make(source, given)
     except ComposerError:
         raise
@@ -80,7 +80,7 @@ def _failed(source: ModelSource, given: dict[str, Any], error: BaseException) ->
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the libraries' warnings, which are about their own defaults."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

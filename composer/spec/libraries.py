@@ -39,8 +39,8 @@ def begin(files: Sequence[LoadedFile], settings: Iterable[Setting], *, allow_cod
     written = files[-1].content.backbone
     if not isinstance(written, SourceSpec):
         return None
-    beside = len(files) > 1 and isinstance(files[-2].content.backbone, SourceSpec)
-    origin = files[-2 if beside else -1].origin / "backbone"
+    # The last file stands for the model, so the one before it names it.
+    origin = files[-2 if len(files) > 1 else -1].origin / "backbone"
     source = ModelSource.of(written, origin)
     library = importlib.import_module("composer.sources")
     library.check_name(source, allow_code=allow_code)

@@ -11,8 +11,9 @@ from typing import Any
 from composer.errors import MAX_FOUND, Diagnostic, SpecError
 from composer.spec.check import check_spec
 from composer.spec.document import Document, Value
+from composer.spec.form import check_model
 from composer.spec.libraries import begin, settle_source, with_shapes
-from composer.spec.model import WeightsSpec
+from composer.spec.model import SourceSpec, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.outputs import settle_outputs
 from composer.spec.parts import PartsFinder, with_vars
@@ -98,6 +99,8 @@ def examine_document(
     """As `examine`, of a document that is read already; `path` is where it was read from."""
     content, problems = inspect(document)
     if content is None or (not content.nodes and content.backbone is None):
+        return None, problems
+    if isinstance(content.backbone, SourceSpec) and any(check_model(content.backbone, Origin(document) / "backbone")):
         return None, problems
     file = LoadedFile(content, Origin(document), path, home(path, root))
     try:

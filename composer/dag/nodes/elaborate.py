@@ -11,6 +11,7 @@ from typing import Any
 
 from composer.amounts import plural
 from composer.dag.arguments import unknown_options
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.names import RESERVED
@@ -30,7 +31,6 @@ from composer.dag.outputs import dead_end
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
 from composer.errors import GraphError, Mistakes, did_you_mean, one_of
-from composer.hosts.operation import HostScope
 from composer.registry import BlockEntry
 from composer.spec.check import MAX_DEPTH, check_arguments
 from composer.spec.model import BlockSpec, NodeSpec

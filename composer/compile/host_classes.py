@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import linecache
 import threading
 import types
@@ -70,7 +71,7 @@ def _make(base: type[nn.Module], text: str) -> type[nn.Module]:
     own = base.__dict__.get("forward") or base.forward
     if "forward" in made.__dict__:
         # Whoever reads the signature sees the one that was there before.
-        made.forward.__wrapped__, made.forward.__doc__ = own, own.__doc__
+        made.forward.__signature__, made.forward.__doc__ = inspect.signature(own), own.__doc__
     made.__name__, made.__qualname__, made.__module__ = base.__name__, base.__qualname__, base.__module__
     made.__doc__, made.__reduce_ex__ = base.__doc__, _reduce
     made.hosted_text, made.hosted_base = text, base

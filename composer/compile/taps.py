@@ -11,14 +11,14 @@ from typing import Any
 
 from torch import nn
 
-from composer.hosts.operation import Where
+from composer.dag.host import Where
 
 # Path of a module, the number of its call, and where the tensor stands in what it returns; with an empty path, where it
 # stands among the arguments of the whole model.
 Tap = tuple[str, int, Where]
 
 # The class of a module that is tapped: what it returns is noted while somebody asks.
-TEXT = """from composer.hosts.taps import noted
+TEXT = """from composer.compile.taps import noted
 
 
 class Tapped(Host):
