@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,11 @@ from torch import nn
 
 from composer.compile.code import functions_called
 from composer.compile.forward import method
-from composer.compile.host_classes import hosted_class
+from composer.compile.host_classes import base_of, hosted_class, text_of
 from composer.compile.init import seed_of
 from composer.compile.taps import TEXT, Tap
 from composer.compile.writer import identifier
-from composer.dag.host import HostOperation, HostScope
+from composer.dag.host import HostOperation, HostScope, edited_part, names_inside, recorded_part
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
 
@@ -35,11 +36,11 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     own = seed_of(seed, scope.path) if scope.path else seed
     alone = _alone(scope)
     whole = scope.whole or alone
-    before, after = _before(whole), _host_of(whole)
+    before, after = recorded_part(whole), edited_part(whole)
     model: nn.Module = sources.make(scope.library, seed=own)
     if _is_edited(before, after):
         args, kwargs = sources.example(scope.library)
-        plan = realising.planned(sources.make(scope.library), before, after, args, kwargs)
+        plan = realising.planned(copy.deepcopy(scope.twin), before, after, args, kwargs)
         realising.realise(model, plan, after, own, {}, [])
     if scope.whole is None:
         return model
@@ -48,6 +49,25 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
         help = ("write the rule in the `attention` of that network",)
         raise GraphError(Diagnostic("place", text, path=paths[0], help=help))
     return _behind(model, alone, own, fill)
+
+
+def view_of(model: nn.Module, scope: HostScope) -> nn.Module:
+    """An object with the model's own children, parameters and hooks, that gives the outputs of a scope.
+
+    scope  the model with other outputs
+    """
+    made = type(model)
+    # What stands behind the model is run once, by the view's own forward.
+    while (text := text_of(made)) is not None and ("tapped(" in text or "HostedModule" in text):
+        made = base_of(made)
+    result = made.__new__(made)
+    result.__dict__.update(model.__dict__)
+    return _behind(result, scope, 0, _as_it_is)
+
+
+def _as_it_is(module: nn.Module, scope: Scope, seed: int) -> nn.Module:
+    """In a view, the nodes behind a model are its children already."""
+    return module
 
 
 def _alone(scope: HostScope) -> HostScope:
@@ -73,37 +93,6 @@ def _moved_node(node: Node, prefix: str) -> Node:
     return replace(node, path=node.path.removeprefix(prefix), content=content, shares=shares)
 
 
-def _before(whole: HostScope) -> HostScope:
-    """The model as it was recorded."""
-    plain = whole.untouched
-    assert isinstance(plain, HostScope)
-    return replace(
-        plain, nodes={name: node for name, node in plain.nodes.items() if name in whole.own}, outputs=whole.given
-    )
-
-
-def _host_of(whole: HostScope) -> HostScope:
-    """The model with what rules put in, without the nodes behind it."""
-    found = _in_model(whole)
-    ends = {name: whole.nodes[name].tail or name for name in found}
-    outputs = {key: _end(reference, ends) for key, reference in whole.given.items()}
-    return replace(whole, nodes={name: whole.nodes[name] for name in found}, outputs=outputs)
-
-
-def _end(reference: str, ends: Mapping[str, str]) -> str:
-    name, dot, rest = reference.partition(".")
-    return f"{ends.get(name, name)}{dot}{rest}"
-
-
-def _in_model(whole: HostScope) -> list[str]:
-    """The nodes of the root that run inside the model: its own, and those that rules put among them."""
-    known = {*whole.inputs, *whole.own}
-    for name, node in whole.nodes.items():
-        if node.rule is not None and known.issuperset(one.partition(".")[0] for one in node.inputs):
-            known.add(name)
-    return [name for name in whole.nodes if name in known]
-
-
 def _is_edited(before: HostScope, after: HostScope) -> bool:
     now = [(node.path, node.rule) for node in after.walk()]
     return now != [(node.path, node.rule) for node in before.walk()]
@@ -115,7 +104,7 @@ def _inserted(scope: Scope) -> set[str]:
 
 def _behind(model: nn.Module, scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     """The model with the nodes behind it as its children, and with a forward that runs them and gives their outputs."""
-    inside = set(_in_model(scope))
+    inside = set(names_inside(scope))
     taps: dict[str, Tap] = {}
     inputs: dict[str, Any] = {}
 
@@ -138,7 +127,8 @@ def _behind(model: nn.Module, scope: HostScope, seed: int, fill: Fill) -> nn.Mod
     fill(model, behind, seed)
     for path in dict.fromkeys(path for path, _, _ in taps.values() if path):
         module = model.get_submodule(path)
-        module.__class__ = hosted_class(type(module), TEXT)
+        if text_of(type(module)) != TEXT:
+            module.__class__ = hosted_class(type(module), TEXT)
     listed = ", ".join(repr(one) for one in taps.values())
     lines = [
         "    def forward(self, *args, **kwargs):",

@@ -74,17 +74,22 @@ class Composition:
         with _shown_where_set(spec):
             backbone = _elaborated(spec, limits, inference)
             placed = (backbone, *place(backbone, spec, limits, inference))
-        return cls._finished(spec, limits, inference, placed)
+        return cls.finished(spec, limits, inference, placed)
 
     @classmethod
-    def _finished(
+    def finished(
         cls, spec: Spec, limits: Limits, inference: Inference, placed: tuple[Scope, ...], *, whole: bool = False
     ) -> Self:
-        """The network with the spec's outputs; `whole`: also with nodes that they do not need. Raises GraphError."""
+        """The network with the spec's outputs; `placed` as in Composition. Raises GraphError.
+
+        whole  also with nodes that the outputs do not need
+        """
         backbone, last = placed[0], placed[-1]
         with _shown_where_set(spec):
             spec = _with_levels(spec, last)
             wired = wire(replace(last, end=tagged_end(last)))
+            if isinstance(wired, HostScope):
+                wired = importlib.import_module("composer.hosts.naming").whole_with_free_names(wired)
             root = take_outputs(wired, backbone, spec, whole=whole or isinstance(wired, HostScope))
             if (
                 isinstance(root, HostScope)
@@ -100,7 +105,7 @@ class Composition:
 
     def giving(self, spec: Spec) -> Self:
         """The same network with the outputs of a spec that differs only in its outputs. Raises GraphError."""
-        return self._finished(spec, self.limits, self.inference, self.placed)
+        return self.finished(spec, self.limits, self.inference, self.placed)
 
     @cached_property
     def steps(self) -> tuple[Self, ...]:
@@ -109,7 +114,7 @@ class Composition:
         specs = [self.spec.with_rules(count) for count in range(len(self.spec.every_rule))]
         found = [self.of(spec, self.limits, self.inference) for spec in specs[:inside]]
         found += [
-            self._finished(spec, self.limits, self.inference, self.placed[: count + 1])
+            self.finished(spec, self.limits, self.inference, self.placed[: count + 1])
             for count, spec in enumerate(specs[inside:])
         ]
         return (*found, self)
@@ -128,7 +133,7 @@ class Composition:
         if self.spec.outputs in (None, self.spec.own_outputs) and not self.spec.leaves_out:
             return self.plain
         spec = replace(self.spec.with_rules(0), outputs=None)
-        return self._finished(spec, self.limits, self.inference, self.plain.placed[:1], whole=True)
+        return self.finished(spec, self.limits, self.inference, self.plain.placed[:1], whole=True)
 
     @cached_property
     def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:

@@ -37,4 +37,4 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
         sizes = ", ".join(f"{name} {list(shape)}" for name, shape in source.shapes.items())
         text = f"{source.words} cannot take {sizes}: {named(error)}"
         raise GraphError(here.problem("model", text, "the shape of an input that it takes")) from error
-    return replace(scope, library=source, own=frozenset(scope.nodes), given=scope.outputs)
+    return replace(scope, library=source, twin=model, own=frozenset(scope.nodes), given=scope.outputs)
