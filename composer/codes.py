@@ -112,6 +112,14 @@ CODES = {
     "weights-several": "Several sets of weights in the file fit.",
     "weights-sharded": "The network is spread over processes, each of which holds a part.",
     "weights-values": "The tensors in the file cannot be copied, or hold values that no weights have.",
+    # Descriptions of networks by other tools.
+    "import-source": "The source of an import is of no known kind.",
+    "import-file": "The file is no description of a network that an import reads.",
+    "import-key": "A key of the file is unknown, or has a value that it does not take.",
+    "import-scale": "The file has no such scale, or nobody says which.",
+    "import-row": "A row cannot be read, or reads what is not there.",
+    "import-module": "An import does not know the module.",
+    "import-args": "A module is given arguments that it does not take.",
     # Inputs and outputs of a run.
     "image": "An image cannot be found or read, or is of another size.",
     "tensor": "A file of tensors cannot be read.",

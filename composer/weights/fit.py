@@ -14,6 +14,7 @@ from composer.weights.keys import KeyMap
 from composer.weights.leftover import beside, only_computed
 from composer.weights.reading import AS_THEY_ARE, Reading
 from composer.weights.search import Choice, search, settled
+from composer.weights.unwrap import gives_way
 from composer.weights.wanted import COUNTER, Wanted
 
 
@@ -74,7 +75,10 @@ def by_name(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> Fitted:
 
 def _remarks(reading: Reading, keys: KeyMap | None, others: tuple[str, ...]) -> Iterator[str]:
     for one in others:
-        yield f"averaged weights fit as well: {one}; take them with --ema (in Python, ema=True)"
+        if gives_way(reading.path):
+            yield f"plain weights fit as well: {one}; take them with --entry (in Python, entry=…)"
+        else:
+            yield f"averaged weights fit as well: {one}; take them with --ema (in Python, ema=True)"
     if keys is None or not keys.where:
         return
     names = [name.removeprefix(reading.prefix) for name in reading.held]
