@@ -134,7 +134,7 @@ def text_of_ends(ends: Ends, made: type[nn.Module], hider: str | None, beside: I
 
 def _parameters(ends: Ends, made: type[nn.Module]) -> list[inspect.Parameter]:
     """The parameters of the new forward: those of the host's, as far as the steps name them."""
-    own = parameters_of(made)
+    own = parameters_of(made.forward)
     wanted = [str(where[0]) for where in (*ends.leads, *(ends.inputs[one] for one in _taken(ends)))]
     if {one.name for one in own}.issuperset(wanted):
         return own

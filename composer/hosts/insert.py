@@ -98,11 +98,10 @@ def check(model: nn.Module) -> list[str]:
             except AttributeError:
                 found.append(f"`{path}` is gone, and what was inserted there")
                 continue
-            lost = [name for name in one.added if not hasattr(module, name)]
-            if lost:
-                found.append(f"`{path}` has lost `{'`, `'.join(lost)}`")
-            elif one.text and one.text not in map(text_of, type(module).__mro__[:-1]):
+            if one.text and one.text not in map(text_of, type(module).__mro__[:-1]):
                 found.append(f"`{path}` is a plain {type(module).__name__} now, which does not run what was inserted")
+            elif lost := [name for name in one.added if not hasattr(module, name)]:
+                found.append(f"`{path}` has lost `{'`, `'.join(lost)}`")
             elif one.text and "forward" in module.__dict__:
                 found.append(f"`{path}` has a `forward` on the object, which may not run what was inserted")
     return found
@@ -166,8 +165,9 @@ def _edit(
     twin = on_meta(model)
     if twin is model:
         twin = copy.deepcopy(model)
-    if earlier is not None:
-        undo(twin, earlier.edited)
+    # Its own journal, which has copies of the modules that were taken out.
+    if (copied := journal_of(twin)) is not None:
+        undo(twin, copied.edited)
         del twin.__dict__[KEY]
     # Shapes are those of any dtype, and new modules are made in float32.
     twin.eval().float()
