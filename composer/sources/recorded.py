@@ -10,6 +10,7 @@ from composer.errors import GraphError
 from composer.foreign import is_error, named
 from composer.hosts.record import record
 from composer.sources.calls import example
+from composer.sources.identity import check_lock
 from composer.sources.make import make, quiet
 from composer.sources.offline import offline
 from composer.spec.spec import Spec
@@ -24,6 +25,7 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
     source = spec.source
     assert source is not None, "the spec begins with a model"
     model = make(source)
+    check_lock(spec, model)
     args, kwargs = example(source)
     origin = spec.files[-1].origin
     try:
