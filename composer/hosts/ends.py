@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from composer.compile.host_classes import HOST
 from composer.compile.writer import TAKEN, attribute, identifier, passes_outward
 from composer.dag.operation import Operation
-from composer.hosts.classes import HOST
 from composer.hosts.frames import Change, FlatStep, Ref
 from composer.hosts.results import Where
 from composer.hosts.signature import declared, parameters_of, passed, wrapped_parameters_of
@@ -134,7 +134,7 @@ def text_of_ends(ends: Ends, made: type[nn.Module], hider: str | None, beside: I
 
 def _parameters(ends: Ends, made: type[nn.Module]) -> list[inspect.Parameter]:
     """The parameters of the new forward: those of the host's, as far as the steps name them."""
-    own = parameters_of(made)
+    own = parameters_of(made.forward)
     wanted = [str(where[0]) for where in (*ends.leads, *(ends.inputs[one] for one in _taken(ends)))]
     if {one.name for one in own}.issuperset(wanted):
         return own

@@ -203,6 +203,12 @@ def test_replacing_takes_the_name_and_the_keys() -> None:
     composer.remove(model)
     assert model.blocks[0].conv1 is old
     assert state(model) == before
+    put_in(model, {"use": "conv2d", "replace": "blocks.0.conv1", "with": {"out_channels": 8, "kernel_size": 1}})
+    put_in(model, {**SE, "after": "blocks.*"})
+    composer.remove(model)
+    assert model.blocks[0].conv1 is old
+    assert old.weight.device.type == "cpu"
+    assert state(model) == before
     report = put_in(model, {"remove": "blocks.*.bn1"})
     assert len(report.removed) == 10
     assert not any("bn1" in name for name in model.state_dict())
@@ -276,7 +282,7 @@ def test_check_says_what_does_not_run_any_more() -> None:
     model.blocks[0] = Block(8)
     del model.blocks[1].out_se
     assert composer.check(model) == [
-        "`blocks.0` has lost `out_se`, `out_se_gamma`",
+        "`blocks.0` is a plain Block now, which does not run what was inserted",
         "`blocks.1` has lost `out_se`",
     ]
     with pytest.raises(InputError, match=r"`blocks\.0` is a Block that something else has changed since"):
