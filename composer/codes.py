@@ -43,6 +43,7 @@ CODES = {
     "root": "The folder that references may not leave does not exist.",
     "unknown-model": "A library has no model of this name.",
     "model": "A model of another library cannot be made.",
+    "lock": "A model of another library is not what it was when the lock was written.",
     "source-code": "A spec names code to run, and nobody allowed it.",
     "source-weights": "An argument of a model is about weights, files or code from elsewhere.",
     "outside-root": "A reference leaves the folder that it must stay in.",
