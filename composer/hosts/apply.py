@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from composer.compile.host_classes import base_of, hosted_class, text_of
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, InputError
-from composer.hosts.classes import base_of, hosted_class, text_of
 from composer.hosts.journal import Edited
 from composer.torch_private import children, parameters
 

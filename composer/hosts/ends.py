@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from composer.compile.host_classes import HOST
 from composer.compile.writer import TAKEN, attribute, identifier, passes_outward
 from composer.dag.operation import Operation
-from composer.hosts.classes import HOST
 from composer.hosts.frames import Change, FlatStep, Ref
 from composer.hosts.results import Where
 from composer.hosts.signature import declared, parameters_of, passed, wrapped_parameters_of

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from composer.dag.host import Call, HostOperation, HostScope
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
-from composer.hosts.operation import Call, HostOperation, HostScope
 
 
 @dataclass(frozen=True)

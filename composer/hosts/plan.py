@@ -10,6 +10,7 @@ from torch import nn
 
 from composer.compile.parts import is_child
 from composer.compile.writer import passes_outward
+from composer.dag.host import HostScope
 from composer.dag.nodes.sharing import moved
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError, one_of
@@ -21,7 +22,6 @@ from composer.hosts.following import Followed, follow, frames_of
 from composer.hosts.frames import Change, FlatStep, change_of, frames
 from composer.hosts.leaves import as_children, attached
 from composer.hosts.opened import Closed, Opened, opened
-from composer.hosts.operation import HostScope
 from composer.hosts.refusal import other_forwards
 from composer.hosts.text import file_text
 from composer.torch_private import children

@@ -12,11 +12,11 @@ from torch import nn
 
 from composer.compile.emit import make
 from composer.compile.lend import lend
+from composer.dag.host import HostScope
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError
 from composer.hosts.apply import apply, restore, snapshot, undo, whereabouts
 from composer.hosts.journal import Edited
-from composer.hosts.operation import HostScope
 from composer.hosts.plan import Plan, plan
 from composer.hosts.trace import tensors_in
 
@@ -27,7 +27,7 @@ def planned(
     after: HostScope,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
-    allowed: Callable[[Iterable[str]], None],
+    allowed: Callable[[Iterable[str]], None] | None = None,
 ) -> Plan:
     """The plan for a model, proven on its twin. Raises GraphError.
 
@@ -38,7 +38,8 @@ def planned(
     """
     plain = _shapes(twin, args, kwargs)
     made = plan(twin, before, after, args, kwargs)
-    allowed(made.edits)
+    if allowed is not None:
+        allowed(made.edits)
     with torch.device("meta"):
         modules = {path: make(node, 0) for path, node in made.added.items()}
     apply(twin, list(made.edits.values()), modules)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.tensor import BATCH
 from composer.errors import Source
-from composer.hosts.operation import HostScope
 from composer.hosts.trace import Tracer
 from composer.hosts.tree import Tree
 from composer.spec.document import Document, Value

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from composer.dag.host import HostScope
 from composer.dag.rules.globs import Glob
 from composer.dag.scope import Node, Scope
-from composer.hosts.operation import HostScope
 
 # Site -> a glob over paths, or several.
 Sites = Mapping[str, str | Sequence[str]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.errors import GraphError
 from composer.foreign import is_error, named
-from composer.hosts.operation import HostScope
 from composer.hosts.record import record
 from composer.sources.calls import example
 from composer.sources.identity import check_lock
@@ -28,7 +30,7 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
     origin = spec.files[-1].origin
     try:
         with quiet(), offline():
-            return record(model, args, kwargs, name=spec.name, origin=origin, inference=inference)
+            scope = record(model, args, kwargs, name=spec.name, origin=origin, inference=inference)
     except BaseException as error:
         if not is_error(error):
             raise
@@ -37,3 +39,4 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
         sizes = ", ".join(f"{name} {list(shape)}" for name, shape in source.shapes.items())
         text = f"{source.words} cannot take {sizes}: {named(error)}"
         raise GraphError(here.problem("model", text, "the shape of an input that it takes")) from error
+    return replace(scope, library=source, twin=model, own=frozenset(scope.nodes), given=scope.outputs)
