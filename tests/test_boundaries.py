@@ -47,7 +47,7 @@ ALLOWED = {
     "layers": {"torch", "einops", *_rooms("arithmetic registry options layers")},
     "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic registry options mechanisms")},
     "dag": {"torch", "networkx", *_rooms("errors options registry spec dag torch_private")},
-    "hosts": {"torch", "pydantic", *_rooms("dag errors registry spec hosts torch_private")},
+    "hosts": {"torch", "pydantic", "yaml", *_rooms("dag errors registry spec hosts torch_private")},
     "load_report.py": _rooms("errors spec"),
     "compile": {"torch", *_rooms("errors registry dag load_report shared spec compile torch_private")},
     "weights": {
