@@ -29,10 +29,12 @@ if TYPE_CHECKING:
         load,
         load_spec,
         look,
+        view,
     )
     from composer.compile.chain import Chain
     from composer.compile.module import ComposedModule
     from composer.difference import Difference
+    from composer.hosts.insert import check, insert, inserted, remove, rules_of
     from composer.load_report import LoadReport
     from composer.looking import Finding, Look
     from composer.network import Graph
@@ -51,10 +53,13 @@ _LAZY = {
     "Annealed": "composer.annealing",
     "anneal": "composer.annealing",
     "build": "composer.api",
+    "check": "composer.hosts.insert",
     "compose": "composer.api",
     "diff": "composer.api",
     "features": "composer.api",
     "graph": "composer.api",
+    "insert": "composer.hosts.insert",
+    "inserted": "composer.hosts.insert",
     "list_backbones": "composer.api",
     "list_mechanisms": "composer.api",
     "list_papers": "composer.api",
@@ -62,8 +67,11 @@ _LAZY = {
     "load_spec": "composer.api",
     "load_weights": "composer.weights",
     "look": "composer.api",
+    "view": "composer.api",
     "record": "composer.recording",
     "register_with_timm": "composer.timm_models",
+    "remove": "composer.hosts.insert",
+    "rules_of": "composer.hosts.insert",
     "Chain": "composer.compile.chain",
     "ComposedModule": "composer.compile.module",
     "Difference": "composer.difference",
@@ -108,10 +116,13 @@ __all__ = [
     "WeightsError",
     "anneal",
     "build",
+    "check",
     "compose",
     "diff",
     "features",
     "graph",
+    "insert",
+    "inserted",
     "layer",
     "list_backbones",
     "list_mechanisms",
@@ -123,6 +134,9 @@ __all__ = [
     "mechanism",
     "record",
     "register_with_timm",
+    "remove",
+    "rules_of",
+    "view",
 ]
 
 

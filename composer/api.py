@@ -18,6 +18,7 @@ from composer.spec.spec import Spec
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from composer.compile.module import ComposedModule
     from composer.dag.composition import Composition
@@ -37,25 +38,27 @@ def compose(
     num_classes: int | None = None,
     in_chans: int | None = None,
     img_size: ImageSize | None = None,
+    allow_code: bool = False,
     max_nodes: int | None = None,
     max_parameters: int | None = None,
 ) -> Graph:
     """Compose a network, check it and return its graph, without allocating anything.
 
-    source       a path, a zoo name (`resnet50`), a mapping or a Spec
+    source       a path, a zoo name (`resnet50`), a model of another library (`timm:resnet50`), a mapping or a Spec
     vars         values for the spec's vars
     num_classes  value for the var `num_classes`
     in_chans     channels of the network's only input
     img_size     height and width of that input in pixels, or a number for both
+    allow_code   let a backbone `package.module:factory` run its code
     max_nodes, max_parameters  size limits; default 10,000 nodes and 5 billion parameters
     Raises SpecError or GraphError with every problem of the stage that failed; InputError for a keyword that does not
-    fit the spec or that `vars` sets too.
+    fit the spec or that `vars` sets too; UnavailableError if the library of a model is not installed.
     """
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.network import Graph
 
     limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
-    spec = load_spec(source, vars=vars)
+    spec = load_spec(source, vars=vars, allow_code=allow_code)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
     return Graph.of(spec, limits)
 
@@ -77,6 +80,7 @@ def build(
     seed: int = 0,
     weights: str | Path | Mapping[str, Any] | None = None,
     download: bool = False,
+    allow_code: bool = False,
     max_nodes: int | None = None,
     max_parameters: int | None = None,
 ) -> ComposedModule:
@@ -86,7 +90,7 @@ def build(
     tensor. Else they are drawn on the CPU, and depend only on the seed and each node's path. On the meta device nothing
     is drawn or allocated unless weights are loaded.
 
-    source, vars, num_classes, in_chans, img_size, max_nodes, max_parameters  as for `compose`
+    source, vars, num_classes, in_chans, img_size, allow_code, max_nodes, max_parameters  as for `compose`
     device, dtype  device (`auto`: CUDA if available) and dtype of the network
     seed           the seed of drawn weights
     weights        in place of the spec's `weights`: a path, a hub reference (`timm:resnet50`), a mapping, or `none`
@@ -94,12 +98,12 @@ def build(
     Raises SpecError, GraphError, InputError, WeightsError; UnavailableError if a device, extra or hub is missing. Warns
     if weights were changed to fit, if a classifier keeps its own, or if the weights' own network differs.
     """
-    from composer.compile.module import compile_graph
+    from composer.compile.graph import compile_graph
     from composer.weights.choose import choose, fill
     from composer.weights.parts import choose_parts, fill_parts
 
     target = check_device(device)
-    spec = load_spec(source, vars=vars, weights=weights is None)
+    spec = load_spec(source, vars=vars, weights=weights is None, allow_code=allow_code)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
     chosen = choose(spec, weights, download=download)
     composed = compose(spec, max_nodes=max_nodes, max_parameters=max_parameters)
@@ -134,7 +138,8 @@ def features(
     >>> {name: tuple(value.shape) for name, value in pyramid(torch.zeros(2, 3, 64, 64)).items()}["c5"]
     (2, 512, 2, 2)
     """
-    from composer.compile.module import ComposedModule, compile_graph
+    from composer.compile.graph import compile_graph
+    from composer.compile.module import ComposedModule
     from composer.compile.view import view
     from composer.extraction import features_of
 
@@ -142,6 +147,29 @@ def features(
         return view(model, features_of(model.composed.graph, outputs, maps))
     check_source(model, "a composed network")
     return compile_graph(features_of(compose(model), outputs, maps))
+
+
+def view(model: nn.Module, example: Any, *, sites: Mapping[str, str | Sequence[str]] | None = None) -> Graph:
+    """The graph of a live module, recorded in one call on the meta device: the module stays as it is.
+
+    model    any nn.Module; what `composer.insert` put in is shown as rules put it in
+    example  what the model is called with: a tensor, a tuple of arguments, a mapping of keywords, or (tuple, mapping);
+             only the shapes count
+    sites    site -> globs of paths, such as {"block": "stages.*.blocks.*"}, in place of those that were recognised
+    Raises InputError if the model cannot be called with the example.
+
+    >>> from torch import nn, zeros
+    >>> print(view(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), zeros(1, 3, 9, 9)).places)
+    0
+    1
+    """
+    from composer.dag.infer import Inference
+    from composer.dag.limits import Limits
+    from composer.hosts.view import viewed
+    from composer.network import Graph
+
+    spec, placed = viewed(model, example, sites)
+    return Graph.finished(spec, Limits(), Inference(), placed)
 
 
 def look(

@@ -6,13 +6,16 @@ if PyTorch has removed it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 from torch._utils import IMPORT_MAPPING, NAME_MAPPING
+from torch.fx.graph_module import _format_import_block
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
+from torch.package.importer import sys_importer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -66,6 +69,16 @@ def storage_of(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
 
 
+def import_lines(names: Mapping[str, Any]) -> list[str]:
+    """The import lines with which generated code of torch.fx knows these objects by these names."""
+    return [line for line in _format_import_block(dict(names), sys_importer).splitlines() if line]
+
+
+def version_of(tensor: Tensor) -> int:
+    """A number that grows whenever something writes into a tensor."""
+    return int(tensor._version)
+
+
 def unpickled_names() -> set[str]:
     """Full names of the objects that `torch.load` with `weights_only` accepts in a pickle."""
     return set(torch._weights_only_unpickler._get_allowed_globals())
@@ -80,6 +93,7 @@ __all__ = [
     "arguments_of",
     "buffers",
     "children",
+    "import_lines",
     "is_compiled",
     "parameters",
     "share_parameters",
@@ -87,5 +101,6 @@ __all__ = [
     "tree_leaves",
     "twin",
     "unpickled_names",
+    "version_of",
     "without_state_dict",
 ]

@@ -15,6 +15,7 @@ from composer.cli import (
     check,
     diff,
     graph,
+    import_,
     list,
     look,
     new,
@@ -36,8 +37,8 @@ USAGE, BUG = 2, 70
 _REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug …` and report what it prints"
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-for _verb in (build, validate, run, list, show, sites, summary, graph, look, diff, check, schema, new):
-    app.command(_verb.__name__.rpartition(".")[2])(screen.alone(_verb.command))
+for _verb in (build, validate, run, list, show, sites, summary, graph, look, diff, check, import_, schema, new):
+    app.command(_verb.__name__.rpartition(".")[2].rstrip("_"))(screen.alone(_verb.command))
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.options import Budget, Force, Reading, Saying, check_output, complete_spec, note_format, say, write
+from composer.cli.options import (
+    SPEC_HELP,
+    Budget,
+    Force,
+    Reading,
+    Saying,
+    check_output,
+    complete_spec,
+    note_format,
+    say,
+    write,
+)
 from composer.cli.screen import print_json
 from composer.cli.spread import spread
 from composer.draw.formats import format_of
@@ -39,7 +50,7 @@ def command(
     *,
     before: Annotated[
         str,
-        typer.Argument(metavar="A", help="A .yaml file, or a name such as `resnet50`.", autocompletion=complete_spec),
+        typer.Argument(metavar="A", help=SPEC_HELP, autocompletion=complete_spec),
     ],
     after: Annotated[
         str, typer.Argument(metavar="B", help="The one to compare with it.", autocompletion=complete_spec)

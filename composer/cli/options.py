@@ -86,9 +86,10 @@ def _note_verbose(context: typer.Context, value: bool) -> bool:
     return value
 
 
+SPEC_HELP = "A .yaml file, a name such as `resnet50`, or a model: timm:NAME, torchvision:NAME."
 SpecName = Annotated[
     str,
-    typer.Argument(metavar="SPEC", help="A .yaml file, or a name such as `resnet50`.", autocompletion=complete_spec),
+    typer.Argument(metavar="SPEC", help=SPEC_HELP, autocompletion=complete_spec),
 ]
 Sets = Annotated[
     list[str] | None,
@@ -100,6 +101,8 @@ Plugins = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help=_PLUGIN, callback=_load_plugins),
 ]
+
+AllowCode = Annotated[bool, typer.Option("--allow-code", help="Let a backbone `package.module:factory` run.")]
 
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print.", callback=note_format)]
 TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="How to print.", callback=note_format)]
@@ -131,17 +134,18 @@ class Budget:
 
 @dataclass(frozen=True)
 class Reading:
-    """Options for reading specs: changes, root folder and plugins."""
+    """Options for reading specs: changes, root folder, plugins, and whether a model may be code."""
 
     sets: Sets = None
     root: Root = None
     plugin: Plugins = None
+    allow_code: AllowCode = False
 
     def load(self, source: str, *, weights: bool = True) -> Spec:
         """The spec of this source; with `weights`, looks for the weights that it names. Raises SpecError."""
         from composer.spec.load import load_spec
 
-        return load_spec(source, sets=self.sets or (), root=self.root, weights=weights)
+        return load_spec(source, sets=self.sets or (), root=self.root, weights=weights, allow_code=self.allow_code)
 
     def compose(
         self, context: typer.Context, source: str, budget: Budget | None = None, *, weights: bool = True
@@ -176,7 +180,7 @@ def find_dtype(name: str) -> torch.dtype:
 
 def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Mapping[str, float]:
     """Path of an operation -> seconds. Raises UnavailableError."""
-    from composer.compile.module import compile_graph
+    from composer.compile.graph import compile_graph
     from composer.timing import measure
 
     target = find_device(device)

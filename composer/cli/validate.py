@@ -69,7 +69,7 @@ def _checked(source: str, reading: Reading) -> Graph:
     """
     from composer.spec.load import examine
 
-    spec, problems = examine(source, sets=reading.sets or (), root=reading.root)
+    spec, problems = examine(source, sets=reading.sets or (), root=reading.root, allow_code=reading.allow_code)
     if spec is None:
         raise SpecError(problems)
     from composer.network import Graph

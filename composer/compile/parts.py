@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from composer.dag.order import node_of
 from composer.dag.scope import Node, Scope
-from composer.registry import ModuleEntry
+from composer.registry import ModuleEntry, ParameterEntry
 from composer.spec.sites import HEAD
 
 
@@ -60,6 +60,11 @@ def modules(scope: Scope) -> dict[str, Node]:
         for name, node in scope.parts.items()
         if (_is_module(node) and node.calls is None) or (node.content is None and HEAD in node.sites and name in used)
     }
+
+
+def is_child(node: Node) -> bool:
+    """Whether a node becomes a child of the module of its scope, be it a module or a parameter."""
+    return node.calls is None and (_is_module(node) or isinstance(node.entry, ParameterEntry))
 
 
 def _is_module(node: Node) -> bool:

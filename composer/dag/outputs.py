@@ -23,7 +23,8 @@ def take_outputs(root: Scope, backbone: Scope, spec: Spec, *, whole: bool = Fals
     lead nowhere.
     """
     root = replace(_with_paths_followed(root), named=spec.names_outputs, training=spec.training_outputs)
-    own = spec.own_outputs
+    # Only a recording knows the outputs of a model of another library.
+    own = spec.own_outputs or root.outputs
     wanted = own if spec.outputs is None else spec.outputs
     plain = [name for name, path in own.items() if "." not in path and name in root.outputs]
     kept = {name: root.outputs[name] for name in plain} if wanted == own else {}

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.tensor import BATCH
 from composer.errors import Source
-from composer.hosts.operation import HostScope
 from composer.hosts.trace import Tracer
 from composer.hosts.tree import Tree
 from composer.spec.document import Document, Value
@@ -60,8 +60,8 @@ def record(
     origin  where a spec names the module
     Raises what the module raises.
     """
-    model = _on_meta(model)
-    args, kwargs = (_mapped(value) for value in (tuple(args), dict(kwargs or {})))
+    model = on_meta(model)
+    args, kwargs = (mapped(value) for value in (tuple(args), dict(kwargs or {})))
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -74,7 +74,8 @@ def record(
     return Tree(here, inference or Inference()).root(frame, name or type(model).__name__)
 
 
-def _on_meta(model: nn.Module) -> nn.Module:
+def on_meta(model: nn.Module) -> nn.Module:
+    """A copy of a model without numbers; the model itself if it has none."""
     tensors = [*model.parameters(), *model.buffers()]
     if all(one.is_meta for one in tensors):
         return model
@@ -97,14 +98,23 @@ class _CopiesOnMeta(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _mapped(value: Any) -> Any:
+def in_float32(value: Any) -> Any:
+    """The arguments with their floating tensors in float32."""
+    if isinstance(value, Tensor):
+        return value.float() if value.is_floating_point() else value
+    if type(value) in (tuple, list):
+        return type(value)(in_float32(one) for one in value)
+    return {key: in_float32(one) for key, one in value.items()} if isinstance(value, Mapping) else value
+
+
+def mapped(value: Any) -> Any:
     """The arguments with meta tensors of a batch of 2; an image without a batch axis stays one."""
     if isinstance(value, Tensor):
         batched = value.ndim in (2, 3, 4, 5) and value.shape[0] != BATCH
         shape = (BATCH, *value.shape[1:]) if batched else tuple(value.shape)
         return torch.empty(shape, dtype=value.dtype, device="meta")
     if type(value) in (tuple, list):
-        return type(value)(_mapped(one) for one in value)
+        return type(value)(mapped(one) for one in value)
     if isinstance(value, Mapping):
-        return {key: _mapped(one) for key, one in value.items()}
+        return {key: mapped(one) for key, one in value.items()}
     return value

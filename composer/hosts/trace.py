@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from composer.dag.host import Call, Where
 from composer.dag.names import RESERVED
-from composer.hosts.operation import Call, Where
+from composer.torch_private import version_of
 
 # Reading a tensor's attributes is no step of a network.
 _SILENT = frozenset({"size", "dim", "numel", "stride", "is_contiguous", "requires_grad_", "__hash__", "__repr__"})
@@ -164,10 +165,10 @@ class Tracer:
         assert frame is not None
         taken = [tensor for _, tensor in tensors_in((args, kwargs))]
         inputs = [self.reference(tensor, frame) for tensor in taken]
-        before = {id(tensor): tensor._version for tensor in taken}
+        before = {id(tensor): version_of(tensor) for tensor in taken}
         with self.silent():
             result = original(*args, **kwargs)
-        if isinstance(result, Tensor) and before.get(id(result)) == result._version:
+        if isinstance(result, Tensor) and before.get(id(result)) == version_of(result):
             # The same object back: another one tells its users apart from those of the input.
             with self.silent():
                 result = result.view_as(result)
@@ -189,7 +190,7 @@ class Tracer:
                     again=again,
                 ),
             )
-            if id(tensor) not in before or tensor._version != before[id(tensor)]:
+            if id(tensor) not in before or version_of(tensor) != before[id(tensor)]:
                 self.note(tensor, Origin(frame, one))
         return result
 

@@ -9,7 +9,7 @@ from composer import registry
 from composer.registry import Entry, ParameterEntry
 from composer.schema.options import EXPRESSION, options_of, required_options
 from composer.spec.meanings import MEANINGS
-from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID
+from composer.spec.model import LIBRARIES, NODE_KEYS, POSITIONS, UNSAID
 
 _NAME = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$"}
 # A node that calls the module of another.
@@ -32,9 +32,17 @@ _FORMS = (
 
 def part(written: Mapping[str, Any], networks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The schema of a network inside another, from that of its model and those of what a backbone may be."""
-    backbone = {"anyOf": [*networks, EXPRESSION, {"$ref": "#"}], "description": MEANINGS["PartSpec"]["backbone"]}
+    forms = [*networks, EXPRESSION, {"$ref": "#/definitions/SourceSpec"}, {"$ref": "#"}]
+    backbone = {"anyOf": forms, "description": MEANINGS["PartSpec"]["backbone"]}
     of_family = [{"$ref": "#/definitions/VarsOfFamily"}]
     return {**written, "properties": {**written["properties"], "backbone": backbone}, "allOf": of_family}
+
+
+def model(written: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a model of another library, from that of its class: one library, and `class` for transformers."""
+    config = {"properties": {"transformers": {"if": {"type": "object"}, "then": {"required": ["model_type"]}}}}
+    one = [{"required": [library]} for library in LIBRARIES]
+    return {**written, "oneOf": one, "allOf": [config], "dependencies": {"class": ["transformers"]}}
 
 
 def node(written: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from composer.schema.nodes import explained, node, options, part, rule, usable
+from composer.schema.nodes import explained, model, node, options, part, rule, usable
 from composer.schema.options import closed, draft7, or_expression
 from composer.spec import zoo
 from composer.spec.kind import WORDS
@@ -27,7 +27,8 @@ def schema() -> dict[str, Any]:
     short = {"type": "array", "items": or_expression({"type": "integer"})}
     parts["InputSpec"] = {"anyOf": [short, parts["InputSpec"]]}
     parts["WeightsSpec"] = {"anyOf": [{"type": "string", "minLength": 1}, _weights(parts["WeightsSpec"])]}
-    whole["properties"]["backbone"] = {"anyOf": _networks()}
+    parts["SourceSpec"] = model(parts["SourceSpec"])
+    whole["properties"]["backbone"] = {"anyOf": [*_networks(), {"$ref": "#/definitions/SourceSpec"}]}
     whole["properties"]["weights"] = _of_parts({"$ref": "#/definitions/WeightsSpec"})
     whole["properties"]["vars"] = _declared(whole["properties"]["vars"])
     whole["properties"]["nodes"]["anyOf"][0]["minProperties"] = 1
@@ -47,7 +48,8 @@ def schema() -> dict[str, Any]:
 
 def _networks() -> list[dict[str, Any]]:
     """The schemas of what `backbone` may name."""
-    return [{"enum": zoo.names()}, {"type": "string", "pattern": r"\.ya?ml$"}]
+    short = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_]"
+    return [{"enum": zoo.names()}, {"type": "string", "pattern": r"\.ya?ml$"}, {"type": "string", "pattern": short}]
 
 
 def _of_parts(weights: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import Read, is_dynamic, parse_condition, parse_template
-from composer.spec.model import BlockSpec, NodeSpec, OutputSpec
+from composer.spec.model import BlockSpec, NodeSpec, OutputSpec, SourceSpec
 from composer.spec.origin import Origin, walk_strings
 from composer.spec.part import vars_key
 from composer.spec.reads import names_read
@@ -47,7 +47,9 @@ def check_spec(spec: Spec) -> Problems:
         yield from _expressions(value.shape, spec.input_origins[name], vars)
     yield from _scope(spec, spec.nodes, spec.inputs, spec.node_origins, ChainMap({}, vars))
     for part in spec.parts.values():
-        yield from _expressions(part.written.backbone, part.origin / "backbone", vars)
+        backbone = part.written.backbone
+        written = backbone.to_mapping() if isinstance(backbone, SourceSpec) else backbone
+        yield from _expressions(written, part.origin / "backbone", vars)
     for name, part in spec.parts.items():
         if "/" not in name:
             yield from _expressions(
@@ -61,7 +63,7 @@ def check_spec(spec: Spec) -> Problems:
         for name, output in file.content.outputs.items() if isinstance(file.content.outputs, dict) else ():
             if isinstance(output, OutputSpec):
                 yield from _expressions(output.when, file.origin / "outputs" / name / "when", vars)
-    if not spec.gives_levels:
+    if not spec.gives_levels and spec.source is None:
         yield from _outputs(spec.outputs, spec.nodes, spec.outputs_origin, added)
     place = ChainMap(dict.fromkeys(PLACE), vars)
     for rule, origin in spec.rules:
@@ -109,8 +111,8 @@ def _scope(
     arriving = names.new_child(dict.fromkeys(ARRIVING))
     repeated = arriving.new_child(dict.fromkeys(REPEATED))
     known = {**dict.fromkeys(nodes), **dict.fromkeys(inputs)}
-    # The children of an inline node have no names yet.
-    sources_known = not any(node.inline for node in nodes.values())
+    # The children of an inline node have no names yet, nor have the nodes of a model of another library.
+    sources_known = not any(node.inline for node in nodes.values()) and (spec.source is None or nodes is not spec.nodes)
     if sources_known:
         yield from check_shares(nodes, origins)
     for name, node in nodes.items():

@@ -35,3 +35,13 @@ def dump(value: Mapping[str, Any]) -> str:
     """
     style: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "allow_unicode": True, "width": 120}
     return str(yaml.dump(dict(value), Dumper=_Dumper, **style))
+
+
+def flow(value: Any) -> str:
+    """A plain value as YAML text in one line.
+
+    >>> print(flow({"op": "conv2d", "from": ["0", "x.y"], "bias": True}))
+    {op: conv2d, from: ["0", "x.y"], bias: true}
+    """
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=True, allow_unicode=True, width=1 << 20)
+    return text.removesuffix("\n").removesuffix("...").rstrip()

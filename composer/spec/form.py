@@ -11,7 +11,20 @@ from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import is_dynamic, parse_condition
 from composer.spec.hub import example, hub_of, parse_reference
 from composer.spec.kind import check_declaration
-from composer.spec.model import NODE_KEYS, POSITIONS, UNSAID, Block, NodeSpec, PartSpec, Rule, SpecFile, WeightsSpec
+from composer.spec.model import (
+    LIBRARIES,
+    NODE_KEYS,
+    POSITIONS,
+    UNSAID,
+    Block,
+    NodeSpec,
+    PartSpec,
+    Rule,
+    SourceSpec,
+    SpecFile,
+    WeightsSpec,
+)
+from composer.spec.model_source import is_code
 from composer.spec.origin import Origin
 from composer.spec.tokens import ExpressionError
 
@@ -55,6 +68,8 @@ def check_weights(weights: WeightsSpec, origin: Origin) -> Problems:
 
 
 def _sections(file: SpecFile, origin: Origin) -> Problems:
+    if isinstance(file.backbone, SourceSpec):
+        yield from check_model(file.backbone, origin / "backbone")
     if file.nodes is None and file.backbone is None:
         help = ("`backbone: resnet50` starts from a network of the zoo, `nodes:` writes a new one",)
         yield origin.problem("neither", "the spec has neither `nodes` nor a `backbone`", "one of the two", help)
@@ -100,7 +115,26 @@ def _name(name: str, origin: Origin, what: str, *, key: bool = True) -> Problems
         yield origin.problem("name", f"`{name}` cannot name {what}", label, help, key=key)
 
 
+def check_model(source: SourceSpec, origin: Origin) -> Problems:
+    """The problems of how a model of another library is named."""
+    if len(source.libraries) != 1:
+        found = " and ".join(f"`{name}`" for name in source.libraries) or "no library"
+        label = f"exactly one of {one_of(LIBRARIES)}"
+        yield origin.problem("form", f"the backbone has {found}", label, ("such as `backbone: {timm: resnet50}`",))
+        return
+    if source.class_name is not None and source.transformers is None:
+        yield (origin / "class").problem("form", "`class` is a class of transformers", "remove it", key=True)
+    if isinstance(source.transformers, dict) and not isinstance(source.transformers.get("model_type"), str):
+        here = origin / "transformers"
+        yield here.problem("missing-key", "`model_type` is missing", "`model_type: vit`", key=True)
+    if source.python is not None and not is_code(source.python):
+        here = origin / "python"
+        yield here.problem("form", f"`{source.python}` names no factory", "`package.module:factory`")
+
+
 def _part(part: PartSpec, origin: Origin) -> Problems:
+    if isinstance(part.backbone, SourceSpec):
+        yield from check_model(part.backbone, origin / "backbone")
     for index, rule in enumerate(part.attention):
         yield from _rule(rule, origin / "attention" / index)
     if part.weights is not None:

@@ -11,7 +11,9 @@ from typing import Any
 from composer.errors import MAX_FOUND, Diagnostic, SpecError
 from composer.spec.check import check_spec
 from composer.spec.document import Document, Value
-from composer.spec.model import WeightsSpec
+from composer.spec.form import check_model
+from composer.spec.libraries import begin, settle_source, with_shapes
+from composer.spec.model import SourceSpec, WeightsSpec
 from composer.spec.origin import Origin
 from composer.spec.outputs import settle_outputs
 from composer.spec.parts import PartsFinder, with_vars
@@ -40,17 +42,21 @@ def load_spec(
     sets: Iterable[str] = (),
     root: str | Path | None = None,
     weights: bool = True,
+    allow_code: bool = False,
 ) -> Spec:
-    """Read and check a spec, and return it. Needs no torch.
+    """Read and check a spec, and return it. Needs torch only for a model of another library.
 
-    source   a path, a name of the zoo (`resnet50`, `papers/cbam/resnet50`), a mapping, or a Spec
+    source   a path, a name of the zoo (`resnet50`, `papers/cbam/resnet50`), a model of another library
+             (`timm:resnet50`), a mapping, or a Spec
     vars     values for the spec's vars
     sets     `dotted.path=value` settings, applied to the source before it is checked; values are YAML
     root     the folder that references must not leave; by default the source's own folder
     weights  look for the weights that the source names, except for a Spec, which has found its own
-    Raises SpecError with every problem of the first stage that fails.
+    allow_code  let a `backbone: {python: …}` run its code
+    Raises SpecError with every problem of the first stage that fails, UnavailableError if the library of a model is not
+    installed.
     """
-    spec, problems = examine(source, vars=vars, sets=sets, root=root, weights=weights)
+    spec, problems = examine(source, vars=vars, sets=sets, root=root, weights=weights, allow_code=allow_code)
     SpecError.check(problems)
     assert spec is not None, "what has no problems is a Spec"
     return spec
@@ -63,6 +69,7 @@ def examine(
     sets: Iterable[str] = (),
     root: str | Path | None = None,
     weights: bool = True,
+    allow_code: bool = False,
 ) -> tuple[Spec | None, list[Diagnostic]]:
     """The Spec, as far as it is sound, or None if too little is; and every problem of its text.
 
@@ -74,16 +81,30 @@ def examine(
             return source, []
         if not all(map(is_var, settings)):
             raise SpecError(Diagnostic("set", "a Spec that is already loaded takes `vars`, not other settings"))
-        return assemble(source.files, (*source.overrides, *settings)), []
+        return assemble(source.files, (*source.overrides, *settings), allow_code=source.allow_code), []
     document, path = open_source(source)
     document = apply_settings(document, settings)
     document = document if weights else _without_weights(document)
+    return examine_document(document, path, settings, root, allow_code=allow_code)
+
+
+def examine_document(
+    document: Document,
+    path: Path | None = None,
+    settings: Sequence[Setting] = (),
+    root: str | Path | None = None,
+    *,
+    allow_code: bool = False,
+) -> tuple[Spec | None, list[Diagnostic]]:
+    """As `examine`, of a document that is read already; `path` is where it was read from."""
     content, problems = inspect(document)
     if content is None or (not content.nodes and content.backbone is None):
         return None, problems
+    if isinstance(content.backbone, SourceSpec) and any(check_model(content.backbone, Origin(document) / "backbone")):
+        return None, problems
     file = LoadedFile(content, Origin(document), path, home(path, root))
     try:
-        spec = _settled(follow(file), tuple(filter(is_var, settings)), problems)
+        spec = _settled(follow(file), tuple(filter(is_var, settings)), problems, allow_code=allow_code)
     except SpecError as error:
         known = {problem.path for problem in problems}
         return None, [*problems, *(problem for problem in error.diagnostics if problem.path not in known)]
@@ -107,12 +128,12 @@ def with_outputs(spec: Spec, outputs: str | Mapping[str, str], *, maps: bool = F
     raw |= {"description": spec.description} if spec.description else {}
     document = Document.from_mapping(raw, "<outputs>")
     file = LoadedFile(validate(document), Origin(document), None, spec.files[0].root)
-    return assemble((file, *spec.files), spec.overrides)
+    return assemble((file, *spec.files), spec.overrides, allow_code=spec.allow_code)
 
 
-def assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...]) -> Spec:
+def assemble(files: tuple[LoadedFile, ...], overrides: tuple[Setting, ...], *, allow_code: bool = False) -> Spec:
     """A Spec from a chain of files and overridden vars. Raises SpecError."""
-    spec = _settled(files, overrides)
+    spec = _settled(files, overrides, allow_code=allow_code)
     SpecError.check(spec.problems)
     return spec
 
@@ -121,7 +142,8 @@ def settle_part(part: Part, values: Mapping[str, Any], places: Mapping[str, Orig
     """The network of a part with these vars; `places` as for `with_vars`. Raises SpecError."""
     if dict(values) == dict(part.values):
         return part.spec if part.kept_rules is None else part.spec.with_rules(part.kept_rules)
-    finder = PartsFinder(lambda files, within: _settled(files, (), (), within), with_weights=False)
+    allow = part.spec.allow_code
+    finder = PartsFinder(lambda files, within: _settled(files, (), (), within, allow_code=allow), with_weights=False)
     spec = finder.settle(with_vars(part.files, values, places), finder)
     SpecError.check(spec.problems)
     return replace(spec, weights=part.spec.weights).with_rules(len(part.rules))
@@ -132,17 +154,27 @@ def _settled(
     overrides: tuple[Setting, ...],
     problems: Sequence[Diagnostic] = (),
     finder: PartsFinder | None = None,
+    *,
+    allow_code: bool = False,
 ) -> Spec:
     """As `assemble`, with the problems in the Spec, `problems` first. Raises SpecError if it cannot be settled."""
-    vars = settle_vars(files, overrides)
+    begun = begin(files, overrides, allow_code=allow_code)
+    problems = [*problems, *(begun.problems if begun else ())]
+    vars = settle_vars(begun.files if begun else files, overrides)
+    if begun:
+        begun = settle_source(begun, vars.values, vars.origins)
+        files = begun.files
     inputs, origins = settle_inputs(files)
+    source = with_shapes(begun.source, inputs, origins, vars.values) if begun else None
     written = settle_nodes(files)
     found = (settle_outputs(file.content, vars.values, file.origin) for file in down_to_writer(files))
     outputs = next((one for one in found if one is not None), None)
     weights, part_weights = _weights(files) if finder is None or finder.with_weights else (None, {})
     if finder is None:
         silent = any(file.content.weights is not None for file in files) and not weights and not part_weights
-        finder = PartsFinder(lambda files, within: _settled(files, (), (), within), with_weights=not silent)
+        finder = PartsFinder(
+            lambda files, within: _settled(files, (), (), within, allow_code=allow_code), with_weights=not silent
+        )
     own = PartsFinder(finder.settle, finder.with_weights, finder.left)
     parts = own.find(written, vars.values)
     finder.left = own.left
@@ -170,6 +202,8 @@ def _settled(
         part_weights=part_weights,
         misses=bool(vars.problems),
         parts=parts,
+        source=source,
+        allow_code=allow_code,
     )
     known = [problem.path for problem in problems]
     problems = [*problems, *(problem for problem in vars.problems if problem.path not in known), *own.problems]

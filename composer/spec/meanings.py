@@ -9,7 +9,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "SpecFile": {
         "name": "The name of the network. By default that of the backbone, or of the file.",
         "description": "What the network is, in a sentence or two; pictures and pages show it.",
-        "backbone": "A network of the zoo (`composer list backbones`) or a `.yaml` file, which this one starts from.",
+        "backbone": "A network of the zoo (`composer list backbones`), a `.yaml` file, or a model of a library "
+        "(`timm:NAME`, `{timm: NAME, args: {…}}`), which this one starts from.",
         "input": "The input: `[channels, height, width]`, or a mapping that also says how images are prepared.",
         "inputs": "The inputs of a network that has several, by name.",
         "vars": "Values that expressions read: those of the backbone set anew, or own ones.",
@@ -24,6 +25,15 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "networks inside it, `node: weights`.",
         "published": "The results that a paper measured with this network.",
         "lock": "Written by `composer build`: the versions and hashes of what the network was made with.",
+    },
+    "SourceSpec": {
+        "timm": "The name of a model of timm, such as `resnet50.a1_in1k`.",
+        "torchvision": "The name of a model of torchvision, such as `resnet50`.",
+        "transformers": "The configuration of a model of transformers, with its `model_type`.",
+        "smp": "An architecture of segmentation_models_pytorch, such as `Unet`.",
+        "python": "`package.module:factory` of your own. It runs code, which `--allow-code` permits.",
+        "class": "The class of transformers to make; by default what `AutoModel` makes of the configuration.",
+        "args": "Arguments of the model's factory. Weights are no arguments: they go to `weights`.",
     },
     "OutputSpec": {
         "from": "The path of the node whose tensor it is.",

@@ -249,6 +249,54 @@ class Published(BaseModel):
     deviates: str | None = None
 
 
+# What may make a model that is not composer's, as a spec names it.
+LIBRARIES = ("timm", "torchvision", "transformers", "smp", "python")
+
+
+class SourceSpec(BaseModel):
+    """A model of another library, or of people's own code, as a backbone: exactly one of LIBRARIES, and arguments.
+
+    timm, torchvision  the name of the model in the library's own registry
+    transformers       the model's configuration, with `model_type`; or the model type alone
+    smp                an architecture of segmentation_models_pytorch, such as `Unet`
+    python             `package.module:factory`, which runs code of this machine
+    class              of transformers, the class that is made; by default what `AutoModel` makes
+    args               arguments of the factory: plain values, which may be expressions of the spec's vars
+    """
+
+    model_config = _FROZEN
+
+    timm: Annotated[str, Field(min_length=1)] | None = None
+    torchvision: Annotated[str, Field(min_length=1)] | None = None
+    transformers: Annotated[str, Field(min_length=1)] | dict[str, Any] | None = None
+    smp: Annotated[str, Field(min_length=1)] | None = None
+    python: Annotated[str, Field(min_length=1)] | None = None
+    class_name: Annotated[str, Field(min_length=1)] | None = Field(None, alias="class")
+    args: dict[str, Any] = {}
+
+    @property
+    def libraries(self) -> list[str]:
+        """The libraries that are named; a valid one has exactly one."""
+        return [library for library in LIBRARIES if getattr(self, library) is not None]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As a spec writes it."""
+        return self.model_dump(by_alias=True, exclude_defaults=True)
+
+
+def _form_of_backbone(value: Any) -> str:
+    if isinstance(value, SourceSpec) or (isinstance(value, dict) and not value.keys() & {"nodes", "backbone"}):
+        return "(source)"
+    return "(spec)" if isinstance(value, dict | SpecFile) else "(name)"
+
+
+# A name or path, or a model of another library. The tags stand in no text.
+Backbone = Annotated[
+    Annotated[str, Tag("(name)")] | Annotated[SourceSpec, Tag("(source)")],
+    Discriminator(lambda value: "(name)" if isinstance(value, str) else "(source)"),
+]
+
+
 # The name of a network's output if the spec gives it no name.
 OUTPUT = "output"
 # In place of the path of an output: the features at every scale.
@@ -258,13 +306,19 @@ LEVELS = "levels"
 class PartSpec(BaseModel):
     """A network as a block: a backbone, and what a spec may say about it. Its vars are a namespace of its own.
 
-    `backbone` is a name of the zoo, a path, an expression of the spec's vars, or a whole spec, as a lock has it.
+    `backbone` is a name of the zoo, a path, an expression of the spec's vars, a model of another library, or a whole
+    spec, as a lock has it.
     """
 
     model_config = _FROZEN
 
     site: Names = []
-    backbone: Template | SpecFile
+    backbone: Annotated[
+        Annotated[Template, Tag("(name)")]
+        | Annotated[SourceSpec, Tag("(source)")]
+        | Annotated[SpecFile, Tag("(spec)")],
+        Discriminator(_form_of_backbone),
+    ]
     vars: dict[str, Any] = {}
     outputs: str | dict[str, str] | None = None
     maps: bool = False
@@ -307,7 +361,7 @@ class SpecFile(BaseModel):
 
     name: str | None = None
     description: str | None = None
-    backbone: str | None = None
+    backbone: Backbone | None = None
     input: InputSpec | None = None
     inputs: dict[str, InputSpec] | None = None
     vars: dict[str, Any] = {}

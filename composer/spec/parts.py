@@ -10,7 +10,7 @@ from composer.errors import Diagnostic, Mistakes, SpecError
 from composer.spec.document import Document, Value
 from composer.spec.evaluate import show
 from composer.spec.expression import is_dynamic, parse_template
-from composer.spec.model import PartSpec, SpecFile
+from composer.spec.model import PartSpec, SourceSpec, SpecFile
 from composer.spec.origin import Origin, evaluate, walk_strings
 from composer.spec.part import MAX_PARTS
 from composer.spec.references import LoadedFile, follow
@@ -60,11 +60,14 @@ def chain_of(part: PartSpec, origin: Origin, file: LoadedFile, vars: Mapping[str
     if isinstance(part.backbone, SpecFile):
         return (first, *follow(replace(first, content=part.backbone, origin=origin / "backbone")))
     here = origin / "backbone"
+    written = part.backbone.to_mapping() if isinstance(part.backbone, SourceSpec) else part.backbone
     try:
-        backbone = evaluate(part.backbone, vars, here)
+        backbone = evaluate(written, vars, here)
     except Mistakes as error:
         raise SpecError(error.diagnostics) from error
-    if not isinstance(backbone, str):
+    if isinstance(part.backbone, SourceSpec):
+        backbone = SourceSpec.model_validate(backbone)
+    elif not isinstance(backbone, str):
         raise SpecError(here.problem("unknown-backbone", f"`backbone` is {show(backbone)}", "a name or a path"))
     return follow(replace(first, content=SpecFile(**own, backbone=backbone)))
 

@@ -12,8 +12,10 @@ from composer.errors import Diagnostic, SpecError, did_you_mean, suggest
 from composer.paths import PATH_ERRORS, reason
 from composer.spec import zoo
 from composer.spec.document import Document
+from composer.spec.form import check_model
 from composer.spec.hub import hub_of
-from composer.spec.model import SpecFile, WeightsSpec
+from composer.spec.model import SourceSpec, SpecFile, WeightsSpec
+from composer.spec.model_source import ModelSource, short_form
 from composer.spec.origin import Origin
 from composer.spec.sources import wrong_source
 from composer.spec.structure import validate
@@ -48,11 +50,19 @@ def open_source(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path 
     if not isinstance(source, str | Path):
         raise SpecError(wrong_source(source))
     text = str(source)
+    if isinstance(source, str) and (named := _short_form(text)) is not None:
+        return Document.from_mapping({"backbone": named.to_mapping()}, text), None
     if "\n" in text:
         help = ("write it to a file",)
         raise SpecError(Diagnostic("source", "a spec is given by path or name, not as text", help=help))
     path = _find(text) if isinstance(source, str) else Path(source)
     return read_file(path), path
+
+
+def _short_form(text: str) -> SourceSpec | None:
+    """The model of another library that a text names; None for a name of the zoo or a path."""
+    is_path = text.endswith((".yaml", ".yml")) or os.path.exists(text)
+    return None if is_path else short_form(text)
 
 
 def _find(text: str) -> Path:
@@ -108,10 +118,16 @@ def home(path: Path | None, root: str | Path | None) -> Path:
 
 
 def follow(file: LoadedFile) -> tuple[LoadedFile, ...]:
-    """The chain of files from this file to the file that writes the nodes. Raises SpecError."""
+    """The chain of files from this file to the one that writes the nodes or stands for a model. Raises SpecError."""
     chain = [file]
     while (reference := chain[-1].content.backbone) is not None:
         origin = chain[-1].origin / "backbone"
+        source = _short_form(reference) if isinstance(reference, str) else reference
+        if source is not None:
+            SpecError.check(check_model(source, origin))
+            chain.append(_source_file(source, chain[-1]))
+            break
+        assert isinstance(reference, str), "what is no model is a name or a path"
         path, root = _resolve(reference, chain[-1], origin)
         before = [*file.trail, *(one.path for one in chain if one.path)]
         if path.resolve() in [one.resolve() for one in before]:
@@ -123,6 +139,14 @@ def follow(file: LoadedFile) -> tuple[LoadedFile, ...]:
         document = read_file(path)
         chain.append(LoadedFile(validate(document), Origin(document), path, root, tuple(before)))
     return tuple(chain)
+
+
+def _source_file(source: SourceSpec, file: LoadedFile) -> LoadedFile:
+    """A file that stands for a model of another library. What the library knows of the model is filled in later."""
+    model = ModelSource.of(source, file.origin)
+    name = model.name.rpartition(":")[2].rpartition(".")[2] if model.library == "python" else model.name
+    document = Document.from_mapping({"name": name, "backbone": source.to_mapping()}, str(model))
+    return LoadedFile(validate(document), Origin(document), None, file.root)
 
 
 def _resolve(reference: str, file: LoadedFile, origin: Origin) -> tuple[Path, Path]:

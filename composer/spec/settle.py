@@ -40,14 +40,15 @@ class Vars:
 def settle_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Vars:
     """The vars that the files declare, overridden by nearer files and the settings.
 
-    A file with nodes may declare any var; another file only vars that its own expressions read, since any other is most
-    likely one of the backbone's, misspelt. Raises SpecError if a default cannot be evaluated either.
+    A file with nodes, or that stands for a model of another library, may declare any var; another file only vars that
+    its own expressions read, since any other is most likely one of the backbone's, misspelt. Raises SpecError if a
+    default cannot be evaluated either.
     """
     declared: dict[str, Any] = {}
     own: dict[str, Origin] = {}
     for file in reversed(files):
         new = {name: value for name, value in file.content.vars.items() if name not in declared}
-        if new and file.content.nodes is None:
+        if new and file.content.nodes is None and file is not files[-1]:
             read = names_read(file.origin).difference(PLACE)
             new = {name: value for name, value in new.items() if name in read}
         for name, value in new.items():

@@ -109,7 +109,7 @@ def _with_shape(spec: Spec, shape: list[int | str]) -> Spec:
     changed = {"input": {"shape": shape}} if name == "input" else {"inputs": {name: whole}}
     document = Document.from_mapping({"name": spec.name, "backbone": spec.name, **changed}, "<input>")
     file = LoadedFile(validate(document), Origin(document), None, spec.files[0].root)
-    return assemble((file, *spec.files), spec.overrides)
+    return assemble((file, *spec.files), spec.overrides, allow_code=spec.allow_code)
 
 
 def _missing(spec: Spec, keyword: str, has: str, otherwise: str = "write its `input` in a spec") -> InputError:

@@ -14,7 +14,19 @@ from composer.errors import Diagnostic
 from composer.spec.expression import escape
 from composer.spec.hub import hub_of
 from composer.spec.kind import Kind, is_declaration
-from composer.spec.model import LEVELS, OUTPUT, BlockSpec, InputSpec, NodeSpec, PartSpec, Published, Rule, WeightsSpec
+from composer.spec.model import (
+    LEVELS,
+    OUTPUT,
+    BlockSpec,
+    InputSpec,
+    NodeSpec,
+    PartSpec,
+    Published,
+    Rule,
+    SourceSpec,
+    WeightsSpec,
+)
+from composer.spec.model_source import ModelSource
 from composer.spec.origin import Origin
 from composer.spec.outputs import Outputs, settle_outputs
 from composer.spec.part import key_of_node
@@ -71,7 +83,8 @@ class Spec:
     network loads them. `problems` are those of the text; a Spec that `load_spec` returns has none. `misses` says that
     some vars were set wrongly and have their defaults. `parts` are the networks inside this one, by block; a node with
     `backbone` has a block `block/node`, or `/node` in the network itself. `part_weights` are weights by path of a node
-    that is a part.
+    that is a part. A network that begins with a model of another library has it as `source`; the last file then stands
+    for that model, and `nodes` are only those behind it. `allow_code` says that the model may be code of this machine.
     """
 
     name: str
@@ -94,6 +107,8 @@ class Spec:
     misses: bool = False
     parts: Mapping[str, Part] = field(default_factory=dict)
     part_weights: Mapping[str, tuple[WeightsSpec, Origin]] = field(default_factory=dict)
+    source: ModelSource | None = None
+    allow_code: bool = False
 
     def __repr__(self) -> str:
         names = " <- ".join(file.origin.document.source.name for file in self.files)
@@ -181,7 +196,10 @@ class Spec:
     def own_outputs(self) -> Mapping[str, str]:
         """The outputs of the nearest file that writes nodes; if it names none, its last node."""
         written = settle_outputs(self.writer.content, self.vars, self.writer.origin)
-        return written.paths if written is not None else {OUTPUT: list(self.nodes)[-1]}
+        if written is not None:
+            return written.paths
+        # What a model of another library gives is known when it is recorded.
+        return {OUTPUT: list(self.nodes)[-1]} if self.nodes else {}
 
     @property
     def names_outputs(self) -> bool:
@@ -225,6 +243,8 @@ class Spec:
     def to_mapping(self) -> dict[str, Any]:
         """The same network as a single spec without references, its vars evaluated. It loads to an equal network."""
         raw: dict[str, Any] = {"name": self.name, "description": self.description, "vars": self._declared_vars()}
+        if isinstance(backbone := self.files[-1].content.backbone, SourceSpec):
+            raw["backbone"] = backbone.to_mapping()
         raw["blocks"] = {name: self._written(origin, name) for name, origin in self.block_origins.items()}
         raw["blocks"] |= {
             name: part.as_mapping(_plain(part.origin)) for name, part in self.parts.items() if "/" not in name
@@ -264,9 +284,9 @@ class Spec:
     def _declared_vars(self) -> dict[str, Any]:
         """The evaluated vars as a spec writes them, with their declarations."""
         values = escaped(self.vars)
-        declared = {
-            name: value for file in self.files for name, value in file.content.vars.items() if is_declaration(value)
-        }
+        # What a model of another library declares, its library declares again.
+        files = self.files if self.source is None else self.files[:-1]
+        declared = {name: value for file in files for name, value in file.content.vars.items() if is_declaration(value)}
         return {
             name: {**declared.get(name, {}), "default": value} if name in declared or is_declaration(value) else value
             for name, value in values.items()
@@ -280,8 +300,8 @@ class Spec:
 
 
 def writer(files: Sequence[LoadedFile]) -> LoadedFile:
-    """The nearest file that writes nodes."""
-    return next(file for file in files if file.content.nodes is not None)
+    """The nearest file that writes nodes; without one, the last, which stands for a model of another library."""
+    return next((file for file in files if file.content.nodes is not None), files[-1])
 
 
 def down_to_writer(files: Sequence[LoadedFile]) -> Sequence[LoadedFile]:

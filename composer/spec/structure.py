@@ -20,6 +20,7 @@ from composer.spec.model import (
     PartSpec,
     Published,
     Rule,
+    SourceSpec,
     SpecFile,
     WeightsSpec,
 )
@@ -55,6 +56,7 @@ _MODELS = {
     "BlockSpec": "a mapping with `nodes`",
     "PartSpec": "a mapping with `backbone`",
     "OutputSpec": "a mapping with `from`",
+    "SourceSpec": "a name of the zoo, a path, or a model of a library: `{timm: NAME}`",
     "SpecFile": "a name of the zoo, a path, or a spec",
     "Published": "a mapping with `table`, `architecture`, `mechanism` and `top1`",
     "InputSpec": "a shape such as `[3, 224, 224]`, or a mapping with `shape`",
@@ -184,6 +186,8 @@ def _unknown_key(here: Origin) -> Diagnostic:
 def _keys_at(path: Keys, here: Origin) -> Iterable[str]:
     """The keys that a mapping at this path may have."""
     match path:
+        case (*_, "backbone") if not here.document.nearest(path).plain().keys() & {"nodes", "backbone"}:
+            return [field.alias or name for name, field in SourceSpec.model_fields.items()]
         case () | (*_, "backbone"):
             return SpecFile.model_fields
         case ("blocks", _) if "backbone" not in here.document.nearest(path).plain():

@@ -23,6 +23,7 @@ class Checkpoint:
     prefix   what each name in the file began with; `tensors` has the names without it
     sets     every entry of the file that holds tensors -> its tensors, under the file's own names
     facts    what the source says besides tensors
+    prefers_averaged  whether averaged weights are taken where plain ones fit too
     """
 
     name: str
@@ -33,6 +34,7 @@ class Checkpoint:
     prefix: str = ""
     sets: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
     facts: Facts = field(default_factory=Facts)
+    prefers_averaged: bool = False
 
     @property
     def held(self) -> Mapping[str, Mapping[str, Tensor]]:

@@ -14,6 +14,7 @@ from composer.weights.keys import KeyMap
 from composer.weights.leftover import beside, only_computed
 from composer.weights.reading import AS_THEY_ARE, Reading
 from composer.weights.search import Choice, search, settled
+from composer.weights.unwrap import gives_way
 from composer.weights.wanted import COUNTER, Wanted
 
 
@@ -67,14 +68,17 @@ def by_name(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> Fitted:
         left_over=tuple(name for name in aside if name not in computed),
         computed=tuple(computed),
         sources={ours: reading.names[ours][0].removeprefix(reading.prefix) for ours in kept},
-        notes=tuple(reading.keys.departures(wanted.graph.spec)),
+        notes=() if wanted.spec is None else tuple(reading.keys.departures(wanted.spec)),
         remarks=tuple(_remarks(reading, choice.keys, others)),
     )
 
 
 def _remarks(reading: Reading, keys: KeyMap | None, others: tuple[str, ...]) -> Iterator[str]:
     for one in others:
-        yield f"averaged weights fit as well: {one}; take them with --ema (in Python, ema=True)"
+        if gives_way(reading.path):
+            yield f"plain weights fit as well: {one}; take them with --entry (in Python, entry=…)"
+        else:
+            yield f"averaged weights fit as well: {one}; take them with --ema (in Python, ema=True)"
     if keys is None or not keys.where:
         return
     names = [name.removeprefix(reading.prefix) for name in reading.held]

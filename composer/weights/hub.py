@@ -14,9 +14,10 @@ from urllib.error import HTTPError, URLError
 
 from composer.errors import ComposerError, Diagnostic, UnavailableError, WeightsError, did_you_mean
 from composer.spec.hub import example, hub_of, parse_reference
+from composer.spec.peers import image_of_timm
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.facts import Facts
-from composer.weights.peers import facts_of_timm, facts_of_torchvision, image_of_timm
+from composer.weights.peers import facts_of_timm, facts_of_torchvision
 from composer.weights.read import read_checkpoint
 from composer.weights.unwrap import unwrap
 

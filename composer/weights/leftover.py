@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor
 
 from composer.weights.reading import Reading
@@ -15,6 +16,8 @@ _COMPUTED = {
     *("relative_position_index", "relative_coords_table", "attn_mask", "position_ids"),
     *("num_batches_tracked", "n_averaged", "total_ops", "total_params"),
 }
+# The numbers 0, 1, 2 … over which ultralytics' detectors take a mean when they decode boxes.
+_BINS = "dfl.conv.weight"
 # Replaces masked patches in training; inference does not need it.
 _OF_TRAINING = {"mask_token"}
 # At the top level of a file, these names belong to a backbone.
@@ -33,6 +36,8 @@ def only_computed(unplaced: Iterable[str], aside: Iterable[str], reading: Readin
 
 
 def _is_computed(name: str, tensor: Tensor) -> bool:
+    if name.endswith(_BINS):
+        return torch.equal(tensor.flatten().float(), torch.arange(float(tensor.numel())))
     return _leaf(name) in _COMPUTED or not (tensor.is_floating_point() or tensor.is_complex() or tensor.is_quantized)
 
 

@@ -27,7 +27,7 @@ class Choice:
 
 
 def search(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> tuple[Reading, tuple[str, ...]]:
-    """The reading that fits, and where averaged weights fit too. If none fits, the reading that comes nearest.
+    """The reading that fits, and where weights of the other kind fit too. If none fits, the reading that comes nearest.
 
     Raises WeightsError if two readings fit and give different tensors, or if no name has the requested prefix.
     """
@@ -111,7 +111,7 @@ def _lacks_classifier(reading: Reading, wanted: Wanted) -> bool:
 
 
 def settled(found: list[Reading], checkpoint: Checkpoint) -> tuple[Reading, tuple[str, ...]]:
-    """The reading that says most, and where averaged weights fit too.
+    """The reading that says most, and where weights of the other kind, averaged or plain, fit too.
 
     Raises WeightsError if the readings give different tensors.
     """
@@ -121,12 +121,12 @@ def settled(found: list[Reading], checkpoint: Checkpoint) -> tuple[Reading, tupl
             kept.append(one)
     # Back to the order in which they were found: the plainest first.
     kept = [one for one in found if one in kept]
-    plain = [one for one in kept if not gives_way(one.path)] or kept
-    first, *others = plain
+    preferred = [one for one in kept if gives_way(one.path) == checkpoint.prefers_averaged] or kept
+    first, *others = preferred
     different = [one for one in others if not _same_tensors(first, one)]
     if different:
         raise WeightsError(_several([first, *different], checkpoint))
-    return first, tuple(_place(one) for one in kept if one not in plain)
+    return first, tuple(_place(one) for one in kept if one not in preferred)
 
 
 def _same_tensors(one: Reading, other: Reading) -> bool:

@@ -19,7 +19,7 @@ _VALUES = (
     *("numpy.dtype", "numpy.core.multiarray.*", "numpy._core.multiarray.*", "numpy.*.scalar", "numpy._core.numeric.*"),
     *("pathlib.*", "datetime.*", "decimal.Decimal", "fractions.Fraction", "uuid.UUID"),
     *("builtins.bytes", "builtins.frozenset", "builtins.slice", "builtins.range", "collections.deque", "re._compile"),
-    "collections.defaultdict",
+    *("collections.defaultdict", "types.SimpleNamespace", "ultralytics.*"),
     *("omegaconf.*", "fastcore.*", "fastai.*", "lightning.*", "pytorch_lightning.*", "lightning_fabric.*"),
     *("transformers.*", "mmengine.*", "mmcv.*", "addict.*", "easydict.*", "munch.*", "yacs.*", "timm.*"),
 )

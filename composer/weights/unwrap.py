@@ -12,6 +12,7 @@ from torch import Tensor
 
 from composer.errors import Diagnostic, WeightsError, one_of
 from composer.weights.checkpoint import Checkpoint
+from composer.weights.pickled_module import is_module, tensors_of
 from composer.weights.standins import StandIn
 
 # Entries in which training loops keep weights, the likeliest first.
@@ -53,7 +54,7 @@ def unwrap(found: Any, name: str, *, ema: bool = False) -> Checkpoint:
 
     Raises WeightsError if there are none.
     """
-    held = dict(_held(found))
+    held = dict(_held(found, name))
     if ema:
         held = {entry: _averaged(entry, tensors) for entry, tensors in held.items()}
         held = {entry: tensors for entry, tensors in held.items() if tensors}
@@ -72,7 +73,9 @@ def unwrap(found: Any, name: str, *, ema: bool = False) -> Checkpoint:
     if nested := [key for entry in named for key, tensor in held[entry].items() if tensor.is_nested]:
         text = f"{name} holds nested tensors in {one_of(nested, 6)}"
         raise WeightsError(Diagnostic("weights-values", text, label="plain dense tensors"))
-    return _checkpoint(name, {entry: held[entry] for entry in named})
+    # Ultralytics pickles both networks whole, and reads the averaged one.
+    whole = isinstance(found, Mapping) and is_module(found.get("ema"))
+    return replace(_checkpoint(name, {entry: held[entry] for entry in named}), prefers_averaged=whole)
 
 
 def of_entry(checkpoint: Checkpoint, entry: str) -> Checkpoint:
@@ -109,7 +112,7 @@ def common_prefix(names: Mapping[str, Tensor]) -> str:
     return prefix
 
 
-def _held(found: Any) -> Iterator[tuple[str, dict[Any, Tensor]]]:
+def _held(found: Any, name: str) -> Iterator[tuple[str, dict[Any, Tensor]]]:
     """Each entry that holds tensors (dotted; empty for the whole content), and its tensors."""
     waiting: deque[tuple[str, Any, int]] = deque([("", found, 0)])
     # A file may contain itself, many times over.
@@ -117,13 +120,16 @@ def _held(found: Any) -> Iterator[tuple[str, dict[Any, Tensor]]]:
         if not waiting:
             return
         path, value, depth = waiting.popleft()
+        if is_module(value):
+            value = tensors_of(value, name)
         if depth > _MAX_DEPTH or not isinstance(value, Mapping):
             continue
         # Other values, such as epochs and accuracies, may stand beside the tensors.
         if tensors := {key: one for key, one in value.items() if isinstance(one, Tensor)}:
             yield path, tensors
         for key, one in value.items():
-            if isinstance(key, str) and isinstance(one, Mapping) and not _OF_TRAINING.fullmatch(key):
+            nested = isinstance(one, Mapping) or is_module(one)
+            if isinstance(key, str) and nested and not _OF_TRAINING.fullmatch(key):
                 waiting.append((f"{path}.{key}" if path else key, one, depth + 1))
 
 

@@ -18,9 +18,10 @@ import composer
 from composer.images import input_of, prepare
 from composer.load_report import LoadReport
 from composer.spec.model import InputSpec
+from composer.spec.peers import image_of_timm
 from composer.weights import Checkpoint, load_weights, read_checkpoint
 from composer.weights.facts import Facts, read_facts, uses_in, write_facts
-from composer.weights.peers import facts_of_timm, facts_of_torchvision, image_of_timm
+from composer.weights.peers import facts_of_timm, facts_of_torchvision
 from composer.weights.remarks import with_remarks
 from composer.weights.uses import uses_of
 

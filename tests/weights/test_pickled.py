@@ -218,8 +218,10 @@ def test_a_compressed_archive_is_refused_before_it_unfolds(tmp_path):
 
 
 def test_an_object_with_tensors_in_it_is_named(tmp_path):
-    torch.save({"model": torch.nn.Linear(2, 2), "epoch": 3}, tmp_path / "w.pt")
-    with pytest.raises(composer.WeightsError, match=r"a pickled `torch\.nn\.modules\.linear\.Linear`, an object"):
+    config = Config()
+    config.weight = torch.zeros(2)
+    torch.save({"model": config, "epoch": 3}, tmp_path / "w.pt")
+    with pytest.raises(composer.WeightsError, match=r"a pickled `[\w.]*Config`, an object"):
         read_checkpoint(tmp_path / "w.pt")
 
 

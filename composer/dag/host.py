@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
 from composer.dag.operation import Operation
 from composer.dag.scope import Scope
+from composer.spec.model_source import ModelSource
 
 # Where a tensor stands in the arguments or results of a call: ("feats", 1) is the second of the list `feats`.
 Where = tuple[str | int, ...]
@@ -49,6 +50,10 @@ class HostScope(Scope):
     file, line where its class is defined; empty and 0 if not known
     arguments  input of the scope -> where it stands among the arguments of `forward`
     results    output of the scope -> where it stands in what `forward` returns; empty for the only tensor
+    library    of a whole model that another library makes: what a spec says of it
+    twin       of such a model: itself, on the meta device
+    own, given  of such a model: names of its own nodes, and its own outputs; a spec may put nodes behind them
+    whole      of such a model whose outputs a spec chooses: the model before, with all nodes
     """
 
     call: Call | None = None
@@ -57,3 +62,38 @@ class HostScope(Scope):
     line: int = 0
     arguments: Mapping[str, Where] = field(default_factory=dict)
     results: Mapping[str, Where] = field(default_factory=dict)
+    library: ModelSource | None = None
+    twin: nn.Module | None = field(default=None, repr=False, compare=False)
+    own: frozenset[str] = frozenset()
+    given: Mapping[str, str] = field(default_factory=dict)
+    whole: HostScope | None = field(default=None, repr=False, compare=False)
+
+
+def recorded_part(whole: HostScope) -> HostScope:
+    """A model of another library as it was recorded, without rules and without nodes behind it."""
+    plain = whole.untouched
+    assert isinstance(plain, HostScope), "rules keep the kind of a scope"
+    nodes = {name: node for name, node in plain.nodes.items() if name in whole.own}
+    return replace(plain, nodes=nodes, outputs=whole.given)
+
+
+def edited_part(whole: HostScope) -> HostScope:
+    """The model with what rules put into it, without nodes behind it."""
+    nodes = {name: whole.nodes[name] for name in names_inside(whole)}
+    ends = {name: node.tail or name for name, node in nodes.items()}
+    outputs = {key: _at_end(reference, ends) for key, reference in whole.given.items()}
+    return replace(whole, nodes=nodes, outputs=outputs)
+
+
+def names_inside(whole: HostScope) -> list[str]:
+    """The nodes of the root that run inside the model: its own, and those that rules put among them."""
+    known = {*whole.inputs, *whole.own}
+    for name, node in whole.nodes.items():
+        if node.rule is not None and known.issuperset(one.partition(".")[0] for one in node.inputs):
+            known.add(name)
+    return [name for name in whole.nodes if name in known]
+
+
+def _at_end(reference: str, ends: Mapping[str, str]) -> str:
+    name, dot, rest = reference.partition(".")
+    return f"{ends.get(name, name)}{dot}{rest}"

@@ -1,0 +1,42 @@
+"""The graph of a spec's model: made without memory, and recorded in one call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from composer.dag.host import HostScope
+from composer.dag.infer import Inference
+from composer.errors import GraphError
+from composer.foreign import is_error, named
+from composer.hosts.record import record
+from composer.sources.calls import example
+from composer.sources.identity import check_lock
+from composer.sources.make import make, quiet
+from composer.sources.offline import offline
+from composer.spec.spec import Spec
+
+
+def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
+    """The graph of the model that a spec begins with, for the spec's inputs.
+
+    Raises GraphError if the model cannot be made, or cannot take these inputs; UnavailableError if its library is not
+    installed.
+    """
+    source = spec.source
+    assert source is not None, "the spec begins with a model"
+    model = make(source)
+    check_lock(spec, model)
+    args, kwargs = example(source)
+    origin = spec.files[-1].origin
+    try:
+        with quiet(), offline():
+            scope = record(model, args, kwargs, name=spec.name, origin=origin, inference=inference)
+    except BaseException as error:
+        if not is_error(error):
+            raise
+        here = next(iter(spec.input_origins.values()))
+        here = here if here.location() is not None else source.origin
+        sizes = ", ".join(f"{name} {list(shape)}" for name, shape in source.shapes.items())
+        text = f"{source.words} cannot take {sizes}: {named(error)}"
+        raise GraphError(here.problem("model", text, "the shape of an input that it takes")) from error
+    return replace(scope, library=source, twin=model, own=frozenset(scope.nodes), given=scope.outputs)

@@ -1,0 +1,368 @@
+"""Insertions into modules written by hand: where they run, what they are called, that the rest stays as it was."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import composer
+from composer import GraphError, InputError, SpecError
+from tests.hosts.nets import IDENTITY, IMAGES, Block, Giving, Handing, Net, Undecided, equal, numbers, state
+
+SE = {"use": "se", **IDENTITY}
+
+
+def put_in(model: nn.Module, rules: Any, **options: Any) -> Any:
+    return composer.insert(model, rules, IMAGES, **options)
+
+
+def moved(model: nn.Module) -> None:
+    """Let what was inserted change the outputs."""
+    for parameter in composer.inserted(model):
+        if parameter.shape == (1,):
+            parameter.data.fill_(0.5)
+
+
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        ({"after": "blocks.*"}, ["blocks.0.out_se", "blocks.1.out_se"]),
+        ({"before": "blocks.*"}, ["blocks.0.in_se", "blocks.1.in_se"]),
+        ({"after": "blocks"}, ["blocks.out_se"]),
+        ({"after": "stem"}, ["stem_se"]),
+        ({"before": "blocks.*.conv2"}, ["blocks.0.pre_conv2_se", "blocks.1.pre_conv2_se"]),
+        ({"after": "blocks.*.bn1"}, ["blocks.0.bn1_se", "blocks.1.bn1_se"]),
+        ({"after": "blocks.1.add"}, ["blocks.1.add_se"]),
+        ({"after": "blocks.*.act_2"}, ["blocks.0.act_2_se", "blocks.1.act_2_se"]),
+    ],
+)
+def test_at_identity_start_nothing_changes_and_it_can_be_undone(where: dict[str, str], names: list[str]) -> None:
+    model = Net().eval()
+    before, keys, plain = state(model), list(model.state_dict()), model(IMAGES)
+    report = put_in(model, {**SE, **where})
+    assert list(report.places) == names
+    assert equal(model(IMAGES), plain)
+    assert [name for name in model.state_dict() if name not in report.keys] == keys
+    assert all(name.startswith(tuple(names)) for name in report.keys)
+    assert report.parameters == sum(parameter.numel() for parameter in composer.inserted(model))
+    assert composer.check(model) == []
+    moved(model)
+    assert not equal(model(IMAGES), plain)
+    model.train()(IMAGES).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    composer.remove(model.eval())
+    assert state(model) == before
+
+
+def test_a_forward_runs_what_a_person_would_write() -> None:
+    model = Net().eval()
+    put_in(model, {"use": "se", "after": "blocks.0.bn1", "with": {"reduction": 2}})
+    block: Any = model.blocks[0]
+    x = torch.randn(1, 8, 5, 5)
+    y = block.conv2(block.act(block.bn1_se(block.bn1(block.conv1(x)))))
+    assert torch.equal(block(x), torch.relu(x + y))
+    # The second call of one activation has a place of its own.
+    model = Net().eval()
+    put_in(model, {"use": "se", "after": "blocks.0.act_2", "with": {"reduction": 2}})
+    block = model.blocks[0]
+    y = block.conv2(block.act(block.bn1(block.conv1(x))))
+    assert torch.equal(block(x), block.act_2_se(torch.relu(x + y)))
+
+
+def test_names_and_classes_stay_and_the_text_can_be_read() -> None:
+    model = Net()
+    put_in(model, {**SE, "after": "blocks.*.bn1"})
+    made = type(model.blocks[0])
+    assert made is type(model.blocks[1]) is not Block
+    assert isinstance(model.blocks[0], Block)
+    assert (made.__name__, made.__qualname__, made.__module__) == (Block.__name__, Block.__qualname__, Block.__module__)
+    assert inspect.signature(made.forward) == inspect.signature(Block.forward)
+    assert "bn1_se = self.bn1_se(bn1)" in inspect.getsource(made.forward)
+
+
+def test_arguments_that_are_only_handed_on_stay_free_and_others_are_guarded() -> None:
+    model = Handing().eval()
+    plain = model.blocks[0](torch.ones(1, 8, 4, 4), torch.full((1, 8, 4, 4), 2.0), scale=3.0)
+    put_in(model, {**SE, "after": "blocks.*.norm"})
+    block: Any = model.blocks[0]
+    assert torch.equal(block(torch.ones(1, 8, 4, 4), torch.full((1, 8, 4, 4), 2.0), scale=3.0), plain)
+    model = Net().eval()
+    put_in(model, {**SE, "after": "blocks.*.bn1"})
+    with pytest.raises(ValueError, match=r"opened with scale=None, found 2\.0: `composer.remove`"):
+        model.blocks[0](torch.ones(1, 8, 4, 4), 2.0)
+    block = model.blocks[0]
+    block.drop = 0.5
+    with pytest.raises(ValueError, match=r"opened with drop=0\.1, found 0\.5"):
+        model(IMAGES)
+    # What runs at the ends leaves the forward as it is, so any argument goes.
+    model = Net().eval()
+    plain = model.blocks[0](torch.ones(1, 8, 4, 4), 2.0)
+    put_in(model, {**SE, "after": "blocks.*"})
+    assert torch.equal(model.blocks[0](torch.ones(1, 8, 4, 4), scale=2.0), plain)
+
+
+def test_dropout_stays_on_in_training_and_off_in_evaluation() -> None:
+    model = Net()
+    put_in(model, {**SE, "after": "blocks.*.bn1"})
+    block, x = model.blocks[0], torch.randn(1, 8, 6, 6)
+    assert torch.equal(block.eval()(x), block(x))
+    assert not torch.equal(block.train()(x), block(x))
+
+
+def test_what_overwrites_a_tensor_gets_a_copy_where_an_insertion_needs_it() -> None:
+    model = Net()
+    rule = {"use": "conv2d", "beside": "blocks.*.act", "with": {"out_channels": 8, "kernel_size": 1}}
+    put_in(model, rule)
+    model(IMAGES).sum().backward()
+    block: Any = model.eval().blocks[0]
+    x = torch.randn(1, 8, 5, 5)
+    inner = block.bn1(block.conv1(x))
+    assert torch.equal(block(x), torch.relu(x + block.conv2(torch.relu(inner) + block.act_conv2d(inner))))
+
+
+def test_an_attribute_that_is_none_is_filled_only_where_nothing_asks_for_it() -> None:
+    model = Net().eval()
+    before, plain = state(model), model(IMAGES)
+    # At the one branch of a block the name is the mechanism's alone, as in specs.
+    report = put_in(model, {**SE, "after": "branch"}, sites={"branch": "blocks.*.conv2"})
+    assert report.places == ("blocks.0.se", "blocks.1.se")
+    assert equal(model(IMAGES), plain)
+    composer.remove(model)
+    assert state(model) == before
+
+    class Taken(Block):
+        def __init__(self, width: int) -> None:
+            super().__init__(width)
+            self.out_se, self.out_se_2 = nn.Identity(), None
+
+    model = Net()
+    model.blocks = nn.ModuleList([Taken(8)])
+    # The forward that runs as it was may read `out_se_2`.
+    assert put_in(model, {**SE, "after": "blocks.0"}).places == ("blocks.0.out_se_3",)
+    assert isinstance(model.blocks[0].out_se, nn.Identity)
+
+
+def test_where_a_block_cannot_be_opened_its_modules_have_ends() -> None:
+    model = Undecided().eval()
+    before, plain = state(model), model(IMAGES)
+    said = r"inserted into BatchNorm itself at `blocks.0.bn`, `blocks.1.bn`: convert_sync_"
+    with pytest.warns(UserWarning, match=said):
+        report = put_in(model, {**SE, "after": "blocks.*.bn"})
+    assert report.places == ("blocks.0.bn.se", "blocks.1.bn.se")
+    assert equal(model(IMAGES), plain)
+    composer.remove(model)
+    assert state(model) == before
+    with pytest.raises(GraphError) as error:
+        put_in(model, {**SE, "after": "blocks.*.add"})
+    text = str(error.value)
+    assert "`blocks.0` (Open) cannot be opened" in text
+    assert "places here: before and after it and its modules: `conv`, `bn`" in text
+    assert state(model) == before
+
+
+@pytest.mark.parametrize("kind", ["named", "mapping", "list"])
+def test_one_of_several_outputs_changes(kind: str) -> None:
+    model = Giving(kind).eval()
+    plain = model(IMAGES)
+    put_in(model, {"use": "se", "after": "pair.two", "with": {"reduction": 2}})
+    found = model(IMAGES)
+    assert type(found) is type(plain)
+    one, two = numbers(plain)
+    assert torch.equal(numbers(found)[0], one)
+    assert torch.equal(numbers(found)[1], model.pair.two_se(two))
+
+
+def test_containers_hide_what_stands_beside_their_own() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.BatchNorm2d(8), nn.ReLU()), nn.Flatten())
+    model.eval()
+    plain = model(IMAGES)
+    put_in(model, [{**SE, "after": "1"}, {"use": "eca", "after": "1.0", "start": "identity"}])
+    inner: Any = model[1]
+    assert equal(model(IMAGES), plain)
+    assert (len(inner), len(list(inner)), type(inner[-1])) == (2, 2, nn.ReLU)
+    assert [type(one) for one in inner[:1]] == [nn.BatchNorm2d]
+    assert {"out_se", "at0_eca"} <= dict(inner.named_children()).keys()
+    assert type(copy.deepcopy(model)[1]) is type(inner)
+
+
+def test_replacing_takes_the_name_and_the_keys() -> None:
+    model = Net()
+    keys, before = list(model.state_dict()), state(model)
+    old = model.blocks[0].conv1
+    report = put_in(
+        model, {"use": "conv2d", "replace": "blocks.0.conv1", "with": {"out_channels": 8, "kernel_size": 1}}
+    )
+    assert list(model.state_dict()) == keys
+    assert model.blocks[0].conv1.weight.shape == (8, 8, 1, 1)
+    assert (report.keys, report.removed) == ((), ())
+    composer.remove(model)
+    assert model.blocks[0].conv1 is old
+    assert state(model) == before
+    put_in(model, {"use": "conv2d", "replace": "blocks.0.conv1", "with": {"out_channels": 8, "kernel_size": 1}})
+    put_in(model, {**SE, "after": "blocks.*"})
+    composer.remove(model)
+    assert model.blocks[0].conv1 is old
+    assert old.weight.device.type == "cpu"
+    assert state(model) == before
+    report = put_in(model, {"remove": "blocks.*.bn1"})
+    assert len(report.removed) == 10
+    assert not any("bn1" in name for name in model.state_dict())
+    model(IMAGES)
+    composer.remove(model)
+    assert state(model) == before
+
+
+def test_insertions_stack_and_leave_one_by_one() -> None:
+    model = Net().eval()
+    before, plain = state(model), model(IMAGES)
+    put_in(model, {**SE, "after": "blocks.*"})
+    first = model.blocks[0].out_se
+    put_in(model, "- {use: eca, after: blocks.*, start: identity}\n- {use: eca, after: stem, start: identity}")
+    assert model.blocks[0].out_se is first
+    assert equal(model(IMAGES), plain)
+    at_once = Net().eval()
+    put_in(at_once, composer.rules_of(model))
+    assert list(at_once.state_dict()) == list(model.state_dict())
+    report = composer.remove(model, 0)
+    assert not any("_se" in name for name in model.state_dict())
+    assert len(report.removed) == 10
+    assert [*model.blocks[0].state_dict()][-1] == "out_eca.conv.weight"
+    with pytest.raises(InputError, match="there is no rule 2: the model has 2, counted from 0"):
+        composer.remove(model, 2)
+    composer.remove(model)
+    assert state(model) == before
+    with pytest.raises(InputError, match="nothing was inserted into this model"):
+        composer.remove(model)
+
+
+def test_weights_depend_on_seed_and_path_and_follow_their_host() -> None:
+    models = [Net().to(torch.bfloat16).eval() for _ in range(2)]
+    for model in models:
+        put_in(model, [{**SE, "after": "blocks.1"}], seed=3)
+    one, other = (model.blocks[1].out_se.fc1.weight for model in models)
+    assert one.dtype is torch.bfloat16
+    assert torch.equal(one, other)
+    assert not models[0].blocks[1].out_se.training
+    model = Net()
+    composer.insert(model.blocks[1], {**SE, "after": "conv1"}, torch.randn(1, 8, 4, 4))
+    assert "blocks.1.conv1_se.fc1.weight" in model.state_dict()
+    with pytest.raises(InputError, match=r"inserted into `blocks\.1`"):
+        composer.rules_of(model)
+    assert len(composer.inserted(model)) == 5
+    # An insertion around one that is there already.
+    put_in(model, {**SE, "after": "blocks.*.conv2"})
+    with pytest.raises(InputError, match="something else has changed since"):
+        composer.remove(model.blocks[1])
+    composer.remove(model)
+    composer.remove(model.blocks[1])
+    assert list(model.state_dict()) == list(Net().state_dict())
+
+
+def test_a_module_that_several_call_is_edited_once() -> None:
+    model = Net(3).eval()
+    model.blocks[2] = model.blocks[0]
+    plain = model(IMAGES)
+    report = put_in(model, {**SE, "after": "blocks.0"})
+    assert equal(model(IMAGES), plain)
+    assert report.places == ("blocks.0.out_se",)
+    moved(model)
+    block, other = model.blocks[0], model.blocks[1]
+    x = block(other(block(model.stem(IMAGES))))
+    assert torch.equal(model(IMAGES), model.head(x.mean((2, 3))))
+
+
+def test_check_says_what_does_not_run_any_more() -> None:
+    model = Net()
+    put_in(model, {**SE, "after": "blocks.*"})
+    model.blocks[0] = Block(8)
+    del model.blocks[1].out_se
+    assert composer.check(model) == [
+        "`blocks.0` is a plain Block now, which does not run what was inserted",
+        "`blocks.1` has lost `out_se`",
+    ]
+    with pytest.raises(InputError, match=r"`blocks\.0` is a Block that something else has changed since"):
+        composer.remove(model)
+
+
+@pytest.mark.parametrize(
+    ("rules", "kind", "text"),
+    [
+        ({"use": "se", "after": "nowhere"}, GraphError, "no place is called `nowhere`"),
+        ({"use": "seee", "after": "stem"}, GraphError, "unknown mechanism `seee`"),
+        ({"use": "se", "afer": "stem"}, SpecError, "did you mean `after`"),
+        ("- {use: se, after: stem, with: {ratio: 2}}", GraphError, "<rules>:1:33"),
+        (
+            [{**SE, "after": "stem"}, {"use": "conv2d", "after": "blocks.0", "with": {"out_channels": 9}}],
+            GraphError,
+            "",
+        ),
+    ],
+)
+def test_on_an_error_the_model_is_as_it_was(rules: Any, kind: Any, text: str) -> None:
+    model = Net()
+    before = state(model)
+    with pytest.raises(kind) as error:
+        put_in(model, rules)
+    assert text in str(error.value)
+    assert state(model) == before
+
+
+def test_modules_that_cannot_be_edited_say_why() -> None:
+    with pytest.raises(InputError, match=r"is a torch.fx GraphModule"):
+        put_in(torch.fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 8, 3))), {**SE, "after": "0"})
+    with pytest.raises(InputError, match=r"the model is compiled"):
+        put_in(torch.compile(Net()), {**SE, "after": "stem"})
+    model = Net()
+    model.blocks[0].forward = model.blocks[0].forward
+    before = state(model)
+    with pytest.raises(GraphError, match=r"`blocks\.0` has a `forward` set on the object"):
+        put_in(model, {**SE, "after": "blocks.*"})
+    assert state(model) == before
+    with pytest.raises(InputError, match="cannot be recorded with this example: RuntimeError"):
+        composer.insert(Net(), {**SE, "after": "stem"}, torch.zeros(1, 4, 16, 16))
+    with pytest.raises(InputError, match="`example` is a int"):
+        composer.insert(Net(), {**SE, "after": "stem"}, 3)
+
+
+def test_a_report_is_a_text() -> None:
+    model = Net()
+    assert str(put_in(model, {**SE, "after": "stem"})) == "1 place, 5 new keys, +77 parameters: `stem_se`"
+    assert str(composer.remove(model)).endswith(
+        "5 keys removed: `stem_se.fc1.bias`, `stem_se.fc1.weight`, "
+        "`stem_se.fc2.bias`, `stem_se.fc2.weight`, … (5 in all)"
+    )
+
+
+def test_two_tensors_of_one_forward() -> None:
+    rules = {
+        "blocks": {
+            "gate": {
+                "inputs": ["input", "guide"],
+                "nodes": {
+                    "logit": {"op": "conv2d", "from": "guide", "out_channels": 1, "kernel_size": 1},
+                    "sigmoid": "sigmoid",
+                    "gated": {"op": "mul", "from": ["input", "sigmoid"], "broadcast": True},
+                },
+            }
+        },
+        "attention": [{"use": "gate", "after": "blocks.*.conv2", "from": {"guide": "./conv1"}}],
+    }
+    model = Net().eval()
+    put_in(model, rules)
+    block: Any = model.blocks[0]
+    x = torch.randn(1, 8, 5, 5)
+    guide = block.conv1(x)
+    y: Tensor = block.conv2_gate(block.conv2(block.act(block.bn1(guide))), guide)
+    assert torch.equal(block(x), torch.relu(x + y))
+    copied = Net()
+    put_in(copied, composer.rules_of(model))
+    assert list(copied.state_dict()) == list(model.state_dict())
+    with pytest.raises(GraphError, match=r"a tensor would cross the forward of `blocks\.\d`"):
+        put_in(
+            Net(), {**rules, "attention": [{"use": "gate", "after": "blocks.1.conv2", "from": {"guide": "../0/conv1"}}]}
+        )
