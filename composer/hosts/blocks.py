@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from composer.dag.host import HostScope
 from composer.dag.scope import Node
-from composer.hosts.operation import HostScope
 from composer.hosts.residual import Residuals
 
 _NUMBERED = re.compile(r"\d+[a-z]?$")

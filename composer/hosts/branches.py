@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
 from composer.hosts.entries import HostEntry
-from composer.hosts.operation import HostScope
 from composer.hosts.residual import Residuals, back, is_function, name_of, passes
 from composer.spec.sites import BRANCH, MIXER, MLP, SHORTCUT, SPATIAL_CONV
 

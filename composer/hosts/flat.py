@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from composer.dag.host import HostScope
 from composer.dag.scope import Node
 from composer.hosts.branches import is_spatial_conv
-from composer.hosts.operation import HostScope
 
 _FEWEST = 3
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from composer.dag.host import HostOperation, HostScope
 from composer.dag.scope import Node, Scope
 from composer.hosts.entries import HostEntry
-from composer.hosts.operation import HostOperation, HostScope
 from composer.registry import Entry
 
 _PASSING_CLASSES = re.compile(r"(Identity|Dropout\w*|\w*DropPath|DropBlock\w*|StochasticDepth)$")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from composer.dag.host import HostScope
 from composer.dag.scope import Scope
-from composer.hosts.operation import HostScope
 
 FILE = Path(__file__).with_name("sites.yaml")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from composer.dag.host import HostScope
 from composer.dag.levels import end_of_features, tagged_end
 from composer.dag.rules.globs import glob
 from composer.dag.scope import Node
@@ -14,7 +15,6 @@ from composer.hosts.branches import Inside, is_spatial_conv
 from composer.hosts.findings import Finding, Findings, Level, kinds_of
 from composer.hosts.flat import ends_of, members
 from composer.hosts.frame import features_of, heads_of, stages_of, stem_of
-from composer.hosts.operation import HostScope
 from composer.hosts.residual import Residuals
 from composer.hosts.shipped import shipped_for
 from composer.spec.origin import Origin

@@ -10,11 +10,11 @@ import timm
 import torch
 
 import composer
+from composer.dag.host import HostScope
 from composer.dag.levels import end_of_features
 from composer.dag.rules.places import Place, Places
 from composer.dag.rules.spot import as_stem
 from composer.dag.scope import Node, Scope
-from composer.hosts.operation import HostScope
 from composer.hosts.record import record
 from composer.hosts.sites import recognised
 from composer.spec import zoo

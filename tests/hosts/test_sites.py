@@ -17,11 +17,11 @@ from hosts.agreement import SITES, disagreements, host, names_of_insertions, sha
 from torch import Tensor, nn
 
 import composer
+from composer.dag.host import HostScope
 from composer.dag.rules.places import Places
 from composer.dag.scope import Scope
 from composer.errors import Diagnostic, InputError, Source
 from composer.hosts.findings import Findings
-from composer.hosts.operation import HostScope
 from composer.hosts.record import record
 from composer.hosts.shipped import shipped
 from composer.hosts.sites import recognised
