@@ -177,13 +177,14 @@ def _edit(
     made = planned(twin, before, after, args, kwargs, allowed)
     keys, number = list(model.state_dict()), _num_parameters(model)
     kept = _kept(model, earlier, made.added, twin)
-    edited = realise(model, made, after, seed, kept, earlier.edited if earlier else [])
+    edited = realise(model, made, seed, kept, earlier.edited if earlier else [])
     blocks = {name: origin.document.nearest(origin.path).plain() for name, origin in spec.block_origins.items()}
     model.__dict__[KEY] = Journal(written(spec), blocks, dict(sites), seed, (args, kwargs), edited)
     notes = tuple(warnings_of(model, made.leaves, made.bypassed))
     for note in notes:
         warnings.warn(note, stacklevel=3)
-    return _report(model, keys, _num_parameters(model) - number, made.added, notes)
+    places = {path: node for path, node in made.added.items() if path not in made.held}
+    return _report(model, keys, _num_parameters(model) - number, places, notes)
 
 
 def recorded_plain(

@@ -376,3 +376,50 @@ def test_the_sites_that_were_recognised_are_places() -> None:
     assert equal(model(IMAGES), plain)
     with pytest.raises(InputError, match=r"`block\.\*` of site `block` matches no node"):
         put_in(Net(), {**SE, "after": "block"}, sites={"block": "block.*"})
+
+
+def test_one_mechanism_for_several_places_is_held_around_them() -> None:
+    model = Net(3).eval()
+    before, plain = state(model), model(IMAGES)
+    report = put_in(model, {"use": "se", "after": "blocks.*", "share": "all", "with": {"reduction": 2}})
+    assert report.places == ("blocks.0.out_se", "blocks.1.out_se", "blocks.2.out_se")
+    assert all(name.startswith("shared_out_se.") for name in report.keys)
+    x = model.stem(IMAGES)
+    for block in model.blocks:
+        x = model.shared_out_se(Block.forward(block, x))
+    assert torch.equal(model(IMAGES), model.head(x.mean((2, 3))))
+    copied = copy.deepcopy(model)
+    assert equal(copied(IMAGES), model(IMAGES))
+    assert copied.blocks[1].out_se.module is copied.shared_out_se
+    composer.remove(model)
+    assert equal(model(IMAGES), plain)
+    assert state(model) == before
+
+
+class Featured(Net):
+    """Another method runs the same children, as in timm's models."""
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_other_methods_of_the_model_run_it_too() -> None:
+    model = Featured().eval()
+    before = state(model)
+    report = put_in(model, {"use": "se", "after": "stem", "with": {"reduction": 2}})
+    assert report.places == ("stem_se",)
+    assert "stem_se.fc1.weight" in model.state_dict()
+    features = model.forward_features(IMAGES)
+    assert torch.equal(model.head(features.mean((2, 3))), model(IMAGES))
+    assert torch.equal(Net.forward(model, IMAGES), model(IMAGES))
+    copied = copy.deepcopy(model)
+    copied.stem_se = nn.Identity()
+    assert not equal(copied(IMAGES), model(IMAGES))
+    composer.remove(model)
+    assert state(model) == before
+    # After the whole list there is no module whose end that is, so the forward alone has it, and the report says so.
+    with pytest.warns(UserWarning, match="the model runs what was inserted in its forward, not in `forward_features`"):
+        put_in(model, {"use": "se", "after": "blocks", "with": {"reduction": 2}})

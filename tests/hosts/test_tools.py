@@ -23,7 +23,11 @@ END = {"use": "se", "after": "blocks.*", **IDENTITY}
 BETWEEN = {"use": "se", "after": "blocks.*.bn1", **IDENTITY}
 BOTH = pytest.mark.parametrize("rule", [END, BETWEEN, {"use": "se", "after": "blocks", **IDENTITY}])
 # Of a residual network of timm's.
-RULES = {"end": {"use": "se", "after": "layer*.*"}, "between": {"use": "se", "after": "layer*.*.bn2"}}
+RULES = {
+    "end": {"use": "se", "after": "layer*.*"},
+    "between": {"use": "se", "after": "layer*.*.bn2"},
+    "beside": {"use": "se", "after": "maxpool"},
+}
 PHOTOS = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
