@@ -9,6 +9,7 @@ from composer.dag.infer import Inference
 from composer.errors import Diagnostic, GraphError
 from composer.foreign import is_error, named
 from composer.hosts.record import record
+from composer.hosts.sites import recognised
 from composer.sources.calls import example
 from composer.sources.identity import check_lock
 from composer.sources.make import make, quiet
@@ -36,7 +37,8 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
         if not is_error(error):
             raise
         raise GraphError(_failed(spec, source, error)) from error
-    return replace(scope, library=source, twin=model, own=frozenset(scope.nodes), given=scope.outputs)
+    tagged, _ = recognised(scope)
+    return replace(tagged, library=source, twin=model, own=frozenset(tagged.nodes), given=tagged.outputs)
 
 
 def _failed(spec: Spec, source: ModelSource, error: BaseException) -> Diagnostic:
