@@ -9,6 +9,7 @@ from composer.dag.infer import Inference
 from composer.errors import GraphError
 from composer.foreign import is_error, named
 from composer.hosts.record import record
+from composer.hosts.sites import recognised
 from composer.sources.calls import example
 from composer.sources.identity import check_lock
 from composer.sources.make import make, quiet
@@ -39,4 +40,5 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
         sizes = ", ".join(f"{name} {list(shape)}" for name, shape in source.shapes.items())
         text = f"{source.words} cannot take {sizes}: {named(error)}"
         raise GraphError(here.problem("model", text, "the shape of an input that it takes")) from error
-    return replace(scope, library=source, twin=model, own=frozenset(scope.nodes), given=scope.outputs)
+    tagged, _ = recognised(scope)
+    return replace(tagged, library=source, twin=model, own=frozenset(tagged.nodes), given=tagged.outputs)
