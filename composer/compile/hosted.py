@@ -44,7 +44,7 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     if _is_edited(before, after):
         args, kwargs = sources.example(scope.library)
         plan = realising.planned(copy.deepcopy(scope.twin), before, after, args, kwargs)
-        realising.realise(model, plan, after, own, {}, [])
+        realising.realise(model, plan, own, {}, [])
     if scope.whole is None:
         return model
     if paths := sorted(_inserted(alone) - _inserted(whole)):
