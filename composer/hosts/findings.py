@@ -68,6 +68,12 @@ class Findings:
         """The finding of a site; an empty one if no node has it."""
         return next((one for one in self.found if one.site == site), Finding(site, (), (), "nothing was recognised"))
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each site, and one for all levels."""
+        levels = ", ".join(map(str, self.levels))
+        return (*map(str, self.found), *([f"levels here: {levels}"] if levels else []))
+
     def __str__(self) -> str:
         return "\n".join(map(str, self.found))
 

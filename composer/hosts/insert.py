@@ -211,8 +211,9 @@ def recorded_plain(
             raise
         text = f"the model cannot be recorded with this example: {named(error)}"
         raise InputError(Diagnostic("insertion", text, label="what the model is called with")) from error
-    scope = replace(scope, twin=twin, own=frozenset(scope.nodes), given=scope.outputs)
-    return twin, recognised(scope, sites)[0], called
+    scope, findings = recognised(scope, sites)
+    scope = replace(scope, findings=findings.lines, twin=twin, own=frozenset(scope.nodes), given=scope.outputs)
+    return twin, scope, called
 
 
 def _kept(model: nn.Module, earlier: Journal | None, added: Mapping[str, Node], twin: nn.Module) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from composer.dag.host import HostScope
 from composer.dag.infer import Inference
-from composer.errors import Diagnostic, GraphError
+from composer.errors import Diagnostic, GraphError, InputError
 from composer.foreign import is_error, named
 from composer.hosts.record import record
 from composer.hosts.sites import recognised
@@ -37,8 +37,14 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
         if not is_error(error):
             raise
         raise GraphError(_failed(spec, source, error)) from error
-    tagged, _ = recognised(scope)
-    return replace(tagged, library=source, twin=model, own=frozenset(tagged.nodes), given=tagged.outputs)
+    given = {site: globs for site, (globs, _) in spec.sites.items()}
+    written = next((where for _, where in spec.sites.values()), None)
+    try:
+        scope, findings = recognised(scope, given, written)
+    except InputError as error:
+        raise GraphError(error.diagnostics) from error
+    own = frozenset(scope.nodes)
+    return replace(scope, library=source, findings=findings.lines, twin=model, own=own, given=scope.outputs)
 
 
 def _failed(spec: Spec, source: ModelSource, error: BaseException) -> Diagnostic:
