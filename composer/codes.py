@@ -63,6 +63,7 @@ CODES = {
     "when": "`when` is no truth value, or has nothing to pass on.",
     "site": "`site` is no name.",
     "name": "A name cannot be used for a node, or is taken.",
+    "sites": "`sites` is for models of other libraries: other networks say the sites of their nodes at the nodes.",
     "share": "A node or mechanism cannot share the weights of another.",
     # The graph.
     "unknown-node": "There is no node of this name here.",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from composer.compile.code import functions_called
@@ -37,11 +38,13 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     alone = _alone(scope)
     whole = scope.whole or alone
     before, after = recorded_part(whole), edited_part(whole)
-    model: nn.Module = sources.make(scope.library, seed=own)
+    assert scope.twin is not None, "a whole model has its twin"
+    on_meta = torch.get_default_device().type == "meta"
+    model: nn.Module = copy.deepcopy(scope.twin).train() if on_meta else sources.make(scope.library, seed=own)
     if _is_edited(before, after):
         args, kwargs = sources.example(scope.library)
         plan = realising.planned(copy.deepcopy(scope.twin), before, after, args, kwargs)
-        realising.realise(model, plan, after, own, {}, [])
+        realising.realise(model, plan, own, {}, [])
     if scope.whole is None:
         return model
     if paths := sorted(_inserted(alone) - _inserted(whole)):

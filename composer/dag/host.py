@@ -51,6 +51,7 @@ class HostScope(Scope):
     arguments  input of the scope -> where it stands among the arguments of `forward`
     results    output of the scope -> where it stands in what `forward` returns; empty for the only tensor
     library    of a whole model that another library makes: what a spec says of it
+    findings   of such a model: for each site how many nodes have it, which, and why; then the levels of its tree
     twin       of such a model: itself, on the meta device
     own, given  of such a model: names of its own nodes, and its own outputs; a spec may put nodes behind them
     whole      of such a model whose outputs a spec chooses: the model before, with all nodes
@@ -63,6 +64,7 @@ class HostScope(Scope):
     arguments: Mapping[str, Where] = field(default_factory=dict)
     results: Mapping[str, Where] = field(default_factory=dict)
     library: ModelSource | None = None
+    findings: tuple[str, ...] = ()
     twin: nn.Module | None = field(default=None, repr=False, compare=False)
     own: frozenset[str] = frozenset()
     given: Mapping[str, str] = field(default_factory=dict)

@@ -28,7 +28,7 @@ from composer.hosts.record import in_float32, mapped, on_meta, record
 from composer.hosts.refusal import refused, refused_hosts, warnings_of
 from composer.hosts.report import Report
 from composer.hosts.rules import Rules, joined, spec_of_rules, written
-from composer.hosts.tagging import with_sites
+from composer.hosts.sites import recognised
 from composer.spec.spec import Spec
 
 Example = Any
@@ -212,8 +212,9 @@ def recorded_plain(
             raise
         text = f"the model cannot be recorded with this example: {named(error)}"
         raise InputError(Diagnostic("insertion", text, label="what the model is called with")) from error
-    scope = replace(scope, twin=twin, own=frozenset(scope.nodes), given=scope.outputs)
-    return twin, with_sites(scope, sites), called
+    scope, findings = recognised(scope, sites)
+    scope = replace(scope, findings=findings.lines, twin=twin, own=frozenset(scope.nodes), given=scope.outputs)
+    return twin, scope, called
 
 
 def _kept(model: nn.Module, earlier: Journal | None, added: Mapping[str, Node], twin: nn.Module) -> dict[str, Any]:

@@ -357,7 +357,7 @@ def test_two_tensors_of_one_forward() -> None:
     block: Any = model.blocks[0]
     x = torch.randn(1, 8, 5, 5)
     guide = block.conv1(x)
-    y: Tensor = block.conv2_gate(block.conv2(block.act(block.bn1(guide))), guide)
+    y: Tensor = block.gate(block.conv2(block.act(block.bn1(guide))), guide)
     assert torch.equal(block(x), torch.relu(x + y))
     copied = Net()
     put_in(copied, composer.rules_of(model))
@@ -388,6 +388,16 @@ def test_a_tensor_of_another_module_is_handed_on() -> None:
     rules["attention"] = [{"use": "gate", "after": "blocks.1", "from": {"guide": "/stem"}}]
     with pytest.raises(GraphError, match=r"`blocks\.1` \(Open\) cannot be opened"):
         put_in(model, rules)
+
+
+def test_the_sites_that_were_recognised_are_places() -> None:
+    model = Net().eval()
+    plain = model(IMAGES)
+    report = put_in(model, {**SE, "after": "branch"})
+    assert report.places == ("blocks.0.se", "blocks.1.se")
+    assert equal(model(IMAGES), plain)
+    with pytest.raises(InputError, match=r"`block\.\*` of site `block` matches no node"):
+        put_in(Net(), {**SE, "after": "block"}, sites={"block": "block.*"})
 
 
 def test_one_mechanism_for_several_places_is_held_around_them() -> None:

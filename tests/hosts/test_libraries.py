@@ -71,7 +71,7 @@ _HF_VIT = _transformers(
 _HF_SWIN = _transformers("Swin", image_size=64, embed_dim=16, depths=[2, 1], num_heads=[2, 4], window_size=4)
 _HF_CONVNEXT = _transformers("ConvNext", depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 24, 32])
 QUICK = {
-    "bottleneck_between": Case(_timm("resnet26"), SMALL, "cbam", {"after": "layer*.*.bn3"}, "layer1.0.bn3_cbam"),
+    "bottleneck_between": Case(_timm("resnet26"), SMALL, "cbam", {"after": "branch"}, "layer1.0.cbam"),
     "convnext_between": Case(
         _timm("convnext_atto"), SMALL, "se", {"after": "stages.*.*.*.conv_dw"}, "stages.0.blocks.0.conv_dw_se"
     ),
