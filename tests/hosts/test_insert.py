@@ -376,7 +376,7 @@ def test_a_tensor_of_another_module_is_handed_on() -> None:
     guide = first.bn1(first.conv1(x))
     x = Block.forward(first, x)
     y = second.conv2(second.act(second.bn1(second.conv1(x))))
-    expected = model.head(torch.relu(x + second.conv2_gate(y, guide)).mean((2, 3)))
+    expected = model.head(torch.relu(x + second.gate(y, guide)).mean((2, 3)))
     assert torch.equal(model(IMAGES), expected)
     assert torch.equal(copy.deepcopy(model)(IMAGES), expected)
     assert torch.allclose(torch.fx.symbolic_trace(model)(IMAGES), expected, atol=1e-6)
