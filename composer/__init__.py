@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         load,
         load_spec,
         look,
+        view,
     )
     from composer.compile.chain import Chain
     from composer.compile.module import ComposedModule
@@ -66,6 +67,7 @@ _LAZY = {
     "load_spec": "composer.api",
     "load_weights": "composer.weights",
     "look": "composer.api",
+    "view": "composer.api",
     "record": "composer.recording",
     "register_with_timm": "composer.timm_models",
     "remove": "composer.hosts.insert",
@@ -134,6 +136,7 @@ __all__ = [
     "register_with_timm",
     "remove",
     "rules_of",
+    "view",
 ]
 
 

@@ -18,6 +18,7 @@ from composer.spec.spec import Spec
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
     from composer.compile.module import ComposedModule
     from composer.dag.composition import Composition
@@ -97,7 +98,7 @@ def build(
     Raises SpecError, GraphError, InputError, WeightsError; UnavailableError if a device, extra or hub is missing. Warns
     if weights were changed to fit, if a classifier keeps its own, or if the weights' own network differs.
     """
-    from composer.compile.module import compile_graph
+    from composer.compile.graph import compile_graph
     from composer.weights.choose import choose, fill
     from composer.weights.parts import choose_parts, fill_parts
 
@@ -137,7 +138,8 @@ def features(
     >>> {name: tuple(value.shape) for name, value in pyramid(torch.zeros(2, 3, 64, 64)).items()}["c5"]
     (2, 512, 2, 2)
     """
-    from composer.compile.module import ComposedModule, compile_graph
+    from composer.compile.graph import compile_graph
+    from composer.compile.module import ComposedModule
     from composer.compile.view import view
     from composer.extraction import features_of
 
@@ -145,6 +147,29 @@ def features(
         return view(model, features_of(model.composed.graph, outputs, maps))
     check_source(model, "a composed network")
     return compile_graph(features_of(compose(model), outputs, maps))
+
+
+def view(model: nn.Module, example: Any, *, sites: Mapping[str, str | Sequence[str]] | None = None) -> Graph:
+    """The graph of a live module, recorded in one call on the meta device: the module stays as it is.
+
+    model    any nn.Module; what `composer.insert` put in is shown as rules put it in
+    example  what the model is called with: a tensor, a tuple of arguments, a mapping of keywords, or (tuple, mapping);
+             only the shapes count
+    sites    site -> globs of paths, such as {"block": "stages.*.blocks.*"}, in place of those that were recognised
+    Raises InputError if the model cannot be called with the example.
+
+    >>> from torch import nn, zeros
+    >>> print(view(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), zeros(1, 3, 9, 9)).places)
+    0
+    1
+    """
+    from composer.dag.infer import Inference
+    from composer.dag.limits import Limits
+    from composer.hosts.view import viewed
+    from composer.network import Graph
+
+    spec, placed = viewed(model, example, sites)
+    return Graph.finished(spec, Limits(), Inference(), placed)
 
 
 def look(

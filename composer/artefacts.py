@@ -72,6 +72,10 @@ def lock(
         "weights": _of_weights(report) if report else {},
         "sha256": dict(hashes),
     }
+    if graph.spec.source is not None:
+        from composer.sources import identity
+
+        record["model"] = identity(graph.spec.source)
     written = {key: value for key, value in graph.spec.to_mapping().items() if key != "weights"}
     if len(written.get("classes", ())) not in {tensor.channels for tensor in graph.outputs.values()}:
         # These are the classes of the backbone's own network; this network has another number.

@@ -43,6 +43,7 @@ CODES = {
     "root": "The folder that references may not leave does not exist.",
     "unknown-model": "A library has no model of this name.",
     "model": "A model of another library cannot be made.",
+    "lock": "A model of another library is not what it was when the lock was written.",
     "source-code": "A spec names code to run, and nobody allowed it.",
     "source-weights": "An argument of a model is about weights, files or code from elsewhere.",
     "outside-root": "A reference leaves the folder that it must stay in.",
@@ -62,6 +63,7 @@ CODES = {
     "when": "`when` is no truth value, or has nothing to pass on.",
     "site": "`site` is no name.",
     "name": "A name cannot be used for a node, or is taken.",
+    "sites": "`sites` is for models of other libraries: other networks say the sites of their nodes at the nodes.",
     "share": "A node or mechanism cannot share the weights of another.",
     # The graph.
     "unknown-node": "There is no node of this name here.",

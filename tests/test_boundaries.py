@@ -55,7 +55,7 @@ ALLOWED = {
     "compile": {"torch", *_rooms("errors registry dag load_report shared spec compile torch_private")},
     "weights": {
         *("torch", "safetensors"),
-        *_rooms("errors registry spec dag compile load_report torch_private weights"),
+        *_rooms("errors registry spec dag compile hosts load_report torch_private weights"),
     },
     "shared.py": {"torch"},
     "recording.py": {"torch", *_rooms("registry shared torch_private")},

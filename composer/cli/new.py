@@ -15,6 +15,8 @@ from composer.cli.screen import out
 from composer.cli.spread import spread
 from composer.errors import Diagnostic, GraphError, InputError, did_you_mean
 from composer.spec import zoo
+from composer.spec.load import load_spec
+from composer.spec.model_source import short_form
 
 SCHEMA = "composer.schema.json"
 
@@ -44,13 +46,17 @@ def command(
     context: typer.Context,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="`-` is stdout.")] = Path("-"),
-    backbone: Annotated[str, typer.Option(help="The backbone to start from.")] = "resnet50",
+    backbone: Annotated[str, typer.Option(help="The backbone to start from, or a model: timm:NAME.")] = "resnet50",
     force: Force = False,
     plugin: Plugins = None,
     saying: Saying,
 ) -> None:
     """Write a commented spec, and beside it the schema with which editors complete and check it."""
-    if zoo.find(backbone) is None:
+    model = short_form(backbone)
+    if model is not None and not model.python:
+        # Its library says whether it has the model.
+        load_spec(backbone)
+    elif zoo.find(backbone) is None:
         hint = did_you_mean(backbone, zoo.backbones(), "`composer list backbones` shows all")
         raise InputError(Diagnostic("unknown-backbone", f"unknown backbone `{backbone}`", help=hint))
     to_stdout = str(output) == "-"

@@ -91,7 +91,7 @@ class Opening:
         self, context: typer.Context, graph: Graph, weights: WeightsSpec | None
     ) -> tuple[ComposedModule, Filled | None]:
         """The module, and the result of loading weights; None without weights. Raises ComposerError."""
-        from composer.compile.module import compile_graph
+        from composer.compile.graph import compile_graph
 
         with stage(context, f"building {graph.spec.name}"):
             model = compile_graph(graph, self.seed)

@@ -180,7 +180,7 @@ def find_dtype(name: str) -> torch.dtype:
 
 def measured(context: typer.Context, graph: Graph, runs: int, device: str) -> Mapping[str, float]:
     """Path of an operation -> seconds. Raises UnavailableError."""
-    from composer.compile.module import compile_graph
+    from composer.compile.graph import compile_graph
     from composer.timing import measure
 
     target = find_device(device)

@@ -10,7 +10,7 @@ import typer
 
 from composer import registry
 from composer.amounts import thousands
-from composer.cli.options import Format, FormatOption, Plugins, Saying, complete_spec
+from composer.cli.options import AllowCode, Format, FormatOption, Plugins, Saying, complete_spec
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
@@ -19,9 +19,11 @@ from composer.docstring import sections
 from composer.errors import ComposerError, Diagnostic, InputError, did_you_mean
 from composer.schema import describe
 from composer.spec import zoo
+from composer.spec.model_source import short_form
 
 if TYPE_CHECKING:
     from composer.registry import Entry, ModuleEntry
+    from composer.spec.model_source import ModelSource
     from composer.spec.spec import Spec
 
 
@@ -36,7 +38,8 @@ def command(
     name: Annotated[
         str,
         typer.Argument(
-            help="A mechanism, layer, backbone or paper's network; or `errors`.", autocompletion=complete_spec
+            help="A mechanism, layer, backbone, paper's network or model (timm:NAME); or `errors`.",
+            autocompletion=complete_spec,
         ),
     ],
     at: Annotated[tuple[int, int, int], typer.Option(metavar="C H W", help="The size at which to state the cost.")] = (
@@ -45,6 +48,7 @@ def command(
         14,
     ),
     plugin: Plugins = None,
+    allow_code: AllowCode = False,
     format: FormatOption = Format.TEXT,
     saying: Saying,
 ) -> None:
@@ -62,11 +66,11 @@ def command(
             print_json(found)
         else:
             _print_entry(entry, found)
-    elif zoo.find(name):
+    elif zoo.find(name) or short_form(name) is not None:
         from composer.spec.load import load_spec
 
         with stage(context, f"explaining {name}"):
-            found = _spec(load_spec(name))
+            found = _spec(load_spec(name, allow_code=allow_code))
         if format is Format.JSON:
             print_json(found)
         else:
@@ -232,15 +236,22 @@ def _spec(spec: Spec) -> dict[str, Any]:
     return {
         "name": spec.name,
         **({"description": spec.description} if spec.description else {}),
-        "files": [file.origin.document.source.name for file in spec.files],
+        "files": list(dict.fromkeys(file.origin.document.source.name for file in spec.files)),
         "about": [text for file in spec.files if (text := file.origin.document.comment)],
         **({"published": spec.published.model_dump(exclude_none=True)} if spec.published else {}),
         "vars": dict(spec.vars),
         "kinds": {name: describe(kind.schema()) for name, kind in spec.kinds.items()},
         "meanings": {name: kind.description for name, kind in spec.kinds.items()},
         "inputs": {name: value.model_dump() for name, value in spec.inputs.items()},
+        **({"arguments": _arguments(spec.source)} if spec.source else {}),
         "rules": [rule.model_dump(exclude_unset=True, by_alias=True) for rule, _ in spec.rules],
     }
+
+
+def _arguments(source: ModelSource) -> list[str]:
+    from composer.sources import arguments_of
+
+    return arguments_of(source)
 
 
 def _print_spec(found: dict[str, Any]) -> None:

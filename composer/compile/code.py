@@ -58,13 +58,18 @@ def _file(scope: Scope, base: str, doc: str, methods: Sequence[str]) -> str:
     imports = ["import torch"] if "torch." in body else []
     imports += ["from torch import Tensor, nn" if base.startswith("nn.") else "from torch import Tensor"]
     ours = [f"from composer import {base}"] if not base.startswith("nn.") else []
-    called = {node.op: node.content for node in scope.walk() if is_called(node) and f" {node.op}(" in body}
-    ours += [_import(name, content) for name, content in sorted(called.items())]
+    ours += functions_called(scope, body)
     imports += ["", *ours] if ours else []
     return (
         "\n".join([*imports, "", "", f"class {identifier(scope.block)}({base}):", f'    """{_text(doc)}"""', body])
         + "\n"
     )
+
+
+def functions_called(scope: Scope, body: str) -> list[str]:
+    """The imports of the functions of the registry that lines of generated code call."""
+    called = {node.op: node.content for node in scope.walk() if is_called(node) and f" {node.op}(" in body}
+    return [_import(name, content) for name, content in sorted(called.items())]
 
 
 def _text(words: str) -> str:

@@ -13,6 +13,7 @@ from composer.compile.derived import keeps_forward
 from composer.compile.lend import with_shared
 from composer.compile.origin import Composed
 from composer.compile.parts import modules
+from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.errors import one_of
@@ -25,7 +26,8 @@ Form = tuple[str, str, tuple[tuple[str, Any], ...], tuple[tuple[str, Any], ...]]
 
 def edits_of(root: nn.Module, composed: Composed) -> tuple[str, ...]:
     """A sentence per module that differs from what was composed, the outermost only; none for an untouched network."""
-    return tuple(_inside(root, composed.graph.root, composed))
+    found = composed.graph.root
+    return () if isinstance(found, HostScope) else tuple(_inside(root, found, composed))
 
 
 def _inside(module: nn.Module, scope: Scope, composed: Composed) -> Iterator[str]:
@@ -35,6 +37,9 @@ def _inside(module: nn.Module, scope: Scope, composed: Composed) -> Iterator[str
         child = children(module).get(name)
         if child is None:
             yield f"{prefix}{name} is gone: it was {_composed(node)}"
+        elif isinstance(node.content, HostScope) and issubclass(type(child), node.content.module):
+            # Models of other libraries are changed by hand in more ways than could be told.
+            continue
         elif isinstance(node.content, Scope) and node.owns and keeps_forward(type(child), composed.classes[node.path]):
             yield from _inside(child, node.content, composed)
         elif (isinstance(node.content, Scope) and node.owns) or _form(child) != _expected(node):

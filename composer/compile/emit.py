@@ -11,10 +11,12 @@ from torch import nn
 from composer.compile.chain import Chain
 from composer.compile.classes import class_of
 from composer.compile.code import class_code, root_code
+from composer.compile.hosted import hosted
 from composer.compile.init import seeded
 from composer.compile.inplace import overwriting
 from composer.compile.lend import lend, with_shared
 from composer.compile.parts import beside, is_chain, modules
+from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
@@ -24,7 +26,9 @@ from composer.shared import Shared
 
 def emit(root: Scope, seed: int) -> nn.Module:
     """The module of a whole network. Its weights depend on the seed and each node's path."""
-    model = _filled(class_of_root(root)(), root, seed)
+    if isinstance(root, HostScope):
+        return hosted(root, seed, filled)
+    model = filled(class_of_root(root)(), root, seed)
     lend(model, root)
     return model
 
@@ -39,7 +43,9 @@ def make(node: Node, seed: int) -> Any:
     if isinstance(content, Operation):
         made = _made(node, content, seed)
         return with_shared(made, node.shares) if node.shares else made
-    return _filled(class_of_scope(content)(), content, seed)
+    if isinstance(content, HostScope):
+        return hosted(content, seed, filled)
+    return filled(class_of_scope(content)(), content, seed)
 
 
 def _made(node: Node, operation: Operation, seed: int) -> Any:
@@ -69,7 +75,8 @@ def class_of_scope(scope: Scope) -> type[nn.Module]:
     return class_of(class_code(scope))
 
 
-def _filled(module: nn.Module, scope: Scope, seed: int) -> nn.Module:
+def filled(module: nn.Module, scope: Scope, seed: int) -> nn.Module:
+    """The module with the scope's nodes as its children and parameters."""
     if isinstance(module, Chain):
         module.beside = beside(scope)
     for name, child in _children(scope, seed).items():

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from composer.compile.checkpointing import set_checkpointed
 from composer.compile.classifier import change_classes, head_nodes
 from composer.compile.edits import edits_of
-from composer.compile.emit import emit
 from composer.compile.features import FeatureInfo
 from composer.compile.groups import group_matcher, undecayed
 from composer.compile.links import Links
@@ -234,14 +233,6 @@ def _no_head(model: ComposedModule) -> InputError:
         return _no_features(model)
     text = f"what follows the features of `{model.spec.name}` is not one tensor that needs them alone"
     return InputError(Diagnostic("features", text, help=("ask the network that this one is a part of",)))
-
-
-def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:
-    """The module of a graph, on the CPU. Its weights depend on the seed and each node's path."""
-    model = emit(graph.root, seed)
-    assert isinstance(model, ComposedModule)
-    model.composed = Composed(graph, seed)
-    return model
 
 
 def dtype_of(name: str) -> torch.dtype | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from torch import nn
 from composer import registry
 from composer.compile.emit import class_of_scope
 from composer.dag.composition import Composition
+from composer.dag.host import HostScope
 from composer.dag.limits import Limits
 from composer.dag.scope import Scope
 from composer.spec.portable import from_portable, to_portable
@@ -46,11 +47,7 @@ class Composed:
     @cached_property
     def classes(self) -> Mapping[str, type[nn.Module]]:
         """Path -> the class with which the module of each scope was made, without the network itself."""
-        found = {}
-        for node in self.graph.root.owners():
-            if isinstance(node.content, Scope):
-                found[node.path] = class_of_scope(node.content)
-        return found
+        return {scope.path: class_of_scope(scope) for scope in _scopes(self.graph.root)}
 
     @cached_property
     def _portable(self) -> dict[str, Any]:
@@ -68,6 +65,14 @@ class Composed:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Composed:
         return self
+
+
+def _scopes(scope: Scope) -> Iterator[Scope]:
+    """The scopes inside a scope that composer makes: not the models of other libraries."""
+    for node in scope.parts.values():
+        if node.owns and isinstance(node.content, Scope) and not isinstance(node.content, HostScope):
+            yield node.content
+            yield from _scopes(node.content)
 
 
 def _blocks(root: Scope) -> dict[str, str]:

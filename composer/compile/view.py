@@ -9,11 +9,14 @@ from torch import nn
 from composer.compile.chain import RUN_ALL
 from composer.compile.derived import keeps_forward
 from composer.compile.emit import class_of_root, class_of_scope
+from composer.compile.hosted import view_of
+from composer.compile.hosted_module import as_network
 from composer.compile.links import Link, Links, replaced
 from composer.compile.module import ComposedModule
 from composer.compile.origin import Composed
 from composer.compile.parts import modules
 from composer.dag.composition import Composition
+from composer.dag.host import HostScope
 from composer.dag.scope import Node, Scope
 from composer.torch_private import children, parameters, twin
 
@@ -26,6 +29,10 @@ def view(model: ComposedModule, part: Composition) -> ComposedModule:
     Where a tensor is passed outward, the scope is an object of its own with another forward, over the same children,
     parameters and hooks. Raises InputError if a module around the outputs was replaced by hand.
     """
+    if isinstance(part.root, HostScope):
+        network = as_network(view_of(model, part.root))
+        network.composed = Composed(part, model.seed)
+        return network
     viewing = _Viewing(model)
     root = viewing.scope(class_of_root(part.root), part.root, model.composed.graph.root, model, "")
     assert isinstance(root, ComposedModule)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Self
 
 from composer.amounts import plural
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference, refuses_one
 from composer.dag.levels import Level, levels, names_of_levels, tagged_end
 from composer.dag.limits import Limits
@@ -73,18 +74,30 @@ class Composition:
         with _shown_where_set(spec):
             backbone = _elaborated(spec, limits, inference)
             placed = (backbone, *place(backbone, spec, limits, inference))
-        return cls._finished(spec, limits, inference, placed)
+        return cls.finished(spec, limits, inference, placed)
 
     @classmethod
-    def _finished(
+    def finished(
         cls, spec: Spec, limits: Limits, inference: Inference, placed: tuple[Scope, ...], *, whole: bool = False
     ) -> Self:
-        """The network with the spec's outputs; `whole`: also with nodes that they do not need. Raises GraphError."""
+        """The network with the spec's outputs; `placed` as in Composition. Raises GraphError.
+
+        whole  also with nodes that the outputs do not need
+        """
         backbone, last = placed[0], placed[-1]
         with _shown_where_set(spec):
             spec = _with_levels(spec, last)
             wired = wire(replace(last, end=tagged_end(last)))
-            root = take_outputs(wired, backbone, spec, whole=whole)
+            if isinstance(wired, HostScope):
+                wired = importlib.import_module("composer.hosts.naming").whole_with_free_names(wired)
+            root = take_outputs(wired, backbone, spec, whole=whole or isinstance(wired, HostScope))
+            if (
+                isinstance(root, HostScope)
+                and isinstance(wired, HostScope)
+                and (spec.outputs is not None or spec.nodes)
+            ):
+                # A model runs as a whole, whatever is taken of it.
+                root = replace(root, whole=wired, results={})
             root = outputs_as_maps(root, spec.outputs_origin, inference) if spec.gives_maps else root
         if problem := _classes_problem(spec, root):
             raise GraphError(problem)
@@ -92,7 +105,7 @@ class Composition:
 
     def giving(self, spec: Spec) -> Self:
         """The same network with the outputs of a spec that differs only in its outputs. Raises GraphError."""
-        return self._finished(spec, self.limits, self.inference, self.placed)
+        return self.finished(spec, self.limits, self.inference, self.placed)
 
     @cached_property
     def steps(self) -> tuple[Self, ...]:
@@ -101,7 +114,7 @@ class Composition:
         specs = [self.spec.with_rules(count) for count in range(len(self.spec.every_rule))]
         found = [self.of(spec, self.limits, self.inference) for spec in specs[:inside]]
         found += [
-            self._finished(spec, self.limits, self.inference, self.placed[: count + 1])
+            self.finished(spec, self.limits, self.inference, self.placed[: count + 1])
             for count, spec in enumerate(specs[inside:])
         ]
         return (*found, self)
@@ -120,7 +133,7 @@ class Composition:
         if self.spec.outputs in (None, self.spec.own_outputs) and not self.spec.leaves_out:
             return self.plain
         spec = replace(self.spec.with_rules(0), outputs=None)
-        return self._finished(spec, self.limits, self.inference, self.plain.placed[:1], whole=True)
+        return self.finished(spec, self.limits, self.inference, self.plain.placed[:1], whole=True)
 
     @cached_property
     def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
@@ -226,15 +239,24 @@ def _shown_where_set(spec: Spec) -> Iterator[None]:
 
 def _elaborated(spec: Spec, limits: Limits, inference: Inference) -> Scope:
     """The network without its rules. Raises GraphError, also with problems of the rules that need no network."""
-    if spec.source is not None and not spec.nodes:
-        # What makes the models of other libraries imports this room, and is imported when there is one.
-        found: Scope = importlib.import_module("composer.sources").recorded(spec, inference)
-        return found
     try:
-        return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root)
+        begun = None if spec.source is None else _recorded(spec, limits, inference)
+        if begun is not None and not spec.nodes:
+            return begun
+        return elaborate(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root, begun)
     except GraphError as error:
         said = [problem for rule, origin in spec.rules for problem in used(rule, origin, spec, limits)[1]]
         raise GraphError([*error.diagnostics, *said]) from error
+
+
+def _recorded(spec: Spec, limits: Limits, inference: Inference) -> HostScope:
+    """The model of another library with which a spec begins. Raises GraphError."""
+    # What makes such models imports this room, and is imported when there is one.
+    found: HostScope = importlib.import_module("composer.sources").recorded(spec, inference)
+    assert spec.source is not None, "the spec begins with a model"
+    if problem := limits.exceeded(found.num_nodes, found.num_parameters, spec.source.name_origin):
+        raise GraphError(problem)
+    return found
 
 
 def _with_levels(spec: Spec, root: Scope) -> Spec:

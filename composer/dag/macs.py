@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from composer.dag.operation import Operation
 from composer.dag.tensor import BATCH, TensorSpec
@@ -37,9 +37,7 @@ def macs_of(operation: Operation, inputs: Sequence[TensorSpec]) -> int | None:
     with torch.device("meta"):
         made = operation.make()
     found = counted(made, [torch.empty(tensor.shape, device="meta") for tensor in inputs])
-    # Not the operation's own number, which is 0 if it shares its parameters.
-    learns = isinstance(made, nn.Module) and next(made.parameters(), None) is not None
-    if found is None or (found == 0 and learns and not entry.is_own):
+    if found is None or (found == 0 and entry.may_hide_cost(made)):
         return None
     return found // BATCH
 

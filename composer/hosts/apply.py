@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from composer.compile.host_classes import base_of, hosted_class, text_of
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, InputError
-from composer.hosts.classes import base_of, hosted_class, text_of
-from composer.hosts.journal import Edited
+from composer.hosts.journal import AROUND, Edited
 from composer.torch_private import children, parameters
 
 
@@ -24,12 +24,14 @@ class ModuleEdit:
     text  of the subclass that it gets; empty if it keeps its class
     add   name -> node of a module or parameter that is put in
     drop  names of children that are taken out
+    around  path of the module around it whose children it runs; None if it runs its own
     """
 
     path: str
     text: str = ""
     add: dict[str, Node] = field(default_factory=dict)
     drop: list[str] = field(default_factory=list)
+    around: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ def apply(model: nn.Module, edits: Sequence[ModuleEdit], made: Mapping[str, Any]
         for edit in edits:
             done.append(Edited(edit.path))
             _edit(model.get_submodule(edit.path), edit, made, done[-1])
+            if edit.around is not None:
+                model.get_submodule(edit.path).__dict__[AROUND] = [model.get_submodule(edit.around)]
+                done[-1].around = True
     except BaseException:
         restore(before)
         raise
@@ -115,6 +120,8 @@ def undo(model: nn.Module, edited: Iterable[Edited]) -> None:
         for name in one.added:
             own.pop(name, None)
             tensors.pop(name, None)
+        if one.around:
+            module.__dict__.pop(AROUND, None)
         for name, value in one.emptied.items():
             module.__dict__[name] = value
         if one.gone:

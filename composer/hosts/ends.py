@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
 
+from composer.compile.host_classes import HOST
 from composer.compile.writer import TAKEN, attribute, identifier, passes_outward
 from composer.dag.operation import Operation
-from composer.hosts.classes import HOST
 from composer.hosts.frames import Change, FlatStep, Ref
+from composer.hosts.journal import AROUND
 from composer.hosts.results import Where
 from composer.hosts.signature import declared, parameters_of, passed, wrapped_parameters_of
 from composer.hosts.text import file_text
@@ -107,16 +108,20 @@ def _needed(change: Change, references: Iterable[Ref]) -> list[str]:
     return [name for name in change.added if name in wanted]
 
 
-def text_of_ends(ends: Ends, made: type[nn.Module], hider: str | None, beside: Iterable[str]) -> str:
+def text_of_ends(
+    ends: Ends, made: type[nn.Module], hider: str | None, beside: Iterable[str], *, around: bool = False
+) -> str:
     """The file of the subclass of a class whose forward runs these steps around the host's own.
 
     hider   the name of a base class that hides children, for a container
     beside  the names of the children to hide
+    around  whether the module around the host owns what is inserted
     """
     parameters = _parameters(ends, made)
     names = {str(one.name) for one in parameters} | TAKEN | {HOST, _RESULT}
     lines = []
-    read = _Reader({ref: _at(where) for ref, where in ends.inputs.items()}, names)
+    read = _Reader({ref: _at(where) for ref, where in ends.inputs.items()}, names, "around" if around else "self")
+    lines += [f"(around,) = self.{AROUND}"] if around else []
     lines += read.lines(ends.first)
     lines += [f"{where[0]} = {_exchanged(str(where[0]), where[1:], read(now))}" for where, now in ends.leads.items()]
     if not ends.last and not ends.results:
@@ -134,7 +139,7 @@ def text_of_ends(ends: Ends, made: type[nn.Module], hider: str | None, beside: I
 
 def _parameters(ends: Ends, made: type[nn.Module]) -> list[inspect.Parameter]:
     """The parameters of the new forward: those of the host's, as far as the steps name them."""
-    own = parameters_of(made)
+    own = parameters_of(made.forward)
     wanted = [str(where[0]) for where in (*ends.leads, *(ends.inputs[one] for one in _taken(ends)))]
     if {one.name for one in own}.issuperset(wanted):
         return own
@@ -160,9 +165,10 @@ def _exchanged(value: str, where: Where, new: str) -> str:
 class _Reader:
     """Writes calls, one line per call; `known` has the expression of each tensor."""
 
-    def __init__(self, known: Mapping[Ref, str], taken: Iterable[str]) -> None:
+    def __init__(self, known: Mapping[Ref, str], taken: Iterable[str], owner: str) -> None:
         self.known = dict(known)
-        self.taken = set(taken)
+        self.taken = {*taken, owner}
+        self.owner = owner
 
     def __call__(self, ref: Ref) -> str:
         return self.known[ref]
@@ -173,21 +179,21 @@ class _Reader:
         for step in steps:
             content = step.node.content
             if isinstance(content, Operation) and isinstance(content.entry, ParameterEntry):
-                self.known[Ref(step.name)] = attribute("self", step.node.name)
+                self.known[Ref(step.name)] = attribute(self.owner, step.node.name)
                 continue
             word = identifier(step.name.replace(".", "_"))
             while word in self.taken:
                 word += "_"
             self.taken.add(word)
-            found.append(f"{word} = {call_of(step, [self(one) for one in step.inputs])}")
+            found.append(f"{word} = {call_of(step, [self(one) for one in step.inputs], self.owner)}")
             self.known[Ref(step.name)] = word
         return found
 
 
-def call_of(step: FlatStep, arguments: list[str], owner: Callable[[FlatStep], str] = lambda step: "self") -> str:
+def call_of(step: FlatStep, arguments: list[str], owner: str = "self") -> str:
     """The expression of an inserted step's call."""
     content = step.node.content
     if isinstance(content, Operation) and isinstance(content.entry, FunctionEntry):
         return content.entry.call(arguments, step.specs, content.options)
     assert not passes_outward(step.node), "what a block passes outward has no place in a foreign forward"
-    return f"{attribute(owner(step), step.node.name)}({', '.join(arguments)})"
+    return f"{attribute(owner, step.node.name)}({', '.join(arguments)})"

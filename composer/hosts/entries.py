@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import linecache
 import re
@@ -11,6 +12,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
+import torch
 from pydantic import BaseModel
 from torch import nn
 
@@ -49,8 +51,16 @@ class HostEntry(ModuleEntry):
     made: nn.Module
 
     def make(self, arguments: Mapping[str, Any]) -> nn.Module:
-        """The recorded module: its numbers may be on the meta device."""
-        return self.made
+        """A copy of the recorded module on the device that is set, with tensors that hold no certain numbers."""
+        memo: dict[int, Any] = {}
+        for one in (*self.made.parameters(), *self.made.buffers()):
+            fresh = torch.empty(one.shape, dtype=one.dtype)
+            memo[id(one)] = nn.Parameter(fresh, one.requires_grad) if isinstance(one, nn.Parameter) else fresh
+        return copy.deepcopy(self.made, memo)
+
+    def may_hide_cost(self, made: nn.Module) -> bool:
+        """Whether it has a matrix that no counted operation used; a scale or a bias costs nothing."""
+        return any(sum(length > 1 for length in one.shape) > 1 for one in made.parameters())
 
     @property
     def words(self) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 from torch import Tensor, nn
 
+from composer.compile.host_classes import text_of
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.rules.placing import place
@@ -19,16 +21,14 @@ from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError, InputError
 from composer.foreign import is_error, named
 from composer.hosts.apply import undo
-from composer.hosts.classes import text_of
 from composer.hosts.journal import KEY, Journal, journal_of, journals
 from composer.hosts.naming import with_free_names
-from composer.hosts.operation import HostScope
 from composer.hosts.realise import planned, realise
 from composer.hosts.record import in_float32, mapped, on_meta, record
 from composer.hosts.refusal import refused, refused_hosts, warnings_of
 from composer.hosts.report import Report
 from composer.hosts.rules import Rules, joined, spec_of_rules, written
-from composer.hosts.tagging import with_sites
+from composer.hosts.sites import recognised
 from composer.spec.spec import Spec
 
 Example = Any
@@ -52,8 +52,8 @@ def insert(
     journal = journal_of(model)
     spec = spec_of_rules(rules)
     if journal is not None:
-        spec = joined(_spec_of(journal), spec)
-    args, kwargs = _called(example)
+        spec = joined(spec_of_journal(journal), spec)
+    args, kwargs = called(example)
     sites = {**(journal.sites if journal else {}), **(sites or {})}
     return _edit(model, spec, args, kwargs, sites, journal.seed if journal else seed)
 
@@ -78,7 +78,7 @@ def remove(model: nn.Module, rules: int | Sequence[int] | None = None) -> Report
     kept = [rule for number, rule in enumerate(journal.rules) if number not in gone]
     if not kept:
         return remove(model)
-    spec = _spec_of(replace(journal, rules=kept))
+    spec = spec_of_journal(replace(journal, rules=kept))
     return _edit(model, spec, *journal.example, journal.sites, journal.seed)
 
 
@@ -98,11 +98,10 @@ def check(model: nn.Module) -> list[str]:
             except AttributeError:
                 found.append(f"`{path}` is gone, and what was inserted there")
                 continue
-            lost = [name for name in one.added if not hasattr(module, name)]
-            if lost:
-                found.append(f"`{path}` has lost `{'`, `'.join(lost)}`")
-            elif one.text and one.text not in map(text_of, type(module).__mro__[:-1]):
+            if one.text and one.text not in map(text_of, type(module).__mro__[:-1]):
                 found.append(f"`{path}` is a plain {type(module).__name__} now, which does not run what was inserted")
+            elif lost := [name for name in one.added if not hasattr(module, name)]:
+                found.append(f"`{path}` has lost `{'`, `'.join(lost)}`")
             elif one.text and "forward" in module.__dict__:
                 found.append(f"`{path}` has a `forward` on the object, which may not run what was inserted")
     return found
@@ -138,11 +137,13 @@ def _journal(model: nn.Module) -> Journal:
     return journal
 
 
-def _spec_of(journal: Journal) -> Spec:
+def spec_of_journal(journal: Journal) -> Spec:
+    """A Spec with the rules of a journal."""
     return spec_of_rules({"attention": journal.rules, **({"blocks": journal.blocks} if journal.blocks else {})})
 
 
-def _called(example: Example) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def called(example: Example) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and named arguments of an example. Raises InputError."""
     if isinstance(example, tuple) and len(example) == 2 and isinstance(example[1], dict):
         first = example[0]
         return (first if isinstance(first, tuple) else (first,)), dict(example[1])
@@ -163,24 +164,8 @@ def _edit(
     """The model with exactly these rules, whatever it had before."""
     InputError.check(refused(model))
     earlier = journal_of(model)
-    twin = on_meta(model)
-    if twin is model:
-        twin = copy.deepcopy(model)
-    if earlier is not None:
-        undo(twin, earlier.edited)
-        del twin.__dict__[KEY]
-    # Shapes are those of any dtype, and new modules are made in float32.
-    twin.eval().float()
-    args, kwargs = in_float32(mapped(tuple(args))), in_float32(mapped(dict(kwargs)))
+    twin, before, (args, kwargs) = recorded_plain(model, args, kwargs, sites)
     inference = Inference()
-    try:
-        before = record(twin, args, kwargs, inference=inference)
-    except Exception as error:
-        if not is_error(error):
-            raise
-        text = f"the model cannot be recorded with this example: {named(error)}"
-        raise InputError(Diagnostic("insertion", text, label="what the model is called with")) from error
-    before = with_sites(before, sites)
     placed = wire(place(before, spec, Limits(), inference)[-1])
     assert isinstance(placed, HostScope)
     after = with_free_names(before, placed, twin)
@@ -192,13 +177,44 @@ def _edit(
     made = planned(twin, before, after, args, kwargs, allowed)
     keys, number = list(model.state_dict()), _num_parameters(model)
     kept = _kept(model, earlier, made.added, twin)
-    edited = realise(model, made, after, seed, kept, earlier.edited if earlier else [])
+    edited = realise(model, made, seed, kept, earlier.edited if earlier else [])
     blocks = {name: origin.document.nearest(origin.path).plain() for name, origin in spec.block_origins.items()}
     model.__dict__[KEY] = Journal(written(spec), blocks, dict(sites), seed, (args, kwargs), edited)
     notes = tuple(warnings_of(model, made.leaves, made.bypassed))
     for note in notes:
         warnings.warn(note, stacklevel=3)
-    return _report(model, keys, _num_parameters(model) - number, made.added, notes)
+    now = model.state_dict()
+    new, gone = (tuple(one for one in names if one not in others) for names, others in ((now, set(keys)), (keys, now)))
+    return Report(tuple(made.places), new, gone, _num_parameters(model) - number, notes)
+
+
+def recorded_plain(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], sites: Mapping[str, Any]
+) -> tuple[nn.Module, HostScope, tuple[tuple[Any, ...], dict[str, Any]]]:
+    """A model without its insertions: a copy on the meta device, its graph, and the arguments that the copy takes.
+
+    Raises InputError if it cannot be called with the arguments.
+    """
+    twin = on_meta(model)
+    if twin is model:
+        twin = copy.deepcopy(model)
+    # Its own journal, which has copies of the modules that were taken out.
+    if (copied := journal_of(twin)) is not None:
+        undo(twin, copied.edited)
+        del twin.__dict__[KEY]
+    # Shapes are those of any dtype, and new modules are made in float32.
+    twin.eval().float()
+    called = in_float32(mapped(tuple(args))), in_float32(mapped(dict(kwargs)))
+    try:
+        scope = record(twin, *called)
+    except Exception as error:
+        if not is_error(error):
+            raise
+        text = f"the model cannot be recorded with this example: {named(error)}"
+        raise InputError(Diagnostic("insertion", text, label="what the model is called with")) from error
+    scope, findings = recognised(scope, sites)
+    scope = replace(scope, findings=findings.lines, twin=twin, own=frozenset(scope.nodes), given=scope.outputs)
+    return twin, scope, called
 
 
 def _kept(model: nn.Module, earlier: Journal | None, added: Mapping[str, Node], twin: nn.Module) -> dict[str, Any]:
@@ -220,13 +236,3 @@ def _form(one: Any) -> Any:
 
 def _num_parameters(model: nn.Module) -> int:
     return sum(one.numel() for one in model.parameters())
-
-
-def _report(
-    model: nn.Module, keys: Sequence[str], parameters: int, added: Mapping[str, Node], notes: tuple[str, ...]
-) -> Report:
-    now = model.state_dict()
-    places = tuple(path for path, node in added.items() if node.role == "used")
-    before = set(keys)
-    new = tuple(name for name in now if name not in before)
-    return Report(places, new, tuple(name for name in keys if name not in now), parameters, notes)

@@ -10,6 +10,9 @@ from torch import nn
 
 # The key in the `__dict__` of the module that was given to `insert`.
 KEY = "composer_insertions"
+# The key in the `__dict__` of a module that runs children of a module around it: a list that holds that module, since a
+# module that is an attribute would be a child.
+AROUND = "composer_around"
 
 
 @dataclass
@@ -22,6 +25,7 @@ class Edited:
     gone     name -> the module that was taken out
     emptied  name -> the value of an attribute that gave its name to a module
     order    names of the children that it had
+    around   whether it knows the module around it, which owns what it runs
     """
 
     path: str
@@ -30,6 +34,7 @@ class Edited:
     gone: dict[str, nn.Module] = field(default_factory=dict)
     emptied: dict[str, Any] = field(default_factory=dict)
     order: tuple[str, ...] = ()
+    around: bool = False
 
 
 @dataclass

@@ -27,11 +27,10 @@ def attached(change: Change) -> Iterator[tuple[FlatStep, Ends, list[str]]]:
     for was, found in users.items():
         total = sum(step.inputs.count(was) for step in before.steps.values())
         total += sum(one == was for one in before.outputs.values())
-        news = {now for _, now in found}
-        behind = not any(str(step.node.place).startswith("before") for step in change.added.values())
-        if behind and len(news) == 1 and total == len(found) and not was.is_input and not was.key:
-            (now,) = news
-            names = _chain(change, now)
+        now = found[0][1]
+        names = _chain(change, now)
+        behind = not any(str(change.added[name].node.place).startswith("before") for name in names)
+        if behind and {one for _, one in found} == {now} and total == len(found) and not was.is_input and not was.key:
             if all(one == was or one.name in names for name in names for one in change.added[name].inputs):
                 last = tuple(change.added[name] for name in names)
                 yield before.steps[was.name], Ends(last=last, results={(): now}, outputs={was: ()}), names
@@ -53,9 +52,15 @@ def _chain(change: Change, end: Ref) -> list[str]:
     return [name for name in change.added if name in wanted]
 
 
+def at_host(ends: Ends, module: nn.Module) -> Ends:
+    """The same ends, with the first argument of the host's forward by its name."""
+    argument = wrapped_parameters_of(type(module))[0].name
+    leads: dict[Where, Ref] = dict.fromkeys([(argument,)], *ends.leads.values()) if ends.leads else {}
+    return replace(ends, leads=leads, inputs=dict.fromkeys(ends.inputs, (argument,)))
+
+
 def as_children(ends: Ends, host: FlatStep, module: nn.Module) -> Ends:
     """The steps as children of the host's module: their names need not say beside which module they stand."""
-    argument = wrapped_parameters_of(type(module))[0].name
     starts = (f"{host.node.name}_", f"pre_{host.node.name}_")
     names: dict[str, str] = {}
     for step in (*ends.first, *ends.last):
@@ -75,12 +80,11 @@ def as_children(ends: Ends, host: FlatStep, module: nn.Module) -> Ends:
         node = replace(moved(step.node, f"{host.node.path}.{name}"), name=name)
         return replace(step, node=node, place="", inputs=tuple(map(ref, step.inputs)))
 
-    leads: dict[Where, Ref] = dict.fromkeys([(argument,)], ref(next(iter(ends.leads.values())))) if ends.leads else {}
     return Ends(
         tuple(map(renamed, ends.first)),
         tuple(map(renamed, ends.last)),
-        leads,
+        {where: ref(one) for where, one in ends.leads.items()},
         {where: ref(one) for where, one in ends.results.items()},
-        dict.fromkeys(ends.inputs, (argument,)),
+        ends.inputs,
         ends.outputs,
     )

@@ -9,21 +9,35 @@ from typing import Any
 from torch import nn
 
 from composer.compile.parts import is_child
+from composer.dag.host import HostScope, edited_part, recorded_part
 from composer.dag.scope import Node, Scope
 from composer.hosts.ends import ends_of
 from composer.hosts.frames import Change, change_of, frames
-from composer.hosts.operation import HostScope
 
 
 def with_free_names(before: HostScope, after: HostScope, model: nn.Module) -> HostScope:
     """The tree after rules, whose inserted nodes have names that nothing else in their modules has."""
+    return _named(after, _free_names(before, after, model))
+
+
+def whole_with_free_names(whole: HostScope) -> HostScope:
+    """As `with_free_names`, of the model of another library that a spec begins with, with the nodes behind it."""
+    assert whole.twin is not None, "a whole model is kept"
+    return _named(whole, _free_names(recorded_part(whole), edited_part(whole), whole.twin))
+
+
+def _free_names(before: HostScope, after: HostScope, model: nn.Module) -> dict[str, str]:
     names: dict[str, str] = {}
     known = {frame.path: frame for frame in frames(before)}
     for frame in frames(after):
         change = change_of(known[frame.path], frame) if frame.path in known else None
         if change is not None:
             names |= _renamed(change, model)
-    found = _with_names(after, names) if names else after
+    return names
+
+
+def _named(scope: HostScope, names: Mapping[str, str]) -> HostScope:
+    found = _with_names(scope, names) if names else scope
     assert isinstance(found, HostScope)
     return found
 
@@ -38,7 +52,7 @@ def is_taken(module: nn.Module, name: str, *, may_fill: bool = False) -> bool:
 def _renamed(change: Change, model: nn.Module) -> dict[str, str]:
     """Path of an inserted node -> its new name."""
     # A forward that is run as it was may ask whether the attribute is None; one that is written anew does not.
-    opens = not change.only_replaces and ends_of(change) is None
+    opens = change.crosses or (not change.only_replaces and ends_of(change) is None)
     found: dict[str, str] = {}
     for name, step in change.added.items():
         if name in change.gone or not is_child(step.node):

@@ -44,17 +44,15 @@ def opened(module: nn.Module, given: Mapping[str, Any]) -> Opened:
     given  the arguments of a call, by name: tensors become inputs of the graph, and so does all that the forward only
            hands on; the rest is fixed to what it is
     """
-    made = type(module)
-    parameters = parameters_of(made)
-    if [one.name for one in parameters] != [one.name for one in wrapped_parameters_of(made)]:
-        raise Closed("its forward is decorated")
+    forward = _innermost(type(module))
+    parameters = parameters_of(forward)
     values = {one.name: given.get(one.name, _default(one)) for one in parameters}
     mode = module.training
     try:
         module.training = False
-        closed, (graph, read) = _freest(module, parameters, values)
+        closed, (graph, read) = _freest(module, forward, values)
         module.training = True
-        in_training, also_read = _traced(module, parameters, values, closed)
+        in_training, also_read = _traced(module, forward, values, closed)
     finally:
         module.training = mode
     fixed = {name: values[name] for name in sorted(closed)}
@@ -65,6 +63,29 @@ def opened(module: nn.Module, given: Mapping[str, Any]) -> Opened:
     return Opened(graph, parameters, fixed, read)
 
 
+def _innermost(made: type[nn.Module]) -> Any:
+    """The function that a class's forward runs. Raises Closed if it is decorated in a way that an edit would lose."""
+    forward: Any = made.forward
+    if _names(parameters_of(forward)) == _names(wrapped_parameters_of(made)):
+        return forward
+
+    def probe(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("only its class is looked at")
+
+    # A class may decorate the forward of each subclass (transformers' checkpointing of layers): so will ours be.
+    derived: Any = type(made.__name__, (made,), {"forward": probe, "__module__": made.__module__})
+    again = derived.forward
+    inner = getattr(forward, "__wrapped__", None)
+    same = again is not probe and getattr(again, "__code__", 0) is getattr(forward, "__code__", 1)
+    if not same or _names(parameters_of(inner)) != _names(wrapped_parameters_of(made)):
+        raise Closed("its forward is decorated")
+    return inner
+
+
+def _names(parameters: Sequence[inspect.Parameter]) -> list[str]:
+    return [one.name for one in parameters]
+
+
 def _default(one: inspect.Parameter) -> Any:
     if one.kind is one.VAR_POSITIONAL:
         return ()
@@ -72,15 +93,19 @@ def _default(one: inspect.Parameter) -> Any:
 
 
 def _freest(
-    module: nn.Module, parameters: Sequence[inspect.Parameter], values: Mapping[str, Any]
+    module: nn.Module, forward: Any, values: Mapping[str, Any]
 ) -> tuple[set[str], tuple[fx.Graph, dict[str, Any]]]:
     """The arguments that must be fixed, and the graph for them. Raises Closed."""
-    closed = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD and not _holds_tensor(values[one.name])}
-    best = _traced(module, parameters, values, closed)
+    closed = {
+        one.name
+        for one in parameters_of(forward)
+        if one.kind is not one.VAR_KEYWORD and not _holds_tensor(values[one.name])
+    }
+    best = _traced(module, forward, values, closed)
     for name in sorted(closed):
         # An argument that the forward only hands on may have any value.
         with contextlib.suppress(Closed):
-            freer = _traced(module, parameters, values, closed - {name})
+            freer = _traced(module, forward, values, closed - {name})
             if _words(freer[0], {name: values[name]}) == _words(best[0], {}):
                 closed, best = closed - {name}, freer
     return closed, best
@@ -105,9 +130,9 @@ class _Further(dict[str, Any]):
 class _Tracer(fx.Tracer):
     """Traces one forward, with children as leaves and some arguments fixed."""
 
-    def __init__(self, parameters: Sequence[inspect.Parameter], values: Mapping[str, Any], closed: set[str]) -> None:
+    def __init__(self, forward: Any, values: Mapping[str, Any], closed: set[str]) -> None:
         super().__init__()
-        self.parameters, self.values, self.closed = parameters, values, closed
+        self.forward, self.values, self.closed = forward, values, closed
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return True
@@ -116,12 +141,13 @@ class _Tracer(fx.Tracer):
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
     ) -> tuple[Any, list[Any]]:
         """The forward as a function of positional arguments only, and its arguments."""
-        found = {one.name: self.argument(one) for one in self.parameters}
-        code = root_fn.__code__
+        found = {one.name: self.argument(one) for one in parameters_of(self.forward)}
+        own = self.forward
+        code = own.__code__
         names = code.co_varnames[1 : len(found) + 1]
         flags = code.co_flags & ~(inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
         plain = code.replace(co_argcount=len(found) + 1, co_posonlyargcount=0, co_kwonlyargcount=0, co_flags=flags)
-        function: Any = types.FunctionType(plain, root_fn.__globals__, root_fn.__name__, None, root_fn.__closure__)
+        function: Any = types.FunctionType(plain, own.__globals__, own.__name__, None, own.__closure__)
         return function, [self.root, *(found[name] for name in names)]
 
     def argument(self, one: inspect.Parameter) -> Any:
@@ -135,12 +161,12 @@ class _Tracer(fx.Tracer):
 
 
 def _traced(
-    module: nn.Module, parameters: Sequence[inspect.Parameter], values: Mapping[str, Any], closed: set[str]
+    module: nn.Module, forward: Any, values: Mapping[str, Any], closed: set[str]
 ) -> tuple[fx.Graph, dict[str, Any]]:
     """The graph in the module's mode, and the plain attributes of the module that its forward read. Raises Closed."""
     try:
         with _reading(module) as read:
-            graph = _Tracer(parameters, values, closed).trace(module)
+            graph = _Tracer(forward, values, closed).trace(module)
     except BaseException as error:
         if not is_error(error):
             raise
@@ -165,11 +191,17 @@ def _reading(module: nn.Module) -> Iterator[dict[str, Any]]:
             found[name] = value
         return value
 
-    module.__class__ = type(made.__name__, (made,), {"__getattribute__": read, "__module__": made.__module__})
+    def write(self: nn.Module, name: str, value: Any) -> None:
+        if self is module and name != "training" and not (is_literal(value) and self.__dict__.get(name, read) == value):
+            raise TraceError(f"it sets its attribute `{name}`")
+        made.__setattr__(self, name, value)
+
+    own = {"__getattribute__": read, "__setattr__": write, "__module__": made.__module__}
+    module.__class__ = type(made.__name__, (made,), own)
     try:
         yield found
     finally:
-        module.__class__ = made
+        object.__setattr__(module, "__class__", made)
 
 
 def _words(graph: fx.Graph, values: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from composer.compile.parts import is_child
-from composer.compile.writer import passes_outward
+from composer.dag.host import HostScope
 from composer.dag.nodes.sharing import moved
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError, one_of
@@ -19,9 +19,8 @@ from composer.hosts.edit import text_of_edit
 from composer.hosts.ends import Ends, ends_of, joined, text_of_ends
 from composer.hosts.following import Followed, follow, frames_of
 from composer.hosts.frames import Change, FlatStep, change_of, frames
-from composer.hosts.leaves import as_children, attached
+from composer.hosts.leaves import as_children, at_host, attached
 from composer.hosts.opened import Closed, Opened, opened
-from composer.hosts.operation import HostScope
 from composer.hosts.refusal import other_forwards
 from composer.hosts.text import file_text
 from composer.torch_private import children
@@ -34,6 +33,8 @@ class Plan:
     edits     by path of the module
     calls     path of an inserted module -> how often one call of the model calls it
     bypassed  paths of modules whose forward was edited, though other methods of theirs run the same children
+    held      paths of inserted modules that only others call
+    places    paths of the mechanisms, in the order in which they run
     leaves    paths of modules without parts that were changed themselves
     """
 
@@ -41,6 +42,8 @@ class Plan:
     calls: dict[str, int] = field(default_factory=dict)
     bypassed: list[str] = field(default_factory=list)
     leaves: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
     def at(self, path: str) -> ModuleEdit:
         """The edit of the module at a path."""
@@ -81,11 +84,9 @@ class _Planner:
         changes = [one for one in found if one is not None]
         to_open: list[Change] = []
         for change in changes:
-            if (problem := _crossing(change)) is not None:
-                self.problems.append(problem)
-            elif change.only_replaces:
+            if change.only_replaces:
                 self.place(change)
-            elif (ends := ends_of(change)) is not None:
+            elif not change.crosses and (ends := ends_of(change)) is not None:
                 self.swap(change, ends)
             else:
                 to_open.append(change)
@@ -94,10 +95,14 @@ class _Planner:
             for name, node in scope.held.items():
                 if node.rule is not None:
                     self.put(scope.path, name, node, node.path)
+                    self.made.held.append(node.path)
         if self.problems:
             raise GraphError(self.problems)
         self.hide()
         self.made.calls = {path: self.num_calls(one) for path, one in self.paths.items()}
+        order = {node.path: number for number, node in enumerate(self.after.walk())}
+        used = [path for path, node in self.made.added.items() if node.role == "used" and path not in self.made.held]
+        self.made.places = sorted(used, key=lambda path: order[self.paths[path]])
         return self.made
 
     def num_calls(self, path: str) -> int:
@@ -108,7 +113,7 @@ class _Planner:
             if isinstance(node.content, HostScope):
                 held |= {id(one) for one in node.content.held.values()}
             elif id(node) not in held:
-                found += (node.owner == path) + list(node.shares.values()).count(path) * (node.owns)
+                found += (path in (node.path, node.owner)) + list(node.shares.values()).count(path) * node.owns
         return found
 
     def put(self, holder: str, name: str, node: Node, path: str) -> None:
@@ -148,6 +153,12 @@ class _Planner:
 
     def open(self, changes: Sequence[Change]) -> None:
         """Edit between the steps of forwards; where one cannot be opened, at its modules' ends."""
+        # What other methods of the class run too, they meet only at the modules themselves.
+        changes = [
+            one
+            for one in changes
+            if not other_forwards(type(self.model.get_submodule(one.path))) or not self.at_modules(one, owned=False)
+        ]
         if not changes:
             return
         ran = frames_of(self.model, self.args, self.kwargs)
@@ -171,7 +182,8 @@ class _Planner:
                     raise one
                 self.edit(change, one)
             except Closed as error:
-                self.at_leaves(change, error)
+                if not self.at_modules(change, owned=True):
+                    self.problems.append(self.cannot_open(change, error))
 
     def edit(self, change: Change, followed: Followed) -> None:
         made = type(self.model.get_submodule(change.path))
@@ -189,27 +201,41 @@ class _Planner:
         module = self.model.get_submodule(change.path)
         return [name for name in self.own(change) if module.__dict__.get(name, self) is None]
 
-    def at_leaves(self, change: Change, error: Closed) -> None:
-        """Put what stands right after or before one module at that module's own ends."""
-        found = list(attached(change))
-        left = set(change.added) - {name for _, ends, names in found for name in names}
-        if change.gone or left or not found or any(not self.is_lone(host) for host, _, _ in found):
-            self.problems.append(self.cannot_open(change, error))
-            return
+    def at_modules(self, change: Change, *, owned: bool) -> bool:
+        """Put what stands right after or before one module at that module's own ends; whether all of it does.
+
+        owned  whether that module also owns it, and not the frame's module as elsewhere
+        """
+        found = [] if change.crosses else list(attached(change))
+        left = set(change.added) - {name for _, _, names in found for name in names}
+        lone = all(self.is_lone(host) and not self.made.at(host.node.path).text for host, _, _ in found)
+        told = any(step.node.shares or (step.place and not owned) for step in change.added.values())
+        if change.gone or left or told or not (found and lone):
+            return False
         by_host: dict[str, list[Ends]] = {}
         for host, ends, _ in found:
             path = host.node.path
-            old = [one.node.path for one in (*ends.first, *ends.last)]
-            renamed = as_children(ends, host, self.model.get_submodule(path))
-            by_host.setdefault(path, []).append(renamed)
-            for step, was in zip((*renamed.first, *renamed.last), old, strict=True):
-                if is_child(step.node):
-                    self.put(path, step.node.name, step.node, was)
+            here = at_host(ends, self.model.get_submodule(path))
+            by_host.setdefault(path, []).append(self.owned(here, host) if owned else here)
+        if not owned:
+            self.place(change)
         for path, several in by_host.items():
             made = type(self.model.get_submodule(path))
-            self.made.leaves.append(path)
             edit = self.made.at(path)
-            edit.text = text_of_ends(joined(several), made, hider_of(made), edit.add)
+            edit.around = None if owned else change.path
+            beside = edit.add if owned else ()
+            edit.text = text_of_ends(joined(several), made, hider_of(made), beside, around=not owned)
+            self.made.leaves.append(path)
+        return True
+
+    def owned(self, ends: Ends, host: FlatStep) -> Ends:
+        """The ends of a module as its own children."""
+        path = host.node.path
+        found = as_children(ends, host, self.model.get_submodule(path))
+        for step, was in zip((*found.first, *found.last), (*ends.first, *ends.last), strict=True):
+            if is_child(step.node):
+                self.put(path, step.node.name, step.node, was.node.path)
+        return found
 
     def is_lone(self, host: FlatStep) -> bool:
         """Whether a recorded step is the only call of its module."""
@@ -218,7 +244,7 @@ class _Planner:
 
     def cannot_open(self, change: Change, error: Closed) -> Diagnostic:
         module = type(self.model.get_submodule(change.path)).__name__
-        step = next(iter(change.added.values()), None) or next(iter(change.gone.values()))
+        step = next(iter((*change.added.values(), *change.gone.values(), *change.before.steps.values())))
         where = f"`{change.path}` ({module})" if change.path else f"the model's own forward ({module})"
         inside = [name for name, one in change.before.steps.items() if self.is_lone(one)]
         help = (f"places here: before and after it and its modules: {one_of(inside)}",) if inside else ()
@@ -235,17 +261,3 @@ class _Planner:
             beside = [name for name, node in edit.add.items() if name not in old and is_child(node)]
             if hider and beside and not edit.text:
                 edit.text = file_text(made, "", (), (), hider, beside)
-
-
-def _crossing(change: Change) -> Diagnostic | None:
-    """The problem of a rule that takes a tensor from another module's forward."""
-    before, after = change.before.scope, change.after.scope
-    taken = (after.brought - before.brought) | (after.exposed - before.exposed)
-    outward = next((step for step in change.added.values() if passes_outward(step.node)), None)
-    if not taken and outward is None:
-        return None
-    step = outward or next(iter(change.added.values()), None)
-    text = f"a tensor would cross the forward of `{change.path}`, which cannot hand it on: {one_of(sorted(taken))}"
-    if step is None:
-        return Diagnostic("closed", text, path=change.path)
-    return step.node.origin.problem("closed", text, "tensors of one forward", path=step.node.path)

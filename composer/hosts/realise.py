@@ -12,11 +12,11 @@ from torch import nn
 
 from composer.compile.emit import make
 from composer.compile.lend import lend
-from composer.dag.scope import Node
+from composer.dag.host import HostScope
+from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
 from composer.hosts.apply import apply, restore, snapshot, undo, whereabouts
 from composer.hosts.journal import Edited
-from composer.hosts.operation import HostScope
 from composer.hosts.plan import Plan, plan
 from composer.hosts.trace import tensors_in
 
@@ -27,7 +27,7 @@ def planned(
     after: HostScope,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
-    allowed: Callable[[Iterable[str]], None],
+    allowed: Callable[[Iterable[str]], None] | None = None,
 ) -> Plan:
     """The plan for a model, proven on its twin. Raises GraphError.
 
@@ -38,11 +38,12 @@ def planned(
     """
     plain = _shapes(twin, args, kwargs)
     made = plan(twin, before, after, args, kwargs)
-    allowed(made.edits)
+    if allowed is not None:
+        allowed(made.edits)
     with torch.device("meta"):
         modules = {path: make(node, 0) for path, node in made.added.items()}
     apply(twin, list(made.edits.values()), modules)
-    lend(twin, after)
+    _lend(twin, made)
     twin.eval()
     counted: Counter[str] = Counter()
     with _counting({path: one for path, one in modules.items() if isinstance(one, nn.Module)}, counted):
@@ -58,6 +59,11 @@ def planned(
     if [shape for _, shape in shapes] != [shape for _, shape in plain] and before.outputs == after.outputs:
         raise GraphError(_unlike(f"the edited model gives {shapes}, not {plain}"))
     return made
+
+
+def _lend(model: nn.Module, made: Plan) -> None:
+    """Tell what was inserted, and shares the module of another, whom it calls."""
+    lend(model, Scope("", "", {}, made.added, {}))
 
 
 def _unlike(text: str, path: str = "") -> Diagnostic:
@@ -85,12 +91,11 @@ def _counting(modules: Mapping[str, nn.Module], counted: Counter[str]) -> Iterat
 
 
 def realise(
-    model: nn.Module, made: Plan, after: HostScope, seed: int, kept: Mapping[str, Any], earlier: Sequence[Edited]
+    model: nn.Module, made: Plan, seed: int, kept: Mapping[str, Any], earlier: Sequence[Edited]
 ) -> list[Edited]:
     """Make the edits in the live model; what undoes them. On an error the model is as it was.
 
     made     the plan, proven on a twin
-    after    the tree with rules applied
     seed     of new modules
     kept     path -> module or parameter that an earlier insertion made, and that stays
     earlier  what was edited before, which the plan contains again
@@ -100,7 +105,7 @@ def realise(
     try:
         undo(model, earlier)
         edited = apply(model, list(made.edits.values()), fresh)
-        lend(model, after)
+        _lend(model, made)
     except BaseException:
         restore(before)
         raise

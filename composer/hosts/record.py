@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.tensor import BATCH
 from composer.errors import Source
-from composer.hosts.operation import HostScope
 from composer.hosts.trace import Tracer
 from composer.hosts.tree import Tree
 from composer.spec.document import Document, Value
@@ -23,11 +23,15 @@ from composer.torch_private import AnyBatchNorm
 
 # Modules with parts that count as one operation, as in specs: attention, gates, a norm with its activation.
 _WHOLE_NAMES = re.compile(
-    r"(Attention|Attn|AttentionPool\w*|SqueezeExcite\w*|SqueezeExcitation|SEModule|SEUnit|SELayer|SqueezeExcitation\w*"
-    r"|BatchNormAct2d|\w*NormAct\w*|SelectAdaptivePool2d|EffectiveSEModule|EcaModule|CbamModule|SplitAttn"
-    r"|SelectiveKernel|GatherExcite|GlobalContext)$"
+    r"((Attention|Attn)(Global|PoolFirst|V2)?|GPSA|MHSA|XCA|AttentionPool\w*|SplitAttn|SelectiveKernel"
+    r"|SqueezeExcite\w*|SqueezeExcitation\w*|SEModule|SEUnit|SELayer|EffectiveSEModule|EseModule|EcaModule|CbamModule"
+    r"|GatherExcite|GlobalContext|BatchNormAct2d|\w*NormAct\w*|SelectAdaptivePool2d|PositionalEncodingFourier)$"
 )
-_NEVER_WHOLE = re.compile(r"(Block|Layer|ConvNormAct|ConvBnAct)$")
+# Blocks that hold an attention, convolutions with a norm, and two attentions that specs write as blocks.
+_NEVER_WHOLE = re.compile(
+    r"(Block|Layer|Conv\w*NormAct\w*|ConvBnAct|PartitionAttention|MobileAttention|EvaAttention|MaskUnitAttention)$"
+    r"|Block\w*Attn$"
+)
 _WHOLE: Any = (nn.MultiheadAttention, AnyBatchNorm)
 
 

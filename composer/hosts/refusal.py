@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from composer.compile.host_classes import text_of
 from composer.errors import Diagnostic, one_of
-from composer.hosts.classes import text_of
 from composer.torch_private import AnyBatchNorm, is_compiled
 
 

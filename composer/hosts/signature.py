@@ -12,9 +12,8 @@ from torch import nn
 _KINDS = inspect.Parameter
 
 
-def parameters_of(made: type[nn.Module]) -> list[inspect.Parameter]:
-    """The parameters of a class's forward behind `self`, as it is called: a decorator's own, not those it wraps."""
-    forward: Any = made.forward
+def parameters_of(forward: Any) -> list[inspect.Parameter]:
+    """The parameters of a forward behind `self`, as it is called: a decorator's own, not those it wraps."""
     if isinstance(forward, FunctionType):
         # Without what it says of itself: a decorator shows the parameters of what it wraps.
         bare = FunctionType(forward.__code__, forward.__globals__, "", forward.__defaults__, forward.__closure__)

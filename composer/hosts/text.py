@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from torch import nn
 
+from composer.compile.host_classes import HOST
 from composer.compile.writer import identifier, is_called
 from composer.dag.operation import Operation
-from composer.hosts.classes import HOST
 from composer.hosts.frames import FlatStep
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from composer.dag.host import Call, Where
 from composer.dag.names import RESERVED
-from composer.hosts.operation import Call, Where
 from composer.torch_private import version_of
 
 # Reading a tensor's attributes is no step of a network.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from composer import registry
 from composer.dag.arguments import arguments_of_node
 from composer.dag.grids import told
+from composer.dag.host import HostOperation, HostScope
 from composer.dag.infer import Inference, Misfit
 from composer.dag.operation import Operation
 from composer.dag.scope import Node
@@ -19,7 +20,6 @@ from composer.errors import Mistakes
 from composer.hosts.entries import function_entry, module_entry, source_of
 from composer.hosts.layers import Written, function_of, layer_of
 from composer.hosts.layouts import of_function, of_input, of_module, shape_of
-from composer.hosts.operation import HostOperation, HostScope
 from composer.hosts.trace import Frame, Replay, Step
 from composer.registry import Entry
 from composer.spec.origin import Origin

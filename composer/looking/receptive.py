@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from composer.compile.module import ComposedModule, compile_graph
+from composer.compile.graph import compile_graph
+from composer.compile.module import ComposedModule
 from composer.compile.steps import evaluating, run_steps
 from composer.errors import Diagnostic, InputError
 from composer.looking.nodes import MapNode, map_node

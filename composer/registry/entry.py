@@ -125,6 +125,11 @@ class Entry:
         """Learnable numbers in an object from `make`."""
         return 0
 
+    def may_hide_cost(self, made: Any) -> bool:
+        """Whether a count of no multiply-accumulates says nothing of an object from `make`."""
+        # Not the operation's own number of parameters, which is 0 if it shares them.
+        return not self.is_own and next(getattr(made, "parameters", lambda: iter(()))(), None) is not None
+
     @property
     def summary(self) -> str:
         """The first line of the docstring."""

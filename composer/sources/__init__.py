@@ -6,13 +6,17 @@ allowed.
 
 from composer.sources.ask import check_name, num_classes, own_inputs
 from composer.sources.calls import example
-from composer.sources.check import problems, shape_problems, var_problem
+from composer.sources.check import arguments_of, problems, shape_problems, var_problem
+from composer.sources.identity import check_lock, identity
 from composer.sources.make import make
 from composer.sources.recorded import recorded
 
 __all__ = [
+    "arguments_of",
+    "check_lock",
     "check_name",
     "example",
+    "identity",
     "make",
     "num_classes",
     "own_inputs",

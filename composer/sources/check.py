@@ -8,6 +8,7 @@ from composer.amounts import plural
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.sources.library import CHANNELS, Keywords, image_shape, library_of
 from composer.sources.refused import is_refused, refusal, refusals
+from composer.spec.model import InputSpec
 from composer.spec.model_source import CLASSES, PYTHON, ModelSource
 from composer.spec.origin import Origin
 
@@ -24,6 +25,11 @@ def var_problem(name: str, origin: Origin, source: ModelSource) -> Diagnostic | 
     hint = did_you_mean(name, names, f"it takes {one_of(names)}")
     text = f"{source.words} has no `{name}`"
     return origin.problem("unknown-var", text, "an argument of the model, or a var that the spec reads", hint, key=True)
+
+
+def arguments_of(source: ModelSource) -> list[str]:
+    """The arguments that a spec may give to a model."""
+    return _offered(library_of(source).takes(source))
 
 
 def problems(source: ModelSource, vars: Mapping[str, Origin]) -> Iterator[Diagnostic]:
@@ -48,7 +54,9 @@ def problems(source: ModelSource, vars: Mapping[str, Origin]) -> Iterator[Diagno
     yield from library.more_problems(source)
 
 
-def shape_problems(source: ModelSource, origins: Mapping[str, Origin]) -> Iterator[Diagnostic]:
+def shape_problems(
+    source: ModelSource, inputs: Mapping[str, InputSpec], origins: Mapping[str, Origin]
+) -> Iterator[Diagnostic]:
     """The problems of the inputs that a spec gives a model; `origins` says where each is written."""
     own = source.own_inputs
     if len(source.shapes) != len(origins):
@@ -60,8 +68,10 @@ def shape_problems(source: ModelSource, origins: Mapping[str, Origin]) -> Iterat
         return
     library = library_of(source)
     for (name, shape), theirs in zip(source.shapes.items(), own.values(), strict=True):
-        if len(shape) != len(theirs.shape):
-            text = f"{source.words} takes `{theirs.layout}`, and this has {plural(len(shape), 'number')}"
+        given = inputs[name].layout
+        if len(shape) != len(theirs.shape) or ("layout" in inputs[name].model_fields_set and given != theirs.layout):
+            found = plural(len(shape), "number") if len(shape) != len(theirs.shape) else f"`{given}`"
+            text = f"{source.words} takes `{theirs.layout}`, and this is {found}"
             yield origins[name].problem("input", text, f"such as `{list(theirs.shape)}`")
             return
     changed = image_shape(source)
@@ -70,12 +80,12 @@ def shape_problems(source: ModelSource, origins: Mapping[str, Origin]) -> Iterat
     shape, before = changed
     if text := library.misfit(source):
         yield next(iter(origins.values())).problem("input", text, f"such as `{list(before)}`")
-    given = library.sized(source)
-    for name in given:
+    sized = library.sized(source)
+    for name in sized:
         if name in source.args or name in source.config:
-            text = f"`{name}` is set by `input` too, as {given[name]}"
+            text = f"`{name}` is set by `input` too, as {sized[name]}"
             yield source.origin_of(name).problem("both", text, "keep one of the two")
-    if shape[0] != before[0] and not given.keys() & {*CHANNELS}:
+    if shape[0] != before[0] and not sized.keys() & {*CHANNELS}:
         text = f"{source.words} takes images of {plural(before[0], 'channel')}, and none of its arguments changes that"
         yield next(iter(origins.values())).problem("input", text, f"such as `{[before[0], *shape[1:]]}`")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +20,10 @@ from composer.sources.library import (
     Keywords,
     fits,
     image_shape,
+    is_length,
     nothing_more,
     positional,
+    sides_of,
     signature_of,
 )
 from composer.spec.model import InputSpec
@@ -35,8 +38,7 @@ def check(source: ModelSource) -> Iterator[Diagnostic]:
     module, _, path = source.name.partition(":")
     here = source.name_origin
     try:
-        with importable(_folder(source)):
-            found: Any = importlib.import_module(module)
+        found: Any = _imported(module, source)
     except BaseException as error:
         if not is_error(error):
             raise
@@ -64,11 +66,8 @@ def own_inputs(source: ModelSource) -> dict[str, InputSpec]:
     """An image 3×224×224, or of the channels and the size that are the defaults of the factory's arguments."""
     channels = [_default(source, name) for name in CHANNELS]
     sizes = [_default(source, name) for name in SIZES]
-    channel = next((one for one in channels if type(one) is int), 3)
-    size = next((one for one in sizes if one), 224)
-    sides = [size, size] if type(size) is int else list(size) if isinstance(size, list | tuple) else []
-    whole = len(sides) == 2 and all(type(side) is int for side in sides)
-    return {"input": InputSpec(shape=[channel, *(sides if whole else [224, 224])])}
+    sides = next((found for one in sizes if (found := sides_of(one))), (224, 224))
+    return {"input": InputSpec(shape=[next(filter(is_length, channels), 3), *sides])}
 
 
 def takes(source: ModelSource) -> Keywords:
@@ -98,14 +97,14 @@ def sized(source: ModelSource) -> dict[str, Any]:
 
 def make(source: ModelSource, given: Mapping[str, Any]) -> nn.Module:
     """What the factory gives."""
-    model: nn.Module = _factory(source)(**{**source.args, **given})
+    with _beside(source):
+        model: nn.Module = _factory(source)(**{**source.args, **given})
     return model
 
 
 def _factory(source: ModelSource) -> Callable[..., Any]:
     module, _, path = source.name.partition(":")
-    with importable(_folder(source)):
-        found: Any = importlib.import_module(module)
+    found: Any = _imported(module, source)
     for step in path.split("."):
         found = getattr(found, step)
     return found
@@ -118,7 +117,16 @@ def _default(source: ModelSource, name: str) -> Any:
     return source.args.get(name, default)
 
 
-def _folder(source: ModelSource) -> Path:
-    """The folder beside which modules are found: that of the file that names the factory, or the working folder."""
+def _imported(module: str, source: ModelSource) -> Any:
+    """The module: installed, or beside the file that names the factory, or in the working folder."""
+    with _beside(source):
+        return importlib.import_module(module)
+
+
+@contextlib.contextmanager
+def _beside(source: ModelSource) -> Iterator[None]:
+    """In this context, modules in the folder of the spec and in the working folder can be imported."""
     name = source.origin.document.source.name
-    return Path(name).resolve().parent if name.endswith((".yaml", ".yml")) else Path.cwd()
+    folder = Path(name).resolve().parent if name.endswith((".yaml", ".yml")) else Path.cwd()
+    with importable(Path.cwd()), importable(folder):
+        yield

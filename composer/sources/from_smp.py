@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from composer.errors import Diagnostic, did_you_mean
-from composer.sources.library import Keywords, fits, image_shape, package, positional, signature_of
+from composer.sources.library import Keywords, fits, image_shape, is_length, package, positional, signature_of
 from composer.spec.model import InputSpec
 from composer.spec.model_source import ModelSource
 
@@ -37,7 +37,7 @@ def num_classes(source: ModelSource) -> int | None:
 def own_inputs(source: ModelSource) -> dict[str, InputSpec]:
     """An image of 224×224; no library states how it is prepared without asking a hub."""
     channels = source.args.get("in_channels", signature_default(source, "in_channels"))
-    return {"input": InputSpec(shape=[channels if type(channels) is int else 3, 224, 224])}
+    return {"input": InputSpec(shape=[channels if is_length(channels) else 3, 224, 224])}
 
 
 def takes(source: ModelSource) -> Keywords:

@@ -14,9 +14,11 @@ from composer.sources.library import (
     Keywords,
     fits,
     image_shape,
+    is_length,
     nothing_more,
     package,
     positional,
+    sides_of,
     signature_of,
     without,
 )
@@ -31,7 +33,7 @@ call, misfit, more_problems = positional, fits, nothing_more
 # What `create_model` and its builder take for every model.
 _OF_BUILDER = ("features_only", "out_indices", "feature_cls", "output_stride", "output_fmt", "scriptable", "exportable")
 # What the functions of the registry give to the model's class themselves.
-_OWN = ("cfg", "block", "layers", "block_args")
+_OWN = ("cfg", "block", "layers", "block_args", "device", "dtype")
 
 
 def check(source: ModelSource) -> Iterator[Diagnostic]:
@@ -69,17 +71,13 @@ def num_classes(source: ModelSource) -> int | None:
 def own_inputs(source: ModelSource) -> dict[str, InputSpec]:
     """The input of the model's configuration, of the size and channels that the arguments say."""
     found = image_of_timm(_configuration(source)) or InputSpec(shape=[3, 224, 224])
-    channels, height, width = map(int, found.shape)
-    size = source.args.get("img_size")
-    if isinstance(size, int):
-        height = width = size
-    elif isinstance(size, list) and len(size) == 2 and all(type(side) is int for side in size):
-        height, width = size
+    channels, *own = map(int, found.shape)
+    sides = sides_of(source.args.get("img_size")) or own
     given = source.args.get("in_chans")
-    if isinstance(given, int) and given != channels:
+    if is_length(given) and given != channels:
         channels, found = given, found.model_copy(update={"mean": None, "std": None})
     fields = {name: getattr(found, name) for name in found.model_fields_set if getattr(found, name) is not None}
-    return {"input": InputSpec(**{**fields, "shape": [channels, height, width]})}
+    return {"input": InputSpec(**{**fields, "shape": [channels, *sides]})}
 
 
 def takes(source: ModelSource) -> Keywords:

@@ -12,7 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from composer.errors import Diagnostic, did_you_mean
-from composer.sources.library import Keywords, image_shape, nothing_more, package, positional, signature_of, without
+from composer.sources.library import (
+    Keywords,
+    image_shape,
+    is_length,
+    nothing_more,
+    package,
+    positional,
+    signature_of,
+    without,
+)
 from composer.sources.offline import offline
 from composer.spec.model import InputSpec
 from composer.spec.model_source import ModelSource
@@ -52,7 +61,7 @@ def own_inputs(source: ModelSource) -> dict[str, InputSpec]:
         side = image.shape[1] if image else 224
         return {"input": InputSpec(shape=[3, frames, side, side], layout="b c t h w")}
     size = source.args.get("image_size")
-    if isinstance(size, int):
+    if is_length(size):
         image = (image or InputSpec(shape=[])).model_copy(update={"shape": [3, size, size]})
     return {"input": image or InputSpec(shape=[3, 224, 224])}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.foreign import is_error, named
-from composer.sources.library import CHANNELS, Keywords, fits, image_shape, package, signature_of
+from composer.sources.library import CHANNELS, Keywords, fits, image_shape, is_length, package, sides_of, signature_of
 from composer.sources.offline import offline
 from composer.sources.refused import is_refused
 from composer.spec.model import InputSpec
@@ -34,7 +34,6 @@ _OF_TIMM = {"timm_backbone": "backbone", "timm_wrapper": "architecture"}
 def check(source: ModelSource) -> Iterator[Diagnostic]:
     """The problems of the model type and the class."""
     transformers = package("transformers")
-
     known = list(transformers.CONFIG_MAPPING.keys())
     if source.name not in known:
         hint = did_you_mean(source.name, known, "such as `vit`, `swin` or `convnext`")
@@ -42,7 +41,7 @@ def check(source: ModelSource) -> Iterator[Diagnostic]:
         yield source.name_origin.problem("unknown-model", text, "a model type of transformers", hint)
         return
     written = _class_name(source)
-    if written is not None and not _is_model(getattr(transformers, written, None)):
+    if written is not None and not _is_model(_attribute(written)):
         hint = did_you_mean(written, [one for one in dir(transformers) if _may_be_model(one, source)])
         here = source.origin / ("class" if source.class_name else "transformers")
         yield here.problem("unknown-model", f"transformers has no model `{written}`", "a class of a model", hint)
@@ -61,18 +60,19 @@ def num_classes(source: ModelSource) -> int | None:
     found = _class(source)
     if found is None or _TASK.search(found.__name__) is None:
         return None
-    given = source.config.get("num_labels")
-    return given if type(given) is int else int(_config_class(source)().num_labels)
+    given, names = source.config.get("num_labels"), source.config.get("id2label")
+    if type(given) is int:
+        return given
+    return len(names) if isinstance(names, dict) else int(_config_class(source)().num_labels)
 
 
 def own_inputs(source: ModelSource) -> dict[str, InputSpec]:
     """The image of the configuration, of its `image_size` and `num_channels`, else 3×224×224; or its clip."""
     config = _config(source, {**source.config, **_labels(source)})
-    size = getattr(config, "image_size", None) or 224
-    sides = [size, size] if isinstance(size, int) else [int(one) for one in size]
-    channels = next((getattr(config, name) for name in CHANNELS if type(getattr(config, name, None)) is int), 3)
+    sides = sides_of(getattr(config, "image_size", None)) or (224, 224)
+    channels = next((getattr(config, name) for name in CHANNELS if is_length(getattr(config, name, None))), 3)
     frames = getattr(config, "num_frames", None)
-    if type(frames) is int:
+    if is_length(frames):
         return {"input": InputSpec(shape=[frames, channels, *sides], layout="b t c h w")}
     return {"input": InputSpec(shape=[channels, *sides])}
 
@@ -146,10 +146,8 @@ def call(source: ModelSource, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...
 
 def make(source: ModelSource, given: Mapping[str, Any]) -> nn.Module:
     """The model of the configuration; `given` are keys of it."""
-    transformers = package("transformers")
-
     config = _config(source, {**source.config, **given})
-    maker = getattr(transformers, _class_name(source) or "AutoModel")
+    maker = _attribute(_class_name(source) or "AutoModel")
     model: nn.Module = maker.from_config(config, **source.args) if _is_auto(maker) else maker(config, **source.args)
     return model
 
@@ -183,9 +181,7 @@ def _labels(source: ModelSource) -> dict[str, Any]:
 
 
 def _config_class(source: ModelSource) -> Any:
-    transformers = package("transformers")
-
-    return transformers.CONFIG_MAPPING[source.name]
+    return package(PACKAGE).CONFIG_MAPPING[source.name]
 
 
 def _config(source: ModelSource, keys: Mapping[str, Any]) -> Any:
@@ -208,13 +204,19 @@ def _class_name(source: ModelSource) -> str | None:
 
 def _class(source: ModelSource) -> Any:
     """The class of the model; None if there is none for the model type."""
-    transformers = package("transformers")
-
-    maker = getattr(transformers, _class_name(source) or "AutoModel")
+    maker = _attribute(_class_name(source) or "AutoModel")
     if not _is_auto(maker):
         return maker
     found = maker._model_mapping.get(_config_class(source), None)
     return found[0] if isinstance(found, tuple) else found
+
+
+def _attribute(name: str) -> Any:
+    """What the library has under a name; None also where what it has needs a package that is not installed."""
+    try:
+        return getattr(package(PACKAGE), name, None)
+    except (ImportError, RuntimeError):
+        return None
 
 
 def _is_auto(maker: Any) -> bool:

@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from torch import Tensor, nn
 
@@ -143,6 +143,17 @@ def without(names: Iterable[str], left: Iterable[str]) -> tuple[str, ...]:
     """The names without some, in their order."""
     unwanted = set(left)
     return tuple(name for name in names if name not in unwanted)
+
+
+def is_length(value: Any) -> TypeGuard[int]:
+    """Whether a value is a whole number from 1 on."""
+    return type(value) is int and value > 0
+
+
+def sides_of(value: Any) -> tuple[int, int] | None:
+    """Height and width that an argument says, as one number or as two; None for other values."""
+    both = [value, value] if is_length(value) else list(value) if isinstance(value, list | tuple) else []
+    return (both[0], both[1]) if len(both) == 2 and all(map(is_length, both)) else None
 
 
 def image_shape(source: ModelSource) -> tuple[tuple[int, ...], tuple[int, ...]] | None:

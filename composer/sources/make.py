@@ -25,24 +25,26 @@ _NO_VALUES = (RuntimeError, NotImplementedError)
 def make(source: ModelSource, *, seed: int | None = None) -> nn.Module:
     """The model that a library makes of a source.
 
-    seed  draw weights on the CPU from this seed, in training mode; None: on the meta device, in eval mode
+    seed  draw weights on the CPU from this seed, in training mode; None: on the meta device, in eval mode. Where the
+          default device is meta, nothing is drawn
     Raises GraphError with what the factory says, at the line of the argument that it names; UnavailableError if the
     library is not installed.
     """
     library = library_of(source)
     given = arguments(source)
-    if seed is not None:
+    training = seed is not None
+    if seed is not None and torch.get_default_device().type != "meta":
         with seeded(seed):
             return _made(source, library, given).train()
     with seeded(0):
         try:
             with torch.device("meta"):
-                return _made(source, library, given).eval()
+                return _made(source, library, given).train(training)
         except GraphError as error:
             # Some constructors compute their widths with tensors, such as torchvision's regnets.
             if not isinstance(error.__cause__, _NO_VALUES):
                 raise
-        return _made(source, library, given).to("meta").eval()
+        return _made(source, library, given).to("meta").train(training)
 
 
 def arguments(source: ModelSource) -> dict[str, Any]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference
-from composer.errors import GraphError
+from composer.errors import Diagnostic, GraphError, InputError
 from composer.foreign import is_error, named
-from composer.hosts.operation import HostScope
 from composer.hosts.record import record
+from composer.hosts.sites import recognised
 from composer.sources.calls import example
+from composer.sources.identity import check_lock
 from composer.sources.make import make, quiet
 from composer.sources.offline import offline
+from composer.spec.model_source import ModelSource
 from composer.spec.spec import Spec
 
 
@@ -22,16 +27,34 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
     source = spec.source
     assert source is not None, "the spec begins with a model"
     model = make(source)
+    check_lock(spec, model)
     args, kwargs = example(source)
     origin = spec.files[-1].origin
     try:
         with quiet(), offline():
-            return record(model, args, kwargs, name=spec.name, origin=origin, inference=inference)
+            scope = record(model, args, kwargs, name=spec.name, origin=origin, inference=inference)
     except BaseException as error:
         if not is_error(error):
             raise
-        here = next(iter(spec.input_origins.values()))
-        here = here if here.location() is not None else source.origin
-        sizes = ", ".join(f"{name} {list(shape)}" for name, shape in source.shapes.items())
-        text = f"{source.words} cannot take {sizes}: {named(error)}"
-        raise GraphError(here.problem("model", text, "the shape of an input that it takes")) from error
+        raise GraphError(_failed(spec, source, error)) from error
+    given = {site: globs for site, (globs, _) in spec.sites.items()}
+    written = next((where for _, where in spec.sites.values()), None)
+    try:
+        scope, findings = recognised(scope, given, written)
+    except InputError as error:
+        raise GraphError(error.diagnostics) from error
+    own = frozenset(scope.nodes)
+    return replace(scope, library=source, findings=findings.lines, twin=model, own=own, given=scope.outputs)
+
+
+def _failed(spec: Spec, source: ModelSource, error: BaseException) -> Diagnostic:
+    """Why a call on the meta device failed: it needs values, or does not take these shapes."""
+    said = named(error)
+    if isinstance(error, NotImplementedError) or "meta" in said:
+        text = f"{source.words} cannot be recorded, since its forward reads values, and not shapes alone: {said}"
+        help = ("`composer.insert` puts mechanisms into modules inside it, such as its backbone",)
+        return source.name_origin.problem("model", text, "a forward that shapes decide", help)
+    here = next(iter(spec.input_origins.values()))
+    here = here if here.location() is not None else source.origin
+    sizes = ", ".join(f"{name} {list(shape)}" for name, shape in source.shapes.items())
+    return here.problem("model", f"{source.words} cannot take {sizes}: {said}", "the shape of an input that it takes")

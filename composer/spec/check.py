@@ -55,6 +55,7 @@ def check_spec(spec: Spec) -> Problems:
             yield from _expressions(
                 part.written.vars, part.origin / "vars", ChainMap(dict.fromkeys(part.spec.inputs, ARRIVING), vars)
             )
+    yield from _sites(spec)
     yield from _unread_vars(spec)
     yield from _part_weights(spec)
     yield from check_blocks(spec)
@@ -230,6 +231,16 @@ def _outputs(
             hint = did_you_mean(reference, nodes, f"the nodes here are {one_of(nodes)}")
             here = (origin / name).written
             yield here.problem("unknown-node", f"there is no node `{reference}`", "a node of this scope", hint)
+
+
+def _sites(spec: Spec) -> Problems:
+    """Problems of sites that are written by globs: only models of other libraries have none of their own."""
+    if spec.source is None:
+        for file in spec.files:
+            for name in list(file.content.sites)[:1]:
+                text = f"`{spec.name}` says the sites of its own nodes"
+                help = (f"at the node: `site: {name}`; a rule takes globs too",)
+                yield (file.origin / "sites").problem("sites", text, "a model of another library", help, key=True)
 
 
 def _unread_vars(spec: Spec) -> Problems:

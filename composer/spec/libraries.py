@@ -18,6 +18,7 @@ from composer.spec.origin import Origin, evaluate
 from composer.spec.reads import names_read
 from composer.spec.references import LoadedFile
 from composer.spec.settings import Setting, is_var
+from composer.spec.spec import Spec
 from composer.spec.structure import validate
 
 
@@ -68,7 +69,8 @@ def settle_source(begun: Begun, vars: Mapping[str, Any], origins: Mapping[str, O
     given = {name: vars[name] for name in last.content.vars if origins[name].document is not last.origin.document}
     source = replace(source, args=args, config=config, vars={key: one for key, one in given.items() if one is not None})
     library = importlib.import_module("composer.sources")
-    SpecError.check(library.problems(source, origins))
+    if found := list(library.problems(source, origins)):
+        raise SpecError([*begun.problems, *found])
     source = replace(source, own_inputs=library.own_inputs(source))
     return Begun((*begun.files[:-1], _described(last, last.content.vars, source.own_inputs)), source)
 
@@ -84,8 +86,16 @@ def with_shapes(
     # A shape that is none has its own problem when the network is composed.
     whole = {name: tuple(one) for name, one in shapes.items() if all(type(side) is int and side > 0 for side in one)}
     source = replace(source, shapes=whole)
-    SpecError.check(importlib.import_module("composer.sources").shape_problems(source, origins))
+    SpecError.check(importlib.import_module("composer.sources").shape_problems(source, inputs, origins))
     return source
+
+
+def with_inputs(spec: Spec, inputs: Mapping[str, InputSpec]) -> Spec:
+    """The network with other inputs. Raises SpecError if it begins with a model that cannot have them."""
+    spec = replace(spec, inputs=inputs)
+    if spec.source is None:
+        return spec
+    return replace(spec, source=with_shapes(spec.source, inputs, spec.input_origins, spec.vars))
 
 
 def _set_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Iterator[tuple[str, Origin]]:

@@ -19,6 +19,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "outputs": "The path of a node, whose tensor the network gives; or `name: path`, for a dict of tensors; or "
         "`levels`: its features at every scale.",
         "maps": "Give the outputs as feature maps b c h w, tokens arranged by their positions.",
+        "sites": "Of a model of another library, in place of what is recognised: `site: glob`, or several globs.",
         "attention": "Rules, applied in order: which mechanism goes where.",
         "classes": "Names of the classes: a list, `imagenet1k`, or a `.txt` file with a name a line.",
         "weights": "The weights it starts with: a file, `timm:…`, `torchvision:…`, `hf:…`, or `none`; or those of "

@@ -369,6 +369,7 @@ class SpecFile(BaseModel):
     nodes: dict[str, NodeSpec] | None = None
     outputs: str | dict[str, str | OutputSpec] | None = None
     maps: bool = False
+    sites: dict[str, str | list[str]] = {}
     attention: list[Rule] = []
     classes: str | list[str] | None = None
     weights: Weights | None = None

@@ -193,6 +193,15 @@ class Spec:
         return self.files[0].content.published
 
     @property
+    def sites(self) -> Mapping[str, tuple[tuple[str, ...], Origin]]:
+        """Site -> the globs that the nearest file gives it, and where; of a model of another library."""
+        found: dict[str, tuple[tuple[str, ...], Origin]] = {}
+        for file in self.files:
+            for name, globs in file.content.sites.items():
+                found.setdefault(name, ((globs,) if isinstance(globs, str) else tuple(globs), file.origin / "sites"))
+        return found
+
+    @property
     def own_outputs(self) -> Mapping[str, str]:
         """The outputs of the nearest file that writes nodes; if it names none, its last node."""
         written = settle_outputs(self.writer.content, self.vars, self.writer.origin)
@@ -259,6 +268,7 @@ class Spec:
             single = len(self.outputs) == 1 and not self.names_outputs
             raw["outputs"] = self.outputs[OUTPUT] if single else {**self.outputs, **only}
         raw["maps"] = self.gives_maps
+        raw["sites"] = {name: list(globs) for name, (globs, _) in self.sites.items()}
         if self.classes is not None:
             raw["classes"] = list(self.classes)
         if self.weights is not None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from composer.compile.module import ComposedModule, compile_graph
+from composer.compile.graph import compile_graph
+from composer.compile.module import ComposedModule
 from composer.compile.steps import evaluating
 from composer.errors import WeightsError
 from composer.spec.model import WeightsSpec

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from composer.compile.module import compile_graph
+from composer.compile.graph import compile_graph
 from composer.spec.model import InputSpec
 from composer.weights.uses import BEFORE, Uses, uses_of
 

@@ -68,7 +68,7 @@ def by_name(checkpoint: Checkpoint, wanted: Wanted, choice: Choice) -> Fitted:
         left_over=tuple(name for name in aside if name not in computed),
         computed=tuple(computed),
         sources={ours: reading.names[ours][0].removeprefix(reading.prefix) for ours in kept},
-        notes=tuple(reading.keys.departures(wanted.graph.spec)),
+        notes=() if wanted.spec is None else tuple(reading.keys.departures(wanted.spec)),
         remarks=tuple(_remarks(reading, choice.keys, others)),
     )
 

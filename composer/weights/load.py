@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from composer.compile.module import ComposedModule
 from composer.errors import Diagnostic, WeightsError, did_you_mean, one_of
@@ -19,9 +19,11 @@ from composer.weights.adapt import adapt
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.compare import Require, compare, require_fit
 from composer.weights.fit import Fitted, by_name, by_order
+from composer.weights.hosted import WantedOfHost, wanted_of
 from composer.weights.hub import fetch
 from composer.weights.keys import Keys, read_key_map
 from composer.weights.read import read_checkpoint
+from composer.weights.reading import AS_THEY_ARE
 from composer.weights.remarks import with_remarks
 from composer.weights.search import Choice
 from composer.weights.tensor import irregular
@@ -32,7 +34,7 @@ Match = Literal["name", "order"]
 
 
 def load_weights(
-    model: ComposedModule,
+    model: ComposedModule | nn.Module,
     source: str | Path | Mapping[str, Any] | Checkpoint,
     *,
     require: Require = "backbone",
@@ -44,7 +46,8 @@ def load_weights(
 ) -> LoadReport:
     """Copy weights into a composed network and return a report of what became of every tensor.
 
-    model    the network to fill, on any device but meta
+    model    the network to fill, on any device but meta; or a model of any library into which `composer.insert` put
+             something, for which a file of the plain model is whole
     source   a .safetensors, .pt, .pth, .bin, .ckpt or .tar file, a hub reference (`timm:…`, `torchvision:…`, `hf:…`), a
              mapping name -> tensor (wrapped or not), or the result of `read_checkpoint`
     require  `backbone`: the source must fit, except for what attention rules inserted or removed, what `outputs` leaves
@@ -58,10 +61,14 @@ def load_weights(
     Raises WeightsError, with every name that does not fit, and UnavailableError for a hub that cannot be reached. The
     network is then as it was.
     """
-    if not isinstance(model, ComposedModule):
+    foreign = None if isinstance(model, ComposedModule) or not isinstance(model, nn.Module) else wanted_of(model)
+    if not isinstance(model, ComposedModule) and foreign is None:
         raise WeightsError(wrong_network(model))
     WeightsError.check(_wrong_options(require, match, keys))
     checkpoint = open_source(source, ema=ema, entry=entry)
+    if not isinstance(model, ComposedModule):
+        assert foreign is not None
+        return _into_host(model, foreign, checkpoint, require, match, keys, prefix)
     report, fitted = copy_weights(model, checkpoint, require=require, match=match, keys=keys, prefix=prefix)
     report = with_remarks(report, model.graph, checkpoint, fitted.sources)
     model.weights_report = report
@@ -92,12 +99,37 @@ def copy_weights(
     report = compare(fitted, wanted, checkpoint)
     report = replace(report, adapted=adapted)
     require_fit(report, require, model.spec.name, by_order=match == "order")
+    _copy(own, fitted, report, checkpoint)
+    return report, fitted
+
+
+def _into_host(
+    model: nn.Module,
+    wanted: WantedOfHost,
+    checkpoint: Checkpoint,
+    require: Require,
+    match: Match,
+    keys: Keys | None,
+    prefix: str | None,
+) -> LoadReport:
+    """Copy tensors into a model with insertions; its own names are those of the file unless a key map is given."""
+    own = model.state_dict()
+    WeightsError.check(_no_room(own))
+    choice = Choice(AS_THEY_ARE if keys is None else read_key_map(keys), prefix)
+    fitted = (by_order if match == "order" else by_name)(checkpoint, wanted, choice)
+    report = compare(fitted, wanted, checkpoint)
+    require_fit(report, require, type(model).__name__, by_order=match == "order")
+    _copy(own, fitted, report, checkpoint)
+    return report
+
+
+def _copy(own: Mapping[str, Tensor], fitted: Fitted, report: LoadReport, checkpoint: Checkpoint) -> None:
+    """Copy what the report says is loaded. Raises WeightsError before the first tensor if one cannot be copied."""
     ready = {name: fitted.tensors[name].detach() for name in report.loaded}
     WeightsError.check(_problems(ready, own, checkpoint.name))
     with torch.no_grad():
         for name, tensor in ready.items():
             own[name].copy_(tensor)
-    return report, fitted
 
 
 def open_source(

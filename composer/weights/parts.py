@@ -51,7 +51,7 @@ def choose_parts(graph: Composition, *, download: bool = False) -> dict[str, Wei
 
 def fill_parts(model: ComposedModule, chosen: Mapping[str, WeightsSpec]) -> LoadReport:
     """Load the weights of networks inside. Raises WeightsError or UnavailableError, and then leaves all as it was."""
-    from composer.compile.module import compile_graph
+    from composer.compile.graph import compile_graph
 
     graph, inside = model.graph, networks_inside(model.graph.root)
     reports: dict[str, LoadReport] = {}

@@ -24,8 +24,7 @@ def prepared(graph: Composition, theirs: InputSpec) -> InputSpec | None:
     ours = image_of(graph)
     if ours is None:
         return None
-    backbone = usual_spec(graph.spec)
-    usual = next(iter(backbone.inputs.values())) if backbone else None
+    usual = _usual_input(graph.spec)
     own = {name for name in FIELDS if _is_own(name, ours, usual)}
     changes = {name: getattr(theirs, name) for name in _known(theirs) if name not in own}
     return ours.model_copy(update=changes)
@@ -65,6 +64,14 @@ def usual_spec(spec: Spec) -> Spec | None:
     home = zoo.folder() / "backbones"
     path = next((file.path for file in spec.files if file.path and file.path.parent == home), None)
     return load_spec(path) if path else None
+
+
+def _usual_input(spec: Spec) -> InputSpec | None:
+    """The input without the spec's changes: that of the backbone of the zoo, or of the model of another library."""
+    if spec.source is not None:
+        return next(iter(spec.source.own_inputs.values()))
+    backbone = usual_spec(spec)
+    return next(iter(backbone.inputs.values())) if backbone else None
 
 
 def _is_own(name: str, ours: InputSpec, usual: InputSpec | None) -> bool:

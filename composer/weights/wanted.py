@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from composer.dag.composition import Composition
+from composer.spec.spec import Spec
 from composer.weights.names import Shapes, heads, shapes_of, within
 
 # Batch norm's counter of batches: it has no effect in eval, and old checkpoints lack it.
@@ -19,6 +20,11 @@ class Wanted:
 
     own: Shapes
     graph: Composition
+
+    @property
+    def spec(self) -> Spec | None:
+        """The spec of the network."""
+        return self.graph.spec
 
     @cached_property
     def backbone(self) -> Shapes:

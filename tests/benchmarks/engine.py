@@ -91,7 +91,7 @@ def chain(blocks: int, *, flat: bool, rule: bool) -> dict[str, Any]:
 
 def growth(runs: int, sizes: tuple[int, ...]) -> None:
     """Time per block of ever longer chains: it must not grow."""
-    from composer.compile.module import compile_graph
+    from composer.compile.graph import compile_graph
 
     print(f"\n{'µs per block':<34}" + "".join(f"{size:>11,}" for size in sizes) + "    last / first")
     for flat in (False, True):

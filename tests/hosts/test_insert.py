@@ -15,6 +15,15 @@ from composer import GraphError, InputError, SpecError
 from tests.hosts.nets import IDENTITY, IMAGES, Block, Giving, Handing, Net, Undecided, equal, numbers, state
 
 SE = {"use": "se", **IDENTITY}
+# A gate by another tensor, written as a block.
+GATE = {
+    "inputs": ["input", "guide"],
+    "nodes": {
+        "logit": {"op": "conv2d", "from": "guide", "out_channels": 1, "kernel_size": 1},
+        "sigmoid": "sigmoid",
+        "gated": {"op": "mul", "from": ["input", "sigmoid"], "broadcast": True},
+    },
+}
 
 
 def put_in(model: nn.Module, rules: Any, **options: Any) -> Any:
@@ -203,6 +212,12 @@ def test_replacing_takes_the_name_and_the_keys() -> None:
     composer.remove(model)
     assert model.blocks[0].conv1 is old
     assert state(model) == before
+    put_in(model, {"use": "conv2d", "replace": "blocks.0.conv1", "with": {"out_channels": 8, "kernel_size": 1}})
+    put_in(model, {**SE, "after": "blocks.*"})
+    composer.remove(model)
+    assert model.blocks[0].conv1 is old
+    assert old.weight.device.type == "cpu"
+    assert state(model) == before
     report = put_in(model, {"remove": "blocks.*.bn1"})
     assert len(report.removed) == 10
     assert not any("bn1" in name for name in model.state_dict())
@@ -276,7 +291,7 @@ def test_check_says_what_does_not_run_any_more() -> None:
     model.blocks[0] = Block(8)
     del model.blocks[1].out_se
     assert composer.check(model) == [
-        "`blocks.0` has lost `out_se`, `out_se_gamma`",
+        "`blocks.0` is a plain Block now, which does not run what was inserted",
         "`blocks.1` has lost `out_se`",
     ]
     with pytest.raises(InputError, match=r"`blocks\.0` is a Block that something else has changed since"):
@@ -334,16 +349,7 @@ def test_a_report_is_a_text() -> None:
 
 def test_two_tensors_of_one_forward() -> None:
     rules = {
-        "blocks": {
-            "gate": {
-                "inputs": ["input", "guide"],
-                "nodes": {
-                    "logit": {"op": "conv2d", "from": "guide", "out_channels": 1, "kernel_size": 1},
-                    "sigmoid": "sigmoid",
-                    "gated": {"op": "mul", "from": ["input", "sigmoid"], "broadcast": True},
-                },
-            }
-        },
+        "blocks": {"gate": GATE},
         "attention": [{"use": "gate", "after": "blocks.*.conv2", "from": {"guide": "./conv1"}}],
     }
     model = Net().eval()
@@ -351,12 +357,91 @@ def test_two_tensors_of_one_forward() -> None:
     block: Any = model.blocks[0]
     x = torch.randn(1, 8, 5, 5)
     guide = block.conv1(x)
-    y: Tensor = block.conv2_gate(block.conv2(block.act(block.bn1(guide))), guide)
+    y: Tensor = block.gate(block.conv2(block.act(block.bn1(guide))), guide)
     assert torch.equal(block(x), torch.relu(x + y))
     copied = Net()
     put_in(copied, composer.rules_of(model))
     assert list(copied.state_dict()) == list(model.state_dict())
-    with pytest.raises(GraphError, match=r"a tensor would cross the forward of `blocks\.\d`"):
-        put_in(
-            Net(), {**rules, "attention": [{"use": "gate", "after": "blocks.1.conv2", "from": {"guide": "../0/conv1"}}]}
-        )
+
+
+def test_a_tensor_of_another_module_is_handed_on() -> None:
+    rules = {"blocks": {"gate": GATE}, "attention": []}
+    model = Net().eval()
+    before = state(model)
+    # The activation overwrites what the norm gave, which is what the rule wants.
+    rules["attention"] = [{"use": "gate", "after": "blocks.1.conv2", "from": {"guide": "../0/bn1"}}]
+    put_in(model, rules)
+    first, second = model.blocks
+    x = model.stem(IMAGES)
+    guide = first.bn1(first.conv1(x))
+    x = Block.forward(first, x)
+    y = second.conv2(second.act(second.bn1(second.conv1(x))))
+    expected = model.head(torch.relu(x + second.gate(y, guide)).mean((2, 3)))
+    assert torch.equal(model(IMAGES), expected)
+    assert torch.equal(copy.deepcopy(model)(IMAGES), expected)
+    assert torch.allclose(torch.fx.symbolic_trace(model)(IMAGES), expected, atol=1e-6)
+    with pytest.raises(TypeError, match="an insertion here takes `0_bn1` from another module"):
+        second(x)
+    composer.remove(model)
+    assert state(model) == before
+    model = Undecided()
+    rules["attention"] = [{"use": "gate", "after": "blocks.1", "from": {"guide": "/stem"}}]
+    with pytest.raises(GraphError, match=r"`blocks\.1` \(Open\) cannot be opened"):
+        put_in(model, rules)
+
+
+def test_the_sites_that_were_recognised_are_places() -> None:
+    model = Net().eval()
+    plain = model(IMAGES)
+    report = put_in(model, {**SE, "after": "branch"})
+    assert report.places == ("blocks.0.se", "blocks.1.se")
+    assert equal(model(IMAGES), plain)
+    with pytest.raises(InputError, match=r"`block\.\*` of site `block` matches no node"):
+        put_in(Net(), {**SE, "after": "block"}, sites={"block": "block.*"})
+
+
+def test_one_mechanism_for_several_places_is_held_around_them() -> None:
+    model = Net(3).eval()
+    before, plain = state(model), model(IMAGES)
+    report = put_in(model, {"use": "se", "after": "blocks.*", "share": "all", "with": {"reduction": 2}})
+    assert report.places == ("blocks.0.out_se", "blocks.1.out_se", "blocks.2.out_se")
+    assert all(name.startswith("shared_out_se.") for name in report.keys)
+    x = model.stem(IMAGES)
+    for block in model.blocks:
+        x = model.shared_out_se(Block.forward(block, x))
+    assert torch.equal(model(IMAGES), model.head(x.mean((2, 3))))
+    copied = copy.deepcopy(model)
+    assert equal(copied(IMAGES), model(IMAGES))
+    assert copied.blocks[1].out_se.module is copied.shared_out_se
+    composer.remove(model)
+    assert equal(model(IMAGES), plain)
+    assert state(model) == before
+
+
+class Featured(Net):
+    """Another method runs the same children, as in timm's models."""
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_other_methods_of_the_model_run_it_too() -> None:
+    model = Featured().eval()
+    before = state(model)
+    report = put_in(model, {"use": "se", "after": "stem", "with": {"reduction": 2}})
+    assert report.places == ("stem_se",)
+    assert "stem_se.fc1.weight" in model.state_dict()
+    features = model.forward_features(IMAGES)
+    assert torch.equal(model.head(features.mean((2, 3))), model(IMAGES))
+    assert torch.equal(Net.forward(model, IMAGES), model(IMAGES))
+    copied = copy.deepcopy(model)
+    copied.stem_se = nn.Identity()
+    assert not equal(copied(IMAGES), model(IMAGES))
+    composer.remove(model)
+    assert state(model) == before
+    # After the whole list there is no module whose end that is, so the forward alone has it, and the report says so.
+    with pytest.warns(UserWarning, match="the model runs what was inserted in its forward, not in `forward_features`"):
+        put_in(model, {"use": "se", "after": "blocks", "with": {"reduction": 2}})

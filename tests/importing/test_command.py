@@ -36,14 +36,26 @@ def test_mistakes_have_their_row(run, tmp_path):
     assert not (tmp_path / "net.yaml").exists()
 
 
-def test_a_network_that_does_not_compose_is_blamed_on_its_row(run, tmp_path):
-    rows = "[-1, 1, Conv, [64, 3, 2]]", "[-1, 1, Conv, [64, 3, 1, None, 7]]"
-    (tmp_path / "yolo9n.yaml").write_text("backbone:\n" + "".join(f"  - {row}\n" for row in rows))
+HUGE = 10**50
+
+
+@pytest.mark.parametrize(
+    ("row", "said", "place"),
+    [
+        ("[-1, 1, Conv, [64, 3, 1, None, 7]]", "64 input channels do not divide into 7 groups", "row 1, model.1.conv"),
+        ("[-1, 1, C2f, [64, True, 1, 0.001]]", "expected greater than 0, found 0", "row 1, model.1.cv1.conv"),
+        (f"[-1, {HUGE}, Conv, [64]]", "the network has more than 10,000 nodes", "row 1, model.1."),
+        (f"[-1, 1, Conv, [{HUGE}]]", "larger than any memory", "row 1, model.1.conv"),
+        (f"[-1, 1, Conv, [64, 3, {HUGE}]]", "larger than any memory", "row 1, model.1.conv"),
+    ],
+)
+def test_a_network_that_does_not_compose_is_blamed_on_its_row(run, tmp_path, row, said, place):
+    (tmp_path / "yolo9n.yaml").write_text(f"backbone:\n  - [-1, 1, Conv, [64, 3, 2]]\n  - {row}\n")
     done = run("import", tmp_path / "yolo9n.yaml")
     assert (done.code, done.out) == (1, "")
-    assert "64 input channels do not divide into 7 groups" in done.err
+    assert said in done.err
     assert f"{tmp_path / 'yolo9n.yaml'}:3:5" in done.err
-    assert "at: row 1, model.1.conv" in done.err
+    assert f"at: {place}" in done.err
 
 
 @pytest.mark.parametrize("source", ["resnet50", "timm", "yolo.pt"])

@@ -114,6 +114,7 @@ def test_a_scale_must_be_told(problems):
         ("backbone: resnet50\n", "import-file"),
         ("[1, 2]", "import-file"),
         ("backbone: []\nhead: []", "import-file"),
+        ("backbone: []\nhead: [[-1, 1, Detect, [nc]]]", "import-file"),
         ("a: [b", "yaml-syntax"),
         ("", "yaml-empty"),
     ],

@@ -178,7 +178,9 @@ def test_the_weights_of_a_seed_are_those_of_the_library() -> None:
     assert all(torch.equal(value, theirs[name]) for name, value in ours.state_dict().items())
 
 
-def test_seeded_weights_are_on_the_cpu_whatever_the_default_device() -> None:
+def test_nothing_is_drawn_where_the_default_device_is_meta() -> None:
     with torch.device("meta"):
         model = make(source_of("timm:resnet18"), seed=0)
-    assert {one.device.type for one in model.parameters()} == {"cpu"}
+    assert model.training
+    assert {one.device.type for one in model.parameters()} == {"meta"}
+    assert {one.device.type for one in make(source_of("timm:resnet18"), seed=0).parameters()} == {"cpu"}

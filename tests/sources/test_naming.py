@@ -225,3 +225,43 @@ def test_nothing_connects_while_a_model_is_made(own_code: Path) -> None:
         socket.create_connection(("127.0.0.1", 9))
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", 9))
+
+
+@pytest.mark.parametrize("args", [{"patch_size": "x"}, {"depth": -1.5}, {"in_chans": {"a": 1}}], ids=str)
+def test_values_that_no_factory_takes_are_answered(args: dict[str, object]) -> None:
+    source = composer.load_spec({"backbone": {"timm": "vit_tiny_patch16_224", "args": args}}).source
+    assert source is not None
+    with pytest.raises(GraphError, match="cannot be made: TypeError"):
+        make(source)
+
+
+def test_a_network_with_models_inside_is_one_text() -> None:
+    inside = {"backbone": {"timm": "resnet18", "args": {"drop_rate": "$rate"}}, "vars": {"num_classes": "$n"}}
+    written = {
+        "input": [3, 64, 64],
+        "vars": {"rate": 0.5, "n": 4},
+        "blocks": {"one": inside},
+        "nodes": {"a": {"block": "one"}, "b": {**inside, "from": "input"}, "c": {"op": "add", "from": ["a", "b"]}},
+    }
+    spec = composer.load_spec(written)
+    again = composer.load_spec({**spec.to_mapping(), "lock": {}})
+    for found in (spec, again):
+        for part in found.parts.values():
+            assert part.spec.source is not None
+            assert (part.spec.source.args, part.spec.source.vars) == ({"drop_rate": 0.5}, {"num_classes": 4})
+
+
+def test_a_spec_corrects_the_sites_that_are_recognised(tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    text = "backbone: timm:resnet18\nsites: {block: 'layer[12].*', mine: [fc], stage: []}\n"
+    file.write_text(text + "attention: [{use: eca, after: block, expect: 4}]\n")
+    graph = composer.graph(file)
+    assert [place.node.path for place in graph.places.select("mine")] == ["fc"]
+    assert len(graph.places.select("branch")) == 4
+    assert "stage" not in graph.places.sites
+    file.write_text(text.replace("layer[12]", "layers"))
+    with pytest.raises(GraphError, match=r"`layers\.\*` of site `block` matches no node") as caught:
+        composer.graph(file)
+    (problem,) = caught.value.diagnostics
+    assert problem.location is not None
+    assert (problem.code, problem.location.line, problem.location.column) == ("no-match", 2, 16)

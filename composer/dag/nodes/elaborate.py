@@ -11,6 +11,7 @@ from typing import Any
 
 from composer.amounts import plural
 from composer.dag.arguments import unknown_options
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.names import RESERVED
@@ -37,12 +38,19 @@ from composer.spec.origin import Origin
 from composer.spec.spec import Part, Spec
 
 
-def elaborate(spec: Spec, limits: Limits, inference: Inference, compose: Callable[[Spec], Scope]) -> Scope:
+def elaborate(
+    spec: Spec,
+    limits: Limits,
+    inference: Inference,
+    compose: Callable[[Spec], Scope],
+    begun: HostScope | None = None,
+) -> Scope:
     """The network of the spec's nodes and blocks, without its attention rules. Raises GraphError.
 
     compose  gives the finished network of a spec, for the networks inside
+    begun    the model of another library behind which the nodes stand
     """
-    return _Elaboration(spec, limits, inference, compose=compose).root()
+    return _Elaboration(spec, limits, inference, compose=compose, begun=begun).root()
 
 
 def attempt(
@@ -69,6 +77,7 @@ def block_scope(
 @dataclass
 class _Elaboration(Reader):
     compose: Callable[[Spec], Scope] | None = None
+    begun: HostScope | None = None
 
     @cached_property
     def embedding(self) -> Embedding:
@@ -82,10 +91,13 @@ class _Elaboration(Reader):
         spec = self.spec
         try:
             inputs = {name: input_tensor(spec, name) for name in spec.inputs}
+            if self.begun is not None:
+                inputs = dict(self.begun.inputs)
             names = {**spec.vars, **{name: tensor.facts for name, tensor in inputs.items()}}
             origin, outputs = spec.writer.origin, spec.own_outputs
+            written, origins = spec.nodes, spec.node_origins
             body = Body(
-                spec.name, "", origin, spec.nodes, inputs, names, outputs, origin / "outputs", 0, spec.node_origins
+                spec.name, "", origin, written, inputs, names, outputs, origin / "outputs", 0, origins, self.begun
             )
             scope = self.scope(body)
         except Stop as stop:
@@ -179,10 +191,18 @@ class _Elaboration(Reader):
         if name in RESERVED:
             text = f"`{name}` cannot name a node: every module has an attribute of that name"
             raise self.note(origin.problem("name", text, "another name", key=True, path=path))
+        if making.body.begun is not None and self.is_own(making.body.begun, name):
+            text = f"`{making.body.begun.block}` has an attribute `{name}` of its own"
+            raise self.note(origin.problem("name", text, "another name", key=True, path=path))
         copies = tuple(
             tuple(self.taken(making, references, origin / "from", path)) for references in making.sources[name].copies
         )
         return Step(name, path, origin, copies, making.body.names, making.body.depth)
+
+    def is_own(self, begun: Scope, name: str) -> bool:
+        """Whether a model of another library has an attribute of this name."""
+        own = isinstance(begun, HostScope) and hasattr(begun.module, name)
+        return own or name in begun.nodes or name in begun.held
 
     def taken(self, making: Making, references: Sequence[Reference], origin: Origin, path: str) -> Iterator[Taken]:
         """What a node, or a copy of it, takes. Raises Stop."""

@@ -13,6 +13,7 @@ from composer.dag.scope import Node, Scope
 from composer.dag.tensor import BATCH
 from composer.errors import ComposerError, Diagnostic
 from composer.spec.check import check_part
+from composer.spec.libraries import with_inputs
 from composer.spec.load import settle_part
 from composer.spec.model import InputSpec, NodeSpec
 from composer.spec.part import vars_key
@@ -45,7 +46,7 @@ class Embedding:
         if key not in self.known:
             try:
                 places = {var: step.origin / vars_key(name) / var for var in spec.args}
-                settled = _in_eval(replace(settle_part(part, values, places), inputs=inputs))
+                settled = _in_eval(with_inputs(settle_part(part, values, places), inputs))
                 self.known[key] = replace(self.compose(settled), network=settled)
             except ComposerError as error:
                 raise self.reader.note(*(_within(step.path, part, one) for one in error.diagnostics)) from error

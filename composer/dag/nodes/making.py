@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from composer.dag.nodes.sources import Sources
@@ -41,10 +41,14 @@ class Making:
 
     @classmethod
     def of(cls, body: Body, sources: Mapping[str, Sources]) -> Making:
-        """The scope of a body, without nodes."""
+        """The scope of a body, without nodes but those that are begun."""
         nodes: dict[str, Node] = {}
         outputs = dict(body.outputs)
-        return cls(body, sources, Scope(body.block, body.path, body.inputs, nodes, outputs), nodes, outputs)
+        scope = Scope(body.block, body.path, body.inputs, nodes, outputs)
+        if body.begun is not None:
+            nodes.update(body.begun.nodes)
+            scope = replace(body.begun, nodes=nodes, outputs=outputs)
+        return cls(body, sources, scope, nodes, outputs)
 
     @cached_property
     def written(self) -> Mapping[str, tuple[str, ...]]:

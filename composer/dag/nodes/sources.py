@@ -45,7 +45,7 @@ class Sources:
 def read_sources(reader: Reader, body: Body) -> dict[str, Sources]:
     """Node -> its sources: those written, or the node before it. Problems are noted."""
     found: dict[str, Sources] = {}
-    before = next(iter(body.inputs))
+    before = next(iter(body.inputs if body.begun is None else body.begun.outputs.values()))
     for name, spec in body.specs.items():
         try:
             found[name] = Sources(tuple(_copies(reader, body, name, spec, before)))

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from composer.dag.nodes.unfinished import Missing
+from composer.dag.scope import Scope
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes
 from composer.spec.model import NodeSpec
@@ -71,7 +72,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Body:
-    """The source of a scope: the nodes of a block (or of the network), and the names that its expressions may read."""
+    """The source of a scope: the nodes of a block (or of the network), and the names that its expressions may read.
+
+    begun  a model of another library that the nodes stand behind; its nodes are there already
+    """
 
     block: str
     path: str
@@ -83,6 +87,7 @@ class Body:
     outputs_origin: Origin
     depth: int
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    begun: Scope | None = None
 
     def origin_of(self, name: str) -> Origin:
         """Where a node is written: the nodes of a network may be of several files."""

@@ -31,6 +31,7 @@ def import_named(source: str, *, allow_code: bool = False) -> Imported:
     """
     from composer.sources import example, make
     from composer.sources.ask import num_classes
+    from composer.sources.recorded import recorded
 
     spec = load_spec(source, allow_code=allow_code)
     found = spec.source
@@ -46,7 +47,9 @@ def import_named(source: str, *, allow_code: bool = False) -> Imported:
         f"shapes that they have in {found.library}, and with equal weights it gives equal numbers, bit by bit.",
     ]
     name = spec.name
-    text = Import(model, args, name, kwargs, _inputs(list(found.own_inputs.values())), variants, about).text()
+    sites = {node.path: node.sites for node in recorded(spec).walk() if node.sites}
+    inputs = _inputs(list(found.own_inputs.values()))
+    text = Import(model, args, name, kwargs, inputs, variants, about, sites).text()
     return Imported(name, text, (), lambda problem: problem)
 
 

@@ -164,7 +164,9 @@ MODULES: dict[str, Module] = {
         stride=lambda values: Fraction(2 * values["stride"]),
     ),
     "Bottleneck": Module(
-        (_OUT, _shortcut(True), _GROUPS, Argument("kernels", KERNELS, [3, 3]), _EXPANSION), _block("bottleneck")
+        (_OUT, _shortcut(True), _GROUPS, Argument("kernels", KERNELS, [3, 3]), _EXPANSION),
+        _block("bottleneck"),
+        stage=True,
     ),
     "C2f": Module((_OUT, _shortcut(False), _GROUPS, _EXPANSION), _block("c2f"), repeats="inside", stage=True),
     "C3": Module((_OUT, _shortcut(True), _GROUPS, _EXPANSION), _block("c3"), repeats="inside", stage=True),

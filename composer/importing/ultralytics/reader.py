@@ -9,7 +9,7 @@ from pathlib import Path
 from composer.errors import Diagnostic, SpecError
 from composer.importing.imported import Imported
 from composer.importing.ultralytics.file import ModelFile, read_model
-from composer.importing.ultralytics.layers import read_layers
+from composer.importing.ultralytics.layers import HEADS, read_layers
 from composer.importing.ultralytics.spec_text import lay_out, spec_text
 
 _OF_ROW = re.compile(r"(?:model|blocks\.model\.nodes)\.(\d+)\b")
@@ -25,8 +25,9 @@ def import_model(path: Path, scale: str | None = None) -> Imported:
     problems: list[Diagnostic] = []
     model = read_model(path, scale, problems.append)
     layers = read_layers(model, problems.append)
-    if not layers and not problems:
-        problems.append(model.origin.problem("import-file", "the model file has no rows", "rows of modules", path=""))
+    if not problems and all(one.row.module in HEADS for one in layers):
+        text = "the model file has no rows" + (" before its head" if layers else "")
+        problems.append(model.origin.problem("import-file", text, "rows of modules", path=""))
     SpecError.check(problems)
     layout = lay_out(model, layers)
     text = spec_text(model, layers, layout, path.name)

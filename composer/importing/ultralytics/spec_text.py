@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from textwrap import fill, indent
 from typing import Any
 
@@ -72,11 +72,15 @@ def lay_out(model: ModelFile, layers: Sequence[Layer]) -> Layout:
 
 
 def _levels(layers: Sequence[Layer]) -> dict[str, str]:
-    """The name of each level of a pyramid, p3 for stride 8, or row8 where strides tell nothing -> its node."""
-    names = [f"p{math.log2(one.stride):g}" for one in layers]
-    counts = Counter(names)
-    sound = [name if counts[name] == 1 and name[1:].isdecimal() else "" for name in names]
+    """The name of each level of a pyramid, p3 for stride 8, or row15 where strides tell nothing -> its node."""
+    names = [_level(one.stride) for one in layers]
+    sound = [name if names.count(name) == 1 else "" for name in names]
     return {name or f"row{one.row.number}": str(one.row.number) for name, one in zip(sound, layers, strict=True)}
+
+
+def _level(stride: Fraction) -> str:
+    whole = stride.numerator
+    return f"p{whole.bit_length() - 1}" if stride.denominator == 1 and whole.bit_count() == 1 else ""
 
 
 def spec_text(model: ModelFile, layers: Sequence[Layer], layout: Layout, source: str) -> str:
@@ -151,7 +155,7 @@ def _with_inputs(node: Mapping[str, Any], layer: Layer, sites: list[str]) -> dic
     """The keys of a node, without arguments that are the block's defaults."""
     found = dict(node)
     if layer.sources != (layer.row.number - 1,):
-        sources = [str(one) for one in layer.sources]
+        sources = [str(one) if one >= 0 else "input" for one in layer.sources]
         found["from"] = sources if len(sources) > 1 else sources[0]
     args = found.pop("args", {})
     defaults = block_texts()[found["block"]].defaults if "block" in found else {}

@@ -1,0 +1,31 @@
+"""The graph of a live module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from composer.dag.infer import Inference
+from composer.dag.limits import Limits
+from composer.dag.rules.placing import place
+from composer.dag.scope import Scope
+from composer.hosts.insert import Example, called, recorded_plain, spec_of_journal
+from composer.hosts.journal import journal_of
+from composer.hosts.rules import spec_of_rules
+from composer.spec.spec import Spec
+
+
+def viewed(model: nn.Module, example: Example, sites: Mapping[str, Any] | None) -> tuple[Spec, tuple[Scope, ...]]:
+    """The rules of a module's insertions as a Spec of its name; its graph without rules, with the first, with all.
+
+    Arguments as for `composer.view`.
+    """
+    journal = journal_of(model)
+    args, kwargs = called(example)
+    _, scope, _ = recorded_plain(model, args, kwargs, {**(journal.sites if journal else {}), **(sites or {})})
+    spec = spec_of_rules([]) if journal is None else spec_of_journal(journal)
+    spec = replace(spec, name=type(model).__name__, nodes={}, outputs=None)
+    return spec, (scope, *place(scope, spec, Limits(), Inference()))
