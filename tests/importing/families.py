@@ -25,7 +25,7 @@ FAMILIES = yaml.safe_load((HERE / "families.yaml").read_text())
 class Row:
     """A model that was imported, or not.
 
-    lines  of the spec; 0 if there is none
+    lines  of the spec; 0 if there is none. They are printed; the table says whether there is a spec
     why    what no layer is, as the error says, and how many more problems there are
     """
 
@@ -56,8 +56,7 @@ def table(rows: list[Row]) -> str:
     found = ["# What `composer import` writes as a spec", ""]
     found += [
         "Made by `python -m tests.importing.families`: a small model of each family, imported with every key equal and",
-        "with outputs that are equal bit by bit. *Lines* are those of the spec. Where a part is no layer, the first is",
-        "named.",
+        "with outputs that are equal bit by bit. Where a part is no layer, the first is named.",
         "",
     ]
     for library in ("timm", "torchvision"):
@@ -65,11 +64,12 @@ def table(rows: list[Row]) -> str:
         if not own:
             continue
         found += [f"## {library}: {sum(one.lines > 0 for one in own)} of {len(own)}", ""]
-        found += ["| family | model | lines | not imported, because |", "|---|---|---:|---|"]
-        found += [
-            f"| {one.family} | `{one.source.partition(':')[2]}` | {one.lines or '–'} | {one.why.replace('|', '¦')} |"
-            for one in own
-        ]
+        found += ["| family | model | a spec | no spec, because |", "|---|---|---|---|"]
+        for one in own:
+            why = one.why.replace("|", "¦")
+            found.append(
+                f"| {one.family} | `{one.source.partition(':')[2]}` | {'yes' if one.lines else 'no'} | {why} |"
+            )
         found.append("")
     return "\n".join(found)
 

@@ -57,7 +57,14 @@ def read(
             dropped = [
                 Missing(path, f"`{module}`", "drops in training, and stands inside what would be written as one layer")
                 for path, module in model.named_modules()
-                if drop_rate(module) and path not in translator.called
+                if drop_rate(module) and path not in translator.called and _acts(path, translator.called)
             ]
             return draft, translator.missing + held + dropped
         opened.update(translator.to_open)
+
+
+def _acts(path: str, called: Collection[str]) -> bool:
+    """Whether a module that no call shows may act in training: inside a node, or by its rate alone, as in attention."""
+    parts = path.split(".")
+    around = (".".join(parts[:count]) for count in range(1, len(parts)))
+    return "attn_drop" in parts[-1] or any(one in called for one in around)

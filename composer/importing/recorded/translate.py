@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from composer.dag.host import HostOperation, HostScope
 from composer.dag.infer import Inference
 from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.hosts.entries import HostFunction
-from composer.hosts.operation import HostOperation, HostScope
 from composer.hosts.trace import Replay
 from composer.importing.recorded.contain import contained
 from composer.importing.recorded.draft import Draft, Item
