@@ -75,6 +75,7 @@ class _Planner:
     made: Plan = field(default_factory=Plan)
     paths: dict[str, str] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
+    said: set[tuple[type, str]] = field(default_factory=set)
 
     def plan(self) -> Plan:
         known = {frame.path: frame for frame in frames(self.before)}
@@ -182,7 +183,10 @@ class _Planner:
                     raise one
                 self.edit(change, one)
             except Closed as error:
-                if not self.at_modules(change, owned=True):
+                made = type(self.model.get_submodule(change.path))
+                if not self.at_modules(change, owned=True) and (made, str(error)) not in self.said:
+                    # Blocks of a kind cannot be opened for one reason, which is said once.
+                    self.said.add((made, str(error)))
                     self.problems.append(self.cannot_open(change, error))
 
     def edit(self, change: Change, followed: Followed) -> None:

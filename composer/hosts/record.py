@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,6 +52,7 @@ def record(
     origin: Origin | None = None,
     inference: Inference | None = None,
     real: bool = False,
+    whole: Callable[[nn.Module], bool] = is_whole,
 ) -> HostScope:
     """The graph of one call of a module, in evaluation mode and on the meta device; the module stays as it is.
 
@@ -60,6 +61,7 @@ def record(
     name    the name of the network; by default that of its class
     origin  where a spec names the module
     real    run the module itself, on its own device: for a module that reads values of tensors
+    whole   whether a module is one node; of a module that is not on meta, it is asked about the copy
     Raises what the module raises.
     """
     model = model if real else on_meta(model)
@@ -69,7 +71,7 @@ def record(
     model.eval()
     try:
         with torch.device(device):
-            frame = Tracer(model, is_whole).run(args, kwargs)
+            frame = Tracer(model, whole).run(args, kwargs)
     finally:
         for module, training in modes.items():
             module.training = training

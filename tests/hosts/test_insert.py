@@ -169,6 +169,7 @@ def test_where_a_block_cannot_be_opened_its_modules_have_ends() -> None:
     with pytest.raises(GraphError) as error:
         put_in(model, {**SE, "after": "blocks.*.add"})
     text = str(error.value)
+    assert text.count("cannot be opened") == 1
     assert "`blocks.0` (Open) cannot be opened" in text
     assert "places here: before and after it and its modules: `conv`, `bn`" in text
     assert state(model) == before
@@ -321,6 +322,10 @@ def test_on_an_error_the_model_is_as_it_was(rules: Any, kind: Any, text: str) ->
     assert state(model) == before
 
 
+class FSDPModule:
+    """Called as the class that fully_shard mixes in."""
+
+
 def test_modules_that_cannot_be_edited_say_why() -> None:
     with pytest.raises(InputError, match=r"is a torch.fx GraphModule"):
         put_in(torch.fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 8, 3))), {**SE, "after": "0"})
@@ -330,6 +335,12 @@ def test_modules_that_cannot_be_edited_say_why() -> None:
     model.blocks[0].forward = model.blocks[0].forward
     before = state(model)
     with pytest.raises(GraphError, match=r"`blocks\.0` has a `forward` set on the object"):
+        put_in(model, {**SE, "after": "blocks.*"})
+    assert state(model) == before
+    model = Net()
+    model.blocks[0].__class__ = type("FSDPBlock", (FSDPModule, Block), {})
+    before = state(model)
+    with pytest.raises(GraphError, match=r"`blocks\.0` is managed by FSDP"):
         put_in(model, {**SE, "after": "blocks.*"})
     assert state(model) == before
     with pytest.raises(InputError, match="cannot be recorded with this example: RuntimeError"):

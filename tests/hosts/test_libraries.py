@@ -129,7 +129,7 @@ MORE = {
         "convnext.encoder.stages.0.layers.0.dwconv_se",
     ),
     "unet_decoder": Case(_unet, SMALL, "cbam", {"after": "decoder.blocks.*"}, "decoder.blocks.0.out_cbam"),
-    "unet_encoder": Case(_unet, SMALL, "se", {"after": "encoder.layer*.*.bn2"}, "encoder.layer1.0.bn2_se"),
+    "unet_encoder": Case(_unet, SMALL, "se", {"after": "encoder.layer*.*.bn2"}, "encoder.layer1.0.se"),
 }
 
 
