@@ -34,7 +34,7 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     """
     assert scope.library is not None, "only whole models are made"
     sources: Any = importlib.import_module("composer.sources")
-    realising: Any = importlib.import_module("composer.hosts.realise")
+    realising: Any = importlib.import_module("composer.hosts.edits.realise")
     own = seed_of(seed, scope.path) if scope.path else seed
     alone = _alone(scope)
     whole = scope.whole or alone

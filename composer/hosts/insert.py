@@ -20,15 +20,15 @@ from composer.dag.rules.wiring import wire
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError, InputError
 from composer.foreign import is_error, named
-from composer.hosts.apply import undo
+from composer.hosts.edits.apply import undo
+from composer.hosts.edits.naming import with_free_names
+from composer.hosts.edits.realise import planned, realise
 from composer.hosts.journal import KEY, Journal, journal_of, journals
-from composer.hosts.naming import with_free_names
-from composer.hosts.realise import planned, realise
-from composer.hosts.record import device_of, in_float32, mapped, on_meta, record
+from composer.hosts.recognised.sites import recognised
+from composer.hosts.recording.record import device_of, in_float32, mapped, on_meta, record
 from composer.hosts.refusal import refused, refused_hosts, warnings_of
 from composer.hosts.report import Report
 from composer.hosts.rules import Rules, joined, spec_of_rules, written
-from composer.hosts.sites import recognised
 from composer.spec.spec import Spec
 
 Example = Any

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.hosts.trace import Replay
+from composer.hosts.recording.trace import Replay
 from composer.importing.recorded.scope import Scribe, Unknown
 from composer.importing.recorded.views import View
 from composer.layers.offsets import entries_of, offsets

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.hosts.layers import layer_of
+from composer.hosts.recording.layers import layer_of
 from composer.torch_private import AnyBatchNorm
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from composer.dag.infer import Inference
-from composer.hosts.record import on_meta, record
+from composer.hosts.recording.record import on_meta, record
 from composer.importing.recorded.draft import Draft
 from composer.importing.recorded.leaves import chains, drop_rate, is_plain, passes_on
 from composer.importing.recorded.translate import Missing, Translator

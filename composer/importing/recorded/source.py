@@ -9,7 +9,7 @@ from torch import nn
 
 from composer.errors import ComposerError
 from composer.foreign import is_error
-from composer.hosts.record import record
+from composer.hosts.recording.record import record
 from composer.importing.imported import Imported
 from composer.importing.recorded.model import Import, Variant
 from composer.spec.load import load_spec

@@ -15,8 +15,8 @@ from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.tensor import BATCH
 from composer.errors import Source
-from composer.hosts.trace import Tracer
-from composer.hosts.tree import Tree
+from composer.hosts.recording.trace import Tracer
+from composer.hosts.recording.tree import Tree
 from composer.spec.document import Document, Value
 from composer.spec.origin import Origin
 from composer.torch_private import AnyBatchNorm

@@ -15,11 +15,11 @@ from composer.compile.lend import lend
 from composer.dag.host import HostScope
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
-from composer.hosts.apply import apply, restore, snapshot, undo, whereabouts
+from composer.hosts.edits.apply import apply, restore, snapshot, undo, whereabouts
+from composer.hosts.edits.plan import Plan, plan
 from composer.hosts.journal import Edited
-from composer.hosts.plan import Plan, plan
-from composer.hosts.record import device_of
-from composer.hosts.trace import tensors_in
+from composer.hosts.recording.record import device_of
+from composer.hosts.recording.trace import tensors_in
 
 
 def planned(

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from composer.hosts.frames import FlatStep
-from composer.hosts.opened import FURTHER, Closed, Opened
-from composer.hosts.record import device_of, is_whole
-from composer.hosts.trace import Frame, Replay, Step, Tracer
+from composer.hosts.edits.frames import FlatStep
+from composer.hosts.edits.opened import FURTHER, Closed, Opened
+from composer.hosts.recording.record import device_of, is_whole
+from composer.hosts.recording.trace import Frame, Replay, Step, Tracer
 from composer.torch_private import version_of
 
 
