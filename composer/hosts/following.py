@@ -134,13 +134,16 @@ def _replaced(module: nn.Module, followed: Followed, tracer: Tracer) -> Iterator
     parameters = [inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY), *followed.opened.parameters]
     signature = inspect.Signature(parameters)
 
-    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def run(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         graph = followed.opened.graph
         given = [bound.arguments[str(node.target)] for node in graph.nodes if node.op == "placeholder"]
         return _Interpreter(self, followed, tracer).run(*given)
 
+    # What arrives is named by the forward's own arguments, also where they are given by keyword.
+    forward: Any = run
+    forward.__signature__ = signature
     module.__class__ = type(made.__name__, (made,), {"forward": forward, "__module__": made.__module__})
     try:
         yield
@@ -182,10 +185,19 @@ class _Interpreter(fx.Interpreter):
         return result
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return super().call_module(target, args, _expanded(kwargs))
+        return super().call_module(target, _plain(args), _expanded(_plain(kwargs)))
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return super().call_function(target, args, _expanded(kwargs))
+        return super().call_function(target, _plain(args), _expanded(_plain(kwargs)))
+
+
+def _plain(value: Any) -> Any:
+    """Arguments with the lists and mappings of a forward's own code in the place of torch.fx's immutable ones."""
+    if isinstance(value, fx.immutable_collections.immutable_list):
+        return [_plain(one) for one in value]
+    if isinstance(value, fx.immutable_collections.immutable_dict) or type(value) is dict:
+        return {name: _plain(one) for name, one in value.items()}
+    return tuple(map(_plain, value)) if type(value) is tuple else value
 
 
 def _expanded(kwargs: Mapping[str, Any]) -> dict[str, Any]:

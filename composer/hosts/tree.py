@@ -18,6 +18,7 @@ from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.errors import Mistakes
 from composer.hosts.entries import function_entry, module_entry, source_of
+from composer.hosts.hindsight import tell_from_sum, tell_grid
 from composer.hosts.layers import Written, function_of, layer_of
 from composer.hosts.layouts import of_function, of_input, of_module, shape_of
 from composer.hosts.trace import Frame, Replay, Step
@@ -64,6 +65,9 @@ class Tree:
         for name, step in frame.steps.items():
             step.inputs = [_in_full(frame, one) for one in step.inputs]
             nodes[name] = self.node(step, [scope.tensor(one) for one in step.inputs])
+            tell_from_sum(scope, nodes, step)
+        if inputs:
+            tell_grid(scope, nodes, next(iter(inputs.values())))
         return grouped(scope, frame)
 
     def held(self, model: nn.Module) -> dict[str, Node]:
