@@ -47,7 +47,8 @@ class Inside:
     def of(self, blocks: Sequence[Node]) -> dict[str, list[str]]:
         """The sites inside all blocks."""
         scopes = [block.content for block in blocks if isinstance(block.content, HostScope)]
-        moved = {scope.module for scope in scopes if self.ends_in_a_function(scope)}
+        inner = [node.content for block in scopes for node in block.walk() if isinstance(node.content, HostScope)]
+        moved = {scope.module for scope in (*scopes, *inner) if self.ends_in_a_function(scope)}
         for scope in scopes:
             self.branches(scope, moved)
             beside = self.beside(scope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 import re
 from collections.abc import Iterable, Mapping
@@ -15,10 +16,14 @@ from composer.hosts.ends import call_of
 from composer.hosts.following import Followed
 from composer.hosts.frames import Change, FlatStep, Ref
 from composer.hosts.opened import FURTHER, Closed
+from composer.hosts.results import brought, pass_outward
 from composer.hosts.signature import declared
 from composer.hosts.text import file_text
 from composer.registry import FunctionEntry, ParameterEntry
 from composer.torch_private import import_lines
+
+# What the keywords begin with, or are, by which generated forwards hand on tensors of other forwards.
+BROUGHT, OUTWARD = "brought_", "outward"
 
 
 def text_of_edit(
@@ -44,7 +49,7 @@ def text_of_edit(
     lines = [*_guards(opened.fixed, read), *(edit.called(line) for line in _lines(code.src))]
     words = set(re.findall(r"\w+", "\n".join(lines)))
     imports = import_lines({name: one for name, one in code.globals.items() if name in words})
-    return file_text(made, declared(opened.parameters), lines, change.added.values(), hider, beside, imports)
+    return file_text(made, declared(edit.parameters), lines, change.added.values(), hider, beside, imports)
 
 
 def _lines(source: str) -> list[str]:
@@ -104,6 +109,7 @@ class _Edit:
     change: Change
     made: dict[str, fx.Node] = field(default_factory=dict)
     functions: list[FlatStep] = field(default_factory=list)
+    crossing: dict[Ref, fx.Node] = field(default_factory=dict)
 
     def called(self, line: str) -> str:
         """A line of the forward, with the expression of an inserted function."""
@@ -117,7 +123,56 @@ class _Edit:
     def graph(self) -> fx.Graph:
         return self.followed.opened.graph
 
+    @property
+    def parameters(self) -> list[inspect.Parameter]:
+        """Those of the forward, and keywords for the tensors that cross its border."""
+        words = [
+            *(f"{BROUGHT}{name}" for name in sorted(self.change.brought)),
+            *([OUTWARD] if self.change.outward else []),
+        ]
+        more = [inspect.Parameter(word, inspect.Parameter.KEYWORD_ONLY, default=None) for word in words]
+        own = list(self.followed.opened.parameters)
+        last = [one for one in own if one.kind is one.VAR_KEYWORD]
+        return [*(one for one in own if one not in last), *more, *last]
+
+    def arrive(self) -> None:
+        """Steps for the tensors of other frames: those that arrive here, and those that modules inside pass outward."""
+        for name in sorted(self.change.brought):
+            with self.graph.inserting_after(self.last_placeholder()):
+                word = self.graph.placeholder(f"{BROUGHT}{name}", default_value=None)
+            with self.graph.inserting_after(self.last_placeholder()):
+                self.crossing[Ref(name, is_input=True)] = self.graph.call_function(brought, (word, name))
+        after = self.change.after
+        taken = {*self.change.outward.values(), *(one for step in after.steps.values() for one in step.inputs)}
+        for ref in sorted(filter(self.change.is_outward, taken), key=lambda one: (one.name, one.key)):
+            call = self.call(ref.name)
+            if OUTWARD not in call.kwargs:
+                with self.graph.inserting_before(call):
+                    call.kwargs = {**call.kwargs, OUTWARD: self.graph.call_function(dict, ())}
+            with self.graph.inserting_after(call):
+                self.crossing[ref] = self.graph.call_function(operator.getitem, (call.kwargs[OUTWARD], ref.key))
+
+    def leave(self) -> None:
+        """Hand tensors to modules inside, and pass tensors outward."""
+        for (name, word), ref in self.change.handed.items():
+            call = self.call(name)
+            call.kwargs = {**call.kwargs, f"{BROUGHT}{word}": self.node(ref)}
+        if self.change.outward:
+            with self.graph.inserting_after(self.last_placeholder()):
+                holder = self.graph.placeholder(OUTWARD, default_value=None)
+            with self.graph.inserting_before(self.output()):
+                for name, ref in self.change.outward.items():
+                    self.graph.call_function(pass_outward, (holder, name, self.node(ref)))
+
+    def call(self, name: str) -> fx.Node:
+        """The step of the graph that calls a module inside."""
+        step = self.change.before.steps[name]
+        if step.node.calls is not None or not step.node.owns:
+            raise Closed(f"`{name}` is called more than once")
+        return self.followed.calls[self.followed.name_of(step)]
+
     def apply(self) -> None:
+        self.arrive()
         for step in self.change.added.values():
             self.insert(step)
         by_source: dict[Ref, list[tuple[str | tuple[str, int], Ref]]] = {}
@@ -134,6 +189,7 @@ class _Edit:
                 self.old(Ref(name)).replace_all_uses_with(self.made[name], propagate_meta=False)
         for step in reversed(list(self.change.gone.values())):
             self.erase(step)
+        self.leave()
         self.protect()
         for node in reversed(self.graph.nodes):
             # Sizes that are unpacked and not used.
@@ -141,11 +197,12 @@ class _Edit:
                 self.graph.erase_node(node)
 
     def protect(self) -> None:
-        """Let steps that overwrite a tensor overwrite a copy, where an inserted step needs the tensor for gradients."""
-        mine = set(self.made.values())
+        """Let steps that overwrite a tensor overwrite a copy, where an insertion needs the tensor."""
+        needed = {one for made in self.made.values() for one in made.all_input_nodes}
+        needed |= {self.node(ref) for ref in (*self.change.outward.values(), *self.change.handed.values())}
         for node in self.followed.overwriting:
             for source in node.all_input_nodes if node in self.graph.nodes else ():
-                if mine.intersection(source.users):
+                if source in needed:
                     with self.graph.inserting_before(node):
                         kept = self.graph.call_method("clone", (source,))
                     node.replace_input_with(source, kept)
@@ -176,6 +233,8 @@ class _Edit:
 
     def node(self, ref: Ref) -> fx.Node:
         """The step of the graph that gives a tensor."""
+        if ref in self.crossing:
+            return self.crossing[ref]
         return self.made[ref.name] if ref.name in self.made and not ref.is_input else self.old(ref)
 
     def old(self, ref: Ref) -> fx.Node:

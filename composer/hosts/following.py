@@ -6,6 +6,7 @@ import contextlib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -95,9 +96,9 @@ def follow(
                 return {path: follow(model, args, kwargs, known, {path: one})[path] for path, one in forwards.items()}
             return dict.fromkeys(forwards, Closed(f"its graph cannot run: {error}"))
     for path, followed in found.items():
-        same = path in ran and _calls(ran[path]) == _calls(known[path])
+        unlike = _difference(ran[path], known[path]) if path in ran else "it does not run"
         followed.frame = ran.get(path, followed.frame)
-        result[path] = followed if same else Closed("its graph makes other calls than the module")
+        result[path] = followed if not unlike else Closed(f"what torch.fx makes of it differs: {unlike}")
     return result
 
 
@@ -119,10 +120,20 @@ def _by_path(root: Frame) -> dict[str, Frame]:
     return found
 
 
+def _difference(found: Frame, wanted: Frame) -> str:
+    """The first call in which a frame differs from what was recorded; empty if none does."""
+    for one, other in zip_longest(_calls(found), _calls(wanted)):
+        if one != other:
+            return f"{one[0] if one else 'nothing'} in the place of {other[0] if other else 'nothing'}"
+    return ""
+
+
 def _calls(frame: Frame) -> list[Any]:
+    """Each call of a frame: in words, then what it takes and gives."""
+
     def words(step: Step) -> Any:
-        run = repr(step.run) if isinstance(step.run, Replay) else None
-        return step.name, step.path, step.call, step.inputs, list(step.results), run
+        run = repr(step.run) if isinstance(step.run, Replay) else step.path
+        return run, step.name, step.path, step.call, step.inputs, list(step.results)
 
     return [words(step) for step in frame.steps.values()]
 
@@ -141,6 +152,8 @@ def _replaced(module: nn.Module, followed: Followed, tracer: Tracer) -> Iterator
         given = [bound.arguments[str(node.target)] for node in graph.nodes if node.op == "placeholder"]
         return _Interpreter(self, followed, tracer).run(*given)
 
+    # The recorder names what arrives by the parameters.
+    forward.__signature__ = signature  # type: ignore[attr-defined]
     module.__class__ = type(made.__name__, (made,), {"forward": forward, "__module__": made.__module__})
     try:
         yield
@@ -182,11 +195,22 @@ class _Interpreter(fx.Interpreter):
         return result
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return super().call_module(target, args, _expanded(kwargs))
+        return super().call_module(target, _plain(args), _plain(_expanded(kwargs)))
+
+    def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return super().call_method(target, _plain(args), _plain(kwargs))
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-        return super().call_function(target, args, _expanded(kwargs))
+        return super().call_function(target, _plain(args), _plain(_expanded(kwargs)))
 
 
 def _expanded(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {**{name: one for name, one in kwargs.items() if name != FURTHER}, **kwargs.get(FURTHER, {})}
+
+
+def _plain(value: Any) -> Any:
+    """Arguments with plain lists and mappings, as a forward passes them: a graph holds kinds of its own."""
+    if isinstance(value, list) or type(value) is tuple:
+        kind = list if isinstance(value, list) else tuple
+        return kind(map(_plain, value))
+    return {name: _plain(one) for name, one in value.items()} if isinstance(value, dict) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from composer.dag.host import Call, HostOperation, HostScope
@@ -115,6 +115,9 @@ def _flatten(scope: Scope, place: str, values: dict[str, Ref], steps: dict[str, 
         else:
             steps[own] = FlatStep(node, place, inputs, tuple(map(scope.tensor, node.inputs)))
             values[name] = Ref(own)
+            if isinstance(node.content, HostScope) and len(node.content.main_outputs) == 1:
+                # With a tensor that it passes outward, its result is spelt in full.
+                values[f"{name}.{node.content.main_outputs[0]}"] = Ref(own)
     return values
 
 
@@ -133,6 +136,9 @@ class Change:
     gone     steps that were taken out, or that another step replaced under their name
     moved    (step, number of its input) -> what it takes now, for steps that stay
     results  output -> what it is now, for outputs that are another tensor
+    brought  inputs that are no arguments, for tensors of other frames
+    outward  output that the forward does not return -> the tensor, which another frame takes
+    handed   (step, brought input of its scope) -> the tensor that it gets
     """
 
     before: Frame
@@ -141,6 +147,21 @@ class Change:
     gone: Mapping[str, FlatStep]
     moved: Mapping[tuple[str, int], Ref]
     results: Mapping[str, Ref]
+    brought: frozenset[str] = frozenset()
+    outward: Mapping[str, Ref] = field(default_factory=dict)
+    handed: Mapping[tuple[str, str], Ref] = field(default_factory=dict)
+
+    @property
+    def crosses(self) -> bool:
+        """Whether tensors cross the frame's border, or that of a module inside."""
+        taken = (one for step in self.after.steps.values() for one in step.inputs)
+        return bool(self.brought or self.outward or self.handed) or any(map(self.is_outward, taken))
+
+    def is_outward(self, ref: Ref) -> bool:
+        """Whether a tensor is one that a module inside passes outward only because of a rule."""
+        step = self.before.steps.get(ref.name)
+        content = None if step is None or ref.is_input else step.node.content
+        return bool(ref.key) and isinstance(content, HostScope) and ref.key not in content.outputs
 
     @property
     def path(self) -> str:
@@ -154,7 +175,8 @@ class Change:
             name in self.gone and self.gone[name].inputs == step.inputs and self.gone[name].call is not None
             for name, step in self.added.items()
         )
-        return alike and len(self.added) == len(self.gone) and not self.moved and not self.results
+        wired = self.moved or self.results or self.crosses
+        return alike and len(self.added) == len(self.gone) and not wired
 
 
 def change_of(before: Frame, after: Frame) -> Change | None:
@@ -170,6 +192,16 @@ def change_of(before: Frame, after: Frame) -> Change | None:
     }
     results = {name: after.outputs[name] for name, was in before.outputs.items() if after.outputs[name] != was}
     # A step that is replaced under its name has an equal reference, which means another tensor.
-    if not (added or gone or moved or results):
-        return None
-    return Change(before, after, added, gone, moved, results)
+    outward = {name: ref for name, ref in after.outputs.items() if name not in before.outputs}
+    brought = after.scope.brought - before.scope.brought
+    found = Change(before, after, added, gone, moved, results, brought, outward, dict(_handed(before, after)))
+    return found if added or gone or moved or results or found.crosses else None
+
+
+def _handed(before: Frame, after: Frame) -> Iterator[tuple[tuple[str, str], Ref]]:
+    """What modules of the frame get besides the arguments that they had."""
+    for name, step in before.steps.items():
+        now = after.steps.get(name)
+        if now is not None and not now.is_new and isinstance(now.node.content, HostScope):
+            more = list(zip(now.node.content.inputs, now.inputs, strict=True))[len(step.inputs) :]
+            yield from (((name, word), ref) for word, ref in more)

@@ -183,8 +183,9 @@ def _edit(
     notes = tuple(warnings_of(model, made.leaves, made.bypassed))
     for note in notes:
         warnings.warn(note, stacklevel=3)
-    places = {path: node for path, node in made.added.items() if path not in made.held}
-    return _report(model, keys, _num_parameters(model) - number, places, notes)
+    now = model.state_dict()
+    new, gone = (tuple(one for one in names if one not in others) for names, others in ((now, set(keys)), (keys, now)))
+    return Report(tuple(made.places), new, gone, _num_parameters(model) - number, notes)
 
 
 def recorded_plain(
@@ -235,13 +236,3 @@ def _form(one: Any) -> Any:
 
 def _num_parameters(model: nn.Module) -> int:
     return sum(one.numel() for one in model.parameters())
-
-
-def _report(
-    model: nn.Module, keys: Sequence[str], parameters: int, added: Mapping[str, Node], notes: tuple[str, ...]
-) -> Report:
-    now = model.state_dict()
-    places = tuple(path for path, node in added.items() if node.role == "used")
-    before = set(keys)
-    new = tuple(name for name in now if name not in before)
-    return Report(places, new, tuple(name for name in keys if name not in now), parameters, notes)

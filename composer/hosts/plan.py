@@ -9,7 +9,6 @@ from typing import Any
 from torch import nn
 
 from composer.compile.parts import is_child
-from composer.compile.writer import passes_outward
 from composer.dag.host import HostScope
 from composer.dag.nodes.sharing import moved
 from composer.dag.scope import Node
@@ -35,6 +34,7 @@ class Plan:
     calls     path of an inserted module -> how often one call of the model calls it
     bypassed  paths of modules whose forward was edited, though other methods of theirs run the same children
     held      paths of inserted modules that only others call
+    places    paths of the mechanisms, in the order in which they run
     leaves    paths of modules without parts that were changed themselves
     """
 
@@ -43,6 +43,7 @@ class Plan:
     bypassed: list[str] = field(default_factory=list)
     leaves: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
     def at(self, path: str) -> ModuleEdit:
         """The edit of the module at a path."""
@@ -74,6 +75,7 @@ class _Planner:
     made: Plan = field(default_factory=Plan)
     paths: dict[str, str] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
+    said: set[tuple[type, str]] = field(default_factory=set)
 
     def plan(self) -> Plan:
         known = {frame.path: frame for frame in frames(self.before)}
@@ -83,11 +85,9 @@ class _Planner:
         changes = [one for one in found if one is not None]
         to_open: list[Change] = []
         for change in changes:
-            if (problem := _crossing(change)) is not None:
-                self.problems.append(problem)
-            elif change.only_replaces:
+            if change.only_replaces:
                 self.place(change)
-            elif (ends := ends_of(change)) is not None:
+            elif not change.crosses and (ends := ends_of(change)) is not None:
                 self.swap(change, ends)
             else:
                 to_open.append(change)
@@ -101,6 +101,9 @@ class _Planner:
             raise GraphError(self.problems)
         self.hide()
         self.made.calls = {path: self.num_calls(one) for path, one in self.paths.items()}
+        order = {node.path: number for number, node in enumerate(self.after.walk())}
+        used = [path for path, node in self.made.added.items() if node.role == "used" and path not in self.made.held]
+        self.made.places = sorted(used, key=lambda path: order[self.paths[path]])
         return self.made
 
     def num_calls(self, path: str) -> int:
@@ -180,7 +183,10 @@ class _Planner:
                     raise one
                 self.edit(change, one)
             except Closed as error:
-                if not self.at_modules(change, owned=True):
+                made = type(self.model.get_submodule(change.path))
+                if not self.at_modules(change, owned=True) and (made, str(error)) not in self.said:
+                    # Blocks of a kind cannot be opened for one reason, which is said once.
+                    self.said.add((made, str(error)))
                     self.problems.append(self.cannot_open(change, error))
 
     def edit(self, change: Change, followed: Followed) -> None:
@@ -204,7 +210,7 @@ class _Planner:
 
         owned  whether that module also owns it, and not the frame's module as elsewhere
         """
-        found = list(attached(change))
+        found = [] if change.crosses else list(attached(change))
         left = set(change.added) - {name for _, _, names in found for name in names}
         lone = all(self.is_lone(host) and not self.made.at(host.node.path).text for host, _, _ in found)
         told = any(step.node.shares or (step.place and not owned) for step in change.added.values())
@@ -242,7 +248,7 @@ class _Planner:
 
     def cannot_open(self, change: Change, error: Closed) -> Diagnostic:
         module = type(self.model.get_submodule(change.path)).__name__
-        step = next(iter(change.added.values()), None) or next(iter(change.gone.values()))
+        step = next(iter((*change.added.values(), *change.gone.values(), *change.before.steps.values())))
         where = f"`{change.path}` ({module})" if change.path else f"the model's own forward ({module})"
         inside = [name for name, one in change.before.steps.items() if self.is_lone(one)]
         help = (f"places here: before and after it and its modules: {one_of(inside)}",) if inside else ()
@@ -259,17 +265,3 @@ class _Planner:
             beside = [name for name, node in edit.add.items() if name not in old and is_child(node)]
             if hider and beside and not edit.text:
                 edit.text = file_text(made, "", (), (), hider, beside)
-
-
-def _crossing(change: Change) -> Diagnostic | None:
-    """The problem of a rule that takes a tensor from another module's forward."""
-    before, after = change.before.scope, change.after.scope
-    taken = (after.brought - before.brought) | (after.exposed - before.exposed)
-    outward = next((step for step in change.added.values() if passes_outward(step.node)), None)
-    if not taken and outward is None:
-        return None
-    step = outward or next(iter(change.added.values()), None)
-    text = f"a tensor would cross the forward of `{change.path}`, which cannot hand it on: {one_of(sorted(taken))}"
-    if step is None:
-        return Diagnostic("closed", text, path=change.path)
-    return step.node.origin.problem("closed", text, "tensors of one forward", path=step.node.path)

@@ -42,3 +42,16 @@ def as_opened(wanted: Mapping[str, Any], *found: Any) -> None:
                 f"the forward of an edited module was opened with {name}={value!r}, found {shown}: "
                 "`composer.remove` the insertion and insert it again for this value"
             )
+
+
+def brought(value: Tensor | None, name: str) -> Tensor:
+    """A tensor of another forward. Raises TypeError if whoever calls this one did not hand it on."""
+    if value is None:
+        raise TypeError(f"an insertion here takes `{name}` from another module, and this call does not hand it on")
+    return value
+
+
+def pass_outward(outward: dict[str, Tensor] | None, name: str, value: Tensor) -> None:
+    """Give a tensor to whoever asked for what this forward passes outward."""
+    if outward is not None:
+        outward[name] = value

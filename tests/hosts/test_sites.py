@@ -201,6 +201,13 @@ def test_adds_beside_the_main_way_and_adds_of_wrappers(block: type[nn.Module], b
     ]
 
 
+def test_branches_of_blocks_in_a_container_that_is_named_as_a_block_end_alike() -> None:
+    pairs = [nn.Sequential(Tokens(True), Tokens(True)) for _ in range(2)]
+    scope, _ = found_in(nn.Sequential(nn.Linear(4, 8), *pairs), {"block": ["1", "2"]}, (torch.empty(2, 6, 4),))
+    branches = [path for path, own in tags(scope).items() if "branch" in own]
+    assert branches == [f"{pair}.{half}.drop{number}" for pair in (1, 2) for half in (0, 1) for number in (1, 2)]
+
+
 def test_layers_one_after_another_have_blocks_that_end_at_nodes() -> None:
     layers = [nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3)]
     scope, _ = found_in(nn.Sequential(*layers, nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(1152, 5)))
