@@ -36,16 +36,16 @@ configurations, and smp's architectures. Made by `python -m tests.hosts.reach`.
   `tests/hosts/families.yaml` and the tests of sites list, by eye on the source; *layout*: the axes of what every block
   gives are known.
 - *channel gate* (`se`) and *spatial gate* (`cbam_spatial`) behind every block, *token mixer* (`mhsa`) behind the last,
-  each with `start: identity`; *kernel* (`condconv`) in place of the first two convolutions of blocks that see neighbours.
+  each with `start: identity`; *kernel* (`condconv`) in place of the first two convolutions that see neighbours.
   `✓` is three things: in evaluation mode the outputs are equal to the last bit (of a kernel: the shapes); no key of the
   model is lost or moved, but for those of what is replaced; and in a step of training every new parameter gets a
   gradient.
 - *pickles*: with the first of these inside, the model is saved whole, and gives the same to the last bit in another
   process, which has imported nothing but torch; *exports*: `torch.export`, `strict=False`.
-- Numbers are random, images of the smallest size that a model takes (64, 128, or its own), and batches of 2. Weights that
-  start at zero get numbers, since nothing is seen behind them.
+- Numbers are random, images of the smallest size that a model takes (64, 128, or its own), and batches of 2. Weights
+  that start at zero get numbers, since nothing is seen behind them. Blocks that give a class token alone take no gate.
 
-`–`: it does not apply, decided by code: no block gives a map or tokens of one (*spatial gate, token mixer*), none has a
+`–`: it does not apply, decided by code: no block gives a map or tokens of one (gates and *token mixer*), none has a
 convolution larger than 1×1 (*kernel*), or the library's own model does not export. A cell without a sign: nobody has
 counted. `✗` is explained below each table."""
 
@@ -111,7 +111,8 @@ def lines(found: Sequence[tuple[Subject, Result]]) -> Iterable[str]:
         for subject, result in of[library]:
             yield f"| {title(subject, result)} | {' | '.join(sign(result, column) for column in COLUMNS)} |"
         yield from reasons(of[library])
-    yield f"\nVersions: {', '.join(f'{one} {version(one)}' for one in ('torch', *(PACKAGES[name] for name in libraries)))}."
+    packages = ("torch", *(PACKAGES[name] for name in libraries))
+    yield f"\nVersions: {', '.join(f'{one} {version(one)}' for one in packages)}."
 
 
 def title(subject: Subject, result: Result) -> str:

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 import composer
 from composer.dag.host import HostScope
+from composer.dag.rules.places import Places
 from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.errors import ComposerError
 from composer.foreign import named
+from composer.hosts.branches import is_spatial_conv
 from composer.hosts.findings import Findings
 from composer.hosts.record import record
 from composer.hosts.sites import recognised
@@ -31,6 +33,7 @@ YES, NO, NONE = "✓", "✗", "–"
 MECHANISMS = {"channel gate": "se", "spatial gate": "cbam_spatial", "kernel": "condconv", "token mixer": "mhsa"}
 ASPECTS = ("equal", "keys", "trains")
 COLUMNS = ("recorded", "blocks", "layout", *MECHANISMS, "pickles", "exports")
+_PATCHES = (2, 4, 8, 12, 14, 16, 32)
 _HEADS = (8, 6, 4, 3, 2, 1)
 
 
@@ -154,9 +157,9 @@ class _Examination:
 
     def layout(self, scope: HostScope) -> None:
         with _cells(self.cells, "layout"):
-            blocks = blocks_of(scope)
-            unknown = [node.path for node in blocks if not (node.result and node.result.channels)]
-            expect(not unknown, f"unknown behind {len(unknown)} of {len(blocks)}, such as `{next(iter(unknown), '')}`")
+            ends = [end_of(node, scope) for node in blocks_of(scope)]
+            unknown = [node.path for node in ends if not (node.result and node.result.channels)]
+            expect(not unknown, f"unknown behind {len(unknown)} of {len(ends)}, such as `{next(iter(unknown), '')}`")
 
     def rule(self, mechanism: str, use: str) -> dict[str, Any]:
         """The rule that inserts a mechanism. Raises Absent where it does not apply."""
@@ -164,31 +167,24 @@ class _Examination:
         if mechanism == "kernel":
             return {"use": use, "replace": self.convolutions(blocks)}
         rule: dict[str, Any] = {"use": use, "start": "identity"}
-        if mechanism == "channel gate":
-            return {**rule, "after": "block"}
-        placed = [node for node in blocks if has_positions(node, self.scope)]
+        placed = [node for node in (end_of(one, self.scope) for one in blocks) if has_positions(node, self.scope)]
         if not placed:
             raise Absent("no block gives a map, or tokens of one")
-        if mechanism == "spatial gate":
-            paths = [node.path for node in placed]
-            return {**rule, "after": "block" if len(paths) == len(blocks) else paths}
+        if mechanism != "token mixer":
+            return {**rule, "after": "block" if placed == blocks else [node.path for node in placed]}
         channels = (placed[-1].result and placed[-1].result.channels) or 1
         heads = next(number for number in _HEADS if channels % number == 0)
         return {**rule, "after": placed[-1].path, "with": {"num_heads": heads}}
 
     def convolutions(self, blocks: Sequence[Node]) -> list[str]:
         """The first two convolutions of blocks that see neighbours."""
-        found = [node.path for node in self.scope.walk() if "spatial_conv" in node.sites]
+        places = Places.of(self.scope).select("spatial_conv")
+        found = [place.node.path for place in places if is_spatial_conv(place.node)]
         if found:
             return found[:2]
-        modules = [
-            self.live.host.get_submodule(path)
-            for path in dict.fromkeys(node.path for node in blocks)
-            if is_module(self.live.host, path)
-        ]
-        inside = [one for module in modules for one in module.modules() if isinstance(one, nn.Conv2d)]
-        if all(set(one.kernel_size) == {1} for one in inside):
-            raise Absent("no block has a convolution larger than 1×1")
+        inside = tuple(f"{node.path}." for node in blocks)
+        if not any(is_spatial_conv(node) and node.path.startswith(inside) for node in self.scope.walk()):
+            raise Absent("no block has a convolution larger than 1×1, or only inside an attention")
         raise AssertionError("no convolution of a block is recognised")
 
     def insertion(self, mechanism: str, rule: Mapping[str, Any], columns: Sequence[str]) -> None:
@@ -303,15 +299,28 @@ def blocks_of(scope: HostScope) -> list[Node]:
     return found
 
 
+def end_of(node: Node, scope: HostScope) -> Node:
+    """A block; of one with several outputs, the node inside that gives the first of them that has positions."""
+    content = node.content
+    if node.result is not None or not isinstance(content, HostScope):
+        return node
+    names = [reference.partition(".")[0] for reference in content.outputs.values()]
+    inside = [end_of(content.nodes[name], scope) for name in names if name in content.nodes]
+    known = [one for one in inside if one.result and one.result.layout and has_positions(one, scope)]
+    return next(iter(known or inside), node)
+
+
 def has_positions(node: Node, scope: HostScope) -> bool:
-    """Whether a node gives a map, or as many tokens as a map of the network has positions, and few more.
+    """Whether a node gives a map, or tokens of one: as many as a map of the network has positions, or as a square image
+    has patches, and few more.
 
     Told by shapes alone, so that what composer does not know of a layout counts against it.
     """
     given = node.result
     if given is None or len(given.shape) != 3:
         return given is None or len(given.shape) > 3
-    grids = {num_positions(one) for one in maps(scope)}
+    side = max((one.shape[-1] for one in scope.inputs.values()), default=0)
+    grids = {num_positions(one) for one in maps(scope)} | {(side // patch) ** 2 for patch in _PATCHES}
     return any(length - grid in range(9) for length in given.shape[1:] for grid in grids if grid > 1)
 
 
@@ -324,12 +333,3 @@ def maps(scope: HostScope) -> Iterator[TensorSpec]:
 
 def num_positions(one: TensorSpec) -> int:
     return (one.axis("h") or 0) * (one.axis("w") or 0)
-
-
-def is_module(model: nn.Module, path: str) -> bool:
-    """Whether a path is that of a module."""
-    try:
-        model.get_submodule(path)
-    except AttributeError:
-        return False
-    return True

@@ -107,8 +107,8 @@ def _transformers() -> Iterator[Subject]:
         blocks = config.get("num_hidden_layers") or sum(config.get("depths", ())) or None
         if config is WHOLE:
             blocks = counted.get(kind.replace("_", ""))
-        # What has another decoder or other blocks than its configuration counts.
-        blocks = DATA["transformers"].get(kind, blocks)
+        if kind in DATA["siblings"]:
+            continue
         yield Subject("transformers", kind, {"transformers": {"model_type": kind, **config}}, blocks)
 
 
