@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torchvision
 from torch import Tensor, nn
 
 import composer
-from composer.hosts.trace import tensors_in
+from composer.hosts.recording.trace import tensors_in
 from tests.hosts.nets import equal, state
 
 SMALL, LARGE = torch.randn(2, 3, 64, 64), torch.randn(2, 3, 224, 224)
@@ -223,3 +224,18 @@ def test_a_unet_takes_attention_gates_on_its_skips_and_cbam_in_its_decoder() -> 
     up = torch.nn.functional.interpolate(deep, size=(4, 4))
     joined = torch.cat([up, block.pre2_concat_gate(skip, up)], 1)
     assert torch.equal(block(deep, 4, 4, skip), block.out_cbam(block.conv2(block.conv1(joined))))
+
+
+def test_a_detector_that_reads_values_is_recorded_with_values() -> None:
+    model = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None)
+    model.eval()
+    images = [torch.rand(3, 128, 128)]
+    (before,) = model(images)
+    rule = {"use": "eca", "after": "backbone.fpn.layer_blocks.*", "start": "identity"}
+    report = composer.insert(model, rule, (images,))
+    (after,) = model(images)
+    assert len(report.places) == 2
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    target = [{"boxes": torch.tensor([[10.0, 10, 60, 60]]), "labels": torch.tensor([1])}]
+    sum(model.train()(images, target).values()).backward()
+    assert all(parameter.grad is not None for parameter in composer.inserted(model))

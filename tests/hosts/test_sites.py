@@ -20,10 +20,10 @@ from composer.dag.host import HostScope
 from composer.dag.rules.places import Places
 from composer.dag.scope import Scope
 from composer.errors import Diagnostic, InputError, Source
-from composer.hosts.findings import Findings
-from composer.hosts.record import record
-from composer.hosts.shipped import shipped
-from composer.hosts.sites import recognised
+from composer.hosts.recognised.findings import Findings
+from composer.hosts.recognised.shipped import shipped
+from composer.hosts.recognised.sites import recognised
+from composer.hosts.recording.record import record
 from composer.spec.document import Document, Value
 from composer.spec.origin import Origin
 from tests.hosts.agreement import SITES, disagreements, host, names_of_insertions, shared_names

@@ -9,7 +9,7 @@ from torch import nn
 from composer.compile.host_classes import HOST
 from composer.compile.writer import identifier, is_called
 from composer.dag.operation import Operation
-from composer.hosts.frames import FlatStep
+from composer.hosts.edits.frames import FlatStep
 
 
 def file_text(
@@ -35,11 +35,14 @@ def file_text(
         found.add("import torch")
     if "signature(" in parameters:
         found.add("from inspect import signature")
-    for word, module in (("with_result", "composer.hosts.results"), ("as_opened", "composer.hosts.results")):
+    for word, module in (
+        ("with_result", "composer.hosts.edits.results"),
+        ("as_opened", "composer.hosts.edits.results"),
+    ):
         if f"{word}(" in body:
             found.add(f"from {module} import {word}")
     if hider:
-        found.add(f"from composer.hosts.beside import {hider}")
+        found.add(f"from composer.hosts.edits.beside import {hider}")
     found.update(map(_import, (step for step in steps if is_called(step.node))))
     kept = tuple(sorted(beside))
     hidden = [f"    beside = frozenset({list(kept)!r})", ""] if hider else []

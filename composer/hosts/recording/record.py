@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,8 +15,8 @@ from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.tensor import BATCH
 from composer.errors import Source
-from composer.hosts.trace import Tracer
-from composer.hosts.tree import Tree
+from composer.hosts.recording.trace import Tracer
+from composer.hosts.recording.tree import Tree
 from composer.spec.document import Document, Value
 from composer.spec.origin import Origin
 from composer.torch_private import AnyBatchNorm
@@ -51,6 +51,8 @@ def record(
     name: str | None = None,
     origin: Origin | None = None,
     inference: Inference | None = None,
+    real: bool = False,
+    whole: Callable[[nn.Module], bool] = is_whole,
 ) -> HostScope:
     """The graph of one call of a module, in evaluation mode and on the meta device; the module stays as it is.
 
@@ -58,15 +60,18 @@ def record(
     args, kwargs  what it is called with: tensors in nested tuples, lists and mappings, of any batch
     name    the name of the network; by default that of its class
     origin  where a spec names the module
+    real    run the module itself, on its own device: for a module that reads values of tensors
+    whole   whether a module is one node; of a module that is not on meta, it is asked about the copy
     Raises what the module raises.
     """
-    model = on_meta(model)
-    args, kwargs = (mapped(value) for value in (tuple(args), dict(kwargs or {})))
+    model = model if real else on_meta(model)
+    device = device_of(model)
+    args, kwargs = (mapped(value, device) for value in (tuple(args), dict(kwargs or {})))
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        with torch.device("meta"):
-            frame = Tracer(model, is_whole).run(args, kwargs)
+        with torch.device(device):
+            frame = Tracer(model, whole).run(args, kwargs)
     finally:
         for module, training in modes.items():
             module.training = training
@@ -107,14 +112,23 @@ def in_float32(value: Any) -> Any:
     return {key: in_float32(one) for key, one in value.items()} if isinstance(value, Mapping) else value
 
 
-def mapped(value: Any) -> Any:
-    """The arguments with meta tensors of a batch of 2; an image without a batch axis stays one."""
+def device_of(model: nn.Module) -> str:
+    """The device of a module's first tensor; meta for one without."""
+    first = next(iter((*model.parameters(), *model.buffers())), None)
+    return "meta" if first is None else str(first.device)
+
+
+def mapped(value: Any, device: str = "meta", *, single: bool = False) -> Any:
+    """The arguments with tensors of a batch of 2 on a device.
+
+    single  the images of a list have no batch axis
+    """
     if isinstance(value, Tensor):
-        batched = value.ndim in (2, 3, 4, 5) and value.shape[0] != BATCH
+        batched = value.ndim in (2, 3, 4, 5) and value.shape[0] != BATCH and not (single and value.ndim == 3)
         shape = (BATCH, *value.shape[1:]) if batched else tuple(value.shape)
-        return torch.empty(shape, dtype=value.dtype, device="meta")
+        return torch.zeros(shape, dtype=value.dtype, device=device)
     if type(value) in (tuple, list):
-        return type(value)(mapped(one) for one in value)
+        return type(value)(mapped(one, device, single=type(value) is list) for one in value)
     if isinstance(value, Mapping):
-        return {key: mapped(one) for key, one in value.items()}
+        return {key: mapped(one, device) for key, one in value.items()}
     return value

@@ -20,11 +20,28 @@ def _conv(name: str) -> Callable[[Any], Written | None]:
     def written(module: Any) -> Written | None:
         if module.padding_mode != "zeros" or (padding := _padding(module)) is None:
             return None
+<<<<<<< HEAD:composer/hosts/layers.py
         return name, {**_settings(module), "padding": padding}
+=======
+        padding = _padding(module)
+        if padding is None:
+            return None
+        found = {
+            "out_channels": module.out_channels,
+            "kernel_size": _one(module.kernel_size),
+            "stride": _one(module.stride),
+            "padding": padding,
+            "dilation": _one(module.dilation),
+            "groups": module.groups,
+            "bias": module.bias is not None,
+        }
+        return name, found
+>>>>>>> main:composer/hosts/recording/layers.py
 
     return written
 
 
+<<<<<<< HEAD:composer/hosts/layers.py
 def settings_of(module: nn.Module | None, arriving: Sequence[int], given: Sequence[int]) -> dict[str, Any]:
     """What a convolution of a class of its own hands on to what replaces it; empty for other modules.
 
@@ -64,6 +81,16 @@ def _padding(module: Any) -> Any:
         wide = [dilation * (kernel - 1) for kernel, dilation in zip(module.kernel_size, module.dilation, strict=True)]
         return None if any(one % 2 for one in wide) else _one(tuple(one // 2 for one in wide))
     return _one(module.padding)
+=======
+def _padding(module: Any) -> Any:
+    """The zeros on both sides; None if they differ."""
+    if module.padding == "valid":
+        return 0
+    if module.padding != "same":
+        return _one(module.padding)
+    reach = [each * (size - 1) for each, size in zip(module.dilation, module.kernel_size, strict=True)]
+    return None if any(one % 2 for one in reach) else _one(tuple(one // 2 for one in reach))
+>>>>>>> main:composer/hosts/recording/layers.py
 
 
 def _one(sizes: Any) -> Any:
@@ -78,19 +105,20 @@ def _linear(module: nn.Linear) -> Written:
 
 
 def _batch_norm(module: Any) -> Written | None:
-    if not module.affine or not module.track_running_stats or module.momentum is None:
+    if not module.track_running_stats or module.momentum is None:
         return None
-    return "batch_norm", {"eps": module.eps, "momentum": module.momentum}
+    return "batch_norm", {"eps": module.eps, "momentum": module.momentum, "affine": module.affine}
 
 
 def _layer_norm(module: nn.LayerNorm) -> Written | None:
-    if len(module.normalized_shape) != 1 or (module.weight is None) != (module.bias is None):
+    if len(module.normalized_shape) != 1:
         return None
-    return "layer_norm", {"eps": module.eps, "affine": module.weight is not None}
+    affine = module.weight is not None
+    return "layer_norm", {"eps": module.eps, "affine": affine, "bias": module.bias is not None or not affine}
 
 
 def _group_norm(module: nn.GroupNorm) -> Written | None:
-    return ("group_norm", {"num_groups": module.num_groups, "eps": module.eps}) if module.affine else None
+    return "group_norm", {"num_groups": module.num_groups, "eps": module.eps, "affine": module.affine}
 
 
 def _plain(name: str, **options: str) -> Callable[[Any], Written]:
@@ -100,17 +128,59 @@ def _plain(name: str, **options: str) -> Callable[[Any], Written]:
 
 def _pool(name: str) -> Callable[[Any], Written | None]:
     def written(module: Any) -> Written | None:
-        if module.ceil_mode or getattr(module, "dilation", 1) != 1 or getattr(module, "return_indices", False):
+        if _one(getattr(module, "dilation", 1)) != 1 or getattr(module, "return_indices", False):
             return None
-        if getattr(module, "divisor_override", None) or not getattr(module, "count_include_pad", True):
+        if getattr(module, "divisor_override", None):
             return None
-        return name, {
+        found = {
             "kernel_size": _one(module.kernel_size),
             "stride": _one(module.stride),
             "padding": _one(module.padding),
+            "ceil_mode": module.ceil_mode,
         }
+        if name == "avg_pool":
+            found["count_include_pad"] = module.count_include_pad
+        return name, found
 
     return written
+
+
+def _adaptive(name: str, whole: str) -> Callable[[Any], Written | None]:
+    def written(module: Any) -> Written | None:
+        if getattr(module, "return_indices", False):
+            return None
+        size = _one(module.output_size)
+        return (whole, {"keepdim": True}) if size == 1 else (name, {"output_size": size})
+
+    return written
+
+
+def _upsample(module: nn.Upsample) -> Written:
+    given = {"size": module.size, "scale_factor": module.scale_factor, "mode": module.mode}
+    found = {name: _one(value) for name, value in given.items() if value is not None}
+    if module.align_corners is not None:
+        found["align_corners"] = module.align_corners
+    return "upsample", found
+
+
+def _zero_pad(module: nn.ZeroPad2d) -> Written | None:
+    sides = dict(zip(("left", "right", "top", "bottom"), module.padding, strict=True))
+    return ("zero_pad", sides) if min(sides.values()) >= 0 else None
+
+
+def _conv_transpose(module: nn.ConvTranspose2d) -> Written | None:
+    found = _conv("conv_transpose2d")(module)
+    if found is None:
+        return None
+    return found[0], {**found[1], "output_padding": _one(module.output_padding)}
+
+
+def _prelu(module: nn.PReLU) -> Written:
+    return "prelu", {"num_parameters": module.num_parameters}
+
+
+def _softmax(module: nn.Softmax) -> Written | None:
+    return None if module.dim is None or (module.dim < 0 and module.dim != -1) else ("softmax", {"dim": module.dim})
 
 
 _LAYERS: Mapping[type, Callable[[Any], Written | None]] = {
@@ -134,8 +204,18 @@ _LAYERS: Mapping[type, Callable[[Any], Written | None]] = {
     nn.LeakyReLU: _plain("leaky_relu", negative_slope="negative_slope"),
     nn.Identity: _plain("identity"),
     nn.Dropout: _plain("dropout", p="p"),
-    nn.MaxPool2d: _pool("max_pool"),
-    nn.AvgPool2d: _pool("avg_pool"),
+    nn.PReLU: _prelu,
+    nn.Softmax: _softmax,
+    **dict.fromkeys((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _pool("max_pool")),
+    **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _pool("avg_pool")),
+    nn.AdaptiveAvgPool1d: _adaptive("adaptive_avg_pool", "global_avg_pool"),
+    nn.AdaptiveAvgPool2d: _adaptive("adaptive_avg_pool", "global_avg_pool"),
+    nn.AdaptiveMaxPool2d: _adaptive("adaptive_max_pool", "global_max_pool"),
+    nn.Upsample: _upsample,
+    nn.ZeroPad2d: _zero_pad,
+    nn.ConvTranspose2d: _conv_transpose,
+    nn.PixelShuffle: _plain("pixel_shuffle", upscale_factor="upscale_factor"),
+    nn.PixelUnshuffle: _plain("pixel_unshuffle", downscale_factor="downscale_factor"),
 }
 
 

@@ -13,8 +13,8 @@ from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
-from composer.hosts.entries import HostEntry
-from composer.hosts.residual import Residuals, back, is_function, name_of, passes
+from composer.hosts.recognised.residual import Residuals, back, is_function, name_of, passes
+from composer.hosts.recording.entries import HostEntry
 from composer.spec.sites import BRANCH, MIXER, MLP, SHORTCUT, SPATIAL_CONV
 
 _MLP = re.compile(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from composer.hosts.blocks import globs
+from composer.hosts.recognised.blocks import globs
 
 
 @dataclass(frozen=True)

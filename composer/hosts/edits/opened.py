@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 
 from composer.foreign import is_error, named
-from composer.hosts.signature import is_literal, parameters_of, wrapped_parameters_of
+from composer.hosts.edits.signature import is_literal, parameters_of, wrapped_parameters_of
 
 # Under this keyword, the mapping of further keywords is handed on as a whole.
 FURTHER = "further_keywords"

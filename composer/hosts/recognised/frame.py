@@ -10,8 +10,8 @@ from itertools import pairwise
 from composer.dag.host import HostScope
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
-from composer.hosts.blocks import masked
-from composer.hosts.residual import Residuals, is_function, name_of, only_moves, passes
+from composer.hosts.recognised.blocks import masked
+from composer.hosts.recognised.residual import Residuals, is_function, name_of, only_moves, passes
 
 _EMBEDDING = re.compile(r"patch_?embed|PatchEmbed", re.IGNORECASE)
 

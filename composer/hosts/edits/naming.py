@@ -11,8 +11,8 @@ from torch import nn
 from composer.compile.parts import is_child
 from composer.dag.host import HostScope, edited_part, recorded_part
 from composer.dag.scope import Node, Scope
-from composer.hosts.ends import ends_of
-from composer.hosts.frames import Change, change_of, frames
+from composer.hosts.edits.ends import ends_of
+from composer.hosts.edits.frames import Change, change_of, frames
 
 
 def with_free_names(before: HostScope, after: HostScope, model: nn.Module) -> HostScope:

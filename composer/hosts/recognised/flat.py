@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from composer.dag.host import HostScope
 from composer.dag.scope import Node
-from composer.hosts.branches import is_spatial_conv
+from composer.hosts.recognised.branches import is_spatial_conv
 
 _FEWEST = 3
 

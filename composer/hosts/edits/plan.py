@@ -13,16 +13,16 @@ from composer.dag.host import HostScope
 from composer.dag.nodes.sharing import moved
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError, one_of
-from composer.hosts.apply import ModuleEdit
-from composer.hosts.beside import hider_of
-from composer.hosts.edit import text_of_edit
-from composer.hosts.ends import Ends, ends_of, joined, text_of_ends
-from composer.hosts.following import Followed, follow, frames_of
-from composer.hosts.frames import Change, FlatStep, change_of, frames
-from composer.hosts.leaves import as_children, at_host, attached
-from composer.hosts.opened import Closed, Opened, opened
+from composer.hosts.edits.apply import ModuleEdit
+from composer.hosts.edits.beside import hider_of
+from composer.hosts.edits.edit import text_of_edit
+from composer.hosts.edits.ends import Ends, ends_of, joined, text_of_ends
+from composer.hosts.edits.following import Followed, follow, frames_of
+from composer.hosts.edits.frames import Change, FlatStep, change_of, frames
+from composer.hosts.edits.leaves import as_children, at_host, attached
+from composer.hosts.edits.opened import Closed, Opened, opened
+from composer.hosts.edits.text import file_text
 from composer.hosts.refusal import other_forwards
-from composer.hosts.text import file_text
 from composer.torch_private import children
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from composer.dag.host import HostOperation, HostScope
 from composer.dag.scope import Node, Scope
-from composer.hosts.entries import HostEntry
+from composer.hosts.recording.entries import HostEntry
 from composer.registry import Entry
 
 _PASSING_CLASSES = re.compile(r"(Identity|Dropout\w*|\w*DropPath|DropBlock\w*|StochasticDepth)$")

@@ -10,7 +10,7 @@ from torch import nn
 
 from composer.dag.host import HostScope
 from composer.dag.scope import Node
-from composer.hosts.residual import Residuals
+from composer.hosts.recognised.residual import Residuals
 
 _NUMBERED = re.compile(r"\d+[a-z]?$")
 # Where residual modules stand that no paper counts as blocks.

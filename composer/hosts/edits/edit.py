@@ -12,13 +12,13 @@ from typing import Any
 from torch import fx, nn
 
 from composer.dag.operation import Operation
-from composer.hosts.ends import call_of
-from composer.hosts.following import Followed
-from composer.hosts.frames import Change, FlatStep, Ref
-from composer.hosts.opened import FURTHER, Closed
-from composer.hosts.results import brought, pass_outward
-from composer.hosts.signature import declared
-from composer.hosts.text import file_text
+from composer.hosts.edits.ends import call_of
+from composer.hosts.edits.following import Followed
+from composer.hosts.edits.frames import Change, FlatStep, Ref
+from composer.hosts.edits.opened import FURTHER, Closed
+from composer.hosts.edits.results import brought, pass_outward
+from composer.hosts.edits.signature import declared
+from composer.hosts.edits.text import file_text
 from composer.registry import FunctionEntry, ParameterEntry
 from composer.torch_private import import_lines
 

@@ -10,13 +10,13 @@ from composer.dag.levels import end_of_features, tagged_end
 from composer.dag.rules.globs import glob
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, InputError, did_you_mean
-from composer.hosts.blocks import blocks_of, groups_of
-from composer.hosts.branches import Inside, is_spatial_conv
-from composer.hosts.findings import Finding, Findings, Level, kinds_of
-from composer.hosts.flat import ends_of, members
-from composer.hosts.frame import features_of, heads_of, stages_of, stem_of
-from composer.hosts.residual import Residuals
-from composer.hosts.shipped import shipped_for
+from composer.hosts.recognised.blocks import blocks_of, groups_of
+from composer.hosts.recognised.branches import Inside, is_spatial_conv
+from composer.hosts.recognised.findings import Finding, Findings, Level, kinds_of
+from composer.hosts.recognised.flat import ends_of, members
+from composer.hosts.recognised.frame import features_of, heads_of, stages_of, stem_of
+from composer.hosts.recognised.residual import Residuals
+from composer.hosts.recognised.shipped import shipped_for
 from composer.spec.origin import Origin
 from composer.spec.sites import BLOCK, BRANCH, FEATURES, HEAD, MEANINGS, MIXER, MLP, SHORTCUT, SPATIAL_CONV, STAGE, STEM
 

@@ -9,11 +9,11 @@ from typing import Any
 from torch import nn
 
 from composer.dag.nodes.sharing import moved
-from composer.hosts.ends import Ends
-from composer.hosts.frames import Change, FlatStep, Ref
-from composer.hosts.naming import is_taken
-from composer.hosts.results import Where
-from composer.hosts.signature import wrapped_parameters_of
+from composer.hosts.edits.ends import Ends
+from composer.hosts.edits.frames import Change, FlatStep, Ref
+from composer.hosts.edits.naming import is_taken
+from composer.hosts.edits.results import Where
+from composer.hosts.edits.signature import wrapped_parameters_of
 
 
 def attached(change: Change) -> Iterator[tuple[FlatStep, Ends, list[str]]]:

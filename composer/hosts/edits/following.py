@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from composer.hosts.frames import FlatStep
-from composer.hosts.opened import FURTHER, Closed, Opened
-from composer.hosts.record import is_whole
-from composer.hosts.trace import Frame, Replay, Step, Tracer
+from composer.hosts.edits.frames import FlatStep
+from composer.hosts.edits.opened import FURTHER, Closed, Opened
+from composer.hosts.recording.record import device_of, is_whole
+from composer.hosts.recording.trace import Frame, Replay, Step, Tracer
 from composer.torch_private import version_of
 
 
@@ -89,7 +89,7 @@ def follow(
             found[path] = Followed(one, known[path])
             stack.enter_context(_replaced(model.get_submodule(path), found[path], tracer))
         try:
-            with torch.device("meta"):
+            with torch.device(device_of(model)):
                 ran = _by_path(tracer.run(args, kwargs))
         except Exception as error:  # what the graph does is not what the forward does
             if len(forwards) > 1:
@@ -103,7 +103,7 @@ def follow(
 
 
 def _run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Frame]:
-    with torch.device("meta"):
+    with torch.device(device_of(model)):
         return _by_path(Tracer(model, is_whole).run(args, kwargs))
 
 

@@ -11,11 +11,11 @@ from torch import nn
 from composer.compile.host_classes import HOST
 from composer.compile.writer import TAKEN, attribute, identifier, passes_outward
 from composer.dag.operation import Operation
-from composer.hosts.frames import Change, FlatStep, Ref
+from composer.hosts.edits.frames import Change, FlatStep, Ref
+from composer.hosts.edits.results import Where
+from composer.hosts.edits.signature import declared, parameters_of, passed, wrapped_parameters_of
+from composer.hosts.edits.text import file_text
 from composer.hosts.journal import AROUND
-from composer.hosts.results import Where
-from composer.hosts.signature import declared, parameters_of, passed, wrapped_parameters_of
-from composer.hosts.text import file_text
 from composer.registry import FunctionEntry, ParameterEntry
 
 # The variable for what the host's own forward returns.
