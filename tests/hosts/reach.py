@@ -56,7 +56,8 @@ def rows(chosen: Sequence[Subject], kept: Path | None) -> Iterator[tuple[Subject
     if kept is not None and kept.exists():
         for line in kept.read_text().splitlines():
             one = json.loads(line)
-            known[one.pop("library"), one.pop("name")] = Result(**one)
+            key = one.pop("library"), one.pop("name")
+            known[key] = Result(**one)
     fresh = Fresh()
     try:
         for subject in chosen:

@@ -22,10 +22,10 @@ from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.errors import ComposerError
 from composer.foreign import named
-from composer.hosts.branches import is_spatial_conv
-from composer.hosts.findings import Findings
-from composer.hosts.record import record
-from composer.hosts.sites import recognised
+from composer.hosts.recognised.branches import is_spatial_conv
+from composer.hosts.recognised.findings import Findings
+from composer.hosts.recognised.sites import recognised
+from composer.hosts.recording.record import record
 from tests.hosts.reach_fresh import tensors
 from tests.hosts.reach_models import Subject, live, recordable
 

@@ -13,7 +13,7 @@ import yaml
 from torch import Tensor, nn
 
 import composer
-from composer.hosts.record import on_meta
+from composer.hosts.recording.record import on_meta
 from composer.sources import example, make
 from composer.spec.model_source import ModelSource
 from tests.hosts.test_sites import FAMILIES, TORCHVISION, TRANSFORMERS

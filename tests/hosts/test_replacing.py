@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import composer
-from composer.hosts.record import record
+from composer.hosts.recording.record import record
 
 
 class Padding(nn.Conv2d):

@@ -34,25 +34,15 @@ def planned(
 
     twin          the model on the meta device, in evaluation mode; it is edited
     before, after its tree, without and with rules
-<<<<<<< HEAD:composer/hosts/realise.py
-    args, kwargs  on the meta device, as for `before`
-    allowed       raises an error if modules cannot be edited: path -> whether it gets another class
-=======
     args, kwargs  on the twin's device, as for `before`
-    allowed       raises an error if the modules at these paths cannot be edited
->>>>>>> main:composer/hosts/edits/realise.py
+    allowed       raises an error if modules cannot be edited: path -> whether it gets another class
     """
     plain = _shapes(twin, args, kwargs)
     made = plan(twin, before, after, args, kwargs)
     if allowed is not None:
-<<<<<<< HEAD:composer/hosts/realise.py
         allowed({path: bool(edit.text) for path, edit in made.edits.items()})
-    with torch.device("meta"):
-=======
-        allowed(made.edits)
     device = device_of(twin)
     with torch.device(device):
->>>>>>> main:composer/hosts/edits/realise.py
         modules = {path: make(node, 0) for path, node in made.added.items()}
     apply(twin, list(made.edits.values()), modules)
     _lend(twin, made)

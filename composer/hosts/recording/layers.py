@@ -18,30 +18,16 @@ def layer_of(module: nn.Module) -> Written | None:
 
 def _conv(name: str) -> Callable[[Any], Written | None]:
     def written(module: Any) -> Written | None:
-        if module.padding_mode != "zeros" or (padding := _padding(module)) is None:
+        if module.padding_mode != "zeros":
             return None
-<<<<<<< HEAD:composer/hosts/layers.py
-        return name, {**_settings(module), "padding": padding}
-=======
         padding = _padding(module)
         if padding is None:
             return None
-        found = {
-            "out_channels": module.out_channels,
-            "kernel_size": _one(module.kernel_size),
-            "stride": _one(module.stride),
-            "padding": padding,
-            "dilation": _one(module.dilation),
-            "groups": module.groups,
-            "bias": module.bias is not None,
-        }
-        return name, found
->>>>>>> main:composer/hosts/recording/layers.py
+        return name, {**_settings(module), "padding": padding}
 
     return written
 
 
-<<<<<<< HEAD:composer/hosts/layers.py
 def settings_of(module: nn.Module | None, arriving: Sequence[int], given: Sequence[int]) -> dict[str, Any]:
     """What a convolution of a class of its own hands on to what replaces it; empty for other modules.
 
@@ -74,15 +60,6 @@ def _settings(module: Any) -> dict[str, Any]:
 
 
 def _padding(module: Any) -> Any:
-    """The padding in numbers; None where `same` means one more behind than in front."""
-    if module.padding == "valid":
-        return 0
-    if module.padding == "same":
-        wide = [dilation * (kernel - 1) for kernel, dilation in zip(module.kernel_size, module.dilation, strict=True)]
-        return None if any(one % 2 for one in wide) else _one(tuple(one // 2 for one in wide))
-    return _one(module.padding)
-=======
-def _padding(module: Any) -> Any:
     """The zeros on both sides; None if they differ."""
     if module.padding == "valid":
         return 0
@@ -90,7 +67,6 @@ def _padding(module: Any) -> Any:
         return _one(module.padding)
     reach = [each * (size - 1) for each, size in zip(module.dilation, module.kernel_size, strict=True)]
     return None if any(one % 2 for one in reach) else _one(tuple(one // 2 for one in reach))
->>>>>>> main:composer/hosts/recording/layers.py
 
 
 def _one(sizes: Any) -> Any:

@@ -18,17 +18,10 @@ from composer.dag.operation import Operation
 from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.errors import Mistakes
-<<<<<<< HEAD:composer/hosts/tree.py
-from composer.hosts.entries import function_entry, module_entry, source_of
-from composer.hosts.layers import Written, function_of, layer_of, settings_of
-from composer.hosts.layouts import of_function, of_input, of_module, shape_of
-from composer.hosts.trace import Frame, Replay, Step, Tracer
-=======
 from composer.hosts.recording.entries import function_entry, module_entry, source_of
-from composer.hosts.recording.layers import Written, function_of, layer_of
+from composer.hosts.recording.layers import Written, function_of, layer_of, settings_of
 from composer.hosts.recording.layouts import of_function, of_input, of_module, shape_of
-from composer.hosts.recording.trace import Frame, Replay, Step
->>>>>>> main:composer/hosts/recording/tree.py
+from composer.hosts.recording.trace import Frame, Replay, Step, Tracer
 from composer.registry import Entry
 from composer.spec.origin import Origin
 
