@@ -120,6 +120,9 @@ CODES = {
     "import-scale": "The file has no such scale, or nobody says which.",
     "import-row": "A row cannot be read, or reads what is not there.",
     "import-module": "An import does not know the module.",
+    "import-layer": "A part of a model is no layer that a spec could name.",
+    "import-keys": "The network that was written for a model has other keys.",
+    "import-numbers": "The network that was written for a model gives other numbers.",
     "import-args": "A module is given arguments that it does not take.",
     # Inputs and outputs of a run.
     "image": "An image cannot be found or read, or is of another size.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from composer.compile.writer import identifier
 from composer.dag.host import HostOperation, HostScope, edited_part, names_inside, recorded_part
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
+from composer.foreign import is_error
 
 Fill = Callable[[nn.Module, Scope, int], nn.Module]
 
@@ -33,7 +34,7 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     """
     assert scope.library is not None, "only whole models are made"
     sources: Any = importlib.import_module("composer.sources")
-    realising: Any = importlib.import_module("composer.hosts.realise")
+    realising: Any = importlib.import_module("composer.hosts.edits.realise")
     own = seed_of(seed, scope.path) if scope.path else seed
     alone = _alone(scope)
     whole = scope.whole or alone
@@ -51,7 +52,43 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
         text = f"`{paths[0]}` goes into a network inside this one whose outputs are chosen"
         help = ("write the rule in the `attention` of that network",)
         raise GraphError(Diagnostic("place", text, path=paths[0], help=help))
+    for path in _needless(whole, alone):
+        model.set_submodule(path, nn.Identity())
     return _behind(model, alone, own, fill)
+
+
+def _needless(whole: HostScope, scope: HostScope) -> list[str]:
+    """Paths of the model's modules that no output needs, and that it runs without: classifiers, for the most part."""
+    needed = {node.path for node in scope.walk()}
+    paths = [node.path for node in whole.walk() if node.path not in needed and node.rule is None and _is_module(node)]
+    paths = [path for path in paths if not any(path.startswith(f"{other}.") for other in paths)]
+    return paths if _runs_without(whole, paths) else [path for path in paths if _runs_without(whole, [path])]
+
+
+def _is_module(node: Node) -> bool:
+    """Whether a node is the first call of a module of the model."""
+    content = node.content
+    if not isinstance(content, HostScope | HostOperation) or not node.owns:
+        return False
+    return content.call is not None and not content.call.function
+
+
+def _runs_without(whole: HostScope, paths: Sequence[str]) -> bool:
+    """Whether the model still runs if these modules only pass on what they are given."""
+    assert whole.library is not None, "only whole models are made"
+    twin = copy.deepcopy(whole.twin)
+    assert twin is not None, "a whole model has its twin"
+    args, kwargs = importlib.import_module("composer.sources").example(whole.library)
+    try:
+        for path in paths:
+            twin.set_submodule(path, nn.Identity())
+        with torch.device("meta"), torch.no_grad():
+            twin(*args, **kwargs)
+    except BaseException as error:
+        if not is_error(error):
+            raise
+        return False
+    return True
 
 
 def view_of(model: nn.Module, scope: HostScope) -> nn.Module:

@@ -89,14 +89,13 @@ class Composition:
             spec = _with_levels(spec, last)
             wired = wire(replace(last, end=tagged_end(last)))
             if isinstance(wired, HostScope):
-                wired = importlib.import_module("composer.hosts.naming").whole_with_free_names(wired)
-            root = take_outputs(wired, backbone, spec, whole=whole or isinstance(wired, HostScope))
+                wired = importlib.import_module("composer.hosts.edits.naming").whole_with_free_names(wired)
+            root = take_outputs(wired, backbone, spec, whole=whole)
             if (
                 isinstance(root, HostScope)
                 and isinstance(wired, HostScope)
                 and (spec.outputs is not None or spec.nodes)
             ):
-                # A model runs as a whole, whatever is taken of it.
                 root = replace(root, whole=wired, results={})
             root = outputs_as_maps(root, spec.outputs_origin, inference) if spec.gives_maps else root
         if problem := _classes_problem(spec, root):

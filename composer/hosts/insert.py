@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,15 +20,15 @@ from composer.dag.rules.wiring import wire
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError, InputError
 from composer.foreign import is_error, named
-from composer.hosts.apply import undo
+from composer.hosts.edits.apply import undo
+from composer.hosts.edits.naming import with_free_names
+from composer.hosts.edits.realise import planned, realise
 from composer.hosts.journal import KEY, Journal, journal_of, journals
-from composer.hosts.naming import with_free_names
-from composer.hosts.realise import planned, realise
-from composer.hosts.record import in_float32, mapped, on_meta, record
+from composer.hosts.recognised.sites import recognised
+from composer.hosts.recording.record import device_of, in_float32, mapped, on_meta, record
 from composer.hosts.refusal import refused, refused_hosts, warnings_of
 from composer.hosts.report import Report
 from composer.hosts.rules import Rules, joined, spec_of_rules, written
-from composer.hosts.sites import recognised
 from composer.spec.spec import Spec
 
 Example = Any
@@ -170,9 +170,9 @@ def _edit(
     assert isinstance(placed, HostScope)
     after = with_free_names(before, placed, twin)
 
-    def allowed(paths: Iterable[str]) -> None:
+    def allowed(paths: Mapping[str, bool]) -> None:
         known = {one.path for one in earlier.edited} if earlier else set()
-        GraphError.check(refused_hosts(model, [path for path in paths if path not in known]))
+        GraphError.check(refused_hosts(model, {path: one for path, one in paths.items() if path not in known}))
 
     made = planned(twin, before, after, args, kwargs, allowed)
     keys, number = list(model.state_dict()), _num_parameters(model)
@@ -183,8 +183,9 @@ def _edit(
     notes = tuple(warnings_of(model, made.leaves, made.bypassed))
     for note in notes:
         warnings.warn(note, stacklevel=3)
-    places = {path: node for path, node in made.added.items() if path not in made.held}
-    return _report(model, keys, _num_parameters(model) - number, places, notes)
+    now = model.state_dict()
+    new, gone = (tuple(one for one in names if one not in others) for names, others in ((now, set(keys)), (keys, now)))
+    return Report(tuple(made.places), new, gone, _num_parameters(model) - number, notes)
 
 
 def recorded_plain(
@@ -194,7 +195,22 @@ def recorded_plain(
 
     Raises InputError if it cannot be called with the arguments.
     """
-    twin = on_meta(model)
+    try:
+        twin, scope, given = _recorded(model, args, kwargs, real=False)
+    except Exception as error:
+        if not is_error(error):
+            raise
+        # It may read values of tensors, as detectors do.
+        twin, scope, given = _recorded_with_values(model, args, kwargs)
+    scope, findings = recognised(scope, sites)
+    scope = replace(scope, findings=findings.lines, twin=twin, own=frozenset(scope.nodes), given=scope.outputs)
+    return twin, scope, given
+
+
+def _recorded(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, real: bool
+) -> tuple[nn.Module, HostScope, tuple[tuple[Any, ...], dict[str, Any]]]:
+    twin = model if real else on_meta(model)
     if twin is model:
         twin = copy.deepcopy(model)
     # Its own journal, which has copies of the modules that were taken out.
@@ -203,17 +219,21 @@ def recorded_plain(
         del twin.__dict__[KEY]
     # Shapes are those of any dtype, and new modules are made in float32.
     twin.eval().float()
-    called = in_float32(mapped(tuple(args))), in_float32(mapped(dict(kwargs)))
+    device = device_of(twin)
+    given = in_float32(mapped(tuple(args), device)), in_float32(mapped(dict(kwargs), device))
+    return twin, record(twin, *given, real=real), given
+
+
+def _recorded_with_values(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[nn.Module, HostScope, tuple[tuple[Any, ...], dict[str, Any]]]:
     try:
-        scope = record(twin, *called)
+        return _recorded(model, args, kwargs, real=True)
     except Exception as error:
         if not is_error(error):
             raise
         text = f"the model cannot be recorded with this example: {named(error)}"
         raise InputError(Diagnostic("insertion", text, label="what the model is called with")) from error
-    scope, findings = recognised(scope, sites)
-    scope = replace(scope, findings=findings.lines, twin=twin, own=frozenset(scope.nodes), given=scope.outputs)
-    return twin, scope, called
 
 
 def _kept(model: nn.Module, earlier: Journal | None, added: Mapping[str, Node], twin: nn.Module) -> dict[str, Any]:
@@ -235,13 +255,3 @@ def _form(one: Any) -> Any:
 
 def _num_parameters(model: nn.Module) -> int:
     return sum(one.numel() for one in model.parameters())
-
-
-def _report(
-    model: nn.Module, keys: Sequence[str], parameters: int, added: Mapping[str, Node], notes: tuple[str, ...]
-) -> Report:
-    now = model.state_dict()
-    places = tuple(path for path, node in added.items() if node.role == "used")
-    before = set(keys)
-    new = tuple(name for name in now if name not in before)
-    return Report(places, new, tuple(name for name in keys if name not in now), parameters, notes)

@@ -54,16 +54,17 @@ def batch_norm(
 
 
 @layer("layer_norm", kind="norm", layout=channels_last_layout)
-def layer_norm(channels: int, *, eps: PositiveFloat = 1e-5, affine: bool = True) -> nn.LayerNorm:
+def layer_norm(channels: int, *, eps: PositiveFloat = 1e-5, affine: bool = True, bias: bool = True) -> nn.LayerNorm:
     """Normalise each position over its channels (the last axis).
 
     Shape:   ... c -> ... c
-    Params:  2c, and none with `affine: false`
+    Params:  2c; c without bias, and none with `affine: false`
     Source:  Ba et al., Layer Normalization, 2016. arXiv:1607.06450
 
-    `affine: false` leaves out scale and shift; PyTorch calls it `elementwise_affine`.
+    `affine: false` leaves out scale and shift; PyTorch calls it `elementwise_affine`. `bias: false` leaves out the
+    shift alone.
     """
-    return nn.LayerNorm(channels, eps, affine)
+    return nn.LayerNorm(channels, eps, affine, bias)
 
 
 @layer("layer_norm_2d", kind="norm", layout="b c h w -> b c h w")
@@ -71,12 +72,12 @@ class LayerNorm2d(nn.LayerNorm):
     """Normalise each position of a feature map over its channels.
 
     Shape:   b c h w -> b c h w
-    Params:  2c, and none with `affine: false`
+    Params:  2c; c without bias, and none with `affine: false`
     Source:  Ba et al., Layer Normalization, 2016. arXiv:1607.06450
     """
 
-    def __init__(self, channels: int, *, eps: PositiveFloat = 1e-5, affine: bool = True):
-        super().__init__(channels, eps, affine)
+    def __init__(self, channels: int, *, eps: PositiveFloat = 1e-5, affine: bool = True, bias: bool = True):
+        super().__init__(channels, eps, affine, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         x = input.permute(0, 2, 3, 1)

@@ -20,7 +20,9 @@ _KNOWN = ("b", "c", "n")
 _POSITIONS = ("t", "h", "w", "l")
 
 
-def _rearranged_layout(inputs: Sequence[Any], *, pattern: str, sizes: Mapping[str, int] | None = None) -> str:
+def _rearranged_layout(
+    inputs: Sequence[Any], *, pattern: str, sizes: Mapping[str, int] | None = None, layout: str | None = None
+) -> str:
     left, right = _sides(pattern)
     _check_input(left, inputs[0])
     like = inputs[1] if len(inputs) > 1 else None
@@ -33,7 +35,11 @@ def _rearranged_layout(inputs: Sequence[Any], *, pattern: str, sizes: Mapping[st
     known = _known(right, sizes, tuple(like.shape) if like is not None else None)
     for merged, length in zip(left, inputs[0].shape, strict=True):
         _check_split(merged, length, known)
-    return _layout(right)
+    if layout is not None and (len(layout.split()) != len(right) or len(set(layout.split())) != len(right)):
+        raise ValueError(
+            f"`rearrange` is told that `{layout}` comes out, and `{pattern}` gives {len(right)} axes; name each once"
+        )
+    return " ".join(layout.split()) if layout is not None else _layout(right)
 
 
 def _check_input(left: Axes, tensor: Any) -> None:
@@ -128,12 +134,14 @@ def _axis_name(merged: list[str]) -> str:
 
 
 def _rearranged_grid(
-    inputs: Sequence[Any], *, pattern: str, sizes: Mapping[str, int] | None = None
+    inputs: Sequence[Any], *, pattern: str, sizes: Mapping[str, int] | None = None, layout: str | None = None
 ) -> TokenGrid | None:
     """The grid of tokens that stay an axis, or that are positions row by row: of a map, or of each of its windows.
 
     If this does not tell it, the tensor to be like does.
     """
+    if layout is not None and layout.split() != _layout(_sides(pattern)[1]).split():
+        return None
     x, (left, right) = inputs[0], _sides(pattern)
     like = inputs[1] if len(inputs) > 1 else None
     told: TokenGrid | None = None if like is None else like.grid
@@ -156,7 +164,12 @@ def _lengths(left: Axes, shape: Sequence[int], known: Mapping[str, int]) -> dict
 
 
 def _rearrange_code(
-    names: list[str], inputs: Sequence[Any], *, pattern: str, sizes: Mapping[str, int] | None = None
+    names: list[str],
+    inputs: Sequence[Any],
+    *,
+    pattern: str,
+    sizes: Mapping[str, int] | None = None,
+    layout: str | None = None,
 ) -> str:
     """The same as PyTorch code: an unflatten per axis that is split, a permutation, and a flatten per merge."""
     left, right = _sides(pattern)
@@ -183,7 +196,12 @@ class _Code(str):
 
 @layer("rearrange", kind="shape", layout=_rearranged_layout, grid=_rearranged_grid, code=_rearrange_code)
 def rearrange(
-    x: Tensor, like: Tensor | None = None, *, pattern: str, sizes: dict[str, PositiveInt] | None = None
+    x: Tensor,
+    like: Tensor | None = None,
+    *,
+    pattern: str,
+    sizes: dict[str, PositiveInt] | None = None,
+    layout: str | None = None,
 ) -> Tensor:
     """Reorder axes, and merge or split those in parentheses, as in einops.
 
@@ -195,7 +213,8 @@ def rearrange(
 
     Each window then stands in the batch for itself. Tokens of which nothing else is known, as behind an `axis_linear`,
     stand where those of `like` stand. The output's layout is the right side of `pattern`: `(h p)` is `h`, `(h w)` and
-    `(p q)` are `n` (tokens), and a merge with `b` or `c` is `b` or `c`.
+    `(p q)` are `n` (tokens), and a merge with `b` or `c` is `b` or `c`. A `layout` says otherwise: after
+    `b g n m -> b g n m` and `layout: b c h w`, a convolution mixes the heads g of an attention like channels of a map.
 
     >>> import torch
     >>> rearrange(torch.zeros(2, 14, 21, 5), pattern="b (h p) (w q) c -> (b h w) (p q) c", sizes={"p": 7, "q": 7}).shape

@@ -36,6 +36,17 @@ def flatten(x: Tensor) -> Tensor:
     return x.flatten(1)
 
 
+@layer("contiguous", kind="shape", grid=lambda inputs: inputs[0].grid, code=_method(".contiguous()"))
+def contiguous(x: Tensor) -> Tensor:
+    """The same numbers, which lie in memory in the order of the axes.
+
+    Shape:   any -> the same
+
+    A convolution computes the same either way, but not always in the same order, and then the last bit may differ.
+    """
+    return x.contiguous()
+
+
 def _sliced_layout(inputs: Sequence[Any], *, start: int, end: int) -> str:
     found, channels = inputs[0].layout, inputs[0].channels
     if found not in ("b c h w", "b n c", "b c"):

@@ -8,8 +8,8 @@ from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.errors import Diagnostic, GraphError, InputError
 from composer.foreign import is_error, named
-from composer.hosts.record import record
-from composer.hosts.sites import recognised
+from composer.hosts.recognised.sites import recognised
+from composer.hosts.recording.record import record
 from composer.sources.calls import example
 from composer.sources.identity import check_lock
 from composer.sources.make import make, quiet

@@ -15,8 +15,8 @@ from composer.dag.levels import end_of_features
 from composer.dag.rules.places import Place, Places
 from composer.dag.rules.spot import as_stem
 from composer.dag.scope import Node, Scope
-from composer.hosts.record import record
-from composer.hosts.sites import recognised
+from composer.hosts.recognised.sites import recognised
+from composer.hosts.recording.record import record
 from composer.spec import zoo
 
 SITES = ("stem", "stage", "block", "branch", "shortcut", "spatial_conv", "mixer", "mlp", "head")

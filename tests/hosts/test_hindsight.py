@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from composer.dag.host import HostScope
 from composer.dag.tensor import TensorSpec
-from composer.hosts.record import record
+from composer.hosts.recording.record import record
 from composer.registry import TokenGrid
 
 
@@ -52,7 +52,7 @@ class Mixing(nn.Module):
 class Tokens(nn.Module):
     def __init__(self, fewer: bool) -> None:
         super().__init__()
-        self.fewer, self.attention = fewer, Attention()
+        self.fewer, self.attention = fewer, Mixing()
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.flatten(2).transpose(1, 2)

@@ -15,6 +15,15 @@ from composer import GraphError, InputError, SpecError
 from tests.hosts.nets import IDENTITY, IMAGES, Block, Giving, Handing, Net, Undecided, equal, numbers, state
 
 SE = {"use": "se", **IDENTITY}
+# A gate by another tensor, written as a block.
+GATE = {
+    "inputs": ["input", "guide"],
+    "nodes": {
+        "logit": {"op": "conv2d", "from": "guide", "out_channels": 1, "kernel_size": 1},
+        "sigmoid": "sigmoid",
+        "gated": {"op": "mul", "from": ["input", "sigmoid"], "broadcast": True},
+    },
+}
 
 
 def put_in(model: nn.Module, rules: Any, **options: Any) -> Any:
@@ -160,6 +169,7 @@ def test_where_a_block_cannot_be_opened_its_modules_have_ends() -> None:
     with pytest.raises(GraphError) as error:
         put_in(model, {**SE, "after": "blocks.*.add"})
     text = str(error.value)
+    assert text.count("cannot be opened") == 1
     assert "`blocks.0` (Open) cannot be opened" in text
     assert "places here: before and after it and its modules: `conv`, `bn`" in text
     assert state(model) == before
@@ -312,6 +322,10 @@ def test_on_an_error_the_model_is_as_it_was(rules: Any, kind: Any, text: str) ->
     assert state(model) == before
 
 
+class FSDPModule:
+    """Called as the class that fully_shard mixes in."""
+
+
 def test_modules_that_cannot_be_edited_say_why() -> None:
     with pytest.raises(InputError, match=r"is a torch.fx GraphModule"):
         put_in(torch.fx.symbolic_trace(nn.Sequential(nn.Conv2d(3, 8, 3))), {**SE, "after": "0"})
@@ -321,6 +335,12 @@ def test_modules_that_cannot_be_edited_say_why() -> None:
     model.blocks[0].forward = model.blocks[0].forward
     before = state(model)
     with pytest.raises(GraphError, match=r"`blocks\.0` has a `forward` set on the object"):
+        put_in(model, {**SE, "after": "blocks.*"})
+    assert state(model) == before
+    model = Net()
+    model.blocks[0].__class__ = type("FSDPBlock", (FSDPModule, Block), {})
+    before = state(model)
+    with pytest.raises(GraphError, match=r"`blocks\.0` is managed by FSDP"):
         put_in(model, {**SE, "after": "blocks.*"})
     assert state(model) == before
     with pytest.raises(InputError, match="cannot be recorded with this example: RuntimeError"):
@@ -340,16 +360,7 @@ def test_a_report_is_a_text() -> None:
 
 def test_two_tensors_of_one_forward() -> None:
     rules = {
-        "blocks": {
-            "gate": {
-                "inputs": ["input", "guide"],
-                "nodes": {
-                    "logit": {"op": "conv2d", "from": "guide", "out_channels": 1, "kernel_size": 1},
-                    "sigmoid": "sigmoid",
-                    "gated": {"op": "mul", "from": ["input", "sigmoid"], "broadcast": True},
-                },
-            }
-        },
+        "blocks": {"gate": GATE},
         "attention": [{"use": "gate", "after": "blocks.*.conv2", "from": {"guide": "./conv1"}}],
     }
     model = Net().eval()
@@ -362,10 +373,32 @@ def test_two_tensors_of_one_forward() -> None:
     copied = Net()
     put_in(copied, composer.rules_of(model))
     assert list(copied.state_dict()) == list(model.state_dict())
-    with pytest.raises(GraphError, match=r"a tensor would cross the forward of `blocks\.\d`"):
-        put_in(
-            Net(), {**rules, "attention": [{"use": "gate", "after": "blocks.1.conv2", "from": {"guide": "../0/conv1"}}]}
-        )
+
+
+def test_a_tensor_of_another_module_is_handed_on() -> None:
+    rules = {"blocks": {"gate": GATE}, "attention": []}
+    model = Net().eval()
+    before = state(model)
+    # The activation overwrites what the norm gave, which is what the rule wants.
+    rules["attention"] = [{"use": "gate", "after": "blocks.1.conv2", "from": {"guide": "../0/bn1"}}]
+    put_in(model, rules)
+    first, second = model.blocks
+    x = model.stem(IMAGES)
+    guide = first.bn1(first.conv1(x))
+    x = Block.forward(first, x)
+    y = second.conv2(second.act(second.bn1(second.conv1(x))))
+    expected = model.head(torch.relu(x + second.gate(y, guide)).mean((2, 3)))
+    assert torch.equal(model(IMAGES), expected)
+    assert torch.equal(copy.deepcopy(model)(IMAGES), expected)
+    assert torch.allclose(torch.fx.symbolic_trace(model)(IMAGES), expected, atol=1e-6)
+    with pytest.raises(TypeError, match="an insertion here takes `0_bn1` from another module"):
+        second(x)
+    composer.remove(model)
+    assert state(model) == before
+    model = Undecided()
+    rules["attention"] = [{"use": "gate", "after": "blocks.1", "from": {"guide": "/stem"}}]
+    with pytest.raises(GraphError, match=r"`blocks\.1` \(Open\) cannot be opened"):
+        put_in(model, rules)
 
 
 def test_the_sites_that_were_recognised_are_places() -> None:

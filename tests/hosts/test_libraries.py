@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torchvision
 from torch import Tensor, nn
 
 import composer
-from composer.hosts.trace import tensors_in
+from composer.hosts.recording.trace import tensors_in
 from tests.hosts.nets import equal, state
 
 SMALL, LARGE = torch.randn(2, 3, 64, 64), torch.randn(2, 3, 224, 224)
@@ -128,7 +129,7 @@ MORE = {
         "convnext.encoder.stages.0.layers.0.dwconv_se",
     ),
     "unet_decoder": Case(_unet, SMALL, "cbam", {"after": "decoder.blocks.*"}, "decoder.blocks.0.out_cbam"),
-    "unet_encoder": Case(_unet, SMALL, "se", {"after": "encoder.layer*.*.bn2"}, "encoder.layer1.0.bn2_se"),
+    "unet_encoder": Case(_unet, SMALL, "se", {"after": "encoder.layer*.*.bn2"}, "encoder.layer1.0.se"),
 }
 
 
@@ -188,4 +189,53 @@ def test_a_detector_takes_eca_in_its_backbone() -> None:
     images = [torch.rand(3, 64, 64)]
     targets = [{"boxes": torch.tensor([[4.0, 4.0, 40.0, 40.0]]), "labels": torch.tensor([1])}]
     sum(model.train()(images, targets).values()).backward()
+    assert all(parameter.grad is not None for parameter in composer.inserted(model))
+
+
+@pytest.mark.slow
+def test_a_unet_takes_attention_gates_on_its_skips_and_cbam_in_its_decoder() -> None:
+    gate = {
+        "inputs": ["input", "guide"],
+        "nodes": {
+            "logit": {"op": "conv2d", "from": "guide", "out_channels": 1, "kernel_size": 1},
+            "attention": "sigmoid",
+            "gated": {"op": "mul", "from": ["input", "attention"], "broadcast": True},
+        },
+    }
+    rules = [
+        {"use": "gate", "before": "decoder.blocks.*.concat", "input": 1, "from": {"guide": "./interpolate"}},
+        {"use": "cbam", "after": "decoder.blocks.*"},
+    ]
+    model = _unet().eval()
+    plain, keys = model(SMALL), list(model.state_dict())
+    starting = [{**rule, "start": "identity"} for rule in rules]
+    report = composer.insert(model, {"blocks": {"gate": gate}, "attention": starting}, SMALL)
+    assert report.places[:2] == ("decoder.blocks.0.pre2_concat_gate", "decoder.blocks.0.out_cbam")
+    assert len(report.places) == 4 + 5
+    assert torch.equal(model(SMALL), plain)
+    assert [name for name in model.state_dict() if name not in report.keys] == keys
+    model.train()(SMALL).mean().backward()
+    assert all(parameter.grad is not None for parameter in composer.inserted(model))
+    # By hand, without identity start.
+    model = _unet().eval()
+    composer.insert(model, {"blocks": {"gate": gate}, "attention": rules}, SMALL)
+    block: Any = model.decoder.blocks[0]
+    deep, skip = torch.randn(1, 512, 2, 2), torch.randn(1, 256, 4, 4)
+    up = torch.nn.functional.interpolate(deep, size=(4, 4))
+    joined = torch.cat([up, block.pre2_concat_gate(skip, up)], 1)
+    assert torch.equal(block(deep, 4, 4, skip), block.out_cbam(block.conv2(block.conv1(joined))))
+
+
+def test_a_detector_that_reads_values_is_recorded_with_values() -> None:
+    model = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None)
+    model.eval()
+    images = [torch.rand(3, 128, 128)]
+    (before,) = model(images)
+    rule = {"use": "eca", "after": "backbone.fpn.layer_blocks.*", "start": "identity"}
+    report = composer.insert(model, rule, (images,))
+    (after,) = model(images)
+    assert len(report.places) == 2
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    target = [{"boxes": torch.tensor([[10.0, 10, 60, 60]]), "labels": torch.tensor([1])}]
+    sum(model.train()(images, target).values()).backward()
     assert all(parameter.grad is not None for parameter in composer.inserted(model))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from composer.dag.host import HostScope
 from composer.dag.scope import Scope
-from composer.hosts.record import record
+from composer.hosts.recording.record import record
 
 TIMM = ("resnet18", "vit_tiny_patch16_224", "convnext_atto", "swin_tiny_patch4_window7_224", "mobilenetv3_small_050")
 

@@ -13,7 +13,6 @@ import pytest
 import timm
 import torch
 import yaml
-from hosts.agreement import SITES, disagreements, host, names_of_insertions, shared_names
 from torch import Tensor, nn
 
 import composer
@@ -21,12 +20,13 @@ from composer.dag.host import HostScope
 from composer.dag.rules.places import Places
 from composer.dag.scope import Scope
 from composer.errors import Diagnostic, InputError, Source
-from composer.hosts.findings import Findings
-from composer.hosts.record import record
-from composer.hosts.shipped import shipped
-from composer.hosts.sites import recognised
+from composer.hosts.recognised.findings import Findings
+from composer.hosts.recognised.shipped import shipped
+from composer.hosts.recognised.sites import recognised
+from composer.hosts.recording.record import record
 from composer.spec.document import Document, Value
 from composer.spec.origin import Origin
+from tests.hosts.agreement import SITES, disagreements, host, names_of_insertions, shared_names
 
 FAMILIES: Mapping[str, Mapping[str, Any]] = yaml.safe_load((Path(__file__).parent / "families.yaml").read_text())
 QUICK = ("cait", "davit", "convmixer", "dla", "maxxvit", "res2net", "vgg", "visformer")
@@ -199,6 +199,13 @@ def test_adds_beside_the_main_way_and_adds_of_wrappers(block: type[nn.Module], b
     assert [path for path, own in sites.items() if "branch" in own] == [
         f"{at}.{end}" for at in "12" for end in branches
     ]
+
+
+def test_branches_of_blocks_in_a_container_that_is_named_as_a_block_end_alike() -> None:
+    pairs = [nn.Sequential(Tokens(True), Tokens(True)) for _ in range(2)]
+    scope, _ = found_in(nn.Sequential(nn.Linear(4, 8), *pairs), {"block": ["1", "2"]}, (torch.empty(2, 6, 4),))
+    branches = [path for path, own in tags(scope).items() if "branch" in own]
+    assert branches == [f"{pair}.{half}.drop{number}" for pair in (1, 2) for half in (0, 1) for number in (1, 2)]
 
 
 def test_layers_one_after_another_have_blocks_that_end_at_nodes() -> None:

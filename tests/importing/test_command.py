@@ -58,7 +58,7 @@ def test_a_network_that_does_not_compose_is_blamed_on_its_row(run, tmp_path, row
     assert f"at: {place}" in done.err
 
 
-@pytest.mark.parametrize("source", ["resnet50", "timm:resnet50", "yolo.pt"])
+@pytest.mark.parametrize("source", ["resnet50", "timm", "yolo.pt"])
 def test_a_source_of_no_known_kind(run, source):
     done = run("import", source)
     assert done.code == 1

@@ -11,6 +11,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding=
 SHOWN = dict(re.findall(r"<!-- (\S+) -->\n```yml\n(.*?)```", PAGE, re.DOTALL))
 
 
+def test_the_page_shows_a_block_of_a_model(run, tmp_path):
+    spec = tmp_path / "resnet18.yaml"
+    assert run("import", "timm:resnet18", "-o", spec).code == 0
+    assert SHOWN["resnet18.yaml"] in spec.read_text()
+
+
 def test_the_page(run, tmp_path):
     for name in ("pets.yaml", "pets_eca.yaml"):
         (tmp_path / name).write_text(SHOWN[name])

@@ -249,3 +249,19 @@ def test_a_network_with_models_inside_is_one_text() -> None:
         for part in found.parts.values():
             assert part.spec.source is not None
             assert (part.spec.source.args, part.spec.source.vars) == ({"drop_rate": 0.5}, {"num_classes": 4})
+
+
+def test_a_spec_corrects_the_sites_that_are_recognised(tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    text = "backbone: timm:resnet18\nsites: {block: 'layer[12].*', mine: [fc], stage: []}\n"
+    file.write_text(text + "attention: [{use: eca, after: block, expect: 4}]\n")
+    graph = composer.graph(file)
+    assert [place.node.path for place in graph.places.select("mine")] == ["fc"]
+    assert len(graph.places.select("branch")) == 4
+    assert "stage" not in graph.places.sites
+    file.write_text(text.replace("layer[12]", "layers"))
+    with pytest.raises(GraphError, match=r"`layers\.\*` of site `block` matches no node") as caught:
+        composer.graph(file)
+    (problem,) = caught.value.diagnostics
+    assert problem.location is not None
+    assert (problem.code, problem.location.line, problem.location.column) == ("no-match", 2, 16)

@@ -1,0 +1,1 @@
+"""Sites of a recording: blocks, stages, branches and the rest, recognised or shipped."""

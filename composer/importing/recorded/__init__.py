@@ -1,0 +1,1 @@
+"""Recordings of modules of other libraries, written as specs."""
