@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -170,9 +170,9 @@ def _edit(
     assert isinstance(placed, HostScope)
     after = with_free_names(before, placed, twin)
 
-    def allowed(paths: Iterable[str]) -> None:
+    def allowed(paths: Mapping[str, bool]) -> None:
         known = {one.path for one in earlier.edited} if earlier else set()
-        GraphError.check(refused_hosts(model, [path for path in paths if path not in known]))
+        GraphError.check(refused_hosts(model, {path: one for path, one in paths.items() if path not in known}))
 
     made = planned(twin, before, after, args, kwargs, allowed)
     keys, number = list(model.state_dict()), _num_parameters(model)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,15 +27,15 @@ def refused(model: nn.Module) -> Iterator[Diagnostic]:
         yield _problem("the model is spread over devices", "insert into `model.module`, before it is wrapped")
 
 
-def refused_hosts(model: nn.Module, paths: Sequence[str]) -> Iterator[Diagnostic]:
-    """A problem per module at these paths that cannot get another class or further children."""
+def refused_hosts(model: nn.Module, paths: Mapping[str, bool]) -> Iterator[Diagnostic]:
+    """A problem per module that cannot be edited: path -> whether it gets another class, or only other children."""
     managed = {path for path, one in model.named_modules() if _is_managed(one)}
-    for path in paths:
+    for path, of_class in paths.items():
         module = model.get_submodule(path)
         around = {"", *(path[:end] for end in range(len(path)) if path[end] == "."), path}
         what = f"`{path or type(module).__name__}`"
         made: Any = type(module)
-        if "forward" in module.__dict__:
+        if of_class and "forward" in module.__dict__:
             yield _problem(f"{what} has a `forward` set on the object, which a class cannot change", "", path)
         elif isinstance(module, torch.jit.ScriptModule | fx.GraphModule):
             yield _problem(f"{what} is a {made.__name__}, whose code is fixed", "insert before it is traced", path)

@@ -13,7 +13,6 @@ import pytest
 import timm
 import torch
 import yaml
-from hosts.agreement import SITES, disagreements, host, names_of_insertions, shared_names
 from torch import Tensor, nn
 
 import composer
@@ -27,6 +26,7 @@ from composer.hosts.recognised.sites import recognised
 from composer.hosts.recording.record import record
 from composer.spec.document import Document, Value
 from composer.spec.origin import Origin
+from tests.hosts.agreement import SITES, disagreements, host, names_of_insertions, shared_names
 
 FAMILIES: Mapping[str, Mapping[str, Any]] = yaml.safe_load((Path(__file__).parent / "families.yaml").read_text())
 QUICK = ("cait", "davit", "convmixer", "dla", "maxxvit", "res2net", "vgg", "visformer")

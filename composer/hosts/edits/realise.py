@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,19 +28,19 @@ def planned(
     after: HostScope,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
-    allowed: Callable[[Iterable[str]], None] | None = None,
+    allowed: Callable[[Mapping[str, bool]], None] | None = None,
 ) -> Plan:
     """The plan for a model, proven on its twin. Raises GraphError.
 
     twin          the model on the meta device, in evaluation mode; it is edited
     before, after its tree, without and with rules
     args, kwargs  on the twin's device, as for `before`
-    allowed       raises an error if the modules at these paths cannot be edited
+    allowed       raises an error if modules cannot be edited: path -> whether it gets another class
     """
     plain = _shapes(twin, args, kwargs)
     made = plan(twin, before, after, args, kwargs)
     if allowed is not None:
-        allowed(made.edits)
+        allowed({path: bool(edit.text) for path, edit in made.edits.items()})
     device = device_of(twin)
     with torch.device(device):
         modules = {path: make(node, 0) for path, node in made.added.items()}

@@ -25,18 +25,40 @@ def _conv(name: str) -> Callable[[Any], Written | None]:
         padding = _padding(module)
         if padding is None:
             return None
-        found = {
-            "out_channels": module.out_channels,
-            "kernel_size": _one(module.kernel_size),
-            "stride": _one(module.stride),
-            "padding": padding,
-            "dilation": _one(module.dilation),
-            "groups": module.groups,
-            "bias": module.bias is not None,
-        }
-        return name, _without_default(found, module.dilation)
+        return name, _without_default({**_settings(module), "padding": padding}, module.dilation)
 
     return written
+
+
+def settings_of(module: nn.Module | None, arriving: Sequence[int], given: Sequence[int]) -> dict[str, Any]:
+    """What a convolution of a class of its own hands on to what replaces it; empty for other modules.
+
+    arriving, given  the shapes of its input and its output. Padding that does not lead from one to the other is left
+                     out: the class pads by itself
+    """
+    if not isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        return {}
+    found, padding = _settings(module), _padding(module)
+    if padding is None or len(arriving) != len(given):
+        return found
+    sizes = zip(arriving[2:], given[2:], module.kernel_size, module.stride, module.dilation, strict=False)
+    pads = padding if isinstance(padding, list) else [padding] * len(arriving[2:])
+    fits = all(
+        (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1 == wanted
+        for (size, wanted, kernel, stride, dilation), pad in zip(sizes, pads, strict=True)
+    )
+    return {**found, "padding": padding} if fits else found
+
+
+def _settings(module: Any) -> dict[str, Any]:
+    return {
+        "out_channels": module.out_channels,
+        "kernel_size": _one(module.kernel_size),
+        "stride": _one(module.stride),
+        "dilation": _one(module.dilation),
+        "groups": module.groups,
+        "bias": module.bias is not None,
+    }
 
 
 def _padding(module: Any) -> Any:

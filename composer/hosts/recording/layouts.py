@@ -5,6 +5,7 @@ Convolutions, norms, linear layers and functions that move axes say it. What can
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -175,7 +176,47 @@ def _reshaped(given: TensorSpec, first: TensorSpec, axes: list[str], args: Any, 
     is_map = first.grid is not None and first.grid.prefix == 0 and tuple(fresh) == (first.grid.height, first.grid.width)
     if middle == ["n"] and is_map:
         return replace(given, layout=" ".join([*before, "h", "w", *after]))
-    return given
+    return _patches(given, first, axes)
+
+
+# The axes within a patch, where height and width are split into patches.
+_WITHIN = {"h": "p", "w": "q"}
+
+
+def _patches(given: TensorSpec, first: TensorSpec, axes: list[str]) -> TensorSpec:
+    """Height and width split into patches, or patches as tokens: `b h w c p q` becomes `b n c`."""
+    layout, grid, at = [], None, 0
+    for old, new in _groups(first.shape, given.shape):
+        names, at = axes[at : at + len(old)], at + len(old)
+        if len(names) == len(new) == 1:
+            layout += names
+        elif len(names) == 1 and names[0] in _WITHIN and len(new) == 2:
+            layout += [names[0], _WITHIN[names[0]]]
+        elif names == ["h", "w"] and len(new) == 1:
+            layout, grid = [*layout, "n"], TokenGrid(*old)
+        elif sorted(names) == ["c", "p", "q"] and len(new) == 1:
+            layout.append("c")
+        else:
+            return given
+    known = len(layout) == len(set(layout)) == len(given.shape)
+    return replace(given, layout=" ".join(layout), grid=grid) if known else given
+
+
+def _groups(old: Sequence[int], new: Sequence[int]) -> list[tuple[Sequence[int], Sequence[int]]]:
+    """The shortest runs of axes with as many numbers: (8, 4, 6) and (2, 4, 24) are (8) and (2, 4), (4, 6) and (24)."""
+    found, start, begin, end, stop = [], 0, 0, 0, 0
+    while end < len(old) and stop < len(new):
+        end, stop = end + 1, stop + 1
+        while (one := math.prod(old[start:end])) != (other := math.prod(new[begin:stop])):
+            if one < other and end < len(old):
+                end += 1
+            elif one > other and stop < len(new):
+                stop += 1
+            else:
+                return []
+        found.append((old[start:end], new[begin:stop]))
+        start, begin = end, stop
+    return found
 
 
 def _concatenated(

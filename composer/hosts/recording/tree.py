@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from composer import registry
@@ -18,9 +19,10 @@ from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.errors import Mistakes
 from composer.hosts.recording.entries import function_entry, module_entry, source_of
-from composer.hosts.recording.layers import Written, function_of, layer_of
+from composer.hosts.recording.hindsight import tell_from_sum, tell_grid
+from composer.hosts.recording.layers import Written, function_of, layer_of, settings_of
 from composer.hosts.recording.layouts import of_function, of_input, of_module, shape_of
-from composer.hosts.recording.trace import Frame, Replay, Step
+from composer.hosts.recording.trace import Frame, Replay, Step, Tracer
 from composer.registry import Entry
 from composer.spec.origin import Origin
 
@@ -64,6 +66,9 @@ class Tree:
         for name, step in frame.steps.items():
             step.inputs = [_in_full(frame, one) for one in step.inputs]
             nodes[name] = self.node(step, [scope.tensor(one) for one in step.inputs])
+            tell_from_sum(scope, nodes, step)
+        if inputs:
+            tell_grid(scope, nodes, next(iter(inputs.values())))
         return grouped(scope, frame)
 
     def held(self, model: nn.Module) -> dict[str, Node]:
@@ -100,7 +105,7 @@ class Tree:
         if isinstance(step.run, Tensor):
             return self.parameter(step, shape)
         if isinstance(step.run, nn.Module):
-            given_spec = of_module(step.run, taken, shape)
+            given_spec = self.told_by_forward(step.run, taken, of_module(step.run, taken, shape))
         else:
             run: Replay = step.run
             assert step.call is not None
@@ -110,6 +115,21 @@ class Tree:
         return Node(
             step.name, path, self.origin, inputs, content, told(given_spec, taken, path), calls=calls, shares=shares
         )
+
+    def told_by_forward(self, module: nn.Module, taken: Sequence[TensorSpec], given: TensorSpec) -> TensorSpec:
+        """What a module without parts and parameters gives: if no rule tells its axes, its own forward may."""
+        if given.layout or len(taken) != 1 or taken[0].layout is None or type(module).__module__.startswith("torch."):
+            return given
+        if next(module.children(), None) is not None or next(module.parameters(), None) is not None:
+            return given
+        try:
+            with torch.device("meta"):
+                frame = Tracer(module, lambda one: one is not module).run((torch.empty(taken[0].shape),), {})
+        except Exception:
+            return given
+        scope = Tree(self.origin, self.infer).scope(frame, "", dict(zip(frame.inputs, taken, strict=False)))
+        found = [scope.tensor(reference) for reference in scope.outputs.values()]
+        return found[0] if len(found) == 1 and found[0].shape == given.shape else given
 
     def shares(self, step: Step) -> dict[str, str]:
         """Whose module a node calls, if another call came first."""
@@ -145,7 +165,9 @@ class Tree:
         if key not in self.entries:
             made = module_entry(module) if module is not None else function_entry(_word(step), step.run, step.function)
             self.entries[key] = made, {}
-        entry, arguments = self.entries[key]
+        entry, _ = self.entries[key]
+        own_call = module is not None and len(taken) == 1 and not item
+        arguments = settings_of(module, taken[0].shape, given.shape) if own_call else {}
         return HostOperation(entry, arguments, own, call=step.call)
 
     def key(self, step: Step) -> Any:
