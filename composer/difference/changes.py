@@ -6,8 +6,9 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
+from composer.dag.host import HostOperation, HostScope
 from composer.dag.operation import Operation
-from composer.dag.scope import Node, num_parameters
+from composer.dag.scope import Node, Scope, num_parameters
 from composer.dag.tensor import TensorSpec
 from composer.difference.change import Change, Kind, NodePath
 from composer.difference.pairing import Pairing
@@ -15,6 +16,9 @@ from composer.difference.side import Side, children, partners
 from composer.difference.wiring import Wiring
 from composer.summary.columns import shape
 from composer.summary.rows import operation
+
+# Options that say how weights start.
+_START = frozenset({"init", "std", "bias_init"})
 
 
 def changes(found: Pairing) -> Iterator[Change]:
@@ -95,7 +99,11 @@ def _pair(found: Pairing, wiring: Wiring, path: NodePath, kind: Literal["moved",
 def _details(found: Pairing, wiring: Wiring, path: NodePath) -> Iterator[tuple[str, tuple[Any, Any]]]:
     other = found.pairs[path]
     before, after = found.before.nodes[path], found.after.nodes[other]
-    if before.op != after.op:
+    # A model of another library calls its blocks otherwise.
+    foreign = HostScope in (type(before.content), type(after.content))
+    if before.op != after.op and not (
+        foreign and isinstance(before.content, Scope) and isinstance(after.content, Scope)
+    ):
         yield "op", (before.op, after.op)
     if (shares := _shares(found, before, after)) is not None:
         yield "shares", shares
@@ -123,9 +131,11 @@ def _shares(found: Pairing, before: Node, after: Node) -> tuple[str | None, str 
 
 
 def _options(before: Operation, after: Operation) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    recorded = HostOperation in (type(before), type(after))
     for name in after.entry.known_options:
         one, other = before.arguments.get(name), after.arguments.get(name)
-        if one != other:
+        # How the weights of a recorded module start is not known.
+        if one != other and not (recorded and name in _START):
             yield f"options.{name}", (one, other)
 
 

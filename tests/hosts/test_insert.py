@@ -456,3 +456,41 @@ def test_other_methods_of_the_model_run_it_too() -> None:
     # After the whole list there is no module whose end that is, so the forward alone has it, and the report says so.
     with pytest.warns(UserWarning, match="the model runs what was inserted in its forward, not in `forward_features`"):
         put_in(model, {"use": "se", "after": "blocks", "with": {"reduction": 2}})
+
+
+class Joining(nn.Module):
+    """A block of a U-Net's decoder, which is given its skip connection by keyword."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(16, 8, 3, padding=1)
+
+    def forward(self, x: Tensor, height: int, *, skip: Tensor) -> Tensor:
+        x = nn.functional.interpolate(x, size=(height, height))
+        result: Tensor = self.conv(torch.cat([x, skip], 1))
+        return result
+
+
+class Decoding(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.join = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, 2, 1), Joining()
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = self.first(x)
+        result: Tensor = self.join(self.second(skip), skip.shape[2], skip=skip)
+        return result
+
+
+def test_a_gate_of_two_tensors_goes_before_a_concatenation() -> None:
+    gate = {
+        "inputs": ["input", "guide"],
+        "nodes": {"gated": {"op": "mul", "from": ["input", "guide"]}},
+    }
+    rule = {"use": "gate", "before": "join.concat", "input": 1, "from": {"guide": "./interpolate"}}
+    model = Decoding().eval()
+    composer.insert(model, {"blocks": {"gate": gate}, "attention": [rule]}, IMAGES)
+    for images in (IMAGES, torch.randn(1, 3, 24, 24)):
+        skip = model.first(images)
+        up = nn.functional.interpolate(model.second(skip), size=skip.shape[2:])
+        assert torch.equal(model(images), model.join.conv(torch.cat([up, skip * up], 1)))

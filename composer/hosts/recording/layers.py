@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from composer.arithmetic import lengths, same_paddings
+
 Written = tuple[str, dict[str, Any]]
 
 
@@ -23,7 +25,7 @@ def _conv(name: str) -> Callable[[Any], Written | None]:
         padding = _padding(module)
         if padding is None:
             return None
-        return name, {**_settings(module), "padding": padding}
+        return name, _without_default({**_settings(module), "padding": padding}, module.dilation)
 
     return written
 
@@ -67,6 +69,14 @@ def _padding(module: Any) -> Any:
         return _one(module.padding)
     reach = [each * (size - 1) for each, size in zip(module.dilation, module.kernel_size, strict=True)]
     return None if any(one % 2 for one in reach) else _one(tuple(one // 2 for one in reach))
+
+
+def _without_default(options: dict[str, Any], dilation: Any) -> dict[str, Any]:
+    """The options without a padding that the layer has by itself."""
+    axes = len(dilation) if isinstance(dilation, tuple) else 2
+    if lengths(options["padding"], axes) == same_paddings(options["kernel_size"], dilation, axes):
+        del options["padding"]
+    return options
 
 
 def _one(sizes: Any) -> Any:
@@ -116,7 +126,7 @@ def _pool(name: str) -> Callable[[Any], Written | None]:
         }
         if name == "avg_pool":
             found["count_include_pad"] = module.count_include_pad
-        return name, found
+        return name, _without_default(found, 1)
 
     return written
 

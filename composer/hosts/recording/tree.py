@@ -19,6 +19,7 @@ from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.errors import Mistakes
 from composer.hosts.recording.entries import function_entry, module_entry, source_of
+from composer.hosts.recording.hindsight import tell_from_sum, tell_grid
 from composer.hosts.recording.layers import Written, function_of, layer_of, settings_of
 from composer.hosts.recording.layouts import of_function, of_input, of_module, shape_of
 from composer.hosts.recording.trace import Frame, Replay, Step, Tracer
@@ -65,6 +66,9 @@ class Tree:
         for name, step in frame.steps.items():
             step.inputs = [_in_full(frame, one) for one in step.inputs]
             nodes[name] = self.node(step, [scope.tensor(one) for one in step.inputs])
+            tell_from_sum(scope, nodes, step)
+        if inputs:
+            tell_grid(scope, nodes, next(iter(inputs.values())))
         return grouped(scope, frame)
 
     def held(self, model: nn.Module) -> dict[str, Node]:

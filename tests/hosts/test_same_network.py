@@ -1,0 +1,46 @@
+"""A network of the zoo and timm's of the same name are the same network with the same rule in both.
+
+Some pairs in every run, all with `-m slow`; `python -m tests.hosts.same_network` prints what it finds.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any
+
+import pytest
+
+from tests.hosts.agreement import shared_names
+from tests.hosts.same_network import RULES, same
+
+QUICK = {
+    ("resnet18", "bam_spatial after stage"),
+    ("mobilenetv3_small_100", "condconv for spatial_conv"),
+    ("vit_tiny_patch16_224", "se after block"),
+    ("swin_tiny_patch4_window7_224", "cbam after branch"),
+    ("convnext_tiny", "se after mlp"),
+    ("eva02_tiny_patch14_224", "eca after mixer"),
+}
+# Networks and rules for which the two are not the same, and how.
+OTHERWISE = {
+    # The zoo's last two blocks take the class token and the patches as one tensor, timm's as two.
+    ("cait_*", "* block"): "outputs",
+}
+
+
+def pairs() -> list[Any]:
+    every = [(name, title) for name in shared_names() for title in RULES]
+    return [pytest.param(*one, marks=() if one in QUICK else pytest.mark.slow) for one in every]
+
+
+@pytest.mark.parametrize(("name", "title"), pairs())
+def test_the_two_are_the_same(name: str, title: str) -> None:
+    found = same(name, RULES[title])
+    known = [how for (names, rule), how in OTHERWISE.items() if fnmatch.fnmatch(f"{name} {title}", f"{names} {rule}")]
+    otherwise = next(iter(known), None)
+    if otherwise is not None:
+        assert found.differs.startswith(otherwise)
+        return
+    assert not found.differs
+    assert bool(found.places) != bool(found.refusal)
+    assert found.places or (name, title) not in QUICK
