@@ -420,7 +420,7 @@ def lines(engines: Sequence[str], models: Sequence[str]) -> Iterable[str]:
     yield "*As without*: the engine refuses the model without insertions too, in the words below. `–`: not its library."
     yield "Tracers, compilers and PT2E are given a detector's backbone, since the rest of it decides by numbers."
     yield "Made by `python -m tests.hosts.engines`, and held to it by `tests/hosts/test_engines.py`."
-    yield "A cell without a word was not run.\n"
+    yield "Rows and columns may be made alone, by `--engines` and `--models`; a cell without a word was not run.\n"
     yield f"| engine | {' | '.join(f'{one.library} {one.name}' for one in MODELS)} |"
     yield "|---" * (len(MODELS) + 1) + "|"
     notes: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """Puts four mechanisms into every model of other libraries and prints what holds as a table, to be kept as
 examples/tables/reach.md:
 
-python -m tests.hosts.reach [--only LIBRARY] [--family NAME] [--rows FILE]
+python -m tests.hosts.reach [--only LIBRARY] [--family NAME] [--rows FILE [--kept]]
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ PACKAGES = {
     "transformers": "transformers",
     "smp": "segmentation-models-pytorch",
 }
+NOT_RUN = Result(note="not run")
 INTRODUCTION = """\
 # Reach
 
@@ -38,20 +39,23 @@ configurations, and smp's architectures. Made by `python -m tests.hosts.reach`.
 - *channel gate* (`se`) and *spatial gate* (`cbam_spatial`) behind every block, *token mixer* (`mhsa`) behind the last,
   each with `start: identity`; *kernel* (`condconv`) in place of the first two convolutions that see neighbours.
   `✓` is three things: in evaluation mode the outputs are equal to the last bit (of a kernel: the shapes); no key of the
-  model is lost or moved, but for those of what is replaced; and in a step of training every new parameter gets a
-  gradient.
+  model is lost or moved, but for those of what is replaced; and in training, with γ at 0.5, every new parameter gets a
+  gradient. Of a block with several outputs, the place is the node inside that gives the first that has positions.
 - *pickles*: with the first of these inside, the model is saved whole, and gives the same to the last bit in another
-  process, which has imported nothing but torch; *exports*: `torch.export`, `strict=False`.
+  process, which imports what pickles name; *exports*: `torch.export`, `strict=False`.
 - Numbers are random, images of the smallest size that a model takes (64, 128, or its own), and batches of 2. Weights
   that start at zero get numbers, since nothing is seen behind them. Blocks that give a class token alone take no gate.
 
 `–`: it does not apply, decided by code: no block gives a map or tokens of one (gates and *token mixer*), none has a
-convolution larger than 1×1 (*kernel*), or the library's own model does not export. A cell without a sign: nobody has
-counted. `✗` is explained below each table."""
+convolution larger than 1×1 (*kernel*), or the library's own model does not export. Without a sign below *blocks*:
+nobody has counted. Rows that say so were not run, and totals leave them out. `✗` is explained below each table."""
 
 
-def rows(chosen: Sequence[Subject], kept: Path | None) -> Iterator[tuple[Subject, Result]]:
-    """The rows of these models; those that a file has are taken from it, others are added to it as they come."""
+def rows(chosen: Sequence[Subject], kept: Path | None, *, run: bool = True) -> Iterator[tuple[Subject, Result]]:
+    """The rows of these models; those that a file has are taken from it, others are added to it as they come.
+
+    run  whether the others are made; without it they have no cells
+    """
     known: dict[tuple[str, str], Result] = {}
     if kept is not None and kept.exists():
         for line in kept.read_text().splitlines():
@@ -62,7 +66,7 @@ def rows(chosen: Sequence[Subject], kept: Path | None) -> Iterator[tuple[Subject
     try:
         for subject in chosen:
             key = subject.library, subject.name
-            if key not in known:
+            if key not in known and run:
                 start = time.perf_counter()
                 known[key] = examined(subject, fresh)
                 print(f"{subject.library} {subject.name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
@@ -70,7 +74,7 @@ def rows(chosen: Sequence[Subject], kept: Path | None) -> Iterator[tuple[Subject
                     written = {"library": subject.library, "name": subject.name, **asdict(known[key])}
                     with kept.open("a") as file:
                         print(json.dumps(written, ensure_ascii=False), file=file)
-            yield subject, known[key]
+            yield subject, known.get(key, NOT_RUN)
     finally:
         fresh.close()
 
@@ -101,7 +105,7 @@ def lines(found: Sequence[tuple[Subject, Result]]) -> Iterable[str]:
     of = {name: [one for one in found if one[0].library == name] for name in libraries}
     yield INTRODUCTION
     yield "\n## Totals\n\nPercent of the models to which a column applies, and how many these are.\n"
-    yield f"| column | {' | '.join(f'{name} ({len(of[name])})' for name in libraries)} |"
+    yield f"| column | {' | '.join(f'{name} ({number_run(of[name])} of {len(of[name])})' for name in libraries)} |"
     yield "|---" * (len(libraries) + 1) + "|"
     for column in aspects():
         yield f"| {column} | {' | '.join(total([one for _, one in of[name]], column) for name in libraries)} |"
@@ -114,6 +118,11 @@ def lines(found: Sequence[tuple[Subject, Result]]) -> Iterable[str]:
         yield from reasons(of[library])
     packages = ("torch", *(PACKAGES[name] for name in libraries))
     yield f"\nVersions: {', '.join(f'{one} {version(one)}' for one in packages)}."
+
+
+def number_run(found: Sequence[tuple[Subject, Result]]) -> int:
+    """How many rows were made."""
+    return sum(bool(result.cells) for _, result in found)
 
 
 def title(subject: Subject, result: Result) -> str:
@@ -157,12 +166,13 @@ def main() -> None:
     parser.add_argument("--only", choices=PACKAGES, help="models of one library")
     parser.add_argument("--family", help="one row")
     parser.add_argument("--rows", type=Path, help="a file that keeps rows: those that it has are not made again")
+    parser.add_argument("--kept", action="store_true", help="only rows of that file have cells; nothing is run")
     options = parser.parse_args()
     chosen = [one for one in subjects() if options.only in (None, one.library)]
     chosen = [one for one in chosen if options.family in (None, one.name)]
     if not chosen:
         parser.error(f"there is no `{options.family}`")
-    print("\n".join(lines(list(rows(chosen, options.rows)))))
+    print("\n".join(lines(list(rows(chosen, options.rows, run=not options.kept)))))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ QUICK = {
 OTHERWISE = {
     # The zoo's last two blocks take the class token and the patches as one tensor, timm's as two.
     ("cait_*", "* block"): "outputs",
+    # Nothing tells that timm's patches of a map, which stand in the batch, are tokens with a grid.
+    ("mobilevit_*", "eca before block"): "one alone refuses",
+    ("mobilevit_*", "cbam after branch"): "one alone refuses",
 }
 
 
