@@ -50,7 +50,7 @@ ALLOWED = {
     # It writes the text of specs; whoever asks for one composes it.
     # What was imported is proven to be the same: it is built once.
     "importing": {"torch", *_rooms("api dag errors hosts importing layers registry sources spec torch_private")},
-    "hosts": {"torch", "pydantic", "yaml", *_rooms("compile dag errors registry spec hosts torch_private")},
+    "hosts": {"torch", "pydantic", "yaml", *_rooms("arithmetic compile dag errors registry spec hosts torch_private")},
     "load_report.py": _rooms("errors spec"),
     "compile": {"torch", *_rooms("errors registry dag load_report shared spec compile torch_private")},
     "weights": {
