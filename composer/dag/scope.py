@@ -319,3 +319,25 @@ class Scope:
 def num_parameters(node: Node) -> int:
     """Learnable numbers in a node."""
     return 0 if node.content is None else node.content.num_parameters
+
+
+def names_to(root: Scope, path: str) -> tuple[str, ...]:
+    """The names of the nodes that lead to a path; steps that lead nowhere stay as they are.
+
+    A node of a recorded list that is not called as a whole has several steps of its path in one name: `u.1` is `u_1`.
+    """
+    steps, found, scope = path.split("."), list[str](), root
+    while steps:
+        count = next((number for number in range(1, len(steps) + 1) if _is_at(scope, steps[:number])), 1)
+        found.append("_".join(steps[:count]))
+        steps = steps[count:]
+        node = scope.nodes.get(found[-1])
+        if node is None or not isinstance(node.content, Scope):
+            return (*found, *steps)
+        scope = node.content
+    return tuple(found)
+
+
+def _is_at(scope: Scope, steps: list[str]) -> bool:
+    node = scope.nodes.get("_".join(steps))
+    return node is not None and (len(steps) == 1 or f".{node.path}".endswith(f".{'.'.join(steps)}"))

@@ -28,7 +28,7 @@ from composer.hosts.recognised.sites import recognised
 from composer.hosts.recording.record import device_of, in_float32, mapped, on_meta, record
 from composer.hosts.refusal import refused, refused_hosts, warnings_of
 from composer.hosts.report import Report
-from composer.hosts.rules import Rules, joined, spec_of_rules, written
+from composer.hosts.rules import Rules, joined, sites_of_rules, spec_of_rules, written
 from composer.spec.spec import Spec
 
 Example = Any
@@ -41,7 +41,7 @@ def insert(
 
     model    any nn.Module; or a part of a larger one
     rules    a rule or a list of them, as a spec's `attention` writes them, or YAML text; or a mapping with `attention`,
-             and `blocks` that its rules use
+             `blocks` that its rules use, and `sites`
     example  what the model is called with: a tensor, a tuple of arguments, a mapping of keywords, or (tuple, mapping);
              only the shapes count
     sites    site -> globs of paths, such as {"block": "stages.*.blocks.*"}, in place of those that were recognised
@@ -49,12 +49,16 @@ def insert(
     Raises SpecError, GraphError or InputError, and the model is then as it was. Warns if a later conversion would drop
     what was inserted.
     """
+    InputError.check(refused(model))
     journal = journal_of(model)
     spec = spec_of_rules(rules)
+    if not spec.rules:
+        label = "a rule, such as `{use: cbam, after: block}`, or a list of rules"
+        raise InputError(Diagnostic("insertion", "there are no rules", label=label))
     if journal is not None:
         spec = joined(spec_of_journal(journal), spec)
     args, kwargs = called(example)
-    sites = {**(journal.sites if journal else {}), **(sites or {})}
+    sites = checked_sites({**(journal.sites if journal else {}), **sites_of_rules(rules), **(sites or {})})
     return _edit(model, spec, args, kwargs, sites, journal.seed if journal else seed)
 
 
@@ -123,9 +127,22 @@ def inserted(model: nn.Module) -> list[nn.Parameter]:
 def rules_of(model: nn.Module) -> str:
     """The YAML that `insert` takes to rebuild what was inserted. Raises InputError if nothing was."""
     journal = _journal(model)
-    whole: Any = {"attention": journal.rules, **({"blocks": journal.blocks} if journal.blocks else {})}
-    text: str = yaml.safe_dump(whole if journal.blocks else journal.rules, sort_keys=False, default_flow_style=None)
+    besides = {"blocks": journal.blocks, "sites": journal.sites}
+    more = {name: value for name, value in besides.items() if value}
+    whole: Any = {**more, "attention": journal.rules} if more else journal.rules
+    text: str = yaml.safe_dump(whole, sort_keys=False, default_flow_style=None)
     return text
+
+
+def checked_sites(sites: Mapping[str, Any]) -> dict[str, Any]:
+    """The sites. Raises InputError for what is no glob or list of globs."""
+    for name, globs in sites.items():
+        if not isinstance(globs, str) and not (
+            isinstance(globs, list | tuple) and all(isinstance(one, str) for one in globs)
+        ):
+            text = f"`sites` gives `{name}` the value `{globs!r}`"
+            raise InputError(Diagnostic("sites", text, label="a glob over paths, or a list of globs"))
+    return dict(sites)
 
 
 def _journal(model: nn.Module) -> Journal:

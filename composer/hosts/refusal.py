@@ -15,7 +15,9 @@ from composer.torch_private import AnyBatchNorm, is_compiled
 
 def refused(model: nn.Module) -> Iterator[Diagnostic]:
     """The problem of a model that cannot take insertions as a whole."""
-    if isinstance(model, torch.jit.ScriptModule):
+    if not isinstance(model, nn.Module):
+        yield from not_a_module(model)
+    elif isinstance(model, torch.jit.ScriptModule):
         yield _problem("the model is a ScriptModule, whose code is fixed", "insert before scripting or tracing")
     elif isinstance(model, fx.GraphModule):
         yield _problem("the model is a torch.fx GraphModule, which is edited by its `graph`", "insert before tracing")
@@ -25,6 +27,13 @@ def refused(model: nn.Module) -> Iterator[Diagnostic]:
         )
     elif isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
         yield _problem("the model is spread over devices", "insert into `model.module`, before it is wrapped")
+
+
+def not_a_module(model: Any) -> Iterator[Diagnostic]:
+    """The problem of what is no module."""
+    if not isinstance(model, nn.Module):
+        kind = f"the class {model.__name__}" if isinstance(model, type) else f"a {type(model).__name__}"
+        yield _problem(f"the model is {kind}", "give an object of an nn.Module class")
 
 
 def refused_hosts(model: nn.Module, paths: Mapping[str, bool]) -> Iterator[Diagnostic]:

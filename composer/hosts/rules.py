@@ -13,7 +13,7 @@ from composer.spec.spec import Spec
 from composer.spec.yaml import read
 
 # Keys of a mapping that is more than one rule.
-_KEYS = ("attention", "blocks", "vars")
+_KEYS = ("attention", "blocks", "vars", "sites")
 Rules = str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
@@ -28,6 +28,13 @@ def spec_of_rules(rules: Rules) -> Spec:
     SpecError.check(problems)
     assert spec is not None, "what has no problems is a Spec"
     return spec
+
+
+def sites_of_rules(rules: Rules) -> dict[str, Any]:
+    """The `sites` that are written beside rules; none by default."""
+    found = _document(rules).root.child("sites")
+    sites = None if found is None else found.plain()
+    return sites if isinstance(sites, dict) else {}
 
 
 def written(spec: Spec) -> list[dict[str, Any]]:
@@ -55,6 +62,9 @@ def _document(rules: Rules) -> Document:
         return read(Source("<rules>", rules))
     if isinstance(rules, Mapping):
         return Document.from_mapping(rules, "<rules>")
+    if not isinstance(rules, Sequence):
+        text = f"the rules are a {type(rules).__name__}"
+        raise InputError(Diagnostic("insertion", text, label="a mapping, a list of mappings, or YAML text"))
     return Document.from_mapping({"attention": list(rules)}, "<rules>")
 
 
@@ -67,5 +77,6 @@ def _whole(document: Document) -> Document:
         root = Value({"attention": Value([root], root.location)})
     if not isinstance(root.data, dict):
         return replace(document, root=root)
+    kept = {key: value for key, value in root.data.items() if key != "sites"}
     plain = Document.from_mapping({"name": "rules", "input": [1], "nodes": {"start": "identity"}}).root.data
-    return replace(document, root=replace(root, data={**plain, **root.data}))
+    return replace(document, root=replace(root, data={**plain, **kept}))

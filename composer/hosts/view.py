@@ -12,8 +12,10 @@ from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.rules.placing import place
 from composer.dag.scope import Scope
-from composer.hosts.insert import Example, called, recorded_plain, spec_of_journal
+from composer.errors import InputError
+from composer.hosts.insert import Example, called, checked_sites, recorded_plain, spec_of_journal
 from composer.hosts.journal import journal_of
+from composer.hosts.refusal import not_a_module
 from composer.hosts.rules import spec_of_rules
 from composer.spec.spec import Spec
 
@@ -23,9 +25,11 @@ def viewed(model: nn.Module, example: Example, sites: Mapping[str, Any] | None) 
 
     Arguments as for `composer.view`.
     """
+    InputError.check(not_a_module(model))
     journal = journal_of(model)
     args, kwargs = called(example)
-    _, scope, _ = recorded_plain(model, args, kwargs, {**(journal.sites if journal else {}), **(sites or {})})
+    known = checked_sites({**(journal.sites if journal else {}), **(sites or {})})
+    _, scope, _ = recorded_plain(model, args, kwargs, known)
     spec = spec_of_rules([]) if journal is None else spec_of_journal(journal)
     spec = replace(spec, name=type(model).__name__, nodes={}, outputs=None)
     return spec, (scope, *place(scope, spec, Limits(), Inference()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from composer.dag.scope import Bound, Node, Scope
+from composer.dag.scope import Bound, Node, Scope, names_to
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.spec.origin import Origin
@@ -18,7 +18,7 @@ def find(root: Scope, text: str, host: Node, origin: Origin) -> tuple[Bound, Ten
           Then come the names of nodes, with `.` or `/` between them. The last one is a node, one of its several
           outputs, or an input of the scope; `input` is the first input of any scope.
     """
-    around = host.path.split(".")[:-1]
+    around = list(names_to(root, host.path)[:-1])
     beginning, rest = _split(text)
     if beginning == "/":
         around = []
@@ -28,7 +28,7 @@ def find(root: Scope, text: str, host: Node, origin: Origin) -> tuple[Bound, Ten
     else:
         around = around[: len(around) - ups]
     scope = _scopes(root, around)[-1]
-    *names, last = re.split(r"[./]", rest)
+    *names, last = names_to(scope, ".".join(re.split(r"[./]", rest)))
     for index, name in enumerate(names):
         node = scope.nodes.get(name)
         if node is not None and isinstance(node.output, Mapping) and index == len(names) - 1 and last in node.output:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from composer.dag.order import circle_of, running_order
 from composer.dag.outputs import Way, expose
-from composer.dag.scope import Bound, Node, Scope
+from composer.dag.scope import Bound, Node, Scope, names_to
 from composer.errors import GraphError
 
 # The path of a node, and the number of one of its further inputs.
@@ -49,9 +49,9 @@ class _Link:
 
 def _links(root: Scope) -> Iterator[tuple[Key, _Link]]:
     for node in root.walk():
-        target = tuple(node.path.split(".")[:-1])
+        target = names_to(root, node.path)[:-1]
         for index, bound in enumerate(node.bound):
-            source = tuple(bound.scope.split(".")) if bound.scope else ()
+            source = names_to(root, bound.scope) if bound.scope else ()
             scopes = _scopes(root, source, bound)
             # Only the scopes inside know an input of their own; outside it is the tensor that the scope is given.
             while bound.reference in scopes[-1].inputs and target[: len(source)] != source:

@@ -59,9 +59,8 @@ def frames_of(
             bound = inspect.signature(module.forward).bind(*args, **kwargs)
             given.setdefault(paths[id(module)], bound.arguments)
 
-    handles = [
-        module.register_forward_pre_hook(note, with_kwargs=True) for module in model.modules() if not is_whole(module)
-    ]
+    opened = (one for one in model.modules() if not is_whole(one) and not isinstance(one, torch.jit.ScriptModule))
+    handles = [module.register_forward_pre_hook(note, with_kwargs=True) for module in opened]
     try:
         found = _run(model, args, kwargs)
     finally:

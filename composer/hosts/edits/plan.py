@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,6 +97,7 @@ class _Planner:
                 if node.rule is not None:
                     self.put(scope.path, name, node, node.path)
                     self.made.held.append(node.path)
+        self.problems += self.without_place()
         if self.problems:
             raise GraphError(self.problems)
         self.hide()
@@ -105,6 +106,17 @@ class _Planner:
         used = [path for path, node in self.made.added.items() if node.role == "used" and path not in self.made.held]
         self.made.places = sorted(used, key=lambda path: order[self.paths[path]])
         return self.made
+
+    def without_place(self) -> Iterator[Diagnostic]:
+        """The problem of the first rule whose module no edit puts in."""
+        if self.problems:
+            return
+        for node in self.after.walk():
+            own = node.role == "used" and node.calls is None and node.owns and is_child(node)
+            if own and node.path not in self.paths:
+                text = f"`{node.path}` would run in a module whose calls were not recorded, such as a scripted one"
+                yield node.origin.problem("closed", text, "a place in a plain module", path=node.path)
+                return
 
     def num_calls(self, path: str) -> int:
         """How often one call of the model calls the module of an inserted node."""

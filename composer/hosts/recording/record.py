@@ -37,7 +37,7 @@ _WHOLE: Any = (nn.MultiheadAttention, AnyBatchNorm)
 
 def is_whole(module: nn.Module) -> bool:
     """Whether a module is one node: it has no parts, or it is what specs write as one operation."""
-    if next(module.children(), None) is None:
+    if next(module.children(), None) is None or isinstance(module, torch.jit.ScriptModule):
         return True
     name = type(module).__name__
     return isinstance(module, _WHOLE) or bool(_WHOLE_NAMES.search(name) and not _NEVER_WHOLE.search(name))
