@@ -37,7 +37,7 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     realising: Any = importlib.import_module("composer.hosts.edits.realise")
     own = seed_of(seed, scope.path) if scope.path else seed
     alone = _alone(scope)
-    whole = scope.whole or alone
+    whole = alone if scope.whole is None else _alone(scope.whole)
     before, after = recorded_part(whole), edited_part(whole)
     assert scope.twin is not None, "a whole model has its twin"
     on_meta = torch.get_default_device().type == "meta"
@@ -48,10 +48,6 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
         realising.realise(model, plan, own, {}, [])
     if scope.whole is None:
         return model
-    if paths := sorted(_inserted(alone) - _inserted(whole)):
-        text = f"`{paths[0]}` goes into a network inside this one whose outputs are chosen"
-        help = ("write the rule in the `attention` of that network",)
-        raise GraphError(Diagnostic("place", text, path=paths[0], help=help))
     for path in _needless(whole, alone):
         model.set_submodule(path, nn.Identity())
     return _behind(model, alone, own, fill)
@@ -136,10 +132,6 @@ def _moved_node(node: Node, prefix: str) -> Node:
 def _is_edited(before: HostScope, after: HostScope) -> bool:
     now = [(node.path, node.rule) for node in after.walk()]
     return now != [(node.path, node.rule) for node in before.walk()]
-
-
-def _inserted(scope: Scope) -> set[str]:
-    return {node.path for node in scope.walk() if node.rule is not None}
 
 
 def _behind(model: nn.Module, scope: HostScope, seed: int, fill: Fill) -> nn.Module:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from composer.compile.host_classes import hosted_class, text_of
 from composer.dag.host import Where
 
 # Path of a module, the number of its call, and where the tensor stands in what it returns; with an empty path, where it
@@ -44,6 +45,9 @@ def tapped(
     """
     modules = [model.get_submodule(path) if path else model for path, _, _ in taps]
     for module in modules:
+        # Somebody may have put another module there since, such as a new classifier.
+        if module is not model and text_of(type(module)) != TEXT:
+            module.__class__ = hosted_class(type(module), TEXT)
         module.taps = []  # type: ignore[assignment]
     run(model, *args, **kwargs)
     found = []

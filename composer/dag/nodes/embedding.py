@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.amounts import plural
+from composer.dag.host import HostScope
 from composer.dag.nodes.reader import Reader
 from composer.dag.nodes.step import Step, Stop
 from composer.dag.scope import Node, Scope
@@ -112,6 +113,9 @@ def under(scope: Scope, prefix: str, first_rule: int) -> Scope:
             shares={child: f"{prefix}.{owner}" for child, owner in node.shares.items()},
         )
 
+    if isinstance(scope, HostScope) and scope.whole is not None:
+        whole = under(scope.whole, prefix, first_rule)
+        scope = replace(scope, whole=whole if isinstance(whole, HostScope) else None)
     return replace(
         scope,
         path=f"{prefix}.{scope.path}" if scope.path else prefix,

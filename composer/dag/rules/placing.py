@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer import registry
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import RESERVED
@@ -125,6 +126,10 @@ class _Placement:
                 # The rule would fail in the same way at its other places.
                 raise GraphError(self.problems)
         edited = draft.scope()
+        if isinstance(scope, HostScope) and isinstance(edited, HostScope) and scope.whole is not None:
+            # The model runs as a whole, and what is taken of it is a part.
+            whole = self.rebuild(scope.whole, edits, entry)
+            edited = replace(edited, whole=whole if isinstance(whole, HostScope) else None)
         return self.with_calls(replace(edited, held={**edited.held, **self.lending.held(scope.path)}), scope)
 
     def with_calls(self, scope: Scope, before: Scope) -> Scope:
