@@ -96,3 +96,21 @@ def test_rules_of_has_the_sites_that_were_given() -> None:
 def test_plain_mistakes_are_answered(model: Any, rules: Any, sites: Any, said: str) -> None:
     with pytest.raises(composer.ComposerError, match=said):
         composer.insert(model, rules, IMAGE, sites=sites)
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.c, self.d = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.d(F.relu(self.c(x))))
+
+
+def test_functions_are_replaced_by_modules() -> None:
+    model, x = Functional(), torch.randn(2, 3, 8, 8)
+    plain = model(x)
+    composer.insert(model, {"use": "silu", "replace": "**", "where": "kind == 'activation'"}, x)
+    assert torch.allclose(model(x), F.silu(model.d(F.silu(model.c(x)))))
+    composer.remove(model)
+    assert torch.equal(model(x), plain)

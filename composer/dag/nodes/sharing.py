@@ -93,17 +93,20 @@ class _Again:
 
     def node(self, node: Node, inputs: Sequence[TensorSpec], same: bool) -> Node:
         """A node of the block, on other inputs, or on inputs of the same shapes."""
+        if node.bound and not same:
+            raise Misfit(f"`{node.owner}` takes tensors from elsewhere, so all calls must have inputs of one shape")
+        bound = tuple(replace(one, scope=self.moved(one.scope)) for one in node.bound)
         if isinstance(node.content, Scope):
-            inner = self.scope(node.content, node.path, inputs)
+            # What is bound comes after the node's own inputs.
+            further = list(node.content.inputs.values())[len(inputs) :] if node.bound else []
+            inner = self.scope(node.content, node.path, [*inputs, *further])
             given = {name: inner.tensor(reference) for name, reference in inner.outputs.items()}
-            return replace(node, content=inner, output=given if len(given) > 1 else next(iter(given.values())))
+            output = given if len(given) > 1 else next(iter(given.values()))
+            return replace(node, content=inner, output=output, bound=bound)
         if node.content is None:
             return replace(node, output=inputs[0], shares={})
         if same:
-            bound = tuple(replace(one, scope=self.moved(one.scope)) for one in node.bound)
             return replace(node, content=replace(node.content, num_parameters=0), bound=bound)
-        if node.bound:
-            raise Misfit(f"`{node.owner}` takes tensors from elsewhere, so all calls must have inputs of one shape")
         return _of_operation(node, node.content, inputs, self.infer)
 
     def moved(self, path: str) -> str:

@@ -43,6 +43,11 @@ class FlatStep:
         return self.node.rule is not None
 
     @property
+    def calls_module(self) -> bool:
+        """Whether it was recorded from the call of a module."""
+        return self.call is not None and not self.call.function
+
+    @property
     def call(self) -> Call | None:
         """The call that it was recorded from; None for an inserted step, and for a parameter."""
         content = self.node.content
@@ -172,7 +177,7 @@ class Change:
     def only_replaces(self) -> bool:
         """Whether nothing changed but that inserted steps stand for others, under their names and on their inputs."""
         alike = all(
-            name in self.gone and self.gone[name].inputs == step.inputs and self.gone[name].call is not None
+            name in self.gone and self.gone[name].inputs == step.inputs and self.gone[name].calls_module
             for name, step in self.added.items()
         )
         wired = self.moved or self.results or self.crosses

@@ -140,19 +140,15 @@ class _Planner:
             if not is_child(step.node):
                 continue
             old = change.gone.get(name)
-            if old is not None and self.is_module(old):
+            if old is not None and old.calls_module:
                 holder, _, own = old.node.path.rpartition(".")
                 self.put(holder, own, moved(step.node, old.node.path), step.node.path)
             elif step.node.calls is None:
                 self.put(change.after.holder(step), step.node.name, step.node, step.node.path)
         for name, step in change.gone.items():
-            if name not in change.added and self.is_module(step) and not self.is_called(step.node.path):
+            if name not in change.added and step.calls_module and not self.is_called(step.node.path):
                 holder, _, own = step.node.path.rpartition(".")
                 self.made.at(holder).drop.append(own)
-
-    def is_module(self, step: FlatStep) -> bool:
-        """Whether a recorded step calls a module."""
-        return step.call is not None and not step.call.function
 
     def is_called(self, path: str) -> bool:
         """Whether the tree after the rules still calls a module that was recorded."""
@@ -256,7 +252,7 @@ class _Planner:
     def is_lone(self, host: FlatStep) -> bool:
         """Whether a recorded step is the only call of its module."""
         calls = [node for node in self.before.walk() if node.path == host.node.path]
-        return self.is_module(host) and len(calls) == 1 and host.node.owns
+        return host.calls_module and len(calls) == 1 and host.node.owns
 
     def cannot_open(self, change: Change, error: Closed) -> Diagnostic:
         module = type(self.model.get_submodule(change.path)).__name__
