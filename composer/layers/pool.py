@@ -171,7 +171,8 @@ def _pooled(name: str) -> Callable[..., str]:
 class _GlobalPool(nn.Module):
     """One number per channel, from all positions."""
 
-    # The maps with as many positions on each axis as the second argument says.
+    # The maps with as many positions on each axis as the second argument says. Its function is looked up at each call:
+    # tools that count put their own in its place.
     pool: Callable[[Tensor, int], Tensor]
 
     def __init__(self, *, keepdim: bool = False):
@@ -190,37 +191,43 @@ class _GlobalPool(nn.Module):
 class GlobalAvgPool1d(_GlobalPool):
     """The mean of each channel of b c l."""
 
-    pool = staticmethod(F.adaptive_avg_pool1d)
+    def pool(self, x: Tensor, size: int) -> Tensor:
+        return F.adaptive_avg_pool1d(x, size)
 
 
 class GlobalAvgPool2d(_GlobalPool):
     """The mean of each channel of b c h w."""
 
-    pool = staticmethod(F.adaptive_avg_pool2d)
+    def pool(self, x: Tensor, size: int) -> Tensor:
+        return F.adaptive_avg_pool2d(x, size)
 
 
 class GlobalAvgPool3d(_GlobalPool):
     """The mean of each channel of b c t h w."""
 
-    pool = staticmethod(F.adaptive_avg_pool3d)
+    def pool(self, x: Tensor, size: int) -> Tensor:
+        return F.adaptive_avg_pool3d(x, size)
 
 
 class GlobalMaxPool1d(_GlobalPool):
     """The maximum of each channel of b c l."""
 
-    pool = staticmethod(F.adaptive_max_pool1d)
+    def pool(self, x: Tensor, size: int) -> Tensor:
+        return F.adaptive_max_pool1d(x, size)
 
 
 class GlobalMaxPool2d(_GlobalPool):
     """The maximum of each channel of b c h w."""
 
-    pool = staticmethod(F.adaptive_max_pool2d)
+    def pool(self, x: Tensor, size: int) -> Tensor:
+        return F.adaptive_max_pool2d(x, size)
 
 
 class GlobalMaxPool3d(_GlobalPool):
     """The maximum of each channel of b c t h w."""
 
-    pool = staticmethod(F.adaptive_max_pool3d)
+    def pool(self, x: Tensor, size: int) -> Tensor:
+        return F.adaptive_max_pool3d(x, size)
 
 
 _GLOBAL_AVG_POOLS: dict[int, Any] = {1: GlobalAvgPool1d, 2: GlobalAvgPool2d, 3: GlobalAvgPool3d}

@@ -30,7 +30,7 @@ NUMBERS = {
     "ge": {"extent": [2, 4]},
     "ge_minus": {"extent": [2, 5]},
     "ge_plus": {"extent": [2], "reduction": [4]},
-    "mhsa": {"num_heads": [4], "head_dim": [10]},
+    "mhsa": {"num_heads": [4], "head_dim": [10], "std": [0.01]},
     "nl": {"reduction": [4]},
     "sa": {"head_dim": [10]},
     "sasa": {"window": [5], "num_heads": [4]},
