@@ -9,6 +9,7 @@ import networkx as nx
 
 from composer.dag.composition import Composition
 from composer.dag.flatten import flat_graph, flat_json
+from composer.dag.host import HostScope
 from composer.notebook import graph_html, show_graph
 from composer.summary import Summary, summarise
 
@@ -27,6 +28,11 @@ class Graph(Composition):
         time  path -> seconds, as `composer.timing.measure` returns
         """
         return summarise(self, time)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Of a model of another library, a sentence for each site: how many nodes have it, which, and why."""
+        return self.root.findings if isinstance(self.root, HostScope) else ()
 
     def networkx(self) -> nx.DiGraph[str]:
         """The inputs and operations as a flat networkx.DiGraph.

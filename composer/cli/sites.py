@@ -54,11 +54,9 @@ def command(
     print_table(heads, [_summary(name, rows) for name, rows in found.items()], ("places",))
     say(context, "")
     # Of a model of another library, what was recognised and why; a spec corrects it.
-    for line in getattr(graph.root, "findings", ()) or [
-        f"{name}: {MEANINGS[name]}" for name in found if name in MEANINGS
-    ]:
+    for line in graph.findings or [f"{name}: {MEANINGS[name]}" for name in found if name in MEANINGS]:
         say(context, line)
-    if getattr(graph.root, "findings", ()):
+    if graph.findings:
         say(context, '\nmend what is wrong in a spec: `sites: {block: "stages.*.blocks.*"}`')
     say(context, "\nevery place of one: composer sites SPEC SITE; any node's path or a glob is a place too")
 
