@@ -113,7 +113,7 @@ class _Planner:
             return
         for node in self.after.walk():
             own = node.role == "used" and node.calls is None and node.owns and is_child(node)
-            if own and node.path not in self.paths:
+            if own and node.path not in self.paths.values():
                 text = f"`{node.path}` would run in a module whose calls were not recorded, such as a scripted one"
                 yield node.origin.problem("closed", text, "a place in a plain module", path=node.path)
                 return
