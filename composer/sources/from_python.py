@@ -18,8 +18,8 @@ from composer.sources.library import (
     CHANNELS,
     SIZES,
     Keywords,
+    changed_sizes,
     fits,
-    image_shape,
     is_length,
     nothing_more,
     positional,
@@ -82,17 +82,7 @@ def takes_vars(source: ModelSource) -> Keywords:
 
 def sized(source: ModelSource) -> dict[str, Any]:
     """The channels and the size of the image under the names that the factory has for them."""
-    changed = image_shape(source)
-    if changed is None:
-        return {}
-    (channels, *size), (own_channels, *own_size) = changed
-    known = takes(source).names
-    found: dict[str, Any] = {}
-    if channels != own_channels:
-        found |= {name: channels for name in CHANNELS if name in known}
-    if size != own_size:
-        found |= {name: size[0] if size[0] == size[1] else tuple(size) for name in SIZES if name in known}
-    return found
+    return changed_sizes(source, takes(source).names, lambda size: size[0] if size[0] == size[1] else tuple(size))
 
 
 def make(source: ModelSource, given: Mapping[str, Any]) -> nn.Module:

@@ -12,8 +12,8 @@ from torch import nn
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.sources.library import (
     Keywords,
+    changed_sizes,
     fits,
-    image_shape,
     is_length,
     nothing_more,
     package,
@@ -96,17 +96,7 @@ def takes_vars(source: ModelSource) -> Keywords:
 
 def sized(source: ModelSource) -> dict[str, Any]:
     """`in_chans` and `img_size`, where they differ from the model's own and it takes them."""
-    changed = image_shape(source)
-    if changed is None:
-        return {}
-    (channels, *size), (own_channels, *own_size) = changed
-    known = takes(source).names
-    found: dict[str, Any] = {}
-    if channels != own_channels and "in_chans" in known:
-        found["in_chans"] = channels
-    if size != own_size and "img_size" in known:
-        found["img_size"] = tuple(size)
-    return found
+    return changed_sizes(source, takes(source).names, tuple, ("in_chans",), ("img_size",))
 
 
 def make(source: ModelSource, given: Mapping[str, Any]) -> nn.Module:

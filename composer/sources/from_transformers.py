@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.foreign import is_error, named
-from composer.sources.library import CHANNELS, Keywords, fits, image_shape, is_length, package, sides_of, signature_of
+from composer.sources.library import CHANNELS, Keywords, changed_sizes, fits, is_length, package, sides_of, signature_of
 from composer.sources.offline import offline
 from composer.sources.refused import is_refused
 from composer.spec.model import InputSpec
@@ -125,17 +125,11 @@ def more_problems(source: ModelSource) -> Iterator[Diagnostic]:
 
 def sized(source: ModelSource) -> dict[str, Any]:
     """The keys of the configuration for channels and size, where they differ and it has them."""
-    changed = image_shape(source)
-    if changed is None:
-        return {}
-    (channels, *size), (own_channels, *own_size) = changed
-    known = takes_vars(source).names
-    found: dict[str, Any] = {}
-    if channels != own_channels:
-        found |= {name: channels for name in CHANNELS if name in known}
-    if size != own_size and "image_size" in known:
-        found["image_size"] = size[0] if size[0] == size[1] and not _sides(source) else size
-    return found
+
+    def written(size: list[int]) -> Any:
+        return size[0] if size[0] == size[1] and not _sides(source) else size
+
+    return changed_sizes(source, takes_vars(source).names, written, sizes=("image_size",))
 
 
 def call(source: ModelSource, tensors: Sequence[Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:

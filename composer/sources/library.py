@@ -139,6 +139,30 @@ def nothing_more(source: ModelSource) -> Iterator[Diagnostic]:
     yield from ()
 
 
+def changed_sizes(
+    source: ModelSource,
+    known: Iterable[str],
+    as_written: Callable[[list[int]], Any],
+    channels: Iterable[str] = CHANNELS,
+    sizes: Iterable[str] = SIZES,
+) -> dict[str, Any]:
+    """The arguments for the image's channels and size, as far as they differ from the model's own.
+
+    known            names of the arguments that the factory takes
+    as_written       height and width as the factory takes them
+    channels, sizes  names that the two may have there
+    """
+    changed = image_shape(source)
+    if changed is None:
+        return {}
+    (number, *size), (own_number, *own_size) = changed
+    names = set(known)
+    found: dict[str, Any] = {name: number for name in channels if name in names} if number != own_number else {}
+    if size != own_size:
+        found |= {name: as_written(size) for name in sizes if name in names}
+    return found
+
+
 def without(names: Iterable[str], left: Iterable[str]) -> tuple[str, ...]:
     """The names without some, in their order."""
     unwanted = set(left)

@@ -99,7 +99,7 @@ LOADING = """
 import sys, torch
 model, images, wanted = torch.load(sys.argv[1], weights_only=False)
 import composer
-from composer.hosts.recording.trace import tensors_in
+from composer.hosts.recording.nested import tensors_in
 with torch.no_grad():
     found = model(images)
 pairs = zip(tensors_in(found), tensors_in(wanted), strict=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from composer.hosts.recording.trace import tensors_in
+from composer.hosts.recording.nested import tensors_in
 
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 IDENTITY = {"start": "identity", "with": {"reduction": 2}}

@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 import composer
-from composer.hosts.recording.trace import tensors_in
+from composer.hosts.recording.nested import tensors_in
 from tests.hosts.nets import equal, state
 
 SMALL, LARGE = torch.randn(2, 3, 64, 64), torch.randn(2, 3, 224, 224)

@@ -14,8 +14,10 @@ from torch import Tensor, fx, nn
 
 from composer.hosts.edits.frames import FlatStep
 from composer.hosts.edits.opened import FURTHER, Closed, Opened
+from composer.hosts.recording.frames import Frame, Step
 from composer.hosts.recording.record import device_of, is_whole
-from composer.hosts.recording.trace import Frame, Replay, Step, Tracer
+from composer.hosts.recording.replay import Replay
+from composer.hosts.recording.trace import Tracer
 from composer.torch_private import version_of
 
 

@@ -18,8 +18,8 @@ from composer.errors import Diagnostic, GraphError
 from composer.hosts.edits.apply import apply, restore, snapshot, undo, whereabouts
 from composer.hosts.edits.plan import Plan, plan
 from composer.hosts.journal import Edited
+from composer.hosts.recording.nested import tensors_in
 from composer.hosts.recording.record import device_of
-from composer.hosts.recording.trace import tensors_in
 
 
 def planned(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from composer.dag.host import HostOperation, HostScope
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
-from composer.hosts.recording.trace import Step
+from composer.hosts.recording.frames import Step
 
 
 def tell_from_sum(scope: HostScope, nodes: dict[str, Node], step: Step) -> None:

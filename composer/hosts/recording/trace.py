@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,105 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from composer.dag.host import Call, Where
-from composer.dag.names import RESERVED
+from composer.dag.host import Call
+from composer.hosts.recording.frames import Frame, Origin, Step
+from composer.hosts.recording.nested import free_key, key_of, tensors_in, word_of
+from composer.hosts.recording.replay import Replay, function_name
 from composer.torch_private import version_of
 
 # Reading a tensor's attributes is no step of a network.
 _SILENT = frozenset({"size", "dim", "numel", "stride", "is_contiguous", "requires_grad_", "__hash__", "__repr__"})
 _IN_PLACE = frozenset({"__setitem__"})
-
-
-@dataclass(eq=False)
-class Origin:
-    """Where a tensor comes from: a node of a frame, or one of its inputs, and which of several outputs."""
-
-    frame: Frame
-    name: str
-    output: str = ""
-
-    @property
-    def reference(self) -> str:
-        return f"{self.name}.{self.output}" if self.output else self.name
-
-
-@dataclass(eq=False)
-class Step:
-    """A node of a frame.
-
-    path     of its module or parameter in the model; of a function, that of the frame with the node's name
-    run      the module, or the function with the arguments that are no tensors; None for a parameter
-    inner    the frame of a module that contains others
-    results  output -> tensor; `""` is the only one
-    again    name of the node that called the same module before; empty for the first call
-    """
-
-    name: str
-    path: str
-    call: Call | None
-    run: Any
-    inputs: list[str]
-    results: dict[str, Tensor]
-    places: dict[str, Where] = field(default_factory=dict)
-    inner: Frame | None = None
-    again: str = ""
-    function: Callable[..., Any] | None = None
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The names of its path below the frame's module."""
-        assert self.call is not None
-        return tuple(self.call.target.split("."))
-
-
-@dataclass(eq=False)
-class Frame:
-    """One run of a module's forward.
-
-    inputs   name -> tensor; `arguments` says where each stands
-    outputs  name -> reference; `results` says where each stands
-    exposed  outputs that the module does not return, but that are taken elsewhere
-    brought  inputs that are no arguments of the module
-    """
-
-    module: nn.Module
-    path: str
-    parent: Frame | None
-    name: str = ""
-    inputs: dict[str, Tensor] = field(default_factory=dict)
-    origins: dict[int, tuple[str, Origin | None]] = field(default_factory=dict)
-    arguments: dict[str, Where] = field(default_factory=dict)
-    steps: dict[str, Step] = field(default_factory=dict)
-    outputs: dict[str, str] = field(default_factory=dict)
-    results: dict[str, Where] = field(default_factory=dict)
-    exposed: set[str] = field(default_factory=set)
-    brought: set[str] = field(default_factory=set)
-    calls: Counter[str] = field(default_factory=Counter)
-    taken: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        # Of a child's name, only its own calls may be called so.
-        self.taken = {name for name, _ in self.module.named_children()} | RESERVED
-
-    def free(self, wanted: str) -> str:
-        """The name, or `name_2`, `name_3` … if a node, an input or a child has it."""
-        number, name = 1, wanted
-        while name in self.steps or name in self.inputs or name in self.taken:
-            number += 1
-            name = f"{wanted}_{number}"
-        return name
-
-    def around(self) -> Iterator[Frame]:
-        """The frame itself, then those that called it, outward."""
-        frame: Frame | None = self
-        while frame is not None:
-            yield frame
-            frame = frame.parent
-
-
-class Untraceable(Exception):
-    """A module cannot be recorded; the message says why."""
 
 
 @dataclass
@@ -221,7 +130,7 @@ class Tracer:
             if id(tensor) in frame.origins:
                 continue
             # What comes first is called `input`, as in specs.
-            name = frame.free(_word(where)) if frame.inputs else "input"
+            name = frame.free(word_of(where)) if frame.inputs else "input"
             if parent is not None:
                 inputs.append(self.reference(tensor, parent))
             frame.inputs[name], frame.arguments[name] = tensor, where
@@ -232,7 +141,7 @@ class Tracer:
     def leave(self, frame: Frame, parent: Frame | None, step: Step | None, result: Any) -> Any:
         given = list(tensors_in(result))
         for where, tensor in given:
-            key = "output" if len(given) == 1 else frame_key(where, frame.outputs)
+            key = "output" if len(given) == 1 else key_of(where, frame.outputs)
             frame.outputs[key], frame.results[key] = self.reference(tensor, frame), where
         if parent is None or step is None:
             return result
@@ -249,7 +158,7 @@ class Tracer:
 
     def function(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """A function on tensors that a frame called, noted."""
-        frame, word = self.frame, _function_name(func)
+        frame, word = self.frame, function_name(func)
         assert frame is not None
         given = [((), args[0])] if word == "setitem" else list(tensors_in(result))
         taken = [tensor for _, tensor in tensors_in((args, kwargs))]
@@ -323,7 +232,7 @@ class Tracer:
             home, reference = origin.frame, origin.reference
             while home not in around:
                 assert home.parent is not None
-                key = _free_key(home.outputs, reference)
+                key = free_key(home.outputs, reference)
                 if reference not in home.outputs.values():
                     home.outputs[key] = reference
                     home.exposed.add(key)
@@ -367,110 +276,12 @@ class Tracer:
             self.muted = before
 
 
-class Replay:
-    """A function with the arguments of a call that are no tensors; called with the tensors, in order."""
-
-    def __init__(
-        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], item: Where = ()
-    ) -> None:
-        self.func, self.item = func, item
-        self.args, self.kwargs = _without_tensors((tuple(args), dict(kwargs)))
-
-    def of(self, item: Where) -> Replay:
-        """The same call, of which one result is taken."""
-        made = Replay.__new__(Replay)
-        made.func, made.args, made.kwargs, made.item = self.func, self.args, self.kwargs, item
-        return made
-
-    def __call__(self, *tensors: Tensor) -> Any:
-        left = iter(tensors)
-        args, kwargs = _filled((self.args, self.kwargs), left)
-        result = self.func(*args, **kwargs)
-        for key in self.item:
-            result = result[key]
-        return args[0] if result is None else result
-
-    def __repr__(self) -> str:
-        parts = [repr(one) for one in self.args] + [f"{name}={value!r}" for name, value in self.kwargs.items()]
-        return f"{_function_name(self.func)}({', '.join(parts)})" + "".join(f"[{key!r}]" for key in self.item)
-
-
-class _Slot:
-    """Where a tensor goes."""
-
-    def __repr__(self) -> str:
-        return "·"
-
-
-_SLOT = _Slot()
-
-
-def _without_tensors(value: Any) -> Any:
-    return _mapped(value, lambda one: _SLOT if isinstance(one, Tensor) else one)
-
-
-def _filled(value: Any, tensors: Iterator[Tensor]) -> Any:
-    return _mapped(value, lambda one: next(tensors) if isinstance(one, _Slot) else one)
-
-
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    if type(value) in (tuple, list):
-        return type(value)(_mapped(one, change) for one in value)
-    if type(value) is dict:
-        return {key: _mapped(one, change) for key, one in value.items()}
-    if isinstance(value, slice):
-        return slice(*(_mapped(one, change) for one in (value.start, value.stop, value.step)))
-    return change(value)
-
-
-def tensors_in(value: Any, where: Where = ()) -> Iterator[tuple[Where, Tensor]]:
-    """The tensors in nested tuples, lists and mappings (also transformers' outputs), with where they stand."""
-    if isinstance(value, Tensor):
-        yield where, value
-    elif isinstance(value, Mapping):
-        for key, one in value.items():
-            yield from tensors_in(one, (*where, key if isinstance(key, int) else str(key)))
-    elif isinstance(value, tuple | list):
-        for number, one in enumerate(value):
-            yield from tensors_in(one, (*where, number))
-    elif isinstance(value, slice):
-        yield from tensors_in((value.start, value.stop, value.step), where)
-
-
-def frame_key(where: Where, taken: Mapping[str, Any]) -> str:
-    """A name for one of several results."""
-    return _free_key(taken, "_".join(re.sub(r"\W", "_", str(one)) for one in where) or "output")
-
-
-def _free_key(taken: Mapping[str, Any], wanted: str) -> str:
-    number, name = 1, re.sub(r"\W", "_", wanted)
-    while name in taken:
-        number += 1
-        name = f"{wanted}_{number}"
-    return name
-
-
-def _word(where: Where) -> str:
-    return "_".join(re.sub(r"\W", "_", str(one)) for one in where)
-
-
 def _by_name(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
     """The arguments of a module's forward by name; those of `*args` as a tuple."""
     try:
         return inspect.signature(module.forward).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
         return {**{str(number): one for number, one in enumerate(args)}, **kwargs}
-
-
-def _function_name(func: Callable[..., Any]) -> str:
-    name = getattr(func, "__name__", type(func).__name__)
-    if name == "__get__":
-        name = getattr(getattr(func, "__self__", None), "__name__", "get")
-    bare = name.strip("_")
-    for one in ("add", "sub", "mul", "truediv", "matmul"):
-        if bare in (f"r{one}", f"i{one}"):
-            bare = one
-    return {"truediv": "div", "cat": "concat", "concatenate": "concat"}.get(bare, bare or "function")
 
 
 def _in_place(func: Callable[..., Any], result: Tensor, kwargs: Mapping[str, Any]) -> bool:

@@ -19,10 +19,12 @@ from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.errors import Mistakes
 from composer.hosts.recording.entries import function_entry, module_entry, source_of
+from composer.hosts.recording.frames import Frame, Step
 from composer.hosts.recording.hindsight import tell_from_sum, tell_grid
 from composer.hosts.recording.layers import Written, function_of, layer_of, settings_of
 from composer.hosts.recording.layouts import of_function, of_input, of_module, shape_of
-from composer.hosts.recording.trace import Frame, Replay, Step, Tracer
+from composer.hosts.recording.replay import Replay
+from composer.hosts.recording.trace import Tracer
 from composer.registry import Entry
 from composer.spec.origin import Origin
 

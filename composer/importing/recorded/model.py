@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from composer.errors import ComposerError, Diagnostic, GraphError, Source
-from composer.hosts.recording.trace import tensors_in
+from composer.hosts.recording.nested import tensors_in
 from composer.importing.recorded.draft import Draft
 from composer.importing.recorded.merge import Merger, in_order
 from composer.importing.recorded.proof import Proof, proof

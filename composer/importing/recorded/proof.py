@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.hosts.recording.trace import tensors_in
+from composer.hosts.recording.nested import tensors_in
 from composer.torch_private import AnyBatchNorm
 
 _BY_MEMORY = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d)

@@ -13,7 +13,7 @@ from composer.dag.infer import Inference
 from composer.dag.scope import Node
 from composer.dag.tensor import TensorSpec
 from composer.hosts.recording.entries import HostFunction
-from composer.hosts.recording.trace import Replay
+from composer.hosts.recording.replay import Replay
 from composer.importing.recorded.contain import contained
 from composer.importing.recorded.draft import Draft, Item
 from composer.importing.recorded.functions import step
