@@ -33,6 +33,7 @@ def hosted(scope: HostScope, seed: int, fill: Fill) -> nn.Module:
     Raises GraphError for what cannot be inserted into it.
     """
     assert scope.library is not None, "only whole models are made"
+    # The rooms that make and edit models import this one, and are imported when there is such a model.
     sources: Any = importlib.import_module("composer.sources")
     realising: Any = importlib.import_module("composer.hosts.edits.realise")
     own = seed_of(seed, scope.path) if scope.path else seed

@@ -89,6 +89,7 @@ class Composition:
             spec = _with_levels(spec, last)
             wired = wire(replace(last, end=tagged_end(last)))
             if isinstance(wired, HostScope):
+                # The room that edits models of other libraries imports this one, as the room that makes them does.
                 wired = importlib.import_module("composer.hosts.edits.naming").whole_with_free_names(wired)
             root = take_outputs(wired, backbone, spec, whole=whole)
             if (

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +65,17 @@ def test_equals_the_zoo_network_with_the_same_spec(spec: Any) -> None:
     assert same(torch.compile(theirs, fullgraph=True, backend="eager")(X), ours(X))
 
 
+def test_a_fresh_process_loads_and_runs_it(tmp_path: Path) -> None:
+    model = built({"backbone": {"timm": "resnet18"}, "attention": [RULE], "nodes": NECK})
+    torch.save((model, X, model(X)), tmp_path / "net.pt")
+    code = (
+        "import torch; model, x, wanted = torch.load('net.pt', weights_only=False);"
+        "assert torch.equal(model(x), wanted); print(type(model).__name__, len(model.graph.operations))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["ResNet", str(len(model.graph.operations))]
+
+
 def test_is_of_the_library_and_of_composer() -> None:
     model = built({"backbone": {"timm": "resnet18"}, "attention": [RULE]})
     assert isinstance(model, timm.models.resnet.ResNet)
@@ -85,7 +99,7 @@ def test_what_is_computed_within_a_forward_cannot_be_taken() -> None:
         built({"backbone": {"timm": "resnet18"}, "outputs": "layer1.0.add"})
 
 
-def test_weights_of_the_plain_model_leave_only_what_was_inserted(tmp_path: Any) -> None:
+def test_weights_of_the_plain_model_leave_only_what_was_inserted(tmp_path: Path) -> None:
     plain: nn.Module = timm.create_model("resnet18")
     torch.save(plain.state_dict(), tmp_path / "plain.pth")
     model = built({"backbone": {"timm": "resnet18"}, "attention": [RULE]})
