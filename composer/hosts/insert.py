@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -69,12 +70,13 @@ def remove(model: nn.Module, rules: int | Sequence[int] | None = None) -> Report
     Raises InputError if something else has changed an edited module since; the model is then as it was.
     """
     journal = _journal(model)
-    before = set(model.state_dict())
     if rules is None:
+        before, number = set(model.state_dict()), _num_parameters(model)
         undo(model, journal.edited)
         del model.__dict__[KEY]
         after = set(model.state_dict())
-        return Report(keys=tuple(sorted(after - before)), removed=tuple(sorted(before - after)))
+        fewer = _num_parameters(model) - number
+        return Report(keys=tuple(sorted(after - before)), removed=tuple(sorted(before - after)), parameters=fewer)
     gone = {rules} if isinstance(rules, int) else set(rules)
     if wrong := sorted(gone - set(range(len(journal.rules)))):
         text = f"there is no rule {wrong[0]}: the model has {len(journal.rules)}, counted from 0"
@@ -202,7 +204,9 @@ def _edit(
         warnings.warn(note, stacklevel=3)
     now = model.state_dict()
     new, gone = (tuple(one for one in names if one not in others) for names, others in ((now, set(keys)), (keys, now)))
-    return Report(tuple(made.places), new, gone, _num_parameters(model) - number, notes)
+    known = set(earlier.added) if earlier else set()
+    places = tuple(path for path in made.places if path not in known)
+    return Report(places, new, gone, _num_parameters(model) - number, notes)
 
 
 def recorded_plain(
@@ -250,7 +254,8 @@ def _recorded_with_values(
         if not is_error(error):
             raise
         text = f"the model cannot be recorded with this example: {named(error)}"
-        raise InputError(Diagnostic("insertion", text, label="what the model is called with")) from error
+        help = (f"its forward takes {inspect.signature(model.forward)}; one that takes a mapping is given `({{…}},)`",)
+        raise InputError(Diagnostic("insertion", text, label="what the model is called with", help=help)) from error
 
 
 def _kept(model: nn.Module, earlier: Journal | None, added: Mapping[str, Node], twin: nn.Module) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch import fx, nn
 
 from composer.compile.host_classes import text_of
 from composer.errors import Diagnostic, one_of
-from composer.torch_private import AnyBatchNorm, is_compiled
+from composer.torch_private import AnyBatchNorm, children, is_compiled
 
 
 def refused(model: nn.Module) -> Iterator[Diagnostic]:
@@ -22,8 +22,9 @@ def refused(model: nn.Module) -> Iterator[Diagnostic]:
     elif isinstance(model, fx.GraphModule):
         yield _problem("the model is a torch.fx GraphModule, which is edited by its `graph`", "insert before tracing")
     elif is_compiled(model):
+        wrapped = "_orig_mod" in children(model)
         yield _problem(
-            "the model is compiled", "insert into what was compiled: `model._orig_mod`, or before `compile()`"
+            "the model is compiled", f"insert {'into `model._orig_mod`' if wrapped else 'before `compile()`'}"
         )
     elif isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
         yield _problem("the model is spread over devices", "insert into `model.module`, before it is wrapped")

@@ -13,7 +13,7 @@ from composer.errors import one_of
 class Report:
     """What `insert` did to a model.
 
-    places      paths of the mechanisms, in the order in which they run
+    places      paths of the mechanisms that it put in, in the order in which they run
     keys        new names in the state_dict
     removed     names that the state_dict had before and has no more
     parameters  how many more learnable numbers the model has
@@ -32,7 +32,11 @@ class Report:
     def _lines(self) -> Iterator[str]:
         where = f": {one_of(self.places, 4)}" if self.places else ""
         new = f"{plural(len(self.places), 'place')}, {plural(len(self.keys), 'new key')}"
-        yield f"{new}, {self.parameters:+,} parameters{where}"
+        change = f"{self.parameters:+,} parameters"
+        if self.places or self.keys or not self.removed:
+            yield f"{new}, {change}{where}"
+            change = ""
         if self.removed:
-            yield f"{plural(len(self.removed), 'key')} removed: {one_of(self.removed, 4)}"
+            gone = f"{plural(len(self.removed), 'key')} removed"
+            yield f"{', '.join(filter(None, (gone, change)))}: {one_of(self.removed, 4)}"
         yield from self.notes

@@ -352,8 +352,8 @@ def test_modules_that_cannot_be_edited_say_why() -> None:
 def test_a_report_is_a_text() -> None:
     model = Net()
     assert str(put_in(model, {**SE, "after": "stem"})) == "1 place, 5 new keys, +77 parameters: `stem_se`"
-    assert str(composer.remove(model)).endswith(
-        "5 keys removed: `stem_se.fc1.bias`, `stem_se.fc1.weight`, "
+    assert str(composer.remove(model)) == (
+        "5 keys removed, -77 parameters: `stem_se.fc1.bias`, `stem_se.fc1.weight`, "
         "`stem_se.fc2.bias`, `stem_se.fc2.weight`, … (5 in all)"
     )
 
@@ -494,3 +494,12 @@ def test_a_gate_of_two_tensors_goes_before_a_concatenation() -> None:
         skip = model.first(images)
         up = nn.functional.interpolate(model.second(skip), size=skip.shape[2:])
         assert torch.equal(model(images), model.join.conv(torch.cat([up, skip * up], 1)))
+
+
+def test_a_second_report_tells_of_what_is_new() -> None:
+    model = Net()
+    put_in(model, {**SE, "after": "stem"})
+    report = put_in(model, {**SE, "after": "blocks.0"})
+    assert report.places == ("blocks.0.out_se",)
+    assert all(key.startswith("blocks.0.out_se") for key in report.keys)
+    assert report.parameters == sum(one.numel() for one in model.blocks[0].out_se.parameters()) + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,10 +31,12 @@ class Step:
     """A node of a frame.
 
     path     of its module or parameter in the model; of a function, that of the frame with the node's name
-    run      the module, or the function with the arguments that are no tensors; None for a parameter
+    run      the module; the function with the arguments that are no tensors; the parameter itself
     inner    the frame of a module that contains others
     results  output -> tensor; `""` is the only one
-    again    name of the node that called the same module before; empty for the first call
+    again    name of the node of this frame that called the same module before; empty if another frame did; None for the
+             first call
+    function of a function, itself
     """
 
     name: str
@@ -43,11 +45,9 @@ class Step:
     run: Any
     inputs: list[str]
     results: dict[str, Tensor]
-    places: dict[str, Where] = field(default_factory=dict)
     inner: Frame | None = None
-    again: str = ""
+    again: str | None = None
     function: Callable[..., Any] | None = None
-    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -150,8 +150,8 @@ class Tracer:
             with self.silent():
                 result = result.view_as(result)
             given = [((), result)]
-        for key, (where, tensor) in zip(list(frame.outputs), given, strict=True):
-            step.results[key], step.places[key] = tensor, where
+        for key, (_, tensor) in zip(list(frame.outputs), given, strict=True):
+            step.results[key] = tensor
             if len(given) == 1 or id(tensor) not in passed or frame.outputs[key] not in frame.inputs:
                 self.note(tensor, Origin(parent, step.name, key if len(given) > 1 else ""))
         return result
@@ -171,20 +171,20 @@ class Tracer:
         number = frame.calls[word]
         frame.calls[word] += 1
         replay = Replay(func, args, dict(kwargs))
-        first = ""
         for where, tensor in given:
             name = frame.free(word)
             item = where if len(given) > 1 else ()
             call = Call(frame.path, word, number, function=True, item=item)
             path = f"{frame.path}.{name}" if frame.path else name
-            self.add(frame, Step(name, path, call, replay.of(item), inputs, {"": tensor}, function=func, again=first))
-            first = first or name
+            self.add(frame, Step(name, path, call, replay.of(item), inputs, {"": tensor}, function=func))
             self.note(tensor, Origin(frame, name))
 
     def add(self, frame: Frame, step: Step) -> None:
+        """A step at the end of a frame."""
         frame.steps[step.name] = step
 
     def note(self, tensor: Tensor, origin: Origin) -> None:
+        """Where a tensor comes from, from now on."""
         self.made[id(tensor)] = origin
         self.alive.append(tensor)
 
@@ -203,10 +203,12 @@ class Tracer:
             return word, Call(frame.path, target, number)
         return frame.free(word), Call(frame.path, target, number)
 
-    def again(self, module: nn.Module, frame: Frame, name: str) -> str:
-        """The node of the frame that called the module before; empty if this is the first call."""
+    def again(self, module: nn.Module, frame: Frame, name: str) -> str | None:
+        """The node of the frame that called the module before; empty if another frame did, None for the first call."""
         around, first = self.first.setdefault(id(module), (frame, name))
-        return "" if first == name and around is frame else (first if around is frame else f"^{around.path}^{first}")
+        if around is not frame:
+            return ""
+        return None if first == name else first
 
     def reference(self, tensor: Tensor, frame: Frame) -> str:
         """How nodes of a frame refer to a tensor. What is not known becomes a node: a parameter, or a constant."""

@@ -93,7 +93,7 @@ class Tree:
 
     def node(self, step: Step, taken: Sequence[TensorSpec]) -> Node:
         inputs, shares = tuple(step.inputs), self.shares(step)
-        calls = step.again if shares and not step.again.startswith("^") else None
+        calls = step.again or None
         if step.inner is not None:
             inner = step.inner
             given = dict(zip(inner.inputs, taken, strict=True))
@@ -127,7 +127,7 @@ class Tree:
         try:
             with torch.device("meta"):
                 frame = Tracer(module, lambda one: one is not module).run((torch.empty(taken[0].shape),), {})
-        except Exception:
+        except Exception:  # whatever it raises here, it says nothing of its axes
             return given
         scope = Tree(self.origin, self.infer).scope(frame, "", dict(zip(frame.inputs, taken, strict=False)))
         found = [scope.tensor(reference) for reference in scope.outputs.values()]
@@ -135,7 +135,7 @@ class Tree:
 
     def shares(self, step: Step) -> dict[str, str]:
         """Whose module a node calls, if another call came first."""
-        return {"": step.path} if step.again and step.function is None else {}
+        return {} if step.again is None else {"": step.path}
 
     def path(self, step: Step) -> str:
         """The path of a node: that of its module, if it is the first to call it."""

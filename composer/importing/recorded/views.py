@@ -103,10 +103,6 @@ class View:
             raise NotAView
         return self if shape == self.shape else replace(self, expanded=shape)
 
-    def axis_of(self, dim: int) -> int | None:
-        """The axis of `ref` that an axis of the tensor is; None if it is none alone."""
-        return next((i for i, part in enumerate(self.parts) if part == self.axes[dim]), None)
-
     def outermost(self, dim: int) -> int | None:
         """The axis of `ref` of which an axis of the tensor is the first factor; None if it is none."""
         axis = self.axes[dim]
