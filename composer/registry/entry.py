@@ -14,6 +14,9 @@ from pydantic.fields import FieldInfo
 from composer.registry.grid import GridRule
 
 MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token", "fusion")
+# What a mechanism is looked for by: what it tells apart, or what it takes the place of.
+GROUPS = ("channel", "spatial", "both", "global", "kernel", "token", "fusion")
+GROUP_BY_KIND = {"channel+spatial": "both", "branch": "kernel"}
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 
 # Facts of a place: a tensor has those of TENSOR_FACTS that it knows, a replaced convolution those of CONV_FACTS too.
@@ -175,6 +178,8 @@ class ModuleEntry(Entry):
     applied   how the values of `attention` are applied, a word of APPLIED; None for a layer that does not say
     reference mechanisms: the plain formula that `composer check` compares them with, see `mechanism`
     prefix    mechanisms on maps: at tokens, whether the prefix tokens take part, see `mechanism`
+    group     mechanisms: a word of GROUPS
+    aliases   mechanisms: other names that people use, see `mechanism`
     """
 
     module: type
@@ -186,6 +191,8 @@ class ModuleEntry(Entry):
     applied: str | None = None
     reference: Callable[..., Any] | None = None
     prefix: bool = False
+    group: str = ""
+    aliases: tuple[str, ...] = ()
 
     @property
     def category(self) -> Literal["mechanism", "layer"]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from composer.mechanisms.channel_gate import ChannelGate
-from composer.mechanisms.pooled_norm import NormAt, PooledNorm, pooled_norm
+from composer.mechanisms.shared.channel_gate import ChannelGate
+from composer.mechanisms.shared.pooled_norm import NormAt, PooledNorm, pooled_norm
 from composer.options import PositiveInt
 from composer.registry import mechanism
 

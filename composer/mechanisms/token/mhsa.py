@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from composer.mechanisms.divisors import dim_of_heads
-from composer.mechanisms.precision import at_least_float32, full_precision
+from composer.mechanisms.shared.divisors import dim_of_heads
+from composer.mechanisms.shared.precision import at_least_float32, full_precision
 from composer.options import PositiveFloat, PositiveInt
 from composer.registry import mechanism
 

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from composer.mechanisms.channel_gate import ChannelGate
+from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.options import FiniteFloat, OddInt, PositiveFloat
 from composer.registry import mechanism
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from composer.mechanisms.mhsa import MultiHeadSelfAttention, plain_attention
+from composer.mechanisms.token.mhsa import MultiHeadSelfAttention, plain_attention
 from composer.options import PositiveInt
 from composer.registry import mechanism
 

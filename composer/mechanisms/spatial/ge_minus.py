@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from composer.mechanisms.channel_gate import ChannelGate
-from composer.mechanisms.ge import Extent
+from composer.mechanisms.shared.channel_gate import ChannelGate
+from composer.mechanisms.spatial.ge import Extent
 from composer.registry import mechanism
 
 

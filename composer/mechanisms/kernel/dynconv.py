@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from composer.mechanisms.condconv import ExpertConv2d, plain_mixture, pooled
-from composer.mechanisms.precision import at_least_float32
+from composer.mechanisms.kernel.condconv import ExpertConv2d, plain_mixture, pooled
+from composer.mechanisms.shared.precision import at_least_float32
 from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
 from composer.registry import mechanism
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from composer.mechanisms.pooled_norm import NormAt
+from composer.mechanisms.shared.pooled_norm import NormAt
 from composer.options import PositiveInt
 from composer.registry import mechanism
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from composer.mechanisms.channel_gate import ChannelGate
+from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.options import PositiveInt
 from composer.registry import mechanism
 

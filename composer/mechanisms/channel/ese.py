@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from composer.mechanisms.channel_gate import ChannelGate
+from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.registry import mechanism
 
 _GATES = {"sigmoid": nn.Sigmoid, "hard_sigmoid": nn.Hardsigmoid}

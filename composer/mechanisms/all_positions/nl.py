@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from composer.mechanisms.mhsa import softmax_of_keys
+from composer.mechanisms.token.mhsa import softmax_of_keys
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -19,7 +19,15 @@ def _plain(module: NonLocal, x: Tensor) -> Tensor:
     return x + module.bn(module.proj(y.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:])))
 
 
-@mechanism("nl", kind="token", layout="b c h w", place={"after": "stage", "where": "last"}, reference=_plain)
+@mechanism(
+    "nl",
+    kind="token",
+    group="global",
+    layout="b c h w",
+    place={"after": "stage", "where": "last"},
+    reference=_plain,
+    aliases=("non-local", "nonlocal", "non-local block"),
+)
 class NonLocal(nn.Module):
     """Add to each position a mixture of all positions, weighted by how well its query matches their keys.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from composer.mechanisms.cbam_channel import ChannelAttention
-from composer.mechanisms.cbam_spatial import SpatialAttention
+from composer.mechanisms.channel.cbam_channel import ChannelAttention
+from composer.mechanisms.spatial.cbam_spatial import SpatialAttention
 from composer.options import OddInt, PositiveInt
 from composer.registry import mechanism
 

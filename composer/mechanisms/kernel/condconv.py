@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composer.arithmetic import same_padding
-from composer.mechanisms.divisors import check_groups
-from composer.mechanisms.memory_format import in_format_of, with_gradient_in_format
+from composer.mechanisms.shared.divisors import check_groups
+from composer.mechanisms.shared.memory_format import in_format_of, with_gradient_in_format
 from composer.options import Padding, PositiveInt, Size
 from composer.registry import mechanism
 

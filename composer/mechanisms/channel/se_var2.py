@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from composer.mechanisms.channel_gate import ChannelGate
+from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.registry import mechanism
 
 

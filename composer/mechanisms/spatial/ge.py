@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from composer.mechanisms.map_size import of_built_size
-from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
+from composer.mechanisms.shared.map_size import of_built_size
+from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.registry import mechanism
 
 torch.fx.wrap("of_built_size")

@@ -11,9 +11,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from composer.arithmetic import pair
-from composer.mechanisms.divisors import check_groups
-from composer.mechanisms.pooled_norm import PooledNorm, pooled_norm
-from composer.mechanisms.precision import at_least_float32
+from composer.mechanisms.shared.divisors import check_groups
+from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
+from composer.mechanisms.shared.precision import at_least_float32
 from composer.options import Padding, PositiveInt, Size
 from composer.registry import mechanism
 

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from composer.arithmetic import make_divisible
-from composer.mechanisms.channel_gate import ChannelGate
+from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
