@@ -33,7 +33,7 @@ def anneal(model: nn.Module, *, epoch: float) -> dict[str, float]:
 
     Raises ValueError for a negative epoch.
 
-    >>> from composer.mechanisms.dynconv import DynamicConv
+    >>> from composer.mechanisms.kernel.dynconv import DynamicConv
     >>> anneal(nn.Sequential(DynamicConv(8, 8)), epoch=5)
     {'0': 15.5}
     """

@@ -26,7 +26,7 @@ def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     bit, as do batch statistics and random numbers, and softmax attention stays fused. Compiled code may run no hooks;
     if none ran, leaving the block raises ValueError.
 
-    >>> from composer.mechanisms.se import SqueezeExcitation
+    >>> from composer.mechanisms.channel.se import SqueezeExcitation
     >>> model = nn.Sequential(SqueezeExcitation(8))
     >>> with record(model) as values:
     ...     _ = model(torch.zeros(2, 8, 5, 5))

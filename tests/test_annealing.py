@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import composer
-from composer.mechanisms.dynconv import DynamicConv
+from composer.mechanisms.kernel.dynconv import DynamicConv
 
 RULE = {"use": "dynconv", "replace": "layer4.*.conv2"}
 SPEC = {"backbone": "resnet18", "vars": {"num_classes": 3}, "attention": [RULE]}

@@ -15,7 +15,7 @@ from PIL import Image
 
 import composer
 from composer import classify, registry
-from composer.mechanisms.cbam import CBAM
+from composer.mechanisms.both.cbam import CBAM
 from composer.spec import zoo
 from composer.weights import Checkpoint, load_weights, read_checkpoint
 from composer.weights.keys import read_key_map

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import composer
-from composer.mechanisms.splat import SplitAttention
+from composer.mechanisms.kernel.splat import SplitAttention
 
 
 def build(*rules, backbone="resnet18"):

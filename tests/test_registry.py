@@ -134,7 +134,7 @@ def test_what_is_not_a_mechanism():
 def test_a_name_that_is_taken_says_by_whom():
     message = refused(composer.mechanism("cbam", kind="channel"), Gate)
     assert "the name is taken by" in message
-    assert "mechanisms/cbam.py:" in message
+    assert "mechanisms/both/cbam.py:" in message
     assert registry.get("cbam").plugin.name == "composer"
 
 

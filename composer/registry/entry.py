@@ -14,6 +14,9 @@ from pydantic.fields import FieldInfo
 from composer.registry.grid import GridRule
 
 MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token", "fusion")
+# What a mechanism is looked for by: what it tells apart, or what it takes the place of.
+GROUPS = ("channel", "spatial", "both", "global", "kernel", "token", "fusion")
+GROUP_BY_KIND = {"channel+spatial": "both", "branch": "kernel"}
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 
 # Facts of a place: a tensor has those of TENSOR_FACTS that it knows, a replaced convolution those of CONV_FACTS too.
@@ -21,7 +24,9 @@ LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape",
 GRID_FACTS = ("grid_height", "grid_width", "prefix_tokens")
 TENSOR_FACTS = ("channels", "height", "width", "tokens", "length", "frames", "spatial_dims", *GRID_FACTS)
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
-FACTS = TENSOR_FACTS + CONV_FACTS
+# The number of the place among those of its rule, from 0; 0 without a rule.
+RULE_FACTS = ("place_index",)
+FACTS = TENSOR_FACTS + CONV_FACTS + RULE_FACTS
 # How the values of `attention(x)` are applied (`mechanism` explains each word), and the default per kind.
 APPLIED = ("gate", "1 + gate", "branches", "experts", "positions")
 APPLIED_BY_KIND = {
@@ -175,6 +180,8 @@ class ModuleEntry(Entry):
     applied   how the values of `attention` are applied, a word of APPLIED; None for a layer that does not say
     reference mechanisms: the plain formula that `composer check` compares them with, see `mechanism`
     prefix    mechanisms on maps: at tokens, whether the prefix tokens take part, see `mechanism`
+    group     mechanisms: a word of GROUPS
+    aliases   mechanisms: other names that people use, see `mechanism`
     """
 
     module: type
@@ -186,6 +193,8 @@ class ModuleEntry(Entry):
     applied: str | None = None
     reference: Callable[..., Any] | None = None
     prefix: bool = False
+    group: str = ""
+    aliases: tuple[str, ...] = ()
 
     @property
     def category(self) -> Literal["mechanism", "layer"]:

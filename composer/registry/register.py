@@ -9,6 +9,8 @@ from composer.errors import Location, one_of
 from composer.registry.definition import definition, identity, misuse
 from composer.registry.entry import (
     ANY_MAP,
+    GROUP_BY_KIND,
+    GROUPS,
     LAYER_KINDS,
     MECHANISM_KINDS,
     POSITIONS,
@@ -41,6 +43,8 @@ def mechanism(
     macs: MacsRule | None = None,
     reference: Callable[..., Any] | None = None,
     prefix: bool = False,
+    group: str | None = None,
+    aliases: Sequence[str] = (),
 ) -> Callable[[Target], Target]:
     """Register an nn.Module class as an attention mechanism.
 
@@ -72,6 +76,11 @@ def mechanism(
               `(module, x)`. `composer check` compares outputs and gradients with it
     prefix    kind `channel`, on maps: at tokens, the prefix tokens take part. It then gets all tokens, of whatever
               grid, as a map with a single column, b c n 1
+    group     where `composer list mechanisms` shows it, a word of `GROUPS`: `channel`, `spatial`, `both`, `global` (what
+              a position learns from all others), `kernel` (in place of a convolution), `token`, `fusion`. The default
+              is that of the kind, and `kernel` for one that replaces convolutions
+    aliases   other names that people use for it, such as `squeeze and excitation`. A spec cannot use them; a search and
+              the message for an unknown name find it by them, and by words of its docstring
     Raises PluginError, with file and line, if the class or an argument breaks the contract.
     """
     layout = layout or ("b n c" if kind == "token" else "b c h w")
@@ -90,8 +99,12 @@ def mechanism(
         if prefix and (kind != "channel" or layout not in ("b c h w", ANY_MAP)):
             text = "`prefix` puts all tokens into one column, where rows and columns have no meaning"
             raise misuse(where, name, text, "a mechanism of kind `channel` on `b c h w`")
+        if group not in (None, *GROUPS):
+            raise misuse(where, name, f"unknown group `{group}`", one_of(GROUPS))
         given = Given(name, kind, factory, where)
         entry = given.module_entry(
+            group=group or ("kernel" if replaces else GROUP_BY_KIND.get(kind, kind)),
+            aliases=tuple(aliases),
             works_on=layout,
             replaces=replaces,
             places=places,

@@ -7,7 +7,7 @@ import torch
 
 import composer
 from composer.looking.temperature import curve, softmax_at
-from composer.mechanisms.dynconv import DynamicConv
+from composer.mechanisms.kernel.dynconv import DynamicConv
 
 
 @pytest.mark.parametrize("options", [{}, {"temperature": 12.5, "annealing_epochs": 4}, {"annealing_epochs": 0}])

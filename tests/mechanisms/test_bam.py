@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from composer.mechanisms.bam import BAM
+from composer.mechanisms.both.bam import BAM
 
 
 @pytest.mark.parametrize("dilation", [1, 4])

@@ -5,9 +5,9 @@ import pytest
 import torch
 from timm.layers import create_attn
 
-from composer.mechanisms.cbam import CBAM
-from composer.mechanisms.cbam_channel import ChannelAttention
-from composer.mechanisms.cbam_spatial import SpatialAttention
+from composer.mechanisms.both.cbam import CBAM
+from composer.mechanisms.channel.cbam_channel import ChannelAttention
+from composer.mechanisms.spatial.cbam_spatial import SpatialAttention
 
 
 def channel_gate(slow, w, sample, prefix=""):

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from timm.layers import CondConv2d
 
 import composer
-from composer.mechanisms.condconv import CondConv
-from composer.mechanisms.dynconv import DynamicConv
+from composer.mechanisms.kernel.condconv import CondConv
+from composer.mechanisms.kernel.dynconv import DynamicConv
 
 
 def mixed(slow, w, module, sample, mix, stride, padding, groups):

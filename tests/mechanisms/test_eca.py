@@ -5,7 +5,7 @@ import pytest
 import torch
 from timm.layers import EcaModule
 
-from composer.mechanisms.eca import ECA, adaptive_kernel_size
+from composer.mechanisms.channel.eca import ECA, adaptive_kernel_size
 
 
 @pytest.mark.parametrize("k", [1, 3, 5, 9])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from timm.layers import Attention
 
-from composer.mechanisms.mhsa import MultiHeadSelfAttention
+from composer.mechanisms.token.mhsa import MultiHeadSelfAttention
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from timm.layers import SEModule
 
-from composer.mechanisms.se import SqueezeExcitation
+from composer.mechanisms.channel.se import SqueezeExcitation
 
 ACTS = {
     "relu": lambda v: max(v, 0.0),

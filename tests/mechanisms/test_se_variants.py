@@ -6,9 +6,9 @@ import torch
 from timm.layers import EffectiveSEModule
 
 from composer import registry
-from composer.mechanisms.ese import EffectiveSE
-from composer.mechanisms.se_var1 import SEVar1
-from composer.mechanisms.se_var2 import SEVar2
+from composer.mechanisms.channel.ese import EffectiveSE
+from composer.mechanisms.channel.se_var1 import SEVar1
+from composer.mechanisms.channel.se_var2 import SEVar2
 
 
 def means(sample):

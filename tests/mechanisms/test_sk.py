@@ -5,7 +5,7 @@ import pytest
 import torch
 from timm.layers.selective_kernel import SelectiveKernel as TimmSelectiveKernel
 
-from composer.mechanisms.sk import SelectiveKernel
+from composer.mechanisms.kernel.sk import SelectiveKernel
 
 PLACES = [
     {},

@@ -5,7 +5,7 @@ import pytest
 import torch
 from timm.layers.split_attn import SplitAttn
 
-from composer.mechanisms.splat import SplitAttention
+from composer.mechanisms.kernel.splat import SplitAttention
 
 
 def equation(slow, w, sample, radix, cardinality, stride=1, dilation=1):

@@ -1,0 +1,1 @@
+"""What every position of a map learns from all others, added to it."""

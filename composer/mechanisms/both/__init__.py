@@ -1,0 +1,1 @@
+"""Gates over channels and positions."""

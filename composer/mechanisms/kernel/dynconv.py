@@ -1,0 +1,79 @@
+"""Dynamic convolution. Chen et al., Dynamic Convolution: Attention over Convolution Kernels, CVPR 2020."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from composer.mechanisms.kernel.condconv import ExpertConv2d, plain_mixture, pooled
+from composer.mechanisms.shared.precision import at_least_float32
+from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
+from composer.registry import mechanism
+
+torch.fx.wrap("at_least_float32")
+torch.fx.wrap("pooled")
+
+
+@mechanism("dynconv", kind="kernel", replaces="conv-or-linear", reference=plain_mixture)
+class DynamicConv(ExpertConv2d):
+    """Convolve each sample with its own kernel: a mean of experts, weighted by attention over the experts.
+
+    Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w;  b c -> b o for a linear layer
+    Math:    y = (sum_i a_i W_i) * x        a = softmax(W2 relu(W1 mean_hw(x)) / tau)
+             W1: c -> d,  W2: d -> n,  d = max(1, c // r)
+    Params:  n k² o c / g + c d + d + d n + n;  n o more with bias
+    MACs:    k² o c h' w' / g + c d + d n + n k² o c / g;  n o more with bias
+    Source:  Chen et al., Dynamic Convolution: Attention over Convolution Kernels, CVPR 2020, eq. 2-3. arXiv:1912.03458
+    Departs: the biases of W1 and W2 are on, as in common code.
+    Start:   experts N(0, 2 g / (k² o)), as in CondConv, W1 and W2 as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs);
+             the paper does not state it and has no code.
+
+    tau starts at `temperature`, so that all experts train, and `composer.anneal` lowers it in equal steps to 1 over the
+    first `annealing_epochs` epochs. It is a buffer, saved with the weights.
+    `num_experts` is n, `reduction` is r.
+
+    >>> sum(p.numel() for p in DynamicConv(16, 32).parameters())
+    18520
+    """
+
+    temperature: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: PositiveInt,
+        kernel_size: Size = 3,
+        stride: Size = 1,
+        padding: Padding | None = None,
+        dilation: Size = 1,
+        groups: PositiveInt = 1,
+        bias: bool = False,
+        *,
+        num_experts: PositiveInt = 4,
+        reduction: PositiveInt = 4,
+        temperature: PositiveFloat = 30.0,
+        annealing_epochs: NonNegativeInt = 10,
+    ):
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, num_experts)
+        hidden = max(1, in_channels // reduction)
+        self.fc1 = nn.Linear(in_channels, hidden)
+        self.act = nn.ReLU()
+        self.fc2 = nn.Linear(hidden, num_experts)
+        self.start, self.annealing_epochs = temperature, annealing_epochs
+        self.register_buffer("temperature", torch.tensor(float(temperature)))
+
+    def anneal(self, epoch: float) -> float:
+        """Set tau for an epoch, counted from 0, and return it."""
+        progress = min(1.0, epoch / self.annealing_epochs) if self.annealing_epochs else 1.0
+        tau = self.start + (1.0 - self.start) * progress
+        # In place: a compiled network sees the new value without being compiled again.
+        self.temperature.fill_(tau)
+        return tau
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The weight of each expert, b n, at least float32; sums to 1."""
+        logits = self.fc2(self.act(self.fc1(pooled(x))))
+        return (at_least_float32(logits) / self.temperature).softmax(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x, self.attention(x))

@@ -1,0 +1,1 @@
+"""Gates with a number per position, or per element from its surroundings."""
