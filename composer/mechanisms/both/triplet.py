@@ -33,7 +33,7 @@ class PlaneGate(nn.Module):
     aliases=("triplet attention", "triplet_attention", "rotate to attend", "三重注意力"),
 )
 class TripletAttention(nn.Module):
-    """Rescale each element by the mean of three gates: of its row and column, of its channel and row, and of both others.
+    """Rescale each element by the mean of three gates: of row and column, of channel and row, of channel and column.
 
     Shape:   b c h w -> b c h w
     Math:    y = x * (g_hw + g_ch + g_cw) / 3        g_pq = sigmoid(BN(conv_k([max_r(x); mean_r(x)])))
