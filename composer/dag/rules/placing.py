@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from composer.dag.host import HostScope
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import RESERVED
-from composer.dag.nodes.sharing import followed
+from composer.dag.nodes.sharing import followed, followed_elsewhere
 from composer.dag.rules.advice import layers_between
 from composer.dag.rules.draft import Draft
 from composer.dag.rules.insertion import Insertion, Used
@@ -82,16 +83,16 @@ class _Placement:
         if self.problems:
             raise GraphError(self.problems)
         self.lending = Lending.of(self.rule, self.origin, self.insertion.infer, root)
-        by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
-        for one, facts in self.owners(matched):
+        by_scope: dict[str, list[tuple[Node, dict[str, Any], int]]] = {}
+        for index, (one, facts) in enumerate(self.owners(matched)):
             inside = goes_inside(one.node, one.scope, self.rule)
-            by_scope.setdefault(one.node.path if inside else one.scope.path, []).append((one.node, facts))
+            by_scope.setdefault(one.node.path if inside else one.scope.path, []).append((one.node, facts, index))
         for path in list(by_scope):
             # The scopes around an edited scope change too.
             while path:
                 path = path.rpartition(".")[0]
                 by_scope.setdefault(path, [])
-        result = self.rebuild(root, by_scope, entry)
+        result = self.with_calls_elsewhere(self.rebuild(root, by_scope, entry), root)
         if self.problems:
             raise GraphError(self.problems)
         return result
@@ -111,12 +112,13 @@ class _Placement:
         """The scope with its matched places edited, also those in inner scopes."""
         nodes = dict(scope.nodes)
         for name, node in scope.nodes.items():
-            if isinstance(node.content, Scope) and node.path in edits:
+            if isinstance(node.content, Scope) and (node.path in edits or not node.content.strangers.isdisjoint(edits)):
                 nodes[name] = replace(node, content=self.rebuild(node.content, edits, entry))
         draft = Draft(scope, nodes)
-        for host, facts in edits.get(scope.path, ()):
+        for host, facts, index in edits.get(scope.path, ()):
+            host = host if host.path == scope.path else draft.nodes.get(host.name, host)
             try:
-                self.edit(draft, host if host.path == scope.path else draft.nodes.get(host.name, host), facts, entry)
+                self.edit(draft, host, facts, index, entry)
             except Mistakes as problem:
                 self.problems += problem.diagnostics
             except Misfit as misfit:
@@ -134,13 +136,24 @@ class _Placement:
 
     def with_calls(self, scope: Scope, before: Scope) -> Scope:
         """The edited scope, with the nodes that call an edited module once more. Raises GraphError."""
-        try:
+        with self.shared_places():
             return followed(scope, before, self.insertion.infer)
+
+    def with_calls_elsewhere(self, root: Scope, before: Scope) -> Scope:
+        """The network, with the nodes that call an edited module from another scope. Raises GraphError."""
+        with self.shared_places():
+            return followed_elsewhere(root, before, self.insertion.infer)
+
+    @contextlib.contextmanager
+    def shared_places(self) -> Iterator[None]:
+        """Turns a Misfit within it into a GraphError: what shares the module does not fit what the rule made of it."""
+        try:
+            yield
         except Misfit as misfit:
             here = self.origin / self.rule.position
             raise GraphError(here.problem("share", str(misfit), "a place that nothing shares")) from misfit
 
-    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: Used | None) -> None:
+    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], index: int, entry: Used | None) -> None:
         position = self.rule.position
         if position != "after" and not host.inputs:
             raise self.insertion.wrong(
@@ -163,7 +176,7 @@ class _Placement:
         bound = self.tensors.bound(entry, len(arriving), host, facts)
         inputs = [*map(draft.tensor, arriving), *(tensor for _, tensor in bound)]
         written = evaluate(self.rule.options, facts, self.origin / "with", host.path)
-        arguments = entry.arguments(self.insertion, host, inputs, written)
+        arguments = entry.arguments(self.insertion, host, inputs, written, index)
         try:
             made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, name, spot)
         except Misfit as misfit:
