@@ -60,12 +60,9 @@ PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = 
     "condconv": ({}, lambda c, h, w: Routed(c)),
     "nl": ({"reduction": 8}, lambda c, h, w: NonLocalAttn(c, use_scale=False)),
     "coord": ({"reduction": 24, "round_to": 8, "bias": False}, lambda c, h, w: CoordAttn(c)),
-<<<<<<< HEAD
     "halo": ({"block_size": 7}, lambda c, h, w: HaloAttn(c, block_size=7)),
     "lambda": ({}, lambda c, h, w: LambdaLayer(c, r=23)),
-=======
     "gca": ({}, lambda c, h, w: create_attn("gca", c)),
->>>>>>> main
     "window": ({"shift": 3}, Windowed),
     "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
 }

@@ -11,13 +11,8 @@ from composer import registry
 from composer.dag.host import HostScope
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
-<<<<<<< HEAD
 from composer.dag.names import RESERVED, can_name_node
-from composer.dag.nodes.sharing import followed
-=======
-from composer.dag.names import RESERVED
 from composer.dag.nodes.sharing import followed, followed_elsewhere
->>>>>>> main
 from composer.dag.rules.advice import layers_between
 from composer.dag.rules.draft import Draft
 from composer.dag.rules.insertion import Insertion, Used
