@@ -54,7 +54,7 @@ class Case:
     letters    (c, h, w, conv, options) -> what letters of `Params` and `MACs` stand for, besides c, h, w, k, g, o, h',
                w', n; conv is out_channels, kernel_size, stride and groups
     small      options for a map of 4 × 4
-    noise      the share of a ResNet-18's output that PT2E's eight bits may change, with the mechanism in its third stage
+    noise      the share of a ResNet-18's output that PT2E's 8 bits may change, with the mechanism in its third stage
     """
 
     starts: Sequence[tuple[Options, int, Laws]]

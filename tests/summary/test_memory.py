@@ -10,6 +10,7 @@ from torch import nn
 
 import composer
 from composer import registry
+from composer.dag.rules.default_place import default_sources
 from composer.summary.memory import Unknown, activation_memory
 
 
@@ -73,7 +74,8 @@ def test_every_mechanism(entry):
         "act": "relu",
         "pool": "global_avg_pool",
     }
-    check({"input": [3, 8, 8], "nodes": nodes, "attention": [{"use": entry.name, **place}]})
+    rule = {"use": entry.name, **place, **default_sources(entry)}
+    check({"input": [3, 8, 8], "nodes": nodes, "attention": [rule]})
 
 
 @pytest.mark.slow
