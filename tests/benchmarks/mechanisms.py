@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from timm.layers import CondConv2d, create_attn
 from timm.layers.bottleneck_attn import BottleneckAttn
+from timm.layers.coord_attn import CoordAttn
 from timm.layers.non_local_attn import NonLocalAttn
 from timm.layers.split_attn import SplitAttn
 from torch import nn
@@ -43,6 +44,7 @@ PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = 
     "splat": ({}, lambda c, h, w: SplitAttn(c, norm_layer=nn.BatchNorm2d)),
     "condconv": ({}, lambda c, h, w: Routed(c)),
     "nl": ({"reduction": 8}, lambda c, h, w: NonLocalAttn(c, use_scale=False)),
+    "coord": ({"reduction": 24, "round_to": 8, "bias": False}, lambda c, h, w: CoordAttn(c)),
     "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
 }
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from composer.mechanisms.both.ge_plus import GatherExcitePlus
 from composer.mechanisms.spatial.ge import GatherExcite
 from composer.mechanisms.spatial.ge_minus import GatherExciteMinus
-from composer.mechanisms.both.ge_plus import GatherExcitePlus
 
 
 def nearest(coarse, height, width):

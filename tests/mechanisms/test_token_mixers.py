@@ -9,11 +9,11 @@ from timm.layers.bottleneck_attn import BottleneckAttn
 from timm.layers.non_local_attn import NonLocalAttn
 
 import composer
-from composer.mechanisms.kernel.bot import BottleneckSelfAttention
-from composer.mechanisms.token.mhsa import MultiHeadSelfAttention
 from composer.mechanisms.all_positions.nl import NonLocal
-from composer.mechanisms.token.sa import SelfAttention
+from composer.mechanisms.kernel.bot import BottleneckSelfAttention
 from composer.mechanisms.kernel.sasa import StandAloneSelfAttention
+from composer.mechanisms.token.mhsa import MultiHeadSelfAttention
+from composer.mechanisms.token.sa import SelfAttention
 
 
 def project(w, name, sample):

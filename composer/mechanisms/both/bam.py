@@ -7,8 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from composer.mechanisms.channel.bam_channel import BAMChannel
-from composer.mechanisms.spatial.bam_spatial import BAMSpatial, Dilation
 from composer.mechanisms.shared.pooled_norm import NormAt, PooledNorm
+from composer.mechanisms.spatial.bam_spatial import BAMSpatial, Dilation
 from composer.options import PositiveInt
 from composer.registry import mechanism
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from composer.mechanisms.spatial.ge import Extent, Gather, spread
 from composer.mechanisms.shared.pooled_norm import PooledNorm
+from composer.mechanisms.spatial.ge import Extent, Gather, spread
 from composer.options import PositiveInt
 from composer.registry import mechanism
 

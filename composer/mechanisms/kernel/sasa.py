@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from composer.mechanisms.kernel.sk import weighted_sum
 from composer.mechanisms.shared.divisors import dim_of_heads, nearest_divisors
 from composer.mechanisms.shared.memory_format import in_format_of
 from composer.mechanisms.shared.precision import at_least_float32, full_precision
-from composer.mechanisms.kernel.sk import weighted_sum
 from composer.options import OddInt, PositiveInt, Size
 from composer.registry import mechanism
 

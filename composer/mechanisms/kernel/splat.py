@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from composer.arithmetic import same_padding
+from composer.mechanisms.kernel.sk import weighted_sum
 from composer.mechanisms.shared.divisors import nearest_divisors
 from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.shared.precision import at_least_float32
-from composer.mechanisms.kernel.sk import weighted_sum
 from composer.options import NonNegativeInt, Padding, PositiveInt, Size
 from composer.registry import mechanism
 
