@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for number, item in enumerate(items) if (number - turn) % shares]
         config.hook.pytest_deselected(items=left_out)
         items[:] = items[turn % shares :: shares]
+
+
+def pytest_collection_finish():
+    """Modules and tests stay until the end: the collector need not look through them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -18,9 +18,11 @@ from composer.contract import Subject
 from tests.mechanisms.case import in_words
 from tests.mechanisms.cases import ENTRIES, case_of
 
-# Seconds each: with the defaults of one mechanism of each kind they run always, the rest with `-m slow`.
+# Seconds each: in the quick suite with the defaults of one mechanism of each kind, the rest with `-m slow`.
 COSTLY = {"ONNX", "torch.export", "torch.export of any size", "torch.compile", "PT2E"}
 ALWAYS = {"cbam", "ge", "sk", "dynconv", "mhsa", "bot"}
+# A tenth of a second and more: with options they are slow. test_every_option.py traces each option.
+LENGTHY = {"symbolic_trace", "keeps the shape", "scales 1e-4 to 1e4", "jit.trace", "gradients are right"}
 
 
 def batteries():
@@ -33,7 +35,8 @@ def batteries():
                 if (words, check) in case.left_out:
                     continue
                 plain = not one and groups == 1
-                slow = check in COSTLY and not (plain and entry.name in ALWAYS)
+                quick = entry.name in ALWAYS if check in COSTLY else check not in LENGTHY
+                slow = not (groups == 1 and (quick if one else quick or check in LENGTHY))
                 name = " ".join(filter(None, [entry.name, words, "groups=16" * (groups > 1), check]))
                 marks = [pytest.mark.slow] if slow else []
                 refusal = case.refusals.get((words, check))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 
@@ -54,12 +55,16 @@ def stated(doc, row, case, letters):
 
 
 def places():
+    """With options, one of CONVS in turn is quick, the others are slow."""
     for entry in ENTRIES:
-        for options, words in [({}, []), *case_of(entry.name).costs]:
-            for size in SIZES:
-                for conv in CONVS if entry.replaces else CONVS[:1]:
-                    place = f"{size} {conv}" if entry.replaces else f"{size}"
-                    yield pytest.param(entry, options, words, size, conv, id=f"{entry.name} {options} at {place}")
+        convs = CONVS if entry.replaces else CONVS[:1]
+        for turn, (options, words) in enumerate([({}, []), *case_of(entry.name).costs]):
+            for number, (size, conv) in enumerate(itertools.product(SIZES, convs)):
+                place = f"{size} {conv}" if entry.replaces else f"{size}"
+                slow = options and entry.replaces and number % len(CONVS) != turn % len(CONVS)
+                marks = [pytest.mark.slow] if slow else []
+                name = f"{entry.name} {options} at {place}"
+                yield pytest.param(entry, options, words, size, conv, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(("entry", "options", "words", "size", "conv"), list(places()))
