@@ -45,7 +45,7 @@ ALLOWED = {
     "spec": {"pydantic", "yaml", *_rooms("arithmetic errors options spec")},
     # Bounds of options are pydantic fields.
     "layers": {"torch", "einops", *_rooms("arithmetic registry options layers")},
-    "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic registry options mechanisms")},
+    "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic layers registry options mechanisms")},
     "dag": {"torch", "networkx", *_rooms("errors options registry spec dag torch_private")},
     # It writes the text of specs; whoever asks for one composes it.
     # What was imported is proven to be the same: it is built once.

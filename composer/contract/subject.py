@@ -69,7 +69,7 @@ class Subject:
         """The facts that the mechanism asks for, of a place of this size."""
         c = self.channels
         place = {"channels": c, "height": height, "width": width, "tokens": height * width}
-        place |= {"grid_height": height, "grid_width": width, "prefix_tokens": 0}
+        place |= {"grid_height": height, "grid_width": width, "prefix_tokens": 0, "place_index": 0}
         place |= {"length": height * width, "frames": height, "spatial_dims": self.spatial_dims}
         place |= {"in_channels": c, "out_channels": c, **conv}
         # The other tensors have the shape of the first.

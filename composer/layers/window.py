@@ -33,6 +33,7 @@ class WindowAttention(nn.Module):
     37755
     """
 
+    name = "window_attention"
     offsets: Tensor
     mask: Tensor | None
 
@@ -78,12 +79,17 @@ class WindowAttention(nn.Module):
     def _derive(self, device: torch.device) -> None:
         self.offsets = self._offsets(device)
         dtype = self.relative_position_bias_table.dtype
-        self.mask = self._mask(device).to(dtype) if any(self.shift) else None
+        self.mask = self._mask(device).to(dtype) if self.is_masked else None
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
         # A module built on the meta device and then allocated has uninitialised buffers until now.
         self.init_non_persistent_buffers()
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether some positions of a window do not see each other."""
+        return any(self.shift)
 
     @property
     def offset_tables(self) -> dict[str, tuple[int, ...]]:
@@ -136,9 +142,13 @@ class WindowAttention(nn.Module):
             return bias.repeat((height + down) * (width + right) // math.prod(self.window), 1, 1)[None]
         return (bias + self.mask[:, None].to(bias.dtype)).flatten(0, 1)[None]
 
+    def _padded(self, x: Tensor, value: float) -> Tensor:
+        down, right = self.padding
+        return F.pad(x, (0, 0, 0, right, 0, down), value=value)
+
     def _rolled(self, x: Tensor, padding: float = 0) -> Tensor:
         down, right = self.shift
-        return F.pad(x.roll((-down, -right), (1, 2)), (0, 0, 0, self.padding[1], 0, self.padding[0]), value=padding)
+        return self._padded(x.roll((-down, -right), (1, 2)), padding)
 
     def _rolled_back(self, x: Tensor) -> Tensor:
         height, width = self.size
@@ -146,7 +156,7 @@ class WindowAttention(nn.Module):
 
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
         # Each head of each window becomes a head of a single attention, as fused kernels need it.
-        x = self._rolled(of_built_size(x, self.size))
+        x = self._rolled(of_built_size(x, self.size, self.name))
         windows = self._windows(self.qkv(x)).unflatten(3, (3, self.num_heads, -1))
         return windows.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind(0)
 
@@ -179,14 +189,12 @@ class WindowAttention(nn.Module):
         return f"num_heads={self.num_heads}, window={self.window}, shift={self.shift}"
 
 
-def of_built_size(x: Tensor, size: tuple[int, int]) -> Tensor:
+def of_built_size(x: Tensor, size: tuple[int, int], name: str) -> Tensor:
     """The map b h w c, unchanged. Raises ValueError if it has another size."""
     height, width = x.shape[1:3]
     if (height, width) != size:
         wanted = f"{size[0]}×{size[1]}"
-        raise ValueError(
-            f"window_attention: built for maps of {wanted}, found {height}×{width}; build it for that size"
-        )
+        raise ValueError(f"{name}: built for maps of {wanted}, found {height}×{width}; build it for that size")
     return x
 
 

@@ -24,7 +24,9 @@ LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape",
 GRID_FACTS = ("grid_height", "grid_width", "prefix_tokens")
 TENSOR_FACTS = ("channels", "height", "width", "tokens", "length", "frames", "spatial_dims", *GRID_FACTS)
 CONV_FACTS = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias")
-FACTS = TENSOR_FACTS + CONV_FACTS
+# The number of the place among those of its rule, from 0; 0 without a rule.
+RULE_FACTS = ("place_index",)
+FACTS = TENSOR_FACTS + CONV_FACTS + RULE_FACTS
 # How the values of `attention(x)` are applied (`mechanism` explains each word), and the default per kind.
 APPLIED = ("gate", "1 + gate", "branches", "experts", "positions")
 APPLIED_BY_KIND = {

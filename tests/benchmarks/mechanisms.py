@@ -15,6 +15,7 @@ from timm.layers.bottleneck_attn import BottleneckAttn
 from timm.layers.coord_attn import CoordAttn
 from timm.layers.non_local_attn import NonLocalAttn
 from timm.layers.split_attn import SplitAttn
+from timm.models.swin_transformer import SwinTransformerBlock
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -35,6 +36,18 @@ class Routed(nn.Module):
         return self.conv(x, self.router(x.mean((2, 3))).sigmoid())
 
 
+class Windowed(nn.Module):
+    """What timm's Swin block does around its attention and within it, on maps."""
+
+    def __init__(self, channels: int, height: int, width: int):
+        super().__init__()
+        self.block = SwinTransformerBlock(channels, (height, width), num_heads=channels // 32, shift_size=3)
+        self.block.norm1 = self.block.norm2 = self.block.mlp = nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.block._attn(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 # name -> (options of ours, timm's module for c channels on h × w positions)
 PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = {
     "se": ({}, lambda c, h, w: create_attn("se", c, rd_ratio=1 / 16, rd_divisor=1)),
@@ -45,6 +58,7 @@ PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = 
     "condconv": ({}, lambda c, h, w: Routed(c)),
     "nl": ({"reduction": 8}, lambda c, h, w: NonLocalAttn(c, use_scale=False)),
     "coord": ({"reduction": 24, "round_to": 8, "bias": False}, lambda c, h, w: CoordAttn(c)),
+    "window": ({"shift": 3}, Windowed),
     "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
 }
 

@@ -45,11 +45,11 @@ class Used(Adaptable, Protocol):
         """The problems of the options in a rule's `with` that hold at any place."""
 
     def arguments(
-        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
+        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any], index: int
     ) -> dict[str, Any]:
         """Its arguments at a host for the tensors that it takes: facts of the place, and the rule's options, evaluated.
 
-        Raises Mistakes.
+        `index` is the number of the place among those of the rule, from 0. Raises Mistakes.
         """
 
     def unlike(

@@ -82,10 +82,10 @@ class _Placement:
         if self.problems:
             raise GraphError(self.problems)
         self.lending = Lending.of(self.rule, self.origin, self.insertion.infer, root)
-        by_scope: dict[str, list[tuple[Node, dict[str, Any]]]] = {}
-        for one, facts in self.owners(matched):
+        by_scope: dict[str, list[tuple[Node, dict[str, Any], int]]] = {}
+        for index, (one, facts) in enumerate(self.owners(matched)):
             inside = goes_inside(one.node, one.scope, self.rule)
-            by_scope.setdefault(one.node.path if inside else one.scope.path, []).append((one.node, facts))
+            by_scope.setdefault(one.node.path if inside else one.scope.path, []).append((one.node, facts, index))
         for path in list(by_scope):
             # The scopes around an edited scope change too.
             while path:
@@ -114,9 +114,10 @@ class _Placement:
             if isinstance(node.content, Scope) and node.path in edits:
                 nodes[name] = replace(node, content=self.rebuild(node.content, edits, entry))
         draft = Draft(scope, nodes)
-        for host, facts in edits.get(scope.path, ()):
+        for host, facts, index in edits.get(scope.path, ()):
+            host = host if host.path == scope.path else draft.nodes.get(host.name, host)
             try:
-                self.edit(draft, host if host.path == scope.path else draft.nodes.get(host.name, host), facts, entry)
+                self.edit(draft, host, facts, index, entry)
             except Mistakes as problem:
                 self.problems += problem.diagnostics
             except Misfit as misfit:
@@ -140,7 +141,7 @@ class _Placement:
             here = self.origin / self.rule.position
             raise GraphError(here.problem("share", str(misfit), "a place that nothing shares")) from misfit
 
-    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], entry: Used | None) -> None:
+    def edit(self, draft: Draft, host: Node, facts: Mapping[str, Any], index: int, entry: Used | None) -> None:
         position = self.rule.position
         if position != "after" and not host.inputs:
             raise self.insertion.wrong(
@@ -163,7 +164,7 @@ class _Placement:
         bound = self.tensors.bound(entry, len(arriving), host, facts)
         inputs = [*map(draft.tensor, arriving), *(tensor for _, tensor in bound)]
         written = evaluate(self.rule.options, facts, self.origin / "with", host.path)
-        arguments = entry.arguments(self.insertion, host, inputs, written)
+        arguments = entry.arguments(self.insertion, host, inputs, written, index)
         try:
             made = self.insertion.mechanism(draft, entry, arguments, arriving, bound, name, spot)
         except Misfit as misfit:

@@ -71,7 +71,7 @@ class UsedBlock:
         ]
 
     def arguments(
-        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
+        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any], index: int
     ) -> dict[str, Any]:
         args = self.block.args
         known = tensor_arguments(self.block, insertion.adapted(self, inputs, host)[0])

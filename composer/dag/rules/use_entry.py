@@ -72,7 +72,7 @@ class UsedMechanism(_Registered):
         return self.entry.prefix
 
     def arguments(
-        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
+        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any], index: int
     ) -> dict[str, Any]:
         entry, here = self.entry, insertion.origin / "with"
         known: dict[str, Any] = {}
@@ -85,7 +85,10 @@ class UsedMechanism(_Registered):
                 raise Mistakes(never_told(entry, lacking, insertion.origin / "use", host.path))
             raise insertion.stands_in(self.name, lacking, host)
         adapted = insertion.adapted(self, inputs, host)
-        return complete(entry, written, {**tensor_facts(entry, adapted, here, host.path), **known}, here, host.path)
+        facts = {**tensor_facts(entry, adapted, here, host.path), **known}
+        if index and "place_index" in entry.facts:
+            facts["place_index"] = index
+        return complete(entry, written, facts, here, host.path)
 
     def settings(
         self, insertion: Insertion, host: Node, tensor: TensorSpec, written: Mapping[str, Any]
@@ -132,7 +135,7 @@ class UsedLayer(_Registered):
         return () if self.works_on is None else layouts_of(self.works_on)
 
     def arguments(
-        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any]
+        self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any], index: int
     ) -> dict[str, Any]:
         entry, here = self.entry, insertion.origin / "with"
         known: dict[str, Any] = {}
