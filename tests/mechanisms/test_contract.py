@@ -21,8 +21,17 @@ from tests.mechanisms.cases import ENTRIES, case_of
 # Seconds each: in the quick suite with the defaults of one mechanism of each kind, the rest with `-m slow`.
 COSTLY = {"ONNX", "torch.export", "torch.export of any size", "torch.compile", "PT2E"}
 ALWAYS = {"cbam", "ge", "sk", "dynconv", "mhsa", "bot"}
-# A tenth of a second and more: with options they are slow. test_every_option.py traces each option.
+# A tenth of a second and more: with options they are slow, and test_every_option.py traces each option. In place of a
+# convolution in groups all are slow, and test_every_option.py takes such places.
 LENGTHY = {"symbolic_trace", "keeps the shape", "scales 1e-4 to 1e4", "jit.trace", "gradients are right"}
+
+
+def is_quick(name, check, options, groups):
+    """Whether a check runs without `-m slow`: about a second of CPU for each mechanism."""
+    plain = not options and groups == 1
+    if check in COSTLY:
+        return plain and name in ALWAYS
+    return plain if check in LENGTHY else groups == 1
 
 
 def batteries():
@@ -34,11 +43,8 @@ def batteries():
             for check in contract.checks_of(entry):
                 if (words, check) in case.left_out:
                     continue
-                plain = not one and groups == 1
-                quick = entry.name in ALWAYS if check in COSTLY else check not in LENGTHY
-                slow = not (groups == 1 and (quick if one else quick or check in LENGTHY))
                 name = " ".join(filter(None, [entry.name, words, "groups=16" * (groups > 1), check]))
-                marks = [pytest.mark.slow] if slow else []
+                marks = [] if is_quick(entry.name, check, one, groups) else [pytest.mark.slow]
                 refusal = case.refusals.get((words, check))
                 yield pytest.param(Subject(entry, one, groups), check, refusal, id=name, marks=marks)
 

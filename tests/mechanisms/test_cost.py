@@ -73,11 +73,9 @@ def test_cost_is_what_the_docstring_states(entry, options, words, size, conv):
     names = ("out_channels", "kernel_size", "stride", "groups")
     settings = {key: at for key, at in zip(names, conv, strict=True) if key in entry.settings.model_fields}
     shape = {"shape": [h * w, c], "layout": "b n c"} if entry.works_on == "b n c" else [c, h, w]
-    node = {
-        "op": entry.name,
-        **{key: list(at) if isinstance(at, tuple) else at for key, at in settings.items()},
-        **options,
-    }
+    settings = {key: list(at) if isinstance(at, tuple) else at for key, at in settings.items()}
+    # Further tensors have the shape of the first.
+    node = {"op": entry.name, **settings, **options, "from": ["input"] * entry.inputs[0]}
     graph = composer.graph({"input": shape, "nodes": {"tested": node}})
     meanings = letters(entry.name, c, h, w, conv, options)
     found = (graph.num_parameters, graph.num_macs)

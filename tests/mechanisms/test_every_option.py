@@ -1,4 +1,4 @@
-"""Every option of every mechanism besides the defaults, through what costs little: tracing, memory formats, derived buffers, copies."""
+"""Every option of every mechanism besides the defaults: tracing, memory formats, derived buffers, copies."""
 
 from __future__ import annotations
 
@@ -77,6 +77,8 @@ NODES = {
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_a_network_with_it_is_traced(entry):
     rule = {"use": entry.name, **({"replace": "conv2"} if entry.replaces else {"after": "bn2"})}
+    if entry.inputs[0] > 1:
+        rule["from"] = dict.fromkeys(entry.tensors[1:], "./conv1")
     spec = {"input": [3, 8, 8], "nodes": NODES, "attention": [rule]}
     for training in (False, True):
         model = composer.build(spec).train(training)

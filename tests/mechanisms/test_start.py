@@ -44,12 +44,10 @@ def follows(values, law, what):
 
 def parameters(subject, seed):
     """What the mechanism starts with, by name."""
-
-    def seeded(**arguments):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return subject.entry.factory(**arguments)
-
-    return dict(subject.build(factory=seeded).named_parameters())
+        module = subject.entry.factory(**subject.facts(7, 7, subject.conv), **subject.options)
+    return dict(module.named_parameters())
 
 
 def judge(subject, laws):

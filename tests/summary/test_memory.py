@@ -66,6 +66,8 @@ def test_counted_is_what_autograd_keeps(source):
 @pytest.mark.parametrize("entry", registry.entries("mechanism"), ids=lambda entry: entry.name)
 def test_every_mechanism(entry):
     place = {"replace": "conv"} if entry.replaces else {"after": "bn"}
+    if entry.inputs[0] > 1:
+        place["from"] = dict.fromkeys(entry.tensors[1:], "./stem")
     nodes = {
         "stem": {"op": "conv2d", "out_channels": 16, "kernel_size": 1},
         "conv": {"op": "conv2d", "out_channels": 16, "kernel_size": 3},
