@@ -21,7 +21,7 @@ from composer.artefacts import lock
 from composer.contract.block import as_mechanism
 from composer.schema import schema
 
-LKA = Path(__file__).parent.parent / "examples" / "lka.yaml"
+LKA = Path(__file__).parent.parent / "examples" / "large_kernel.yaml"
 
 pytestmark = pytest.mark.usefixtures("own_registry")
 
@@ -44,7 +44,7 @@ class PlainLKA(nn.Module):
 
 
 def spec(**rule: Any) -> dict[str, Any]:
-    rule = rule or {"use": "lka", "after": "branch", "where": "stage == 4"}
+    rule = rule or {"use": "large_kernel", "after": "branch", "where": "stage == 4"}
     return {"backbone": "resnet50", "vars": {"stride_in_1x1": False}, "attention": [rule]}
 
 
@@ -56,7 +56,9 @@ def test_lka_in_resnet50_is_the_plain_network_forward_and_gradients():
         block.bn3 = nn.Sequential(block.bn3, PlainLKA(2048))
 
     def renamed(name: str) -> str:
-        return name.replace(".bn3.0.", ".bn3.").replace(".bn3.1.", ".lka.") if name.startswith("layer4") else name
+        return (
+            name.replace(".bn3.0.", ".bn3.").replace(".bn3.1.", ".large_kernel.") if name.startswith("layer4") else name
+        )
 
     model.load_state_dict({renamed(name): value for name, value in plain.state_dict().items()}, strict=True)
     one, other = (torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_() for _ in "12")
@@ -67,18 +69,18 @@ def test_lka_in_resnet50_is_the_plain_network_forward_and_gradients():
     assert torch.equal(one.grad, other.grad)
     gradients = {renamed(name): parameter.grad for name, parameter in plain.named_parameters()}
     assert all(torch.equal(parameter.grad, gradients[name]) for name, parameter in model.named_parameters())
-    assert model.layer4[0].lka.conv0.weight.shape == (2048, 1, 5, 5)
+    assert model.layer4[0].large_kernel.conv0.weight.shape == (2048, 1, 5, 5)
 
 
 def test_it_is_shown_listed_and_checked_like_a_mechanism(run):
-    shown = run("show", "lka", "--plugin", LKA, "--at", 64, 14, 14)
+    shown = run("show", "large_kernel", "--plugin", LKA, "--at", 64, 14, 14)
     assert shown.code == 0, shown.err
     for part in ("y = x * W1 W7 W5 x", "filled in from the place: channels", "9,024 parameters"):
         assert part in shown.out
-    assert "- {use: lka, after: branch}" in shown.out
-    listed = run("list", "mechanisms", "lka", "--plugin", LKA, "--format", "json")
+    assert "- {use: large_kernel, after: branch}" in shown.out
+    listed = run("list", "mechanisms", "large_kernel", "--plugin", LKA, "--format", "json")
     assert json.loads(listed.out)[0]["kind"] == "channel+spatial"
-    subject = contract.Subject(as_mechanism(registry.get_block("lka")), channels=8)
+    subject = contract.Subject(as_mechanism(registry.get_block("large_kernel")), channels=8)
     quick = [name for name in contract.checks_of(subject.entry) if name != "ONNX" and not name.startswith("torch")]
     found = {name: contract.verdict(subject, name, contract.CHECKS[name]) for name in quick}
     assert {name: one for name, one in found.items() if one.status != "ok"} == {}
@@ -87,15 +89,19 @@ def test_it_is_shown_listed_and_checked_like_a_mechanism(run):
 def test_the_schema_knows_its_name_and_arguments():
     registry.load_plugin_file(LKA)
     whole = schema()
-    assert "lka" in json.dumps(whole["definitions"]["usable"])
+    assert "large_kernel" in json.dumps(whole["definitions"]["usable"])
     by_use = {json.dumps(one["if"]): one["then"] for one in whole["definitions"]["Rule"]["allOf"]}
-    (found,) = [then for condition, then in by_use.items() if '"const": "lka"' in condition]
+    (found,) = [then for condition, then in by_use.items() if '"const": "large_kernel"' in condition]
     assert "channels" in json.dumps(found)
 
 
 def test_its_attention_is_recorded_also_where_it_is_an_op():
     registry.load_plugin_file(LKA)
-    nodes = {"conv": {"op": "conv2d", "out_channels": 8, "kernel_size": 3}, "gate": "lka", "again": {"op": "lka"}}
+    nodes = {
+        "conv": {"op": "conv2d", "out_channels": 8, "kernel_size": 3},
+        "gate": "large_kernel",
+        "again": {"op": "large_kernel"},
+    }
     model = composer.build({"input": [3, 16, 16], "nodes": nodes})
     assert "gate.conv0.weight" in model.state_dict()
     x = torch.randn(2, 3, 16, 16)
@@ -107,7 +113,7 @@ def test_its_attention_is_recorded_also_where_it_is_an_op():
     assert torch.equal(y, inside["before"] * inside["map"])
     by_block = {
         **nodes,
-        "again": {"block": "lka", "args": {"channels": 8}},
+        "again": {"block": "large_kernel", "args": {"channels": 8}},
         "end": {"op": "relu", "from": "again.output"},
     }
     assert composer.compose({"input": [3, 16, 16], "nodes": by_block}).num_parameters == model.graph.num_parameters
@@ -186,15 +192,17 @@ def test_a_mistake_that_a_place_shows_is_at_the_line_of_the_file(tmp_path):
 
 def test_a_block_of_the_spec_with_its_name_is_refused_where_a_rule_uses_it():
     registry.load_plugin_file(LKA)
-    with pytest.raises(composer.GraphError, match="block `lka` has the name of a registered mechanism"):
-        composer.compose({**spec(use="lka", after="branch"), "blocks": {"lka": {"nodes": {"act": "relu"}}}})
+    with pytest.raises(composer.GraphError, match="block `large_kernel` has the name of a registered mechanism"):
+        composer.compose(
+            {**spec(use="large_kernel", after="branch"), "blocks": {"large_kernel": {"nodes": {"act": "relu"}}}}
+        )
 
 
 def test_the_lock_names_the_file_and_a_pickle_the_plugin_that_is_missing(tmp_path):
     registry.load_plugin_file(LKA)
-    model = composer.build(spec(use="lka", after="layer4.2.conv2", name="gate"))
+    model = composer.build(spec(use="large_kernel", after="layer4.2.conv2", name="gate"))
     record = lock(model.graph, 0)["lock"]["plugins"]
-    assert record == {str(LKA): {"version": "", "sha256": registry.get("lka").plugin.sha256}}
+    assert record == {str(LKA): {"version": "", "sha256": registry.get("large_kernel").plugin.sha256}}
     path = tmp_path / "model.pickle"
     path.write_bytes(pickle.dumps(model))
     code = f"""
@@ -217,27 +225,27 @@ def test_an_entry_point_names_the_path_of_the_file(monkeypatch, tmp_path):
     point = importlib.metadata.EntryPoint("large_kernels", "lka_blocks:BLOCKS", registry.ENTRY_POINTS)
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point])
     monkeypatch.setattr(registry._state, "discovered", False)
-    entry = registry.get("lka")
+    entry = registry.get("large_kernel")
     assert entry.plugin.name == "large_kernels"
     assert registry.failures() == ()
     assert len(entry.plugin.sha256) == 64
 
 
 def test_a_lock_without_its_plugin_says_which_is_missing(tmp_path, run):
-    (tmp_path / "net.yaml").write_text("backbone: resnet18\nattention:\n  - {use: lka, after: branch}\n")
+    (tmp_path / "net.yaml").write_text("backbone: resnet18\nattention:\n  - {use: large_kernel, after: branch}\n")
     built = run("build", tmp_path / "net.yaml", "--plugin", LKA, "-o", tmp_path / "out")
     assert built.code == 0, built.err
-    registry._state.entries.pop("lka")
+    registry._state.entries.pop("large_kernel")
     registry._state.plugins.pop(str(LKA))
     lost = run("summary", tmp_path / "out" / "resnet18.lock.yaml")
     assert f"`--plugin {LKA}`" in lost.err.replace("\n", " ")
 
 
 def test_pages_have_its_description_and_its_line(run, tmp_path):
-    (tmp_path / "net.yaml").write_text("backbone: resnet18\nattention:\n  - {use: lka, after: branch}\n")
+    (tmp_path / "net.yaml").write_text("backbone: resnet18\nattention:\n  - {use: large_kernel, after: branch}\n")
     drawn = run("graph", tmp_path / "net.yaml", "--plugin", LKA, "-o", tmp_path / "net.html")
     assert drawn.code == 0, drawn.err
     assert "sees 21×21 positions" in (tmp_path / "net.html").read_text(encoding="utf-8")
     svg = run("graph", tmp_path / "net.yaml", "--plugin", LKA, "-o", tmp_path / "net.svg", "--select", "layer4.1")
     assert svg.code == 0, svg.err
-    assert "layer4.1.lka.conv_spatial" in (tmp_path / "net.svg").read_text(encoding="utf-8")
+    assert "layer4.1.large_kernel.conv_spatial" in (tmp_path / "net.svg").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import composer
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
 # Files of blocks, which other specs use: tests/test_block_plugins.py.
-PLUGINS = {"lka"}
+PLUGINS = {"large_kernel"}
 
 
 @pytest.mark.parametrize("path", [path for path in EXAMPLES if path.stem not in PLUGINS], ids=lambda path: path.stem)

@@ -271,6 +271,13 @@ class Scope:
         return frozenset(own.union(*(one.sites for one in self._scopes)))
 
     @cached_property
+    def strangers(self) -> frozenset[str]:
+        """Paths of nodes inside that do not begin with the scope's own, since another module owns what they call."""
+        start = f"{self.path}." if self.path else ""
+        own = {node.path for node in self.nodes.values()}.union(*(one.strangers for one in self._scopes))
+        return frozenset(path for path in own if not path.startswith(start))
+
+    @cached_property
     def num_operations(self) -> int:
         """Number of operations, with those of inner scopes."""
         own = sum(isinstance(node.content, Operation) for node in self.nodes.values())

@@ -58,6 +58,7 @@ PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = 
     "condconv": ({}, lambda c, h, w: Routed(c)),
     "nl": ({"reduction": 8}, lambda c, h, w: NonLocalAttn(c, use_scale=False)),
     "coord": ({"reduction": 24, "round_to": 8, "bias": False}, lambda c, h, w: CoordAttn(c)),
+    "gca": ({}, lambda c, h, w: create_attn("gca", c)),
     "window": ({"shift": 3}, Windowed),
     "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
 }

@@ -47,15 +47,16 @@ class PlainLKA(nn.Module):
 
 
 def test_a_block_is_inserted_like_a_mechanism_forward_and_gradients():
-    model = composer.build(small({"use": "lka", "after": "branch", "expect": 8}, lka=LKA)).train()
+    model = composer.build(small({"use": "large_kernel", "after": "branch", "expect": 8}, large_kernel=LKA)).train()
     plain: Any = timm.create_model("resnet18", num_classes=5, zero_init_last=False)
     for stage in (plain.layer1, plain.layer2, plain.layer3, plain.layer4):
         for block in stage:
             block.bn2 = nn.Sequential(block.bn2, PlainLKA(block.bn2.num_features))
     renamed = {
-        key.replace(".bn2.0.", ".bn2.").replace(".bn2.1.", ".lka."): value for key, value in plain.state_dict().items()
+        key.replace(".bn2.0.", ".bn2.").replace(".bn2.1.", ".large_kernel."): value
+        for key, value in plain.state_dict().items()
     }
-    assert "layer1.0.lka.conv0.weight" in renamed
+    assert "layer1.0.large_kernel.conv0.weight" in renamed
     model.load_state_dict(renamed, strict=True)
     one, other = (torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_() for _ in "12")
     found, expected = model(one), plain.train()(other)
@@ -64,32 +65,32 @@ def test_a_block_is_inserted_like_a_mechanism_forward_and_gradients():
     expected.square().sum().backward()
     assert torch.equal(one.grad, other.grad)
     wanted = {
-        name.replace(".bn2.0.", ".bn2.").replace(".bn2.1.", ".lka."): parameter.grad
+        name.replace(".bn2.0.", ".bn2.").replace(".bn2.1.", ".large_kernel."): parameter.grad
         for name, parameter in plain.named_parameters()
     }
     assert all(torch.equal(parameter.grad, wanted[name]) for name, parameter in model.named_parameters())
 
 
 def test_its_output_attention_is_recorded_and_it_is_copied_and_pickled():
-    model = composer.build(small({"use": "lka", "after": "branch"}, lka=LKA)).eval()
+    model = composer.build(small({"use": "large_kernel", "after": "branch"}, large_kernel=LKA)).eval()
     x = torch.randn(2, 3, 64, 64)
     with composer.record(model) as values:
         y = model(x)
     assert torch.equal(y, model(x))
-    assert list(values) == [f"layer{stage}.{block}.lka" for stage in (1, 2, 3, 4) for block in (0, 1)]
-    features = composer.features(model, {"inside": "layer1.0.lka.conv1", "whole": "layer1.0.lka"})(x)
-    assert torch.equal(features["inside"], values["layer1.0.lka"])
+    assert list(values) == [f"layer{stage}.{block}.large_kernel" for stage in (1, 2, 3, 4) for block in (0, 1)]
+    features = composer.features(model, {"inside": "layer1.0.large_kernel.conv1", "whole": "layer1.0.large_kernel"})(x)
+    assert torch.equal(features["inside"], values["layer1.0.large_kernel"])
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(other(x), y)
         with composer.record(other) as again:
             other(x)
-        assert torch.equal(again["layer1.0.lka"], values["layer1.0.lka"])
+        assert torch.equal(again["layer1.0.large_kernel"], values["layer1.0.large_kernel"])
     assert model.graph.edits == ()
 
 
 def test_a_lock_of_it_builds_the_same_network():
-    rules = [{"use": "lka", "after": "branch", "name": "gate"}]
-    spec = composer.load({"backbone": "resnet18", "blocks": {"lka": LKA}, "attention": rules})
+    rules = [{"use": "large_kernel", "after": "branch", "name": "gate"}]
+    spec = composer.load({"backbone": "resnet18", "blocks": {"large_kernel": LKA}, "attention": rules})
     one, other = composer.build(spec), composer.build(spec.to_mapping())
     assert "layer1.0.gate.conv0.weight" in one.state_dict()
     assert one.state_dict().keys() == other.state_dict().keys()
@@ -99,33 +100,35 @@ def test_a_lock_of_it_builds_the_same_network():
 def test_later_rules_reach_into_it_and_counts_name_the_rules():
     graph = composer.compose(
         small(
-            {"use": "lka", "after": "branch", "where": "stage == 1"},
-            {"use": "se", "after": "**.lka.conv1", "expect": 2},
-            lka=LKA,
+            {"use": "large_kernel", "after": "branch", "where": "stage == 1"},
+            {"use": "se", "after": "**.large_kernel.conv1", "expect": 2},
+            large_kernel=LKA,
         )
     )
     assert graph.mechanisms == {
-        0: ("layer1.0.lka", "layer1.1.lka"),
-        1: ("layer1.0.lka.conv1_se", "layer1.1.lka.conv1_se"),
+        0: ("layer1.0.large_kernel", "layer1.1.large_kernel"),
+        1: ("layer1.0.large_kernel.conv1_se", "layer1.1.large_kernel.conv1_se"),
     }
-    assert graph.inserted["layer1.0.lka.conv0"] == 0
+    assert graph.inserted["layer1.0.large_kernel.conv0"] == 0
     # What `attention` names is now what the second rule put behind it.
     model = composer.build(graph.spec).eval()
     with composer.record(model) as values:
-        features = composer.features(model, {"se": "layer1.0.lka.conv1_se"})(torch.randn(1, 3, 64, 64))
+        features = composer.features(model, {"se": "layer1.0.large_kernel.conv1_se"})(torch.randn(1, 3, 64, 64))
         model(torch.zeros(1, 3, 64, 64))
-    assert features["se"].shape == values["layer1.0.lka"].shape
+    assert features["se"].shape == values["layer1.0.large_kernel"].shape
 
 
 def test_start_identity_changes_nothing_and_beside_adds():
     x = torch.randn(2, 3, 64, 64)
     plain = composer.build(SMALL).eval()
-    blended = composer.build(small({"use": "lka", "after": "branch", "start": "identity"}, lka=LKA)).eval()
+    blended = composer.build(
+        small({"use": "large_kernel", "after": "branch", "start": "identity"}, large_kernel=LKA)
+    ).eval()
     assert torch.equal(plain(x), blended(x))
-    beside = composer.build(small({"use": "lka", "beside": "layer1.0.conv1"}, lka=LKA)).eval()
-    maps = composer.features(beside, {"host": "layer1.0.conv1", "lka": "layer1.0.conv1_lka"})(x)
+    beside = composer.build(small({"use": "large_kernel", "beside": "layer1.0.conv1"}, large_kernel=LKA)).eval()
+    maps = composer.features(beside, {"host": "layer1.0.conv1", "large_kernel": "layer1.0.conv1_large_kernel"})(x)
     arriving = composer.features(beside, {"x": "maxpool"})(x)["x"]
-    both = beside.layer1[0].conv1(arriving) + beside.layer1[0].conv1_lka(arriving)
+    both = beside.layer1[0].conv1(arriving) + beside.layer1[0].conv1_large_kernel(arriving)
     assert torch.equal(maps["host"], both)
 
 

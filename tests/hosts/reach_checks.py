@@ -222,10 +222,8 @@ class _Examination:
                 one.fill_(0.5)
         state = {name: value.clone() for name, value in self.live.model.named_buffers()}
         try:
-            loss: Any = sum(
-                one.float().square().mean() for one in tensors(self.live.run(training=True)) if one.is_floating_point()
-            )
-            loss.backward()
+            outputs = [one.float() for one in tensors(self.live.run(training=True)) if one.is_floating_point()]
+            relative_loss(outputs).backward()
             without = [one for one in inserted if one.grad is None]
             expect(not without, f"{len(without)} of {len(inserted)} parameters get no gradient")
             expect(
@@ -268,6 +266,12 @@ class _Examination:
             except Exception as error:
                 raise Absent(f"the library's own model does not export: {first_line(error)}") from error
             raise
+
+
+def relative_loss(outputs: Sequence[Tensor]) -> Tensor:
+    """The mean squares of outputs, each in parts of its largest number: random weights may give numbers whose squares
+    are too small for float32."""
+    return torch.stack([(one / (one.detach().abs().max() or 1)).square().mean() for one in outputs]).sum()
 
 
 def numbers(value: Any) -> list[Tensor]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.hosts.reach import aspects, lines, sign
-from tests.hosts.reach_checks import NO, NONE, YES, Fresh, Result, examine
+from tests.hosts.reach_checks import NO, NONE, YES, Fresh, Result, examine, relative_loss
 from tests.hosts.reach_models import Subject, subjects
 
 SUBJECTS = subjects()
@@ -50,6 +51,14 @@ def test_a_row_of_the_table_holds(subject: Subject, fresh: Fresh) -> None:
 @pytest.mark.parametrize("subject", SUBJECTS, ids=lambda one: f"{one.library}-{one.name}")
 def test_every_row_of_the_table_holds(subject: Subject, fresh: Fresh) -> None:
     check(subject, fresh)
+
+
+def test_the_loss_sees_numbers_whose_squares_are_too_small() -> None:
+    small = torch.full((2, 3), 1e-28, requires_grad=True)
+    relative_loss([small.detach() * 2, small]).backward()
+    assert small.grad is not None
+    assert bool((small.grad > 0).all())
+    assert float(relative_loss([torch.zeros(2)])) == 0
 
 
 def test_the_table_has_a_row_for_every_model() -> None:

@@ -22,6 +22,23 @@ def recorded(name: str, **options: Any) -> tuple[nn.Module, HostScope]:
     return model, record(model, (torch.empty(2, *model.default_cfg["input_size"], device="meta"),))
 
 
+class Permutes(nn.Module):
+    """A permutation as a module, such as torchvision's."""
+
+    def __init__(self, *dims: int) -> None:
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.dims)
+
+
+def test_a_module_without_parts_is_told_by_its_own_forward() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), Permutes(0, 2, 3, 1), nn.LayerNorm(4), Permutes(0, 3, 1, 2))
+    nodes = record(model, (torch.empty(2, 3, 4, 4),)).nodes
+    assert [nodes[name].tensor.layout for name in "0123"] == ["b c h w", "b h w c", "b h w c", "b c h w"]
+
+
 @pytest.mark.parametrize("name", TIMM)
 def test_nodes_are_the_modules_with_their_shapes(name: str) -> None:
     model, scope = recorded(name)

@@ -41,6 +41,30 @@ class Chosen(nn.Module):
         return result
 
 
+class Around(nn.Module):
+    """Pads for its convolution, of which it reads the sizes, as transformers' MobileNetV2 does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, (3, 5), 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        (high, wide), (down, right), (rows, columns) = self.conv.kernel_size, self.conv.stride, self.conv.dilation
+        pads = rows * (high - down), columns * (wide - right)
+        result: Tensor = self.conv(functional.pad(x, (0, pads[1], 0, pads[0])))
+        return result
+
+
+@pytest.mark.parametrize("use", ["condconv", "dynconv"])
+def test_what_stands_in_for_a_convolution_has_its_attributes(use: str) -> None:
+    model, images = nn.Sequential(Around()), torch.randn(2, 3, 12, 12)
+    plain, shape = model[0].conv, model(images).shape
+    composer.insert(model, {"use": use, "replace": "0.conv"}, images)
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+    assert {name: getattr(model[0].conv, name) for name in names} == {name: getattr(plain, name) for name in names}
+    assert model(images).shape == shape
+
+
 @pytest.mark.parametrize(
     ("conv", "size"),
     [

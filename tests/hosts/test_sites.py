@@ -208,6 +208,34 @@ def test_branches_of_blocks_in_a_container_that_is_named_as_a_block_end_alike() 
     assert branches == [f"{pair}.{half}.drop{number}" for pair in (1, 2) for half in (0, 1) for number in (1, 2)]
 
 
+UP = (torch.empty(2, 4, 8, 8),)
+
+
+class Layer(nn.Module):
+    """A convolution, and what follows it."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv, self.norm = conv, nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.norm(self.conv(x)).relu()
+        return result
+
+
+class Up(nn.Module):
+    """Runs modules one after another."""
+
+    def __init__(self, *blocks: nn.Module) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
 def test_layers_one_after_another_have_blocks_that_end_at_nodes() -> None:
     layers = [nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 8, 3)]
     scope, _ = found_in(nn.Sequential(*layers, nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(1152, 5)))
@@ -221,6 +249,29 @@ def test_layers_one_after_another_have_blocks_that_end_at_nodes() -> None:
         "9": ("head",),
     }
     assert [(place.stage, place.block) for place in Places.of(scope).select("block")] == [(1, 1), (1, 2), (2, 1)]
+
+
+def test_a_transposed_convolution_is_no_spatial_one() -> None:
+    def block() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.ConvTranspose2d(4, 4, 4, 2, 1), nn.ReLU())
+
+    scope, _ = found_in(Up(block(), block()), {"block": "blocks.*"}, UP)
+    assert Places.of(scope).select("spatial_conv").paths == ("blocks.0.0", "blocks.1.0")
+
+
+def test_single_layers_are_blocks_only_where_no_module_has_several() -> None:
+    def layer(groups: int) -> nn.Module:
+        return Layer(nn.Conv2d(4, 4, 3 if groups > 1 else 1, padding=int(groups > 1), groups=groups))
+
+    layers = [layer(4), layer(1), layer(4), layer(1)]
+    scope, findings = found_in(Up(*layers), None, UP)
+    assert Places.of(scope).select("block").paths == ("blocks.0", "blocks.1", "blocks.2", "blocks.3")
+    assert Places.of(scope).select("spatial_conv").paths == ("blocks.0.conv", "blocks.2.conv")
+    assert "of one layer each" in findings["block"].why
+    scope, _ = found_in(Up(*layers[:2]), None, UP)
+    assert not Places.of(scope).select("block")
+    scope, _ = found_in(Up(*layers, nn.Sequential(Bottleneck(4, 4), Bottleneck(4, 4))), None, UP)
+    assert Places.of(scope).select("block").paths == ("blocks.4.0", "blocks.4.1")
 
 
 def test_a_shared_parameter_and_an_output_without_layers_are_no_trouble() -> None:
@@ -251,11 +302,15 @@ def test_every_family_of_timm_is_in_the_list() -> None:
     assert FAMILIES.keys() == {*of_timm()}
 
 
+# Classes that are not timm's.
+ELSEWHERE = ("torchvision.MaxVit", "transformers.FocalNetModulation")
+
+
 def test_what_is_shipped_names_classes_and_known_sites() -> None:
     modules = [import_module(f"timm.models.{name}") for name in of_timm()]
     classes = {f"timm.{name}" for module in modules for name in vars(module)}
     for name, sites in shipped().items():
-        assert name in classes or name == "torchvision.MaxVit", name
+        assert name in classes or name in ELSEWHERE, name
         assert all(isinstance(globs, list) for globs in sites.values()), name
         assert sites.keys() <= {*SITES, "features"}, name
 

@@ -106,8 +106,8 @@ def test_statistics_in_bfloat16_are_exact_enough(entry):
     x = subject.sample(2, 40, 40).add(1).to(torch.bfloat16)
     coarse = module.attention(x).float()
     fine = module.float().attention(x.float())
-    # On average: one logit of 30 may be off by 0.2 from rounding alone.
-    assert (coarse - fine).abs().mean() < 0.01
+    # On average: one logit of 30 may be off by 0.2 from rounding alone. A gate without a sigmoid is of any size.
+    assert (coarse - fine).abs().mean() < 0.01 * max(1, fine.abs().mean().item())
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)

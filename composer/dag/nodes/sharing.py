@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from composer.amounts import plural
+from composer.dag.host import HostScope
 from composer.dag.infer import Inference, Misfit
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
@@ -71,6 +72,36 @@ def does_not_fit(
 def in_words(shares: Mapping[str, str]) -> list[str]:
     """For each child of a node's module, "" for all of it, whose module is called there."""
     return [f"{child}{' ' * bool(child)}shares {owner}" for child, owner in shares.items()]
+
+
+def followed_elsewhere(root: Scope, before: Scope, infer: Inference) -> Scope:
+    """The network with nodes that call a module of another scope changed as a rule changed that one. Raises Misfit.
+
+    before  the network before the rule
+    """
+    borrowing = {node.owner for node in root.walk() if _calls_elsewhere(node)}
+    if not borrowing:
+        return root
+    owners, old = ({one.path: one for one in scope.owners() if one.path in borrowing} for scope in (root, before))
+    changed = {path: one for path, one in owners.items() if path in old and one.content is not old[path].content}
+    return _with_owners(root, changed, infer) if changed else root
+
+
+def _with_owners(scope: Scope, changed: Mapping[str, Node], infer: Inference) -> Scope:
+    nodes = dict(scope.nodes)
+    for name, node in scope.nodes.items():
+        if _calls_elsewhere(node) and node.owner in changed:
+            inputs = [scope.tensor(one) for one in node.inputs]
+            nodes[name] = replace(called(changed[node.owner], node, inputs, infer), shares=node.shares)
+        elif isinstance(node.content, Scope):
+            inside = _with_owners(node.content, changed, infer)
+            nodes[name] = node if inside is node.content else replace(node, content=inside)
+    return scope if nodes == scope.nodes else replace(scope, nodes=nodes)
+
+
+def _calls_elsewhere(node: Node) -> bool:
+    """Whether a recorded node calls a module that the forward of another module called before."""
+    return isinstance(node.content, HostScope) and not node.owns and node.calls is None
 
 
 @dataclass(frozen=True)

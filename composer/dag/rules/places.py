@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, overload
 
 from composer.amounts import plural
+from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.rules.globs import glob
 from composer.dag.scope import Node, Scope
@@ -110,7 +111,9 @@ class Places(Sequence[Place]):
         globs = [glob(one) for one in selectors if one not in root.sites]
 
         def reaches(scope: Scope) -> bool:
-            return not sites.isdisjoint(scope.sites) or any(one.may_match_below(scope.path) for one in globs)
+            if not sites.isdisjoint(scope.sites) or any(one.may_match_below(scope.path) for one in globs):
+                return True
+            return any(one.matches(path) or one.may_match_below(path) for path in scope.strangers for one in globs)
 
         return cls(_Walk(root, reaches).places())
 
@@ -265,7 +268,9 @@ class _Walk:
         end = self.ends.get(node.path, self.end)
         self.found.append((self, node, scope, at, end))
         inside = node.content if isinstance(node.content, Scope) else None
-        if inside is not None and self.reaches(inside):
+        # What is inside a recorded module that another frame called before, rules reach there.
+        called_before = isinstance(inside, HostScope) and not node.owns
+        if inside is not None and not called_before and self.reaches(inside):
             if inside.network is None:
                 self.visit(inside, at)
             else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from composer.dag.host import HostScope
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import RESERVED
-from composer.dag.nodes.sharing import followed
+from composer.dag.nodes.sharing import followed, followed_elsewhere
 from composer.dag.rules.advice import layers_between
 from composer.dag.rules.draft import Draft
 from composer.dag.rules.insertion import Insertion, Used
@@ -91,7 +92,7 @@ class _Placement:
             while path:
                 path = path.rpartition(".")[0]
                 by_scope.setdefault(path, [])
-        result = self.rebuild(root, by_scope, entry)
+        result = self.with_calls_elsewhere(self.rebuild(root, by_scope, entry), root)
         if self.problems:
             raise GraphError(self.problems)
         return result
@@ -111,7 +112,7 @@ class _Placement:
         """The scope with its matched places edited, also those in inner scopes."""
         nodes = dict(scope.nodes)
         for name, node in scope.nodes.items():
-            if isinstance(node.content, Scope) and node.path in edits:
+            if isinstance(node.content, Scope) and (node.path in edits or not node.content.strangers.isdisjoint(edits)):
                 nodes[name] = replace(node, content=self.rebuild(node.content, edits, entry))
         draft = Draft(scope, nodes)
         for host, facts, index in edits.get(scope.path, ()):
@@ -135,8 +136,19 @@ class _Placement:
 
     def with_calls(self, scope: Scope, before: Scope) -> Scope:
         """The edited scope, with the nodes that call an edited module once more. Raises GraphError."""
-        try:
+        with self.shared_places():
             return followed(scope, before, self.insertion.infer)
+
+    def with_calls_elsewhere(self, root: Scope, before: Scope) -> Scope:
+        """The network, with the nodes that call an edited module from another scope. Raises GraphError."""
+        with self.shared_places():
+            return followed_elsewhere(root, before, self.insertion.infer)
+
+    @contextlib.contextmanager
+    def shared_places(self) -> Iterator[None]:
+        """Turns a Misfit within it into a GraphError: what shares the module does not fit what the rule made of it."""
+        try:
+            yield
         except Misfit as misfit:
             here = self.origin / self.rule.position
             raise GraphError(here.problem("share", str(misfit), "a place that nothing shares")) from misfit

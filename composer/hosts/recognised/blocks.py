@@ -15,6 +15,8 @@ from composer.hosts.recognised.residual import Residuals
 _NUMBERED = re.compile(r"\d+[a-z]?$")
 # Where residual modules stand that no paper counts as blocks.
 _BESIDE = re.compile(r"(^|\.|_)(stem|patch_embeds?|downsample|transition)\w*(\.|$)|_stem_")
+# Of single layers, fewer are not what a network repeats.
+FEWEST = 3
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -70,13 +72,7 @@ def blocks_of(groups: Sequence[Group], residuals: Residuals) -> Blocks:
 
     A module that only wraps a residual add around another, beside others that do, is a part of its block.
     """
-    numbered = [
-        group
-        for group in groups
-        if _NUMBERED.search(group.glob.replace("*", "0"))
-        and not issubclass(group.kind, _CONTAINERS)
-        and not _BESIDE.search(group.glob)
-    ]
+    numbered = list(filter(_is_numbered, groups))
     found = outermost([group for group in numbered if _is_residual(group, residuals)])
     # A residual around a single layer is none beside larger ones, such as a position encoding between blocks.
     deep = {group.glob for group in found if _is_deep(group, residuals)}
@@ -86,6 +82,16 @@ def blocks_of(groups: Sequence[Group], residuals: Residuals) -> Blocks:
         found = outermost([group for group in numbered if _is_deep(group, residuals)])
         why = "numbered, of several layers; nothing adds to its own input"
     return Blocks((*found, *_siblings(found, numbered, residuals)), why)
+
+
+def single_layers_of(groups: Sequence[Group], residuals: Residuals) -> Blocks:
+    """The outermost numbered modules of one layer with what follows it, such as a norm; none if there are fewer than 3.
+
+    For a network that has no blocks of several layers: MobileNetV1 of transformers lists its convolutions.
+    """
+    numbered = [group for group in groups if _is_numbered(group) and len(group.nodes) >= FEWEST]
+    found = outermost([group for group in numbered if all(residuals.weighs(node) == 1 for node in group.nodes)])
+    return Blocks(tuple(found), "numbered, of one layer each, since no module has several")
 
 
 def outermost(groups: Sequence[Group]) -> list[Group]:
@@ -104,6 +110,11 @@ def _siblings(found: Sequence[Group], numbered: Sequence[Group], residuals: Resi
             inside = tuple(f"{node.path}." for node in group.nodes)
             if not any(path.startswith(inside) for path in paths):
                 yield group
+
+
+def _is_numbered(group: Group) -> bool:
+    own = _NUMBERED.search(group.glob.replace("*", "0")) and not issubclass(group.kind, _CONTAINERS)
+    return bool(own) and not _BESIDE.search(group.glob)
 
 
 def _is_deep(group: Group, residuals: Residuals) -> bool:

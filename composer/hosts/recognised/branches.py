@@ -29,6 +29,7 @@ _GATE = re.compile(
 )
 # Operations that stand for a k x k convolution, with attention over their kernels or branches.
 _SPATIAL = re.compile(r"(SplitAttn|SelectiveKernel)$")
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 @dataclass
@@ -120,11 +121,15 @@ class Inside:
 
 
 def is_spatial_conv(node: Node) -> bool:
-    """Whether a node is a convolution over images with a kernel larger than 1x1."""
+    """Whether a node is a convolution over images with a kernel larger than 1x1; a transposed one, which makes maps
+    larger, is none."""
     if node.kind != "conv" or not isinstance(node.content, Operation):
         return False
     entry = node.entry
-    size = entry.made.kernel_size if isinstance(entry, HostEntry) else node.content.arguments.get("kernel_size", 1)
+    if isinstance(entry, HostEntry):
+        size = 1 if isinstance(entry.made, _TRANSPOSED) else entry.made.kernel_size
+    else:
+        size = 1 if node.op == "conv_transpose2d" else node.content.arguments.get("kernel_size", 1)
     return max(size if isinstance(size, tuple | list) else (size,)) > 1
 
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from composer.dag.host import HostScope
 from composer.dag.scope import Node
+from composer.hosts.recognised.blocks import FEWEST
 from composer.hosts.recognised.branches import is_spatial_conv
-
-_FEWEST = 3
 
 
 def ends_of(root: HostScope) -> tuple[list[Node], list[Node]]:
@@ -19,7 +18,7 @@ def ends_of(root: HostScope) -> tuple[list[Node], list[Node]]:
     """
     scopes = [root, *(node.content for node in root.walk() if isinstance(node.content, HostScope))]
     holder = max(scopes, key=lambda scope: sum(map(is_spatial_conv, scope.nodes.values())))
-    if sum(map(is_spatial_conv, holder.nodes.values())) < _FEWEST:
+    if sum(map(is_spatial_conv, holder.nodes.values())) < FEWEST:
         return [], []
     blocks: list[Node] = []
     stages: list[Node] = []

@@ -10,7 +10,7 @@ from composer.dag.levels import end_of_features, tagged_end
 from composer.dag.rules.globs import glob
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, InputError, did_you_mean
-from composer.hosts.recognised.blocks import blocks_of, groups_of
+from composer.hosts.recognised.blocks import blocks_of, groups_of, single_layers_of
 from composer.hosts.recognised.branches import Inside, is_spatial_conv
 from composer.hosts.recognised.findings import Finding, Findings, Level, kinds_of
 from composer.hosts.recognised.flat import ends_of, members
@@ -89,6 +89,9 @@ class _Search:
             blocks, stages = ends_of(self.root)
             found = replace(found, why="a convolution that sees neighbours, with its norm and activation")
             why = "to the next pooling"
+        if not blocks and BLOCK not in self.fixed:
+            found = single_layers_of(self.groups, self.residuals)
+            blocks = found.nodes
         blocks = self.note(BLOCK, blocks, found.why)
         if not stages:
             stages, why = stages_of(self.root, blocks)

@@ -37,6 +37,11 @@ def of_input(shape: Sequence[int]) -> TensorSpec:
     return TensorSpec(tuple(shape), layout)
 
 
+def has_rule(module: nn.Module) -> bool:
+    """Whether `of_module` knows the class of a module, or torch's documentation does."""
+    return isinstance(module, (nn.Linear, nn.LayerNorm, *_FIRST)) or type(module).__module__.startswith("torch.")
+
+
 def of_module(module: nn.Module, inputs: Sequence[TensorSpec], shape: Sequence[int]) -> TensorSpec:
     """What a module without parts gives."""
     given = TensorSpec(tuple(shape))

@@ -22,7 +22,7 @@ from composer.hosts.recording.entries import function_entry, module_entry, sourc
 from composer.hosts.recording.frames import Frame, Step
 from composer.hosts.recording.hindsight import tell_from_sum, tell_grid
 from composer.hosts.recording.layers import Written, function_of, layer_of, settings_of
-from composer.hosts.recording.layouts import of_function, of_input, of_module, shape_of
+from composer.hosts.recording.layouts import has_rule, of_function, of_input, of_module, shape_of
 from composer.hosts.recording.replay import Replay
 from composer.hosts.recording.trace import Tracer
 from composer.registry import Entry
@@ -107,7 +107,7 @@ class Tree:
         if isinstance(step.run, Tensor):
             return self.parameter(step, shape)
         if isinstance(step.run, nn.Module):
-            given_spec = self.told_by_forward(step.run, taken, of_module(step.run, taken, shape))
+            given_spec = self.told_by_forward(step.run, taken, shape) or of_module(step.run, taken, shape)
         else:
             run: Replay = step.run
             assert step.call is not None
@@ -118,20 +118,25 @@ class Tree:
             step.name, path, self.origin, inputs, content, told(given_spec, taken, path), calls=calls, shares=shares
         )
 
-    def told_by_forward(self, module: nn.Module, taken: Sequence[TensorSpec], given: TensorSpec) -> TensorSpec:
-        """What a module without parts and parameters gives: if no rule tells its axes, its own forward may."""
-        if given.layout or len(taken) != 1 or taken[0].layout is None or type(module).__module__.startswith("torch."):
-            return given
+    def told_by_forward(
+        self, module: nn.Module, taken: Sequence[TensorSpec], shape: tuple[int, ...]
+    ) -> TensorSpec | None:
+        """What a module without parts and parameters gives, as the steps of its forward say, such as a permutation.
+
+        None for layers of torch, which have rules of their own, and if no step says it.
+        """
+        if len(taken) != 1 or taken[0].layout is None or has_rule(module):
+            return None
         if next(module.children(), None) is not None or next(module.parameters(), None) is not None:
-            return given
+            return None
         try:
             with torch.device("meta"):
                 frame = Tracer(module, lambda one: one is not module).run((torch.empty(taken[0].shape),), {})
         except Exception:  # whatever it raises here, it says nothing of its axes
-            return given
+            return None
         scope = Tree(self.origin, self.infer).scope(frame, "", dict(zip(frame.inputs, taken, strict=False)))
         found = [scope.tensor(reference) for reference in scope.outputs.values()]
-        return found[0] if len(found) == 1 and found[0].shape == given.shape else given
+        return found[0] if len(found) == 1 and found[0].shape == shape and found[0].layout else None
 
     def shares(self, step: Step) -> dict[str, str]:
         """Whose module a node calls, if another call came first."""

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from composer.arithmetic import same_padding
+from composer.arithmetic import pair, same_padding
 from composer.mechanisms.shared.divisors import check_groups
 from composer.mechanisms.shared.memory_format import in_format_of, with_gradient_in_format
 from composer.options import Padding, PositiveInt, Size
@@ -19,7 +19,8 @@ from composer.registry import mechanism
 class ExpertConv2d(nn.Module):
     """A convolution with a kernel per sample, mixed from experts.
 
-    `weight` is experts × (o c/g k k), as in timm, so that mixing is a matrix product.
+    `weight` is experts × (o c/g k k), as in timm, so that mixing is a matrix product. What a model may read of the
+    convolution in whose place it stands has the form that nn.Conv2d gives it: pairs of sizes.
     """
 
     def __init__(
@@ -36,10 +37,11 @@ class ExpertConv2d(nn.Module):
     ):
         super().__init__()
         check_groups("condconv", in_channels, out_channels, groups)
-        rows, columns = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride, self.dilation = pair(kernel_size), pair(stride), pair(dilation)
+        rows, columns = self.kernel_size
         self.shape = (out_channels, in_channels // groups, rows, columns)
-        self.stride, self.dilation, self.groups = stride, dilation, groups
-        self.padding = same_padding(kernel_size, dilation) if padding is None else padding
+        self.padding = same_padding(kernel_size, dilation) if padding is None else pair(padding)
         self.weight = nn.Parameter(torch.empty(num_experts, math.prod(self.shape)))
         self.bias = nn.Parameter(torch.zeros(num_experts, out_channels)) if bias else None
         # Each expert is drawn like a convolution of its own (He et al., by the outputs of a group).
