@@ -23,7 +23,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from composer import registry
 from composer.cli.app import main
 
-
 NO_TIME = "NO TIME: --seconds are over"
 
 

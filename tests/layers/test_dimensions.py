@@ -19,7 +19,8 @@ from composer.registry import ANY_MAP, MAPS
 
 SHAPES = {"b c l": (2, 6, 8), "b c h w": (2, 6, 8, 7), "b c t h w": (2, 6, 4, 8, 7)}
 VARIANTS = ("se_var1", "se_var2", "se_var3")
-GATES = [entry.name for entry in registry.mechanisms() if entry.works_on == ANY_MAP]
+FACTORS = ("gate", "1 + gate")
+GATES = [one.name for one in registry.mechanisms() if one.works_on == ANY_MAP and one.applied in FACTORS]
 
 
 @pytest.fixture(params=MAPS)
