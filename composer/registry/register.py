@@ -76,7 +76,7 @@ def mechanism(
               `(module, x)`. `composer check` compares outputs and gradients with it
     prefix    kind `channel`, on maps: at tokens, the prefix tokens take part. It then gets all tokens, of whatever
               grid, as a map with a single column, b c n 1
-    group     where `composer list mechanisms` shows it, a word of `GROUPS`: `channel`, `spatial`, `both`, `global` (what
+    group     where `composer list mechanisms` shows it, one of `GROUPS`: `channel`, `spatial`, `both`, `global` (what
               a position learns from all others), `kernel` (in place of a convolution), `token`, `fusion`. The default
               is that of the kind, and `kernel` for one that replaces convolutions
     aliases   other names that people use for it, such as `squeeze and excitation`. A spec cannot use them; a search and

@@ -20,8 +20,8 @@ def agree(
     steps: int = 4,
     tolerance: float = 1e-9,
 ) -> None:
-    """Give both the same random numbers, and compare in float64: outputs in evaluation and in training, the gradients
-    of inputs and of weights, and the weights and buffers after some steps of SGD.
+    """Give both the same random numbers, and compare in float64: outputs in evaluation and in training, gradients of
+    inputs and of weights, and the weights and buffers after some steps of SGD.
 
     ours, theirs  the two modules; they are copied. Their numbers are drawn anew, norms' statistics too
     inputs        what both take, b c h w or b n c
