@@ -74,17 +74,22 @@ def convolve_each(
         # An empty batch cannot be folded into groups; the first expert gives the shape.
         return F.conv2d(x, weight[0].reshape(shape), None, *settings)
     if torch.onnx.is_in_onnx_export():
-        return _mix_outputs(x, mix, weight, bias, shape, settings)
-    stride, padding, dilation, groups = settings
+        return mix_outputs(x, mix, weight, bias, shape, settings)
     kernels = (mix.to(weight.dtype) @ weight).reshape(-1, *shape[1:])
     biases = None if bias is None else (mix.to(bias.dtype) @ bias).flatten()
+    return fold(x, kernels, biases, settings)
+
+
+def fold(x: Tensor, kernels: Tensor, biases: Tensor | None, settings: Settings) -> Tensor:
+    """Each sample convolved with kernels of its own: b c h w, (b o) c/g k k, (b o) -> b o h' w'."""
+    stride, padding, dilation, groups = settings
     # The whole batch becomes an image with the samples as groups.
     folded = with_gradient_in_format(x).reshape(1, -1, *x.shape[2:])
     y = F.conv2d(folded, kernels, biases, stride, padding, dilation, x.shape[0] * groups)
-    return in_format_of(x, y.reshape(x.shape[0], shape[0], *y.shape[2:]))
+    return in_format_of(x, y.reshape(x.shape[0], -1, *y.shape[2:]))
 
 
-def _mix_outputs(
+def mix_outputs(
     x: Tensor, mix: Tensor, weight: Tensor, bias: Tensor | None, shape: tuple[int, ...], settings: Settings
 ) -> Tensor:
     """The same result, by mixing the outputs of the experts: ONNX has no convolution with a group per sample."""
@@ -98,7 +103,7 @@ def _mix_outputs(
 
 def plain_mixture(module: Any, x: Tensor) -> Tensor:
     """The same output, computed by mixing the outputs of all experts."""
-    return _mix_outputs(x, module.attention(x), module.weight, module.bias, module.shape, module.settings)
+    return mix_outputs(x, module.attention(x), module.weight, module.bias, module.shape, module.settings)
 
 
 def pooled(x: Tensor) -> Tensor:
