@@ -13,6 +13,8 @@ import torch
 from timm.layers import CondConv2d, create_attn
 from timm.layers.bottleneck_attn import BottleneckAttn
 from timm.layers.coord_attn import CoordAttn
+from timm.layers.halo_attn import HaloAttn
+from timm.layers.lambda_layer import LambdaLayer
 from timm.layers.non_local_attn import NonLocalAttn
 from timm.layers.split_attn import SplitAttn
 from timm.models.swin_transformer import SwinTransformerBlock
@@ -58,6 +60,8 @@ PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = 
     "condconv": ({}, lambda c, h, w: Routed(c)),
     "nl": ({"reduction": 8}, lambda c, h, w: NonLocalAttn(c, use_scale=False)),
     "coord": ({"reduction": 24, "round_to": 8, "bias": False}, lambda c, h, w: CoordAttn(c)),
+    "halo": ({"block_size": 7}, lambda c, h, w: HaloAttn(c, block_size=7)),
+    "lambda": ({}, lambda c, h, w: LambdaLayer(c, r=23)),
     "gca": ({}, lambda c, h, w: create_attn("gca", c)),
     "window": ({"shift": 3}, Windowed),
     "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
@@ -132,7 +136,9 @@ def main() -> None:
         for batch, channels, height, width in SIZES:
             if name == "bot" and height > 14:
                 continue
-            for layout in (torch.contiguous_format, torch.channels_last):
+            # The kernel of timm's lambda layer has five axes, and cannot be channels_last.
+            layouts = (torch.contiguous_format, torch.channels_last)[: 1 if name == "lambda" else 2]
+            for layout in layouts:
                 mine, theirs = ours(name, options, channels, height, width), peer(channels, height, width)
                 if [p.numel() for p in mine.parameters()] == [p.numel() for p in theirs.parameters()]:
                     transplant(mine, theirs)

@@ -11,7 +11,7 @@ from composer import registry
 from composer.dag.host import HostScope
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
-from composer.dag.names import RESERVED
+from composer.dag.names import RESERVED, can_name_node
 from composer.dag.nodes.sharing import followed, followed_elsewhere
 from composer.dag.rules.advice import layers_between
 from composer.dag.rules.draft import Draft
@@ -167,7 +167,8 @@ class _Placement:
         spot = spot_of(host, draft.original, self.rule, self.tensors.number(draft, host))
         arriving = self.tensors.arriving(draft, spot)
         source = arriving[0]
-        wanted = self.rule.name or entry.name
+        # `lambda` is a word of Python, and so cannot be the name of a node.
+        wanted = self.rule.name or (entry.name if can_name_node(entry.name) else f"{entry.name}_")
         if self.rule.name in RESERVED:
             here = self.origin / "name"
             raise Mistakes(here.problem("name", f"`{wanted}` cannot name a node", "another name"))

@@ -20,6 +20,15 @@ def nearest_divisors(number: int, wanted: int) -> str:
     return " or ".join(str(one) for one in dict.fromkeys((below, above)) if one is not None)
 
 
+def divisor_at_most(number: int, most: int) -> int:
+    """The largest divisor of `number` that is not above `most`.
+
+    >>> divisor_at_most(144, 32), divisor_at_most(16, 32), divisor_at_most(37, 32)
+    (24, 16, 1)
+    """
+    return max(one for one in range(1, min(number, most) + 1) if number % one == 0)
+
+
 def check_groups(name: str, in_channels: int, out_channels: int, groups: int) -> None:
     """Raises ValueError, with the nearest valid numbers of groups, if a convolution's channels do not divide."""
     for _, text in undivided(in_channels, out_channels, groups):
