@@ -6,7 +6,9 @@ if PyTorch has removed it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -52,6 +54,18 @@ def twin(made: type[nn.Module], of: nn.Module) -> nn.Module:
     result.__dict__.update(of.__dict__)
     result.__dict__.update(_modules={}, _parameters={}, _compiled_call_impl=None)
     return result
+
+
+@contextlib.contextmanager
+def without_logs() -> Iterator[None]:
+    """Within it, fake tensors do not print the traceback of an error that they also raise."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def is_compiled(module: nn.Module) -> bool:
@@ -102,5 +116,6 @@ __all__ = [
     "twin",
     "unpickled_names",
     "version_of",
+    "without_logs",
     "without_state_dict",
 ]

@@ -15,6 +15,7 @@ from PIL import Image
 
 import composer
 from composer import classify, registry
+from composer.dag.rules.default_place import default_sources
 from composer.mechanisms.both.cbam import CBAM
 from composer.spec import zoo
 from composer.weights import Checkpoint, load_weights, read_checkpoint
@@ -43,7 +44,10 @@ def rule_for(name: str) -> dict[str, Any]:
     options = {"with": {"cardinality": 1}} if name == "splat" else {}
     # Attention over all positions, and dense convolutions instead of depthwise ones, are for small maps.
     where = {"where": "height <= 7"} if entry.kind == "token" or options else {}
-    return {"use": name, **place, **where, **options, "start": "identity"}
+    if entry.kind == "fusion":
+        # Blocks whose input has the size of their branch.
+        where = {"where": "height <= 7 and block > 1"}
+    return {"use": name, **place, **where, **options, **default_sources(entry), "start": "identity"}
 
 
 def logits(model: composer.ComposedModule, paths: list[Path]) -> torch.Tensor:

@@ -95,6 +95,13 @@ def test_a_twin_shares_all_but_children_and_parameters() -> None:
     assert linear.weight is other.weight
 
 
+def test_errors_of_fake_tensors_are_raised_and_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """The summary says in one line why an operation cannot be counted."""
+    with private.without_logs(), private.FakeTensorMode(), pytest.raises(RuntimeError, match="Sizes of tensors"):
+        torch.cat([torch.zeros(2, 3), torch.zeros(3, 4)], dim=1)
+    assert not capfd.readouterr().err
+
+
 def test_compiled_modules_are_known() -> None:
     """`record` says why they give it no values."""
     module = nn.Linear(2, 2)

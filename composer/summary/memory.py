@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from composer.compile.inplace import overwriting
+from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import BATCH
-from composer.torch_private import FakeTensorMode, storage_of
+from composer.hosts.recording.record import operations_at
+from composer.hosts.recording.replay import Replay
+from composer.torch_private import FakeTensorMode, storage_of, without_logs
 
 # Batch statistics do not grow with the batch: the cost per example is the difference of two batches.
 BATCHES = (BATCH, 2 * BATCH)
@@ -66,9 +69,13 @@ class _Value:
 
 @dataclass
 class _Ledger:
-    """The storages of the whole network: which operation made each, its bytes, and whether it is kept."""
+    """The storages of the whole network: which operation made each, its bytes, and whether it is kept.
+
+    larger  path of an operation -> what it is at the larger batch, in models that hand the batch size to functions
+    """
 
     traces: Traces
+    larger: Mapping[str, Operation]
     owners: list[str] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     kept: set[int] = field(default_factory=set)
@@ -87,11 +94,20 @@ def activation_memory(root: Scope, traces: Traces | None = None) -> Mapping[str,
     does not grow with the batch (statistics of a batch norm), gradients, and what an operation needs only while it
     runs. Raises Unknown.
     """
-    ledger = _Ledger(Traces() if traces is None else traces)
+    ledger = _Ledger(Traces() if traces is None else traces, _larger(root))
     _visit(root, {name: _Value(_input_form(tensor.shape), None) for name, tensor in root.inputs.items()}, ledger)
     found: defaultdict[str, int] = defaultdict(int, ledger.inside)
     for storage in ledger.kept:
         found[ledger.owners[storage]] += ledger.sizes[storage]
+    return found
+
+
+def _larger(root: Scope) -> dict[str, Operation]:
+    """What operations of models that were recorded are at the larger batch, by their paths."""
+    found: dict[str, Operation] = {}
+    for scope in (root, *(node.content for node in root.walk())):
+        if isinstance(scope, HostScope) and scope.twin is not None:
+            found.update(operations_at(scope, BATCHES[1]))
     return found
 
 
@@ -122,10 +138,14 @@ def _visit(scope: Scope, values: dict[str, _Value], ledger: _Ledger) -> dict[str
 
 def _book(node: Node, operation: Operation, inputs: list[_Value], inplace: bool, ledger: _Ledger) -> _Value:
     forms = tuple(value.form for value in inputs)
-    key = (operation.key, inplace, forms)
+    larger = ledger.larger.get(node.path, operation)
+    if larger.entry.name != operation.entry.name:
+        # A rule replaced it.
+        larger = operation
+    key = (operation.key, larger.key, inplace, forms)
     if key not in ledger.traces:
         try:
-            ledger.traces[key] = _trace(operation, inplace, forms)
+            ledger.traces[key] = _trace((operation, larger), inplace, forms)
         except Exception as error:
             raise Unknown(f"`{node.path}` cannot be traced: {type(error).__name__}: {error}") from error
     trace = ledger.traces[key]
@@ -151,32 +171,37 @@ class _Run:
     inside: int
 
 
-def _trace(operation: Operation, inplace: bool, forms: tuple[_Form, ...]) -> _Trace:
+def _trace(operations: Sequence[Operation], inplace: bool, forms: tuple[_Form, ...]) -> _Trace:
     with torch.device("meta"):
         # Built on meta: some initialisations read numbers, which fake tensors do not have.
-        built = operation.make()
-    if isinstance(built, nn.Parameter):
-        return _Trace(_form([built] * len(BATCHES), True), PARAMETER, 0, frozenset(), 0)
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.enable_grad():
-        if isinstance(built, nn.Module):
-            built.to_empty(device="cpu")
-        small, large = (_run(built, inplace, forms, size) for size in range(len(BATCHES)))
+        built = [one.make() for one in operations]
+    if isinstance(built[0], nn.Parameter):
+        return _Trace(_form(built, True), PARAMETER, 0, frozenset(), 0)
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.enable_grad(), without_logs():
+        small, large = (
+            _run(operation, made, inplace, forms, size)
+            for size, (operation, made) in enumerate(zip(operations, built, strict=True))
+        )
     output = _form((small.output, large.output), small.output.requires_grad)
     growth = BATCHES[1] - BATCHES[0]
     size, inside = (large.size - small.size) // growth, (large.inside - small.inside) // growth
-    return _Trace(output, small.storage, size, small.kept, inside)
+    return _Trace(output, small.storage, size, small.kept, inside if operations[0].entry.counted else 0)
 
 
-def _run(built: Any, inplace: bool, forms: tuple[_Form, ...], size: int) -> _Run:
+def _run(operation: Operation, built: Any, inplace: bool, forms: tuple[_Form, ...], size: int) -> _Run:
+    if isinstance(built, nn.Module):
+        built.to_empty(device="cpu").train()
     inputs = [torch.empty_strided(form.shapes[size], form.strides[size]) for form in forms]
     for x, form in zip(inputs, forms, strict=True):
         x.requires_grad_(form.requires_grad)
     if inplace:
+        built.inplace = True
+    if inplace or (isinstance(built, Replay) and built.in_place):
         # A leaf cannot be overwritten, and no tensor inside a network is a leaf.
-        built.inplace, inputs = True, [x.clone() for x in inputs]
+        inputs = [x.clone() for x in inputs]
     saved: dict[int, torch.UntypedStorage] = {}
     with torch.autograd.graph.saved_tensors_hooks(lambda x: _note(x, saved), lambda x: x):
-        output = built(*inputs)
+        output = operation.entry.run(built, inputs)
     own = [*built.parameters(), *built.buffers()] if isinstance(built, nn.Module) else []
     index = {storage_of(x): PARAMETER for x in own} | {storage_of(x): position for position, x in enumerate(inputs)}
     storage = index.setdefault(storage_of(output), FRESH)

@@ -10,6 +10,7 @@ from torch import nn
 
 import composer
 from composer import registry
+from composer.dag.rules.default_place import default_sources
 from composer.summary.memory import Unknown, activation_memory
 
 
@@ -66,8 +67,6 @@ def test_counted_is_what_autograd_keeps(source):
 @pytest.mark.parametrize("entry", registry.entries("mechanism"), ids=lambda entry: entry.name)
 def test_every_mechanism(entry):
     place = {"replace": "conv"} if entry.replaces else {"after": "bn"}
-    if entry.inputs[0] > 1:
-        place["from"] = dict.fromkeys(entry.tensors[1:], "./stem")
     nodes = {
         "stem": {"op": "conv2d", "out_channels": 16, "kernel_size": 1},
         "conv": {"op": "conv2d", "out_channels": 16, "kernel_size": 3},
@@ -75,7 +74,8 @@ def test_every_mechanism(entry):
         "act": "relu",
         "pool": "global_avg_pool",
     }
-    check({"input": [3, 8, 8], "nodes": nodes, "attention": [{"use": entry.name, **place}]})
+    rule = {"use": entry.name, **place, **default_sources(entry)}
+    check({"input": [3, 8, 8], "nodes": nodes, "attention": [rule]})
 
 
 @pytest.mark.slow

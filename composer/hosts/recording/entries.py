@@ -6,7 +6,7 @@ import copy
 import inspect
 import linecache
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel
 from torch import nn
 
+from composer.hosts.recording.replay import Replay
 from composer.registry import FunctionEntry, ModuleEntry, Plugin
 from composer.torch_private import AnyBatchNorm
 
@@ -46,9 +47,14 @@ class NoOptions(BaseModel):
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class HostEntry(ModuleEntry):
-    """A module of another library, or of the user. `made` is the recorded module itself."""
+    """A module of another library, or of the user.
+
+    made   the recorded module itself
+    given  how it was called, with its arguments that are no tensors; None where it is not called
+    """
 
     made: nn.Module
+    given: Replay | None = None
 
     def make(self, arguments: Mapping[str, Any]) -> nn.Module:
         """A copy of the recorded module on the device that is set, with tensors that hold no certain numbers."""
@@ -57,6 +63,12 @@ class HostEntry(ModuleEntry):
             fresh = torch.empty(one.shape, dtype=one.dtype)
             memo[id(one)] = nn.Parameter(fresh, one.requires_grad) if isinstance(one, nn.Parameter) else fresh
         return copy.deepcopy(self.made, memo)
+
+    def run(self, made: nn.Module, tensors: Sequence[Any]) -> Any:
+        """What the module gives for these tensors among the arguments of the recorded call."""
+        if self.given is None:
+            return made(*tensors)
+        return self.given.on(made, self.given.cast(tensors))
 
     def may_hide_cost(self, made: nn.Module) -> bool:
         """Whether it has a matrix that no counted operation used; a scale or a bias costs nothing."""
@@ -81,13 +93,17 @@ class HostFunction(FunctionEntry):
         """The function with its other arguments."""
         return self.factory
 
+    def run(self, made: Replay, tensors: Sequence[Any]) -> Any:
+        """What the function gives for these tensors."""
+        return made(*made.cast(tensors))
 
-def module_entry(module: nn.Module, name: str | None = None) -> HostEntry:
-    """The entry of a module's class."""
+
+def module_entry(module: nn.Module, given: Replay | None = None, *, counted: bool = True) -> HostEntry:
+    """The entry of a module's class, for a call with these arguments."""
     made = type(module)
     file, line = source_of(made)
     return HostEntry(
-        name=name or made.__name__,
+        name=made.__name__,
         kind=kind_of(module),
         factory=made,
         options=NoOptions,
@@ -100,6 +116,8 @@ def module_entry(module: nn.Module, name: str | None = None) -> HostEntry:
         facts={},
         settings=NoOptions,
         made=module,
+        given=given,
+        counted=counted,
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from composer.dag.host import Call, Where
 from composer.dag.names import RESERVED
+from composer.hosts.recording.replay import Replay
 
 
 @dataclass(eq=False)
@@ -37,6 +38,8 @@ class Step:
     again    name of the node of this frame that called the same module before; empty if another frame did; None for the
              first call
     function of a function, itself
+    given    of a module that is not looked into, how it was called, and which result is taken
+    counted  whether it is the first result of its call
     """
 
     name: str
@@ -48,6 +51,8 @@ class Step:
     inner: Frame | None = None
     again: str | None = None
     function: Callable[..., Any] | None = None
+    given: Replay | None = None
+    counted: bool = True
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from composer.dag.host import HostScope
 from composer.dag.infer import Inference
+from composer.dag.operation import Operation
 from composer.dag.tensor import BATCH
 from composer.errors import Source
 from composer.hosts.recording.trace import Tracer
@@ -53,6 +54,7 @@ def record(
     inference: Inference | None = None,
     real: bool = False,
     whole: Callable[[nn.Module], bool] = is_whole,
+    batch: int = BATCH,
 ) -> HostScope:
     """The graph of one call of a module, in evaluation mode and on the meta device; the module stays as it is.
 
@@ -62,11 +64,12 @@ def record(
     origin  where a spec names the module
     real    run the module itself, on its own device: for a module that reads values of tensors
     whole   whether a module is one node; of a module that is not on meta, it is asked about the copy
+    batch   how many examples it is called with
     Raises what the module raises.
     """
     model = model if real else on_meta(model)
     device = device_of(model)
-    args, kwargs = (mapped(value, device) for value in (tuple(args), dict(kwargs or {})))
+    args, kwargs = (mapped(value, device, batch=batch) for value in (tuple(args), dict(kwargs or {})))
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -118,17 +121,30 @@ def device_of(model: nn.Module) -> str:
     return "meta" if first is None else str(first.device)
 
 
-def mapped(value: Any, device: str = "meta", *, single: bool = False) -> Any:
-    """The arguments with tensors of a batch of 2 on a device.
+def mapped(value: Any, device: str = "meta", *, single: bool = False, batch: int = BATCH) -> Any:
+    """The arguments with tensors of a batch on a device.
 
     single  the images of a list have no batch axis
     """
     if isinstance(value, Tensor):
-        batched = value.ndim in (2, 3, 4, 5) and value.shape[0] != BATCH and not (single and value.ndim == 3)
-        shape = (BATCH, *value.shape[1:]) if batched else tuple(value.shape)
+        batched = value.ndim in (2, 3, 4, 5) and value.shape[0] != batch and not (single and value.ndim == 3)
+        shape = (batch, *value.shape[1:]) if batched else tuple(value.shape)
         return torch.zeros(shape, dtype=value.dtype, device=device)
     if type(value) in (tuple, list):
-        return type(value)(mapped(one, device, single=type(value) is list) for one in value)
+        return type(value)(mapped(one, device, single=type(value) is list, batch=batch) for one in value)
     if isinstance(value, Mapping):
-        return {key: mapped(one, device) for key, one in value.items()}
+        return {key: mapped(one, device, batch=batch) for key, one in value.items()}
     return value
+
+
+def operations_at(scope: HostScope, batch: int) -> Mapping[str, Operation]:
+    """Path of a node -> its operation when the model that was recorded takes so many examples: a forward may hand their
+    number to functions, such as `x.reshape(b, n, c)`.
+
+    scope  a whole model as `composer.sources` recorded it, with rules or without
+    """
+    assert scope.twin is not None
+    given = {where[0]: torch.empty(scope.inputs[name].shape, device="meta") for name, where in scope.arguments.items()}
+    again = record(scope.twin, (), {str(name): tensor for name, tensor in given.items()}, batch=batch)
+    prefix = f"{scope.path}." if scope.path else ""
+    return {f"{prefix}{node.path}": node.content for node in again.walk() if isinstance(node.content, Operation)}

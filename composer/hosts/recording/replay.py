@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from composer.dag.host import Where
+from composer.hosts.recording.nested import tensors_in
 
 
 def function_name(func: Callable[..., Any]) -> str:
@@ -23,6 +24,18 @@ def function_name(func: Callable[..., Any]) -> str:
     return {"truediv": "div", "cat": "concat", "concatenate": "concat"}.get(bare, bare or "function")
 
 
+def in_place(func: Callable[..., Any], kwargs: Mapping[str, Any], result: Tensor | None = None) -> bool:
+    """Whether a function, called so, writes into a tensor that it is given."""
+    name = getattr(func, "__name__", "")
+    return (
+        name == "__setitem__"
+        or (name.endswith("_") and not name.startswith("__"))
+        or (name.startswith("__i") and name not in ("__invert__", "__index__", "__int__"))
+        or bool(kwargs.get("inplace"))
+        or (result is not None and kwargs.get("out") is result)
+    )
+
+
 class Replay:
     """A function with the arguments of a call that are no tensors; called with the tensors, in order."""
 
@@ -31,6 +44,7 @@ class Replay:
     ) -> None:
         self.func, self.item = func, item
         self.args, self.kwargs = _without_tensors((tuple(args), dict(kwargs)))
+        self.dtypes = tuple(tensor.dtype for _, tensor in tensors_in((args, kwargs)))
 
     def of(self, item: Where) -> Replay:
         """The same call, of which one result is taken."""
@@ -46,9 +60,22 @@ class Replay:
         )
         return found
 
+    @property
+    def in_place(self) -> bool:
+        """Whether it writes into a tensor that it is given."""
+        return in_place(self.func, self.kwargs)
+
+    def cast(self, tensors: Iterable[Tensor]) -> list[Tensor]:
+        """The tensors in the dtypes of the recorded call, such as those of indices."""
+        return [tensor.to(dtype) for tensor, dtype in zip(tensors, self.dtypes, strict=True)]
+
     def __call__(self, *tensors: Tensor) -> Any:
+        return self.on(self.func, tensors)
+
+    def on(self, func: Callable[..., Any], tensors: Iterable[Tensor]) -> Any:
+        """The same call of another function, such as a copy of a module."""
         args, kwargs = self.filled(tensors)
-        result = self.func(*args, **kwargs)
+        result = func(*args, **kwargs)
         for key in self.item:
             result = result[key]
         return args[0] if result is None else result

@@ -16,12 +16,11 @@ from torch.overrides import TorchFunctionMode
 from composer.dag.host import Call
 from composer.hosts.recording.frames import Frame, Origin, Step
 from composer.hosts.recording.nested import free_key, key_of, tensors_in, word_of
-from composer.hosts.recording.replay import Replay, function_name
+from composer.hosts.recording.replay import Replay, function_name, in_place
 from composer.torch_private import version_of
 
 # Reading a tensor's attributes is no step of a network.
 _SILENT = frozenset({"size", "dim", "numel", "stride", "is_contiguous", "requires_grad_", "__hash__", "__repr__"})
-_IN_PLACE = frozenset({"__setitem__"})
 
 
 @dataclass
@@ -82,6 +81,7 @@ class Tracer:
             with self.silent():
                 result = result.view_as(result)
         name, call = self.called(frame, path)
+        replay = Replay(module, args, kwargs)
         given = list(tensors_in(result))
         for number, (where, tensor) in enumerate(given):
             one = name if number == 0 else frame.free(name)
@@ -97,6 +97,8 @@ class Tracer:
                     inputs,
                     {"": tensor},
                     again=again,
+                    given=replay.of(where),
+                    counted=number == 0,
                 ),
             )
             if id(tensor) not in before or version_of(tensor) != before[id(tensor)]:
@@ -165,7 +167,7 @@ class Tracer:
         if not given:
             return
         known = {id(tensor) for tensor in taken}
-        if len(given) == 1 and id(given[0][1]) in known and not _in_place(func, given[0][1], kwargs):
+        if len(given) == 1 and id(given[0][1]) in known and not in_place(func, kwargs, given[0][1]):
             return
         inputs = [self.reference(tensor, frame) for tensor in taken]
         number = frame.calls[word]
@@ -284,17 +286,6 @@ def _by_name(module: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) 
         return inspect.signature(module.forward).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
         return {**{str(number): one for number, one in enumerate(args)}, **kwargs}
-
-
-def _in_place(func: Callable[..., Any], result: Tensor, kwargs: Mapping[str, Any]) -> bool:
-    name = getattr(func, "__name__", "")
-    return (
-        name in _IN_PLACE
-        or (name.endswith("_") and not name.startswith("__"))
-        or (name.startswith("__i") and name not in ("__invert__", "__index__", "__int__"))
-        or bool(kwargs.get("inplace"))
-        or kwargs.get("out") is result
-    )
 
 
 class _Functions(TorchFunctionMode):

@@ -170,8 +170,10 @@ class Tree:
             return HostOperation(known.entry, known.arguments, own, call=step.call)
         key = self.key(step)
         if key not in self.entries:
-            made = module_entry(module) if module is not None else function_entry(_word(step), step.run, step.function)
-            self.entries[key] = made, {}
+            if module is not None:
+                self.entries[key] = module_entry(module, step.given, counted=step.counted), {}
+            else:
+                self.entries[key] = function_entry(_word(step), step.run, step.function), {}
         entry, _ = self.entries[key]
         own_call = module is not None and len(taken) == 1 and not item
         arguments = settings_of(module, taken[0].shape, given.shape) if own_call else {}
@@ -181,7 +183,8 @@ class Tree:
         """Equal for nodes that compute the same, apart from the values of their parameters."""
         if isinstance(step.run, nn.Module):
             shapes = tuple((name, tuple(one.shape)) for name, one in step.run.state_dict(keep_vars=True).items())
-            return type(step.run), repr(step.run), shapes, step.call and step.call.item
+            called = step.given and (repr((step.given.args, step.given.kwargs)), step.given.item, step.counted)
+            return type(step.run), repr(step.run), tuple(map(_settings, step.run.modules())), shapes, called
         return repr(step.run)
 
     def layer(
@@ -228,6 +231,12 @@ def _again(node: Node, path: str) -> Node:
         shared = replace(one, path=own, shares={"": one.owner})
         nodes[name] = _again(shared, own) if isinstance(one.content, HostScope) else shared
     return replace(node, path=path, content=replace(scope, path=path, nodes=nodes))
+
+
+def _settings(module: nn.Module) -> tuple[tuple[str, str], ...]:
+    """What a module was made with, as far as plain attributes say it: many a class prints nothing of itself."""
+    plain = (bool, int, float, str, tuple, list, type(None))
+    return tuple((name, repr(value)) for name, value in vars(module).items() if isinstance(value, plain))
 
 
 def _block_name(module: nn.Module) -> str:
