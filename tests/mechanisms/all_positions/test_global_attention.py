@@ -53,7 +53,7 @@ class CAM(nn.Module):
 
 
 class CrissCross(QueryKeyValue):
-    """CCNet's attention from all positions at once, in which what is neither in the row nor in the column is left out."""
+    """CCNet's attention, from all positions at once: those neither in the row nor in the column are left out."""
 
     def __init__(self, times: int = 1) -> None:
         super().__init__()
