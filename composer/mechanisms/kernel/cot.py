@@ -1,4 +1,4 @@
-"""CoT: the contextual transformer block. Li et al., Contextual Transformer Networks for Visual Recognition, TPAMI 2022."""
+"""CoT: the contextual transformer block. Li et al., Contextual Transformer Networks, TPAMI 2022."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ class ContextualTransformer(nn.Module):
     MACs:    (k² o c / 4 + c o + (c + o) e + e k² o / 8) h' w' + 3o d
     Source:  Li et al., Contextual Transformer Networks for Visual Recognition, TPAMI 2022, sec. 3.2 and fig. 3.
              arXiv:2107.12292
-    Departs: the authors' code is followed, which has norms, fuses both contexts as split attention does, and computes the
-             kernels without a softmax. Their local convolution needs CUDA; many copies replace it by another operator.
-             Theirs keeps the number of channels; here V and K change it where the convolution does.
+    Departs: the authors' code is followed, which has norms, fuses both contexts as split attention does, and computes
+             the kernels without a softmax. Their local convolution needs CUDA; many copies leave it out. Theirs keeps
+             the number of channels; here V and K change it where the convolution does.
     Start:   the authors' code: kernels N(0, 2 / (k² outputs)), and biases as PyTorch does, U(-b, b) with
              b = 1 / sqrt(inputs).
 
-    It takes the place of a convolution with its norm and activation. `MACs` counts products of matrices and convolutions;
-    the windows cost k² o h' w' more. In training mode it needs a batch of at least 2, since the batch norm of the pooled
-    features raises ValueError over one value; `norm: layer` and `norm: none` do not.
+    It takes the place of a convolution with its norm and activation. `MACs` counts convolutions only; the windows cost
+    k² o h' w' more. In training mode it needs a batch of at least 2, since the batch norm of the pooled features raises
+    ValueError over one value; `norm: layer` and `norm: none` do not.
 
     >>> sum(p.numel() for p in ContextualTransformer(64, 64).parameters())
-    26184
+    26744
     """
 
     def __init__(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -38,16 +40,17 @@ class PyramidSplitAttention(nn.Module):
     MACs:    S s h' w' + 8s d
     Source:  Zhang et al., EPSANet: An Efficient Pyramid Split Attention Block on Convolutional Neural Network, ACCV
              2022, eq. 4-11. arXiv:2105.14447
-    Departs: nothing. The order of the outputs is that of the authors' code; a copy that keeps its convolutions in a list
-             trains none of them.
+    Departs: nothing. The order of the outputs is that of the authors' code. A copy that circulates keeps its
+             convolutions in a list, and trains none of them.
     Start:   the authors' code: kernels N(0, 2 / (k² outputs)), and biases as PyTorch does, U(-b, b) with
              b = 1 / sqrt(inputs).
 
     `kernel_sizes` are k_i and `groups` g_i, in place of those of the replaced convolution; EPSANet-Large has 32 groups
-    in all four. `reduction` is r. The same W1 and W2 serve all four.
+    in all four. Groups that do not divide c and s become their largest common divisor with them. `reduction` is r. W1
+    and W2 are the same for all four.
 
     >>> sum(p.numel() for p in PyramidSplitAttention(64, 64).parameters())
-    27569
+    27121
     """
 
     def __init__(
@@ -63,15 +66,11 @@ class PyramidSplitAttention(nn.Module):
         super().__init__()
         if out_channels % 4:
             text = f"{out_channels} output channels do not divide by 4"
-            raise ValueError(f"epsa: {text}; replace a convolution with four branches' worth of channels")
+            raise ValueError(f"epsa: {text}; replace another convolution")
         part = out_channels // 4
-        for number in groups:
-            if in_channels % number or part % number:
-                text = f"{in_channels} input channels and {part} outputs of a branch do not divide into {number} groups"
-                raise ValueError(f"epsa: {text}; set groups to divisors of both, such as [1, 1, 1, 1]")
         hidden = max(1, part // reduction)
         self.convs = nn.ModuleList(
-            nn.Conv2d(in_channels, part, k, stride, padding=k // 2, groups=g, bias=False)
+            nn.Conv2d(in_channels, part, k, stride, padding=k // 2, groups=math.gcd(g, in_channels, part), bias=False)
             for k, g in zip(kernel_sizes, groups, strict=True)
         )
         self.fc1, self.act, self.fc2 = nn.Conv2d(part, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, part, 1)
@@ -89,11 +88,10 @@ class PyramidSplitAttention(nn.Module):
         return at_least_float32(gates.unflatten(0, (-1, len(features)))).softmax(1)
 
     def attention(self, x: Tensor) -> Tensor:
-        """The share of each branch, b 4 s 1 1; sums to 1 over the branches, which go from the first kernel to the last."""
+        """The share of each branch, b 4 s 1 1; sums to 1 over them; the first is that of the first kernel."""
         return self._select(self._split(x))
 
     def forward(self, x: Tensor) -> Tensor:
         features = self._split(x)
-        weights = self._select(features).to(x.dtype).unbind(1)
-        pairs = list(zip(weights, features, strict=True))
-        return torch.cat([a * u for a, u in reversed(pairs)], 1)
+        weights = self._select(features).to(x.dtype)
+        return torch.cat([weights[:, index] * features[index] for index in (3, 2, 1, 0)], 1)

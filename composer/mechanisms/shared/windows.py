@@ -27,7 +27,7 @@ def local_sum(weights: Tensor, x: Tensor, kernel: Pair, stride: Pair = (1, 1)) -
     seen = taps(x, kernel, stride)
     y = weights.select(-3, 0) * seen[0]
     for index, one in enumerate(seen[1:], 1):
-        y = y + weights.select(-3, index) * one
+        y += weights.select(-3, index) * one
     return y
 
 
