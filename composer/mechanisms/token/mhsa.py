@@ -21,7 +21,12 @@ def plain_attention(module: MultiHeadSelfAttention, x: Tensor) -> Tensor:
     return module.proj(y.transpose(1, 2).flatten(2))
 
 
-@mechanism("mhsa", kind="token", reference=plain_attention)
+@mechanism(
+    "mhsa",
+    kind="token",
+    reference=plain_attention,
+    aliases=("multi-head self-attention", "self-attention", "MultiheadAttention", "transformer attention", "自注意力"),
+)
 class MultiHeadSelfAttention(nn.Module):
     """Replace each token by a mixture of all tokens, weighted by how well its query matches their keys.
 
