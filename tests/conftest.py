@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import math
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -20,20 +23,36 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from composer import registry
 from composer.cli.app import main
 
+NO_TIME = "NO TIME: --seconds are over"
+
 
 def pytest_addoption(parser):
     parser.addoption("--renew", action="store_true", help="rewrite golden files")
-    parser.addoption("--share", metavar="K/N", help="run share K of N of the chosen tests; K may be any number")
+    parser.addoption("--sample", metavar="K/COUNT", help="run COUNT of the chosen tests, others for every K")
+    parser.addoption("--seconds", type=float, default=math.inf, help="start no test after that; the rest is skipped")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Every N-th test, so that each share has some of every room and N of them have all."""
-    if share := config.getoption("share"):
-        turn, shares = map(int, share.split("/"))
-        left_out = [item for number, item in enumerate(items) if (number - turn) % shares]
+    """Tests at equal distances, so that each sample has some of every room, and samples in turn have all."""
+    if sample := config.getoption("sample"):
+        turn, count = map(int, sample.split("/"))
+        distance = max(1, math.ceil(len(items) / count))
+        left_out = [item for number, item in enumerate(items) if (number - turn) % distance]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = items[turn % shares :: shares]
+        items[:] = items[turn % distance :: distance]
+
+
+def pytest_collection_finish(session):
+    """Modules and tests stay until the end: the collector need not look through them again and again."""
+    gc.collect()
+    gc.freeze()
+    session.started = time.monotonic()
+
+
+def pytest_runtest_setup(item):
+    if time.monotonic() - item.session.started > item.config.getoption("seconds"):
+        pytest.skip(NO_TIME)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -41,6 +60,8 @@ def pytest_terminal_summary(terminalreporter):
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
     if absent := [reason for reason in skipped if "NO BROWSER" in reason]:
         terminalreporter.write_line(f"NO BROWSER: {len(absent)} tests of pages were skipped", red=True, bold=True)
+    if late := [reason for reason in skipped if NO_TIME in reason]:
+        terminalreporter.write_line(f"NO TIME: {len(late)} tests were left for another sample", red=True, bold=True)
 
 
 @dataclass

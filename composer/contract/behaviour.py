@@ -167,7 +167,8 @@ def samples_do_not_mix(subject: Subject) -> None:
 def attention(subject: Subject) -> None:
     """`attention(x)` has the batch as its first axis, is finite, and does not change the output.
 
-    Where they are declared as factors, `gate` or `1 + gate`, the output is the input times them.
+    Where they are declared as factors, `gate` or `1 + gate`, the output is the input times them; or it is `gated(x)`
+    times them, for a mechanism with such a method, whose channels change places.
     """
     module, x = subject.build().eval(), subject.sample()
     attention = getattr(module, "forward_attention", None) or getattr(module, "attention", None)
@@ -183,7 +184,8 @@ def attention(subject: Subject) -> None:
     require(torch.equal(module(x), before), "asking for its attention values changes its output")
     applied = subject.entry.applied
     if applied in ("gate", "1 + gate"):
-        wanted = x * values
+        gated = getattr(module, "gated", None)
+        wanted = (x if gated is None else gated(x)) * values
         fits = wanted.shape == before.shape and torch.allclose(wanted, before, atol=1e-4, rtol=1e-4)
         require(fits, f"the input times its attention values is not its output; `applied` says `{applied}`")
     if applied == "1 + gate":

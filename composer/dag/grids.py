@@ -19,5 +19,6 @@ def told(output: TensorSpec, inputs: Sequence[TensorSpec], path: str) -> TensorS
 def why_unknown(tensor: TensorSpec) -> str:
     """What became of the grid of tokens that have none, as the end of a sentence."""
     if tensor.lost:
-        return f"`{tensor.lost}` gives them without one"
+        how = "in an order that is not row by row" if tensor.is_followed else "without one"
+        return f"`{tensor.lost}` gives them {how}"
     return "they come from an input of the network, which says none"

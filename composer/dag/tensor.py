@@ -5,11 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from composer.registry import TokenGrid
 
 BATCH = 2  # in training, BatchNorm refuses a batch of 1 on a 1x1 map
 _POSITIONS = ("l", "t", "h", "w")
+
+
+class Factor(NamedTuple):
+    """A part of an axis of a recorded tensor: a run of positions along an axis of a map, of channels, or of the batch.
+
+    name   of that axis
+    level  0 for the axes of a map, more for those of maps that were made of its windows
+    step   how far apart, on that axis, two neighbours are
+    """
+
+    name: str
+    length: int
+    level: int = 0
+    step: int = 1
+
+
+# What each axis is made of, the outermost factor first.
+Axes = tuple[tuple[Factor, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -18,6 +37,7 @@ class TensorSpec:
 
     grid  of tokens (axis `n`): the map that they come from, and the tokens before it; None if not known
     lost  of tokens without a grid: path of the node behind which it is no longer known; empty if it never was
+    axes  of a recorded tensor: what its axes are made of, where that was followed
 
     Equal tensors have equal shapes and layouts: an operation keeps the shape also if it does not keep the grid.
     """
@@ -26,6 +46,7 @@ class TensorSpec:
     layout: str | None = None
     grid: TokenGrid | None = field(default=None, compare=False)
     lost: str = field(default="", compare=False, repr=False)
+    axes: Axes | None = field(default=None, compare=False, repr=False)
 
     def axis(self, name: str) -> int | None:
         """Length of the axis with this name; None without such an axis."""
@@ -48,6 +69,13 @@ class TensorSpec:
         """As `positions`, if they are those of a whole example: not of its windows, and not prefix tokens alone."""
         grid = self.positions
         return grid if grid is not None and grid.is_map and self.windows == 1 else None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether it was followed where each of its tokens stands on a map, be it row by row or in another order."""
+        names = (self.layout or "").split()
+        tokens = self.axes[names.index("n")] if self.axes and "n" in names else ()
+        return bool(tokens) and all(one.name in ("h", "w") for one in tokens)
 
     @property
     def without_batch(self) -> tuple[int, ...]:

@@ -140,7 +140,8 @@ class WindowAttention(nn.Module):
         if self.mask is None:
             (height, width), (down, right) = self.size, self.padding
             return bias.repeat((height + down) * (width + right) // math.prod(self.window), 1, 1)[None]
-        return (bias + self.mask[:, None].to(bias.dtype)).flatten(0, 1)[None]
+        # Cast first, so that a trace reads the buffer and keeps no copy of a part of it.
+        return (bias + self.mask.to(bias.dtype)[:, None]).flatten(0, 1)[None]
 
     def _padded(self, x: Tensor, value: float) -> Tensor:
         down, right = self.padding

@@ -101,6 +101,14 @@ def _places(count: int) -> str:
     return f"{count} place{'s' * (count != 1)}"
 
 
+def _needs_further_tensors(cell: Cell, host: Host) -> str | None:
+    """A rule by default binds no second tensor, and a mixer, which has several inputs, is not in the place of one."""
+    names = cell.entry.tensors
+    if cell.entry.inputs[0] == 1 or "replace" in cell.rule:
+        return None
+    return f"`{cell.entry.name}` takes {', '.join(f'`{name}`' for name in names)}, and nothing says what `{names[1]}`"
+
+
 def _takes_one_of_several(cell: Cell, host: Host) -> str | None:
     """Attention of a class token to the patches takes both; what replaces it gets both."""
     most, found = cell.entry.inputs[1], len(host.place.node.inputs)
@@ -154,7 +162,7 @@ def _splits_do_not_divide(cell: Cell, host: Host) -> str | None:
 
 def _heads_do_not_divide(cell: Cell, host: Host) -> str | None:
     """Heads have the same number of channels each, and those of SASA an even one: half for rows, half for columns."""
-    if "num_heads" not in cell.entry.options.model_fields:
+    if "num_heads" not in cell.entry.options.model_fields or cell.option("num_heads") is None:
         return None
     channels, heads, seen = host.out_channels, cell.option("num_heads"), host.seen_by(cell.entry)
     if channels % heads:
@@ -193,6 +201,7 @@ def _is_on_maps(entry: Entry) -> bool:
 
 
 RULES: Sequence[Callable[[Cell, Host], str | None]] = (
+    _needs_further_tensors,
     _needs_a_convolution,
     _takes_one_of_several,
     _has_no_positions,

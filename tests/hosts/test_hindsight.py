@@ -11,23 +11,25 @@ from composer.hosts.recording.record import record
 from composer.registry import TokenGrid
 
 
-class Windows(nn.Module):
-    """Goes to windows and back, by steps of which none says where the axes went, then adds."""
+class Backwards(nn.Module):
+    """Turns its positions around and back, by steps of which none says where they went, then adds."""
+
+    order: Tensor
 
     def __init__(self, add: bool) -> None:
         super().__init__()
         self.add, self.norm, self.drop = add, nn.LayerNorm(4), nn.Identity()
+        self.register_buffer("order", torch.arange(63, -1, -1))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(x.permute(0, 2, 3, 1))
-        y = x.view(-1, 2, 4, 2, 4, 4).permute(0, 1, 3, 2, 4, 5).reshape(-1, 4, 4, 4)
-        y = y.view(-1, 2, 2, 4, 4, 4).permute(0, 1, 3, 2, 4, 5).reshape(-1, 8, 8, 4)
+        y = x.flatten(1, 2)[:, self.order][:, self.order].view(-1, 8, 8, 4)
         y = self.drop(y)
         return x + y if self.add else y
 
 
 def layout(add: bool) -> str | None:
-    output = record(Windows(add), (torch.zeros(2, 4, 8, 8),)).nodes["drop"].output
+    output = record(Backwards(add), (torch.zeros(2, 4, 8, 8),)).nodes["drop"].output
     assert isinstance(output, TensorSpec)
     return output.layout
 

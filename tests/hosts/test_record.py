@@ -68,7 +68,9 @@ def test_layouts_and_grids_are_told_from_step_to_step() -> None:
     _, scope = recorded("swin_tiny_patch4_window7_224")
     assert scope.nodes["layers"].tensor.layout == "b h w c"
     _, scope = recorded("hiera_tiny_224")
-    assert scope.nodes["blocks"].tensor.grid is None  # its tokens are not in the order of the map
+    # Its tokens stand row by row only behind the last pooling.
+    found = {node.path: node.tensor.grid for node in scope.walk() if node.path in ("blocks.0", "blocks")}
+    assert found == {"blocks.0": None, "blocks": (7, 7, 0)}
 
 
 class Twice(nn.Module):

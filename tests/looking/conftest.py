@@ -21,8 +21,10 @@ NODES = {
 
 def small(name, *, side=32, outputs=None, **options):
     """A spec with a mechanism in the place of the convolution, or behind the norm."""
-    replaces = registry.get(name).replaces
-    rule = {"use": name, **({"replace": "conv"} if replaces else {"after": "bn"}), "with": options}
+    entry = registry.get(name)
+    rule = {"use": name, **({"replace": "conv"} if entry.replaces else {"after": "bn"}), "with": options}
+    if entry.inputs[0] > 1:
+        rule["from"] = dict.fromkeys(entry.tensors[1:], "./stem")
     source = {"name": f"small_{name}", "input": {"shape": [3, side, side]}, "nodes": NODES, "attention": [rule]}
     return source if outputs is None else {**source, "outputs": outputs}
 

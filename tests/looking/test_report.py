@@ -18,6 +18,7 @@ import composer
 from composer import registry
 from composer.errors import InputError, UnavailableError
 from composer.looking import canvas
+from tests.mechanisms.cases import case_of
 
 MECHANISMS = [entry.name for entry in registry.entries("mechanism") if entry.plugin.name == "composer"]
 
@@ -33,8 +34,7 @@ def pixels_of(made):
 
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_every_mechanism_has_a_figure(name):
-    with_bounds = {"sasa": {"window": 3}}.get(name, {})
-    look = composer.look(composer.build(small(name, side=16, **with_bounds)), torch.rand(1, 3, 16, 16))
+    look = composer.look(composer.build(small(name, side=16, **case_of(name).small)), torch.rand(1, 3, 16, 16))
     own = [section for section in look.sections if section.title.startswith(f"{name}: ")]
     assert own
     for section in own:

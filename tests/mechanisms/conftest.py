@@ -58,9 +58,34 @@ def _batch_norm(x, state, name):
     return y
 
 
+def _project(w, name, sample):
+    """A 1×1 convolution of c h w, as positions × channels."""
+    weight = w[f"{name}.weight"][:, :, 0, 0]
+    flat = np.array([weight @ sample[:, i, j] for i in range(sample.shape[1]) for j in range(sample.shape[2])])
+    return flat + w[f"{name}.bias"] if f"{name}.bias" in w else flat
+
+
+def _average(y, stride):
+    """The mean of each block of stride × stride positions of c h w."""
+    _, height, width = y.shape
+    blocks = [
+        [y[:, i : i + stride, j : j + stride].mean((1, 2)) for j in range(0, width, stride)]
+        for i in range(0, height, stride)
+    ]
+    return np.array(blocks).transpose(2, 0, 1)
+
+
 @pytest.fixture
 def slow():
-    return SimpleNamespace(sigmoid=_sigmoid, softmax=_softmax, linear=_linear, conv2d=_conv2d, batch_norm=_batch_norm)
+    return SimpleNamespace(
+        sigmoid=_sigmoid,
+        softmax=_softmax,
+        linear=_linear,
+        conv2d=_conv2d,
+        batch_norm=_batch_norm,
+        project=_project,
+        average=_average,
+    )
 
 
 @pytest.fixture

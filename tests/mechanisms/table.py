@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable
 
 from composer import contract
-
-from .test_contract import ENTRIES, REFUSALS
+from tests.mechanisms.cases import ENTRIES, case_of
 
 LETTERS = """\
 Letters: c channels in, o out, d hidden width, k kernel, g groups, h w the map, m branches, R radix, K cardinality,
@@ -29,7 +28,7 @@ def lines() -> Iterable[str]:
     yield "|---|---|---|---|"
     for entry in ENTRIES:
         formula = re.search(r"^Params:\s+(.*)$", entry.doc, re.MULTILINE)[1].partition(";")[0].strip()
-        refused = [check for check in contract.CHECKS if (entry.name, "", check) in REFUSALS]
+        refused = [check for check in contract.CHECKS if ("", check) in case_of(entry.name).refusals]
         yield f"| `{entry.name}` | {entry.kind} | {formula} | {', '.join(refused) or 'none'} |"
     yield f"\n{LETTERS}\n"
     yield REFUSED.format(references=", ".join(f"`{entry.name}`" for entry in ENTRIES if entry.reference))

@@ -15,132 +15,54 @@ from torch import nn
 import composer
 from composer import contract, registry
 from composer.contract import Subject
+from tests.mechanisms.case import in_words
+from tests.mechanisms.cases import ENTRIES, case_of
 
-# Besides the defaults, which are always checked.
-OPTIONS = {
-    "se": [{"act": "silu", "gate": "hard_sigmoid", "bias": False}, {"reduction": 999}],
-    "ese": [{"gate": "hard_sigmoid"}],
-    "eca": [{"kernel_size": 9}],
-    "cbam": [{"norm": True}],
-    "bam": [{"fuse": "add", "norm": "none"}, {"fuse": "add", "norm_at": "last", "norm": "layer"}],
-    "ge_minus": [{"extent": 2}, {"extent": 5}],
-    "ge": [{"extent": 4}, {"norm": "none"}],
-    "ge_plus": [{"extent": 2, "norm": "layer"}],
-    "sk": [{"branches": 1}, {"branches": 3, "norm": "layer"}],
-    "splat": [{"radix": 0}, {"radix": 1}, {"radix": 4, "norm": "layer"}, {"avd": "after"}, {"avd": "before"}],
-    "condconv": [{"num_experts": 3}],
-    "dynconv": [{"temperature": 1.0, "num_experts": 2}],
-    "mhsa": [{"num_heads": 3, "head_dim": 10, "bias": False}, {"mode": "hard"}],
-    "nl": [{"scale": True}, {"sub_sample": True}],
-    "sasa": [{"window": 5, "num_heads": 4}],
-}
-BATCH_OF_TWO = "in training it needs a batch of at least 2"
-# (mechanism, its options, check) -> how its refusal starts. Anything else must be ok.
-REFUSALS = {
-    **{
-        (name, "", "trains on one image"): BATCH_OF_TWO
-        for name in ("bam", "bam_channel", "ge", "ge_plus", "sk", "splat")
-    },
-    **{
-        (name, words, "trains on one image"): BATCH_OF_TWO
-        for name, words in (
-            ("sk", "branches=1"),
-            ("splat", "radix=1"),
-            ("splat", "avd=after"),
-            ("splat", "avd=before"),
-        )
-    },
-    **{
-        (
-            name,
-            words,
-            "torch.export of any size",
-        ): f"{name}: {built}built for maps of 9×11, found 14×10; build it for that"
-        for name, words, built in (
-            ("bot", "", ""),
-            ("ge", "", "extent=0 was "),
-            ("ge", "norm=none", "extent=0 was "),
-            ("ge_plus", "", "extent=0 was "),
-        )
-    },
-    ("splat", "radix=0", "attention values"): "splat: radix 0 is a plain convolution",
-    ("nl", "sub_sample=True", "keeps the shape"): "nl: sub_sample pools 2×2, the map is 1×1; set `sub_sample: false`",
-    ("sasa", "", "keeps the shape"): "sasa: window=7 is larger than the map",
-    ("sasa", "window=5 num_heads=4", "keeps the shape"): "sasa: window=5 is larger than the map",
-}
-# (mechanism, options, shape of the map, rule). Symbols: b batch, c channels, h w height and width, n tokens.
-# Rule: a pair is an open interval; a number is the axis that sums to 1.
-MAPS = [
-    ("se", {}, "b c 1 1", (0, 1)),
-    ("se_var1", {}, "b c 1 1", (0, 1)),
-    ("se_var2", {}, "b c 1 1", (0, 1)),
-    ("se_var3", {}, "b c 1 1", (0, 1)),
-    ("ese", {}, "b c 1 1", (0, 1)),
-    ("eca", {}, "b c 1 1", (0, 1)),
-    ("cbam", {}, "b c h w", (0, 1)),
-    ("cbam_channel", {}, "b c 1 1", (0, 1)),
-    ("cbam_spatial", {}, "b 1 h w", (0, 1)),
-    ("bam", {}, "b c h w", (1, 2)),
-    ("bam", {"fuse": "add"}, "b c h w", (1, 2)),
-    ("bam_channel", {}, "b c 1 1", (1, 2)),
-    ("bam_spatial", {}, "b 1 h w", (1, 2)),
-    ("ge_minus", {}, "b c 1 1", (0, 1)),
-    ("ge", {}, "b c 1 1", (0, 1)),
-    ("ge_plus", {}, "b c 1 1", (0, 1)),
-    *[(name, {"extent": 2}, "b c h w", (0, 1)) for name in ("ge_minus", "ge", "ge_plus")],
-    ("sk", {}, "b 2 c 1 1", 1),
-    ("sk", {"branches": 3}, "b 3 c 1 1", 1),
-    ("sk", {"branches": 1}, "b 1 c 1 1", (0, 1)),
-    ("splat", {}, "b 2 c 1 1", 1),
-    ("splat", {"radix": 4, "cardinality": 2}, "b 4 c 1 1", 1),
-    ("splat", {"radix": 1}, "b 1 c 1 1", (0, 1)),
-    ("condconv", {}, "b 8", (0, 1)),
-    ("dynconv", {}, "b 4", 1),
-    ("mhsa", {}, "b 8 n n", -1),
-    ("mhsa", {"mode": "hard"}, "b 8 n n", -1),
-    ("sa", {}, "b 1 n n", -1),
-    ("nl", {}, "b 1 n n", -1),
-    ("nl", {"sub_sample": True}, "b 1 n 6", -1),
-    ("bot", {}, "b 4 n n", -1),
-    ("sasa", {"window": 5}, "b 8 h w 25", -1),
-]
-
-ENTRIES = [entry for entry in registry.entries("mechanism") if entry.plugin.name == "composer"]
-
-
-# Seconds each: with the defaults of one mechanism of each kind they run always, the rest with `-m slow`.
+# Seconds each: in the quick suite with the defaults of one mechanism of each kind, the rest with `-m slow`.
 COSTLY = {"ONNX", "torch.export", "torch.export of any size", "torch.compile", "PT2E"}
 ALWAYS = {"cbam", "ge", "sk", "dynconv", "mhsa", "bot"}
+# A tenth of a second and more: with options they are slow, and test_every_option.py traces each option. In place of a
+# convolution in groups all are slow, and test_every_option.py takes such places.
+LENGTHY = {"symbolic_trace", "keeps the shape", "scales 1e-4 to 1e4", "jit.trace", "gradients are right"}
 
 
-def cases():
+def is_quick(name, check, options, groups):
+    """Whether a check runs without `-m slow`: about a second of CPU for each mechanism."""
+    plain = not options and groups == 1
+    if check in COSTLY:
+        return plain and name in ALWAYS
+    return plain if check in LENGTHY else groups == 1
+
+
+def batteries():
     for entry in ENTRIES:
-        options = [({}, 1), *((one, 1) for one in OPTIONS.get(entry.name, [])), *([({}, 16)] if entry.replaces else [])]
+        case = case_of(entry.name)
+        options = [({}, 1), *((one, 1) for one in case.options), *([({}, 16)] if entry.replaces else [])]
         for one, groups in options:
-            words = " ".join(f"{name}={value}" for name, value in one.items())
+            words = in_words(one)
             for check in contract.checks_of(entry):
-                if one.get("mode") == "hard" and check == "gradients are right":
-                    # A step has no gradient; it is given that of the soft mixture, which its own test shows.
+                if (words, check) in case.left_out:
                     continue
-                plain = not one and groups == 1
-                slow = check in COSTLY and not (plain and entry.name in ALWAYS)
-                slow |= (entry.name, check) == ("sasa", "gradients are right") and not plain
                 name = " ".join(filter(None, [entry.name, words, "groups=16" * (groups > 1), check]))
-                marks = [pytest.mark.slow] if slow else []
-                yield pytest.param(Subject(entry, one, groups), words, check, id=name, marks=marks)
+                marks = [] if is_quick(entry.name, check, one, groups) else [pytest.mark.slow]
+                refusal = case.refusals.get((words, check))
+                yield pytest.param(Subject(entry, one, groups), check, refusal, id=name, marks=marks)
 
 
-@pytest.mark.parametrize(("subject", "words", "check"), list(cases()))
-def test_contract(subject, words, check):
+@pytest.mark.parametrize(("subject", "check", "refusal"), list(batteries()))
+def test_contract(subject, check, refusal):
     found = contract.verdict(subject, check, contract.CHECKS[check])
-    key = (subject.entry.name, words, check)
-    if key in REFUSALS:
-        assert (found.status, found.detail[: len(REFUSALS[key])]) == ("refused", REFUSALS[key])
-    else:
+    if refusal is None:
         assert found.status == "ok", found.detail
+    else:
+        assert (found.status, found.detail[: len(refusal)]) == ("refused", refusal)
 
 
-@pytest.mark.parametrize(("name", "options", "shape", "rule"), MAPS, ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("name", "options", "shape", "rule"),
+    [(entry.name, *value) for entry in ENTRIES for value in case_of(entry.name).values],
+    ids=lambda value: str(value),
+)
 def test_attention_values(name, options, shape, rule):
     height, width = 5, 7
     subject = Subject(registry.get(name), options)
@@ -149,32 +71,29 @@ def test_attention_values(name, options, shape, rule):
     attention = module.attention(x)
     sizes = {"b": 3, "c": 64, "h": height, "w": width, "n": height * width}
     assert attention.shape == tuple(sizes.get(axis) or int(axis) for axis in shape.split())
+    assert attention.isfinite().all()
     if isinstance(rule, tuple):
         assert rule[0] < attention.min()
         assert attention.max() < rule[1]
-    else:
+    elif rule is not None:
         total = attention.sum(rule)
         torch.testing.assert_close(total, torch.ones_like(total))
     assert attention.std() > 0
-    if isinstance(rule, tuple) and not subject.entry.replaces:
+    if subject.entry.applied in ("gate", "1 + gate"):
         # A gate times the input is the output.
         torch.testing.assert_close(module(x), x * attention)
 
 
-def test_every_mechanism_has_attention_values():
-    assert {name for name, *_ in MAPS} == {entry.name for entry in ENTRIES}
-
-
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("name", ["mhsa", "sa", "nl", "bot"])
+@pytest.mark.parametrize("name", [entry.name for entry in ENTRIES if case_of(entry.name).fused])
 def test_softmax_over_tokens_is_fused(name, layout):
     subject = Subject(registry.get(name))
     module, x = subject.build().eval(), subject.sample()
     x = x.to(memory_format=layout) if x.ndim == 4 else x
-    # Raises where no fused kernel takes the tensors; BoT's grows positions from queries, which only runs fused.
+    # Raises where no fused kernel takes the tensors.
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION), torch.no_grad():
         module(x)
-    if name != "bot":
+    if "backward" in case_of(name).fused:
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION):
             module(x.requires_grad_()).sum().backward()
 

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mechanisms.test_contract import ENTRIES
 from torch import Tensor, nn
 
 import composer
 from composer.dag.rules.default_place import default_places
+from tests.mechanisms.cases import ENTRIES, case_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-# The default is for larger maps than 4×4.
-OPTIONS = {"sasa": {"window": 3}}
-# What rounding to 8 bits changes of the whole network's output, as a share of it: most come to what the plain network
-# does, 0.09; where the convolutions of a stage give way to attention, to 0.28 and 0.38.
-NOISE = {"bot": 0.3, "sasa": 0.4}
-USUAL_NOISE = 0.2
 
 
 @pytest.fixture(params=ENTRIES, ids=lambda entry: entry.name)
 def case(request) -> tuple[nn.Module, Tensor, float]:
     """A network with the mechanism in its third stage, images for it, and the noise that PT2E may make."""
     name = request.param.name
-    rule = {**default_places(request.param)[-1], "use": name, "where": "stage == 3", "with": OPTIONS.get(name, {})}
+    rule = {**default_places(request.param)[-1], "use": name, "where": "stage == 3", "with": case_of(name).small}
     network = composer.build({"backbone": "resnet18", "input": [3, 64, 64], "attention": [rule]})
     images = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     for one in network.modules():
@@ -33,7 +27,7 @@ def case(request) -> tuple[nn.Module, Tensor, float]:
             one.momentum = 1.0
     with torch.no_grad():
         network(images)
-    return network.eval(), images[:2], NOISE.get(name, USUAL_NOISE)
+    return network.eval(), images[:2], case_of(name).noise
 
 
 def _noise(found: Tensor, expected: Tensor) -> float:

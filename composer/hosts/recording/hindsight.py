@@ -41,6 +41,9 @@ def tell_grid(scope: HostScope, nodes: dict[str, Node], taken: TensorSpec) -> No
     output = node.output
     if isinstance(node.content, Scope) or not isinstance(output, TensorSpec) or output.grid is not None:
         return
+    if output.is_followed:
+        # The steps say where each token stands: in another order, such as window by window.
+        return
     if (output.layout, output.shape) == (taken.layout, taken.shape):
         nodes[names[0]] = replace(node, output=taken)
 

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from composer.dag.tensor import BATCH, TensorSpec
+from composer.hosts.recording.trails import followed, followed_through
 from composer.registry import TokenGrid
 from composer.torch_private import AnyBatchNorm
 
@@ -28,6 +29,23 @@ _FIRST: Any = (
 _POOLS = ("conv1d", "conv2d", "conv3d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d")
 _FIRST_FUNCTIONS = frozenset({*_POOLS, "adaptive_max_pool2d", "interpolate", "batch_norm", "group_norm"})
 _KEEP_AXES = frozenset({"pad", "roll", "interpolate", "flip"})
+# Functions whose result may have the shape of the input, and other axes, or the same ones in another order.
+_MOVING = frozenset(
+    {
+        "matmul",
+        "bmm",
+        "einsum",
+        "scaled_dot_product_attention",
+        "baddbmm",
+        "T",
+        "mT",
+        "t",
+        "movedim",
+        "moveaxis",
+        "rot90",
+    }
+    | {"gather", "take_along_dim", "index_select", "sort"}
+)
 _REDUCING = frozenset({"mean", "sum", "amax", "amin", "max", "min", "norm", "var", "std", "argmax"})
 
 
@@ -44,6 +62,17 @@ def has_rule(module: nn.Module) -> bool:
 
 def of_module(module: nn.Module, inputs: Sequence[TensorSpec], shape: Sequence[int]) -> TensorSpec:
     """What a module without parts gives."""
+    return followed_through(module, inputs, _of_module(module, inputs, shape))
+
+
+def of_function(
+    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], inputs: Sequence[TensorSpec], shape: Sequence[int]
+) -> TensorSpec:
+    """What a function gives; `args` and `kwargs` are those of the call, with something else where tensors stand."""
+    return followed(name, args[1:], kwargs, inputs, _of_function(name, args, kwargs, inputs, shape))
+
+
+def _of_module(module: nn.Module, inputs: Sequence[TensorSpec], shape: Sequence[int]) -> TensorSpec:
     given = TensorSpec(tuple(shape))
     first = inputs[0] if inputs else given
     if isinstance(module, nn.LayerNorm) and type(module).forward is not nn.LayerNorm.forward:
@@ -62,10 +91,9 @@ def of_module(module: nn.Module, inputs: Sequence[TensorSpec], shape: Sequence[i
     return _kept(given, first)
 
 
-def of_function(
+def _of_function(
     name: str, args: Sequence[Any], kwargs: Mapping[str, Any], inputs: Sequence[TensorSpec], shape: Sequence[int]
 ) -> TensorSpec:
-    """What a function gives; `args` and `kwargs` are those of the call, with something else where tensors stand."""
     given = TensorSpec(tuple(shape))
     first = inputs[0] if inputs else given
     axes = (first.layout or "").split()
@@ -78,7 +106,7 @@ def of_function(
         return replace(given, layout=first.layout) if len(first.shape) == len(shape) else given
     if name in _REDUCING:
         return _reduced(given, axes, args[1:], kwargs)
-    if name in ("matmul", "bmm", "einsum", "scaled_dot_product_attention", "baddbmm"):
+    if name in _MOVING:
         return given
     like = next((one for one in inputs if one.shape == given.shape and one.layout), None)
     return given if like is None else replace(given, layout=like.layout, grid=like.grid)

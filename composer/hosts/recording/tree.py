@@ -136,7 +136,7 @@ class Tree:
             return None
         scope = Tree(self.origin, self.infer).scope(frame, "", dict(zip(frame.inputs, taken, strict=False)))
         found = [scope.tensor(reference) for reference in scope.outputs.values()]
-        return found[0] if len(found) == 1 and found[0].shape == shape and found[0].layout else None
+        return found[0] if len(found) == 1 and found[0].shape == shape and (found[0].layout or found[0].axes) else None
 
     def shares(self, step: Step) -> dict[str, str]:
         """Whose module a node calls, if another call came first."""

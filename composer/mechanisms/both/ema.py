@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.mechanisms.shared.channel_norm import ChannelNorm
 from composer.mechanisms.shared.divisors import divisor_at_most, nearest_divisors
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
 from composer.mechanisms.shared.precision import at_least_float32
@@ -52,7 +53,7 @@ class EfficientMultiScaleAttention(nn.Module):
         self.groups, width = groups, channels // groups
         self.conv1x1 = nn.Conv2d(width, width, 1)
         self.conv3x3 = nn.Conv2d(width, width, 3, padding=1)
-        self.gn = nn.GroupNorm(width, width)
+        self.gn = ChannelNorm(width)
 
     def _gate(self, x: Tensor) -> Tensor:
         """The gate of each group, b g h w."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mechanisms.case import NORM, C, Case, normal, uniform
+from tests.mechanisms.case import NORM, C, Case, Short, normal, uniform
 
 STARTS = {"qkv.weight": normal(C**-0.5), "norm_q": NORM, "norm_v": NORM}
 
@@ -16,7 +16,7 @@ def letters(c, h, w, conv, options):
 
 CASE = Case(
     starts=[
-        ({}, 1, {**STARTS, "conv_lambda.weight": normal(16**-0.5), "conv_lambda.bias": uniform(23**2)}),
+        ({}, 1, {**STARTS, "conv_lambda.weight": normal(16**-0.5), "conv_lambda.bias": Short(uniform(23**2))}),
         ({"context": "global"}, 1, {**STARTS, "pos_emb": normal(0.02)}),
     ],
     values=[

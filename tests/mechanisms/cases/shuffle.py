@@ -1,0 +1,15 @@
+"""Shuffle attention."""
+
+from __future__ import annotations
+
+from tests.mechanisms.case import NORM, ONE, ZERO, Case
+
+CASE = Case(
+    starts=[({"groups": 2}, 1, {"cweight": ZERO, "cbias": ONE, "sweight": ZERO, "sbias": ONE, "gn": NORM})],
+    # The channels of its output are in another order: its own test multiplies them.
+    values=[({}, "b c h w", None)],
+    options=[{"groups": 8}],
+    numbers={"groups": [4]},
+    costs=[({"groups": 4}, [])],
+    letters=lambda c, h, w, conv, options: {"g": options.get("groups", c // 2)},
+)
