@@ -15,7 +15,7 @@ from composer import registry
         ("se_*", {"se_var1", "se_var2", "se_var3"}),
         ("se-net", {"se"}),
         ("SE Net", {"se"}),
-        ("通道注意力", {"se"}),
+        ("SEModule", {"se"}),
         ("efficient multi-scale", {"ema"}),
         ("woo convolutional block", {"cbam", "cbam_channel", "cbam_spatial"}),
         ("2305.13563", {"ema"}),
