@@ -16,7 +16,7 @@ CASE = Case(
     starts=[
         ({}, 1, STARTS),
         (
-            {"positions": "relative", "num_sinks": 2, "gated": True, "layer_scale": 0.1, "qk_norm": True},
+            {"positions": "relative", "num_sinks": 2, "gated": True, "layer_scale": 0.5, "qk_norm": True},
             1,
             {
                 **STARTS,
@@ -24,7 +24,7 @@ CASE = Case(
                 "sinks": normal(0.02),
                 "gate.weight": normal(0.02),
                 "gate.bias": ZERO,
-                "gamma": ("constant", 0.1),
+                "gamma": ("constant", 0.5),
                 "q_norm": NORM,
                 "k_norm": NORM,
             },
