@@ -43,3 +43,12 @@ def dim_of_heads(name: str, channels: int, num_heads: int, otherwise: str = "") 
         text = f"{channels} channels do not divide into {num_heads} heads; set num_heads to {nearest}"
         raise ValueError(f"{name}: {text}{otherwise}")
     return channels // num_heads
+
+
+def heads_of(channels: int, head_dim: int) -> int:
+    """The most heads, at least 1, into which channels divide with no less than `head_dim` in each.
+
+    >>> heads_of(96, 32), heads_of(112, 32), heads_of(24, 32)
+    (3, 2, 1)
+    """
+    return next(heads for heads in range(max(1, channels // head_dim), 0, -1) if channels % heads == 0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from composer.layers.window import WindowAttention
-from composer.mechanisms.shared.divisors import dim_of_heads
+from composer.mechanisms.shared.divisors import dim_of_heads, heads_of
 from composer.mechanisms.shared.memory_format import in_format_of
 from composer.options import NonNegativeInt, PositiveInt
 from composer.registry import mechanism
@@ -85,8 +85,7 @@ class ShiftedWindowAttention(WindowAttention):
         num_heads: PositiveInt | None = None,
         shift: NonNegativeInt | Literal["auto"] = "auto",
     ):
-        if num_heads is None:
-            num_heads = next(heads for heads in range(max(1, channels // HEAD_DIM), 0, -1) if channels % heads == 0)
+        num_heads = heads_of(channels, HEAD_DIM) if num_heads is None else num_heads
         dim_of_heads("window", channels, num_heads)
         if shift == "auto":
             shift = place_index % 2 * (window // 2)

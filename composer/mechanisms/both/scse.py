@@ -1,0 +1,65 @@
+"""scSE: concurrent spatial and channel squeeze and excitation. Roy et al., MICCAI 2018."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from composer.mechanisms.channel.cse import ChannelExcitation
+from composer.mechanisms.shared.channel_gate import ChannelGate
+from composer.mechanisms.spatial.sse import SpatialExcitation
+from composer.options import PositiveInt
+from composer.registry import mechanism
+
+
+@mechanism(
+    "scse",
+    kind="channel+spatial",
+    layout="b c *",
+    aliases=("concurrent squeeze and excitation", "concurrent spatial and channel squeeze and excitation", "csse"),
+)
+class ConcurrentExcitation(ChannelGate):
+    """Rescale channels and, beside that, positions; each element keeps the larger result, or gets their sum.
+
+    Shape:   b c h w -> b c h w;  the same for b c l and b c t h w
+    Math:    y = max(x * a, x * e)        a = sigmoid(W2 relu(W1 mean_hw(x))),  e = sigmoid(w x + v)
+             `fuse: add`: y = x * a + x * e;  W1: c -> d,  W2: d -> c,  d = max(1, c // r),  w: c -> 1
+    Params:  2cd + 2c + d + 1
+    MACs:    2cd + c h w
+    Source:  Roy et al., Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks, MICCAI
+             2018, sec. 2.3. arXiv:1803.02579. The authors' code has r = 2 and the maximum.
+    Departs: the equation adds (`fuse: add`), as does segmentation_models_pytorch, with `reduction: 16`.
+    Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(inputs).
+
+    `reduction` is r. The halves by themselves are `cse` and `sse`.
+
+    >>> sum(p.numel() for p in ConcurrentExcitation(64).parameters())
+    4257
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        spatial_dims: int = 2,
+        *,
+        reduction: PositiveInt = 2,
+        fuse: Literal["add", "max"] = "max",
+    ):
+        super().__init__(spatial_dims)
+        self.fuse = fuse
+        self.channel = ChannelExcitation(channels, spatial_dims, reduction=reduction)
+        self.spatial = SpatialExcitation(channels, spatial_dims)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The factor of each element, b c h w, in (0, 1); with `fuse: add` in (0, 2)."""
+        a, e = self.channel.attention(x), self.spatial.attention(x)
+        if self.fuse == "add":
+            return a + e
+        # The larger result of a negative number is that of the smaller gate.
+        return torch.where(x >= 0, torch.maximum(a, e), torch.minimum(a, e))
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, e = self.channel.attention(x), self.spatial.attention(x)
+        return x * (a + e) if self.fuse == "add" else torch.maximum(x * a, x * e)
