@@ -22,7 +22,12 @@ def plain_attention(module: MultiHeadSelfAttention, x: Tensor) -> Tensor:
     return module._joined(module.attention(x).to(v.dtype) @ v, x)
 
 
-@mechanism("mhsa", kind="token", reference=plain_attention)
+@mechanism(
+    "mhsa",
+    kind="token",
+    reference=plain_attention,
+    aliases=("multi-head self-attention", "self-attention", "MultiheadAttention", "transformer attention", "自注意力"),
+)
 class MultiHeadSelfAttention(nn.Module):
     """Replace each token by a mixture of all tokens, weighted by how well its query matches their keys.
 
