@@ -15,6 +15,7 @@ from torch import nn
 import composer
 from composer import contract, registry
 from composer.contract import Subject
+from composer.contract.subject import shake
 from tests.mechanisms.case import in_words
 from tests.mechanisms.cases import ENTRIES, case_of
 
@@ -68,6 +69,8 @@ def test_attention_values(name, options, shape, rule):
     subject = Subject(registry.get(name), options)
     # Small enough that no gate is rounded to its end.
     module, x = subject.build(height, width).eval(), subject.sample(3, height, width) / 4
+    # At birth some have one value everywhere.
+    shake(module)
     attention = module.attention(x)
     sizes = {"b": 3, "c": 64, "h": height, "w": width, "n": height * width}
     assert attention.shape == tuple(sizes.get(axis) or int(axis) for axis in shape.split())
