@@ -47,9 +47,9 @@ class AttentionAugmentedConv(nn.Module):
              states no more than that the tables are normal.
 
     Q, K, V and W have biases, as in the paper's code. `keys` and `values` are the shares q / o and v / o, rounded down
-    to multiples of H; a head has at least `min_head_dim` keys, as in the paper's ResNets, and one value. Groups g of the
-    replaced convolution that do not divide c and o - v become their largest common divisor with them. `num_heads` is H.
-    The tables fit maps of the built size; it raises ValueError for others.
+    to multiples of H; a head has at least `min_head_dim` keys, as in the paper's ResNets, and one value. Groups g of
+    the convolution that do not divide c and o - v become their largest common divisor with both. `num_heads` is H. The
+    tables fit maps of the built size; it raises ValueError for others.
 
     >>> sum(p.numel() for p in AttentionAugmentedConv(64, 64, 7, 7).parameters())
     54168
