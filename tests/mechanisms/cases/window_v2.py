@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from tests.mechanisms.case import ZERO, Case, normal
-from tests.mechanisms.cases.window import letters as those_of_window
-
-
-def letters(c, h, w, conv, options):
-    found = those_of_window(c, h, w, conv, options)
-    return {**found, "n": (2 * found["i"] - 1) * (2 * found["j"] - 1)}
-
+from tests.mechanisms.cases.window import letters
 
 CASE = Case(
     starts=[
