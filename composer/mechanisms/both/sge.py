@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from composer.mechanisms.shared.channel_gate import ChannelGate
-from composer.mechanisms.shared.deviation import variance
 from composer.mechanisms.shared.divisors import divisor_at_most, nearest_divisors
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
 from composer.mechanisms.shared.precision import at_least_float32
+from composer.mechanisms.shared.unbiased import unbiased_mean
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -59,7 +59,7 @@ class SpatialGroupEnhance(ChannelGate):
         likeness = (x * self.mean(x)).unflatten(1, (self.groups, -1)).sum(2)
         centred = likeness - self.mean(likeness)
         # The root of 0 has no gradient; the clamp is far below the 1e-5.
-        std = variance(centred, self.positions).clamp_min(1e-24).sqrt()
+        std = unbiased_mean(centred.square(), self.positions).clamp_min(1e-24).sqrt()
         return (centred / (std + 1e-5) * self.weight + self.bias).sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:

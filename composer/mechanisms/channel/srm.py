@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from composer.mechanisms.shared.channel_gate import ChannelGate
-from composer.mechanisms.shared.deviation import variance
 from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.shared.precision import at_least_float32
+from composer.mechanisms.shared.unbiased import unbiased_mean
 from composer.registry import mechanism
 
 torch.fx.wrap("at_least_float32")
@@ -49,7 +49,7 @@ class StyleRecalibration(ChannelGate):
         """The gate, b c 1 1, in (0, 1)."""
         fine = at_least_float32(x)
         mean = self.mean(fine)
-        std = (variance(fine - mean, self.positions) + 1e-5).sqrt()
+        std = (unbiased_mean((fine - mean).square(), self.positions) + 1e-5).sqrt()
         u, v = self.cfc.to(fine.dtype).unflatten(0, (-1, *[1] * self.spatial_dims)).unbind(-1)
         return self.bn((u * mean + v * std).to(x.dtype)).sigmoid()
 
