@@ -97,7 +97,8 @@ def _entries(names: list[str]) -> list[ModuleEntry]:
             found.append(_mechanism(entry))
         else:
             known = [one.name for one in registry.entries("mechanism")]
-            hint = did_you_mean(name, known, "`composer list mechanisms` shows all; a plugin file ends in .py or .yaml")
+            all_of_them = "`composer list mechanisms` shows all; a plugin file ends in .py or .yaml"
+            hint = registry.hint(name) or did_you_mean(name, known, all_of_them)
             raise InputError(Diagnostic("unknown-name", f"no mechanism is called `{name}`", help=hint))
     return found or [_mechanism(one) for one in registry.entries("mechanism")]
 

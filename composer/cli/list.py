@@ -6,16 +6,20 @@ import enum
 from collections.abc import Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from composer.amounts import millions
-from composer.cli.options import Plugins, Saying, TableFormat, TableFormatOption, say
+from composer.cli.candidates import Sort, print_candidates
+from composer.cli.options import AllowCode, Plugins, Saying, TableFormat, TableFormatOption, say
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
+
+if TYPE_CHECKING:
+    from composer.registry import ModuleEntry
 
 
 class What(enum.StrEnum):
@@ -39,6 +43,9 @@ PRINTED = ("printed_parameters", "printed_macs", "deviates")
 MEASURED = ("description", "top1", "images_per_second", "note", *PRINTED)
 NUMBERS = ("parameters", "macs", "printed_parameters", "printed_macs", "top1", "images_per_second")
 ROW = "Papers only: rows of a results table"
+AT = "With --on: the places, a site or a glob; without one, where each mechanism goes by default."
+# Columns that only JSON and CSV have.
+UNSEEN = ("kind", "paper", "aliases")
 
 
 @spread
@@ -46,7 +53,9 @@ def command(
     context: typer.Context,
     *,
     what: Annotated[What, typer.Argument(help="Which names.")] = What.ALL,
-    pattern: Annotated[str, typer.Argument(help="Only names like this, e.g. 'resnet*'.")] = "*",
+    pattern: Annotated[
+        str, typer.Argument(help="Only names like this, e.g. 'resnet*'; of mechanisms also an alias, or any words.")
+    ] = "*",
     table: Annotated[str | None, typer.Option(help=f"{ROW} of the article, e.g. 3.3.")] = None,
     architecture: Annotated[str | None, typer.Option(help=f"{ROW} with this architecture, e.g. ResNet-50.")] = None,
     mechanism: Annotated[str | None, typer.Option(help=f"{ROW} with this mechanism, e.g. 'GE-*'.")] = None,
@@ -54,7 +63,16 @@ def command(
         bool | None,
         typer.Option("--cost/--no-cost", help="Parameters and MACs of each network, which takes a while; on for md."),
     ] = None,
+    on: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Mechanisms only: what each would add to this network.")
+    ] = None,
+    after: Annotated[str | None, typer.Option(metavar="SITE", help=AT)] = None,
+    before: Annotated[str | None, typer.Option(metavar="SITE", help=AT)] = None,
+    replace: Annotated[str | None, typer.Option(metavar="SITE", help=AT)] = None,
+    where: Annotated[str | None, typer.Option(metavar="CONDITION", help="With --on: only these places.")] = None,
+    sort: Annotated[Sort, typer.Option(help="With --on: the order of the rows, what adds least first.")] = Sort.GROUP,
     plugin: Plugins = None,
+    allow_code: AllowCode = False,
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
 ) -> None:
@@ -64,6 +82,17 @@ def command(
         if what not in (What.ALL, What.PAPERS):
             raise typer.BadParameter("only `composer list papers` has tables, architectures and mechanisms")
         what = What.PAPERS
+    position = {"after": after, "before": before, "replace": replace}
+    place = {word: value for word, value in {**position, "where": where}.items() if value is not None}
+    if on is not None:
+        if what not in (What.ALL, What.MECHANISMS):
+            raise typer.BadParameter("`--on` is for `composer list mechanisms`")
+        if place and sum(word in place for word in position) != 1:
+            raise typer.BadParameter("give one of --after, --before and --replace")
+        print_candidates(context, on, place, _mechanisms(pattern), sort, format, allow_code=allow_code)
+        return
+    if place:
+        raise typer.BadParameter("a place is for `composer list mechanisms --on SPEC`")
     networks = what in (*NETWORKS, What.PAPERS)
     if cost and not networks:
         raise typer.BadParameter("`--cost` is for networks, such as `composer list backbones`, `necks` and `papers`")
@@ -103,10 +132,23 @@ def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) 
         return _key_maps(pattern)
     from composer import registry
 
+    if what is What.MECHANISMS:
+        return [
+            {"name": one.name, "group": one.group, "from": one.plugin.name, "summary": one.summary, "kind": one.kind}
+            | {"paper": registry.paper(one), "aliases": list(one.aliases)}
+            for one in _mechanisms(pattern)
+        ]
     return [
         {"name": entry.name, "kind": entry.kind, "from": entry.plugin.name, "summary": entry.summary}
         for entry in registry.entries(what.value.removesuffix("s"), pattern)
     ]
+
+
+def _mechanisms(pattern: str) -> Sequence[ModuleEntry]:
+    """Mechanisms that a pattern or words find, by group."""
+    from composer import registry
+
+    return sorted(registry.find_mechanisms(pattern), key=lambda one: registry.GROUPS.index(one.group))
 
 
 def _with_cost(rows: list[dict[str, Any]], cost: bool) -> list[dict[str, Any]]:
@@ -129,6 +171,8 @@ def _print(rows: Sequence[dict[str, Any]], format: TableFormat) -> None:
         print_csv(rows)
         return
     heads = [head for head in rows[0] if head == "macs" or any(row[head] is not None for row in rows)]
+    if "group" in heads:
+        heads = [head for head in heads if head not in UNSEEN]
     cells = [[_cell(head, row[head]) for head in heads] for row in rows]
     (print_markdown if format is TableFormat.MD else print_table)(heads, cells, NUMBERS)
 

@@ -77,7 +77,7 @@ def command(
             _print_spec(found)
     else:
         known = [*(one.name for one in registry.entries()), *zoo.names()]
-        hint = did_you_mean(name, known, "`composer list` shows all")
+        hint = registry.hint(name) or did_you_mean(name, known, "`composer list` shows all")
         raise InputError([Diagnostic("unknown-name", f"nothing is called `{name}`", help=hint), *registry.failures()])
 
 
@@ -105,6 +105,8 @@ def _entry(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
         "replaces": mechanism.replaces if mechanism else None,
         "places": _places(mechanism) if mechanism else None,
         "prefix": mechanism is not None and mechanism.prefix,
+        "group": mechanism.group if mechanism is not None else None,
+        "aliases": list(mechanism.aliases) if mechanism is not None else [],
         "applied": entry.applied if isinstance(entry, registry.ModuleEntry) and entry.has_attention else None,
         "declares": [word for word in ("shape", "macs", "reference") if getattr(entry, word, None) is not None],
         "options": {
@@ -132,6 +134,8 @@ def _print_entry(entry: Entry, found: dict[str, Any]) -> None:
         out()
     if mechanism and len(entry.tensors) > 1:
         out(f"takes the tensors: {', '.join(entry.tensors)}")
+    if found["aliases"]:
+        out(f"also called: {', '.join(found['aliases'])}")
     if found["facts"]:
         out(f"filled in from the place: {', '.join(found['facts'])}")
     if found["layout"]:

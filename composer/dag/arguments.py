@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from composer import registry
 from composer.dag.infer import missing
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
@@ -76,6 +77,10 @@ def unknown_options(entry: Entry, written: Mapping[str, Any], origin: Origin) ->
 def _unknown(entry: Entry, name: str, origin: Origin, path: str) -> Diagnostic:
     known = entry.known_options
     hint = did_you_mean(name, [*known, *NODE_KEYS], f"`{entry.name}` has {one_of(known)}")
+    # Papers give two mechanisms one name; the option says which is meant.
+    others = [one.name for one in registry.called(entry.name) if name in one.known_options]
+    if others:
+        hint = (*hint, f"another mechanism of that name has it: {one_of(others)}")
     text = f"`{entry.name}` has no option `{name}`"
     return (origin / name).problem("unknown-option", text, "not an option", hint, key=True, path=path)
 

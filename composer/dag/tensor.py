@@ -68,7 +68,7 @@ class TensorSpec:
     def whole_grid(self) -> TokenGrid | None:
         """As `positions`, if they are those of a whole example: not of its windows, and not prefix tokens alone."""
         grid = self.positions
-        return grid if grid is not None and grid.is_map and self.windows == 1 else None
+        return grid if grid is not None and grid.is_map and self.windows == 1 and self.axis("p") is None else None
 
     @property
     def is_followed(self) -> bool:

@@ -238,7 +238,9 @@ class CrossCovarianceAttention(nn.Module):
     def _mixed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weights b heads p p, and the values b heads p n."""
         q, k, v = self.qkv(x).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 4, 1).unbind(0)
-        q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+        # Squares of many tokens sum to more than half precision holds.
+        precision = torch.promote_types(q.dtype, torch.float32)
+        q, k = (F.normalize(one.to(precision), dim=-1).to(v.dtype) for one in (q, k))
         return ((q @ k.transpose(2, 3)) * self.temperature).softmax(-1), v
 
     def attention(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from composer.registry.entry import (
     ENTRY_POINTS,
     FACTS,
     GRID_FACTS,
+    GROUPS,
     LAYER_KINDS,
     MAPS,
     MECHANISM_KINDS,
@@ -44,6 +45,7 @@ from composer.registry.lookup import again as _again  # pickled networks may ref
 from composer.registry.plugins import load_plugin_file, load_plugins
 from composer.registry.register import layer, mechanism
 from composer.registry.rules import declared_macs, declared_shape
+from composer.registry.search import called, find_mechanisms, hint, paper
 from composer.registry.state import state as _state
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "ENTRY_POINTS",
     "FACTS",
     "GRID_FACTS",
+    "GROUPS",
     "LAYER_KINDS",
     "MAPS",
     "MECHANISM_KINDS",
@@ -78,19 +81,23 @@ __all__ = [
     "_state",
     "again",
     "blamed",
+    "called",
     "declared_macs",
     "declared_shape",
     "entries",
     "facts_of_others",
     "failures",
+    "find_mechanisms",
     "get",
     "get_block",
     "get_mechanism",
+    "hint",
     "layer",
     "layouts_of",
     "load_plugin_file",
     "load_plugins",
     "mechanism",
     "mechanisms",
+    "paper",
     "plugin_versions",
 ]

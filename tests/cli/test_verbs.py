@@ -56,7 +56,7 @@ def test_list(run):
 
 
 def test_formats_of_a_list(run):
-    assert run("list", "mechanisms", "e[cs]*", "--format", "csv").out.startswith("name,kind,from,summary\neca,channel,")
+    assert run("list", "mechanisms", "e[cs]*", "--format", "csv").out.startswith("name,group,from,summary,")
     lines = run("list", "backbones", "resnet18", "--format", "md").out.splitlines()
     assert lines == [
         "| name | parameters | macs |",

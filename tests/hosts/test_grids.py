@@ -24,8 +24,6 @@ class Case(NamedTuple):
     stride of the cells of the image, of which one is marked
     seen   which token stands for a cell, told by hand
     side   of the image
-    shift  pixels by which the marker stands before its cell, since convolutions of stride 2 look around even positions
-    width  of the marker; None for that of the cell
     """
 
     model: str
@@ -33,8 +31,6 @@ class Case(NamedTuple):
     stride: int
     seen: Seen
     side: int = 64
-    shift: int = 0
-    width: int | None = None
 
     @property
     def cells(self) -> int:
@@ -48,11 +44,12 @@ def whole(row: int, column: int) -> tuple[int, int, int]:
 
 CASES = [
     # Stem of stride 16; tokens are every second of each row and column from stage to stage.
-    Case("levit_128s", "stages.0.blocks.1", 16, whole, 224, 8, 16),
-    Case("levit_128s", "stages.1.downsample", 32, whole, 224, 8, 16),
-    Case("levit_128s", "stages.2.blocks.0", 64, whole, 224, 8, 16),
+    Case("levit_128s", "stages.0.blocks.1", 16, whole, 224),
+    Case("levit_128s", "stages.1.downsample", 32, whole, 224),
+    Case("levit_128s", "stages.2.blocks.0", 64, whole, 224),
     # Maps of stride 8; a window holds every second position.
     Case("mobilevit_xxs", "stages.2.1.transformer.0", 8, lambda y, x: (2 * (y % 2) + x % 2, y // 2, x // 2)),
+    Case("mobilevitv2_050", "stages.2.1.transformer.0", 8, lambda y, x: (2 * (y % 2) + x % 2, y // 2, x // 2)),
     # Pixels of stride 4; a window is a patch of 4x4 of them.
     Case("tnt_s_legacy_patch16_224", "blocks.0.add_2", 4, lambda y, x: (y // 4 * 4 + x // 4, y % 4, x % 4)),
     Case("tnt_s_patch16_224", "blocks.0.add_2", 4, lambda y, x: (y // 4 * 4 + x // 4, y % 4, x % 4)),
@@ -71,6 +68,11 @@ def made(name: str) -> nn.Module:
         if path.endswith("attention_biases"):
             # Without a shortcut around it, an attention shows where it is only if it looks at what is near.
             one.data[:, 0] = 20
+        if one.ndim == 4 and one.shape[-1] > 1:
+            # Nor does a convolution spread what it sees over its neighbours.
+            kept = one.data[:, :, one.shape[2] // 2, one.shape[3] // 2].clone()
+            one.data.zero_()
+            one.data[:, :, one.shape[2] // 2, one.shape[3] // 2] = kept
     return model
 
 
@@ -84,27 +86,32 @@ def claimed(model: nn.Module, path: str, side: int) -> TensorSpec:
 def reactions(model: nn.Module, case: Case, row: int, column: int) -> Tensor:
     """How much each token changes when a cell of the image does: windows × tokens."""
     plain = torch.randn(1, 3, case.side, case.side, generator=torch.Generator().manual_seed(1))
-    begins = (row * case.stride - case.shift, column * case.stride - case.shift)
-    rows, columns = (slice(max(0, one), one + (case.width or case.stride)) for one in begins)
+    rows, columns = (slice(one * case.stride, (one + 1) * case.stride) for one in (row, column))
     marked = plain.clone()
     marked[..., rows, columns] += 3
     with torch.no_grad():
         found = [value_at(model, case.path, images) for images in (plain, marked)]
-    return (found[1] - found[0]).norm(dim=-1)
+    change = found[1] - found[0]
+    # Windows side by side are b c p n.
+    return change.norm(dim=1)[0] if change.ndim == 4 else change.norm(dim=-1)
 
 
 def value_at(model: nn.Module, path: str, images: Tensor) -> Tensor:
     """What a node of a timm model gives; of `add_N` in a block of TNT, its pixels or its patches."""
     module, _, function = path.rpartition(".")
+    (result,) = values(model.get_submodule(module if function.startswith("add") else path), model, images)
+    if isinstance(result, tuple):
+        return result[0] if function == "add_2" else result[1]
+    return result
+
+
+def values(host: nn.Module, model: nn.Module, images: Tensor) -> list[Any]:
+    """What a module gives in a call of the model."""
     kept: list[Any] = []
-    host = model.get_submodule(module if function.startswith("add") else path)
     handle = host.register_forward_hook(lambda module, args, result: kept.append(result))
     model(images)
     handle.remove()
-    result = kept[0]
-    if isinstance(result, tuple):
-        result = result[0] if function == "add_2" else result[1]
-    return result
+    return kept
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda one: f"{one.model}-{one.path}")
@@ -112,14 +119,29 @@ def test_the_token_that_reacts_most_is_the_one_that_the_grid_says(case: Case) ->
     model = made(case.model)
     spec = claimed(model, case.path, case.side)
     grid = spec.grid
-    assert spec.layout == "b n c"
+    assert spec.layout in ("b n c", "b c p n")
     assert grid is not None
     for row, column in ((0, 1), (1, 0), (case.cells - 1, case.cells // 2), (case.cells // 3, case.cells - 1)):
         found = reactions(model, case, row, column)
-        assert found.shape == (spec.windows, grid.tokens)
+        assert found.shape == (spec.axis("p") or spec.windows, grid.tokens)
         window, y, x = case.seen(row, column)
         at = int(found.argmax())
         assert divmod(at, grid.tokens) == (window, grid.prefix + y * grid.width + x), (row, column)
+
+
+def test_windows_side_by_side_get_a_map_each() -> None:
+    """MobileViTv2 has them as b c p n; a gate of channels looks at all of their tokens together."""
+    model, images = made("mobilevitv2_050"), torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    block: Any = model.get_submodule("stages.2.1.transformer.0")
+    with torch.no_grad():
+        (plain,) = values(block, model, images)
+        composer.insert(model, {"use": "cbam_spatial", "after": "stages.2.1.transformer.0"}, images)
+        maps = plain.transpose(1, 2).flatten(0, 1).unflatten(2, (4, 4))
+        gated = block.out_cbam_spatial(maps).flatten(2).unflatten(0, (2, 4)).transpose(1, 2)
+        torch.testing.assert_close(values(block, model, images)[0], gated)
+        composer.remove(model)
+        composer.insert(model, {"use": "se", "after": "stages.2.1.transformer.0"}, images)
+        torch.testing.assert_close(values(block, model, images)[0], block.out_se(plain))
 
 
 def test_tokens_of_mask_units_stand_on_no_grid() -> None:

@@ -25,6 +25,8 @@ QUICK = {
 OTHERWISE = {
     # The zoo's last two blocks take the class token and the patches as one tensor, timm's as two.
     ("cait_*", "* block"): "outputs",
+    # Tokens that its unrolling reorders have a grid in the zoo, and none that a recording tells.
+    ("hiera_*", "cbam after branch"): "one alone refuses",
     # Its class blocks' mixers and mlps take the class token alone: the zoo says that it has no positions.
     ("cait_*", "* after mixer"): "one alone refuses",
     ("cait_*", "* after mlp"): "one alone refuses",

@@ -135,7 +135,7 @@ def adapters(entry: Adaptable, tensor: TensorSpec, tokens: str | None = None) ->
         raise NoAdapter(text, "remove it", key="tokens")
     if layout in entry.layouts:
         return Adapters()
-    if wanted not in ("b c h w", "b h w c", "b n c") or not (is_map or layout == "b n c"):
+    if wanted not in ("b c h w", "b h w c", "b n c") or not (is_map or layout in ("b n c", "b c p n")):
         text = f"`{entry.name}` works on `{entry.works_on}`, the place has `{layout}` ({tensor})"
         raise NoAdapter(text, f"a place with `{entry.works_on}`", "`composer list mechanisms` shows what each works on")
     outer = _to_map(entry, tensor)
@@ -149,6 +149,8 @@ def _to_map(entry: Adaptable, tensor: TensorSpec) -> Adapters:
         return Adapters()
     if tensor.layout == "b h w c":
         return Adapters((Adapter("channels_first", "channels_first"),), (Adapter("channels_last", "channels_last"),))
+    if tensor.layout == "b c p n":
+        return _from_windows(entry, tensor)
     # What works on maps, sequences and videos alike needs no grid.
     if entry.prefix or (entry.works_on == ANY_MAP and tensor.grid is None):
         column = {"grid": (tensor.shape[1], 1)}
@@ -162,6 +164,20 @@ def _to_map(entry: Adaptable, tensor: TensorSpec) -> Adapters:
         return Adapters((to_map,), (to_tokens,))
     passed = Adapter(PREFIX, "slice_tokens", {"end": prefix}, (ARRIVING,))
     return Adapters((passed, to_map), (to_tokens, Adapter("joined", "concat", {"axis": "n"}, (PREFIX, BEFORE))))
+
+
+def _from_windows(entry: Adaptable, tensor: TensorSpec) -> Adapters:
+    """From windows that stand side by side, b c p n, to a map of each, and back."""
+    if entry.prefix or entry.works_on == ANY_MAP:
+        # The same axes by other names, for what takes all positions together.
+        into: dict[str, Any] = {"pattern": "b c p n -> b c p n", "layout": "b c h w"}
+        back: dict[str, Any] = {"pattern": "b c h w -> b c h w", "layout": "b c p n"}
+    elif tensor.grid is not None:
+        into = {"pattern": "b c p (h w) -> (b p) c h w", "sizes": {"h": tensor.grid.height}}
+        back = {"pattern": "(b p) c h w -> b c p (h w)", "sizes": {"p": tensor.shape[2]}}
+    else:
+        raise _no_map(entry, tensor)
+    return Adapters((Adapter("each_window", "rearrange", into),), (Adapter("windows", "rearrange", back),))
 
 
 def _from_map(wanted: str, axis: str, like: str) -> Adapters:

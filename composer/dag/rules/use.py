@@ -54,5 +54,5 @@ def _unknown(name: str, origin: Origin, spec: Spec, *, is_parameter: bool) -> Di
             "unknown-mechanism", f"unknown mechanism `{name}`", "of a plugin that is missing", (help,)
         )
     known = [*(one.name for one in registry.entries()), *spec.blocks]
-    hint = did_you_mean(name, known, "`composer list` shows all")
+    hint = registry.hint(name) or did_you_mean(name, known, "`composer list` shows all")
     return origin.problem("unknown-mechanism", f"unknown mechanism `{name}`", "not in the registry", hint)

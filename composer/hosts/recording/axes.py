@@ -16,7 +16,9 @@ from typing import Any
 from composer.dag.tensor import Axes, Factor, TensorSpec
 from composer.registry import TokenGrid
 
-_LAYOUTS = frozenset({"b c", "b c h w", "b h w c", "b n c", "b c n"})
+# Tokens of windows p that stand side by side on an axis of their own.
+WINDOWS = "b c p n"
+_LAYOUTS = frozenset({"b c", "b c h w", "b h w c", "b n c", "b c n", WINDOWS})
 _PLACES = ("h", "w")
 
 
@@ -41,11 +43,13 @@ def read(given: TensorSpec, axes: Axes | None) -> TensorSpec:
     if axes is None or tuple(math.prod(one.length for one in axis) for axis in axes) != given.shape:
         return replace(given, axes=None)
     layout = " ".join(map(_name, axes))
+    if layout == "b c n n" and _are_windows(*axes[2:]):
+        layout = WINDOWS
     if layout not in _LAYOUTS or len({one.level for axis in axes if _name(axis) in _PLACES for one in axis}) > 1:
         return replace(given, axes=axes)
     if given.layout not in (None, layout):
         return replace(given, axes=None)
-    tokens = next((axis for axis in axes if _name(axis) == "n"), ())
+    tokens = axes[layout.split().index("n")] if "n" in layout else ()
     known = bool(tokens) and all(one.name in _PLACES for one in tokens)
     return replace(given, layout=layout, grid=_grid(tokens) if known else given.grid, axes=axes)
 
@@ -63,6 +67,19 @@ def _grid(tokens: Sequence[Factor]) -> TokenGrid | None:
     if [one.name for one in tokens] != ["h", "w"] or tokens[0].level != tokens[1].level:
         return None
     return TokenGrid(tokens[0].length, tokens[1].length)
+
+
+def _are_windows(first: Sequence[Factor], second: Sequence[Factor]) -> bool:
+    """Whether two axes are the windows of one map and the tokens of each, both row by row: as in MobileViTv2, not as in
+    the scores of an attention."""
+    if _grid(first) is None or _grid(second) is None or first[0].level != second[0].level:
+        return False
+    pairs = list(zip(first, second, strict=True))
+    return any(all(one.step * one.length == other.step for one, other in some) for some in (pairs, _swapped(pairs)))
+
+
+def _swapped(pairs: Sequence[tuple[Factor, Factor]]) -> list[tuple[Factor, Factor]]:
+    return [(other, one) for one, other in pairs]
 
 
 def reshaped(axes: Axes, shape: Sequence[int]) -> Axes | None:

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from composer.dag.tensor import BATCH, TensorSpec
+from composer.hosts.recording.axes import WINDOWS
 from composer.hosts.recording.trails import followed, followed_through
 from composer.registry import TokenGrid
 from composer.torch_private import AnyBatchNorm
@@ -85,6 +86,8 @@ def _of_module(module: nn.Module, inputs: Sequence[TensorSpec], shape: Sequence[
         layout = first.layout if first.layout in _MAPS.values() else _MAPS.get(len(shape))
         if isinstance(module, nn.GroupNorm) and len(shape) == 3 and first.layout == "b c n":
             layout = first.layout
+        if first.layout == WINDOWS and len(shape) == 4:
+            layout = WINDOWS if first.shape[2:] == given.shape[2:] else None
         return _with_grid(
             replace(given, layout=layout if layout and len(layout.split()) == len(shape) else None), inputs
         )

@@ -9,6 +9,7 @@ from torch import nn
 
 from composer.dag.tensor import Axes, TensorSpec
 from composer.hosts.recording.axes import (
+    WINDOWS,
     axes_of,
     convolved,
     indexed,
@@ -53,6 +54,10 @@ def followed_through(module: nn.Module, inputs: Sequence[TensorSpec], given: Ten
     if isinstance(module, nn.Unfold):
         sizes = (module.kernel_size, module.dilation, module.padding, module.stride)
         return read(given, unfolded(first, given.shape, *sizes))
+    if isinstance(module, _CONVOLVING) and given.layout == WINDOWS:
+        # A layer for each token, or one that sees several of them.
+        ones = {1, (1,), (1, 1)}
+        return read(given, mixed(axes, given.shape, 1) if getattr(module, "kernel_size", 0) in ones else None)
     if isinstance(module, _CONVOLVING):
         return read(given, convolved(axes, given))
     if isinstance(module, nn.Linear):

@@ -13,7 +13,13 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("bam", kind="channel+spatial", applied="1 + gate", place={"after": "stage", "where": "not last"})
+@mechanism(
+    "bam",
+    kind="channel+spatial",
+    applied="1 + gate",
+    place={"after": "stage", "where": "not last"},
+    aliases=("bottleneck attention module",),
+)
 class BAM(nn.Module):
     """Amplify each element by a gate computed from a number per channel and a number per position.
 

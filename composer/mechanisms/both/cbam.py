@@ -10,7 +10,7 @@ from composer.options import OddInt, PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("cbam", kind="channel+spatial")
+@mechanism("cbam", kind="channel+spatial", aliases=("convolutional block attention module", "CbamModule", "卷积注意力"))
 class CBAM(nn.Module):
     """Rescale channels first, then the positions of the result.
 

@@ -10,7 +10,7 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("ge_plus", kind="channel+spatial")
+@mechanism("ge_plus", kind="channel+spatial", aliases=("ge-theta-plus",))
 class GatherExcitePlus(nn.Module):
     """Rescale each element by a gate that a perceptron over channels computes from gathered surroundings.
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.precision import at_least_float32
+from composer.mechanisms.shared.unbiased import unbiased_mean
 from composer.options import PositiveFloat
 from composer.registry import mechanism
 
@@ -45,13 +46,9 @@ class SimAM(ChannelGate):
     def _gate(self, x: Tensor) -> Tensor:
         """The gate, b c h w, at least float32: squares of half precision overflow above 256."""
         x = at_least_float32(x)
-        square = (x - self.mean(x)).square()
-        positions = 1
-        for axis in self.positions:
-            positions = positions * x.shape[axis]
-        # max(positions - 1, 1), written so that tracers of sizes follow it.
-        v = square.sum(self.positions, keepdim=True) / (positions - 1 + 1 // positions)
-        return (square / (4 * (v + self.e_lambda)) + 0.5).sigmoid()
+        squares = (x - self.mean(x)).square()
+        v = unbiased_mean(squares, self.positions)
+        return (squares / (4 * (v + self.e_lambda)) + 0.5).sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c h w, in (0.62, 1)."""

@@ -10,7 +10,7 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("cbam_channel", kind="channel", layout="b c *")
+@mechanism("cbam_channel", kind="channel", layout="b c *", aliases=("cbam channel attention", "ChannelAttention"))
 class ChannelAttention(ChannelGate):
     """Rescale each channel by a gate computed from its mean and its maximum, with one shared perceptron.
 

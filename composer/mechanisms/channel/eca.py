@@ -11,7 +11,7 @@ from composer.options import FiniteFloat, OddInt, PositiveFloat
 from composer.registry import mechanism
 
 
-@mechanism("eca", kind="channel", layout="b c *")
+@mechanism("eca", kind="channel", layout="b c *", aliases=("eca-net", "efficient channel attention", "EcaModule"))
 class ECA(ChannelGate):
     """Rescale each channel by a gate computed from the pooled values of its neighbours in channel order.
 

@@ -13,7 +13,9 @@ _GATES = {"sigmoid": nn.Sigmoid, "hard_sigmoid": nn.Hardsigmoid}
 
 
 @mechanism("se_var3", kind="channel", layout="b c *")
-@mechanism("ese", kind="channel", layout="b c *")
+@mechanism(
+    "ese", kind="channel", layout="b c *", aliases=("effective squeeze-and-excitation", "vovnet", "EffectiveSEModule")
+)
 class EffectiveSE(ChannelGate):
     """Rescale each channel by a gate computed from the means of all channels, with one full matrix.
 

@@ -15,7 +15,12 @@ _ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "hard_swish":
 _GATES = {"sigmoid": nn.Sigmoid, "hard_sigmoid": nn.Hardsigmoid}
 
 
-@mechanism("se", kind="channel", layout="b c *")
+@mechanism(
+    "se",
+    kind="channel",
+    layout="b c *",
+    aliases=("se-net", "squeeze-and-excitation", "squeeze excite", "SELayer", "SEModule", "通道注意力"),
+)
 class SqueezeExcitation(ChannelGate):
     """Rescale each channel by a gate computed from the globally pooled input.
 

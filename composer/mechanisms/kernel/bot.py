@@ -24,7 +24,14 @@ def _plain(module: BottleneckSelfAttention, x: Tensor) -> Tensor:
     return module.pool(y.transpose(2, 3).flatten(1, 2).unflatten(2, module.size))
 
 
-@mechanism("bot", kind="token", layout="b c h w", replaces="conv", reference=_plain)
+@mechanism(
+    "bot",
+    kind="token",
+    layout="b c h w",
+    replaces="conv",
+    reference=_plain,
+    aliases=("bottleneck transformer", "botnet", "BottleneckAttn"),
+)
 class BottleneckSelfAttention(nn.Module):
     """Replace each position by a mixture of all positions, weighted by content and by relative row and column.
 

@@ -116,7 +116,13 @@ torch.fx.wrap("convolve_each")
 torch.fx.wrap("pooled")
 
 
-@mechanism("condconv", kind="kernel", replaces="conv-or-linear", reference=plain_mixture)
+@mechanism(
+    "condconv",
+    kind="kernel",
+    replaces="conv-or-linear",
+    reference=plain_mixture,
+    aliases=("conditionally parameterized convolution", "CondConv2d"),
+)
 class CondConv(ExpertConv2d):
     """Convolve each sample with its own kernel: a sum of experts, weighted by gates from the pooled input.
 

@@ -14,7 +14,13 @@ torch.fx.wrap("at_least_float32")
 torch.fx.wrap("pooled")
 
 
-@mechanism("dynconv", kind="kernel", replaces="conv-or-linear", reference=plain_mixture)
+@mechanism(
+    "dynconv",
+    kind="kernel",
+    replaces="conv-or-linear",
+    reference=plain_mixture,
+    aliases=("dynamic convolution", "dy-conv", "动态卷积"),
+)
 class DynamicConv(ExpertConv2d):
     """Convolve each sample with its own kernel: a mean of experts, weighted by attention over the experts.
 

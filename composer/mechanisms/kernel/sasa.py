@@ -17,7 +17,13 @@ torch.fx.wrap("in_format_of")
 torch.fx.wrap("weighted_sum")
 
 
-@mechanism("sasa", kind="token", layout="b c h w", replaces="conv")
+@mechanism(
+    "sasa",
+    kind="token",
+    layout="b c h w",
+    replaces="conv",
+    aliases=("stand-alone self-attention", "local self-attention"),
+)
 class StandAloneSelfAttention(nn.Module):
     """Replace each position by a mixture of its surroundings, weighted by content and by relative row and column.
 

@@ -21,7 +21,9 @@ from composer.registry import mechanism
 Branches = Annotated[int, Field(gt=0, le=32)]
 
 
-@mechanism("sk", kind="branch", replaces="conv-norm-act")
+@mechanism(
+    "sk", kind="branch", replaces="conv-norm-act", aliases=("sk-net", "selective kernel", "SKConv", "SelectiveKernel")
+)
 class SelectiveKernel(nn.Module):
     """Convolve in branches with growing dilation and let each channel choose softly among them.
 

@@ -20,7 +20,7 @@ torch.fx.wrap("at_least_float32")
 torch.fx.wrap("weighted_sum")
 
 
-@mechanism("splat", kind="branch", replaces="conv-norm-act")
+@mechanism("splat", kind="branch", replaces="conv-norm-act", aliases=("split attention", "resnest", "SplitAttn"))
 class SplitAttention(nn.Module):
     """Convolve in R branches within each of K groups, and let each channel choose softly among the branches.
 

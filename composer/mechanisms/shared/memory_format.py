@@ -6,9 +6,9 @@ from torch import Tensor
 
 
 def is_channels_last(x: Tensor) -> bool:
-    """Whether a map b c h w is stored channels_last and not also contiguous."""
+    """Whether a map b c h w is stored channels_last and not also contiguous; sequences and videos never are."""
     # Not by `memory_format`, which vmap does not support.
-    return x.permute(0, 2, 3, 1).is_contiguous() and not x.is_contiguous()
+    return x.ndim == 4 and x.permute(0, 2, 3, 1).is_contiguous() and not x.is_contiguous()
 
 
 def in_format_of(x: Tensor, y: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from composer.options import OddInt
 from composer.registry import mechanism
 
 
-@mechanism("cbam_spatial", kind="spatial")
+@mechanism("cbam_spatial", kind="spatial", aliases=("spatial attention", "SpatialAttention", "空间注意力"))
 class SpatialAttention(nn.Module):
     """Rescale each position by a gate computed from the mean and the maximum over channels around it.
 

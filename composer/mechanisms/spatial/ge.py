@@ -53,7 +53,7 @@ class Gather(nn.Sequential):
         return input
 
 
-@mechanism("ge", kind="spatial")
+@mechanism("ge", kind="spatial", aliases=("gather-excite", "GatherExcite", "ge-theta"))
 class GatherExcite(nn.Module):
     """Rescale each element by a gate that learnt convolutions compute from its surroundings in its channel.
 

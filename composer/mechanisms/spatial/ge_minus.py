@@ -11,7 +11,7 @@ from composer.mechanisms.spatial.ge import Extent
 from composer.registry import mechanism
 
 
-@mechanism("ge_minus", kind="spatial", layout="b c *")
+@mechanism("ge_minus", kind="spatial", layout="b c *", aliases=("ge-theta-minus", "gather-excite without parameters"))
 class GatherExciteMinus(ChannelGate):
     """Rescale each element by the sigmoid of the mean of its surroundings in its channel.
 

@@ -9,7 +9,7 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 
-@mechanism("sa", kind="token", reference=plain_attention)
+@mechanism("sa", kind="token", reference=plain_attention, aliases=("single-head self-attention",))
 class SelfAttention(MultiHeadSelfAttention):
     """Replace each token by a mixture of all tokens, weighted by how well a single query matches their keys.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tests.mechanisms.case import NORM, ZERO, C, Case, D, he, uniform
+from tests.mechanisms.case import NORM, ZERO, C, Case, D, Short, he, uniform
 
-# A single number shows no law: the bias of the logits.
 LAWS = {
     "conv_attn.weight": he(C),
-    "conv_attn.bias": None,
+    "conv_attn.bias": Short(uniform(C)),
     "fc1.weight": uniform(C),
     "fc1.bias": uniform(C),
     "norm": NORM,

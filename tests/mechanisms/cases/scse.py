@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mechanisms.case import C, Case, D, uniform
+from tests.mechanisms.case import C, Case, D, Short, uniform
 
 CASE = Case(
     starts=[
@@ -15,7 +15,7 @@ CASE = Case(
                 "channel.fc2.weight": uniform(D),
                 "channel.fc2.bias": uniform(D),
                 "spatial.conv.weight": uniform(C),
-                "spatial.conv.bias": None,
+                "spatial.conv.bias": Short(uniform(C)),
             },
         )
     ],

@@ -6,8 +6,7 @@ from tests.mechanisms.case import NORM, ONE, ZERO, Case
 
 CASE = Case(
     starts=[({"groups": 2}, 1, {"cweight": ZERO, "cbias": ONE, "sweight": ZERO, "sbias": ONE, "gn": NORM})],
-    # The channels of its output are in another order: its own test multiplies them.
-    values=[({}, "b c h w", None)],
+    values=[({}, "b c h w", (0, 1))],
     options=[{"groups": 8}],
     numbers={"groups": [4]},
     costs=[({"groups": 4}, [])],

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.mechanisms.case import C, Case, uniform
+from tests.mechanisms.case import C, Case, Short, uniform
 
 CASE = Case(
-    # A single number shows no law: the bias.
-    starts=[({}, 1, {"conv.weight": uniform(C), "conv.bias": None})],
+    starts=[({}, 1, {"conv.weight": uniform(C), "conv.bias": Short(uniform(C))})],
     values=[({}, "b 1 h w", (0, 1))],
 )

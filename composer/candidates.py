@@ -1,0 +1,136 @@
+"""What each mechanism would cost at the same places of a network, or why it does not fit there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from composer.dag.composition import Composition
+from composer.dag.infer import Inference
+from composer.dag.macs import growth
+from composer.dag.rules.default_place import default_place, default_sources
+from composer.dag.rules.match import match
+from composer.errors import GraphError, SpecError
+from composer.registry import POSITIONS, ModuleEntry
+from composer.spec.load import load_spec
+from composer.summary.memory import Traces, Unknown, activation_memory
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mechanism at places of a network.
+
+    place       the keys of the rule that say where
+    fitted      how many of the `asked` places take it
+    parameters, macs, memory  what it adds there in all: learnable numbers, multiply-accumulates per example, bytes that
+                an example keeps for a training step; None where not known, or where it fits nowhere
+    reason      why a place does not take it, the first that does not; empty if all do
+    """
+
+    name: str
+    group: str
+    place: Mapping[str, Any]
+    asked: int = 0
+    fitted: int = 0
+    parameters: int | None = None
+    macs: int | None = None
+    memory: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The network without the mechanisms, and its cost; memory is None where not known."""
+
+    graph: Composition
+    memory: int | None
+
+
+class Candidates:
+    """Mechanisms in a network, one after another; operations that they share are inferred and traced once.
+
+    source  a name or path, as for `composer.build`
+    place   the keys of a rule that say where: a position with its selector, and `where`; without them, each mechanism
+            goes where it does by default
+    Raises SpecError or GraphError if the network alone is wrong.
+    """
+
+    def __init__(self, source: str, place: Mapping[str, Any] | None = None, *, allow_code: bool = False) -> None:
+        self.source, self.place, self.allow_code = source, place or {}, allow_code
+        self.inference, self.traces = Inference(), Traces()
+        graph = self._composed([])
+        self.plain = Plain(graph, self._memory(graph))
+
+    def of(self, entries: Iterable[ModuleEntry]) -> Iterator[Candidate]:
+        """A row for each mechanism."""
+        for entry in entries:
+            yield self._candidate(entry)
+
+    def _candidate(self, entry: ModuleEntry) -> Candidate:
+        rule = {**(self.place or default_place(entry, self.plain.graph.places.sites)), **default_sources(entry)}
+        found = Candidate(entry.name, entry.group, {key: rule[key] for key in (*POSITIONS, "where") if key in rule})
+        position = next(word for word in POSITIONS if word in rule)
+        try:
+            paths = self._matched({**rule, "use": entry.name})
+        except (SpecError, GraphError) as error:
+            return _with(found, reason=_sentence(error))
+        left, reason = paths, ""
+        while left:
+            try:
+                graph = self._composed([{**rule, "use": entry.name, position: left}])
+            except (SpecError, GraphError) as error:
+                reason = reason or _sentence(error)
+                left = self._without(left, error)
+                continue
+            memory = self._memory(graph)
+            parameters = graph.num_parameters - self.plain.graph.num_parameters
+            macs = growth(graph.num_macs, self.plain.graph.num_macs)
+            kept = growth(memory, self.plain.memory)
+            cost = {"parameters": parameters, "macs": macs, "memory": kept}
+            return _with(found, asked=len(paths), fitted=len(left), reason=reason, **cost)
+        return _with(found, asked=len(paths), reason=reason)
+
+    def _composed(self, rules: list[Any]) -> Composition:
+        spec = load_spec({"backbone": self.source, "attention": rules}, allow_code=self.allow_code)
+        return Composition.of(spec, inference=self.inference)
+
+    def _matched(self, rule: Mapping[str, Any]) -> list[str]:
+        """Paths of the places that a rule asks for."""
+        spec = load_spec({"backbone": self.source, "attention": [rule]}, allow_code=self.allow_code)
+        ((given, origin), *_) = spec.rules
+        return [place.node.path for place, _ in match(given, origin, self.plain.graph.root, spec.vars)]
+
+    def _without(self, paths: list[str], error: SpecError | GraphError) -> list[str]:
+        """The places without the one that an error is about, and those like it; none if it is about no place."""
+        places = self.plain.graph.places
+        wrong = [places.at(one.path) for one in error.diagnostics if one.path in paths]
+        alike = {
+            (one.node.output, one.input)
+            for one in wrong
+            if one is not None and not isinstance(one.node.output, Mapping)
+        }
+        if not alike:
+            return []
+        kept = []
+        for path in paths:
+            place = places.at(path)
+            if place is not None and (place.node.output, place.input) not in alike:
+                kept.append(path)
+        return kept
+
+    def _memory(self, graph: Composition) -> int | None:
+        try:
+            return sum(activation_memory(graph.root, self.traces).values())
+        except Unknown:
+            return None
+
+
+def _with(candidate: Candidate, **fields: Any) -> Candidate:
+    return Candidate(**{**vars(candidate), **fields})
+
+
+def _sentence(error: SpecError | GraphError) -> str:
+    """The first problem in a line, with the place that it is about."""
+    first = error.diagnostics[0]
+    return f"{first.path}: {first.message}" if first.path and not first.path.startswith("attention") else first.message
