@@ -74,17 +74,28 @@ class WindowAttention(nn.Module):
 
     def init_non_persistent_buffers(self) -> None:
         """Compute the buffers that follow from the sizes alone; no state_dict holds them (timm's name)."""
-        self._derive(self.relative_position_bias_table.device)
+        self._derive(self._own.device)
 
     def _derive(self, device: torch.device) -> None:
         self.offsets = self._offsets(device)
-        dtype = self.relative_position_bias_table.dtype
+        dtype = self._own.dtype
         self.mask = self._mask(device).to(dtype) if self.is_masked else None
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
         # A module built on the meta device and then allocated has uninitialised buffers until now.
         self.init_non_persistent_buffers()
+
+    @property
+    def _own(self) -> Tensor:
+        """A weight of the module itself, on whose device its buffers are: its children get theirs later."""
+        return self.relative_position_bias_table
+
+    @property
+    def num_windows(self) -> int:
+        """How many windows cover the padded map."""
+        (height, width), (down, right) = self.size, self.padding
+        return (height + down) * (width + right) // math.prod(self.window)
 
     @property
     def is_masked(self) -> bool:
@@ -134,12 +145,15 @@ class WindowAttention(nn.Module):
         y = y.clone(memory_format=torch.contiguous_format)
         return y.flatten(5).flatten(3, 4).flatten(1, 2)
 
+    def _table(self) -> Tensor:
+        """A row per offset within a window, with a number per head."""
+        return self.relative_position_bias_table
+
     def _bias(self) -> Tensor:
         """The numbers to add to the logits, 1 (windows heads) n n; the same for every window without a shift."""
-        bias = self.relative_position_bias_table[self.offsets].permute(2, 0, 1)
+        bias = self._table()[self.offsets].permute(2, 0, 1)
         if self.mask is None:
-            (height, width), (down, right) = self.size, self.padding
-            return bias.repeat((height + down) * (width + right) // math.prod(self.window), 1, 1)[None]
+            return bias.repeat(self.num_windows, 1, 1)[None]
         # Cast first, so that a trace reads the buffer and keeps no copy of a part of it.
         return (bias + self.mask.to(bias.dtype)[:, None]).flatten(0, 1)[None]
 
@@ -155,10 +169,14 @@ class WindowAttention(nn.Module):
         height, width = self.size
         return x[:, :height, :width].roll(self.shift, (1, 2))
 
+    def _projected(self, x: Tensor) -> Tensor:
+        """Queries, keys and values, b h w 3c"""
+        return self.qkv(x)
+
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
         # Each head of each window becomes a head of a single attention, as fused kernels need it.
         x = self._rolled(of_built_size(x, self.size, self.name))
-        windows = self._windows(self.qkv(x)).unflatten(3, (3, self.num_heads, -1))
+        windows = self._windows(self._projected(x)).unflatten(3, (3, self.num_heads, -1))
         return windows.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind(0)
 
     def attention(self, x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from timm.layers.halo_attn import HaloAttn
 from timm.layers.lambda_layer import LambdaLayer
 from timm.layers.non_local_attn import NonLocalAttn
 from timm.layers.split_attn import SplitAttn
+from timm.models.efficientvit_mit import LiteMLA
 from timm.models.swin_transformer import SwinTransformerBlock
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
@@ -63,6 +64,7 @@ PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = 
     "halo": ({"block_size": 7}, lambda c, h, w: HaloAttn(c, block_size=7)),
     "lambda": ({}, lambda c, h, w: LambdaLayer(c, r=23)),
     "gca": ({}, lambda c, h, w: create_attn("gca", c)),
+    "relu_linear": ({}, lambda c, h, w: LiteMLA(c, c)),
     "window": ({"shift": 3}, Windowed),
     "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
 }

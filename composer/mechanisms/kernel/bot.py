@@ -74,12 +74,7 @@ class BottleneckSelfAttention(nn.Module):
         return side_by_side(qkv).unbind(0)
 
     def _positions(self, q: Tensor) -> Tensor:
-        """The logits that relative rows and columns add, b heads n n."""
-        height, width = self.size
-        q = q.unflatten(2, self.size) * self.head_dim**-0.5
-        rows = torch.einsum("bmhwp,hpk->bmhwk", q, _shifted(self.row, height))
-        columns = torch.einsum("bmhwp,wpl->bmhwl", q, _shifted(self.column, width))
-        return (rows.unsqueeze(-1) + columns.unsqueeze(-2)).flatten(4).flatten(2, 3)
+        return relative_logits(q, self.row, self.column, self.size)
 
     def attention(self, x: Tensor) -> Tensor:
         """The weights of all positions for each position (row), b heads n n, at least float32; rows sum to 1."""
@@ -90,6 +85,15 @@ class BottleneckSelfAttention(nn.Module):
         q, k, v = self._heads(x)
         y = attend(q, k, v, self._positions(q).to(q.dtype))
         return in_format_of(x, self.pool(y.transpose(2, 3).flatten(1, 2).unflatten(2, self.size)))
+
+
+def relative_logits(q: Tensor, row: Tensor, column: Tensor, size: tuple[int, int]) -> Tensor:
+    """q rᵀ / sqrt(p) for relative rows and columns: b heads n p, 2h-1 p, 2w-1 p -> b heads n n, for a map of h × w."""
+    height, width = size
+    q = q.unflatten(2, size) * q.shape[-1] ** -0.5
+    rows = torch.einsum("bmhwp,hpk->bmhwk", q, _shifted(row, height))
+    columns = torch.einsum("bmhwp,wpl->bmhwl", q, _shifted(column, width))
+    return (rows.unsqueeze(-1) + columns.unsqueeze(-2)).flatten(4).flatten(2, 3)
 
 
 def _shifted(table: Tensor, length: int) -> Tensor:
