@@ -1,4 +1,7 @@
-"""The article's results as specs: each row is one file, says what the article says, and has the paper's parameters."""
+"""Published results as specs: each row is one file, says what its table says, and has the figures that it prints.
+
+The article's rows come first; the others are of mechanisms that the article does not have, from their authors' READMEs.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from composer.dag.composition import Composition
 from composer.errors import InputError
 from composer.registry import ModuleEntry
 from composer.spec.catalogue import experiments
+from tests import counters
 
 ROOT = Path(__file__).parent.parent
 ARTICLE = ROOT.parent / "shared" / "data" / "article_tables.csv"
@@ -80,7 +84,40 @@ STRIDE_IN_1X1 = {
     "papers/bam": ["resnet50", "resnet101", "resnext50_32x4d"],
 }
 FOUND = experiments()
-ROWS = [one for one in FOUND if one.published]
+ROWS = [one for one in FOUND if one.published and one.published.table in TABLES]
+# Rows of each other table, and the sum of their top-1 accuracies.
+OTHER_TABLES = {
+    "README of CoTNet": (2, 164.1),
+    "README of CoordAttention": (2, 146.6),
+    "README of EMA": (1, 74.32),
+    "README of EPSANet": (2, 155.92),
+    "README of ODConv": (18, 1325.69),
+    "README of SA-Net": (2, 156.83),
+    "README of SGE": (8, 622.598),
+    "README of SRM": (6, 463.77),
+    "README of SimAM": (6, 452.26),
+    "README of triplet attention": (6, 439.63),
+}
+OTHER_USES = {
+    "CA": "coord",
+    "CBAM": "cbam",
+    "CoT": "cot",
+    "EMA": "ema",
+    "EPSA Small": "epsa",
+    "ODConv 1x": "odconv",
+    "ODConv 2x": "odconv",
+    "ODConv 4x": "odconv",
+    "SA": "shuffle",
+    "SE": "se",
+    "SGE": "sge",
+    "SRM": "srm",
+    "SimAM": "simam",
+    "Triplet k=3": "triplet",
+    "Triplet k=7": "triplet",
+}
+# Mechanisms that a backbone has without a rule.
+WITHIN: set[str] = set()
+OTHERS = [one for one in FOUND if one.published and one.published.table not in TABLES]
 
 
 def name(experiment):
@@ -123,6 +160,27 @@ def test_a_row_uses_what_it_says_where_it_says(experiment):
     assert composer.list_papers(table=row.table, architecture=row.architecture, mechanism=row.mechanism) == [
         experiment.name
     ]
+
+
+def test_the_other_tables_have_all_their_rows():
+    assert Counter(one.published.table for one in OTHERS) == {name: count for name, (count, _) in OTHER_TABLES.items()}
+    for table, (_, total) in OTHER_TABLES.items():
+        assert sum(one.published.top1 for one in OTHERS if one.published.table == table) == pytest.approx(total)
+
+
+@pytest.mark.parametrize("experiment", OTHERS, ids=name)
+def test_another_row_uses_what_it_says(experiment):
+    row, spec = experiment.published, composer.load(experiment.name)
+    mechanism = OTHER_USES.get(row.mechanism)
+    assert {rule.use for rule, _ in spec.rules} == ({mechanism} if mechanism else set())
+    assert mechanism or row.mechanism in {"plain", *WITHIN}
+    assert row.parameters, "the table prints them"
+    kernel = row.mechanism.partition("k=")[2]
+    experts = row.mechanism.removeprefix("ODConv ").removesuffix("x")
+    if mechanism == "triplet":
+        assert all(rule.options["kernel_size"] == int(kernel) for rule, _ in spec.rules)
+    if mechanism == "odconv":
+        assert all(rule.options["num_experts"] == int(experts) for rule, _ in spec.rules)
 
 
 @cache
@@ -169,11 +227,12 @@ def test_figures_of_every_table():
 
 
 @pytest.mark.parametrize(
-    "experiment", [one for one in ROWS if one.published.macs or one.published.parameters], ids=name
+    "experiment", [one for one in ROWS + OTHERS if one.published.macs or one.published.parameters], ids=name
 )
 def test_figures_are_those_that_the_paper_prints_or_the_row_says_why_not(costs, experiment):
     row, cost = experiment.published, costs[experiment.name]
-    figures = {row.parameters: cost.parameters, row.macs: cost.macs}
+    macs = counters.macs(composer.load(experiment.name), row.counter) if row.counter else cost.macs
+    figures = {row.parameters: cost.parameters, row.macs: macs}
     ours = {printed: as_printed(number, printed) for printed, number in figures.items() if printed}
     others = [found for printed, found in ours.items() if found != printed]
     assert bool(others) == bool(row.deviates)

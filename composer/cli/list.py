@@ -39,7 +39,7 @@ class What(enum.StrEnum):
 
 # Kinds of networks that are named after their folder.
 NETWORKS = (What.BACKBONES, What.NECKS, What.SEGMENTATION, What.DETECTION, What.VIDEO)
-PRINTED = ("printed_parameters", "printed_macs", "deviates")
+PRINTED = ("printed_parameters", "printed_macs", "counter", "deviates")
 MEASURED = ("description", "top1", "images_per_second", "note", *PRINTED)
 NUMBERS = ("parameters", "macs", "printed_parameters", "printed_macs", "top1", "images_per_second")
 ROW = "Papers only: rows of a results table"

@@ -15,6 +15,8 @@ from composer.spec.structure import validate
 from composer.visible import one_line
 
 _FIELDS = tuple(Published.model_fields)
+# Above every number of the article's tables.
+_AFTER_THE_ARTICLE = 999
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,13 @@ def _read(name: str) -> Experiment:
     return Experiment(name, validate(read_file(zoo.folder() / f"{name}.yaml")).published)
 
 
-def _place(experiment: Experiment) -> tuple[list[int], str]:
-    """Sort key: tables by number, 10.1 after 9.1, and networks in no table at the end."""
-    numbers = experiment.published.table.split(".") if experiment.published else ["999"]
-    return [int(number) for number in numbers], experiment.name
+def _place(experiment: Experiment) -> tuple[bool, list[int], str, str]:
+    """Sort key: the article's tables by number, 10.1 after 9.1, other tables by name, and networks in no table last."""
+    table = experiment.published.table if experiment.published else ""
+    numbers = table.split(".")
+    if all(number.isdecimal() for number in numbers):
+        return False, [int(number) for number in numbers], "", experiment.name
+    return not table, [_AFTER_THE_ARTICLE], table, experiment.name
 
 
 def _is(experiment: Experiment, field: str, value: str) -> bool:

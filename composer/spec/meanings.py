@@ -118,7 +118,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "sha256": "The hash that the file must have, in hexadecimal.",
     },
     "Published": {
-        "table": "The number of the article's table.",
+        "table": "The number of the article's table, or what else prints the row.",
         "architecture": "The architecture, as the table names it.",
         "mechanism": "The mechanism, as the table names it.",
         "top1": "Accuracy on ImageNet in percent.",
@@ -126,6 +126,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "note": "What else the table says of the row.",
         "parameters": "Parameters as the paper prints them, such as `28.09 M`.",
         "macs": "Multiply-accumulates as the paper prints them, such as `3.9 G`.",
+        "counter": "What the paper counts beside convolutions and matrices: norms, or ReLUs and poolings too.",
         "deviates": "This network's own figures, where they differ from the paper's, and the reason.",
     },
     "declaration": {

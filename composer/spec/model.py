@@ -231,9 +231,13 @@ Figure = Annotated[str, Field(pattern=r"^\d+(\.\d+)? (M|G|Mi|Gi)$")]
 class Published(BaseModel):
     """The results that a paper measured with this network: a row of a results table.
 
+    `table` is the number of the article's table, or the name of what prints the row, such as `README of SimAM`.
     `top1` is ImageNet accuracy in percent, `images_per_second` the authors' own throughput on their hardware.
     `parameters` and `macs` are as the paper prints them; if this network's differ, `deviates` gives its own and the
-    reason.
+    reason. `counter` says what the paper counts beside the products of convolutions and matrices, if anything:
+
+    thop     two for each element that a norm gives
+    ptflops  that, and one for each element that a ReLU gives or a pooling takes
     """
 
     model_config = _FROZEN
@@ -246,6 +250,7 @@ class Published(BaseModel):
     note: str | None = None
     parameters: Figure | None = None
     macs: Figure | None = None
+    counter: Literal["thop", "ptflops"] | None = None
     deviates: str | None = None
 
 
