@@ -1,4 +1,4 @@
-"""Time and peak memory beside timm's of the same name, with the same weights: python -m tests.benchmarks.mechanisms"""
+"""Time and peak memory beside those of timm or smp, with the same weights: python -m tests.benchmarks.mechanisms"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from segmentation_models_pytorch.base.modules import SCSEModule
 from timm.layers import CondConv2d, create_attn
 from timm.layers.bottleneck_attn import BottleneckAttn
 from timm.layers.coord_attn import CoordAttn
@@ -64,6 +65,7 @@ PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = 
     "halo": ({"block_size": 7}, lambda c, h, w: HaloAttn(c, block_size=7)),
     "lambda": ({}, lambda c, h, w: LambdaLayer(c, r=23)),
     "gca": ({}, lambda c, h, w: create_attn("gca", c)),
+    "scse": ({"fuse": "add", "reduction": 16}, lambda c, h, w: SCSEModule(c)),
     "relu_linear": ({}, lambda c, h, w: LiteMLA(c, c)),
     "window": ({"shift": 3}, Windowed),
     "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
@@ -132,7 +134,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("names", nargs="*", help=f"among {', '.join(PEERS)}")
     given = parser.parse_args()
-    print(f"{'ours / timm, ' + given.device:<30}{'forward':>10}{'memory':>10}{'training step':>15}{'memory':>10}")
+    print(f"{'ours / peer, ' + given.device:<30}{'forward':>10}{'memory':>10}{'training step':>15}{'memory':>10}")
     for name in given.names or PEERS:
         options, peer = PEERS[name]
         for batch, channels, height, width in SIZES:

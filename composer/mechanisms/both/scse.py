@@ -62,4 +62,5 @@ class ConcurrentExcitation(ChannelGate):
 
     def forward(self, x: Tensor) -> Tensor:
         a, e = self.channel.attention(x), self.spatial.attention(x)
-        return x * (a + e) if self.fuse == "add" else torch.maximum(x * a, x * e)
+        # Not x * (a + e): that sum would forget channels_last.
+        return torch.addcmul(x * a, x, e) if self.fuse == "add" else torch.maximum(x * a, x * e)
