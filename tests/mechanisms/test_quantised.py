@@ -18,6 +18,9 @@ def case(request) -> tuple[nn.Module, Tensor, float]:
     """A network with the mechanism in its third stage, images for it, and the noise that PT2E may make."""
     name = request.param.name
     rule = {**default_places(request.param)[-1], "use": name, "where": "stage == 3", "with": case_of(name).small}
+    # Further tensors, such as a guide, are what the block is given.
+    if request.param.inputs[0] > 1:
+        rule["from"] = dict.fromkeys(request.param.tensors[1:], "input")
     network = composer.build({"backbone": "resnet18", "input": [3, 64, 64], "attention": [rule]})
     images = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     for one in network.modules():
