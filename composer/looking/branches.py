@@ -97,8 +97,8 @@ def _bars(found: Sequence[Branches]) -> Figure:
         ]
         sites, mean, spread = np.array(having, dtype=np.float32).T
         height = sites + (number - (most - 1) / 2) * thick
-        # A share cannot be below 0.
-        whiskers = (np.minimum(spread, mean), spread)
+        # A share cannot be below 0; a factor, which may be negative, can.
+        whiskers = (np.where(mean < 0, spread, np.minimum(spread, mean)), spread)
         colour, style = COLOURS[number % len(COLOURS)], {"elinewidth": 0.6, "ecolor": "#333333"}
         place.barh(height, mean, thick, xerr=whiskers, color=colour, label=f"branch {number + 1}", error_kw=style)
     place.set_yticks(range(len(found)), [label(one.site.path, 34) for one in found])

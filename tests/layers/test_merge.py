@@ -99,6 +99,25 @@ def test_a_weighted_sum_is_its_equation(count, x):
     assert tested.weights.grad[1] == 0
 
 
+def test_the_other_fusions_of_efficientdet(x):
+    inputs = [x, x.flip(0), 2 * x.flip(1)]
+    y, _, model = run({"op": "weighted_sum", "num_inputs": 3, "form": "softmax"}, *inputs)
+    assert torch.allclose(y, sum(inputs) / 3)
+    with torch.no_grad():
+        model.get_submodule("tested").weights.copy_(torch.tensor([1.0, 2.0, 3.0]).log())
+    assert torch.allclose(model(*inputs), (inputs[0] + 2 * inputs[1] + 3 * inputs[2]) / 6)
+    y, _, model = run({"op": "weighted_sum", "num_inputs": 3, "form": "sum"}, *inputs)
+    assert torch.allclose(y, sum(inputs))
+    assert model.graph.num_parameters == 0
+
+
+@pytest.mark.parametrize("form", ["fast", "softmax", "sum"])
+def test_a_weighted_sum_in_place_of_every_residual_add(form):
+    rule = {"use": "weighted_sum", "replace": "**.add", "with": {"form": form}, "expect": 8}
+    graph = composer.graph({"backbone": "resnet18", "attention": [rule]})
+    assert graph.num_parameters == composer.graph("resnet18").num_parameters + (0 if form == "sum" else 16)
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -21,6 +21,7 @@ RIGHT = [
     {"op": "prelu", "num_parameters": "$channels"},
     {"op": "softmax", "dim": 1},
     {"op": "weighted_sum", "num_inputs": 3, "eps": 1e-3, "from": ["input", "input", "input"]},
+    {"op": "weighted_sum", "form": "softmax", "from": ["input", "input"]},
     {"op": "fourier_positions", "hidden_dim": 8},
     {"op": "conv2d", "out_channels": 4, "kernel_size": 1, "init": "lecun_normal"},
     {"op": "rearrange", "pattern": "b c (h p) w -> b c h p w", "sizes": {"p": "${4 + 1}"}},

@@ -34,7 +34,7 @@ class FocalModulation(nn.Module):
              PyTorch does.
 
     `focal_level` is L. The kernel of level l has side `focal_window` + (l - 1) `focal_factor`, which must be odd.
-    `normalize_modulator` divides the sum by L + 1. `attention` gives g. It takes maps of any size.
+    `normalize_modulator` divides the sum by L + 1. `attention` gives the mean of g. It takes maps of any size.
 
     >>> sum(p.numel() for p in FocalModulation(64).parameters())
     19011
@@ -70,8 +70,8 @@ class FocalModulation(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def attention(self, x: Tensor) -> Tensor:
-        """The factor of each level's context at each position, b L+1 h w; of any sign."""
-        return self.f(x).split(self.lengths, 1)[2]
+        """The factor of each level's context, on average over all positions, b L+1 1 1 1; of any sign."""
+        return self.f(x).split(self.lengths, 1)[2].mean((2, 3))[:, :, None, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
         q, context, gates = self.f(x).split(self.lengths, 1)

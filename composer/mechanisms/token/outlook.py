@@ -60,17 +60,34 @@ class OutlookAttention(nn.Module):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
-    def attention(self, x: Tensor) -> Tensor:
-        """How the surroundings of each position mix, b heads h' w' k² k², at least float32; the last axis sums to 1."""
+    def _said(self, x: Tensor) -> Tensor:
+        """How each position says that its surroundings mix, b heads (h' w') k² k², at least float32; last axis: 1."""
         logits = self.attn(self.pool(x).permute(0, 2, 3, 1)) * self.scale
         around = self.kernel_size**2
-        return at_least_float32(logits.unflatten(3, (self.num_heads, around, around)).movedim(3, 1)).softmax(-1)
+        said = at_least_float32(logits.unflatten(3, (self.num_heads, around, around)).movedim(3, 1)).softmax(-1)
+        return said.flatten(2, 3)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The weights of all positions for each position (row), b heads n n; of all that is said of it, the sum.
+
+        Computed on request, in float32 or better: a forward never has them.
+        """
+        said = self._said(x)
+        alone = every_position(said, x)
+        mixed = spoken(alone, said, self.kernel_size, self.stride).flatten(2)
+        return mixed.unflatten(1, (self.num_heads, -1)).transpose(2, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         v = self.v(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        weights = self.attention(x).to(v.dtype).flatten(2, 3)
-        y = spoken(v, weights, self.kernel_size, self.stride)
+        y = spoken(v, self._said(x).to(v.dtype), self.kernel_size, self.stride)
         return in_format_of(x, self.proj(y.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
+
+
+def every_position(said: Tensor, x: Tensor) -> Tensor:
+    """For each head and position of x a map that is 1 there and 0 elsewhere: b (heads n) h w"""
+    height, width = x.shape[2:]
+    alone = torch.eye(height * width, dtype=said.dtype, device=x.device).unflatten(1, (height, width))
+    return alone.repeat(said.shape[1], 1, 1).expand(x.shape[0], -1, -1, -1)
 
 
 def spoken(v: Tensor, weights: Tensor, side: int, stride: int) -> Tensor:
@@ -81,5 +98,5 @@ def spoken(v: Tensor, weights: Tensor, side: int, stride: int) -> Tensor:
     return F.fold(mixed, v.shape[2:], side, padding=side // 2, stride=stride)
 
 
-for _name in ("at_least_float32", "in_format_of", "spoken"):
+for _name in ("at_least_float32", "every_position", "in_format_of", "spoken"):
     torch.fx.wrap(_name)

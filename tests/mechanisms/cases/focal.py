@@ -28,7 +28,7 @@ CASE = Case(
             },
         )
     ],
-    values=[({}, "b 3 h w", None), ({"focal_level": 1}, "b 2 h w", None)],
+    values=[({}, "b 3 1 1 1", None), ({"focal_level": 1}, "b 2 1 1 1", None)],
     options=[{"focal_level": 3, "focal_window": 5, "normalize_modulator": True}],
     numbers={"focal_level": [1, 4], "focal_window": [5], "focal_factor": [0, 4]},
     costs=[({"focal_level": 3, "focal_window": 5, "focal_factor": 4}, [])],

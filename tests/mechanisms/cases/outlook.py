@@ -31,7 +31,7 @@ CASE = Case(
             },
         )
     ],
-    values=[({}, "b 2 h w 9 9", -1), ({"num_heads": 4, "stride": 2}, "b 4 3 4 9 9", -1)],
+    values=[({}, "b 2 n n", None), ({"num_heads": 4, "stride": 2}, "b 4 n n", None)],
     options=[{"stride": 2, "num_heads": 4}],
     numbers={"kernel_size": [1, 5], "stride": [2], "num_heads": [4]},
     costs=[({"kernel_size": 5, "stride": 2, "num_heads": 4}, [])],

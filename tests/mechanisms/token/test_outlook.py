@@ -37,6 +37,15 @@ def test_a_wider_kernel():
     agree(ours, OnMaps(8, 2, kernel_size=5, padding=2), torch.randn(2, 8, 6, 7), carry=renamed)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_attention_takes_the_values(stride):
+    module = OutlookAttention(8, num_heads=2, stride=stride).double()
+    x = torch.randn(2, 8, 5, 6, dtype=torch.float64)
+    v = module.v(x.permute(0, 2, 3, 1)).flatten(1, 2).unflatten(2, (2, 4))
+    y = module.proj(torch.einsum("bhnm,bmhp->bnhp", module.attention(x), v).flatten(2))
+    torch.testing.assert_close(y.transpose(1, 2).unflatten(2, (5, 6)), module(x), rtol=0, atol=1e-12)
+
+
 def test_parameters():
     assert sum(p.numel() for p in OutlookAttention(64).parameters()) == 18_786
     assert sum(p.numel() for p in TimmsAttention(64, 2).parameters()) == 18_786
