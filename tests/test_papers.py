@@ -96,6 +96,8 @@ OTHER_TABLES = {
     "README of SGE": (8, 622.598),
     "README of SRM": (6, 463.77),
     "README of SimAM": (6, 452.26),
+    "README of VAN": (4, 323.2),
+    "README of involution": (5, 389.83),
     "README of triplet attention": (6, 439.63),
 }
 OTHER_USES = {
@@ -116,7 +118,7 @@ OTHER_USES = {
     "Triplet k=7": "triplet",
 }
 # Mechanisms that a backbone has without a rule.
-WITHIN: set[str] = set()
+WITHIN = {"LKA", "involution"}
 OTHERS = [one for one in FOUND if one.published and one.published.table not in TABLES]
 
 

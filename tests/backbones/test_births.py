@@ -70,7 +70,7 @@ QUICK = {
 }
 # Networks that neither timm nor torchvision has: their own laws are looked at below.
 HOSTED = {"botnet_s1_50", "nlnet50", "sasa_resnet50", "sknet101", "sknet50"}
-NOBODYS = {*HOSTED, "botnet50", "shufflenet_v1_x1_0_g3"}
+NOBODYS = {*HOSTED, "botnet50", "shufflenet_v1_x1_0_g3", *zoo.backbones("rednet*"), *zoo.backbones("van_*")}
 FAMILIES = {name for name in zoo.backbones() if len(composer.load(name).files) == 1} - {"skresnext50_32x4d"}
 NAMES = sorted({*zoo.backbones()} - FAMILIES - NOBODYS | {"googlenet", "inception_v3"})
 
