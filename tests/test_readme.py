@@ -138,7 +138,7 @@ def test_the_commands_of_the_pictures(run, tmp_path, monkeypatch):
 def test_the_commands_of_the_experiments(run):
     rows, costs = (run(*shlex.split(line, comments=True)[1:]) for line in fence(EXPERIMENTS, "sh").splitlines())
     assert len(rows.out.splitlines()) == 1 + len(composer.list_papers(table="3.3", architecture="ResNet-50"))
-    assert "papers/eca/resnet50_se_var1,3.1,ResNet-50,SE-Var-1,25557032,4089184256,76.0,,,,," in costs.out.splitlines()
+    assert "papers/eca/resnet50_se_var1,3.1,ResNet-50,SE-Var-1,25557032,4089184256,76.0," in costs.out
 
 
 def test_the_python_of_the_mechanisms():

@@ -35,7 +35,9 @@ def private_names(source: str) -> Iterator[str]:
         elif isinstance(node, ast.Import):
             names = [one.name for one in node.names if one.name.startswith("torch.")]
         elif isinstance(node, ast.Attribute):
-            names = [text] if (text := ast.unparse(node)).startswith("torch.") or node.attr in ATTRIBUTES else []
+            # What is called on the way is read on its own.
+            text = ast.unparse(node).partition("(")[0]
+            names = [text] if text.startswith("torch.") or node.attr in ATTRIBUTES else []
         else:
             continue
         yield from (
