@@ -83,7 +83,8 @@ class CosineWindowAttention(ShiftedWindowAttention):
 
     @property
     def _own(self) -> Tensor:
-        return self.q_bias if "q_bias" in self._parameters else super()._own
+        # Before it has weights of its own, the parent's are there.
+        return self.q_bias if hasattr(self, "q_bias") else super()._own
 
     @property
     def offset_tables(self) -> dict[str, tuple[int, ...]]:
