@@ -20,6 +20,7 @@ from composer.mechanisms.both.cbam import CBAM
 from composer.spec import zoo
 from composer.weights import Checkpoint, load_weights, read_checkpoint
 from composer.weights.keys import read_key_map
+from tests.mechanisms.cases import marks
 
 BACKBONES = [
     "mobilenetv2_100",
@@ -78,7 +79,7 @@ def plain_logits(checkpoints, photographs) -> dict[tuple[str, int], torch.Tensor
     return found
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("mechanism", [pytest.param(name, marks=marks(name)) for name in MECHANISMS])
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_mechanism_starts_as_the_plain_network(backbone, mechanism, checkpoints, plain_logits, photographs):
     model = composer.build({"backbone": backbone, "attention": [rule_for(mechanism)]})

@@ -183,7 +183,8 @@ def attention(subject: Subject) -> None:
     require(values.isfinite().all(), "attention values are not finite")
     require(torch.equal(module(x), before), "asking for its attention values changes its output")
     applied = subject.entry.applied
-    if applied in ("gate", "1 + gate"):
+    # A fusion adds its other tensors to what it gates.
+    if applied in ("gate", "1 + gate") and subject.entry.kind != "fusion":
         gated = getattr(module, "gated", None)
         wanted = (x if gated is None else gated(x)) * values
         fits = wanted.shape == before.shape and torch.allclose(wanted, before, atol=1e-4, rtol=1e-4)

@@ -19,6 +19,7 @@ from composer.cli.app import app
 from composer.codes import CODES
 from composer.spec import zoo
 from composer.spec.references import read_file
+from tests.mechanisms.cases import SAMPLED
 
 
 def test_validate_reports_every_file(run, small, tmp_path):
@@ -227,7 +228,7 @@ def test_a_shell_completes_verbs_and_specs(run, monkeypatch, tmp_path):
         assert run().out.split() == expected
 
 
-@pytest.mark.parametrize("entry", composer.registry.entries("mechanism"), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", SAMPLED)
 def test_the_snippets_of_show_work(run, tmp_path, entry):
     shown = run("show", entry.name, "--at", 64, 14, 14).out
     _, yaml_text, python = re.split(r"^(?:YAML|Python):$", shown, flags=re.MULTILINE)

@@ -15,12 +15,9 @@ from looking.conftest import small
 from PIL import Image
 
 import composer
-from composer import registry
 from composer.errors import InputError, UnavailableError
 from composer.looking import canvas
-from tests.mechanisms.cases import case_of
-
-MECHANISMS = [entry.name for entry in registry.entries("mechanism") if entry.plugin.name == "composer"]
+from tests.mechanisms.cases import SAMPLED, case_of
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +29,9 @@ def pixels_of(made):
     return np.asarray(Image.open(io.BytesIO(canvas.png(made))).convert("RGB"))
 
 
-@pytest.mark.parametrize("name", MECHANISMS)
-def test_every_mechanism_has_a_figure(name):
+@pytest.mark.parametrize("entry", SAMPLED)
+def test_every_mechanism_has_a_figure(entry):
+    name = entry.name
     look = composer.look(composer.build(small(name, side=16, **case_of(name).small)), torch.rand(1, 3, 16, 16))
     own = [section for section in look.sections if section.title.startswith(f"{name}: ")]
     assert own

@@ -17,21 +17,28 @@ from composer import contract, registry
 from composer.contract import Subject
 from composer.contract.subject import shake
 from tests.mechanisms.case import in_words
-from tests.mechanisms.cases import ENTRIES, case_of
+from tests.mechanisms.cases import ALWAYS, ENTRIES, case_of
 
 # Seconds each: in the quick suite with the defaults of one mechanism of each kind, the rest with `-m slow`.
 COSTLY = {"ONNX", "torch.export", "torch.export of any size", "torch.compile", "PT2E"}
-ALWAYS = {"cbam", "ge", "sk", "dynconv", "mhsa", "bot"}
+COMPILED = {"cbam", "ge", "sk", "dynconv", "mhsa", "bot"}
+# What every mechanism shows in every suite.
+FIRST = {
+    *("documented", "keeps the shape", "every parameter learns", "deterministic", "attention values"),
+    "half precision",
+}
 # A tenth of a second and more: with options they are slow, and test_every_option.py traces each option. In place of a
 # convolution in groups all are slow, and test_every_option.py takes such places.
 LENGTHY = {"symbolic_trace", "keeps the shape", "scales 1e-4 to 1e4", "jit.trace", "gradients are right"}
 
 
 def is_quick(name, check, options, groups):
-    """Whether a check runs without `-m slow`: about a second of CPU for each mechanism."""
+    """Whether a check runs without `-m slow`: half a second of CPU for most mechanisms."""
     plain = not options and groups == 1
+    if name not in ALWAYS:
+        return plain and check in FIRST
     if check in COSTLY:
-        return plain and name in ALWAYS
+        return plain and name in COMPILED
     return plain if check in LENGTHY else groups == 1
 
 
@@ -82,8 +89,8 @@ def test_attention_values(name, options, shape, rule):
         total = attention.sum(rule)
         torch.testing.assert_close(total, torch.ones_like(total))
     assert attention.std() > 0
-    if subject.entry.applied in ("gate", "1 + gate"):
-        # A gate times the input, or what the module moves it to, is the output.
+    if subject.entry.applied in ("gate", "1 + gate") and subject.entry.kind != "fusion":
+        # A gate times the input, or what the module moves it to, is the output; a fusion adds other tensors.
         gated = getattr(module, "gated", lambda x: x)(x)
         torch.testing.assert_close(module(x), gated * attention)
 

@@ -14,7 +14,7 @@ import composer
 from composer import contract, registry
 from composer.contract import Subject
 from tests.mechanisms.case import in_words, others
-from tests.mechanisms.cases import ENTRIES, case_of
+from tests.mechanisms.cases import ENTRIES, SAMPLED, case_of, marks
 
 # Facts of a replaced convolution, beside those that every mechanism is built with.
 PLACES = [
@@ -33,7 +33,7 @@ def choices():
         known = {option: others(field) for option, field in entry.options.model_fields.items()} | dict(case.numbers)
         for options in ({option: value} for option, several in known.items() for value in several):
             if (in_words(options), "*") not in case.left_out:
-                yield pytest.param(entry.name, options, id=f"{entry.name} {options}")
+                yield pytest.param(entry.name, options, id=f"{entry.name} {options}", marks=marks(entry.name))
 
 
 @pytest.mark.parametrize(("name", "options"), list(choices()))
@@ -55,7 +55,7 @@ class Elsewhere(Subject):
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
-@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.replaces], ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [one for one in SAMPLED if one.values[0].replaces])
 def test_in_place_of_another_convolution(entry, place):
     for check in CHECKS:
         found = contract.verdict(Elsewhere(entry, place=place), check, contract.CHECKS[check])
@@ -74,7 +74,7 @@ NODES = {
 }
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", SAMPLED)
 def test_a_network_with_it_is_traced(entry):
     rule = {"use": entry.name, **({"replace": "conv2"} if entry.replaces else {"after": "bn2"})}
     if entry.inputs[0] > 1:

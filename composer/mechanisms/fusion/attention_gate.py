@@ -14,6 +14,7 @@ from composer.registry import mechanism
 @mechanism(
     "attention_gate",
     kind="fusion",
+    applied="gate",
     aliases=("attention u-net", "attention unet", "grid attention", "additive attention gate", "注意力门"),
 )
 class AttentionGate(nn.Module):

@@ -9,7 +9,9 @@ from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.registry import mechanism
 
 
-@mechanism("gau", kind="fusion", aliases=("global attention upsample", "GAUBlock", "PAN", "全局注意力上采样"))
+@mechanism(
+    "gau", kind="fusion", applied="gate", aliases=("global attention upsample", "GAUBlock", "PAN", "全局注意力上采样")
+)
 class GlobalAttentionUpsample(nn.Module):
     """Add to a coarse map a fine one, each channel of which the pooled coarse map gates.
 

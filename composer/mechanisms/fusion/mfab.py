@@ -15,6 +15,7 @@ from composer.registry import mechanism
 @mechanism(
     "mfab",
     kind="fusion",
+    applied="gate",
     aliases=("multi-scale fusion attention block", "MFABBlock", "multiscale fusion attention", "MA-Net"),
 )
 class MultiScaleFusionAttention(nn.Module):
