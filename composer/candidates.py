@@ -68,7 +68,8 @@ class Candidates:
             yield self._candidate(entry)
 
     def _candidate(self, entry: ModuleEntry) -> Candidate:
-        rule = {**(self.place or default_place(entry, self.plain.graph.places.sites)), **default_sources(entry)}
+        place = self.place or default_place(entry, self.plain.graph.places.sites)
+        rule = {**place, **default_sources(entry, place)}
         found = Candidate(entry.name, entry.group, {key: rule[key] for key in (*POSITIONS, "where") if key in rule})
         position = next(word for word in POSITIONS if word in rule)
         try:

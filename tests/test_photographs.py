@@ -48,7 +48,7 @@ def rule_for(name: str) -> dict[str, Any]:
     if entry.kind == "fusion":
         # Blocks whose input has the size of their branch.
         where = {"where": "height <= 7 and block > 1"}
-    return {"use": name, **place, **where, **options, **default_sources(entry), "start": "identity"}
+    return {"use": name, **place, **where, **options, **default_sources(entry, place), "start": "identity"}
 
 
 def logits(model: composer.ComposedModule, paths: list[Path]) -> torch.Tensor:

@@ -13,7 +13,7 @@ from composer.cli.options import TableFormat, say
 from composer.cli.progress import stage
 from composer.cli.screen import print_json
 from composer.cli.tables import print_csv, print_markdown, print_table
-from composer.registry import ModuleEntry
+from composer.registry import BlockEntry, ModuleEntry
 
 if TYPE_CHECKING:
     from composer.candidates import Candidate, Candidates
@@ -36,7 +36,7 @@ def print_candidates(
     context: typer.Context,
     network: str,
     place: Mapping[str, str],
-    entries: Sequence[ModuleEntry],
+    entries: Sequence[ModuleEntry | BlockEntry],
     sort: Sort,
     format: TableFormat,
     *,
@@ -47,7 +47,7 @@ def print_candidates(
         from composer.candidates import Candidates
 
         known = Candidates(network, place, allow_code=allow_code)
-        found = _sorted(known.of(entries), sort)
+        found = _sorted(known.of(one for one in entries if isinstance(one, ModuleEntry)), sort)
     rows = [_row(one, known) for one in found]
     if format is TableFormat.JSON:
         print_json(rows)

@@ -19,7 +19,7 @@ from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
 
 if TYPE_CHECKING:
-    from composer.registry import ModuleEntry
+    from composer.registry.search import Mechanism
 
 
 class What(enum.StrEnum):
@@ -144,7 +144,7 @@ def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) 
     ]
 
 
-def _mechanisms(pattern: str) -> Sequence[ModuleEntry]:
+def _mechanisms(pattern: str) -> Sequence[Mechanism]:
     """Mechanisms that a pattern or words find, by group."""
     from composer import registry
 

@@ -189,7 +189,8 @@ def yaml_snippet(entry: ModuleEntry) -> str:
     from composer.dag.rules.default_place import default_place, default_sources
     from composer.spec.dump import dump
 
-    rule = {"use": entry.name, **default_place(entry, compose("resnet50").places.sites), **default_sources(entry)}
+    place = default_place(entry, compose("resnet50").places.sites)
+    rule = {"use": entry.name, **place, **default_sources(entry, place)}
     return dump({"backbone": "resnet50", "attention": [rule]})
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from composer.errors import Diagnostic, PluginError, SpecError
 from composer.options import options_model
-from composer.registry.entry import FACTS, MECHANISM_KINDS, TENSOR_FACTS, Entry, Plugin
+from composer.registry.entry import FACTS, GROUP_BY_KIND, MECHANISM_KINDS, TENSOR_FACTS, Entry, Plugin
 from composer.registry.state import state
 from composer.spec.library import read_library
 from composer.spec.model import BlockSpec
@@ -44,6 +44,16 @@ class BlockEntry(Entry):
     def category(self) -> Literal["mechanism", "layer"]:
         """`mechanism` for a block with a `kind`, else `layer`."""
         return "mechanism" if self.kind in MECHANISM_KINDS else "layer"
+
+    @property
+    def group(self) -> str:
+        """Where `composer list mechanisms` shows it: by its kind."""
+        return GROUP_BY_KIND.get(self.kind, self.kind)
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names that people use for it: none that a file could say."""
+        return ()
 
     @property
     def doc(self) -> str:

@@ -179,15 +179,39 @@ def _window_larger_than_the_map(cell: Cell, host: Host) -> str | None:
     return f"`sasa` does not fit {host.seen_by(cell.entry)}: window={cell.option('window')} is larger than the map"
 
 
+def _side_or_channels_do_not_fit(cell: Cell, host: Host) -> str | None:
+    """Windows of 7 want maps of 7, and groups and heads want channels that they divide."""
+    behind = "after" in cell.rule
+    side, out = min(_side(host.given if behind else host.arriving)), host.out_channels
+    refuses = {
+        "acmix": side < 4 or out % 8 > 0,
+        "axial": out % 16 > 0,
+        "cot": out % 8 > 0,
+        "epsa": out % 4 > 0,
+        "involution": out % 16 > 0,
+        "nat": side < 7,
+        "scsa": out % 4 > 0,
+    }
+    if not refuses.get(cell.entry.name):
+        return None
+    return f"`{cell.entry.name}` does not fit {host.given if behind else host.seen_by(cell.entry)}: "
+
+
+# What gives a strided map of the size that a padded convolution gives.
+STRIDED = frozenset({"aa_conv", "acmix", "axial", "bot", "cot", "epsa", "halo", "involution", "lambda", "sasa"})
+
+
 def _strided_without_padding(cell: Cell, host: Host) -> str | None:
-    """BoT and SASA average over the stride, as a padded convolution does; one without padding gives a smaller map."""
-    if cell.entry.name not in ("bot", "sasa") or host.operation is None:
+    """A convolution without padding gives a smaller map."""
+    if cell.entry.name not in STRIDED or host.operation is None:
         return None
     stride = host.operation.arguments.get("stride", 1)
     pair = stride if isinstance(stride, tuple) else (stride, stride)
     averaged = tuple(-(-side // step) for side, step in zip(_side(host.arriving), pair, strict=True))
     if averaged == _side(host.given):
         return None
+    if cell.entry.name == "aa_conv":
+        return f"`aa_conv` does not fit {host.seen_by(cell.entry)}: the convolution gives"
     text = f"`{host.place.node.path}` gives {host.given}, in its place `{cell.entry.name}` gives"
     return f"{text} b×{host.out_channels}×{averaged[0]}×{averaged[1]}"
 
@@ -208,6 +232,7 @@ RULES: Sequence[Callable[[Cell, Host], str | None]] = (
     _class_token_would_go_without,
     _would_lose_the_norm,
     _splits_do_not_divide,
+    _side_or_channels_do_not_fit,
     _heads_do_not_divide,
     _window_larger_than_the_map,
     _strided_without_padding,

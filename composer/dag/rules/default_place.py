@@ -21,9 +21,10 @@ def default_place(entry: ModuleEntry, sites: Collection[str]) -> PlaceRule:
     return next((place for place in known if _site(place) in sites), known[-1])
 
 
-def default_sources(entry: ModuleEntry) -> dict[str, dict[str, str]]:
-    """The key of a rule that says where the further tensors of a mechanism come from; nothing if it takes only one."""
-    others = entry.tensors[1 : entry.inputs[0]]
+def default_sources(entry: ModuleEntry, place: PlaceRule) -> dict[str, dict[str, str]]:
+    """The key of a rule that says where the further tensors of a mechanism come from; nothing if it takes only one, or
+    all those of what it replaces."""
+    others = () if "replace" in place else entry.tensors[1 : entry.inputs[0]]
     return {"from": dict.fromkeys(others, "./input")} if others else {}
 
 

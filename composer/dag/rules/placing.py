@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import keyword
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +12,7 @@ from composer import registry
 from composer.dag.host import HostScope
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
-from composer.dag.names import RESERVED, can_name_node
+from composer.dag.names import RESERVED
 from composer.dag.nodes.sharing import followed, followed_elsewhere
 from composer.dag.rules.advice import layers_between
 from composer.dag.rules.draft import Draft
@@ -168,7 +169,7 @@ class _Placement:
         arriving = self.tensors.arriving(draft, spot)
         source = arriving[0]
         # `lambda` is a word of Python, and so cannot be the name of a node.
-        wanted = self.rule.name or (entry.name if can_name_node(entry.name) else f"{entry.name}_")
+        wanted = self.rule.name or (f"{entry.name}_" if keyword.iskeyword(entry.name) else entry.name)
         if self.rule.name in RESERVED:
             here = self.origin / "name"
             raise Mistakes(here.problem("name", f"`{wanted}` cannot name a node", "another name"))

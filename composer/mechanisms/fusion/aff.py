@@ -11,7 +11,11 @@ from composer.registry import mechanism
 
 
 @mechanism(
-    "aff", kind="fusion", applied="gate", aliases=("attentional feature fusion", "ms-cam", "MS_CAM", "注意力特征融合")
+    "aff",
+    kind="fusion",
+    applied="gate",
+    place={"replace": "**.add"},
+    aliases=("attentional feature fusion", "ms-cam", "MS_CAM", "注意力特征融合"),
 )
 class AFF(nn.Module):
     """Mix two maps, with a share for each channel at each position that their sum decides.

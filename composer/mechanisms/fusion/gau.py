@@ -10,7 +10,11 @@ from composer.registry import mechanism
 
 
 @mechanism(
-    "gau", kind="fusion", applied="gate", aliases=("global attention upsample", "GAUBlock", "PAN", "全局注意力上采样")
+    "gau",
+    kind="fusion",
+    applied="gate",
+    place={"after": "branch", "where": "block > 1"},
+    aliases=("global attention upsample", "GAUBlock", "PAN", "全局注意力上采样"),
 )
 class GlobalAttentionUpsample(nn.Module):
     """Add to a coarse map a fine one, each channel of which the pooled coarse map gates.

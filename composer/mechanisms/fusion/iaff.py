@@ -11,7 +11,11 @@ from composer.registry import mechanism
 
 
 @mechanism(
-    "iaff", kind="fusion", applied="gate", aliases=("iterative attentional feature fusion", "迭代注意力特征融合")
+    "iaff",
+    kind="fusion",
+    applied="gate",
+    place={"replace": "**.add"},
+    aliases=("iterative attentional feature fusion", "迭代注意力特征融合"),
 )
 class IterativeAFF(nn.Module):
     """Mix two maps twice: the first mixture, in place of their sum, decides the shares of the second.

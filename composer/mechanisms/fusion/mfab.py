@@ -16,6 +16,7 @@ from composer.registry import mechanism
     "mfab",
     kind="fusion",
     applied="gate",
+    place={"after": "branch", "where": "block > 1"},
     aliases=("multi-scale fusion attention block", "MFABBlock", "multiscale fusion attention", "MA-Net"),
 )
 class MultiScaleFusionAttention(nn.Module):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from composer.arithmetic import same_padding
+from composer.arithmetic import pair, same_padding
 from composer.mechanisms.kernel.bot import relative_logits, side_by_side, weights_of_keys
 from composer.mechanisms.shared.map_size import of_built_size
 from composer.mechanisms.shared.memory_format import in_format_of
@@ -74,6 +74,7 @@ class AttentionAugmentedConv(nn.Module):
         min_head_dim: PositiveInt = 20,
     ):
         super().__init__()
+        padding = same_padding(kernel_size, dilation) if padding is None else padding
         self.num_heads, self.size = num_heads, (height, width)
         self.head_dim = max(min_head_dim, int(keys * out_channels) // num_heads)
         queries, mixed = num_heads * self.head_dim, num_heads * max(1, int(values * out_channels) // num_heads)
@@ -86,11 +87,17 @@ class AttentionAugmentedConv(nn.Module):
             out_channels - mixed,
             kernel_size,
             stride,
-            padding=same_padding(kernel_size, dilation) if padding is None else padding,
+            padding=padding,
             dilation=dilation,
             groups=math.gcd(groups, in_channels, out_channels - mixed),
             bias=bias,
         )
+        reach = zip(self.size, pair(padding), pair(dilation), pair(kernel_size), pair(stride), strict=True)
+        own = [(length + 2 * pad - apart * (k - 1) - 1) // step + 1 for length, pad, apart, k, step in reach]
+        averaged = [-(-length // step) for length, step in zip(self.size, pair(stride), strict=True)]
+        if own != averaged:
+            text = f"the convolution gives {own[0]}×{own[1]}, attention {averaged[0]}×{averaged[1]}"
+            raise ValueError(f"aa_conv: {text}; replace a convolution whose padding keeps its rows and columns")
         self.qkv = nn.Conv2d(in_channels, 2 * queries + mixed, 1)
         self.proj = nn.Conv2d(mixed, mixed, 1)
         self.row = nn.Parameter(torch.randn(2 * height - 1, self.head_dim) * self.head_dim**-0.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -108,6 +108,15 @@ class MultiHeadSelfAttention(nn.Module):
                     nn.init.zeros_(layer.bias)
         if self.sinks is not None:
             nn.init.trunc_normal_(self.sinks, std=std)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        # Pickles from before there were these options lack them.
+        self.__dict__.setdefault("num_kv_heads", self.num_heads)
+        self.__dict__.setdefault("num_sinks", 0)
+        for name in ("q_norm", "k_norm", "proj_l", "proj_w", "sinks", "gate", "gamma", "relative", "rotary"):
+            if not hasattr(self, name):
+                setattr(self, name, None)
 
     def _place(self, positions: str, grid: tuple[int, int], prefix: int) -> None:
         if not all(grid):
