@@ -30,7 +30,7 @@ class EfficientMultiScaleAttention(nn.Module):
              W, conv3x3: d -> d,  d = c / g,  the same for all groups;  N: a norm of each channel over h w
     Params:  10d² + 4d
     MACs:    c d (h + w) + 9c d h w + 2c h w
-    Source:  Ouyang et al., Efficient Multi-Scale Attention Module with Cross-Spatial Learning, ICASSP 2023, sec. 3.
+    Source:  Ouyang et al., Efficient Multi-Scale Attention Module with Cross-Spatial Learning, ICASSP 2023.
              arXiv:2305.13563. The authors' code, which fixes what the text leaves open.
     Departs: nothing where 32 groups divide the channels. Copies in detectors have 8 groups (672 parameters at c = 64).
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(d) in W and 1 / sqrt(9d) in conv3x3.

@@ -21,8 +21,8 @@ class GlobalAttentionMechanism(nn.Module):
              W1, first conv_k: c -> d,  W2, second conv_k: d -> c,  d = max(1, c // r);  nothing is pooled
     Params:  2cd (k² + 1) + 4c + 4d
     MACs:    2cd (k² + 1) h w
-    Source:  Liu et al., Global Attention Mechanism: Retain Information to Enhance Channel-Spatial Interactions, 2021,
-             eq. 1 and 2, figures 2 and 3. arXiv:2112.05561
+    Source:  Liu et al., Global Attention Mechanism: Retain Information to Enhance Channel-Spatial Interactions, 2021.
+             arXiv:2112.05561
     Departs: convolutions are whole, as in the figures; the paper uses groups and a shuffle of channels in ResNet-50 to
              save parameters. A copy in yoloair leaves out the sigmoid of the first gate.
     Start:   PyTorch's own, as the copies: U(-b, b),  b = 1 / sqrt(inputs k²).

@@ -29,7 +29,7 @@ class MixedLocalChannelAttention(nn.Module):
     Params:  2k
     MACs:    k c (s² + 1) + c s h (s + w)
     Source:  Wan et al., Mixed local channel attention for object detection, Engineering Applications of Artificial
-             Intelligence 123, 2023, sec. 3. doi:10.1016/j.engappai.2023.106442. The authors' code, for the parts and m.
+             Intelligence 123, 2023. doi:10.1016/j.engappai.2023.106442. The authors' code, for the parts and m.
     Departs: conv'_k sees one part; the authors' code writes all parts behind each other, so that its kernel runs from
              the last channels of a part to the first of the next: (k - 1) / 2 channels at each end differ.
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(k).

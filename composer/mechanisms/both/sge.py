@@ -31,8 +31,8 @@ class SpatialGroupEnhance(ChannelGate):
              for each of g groups of c / g channels;  w, b: a number for each group;  std over h w - 1
     Params:  2g
     MACs:    0
-    Source:  Li et al., Spatial Group-wise Enhance: Improving Semantic Feature Learning in Convolutional Networks, 2019,
-             eq. 2-5. arXiv:1905.09646
+    Source:  Li et al., Spatial Group-wise Enhance: Improving Semantic Feature Learning in Convolutional Networks, 2019.
+             arXiv:1905.09646
     Departs: a map of a single position, where h w - 1 is 0 and the authors' code gives NaN, has the gate sigmoid(b).
     Start:   the authors' code: w 0 and b 1, so that every gate starts at sigmoid(1) = 0.73.
 

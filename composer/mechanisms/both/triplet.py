@@ -40,8 +40,7 @@ class TripletAttention(nn.Module):
              p, q: two of the axes c, h, w, whose plane conv_k: 2 -> 1 takes as an image, zero padded;  r: the third
     Params:  6k² + 6;  4k² + 4 without spatial
     MACs:    2k² (c h + c w + h w);  2k² (c h + c w) without spatial
-    Source:  Misra et al., Rotate to Attend: Convolutional Triplet Attention Module, WACV 2021, eq. 1 and 2.
-             arXiv:2010.03045
+    Source:  Misra et al., Rotate to Attend: Convolutional Triplet Attention Module, WACV 2021. arXiv:2010.03045
     Departs: equal maxima share the gradient; in the authors' code one of them gets all of it. Copies with a bias in
              conv_k have 3 parameters more. The momentum of the norms is 0.01, as in the authors' code.
     Start:   the authors' ResNet: N(0, 2 / k²); the scale of the norm of g_hw is 0, so that this gate starts at 1/2.

@@ -25,8 +25,8 @@ class AFF(nn.Module):
              local and global, each: BN(W2 relu(BN(W1 z))),  W1: c -> d,  W2: d -> c,  d = max(1, c // r)
     Params:  4cd + 6d + 6c;  2d + 2c less at norm none
     MACs:    2c d h w + 2c d
-    Source:  Dai et al., Attentional Feature Fusion, WACV 2021, eq. 1-4. arXiv:2009.14082
-    Departs: the paper's eq. 4 has no factor 2; the authors' code has it, and with it a share of 1/2 is the plain sum.
+    Source:  Dai et al., Attentional Feature Fusion, WACV 2021. arXiv:2009.14082
+    Departs: the paper has no factor 2; the authors' code has it, and with it a share of 1/2 is the plain sum.
     Start:   the authors' code, which leaves PyTorch's own: weights and biases U(-b, b),  b = 1 / sqrt(inputs).
 
     In place of a sum it takes both of its tensors: `{use: aff, replace: "**.add"}`. In training mode it needs a batch

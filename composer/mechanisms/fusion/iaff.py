@@ -26,7 +26,7 @@ class IterativeAFF(nn.Module):
              local and global, each: BN(W2 relu(BN(W1 z))),  W1: c -> d,  W2: d -> c,  d = max(1, c // r)
     Params:  8cd + 12d + 12c;  2cd + 3d + 3c less with share_global;  4d + 4c less at norm none
     MACs:    4c d h w + 4c d
-    Source:  Dai et al., Attentional Feature Fusion, WACV 2021, eq. 4-5. arXiv:2009.14082
+    Source:  Dai et al., Attentional Feature Fusion, WACV 2021. arXiv:2009.14082
     Departs: the authors' code makes a second global branch and never calls it: it calls the first again. By default the
              second is used, as in the paper; `share_global: true` is their code, without the weights never used.
     Start:   the authors' code, which leaves PyTorch's own: weights and biases U(-b, b),  b = 1 / sqrt(inputs).
