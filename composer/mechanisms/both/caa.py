@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from composer.mechanisms.shared.large_kernel import depthwise, draw
+from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt
 from composer.registry import mechanism
 
@@ -38,10 +39,7 @@ class ContextAnchorAttention(nn.Module):
 
     def __init__(self, channels: int, *, kernel_size: OddInt = 11, norm: bool = True):
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"caa: kernel_size={kernel_size} is even; use an odd number, so that the map keeps its size"
-            )
+        check_odd("caa", kernel_size)
         self.pool = nn.AvgPool2d(7, 1, 3)
         self.conv1 = nn.Conv2d(channels, channels, 1, bias=not norm)
         self.conv_h = depthwise(channels, 1, kernel_size)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.mechanisms.shared.channel_norm import ChannelNorm
-from composer.mechanisms.shared.divisors import divisor_at_most, nearest_divisors
+from composer.mechanisms.shared.divisors import groups_of
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
 from composer.mechanisms.shared.precision import at_least_float32
 from composer.options import PositiveInt
@@ -45,12 +45,8 @@ class EfficientMultiScaleAttention(nn.Module):
 
     def __init__(self, channels: int, *, groups: PositiveInt | None = None):
         super().__init__()
-        if groups is None:
-            groups = divisor_at_most(channels, 32)
-        if channels % groups:
-            text = f"{channels} channels do not divide into {groups} groups"
-            raise ValueError(f"ema: {text}; set groups to {nearest_divisors(channels, groups)}")
-        self.groups, width = groups, channels // groups
+        self.groups = groups_of("ema", channels, groups, 32)
+        width = channels // self.groups
         self.conv1x1 = nn.Conv2d(width, width, 1)
         self.conv3x3 = nn.Conv2d(width, width, 3, padding=1)
         self.gn = ChannelNorm(width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt, PositiveInt
 from composer.registry import mechanism
 
@@ -36,10 +37,7 @@ class GlobalAttentionMechanism(nn.Module):
 
     def __init__(self, channels: int, *, reduction: PositiveInt = 4, kernel_size: OddInt = 7):
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"gam: kernel_size={kernel_size} is even; use an odd number, so that the map keeps its size"
-            )
+        check_odd("gam", kernel_size)
         hidden, padding = max(1, channels // reduction), kernel_size // 2
         self.fc1 = nn.Conv2d(channels, hidden, 1)
         self.act1 = nn.ReLU()

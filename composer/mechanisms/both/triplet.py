@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt
 from composer.registry import mechanism
 
@@ -54,10 +55,7 @@ class TripletAttention(nn.Module):
 
     def __init__(self, *, kernel_size: OddInt = 7, spatial: bool = True):
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"triplet: kernel_size={kernel_size} is even; use an odd number, so that the map keeps its size"
-            )
+        check_odd("triplet", kernel_size)
         self.cw = PlaneGate(kernel_size, 1.0)
         self.hc = PlaneGate(kernel_size, 1.0)
         self.hw = PlaneGate(kernel_size, 0.0) if spatial else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from composer.mechanisms.shared.context import GlobalContext, local_context
+from composer.mechanisms.shared.context import PooledContext, local_context
 from composer.mechanisms.shared.pooled_norm import PooledNorm
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -54,9 +54,9 @@ class IterativeAFF(nn.Module):
         super().__init__()
         inner = max(1, channels // reduction)
         self.local_att = local_context(channels, inner)
-        self.global_att = GlobalContext(channels, inner, norm)
+        self.global_att = PooledContext(channels, inner, norm)
         self.local_att2 = local_context(channels, inner)
-        self.global_att2 = None if share_global else GlobalContext(channels, inner, norm)
+        self.global_att2 = None if share_global else PooledContext(channels, inner, norm)
 
     def attention(self, x: Tensor, other: Tensor) -> Tensor:
         """The second share of x, b c h w, in (0, 1)."""

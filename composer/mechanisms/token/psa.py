@@ -40,8 +40,8 @@ class PartialSelfAttention(nn.Module):
              c / 128 heads: below 128 channels none, and a division by zero.
     Start:   the authors' code, which leaves PyTorch's own.
 
-    `num_heads` is H, by default c / 128, and at least 1. YOLO11's C2PSA is this with several blocks in a row. In
-    training it needs a batch of at least 2 where the map is a single position.
+    `num_heads` is H, by default c / 128, or the next number below that divides c / 2, and at least 1. YOLO11's C2PSA is
+    this with several blocks in a row. In training it needs a batch of at least 2 where the map is a single position.
 
     >>> sum(p.numel() for p in PartialSelfAttention(64).parameters())
     16352

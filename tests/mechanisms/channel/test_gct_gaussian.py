@@ -70,4 +70,6 @@ def test_after_every_block(backbone):
         network = composer.build({**spec, "input": [3, 32, 32]}).eval()
         assert network(torch.randn(2, 3, 32, 32)).isfinite().all()
     else:
-        assert composer.graph(spec).num_parameters == composer.graph(backbone).num_parameters
+        graph = composer.graph(spec)
+        assert len(graph.added[0].places) == 12
+        assert graph.num_parameters == composer.graph(backbone).num_parameters
