@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from composer.dag.composition import Composition
@@ -69,28 +69,31 @@ class Candidates:
 
     def _candidate(self, entry: ModuleEntry) -> Candidate:
         place = self.place or default_place(entry, self.plain.graph.places.sites)
-        rule = {**place, **default_sources(entry, place)}
-        found = Candidate(entry.name, entry.group, {key: rule[key] for key in (*POSITIONS, "where") if key in rule})
-        position = next(word for word in POSITIONS if word in rule)
+        rule = {"use": entry.name, **place, **default_sources(entry, place)}
+        found = Candidate(entry.name, entry.group, place)
         try:
-            paths = self._matched({**rule, "use": entry.name})
+            paths = self._matched(rule)
         except (SpecError, GraphError) as error:
-            return _with(found, reason=_sentence(error))
-        left, reason = paths, ""
-        while left:
+            return replace(found, reason=_sentence(error))
+        found = replace(found, asked=len(paths))
+        position = next(word for word in POSITIONS if word in rule)
+        # The condition has been asked.
+        rule.pop("where", None)
+        while paths:
             try:
-                graph = self._composed([{**rule, "use": entry.name, position: left}])
+                graph = self._composed([{**rule, position: paths}])
             except (SpecError, GraphError) as error:
-                reason = reason or _sentence(error)
-                left = self._without(left, error)
+                found = replace(found, reason=found.reason or _sentence(error))
+                paths = self._without(paths, error)
                 continue
-            memory = self._memory(graph)
-            parameters = graph.num_parameters - self.plain.graph.num_parameters
-            macs = growth(graph.num_macs, self.plain.graph.num_macs)
-            kept = growth(memory, self.plain.memory)
-            cost = {"parameters": parameters, "macs": macs, "memory": kept}
-            return _with(found, asked=len(paths), fitted=len(left), reason=reason, **cost)
-        return _with(found, asked=len(paths), reason=reason)
+            return replace(
+                found,
+                fitted=len(paths),
+                parameters=graph.num_parameters - self.plain.graph.num_parameters,
+                macs=growth(graph.num_macs, self.plain.graph.num_macs),
+                memory=growth(self._memory(graph), self.plain.memory),
+            )
+        return found
 
     def _composed(self, rules: list[Any]) -> Composition:
         spec = load_spec({"backbone": self.source, "attention": rules}, allow_code=self.allow_code)
@@ -104,31 +107,23 @@ class Candidates:
 
     def _without(self, paths: list[str], error: SpecError | GraphError) -> list[str]:
         """The places without the one that an error is about, and those like it; none if it is about no place."""
-        places = self.plain.graph.places
-        wrong = [places.at(one.path) for one in error.diagnostics if one.path in paths]
-        alike = {
-            (one.node.output, one.input)
-            for one in wrong
-            if one is not None and not isinstance(one.node.output, Mapping)
-        }
-        if not alike:
-            return []
-        kept = []
-        for path in paths:
-            place = places.at(path)
-            if place is not None and (place.node.output, place.input) not in alike:
-                kept.append(path)
-        return kept
+        known = {path: self._kind(path) for path in paths}
+        wrong = {known[one.path] for one in error.diagnostics if one.path in known}
+        return [path for path in paths if known[path] not in wrong] if wrong else []
+
+    def _kind(self, path: str) -> Hashable:
+        """Equal for places that take the same mechanisms: what arrives and what leaves."""
+        place = self.plain.graph.places.at(path)
+        if place is None:
+            return path
+        output = place.node.output
+        return place.input, tuple(output.items()) if isinstance(output, Mapping) else output
 
     def _memory(self, graph: Composition) -> int | None:
         try:
             return sum(activation_memory(graph.root, self.traces).values())
         except Unknown:
             return None
-
-
-def _with(candidate: Candidate, **fields: Any) -> Candidate:
-    return Candidate(**{**vars(candidate), **fields})
 
 
 def _sentence(error: SpecError | GraphError) -> str:

@@ -45,6 +45,15 @@ def test_places_that_do_not_fit_are_left_out_and_the_reason_is_said() -> None:
     assert (found.fitted, found.asked, found.reason) == (0, 0, "no place is called `spatial_conv`")
 
 
+def test_a_block_of_a_plugin_is_a_candidate_too(run) -> None:
+    words = ("list", "mechanisms", "large_kernel", "--plugin", "examples/large_kernel.yaml", "--on", "resnet18")
+    (row,) = run(*words, "--format", "json").json
+    assert (row["place"], row["asked"], row["fitted"], row["reason"]) == ({"after": "branch"}, 8, 8, "")
+    # 2c² + 77c in each block: 1×1 with bias, depthwise 5×5 and 7×7 with theirs.
+    assert row["parameters"] == sum(2 * (c * c + 77 * c) for c in (64, 128, 256, 512))
+
+
+@pytest.mark.slow
 def test_every_mechanism_fits_or_says_why(run) -> None:
     rows = run("list", "mechanisms", "--on", "resnet18", "--after", "block", "--sort", "macs", "--format", "json").json
     assert {row["name"] for row in rows} == {one.name for one in registry.mechanisms()}

@@ -13,10 +13,10 @@ from composer.cli.options import TableFormat, say
 from composer.cli.progress import stage
 from composer.cli.screen import print_json
 from composer.cli.tables import print_csv, print_markdown, print_table
-from composer.registry import BlockEntry, ModuleEntry
 
 if TYPE_CHECKING:
     from composer.candidates import Candidate, Candidates
+    from composer.registry.search import Mechanism
 
 
 class Sort(enum.StrEnum):
@@ -36,7 +36,7 @@ def print_candidates(
     context: typer.Context,
     network: str,
     place: Mapping[str, str],
-    entries: Sequence[ModuleEntry | BlockEntry],
+    entries: Sequence[Mechanism],
     sort: Sort,
     format: TableFormat,
     *,
@@ -45,9 +45,10 @@ def print_candidates(
     """Print a row for each mechanism. Raises SpecError or GraphError if the network alone is wrong."""
     with stage(context, f"composing {network} with {len(entries)} mechanisms"):
         from composer.candidates import Candidates
+        from composer.contract.block import mechanism_of
 
         known = Candidates(network, place, allow_code=allow_code)
-        found = _sorted(known.of(one for one in entries if isinstance(one, ModuleEntry)), sort)
+        found = _sorted(known.of(map(mechanism_of, entries)), sort)
     rows = [_row(one, known) for one in found]
     if format is TableFormat.JSON:
         print_json(rows)

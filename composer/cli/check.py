@@ -83,7 +83,7 @@ def _options(entry: ModuleEntry, written: list[str]) -> dict[str, Any]:
 
 def _entries(names: list[str]) -> list[ModuleEntry]:
     """The mechanisms with these names or in these plugin files; all if none. Raises InputError, PluginError."""
-    found: list[ModuleEntry] = []
+    found: list[Entry] = []
     for name in names:
         if name.endswith((".py", ".yaml", ".yml")):
             registry.load_plugin_file(name)
@@ -92,22 +92,14 @@ def _entries(names: list[str]) -> list[ModuleEntry]:
             if not inside:
                 label = "@composer.mechanism, or a block with a `kind`"
                 raise InputError(Diagnostic("plugin", f"`{name}` registers no mechanism", label=label))
-            found += map(_mechanism, inside)
+            found += inside
         elif (entry := registry.get(name)) is not None and entry.category == "mechanism":
-            found.append(_mechanism(entry))
+            found.append(entry)
         else:
             known = [one.name for one in registry.entries("mechanism")]
             all_of_them = "`composer list mechanisms` shows all; a plugin file ends in .py or .yaml"
             hint = registry.hint(name) or did_you_mean(name, known, all_of_them)
             raise InputError(Diagnostic("unknown-name", f"no mechanism is called `{name}`", help=hint))
-    return found or [_mechanism(one) for one in registry.entries("mechanism")]
+    from composer.contract.block import mechanism_of
 
-
-def _mechanism(entry: Entry) -> ModuleEntry:
-    """The entry itself, or for a block that of a mechanism that does the same."""
-    if isinstance(entry, registry.BlockEntry):
-        from composer.contract.block import as_mechanism
-
-        return as_mechanism(entry)
-    assert isinstance(entry, registry.ModuleEntry)
-    return entry
+    return [mechanism_of(one) for one in found or registry.entries("mechanism")]

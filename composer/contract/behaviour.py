@@ -168,7 +168,8 @@ def attention(subject: Subject) -> None:
     """`attention(x)` has the batch as its first axis, is finite, and does not change the output.
 
     Where they are declared as factors, `gate` or `1 + gate`, the output is the input times them; or it is `gated(x)`
-    times them, for a mechanism with such a method, whose channels change places.
+    times them, for a mechanism with such a method, whose channels change places. Of a fusion, they are factors of one
+    of its tensors, and what it makes of the product and of the others is its own.
     """
     module, x = subject.build().eval(), subject.sample()
     attention = getattr(module, "forward_attention", None) or getattr(module, "attention", None)
@@ -183,7 +184,6 @@ def attention(subject: Subject) -> None:
     require(values.isfinite().all(), "attention values are not finite")
     require(torch.equal(module(x), before), "asking for its attention values changes its output")
     applied = subject.entry.applied
-    # A fusion adds its other tensors to what it gates.
     if applied in ("gate", "1 + gate") and subject.entry.kind != "fusion":
         gated = getattr(module, "gated", None)
         wanted = (x if gated is None else gated(x)) * values

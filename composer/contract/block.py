@@ -18,13 +18,21 @@ from composer.dag.scope import Node
 from composer.dag.tensor import BATCH, TensorSpec
 from composer.errors import Mistakes
 from composer.options import options_model
-from composer.registry import CONV_FACTS, BlockEntry, ModuleEntry
+from composer.registry import CONV_FACTS, BlockEntry, Entry, ModuleEntry
 
 _AXES: dict[str, tuple[str, ...]] = {
     "b c h w": ("channels", "height", "width"),
     "b h w c": ("height", "width", "channels"),
     "b n c": ("tokens", "channels"),
 }
+
+
+def mechanism_of(entry: Entry) -> ModuleEntry:
+    """A mechanism's entry; for a block, that of a mechanism that does the same."""
+    if isinstance(entry, BlockEntry):
+        return as_mechanism(entry)
+    assert isinstance(entry, ModuleEntry)
+    return entry
 
 
 def as_mechanism(entry: BlockEntry) -> ModuleEntry:
@@ -49,6 +57,7 @@ def as_mechanism(entry: BlockEntry) -> ModuleEntry:
         settings=options_model(entry.name, {name: (Any, value) for name, value in settings.items()}),
         works_on=layout,
         replaces="conv" if entry.replaces_conv else None,
+        group=entry.group,
     )
 
 

@@ -63,9 +63,9 @@ def mechanism(
               after or beside a place, or replaces a node that keeps its shape
     place     the default place, with the keys of a rule; or several places, of which the first that a network has is
               used. Without `place`, the kind decides (`composer.dag.rules.default_place`)
-    applied   how the values of its method `attention(x)` are applied. `gate`: factors; `1 + gate`: factors between 1
-              and 2; `branches`: shares of summed branches; `experts`: weights of mixed kernels; `positions`: weights
-              of averaged positions. The default depends on the kind
+    applied   how the values of its method `attention(x)` are applied. `gate`: factors, in a fusion those of one of its
+              tensors; `1 + gate`: factors between 1 and 2; `branches`: shares of summed branches; `experts`: weights of
+              mixed kernels; `positions`: weights of averaged positions. The default depends on the kind
     shape     `(inputs, …) -> shape`: the output shape at the batch size of the inputs, for a mechanism that cannot run
               on meta tensors, such as a kernel of another library. Inputs have `.shape`, `.layout`, `.channels` …;
               further parameters are facts and options by name; ValueError refuses the inputs. The mechanism is still
