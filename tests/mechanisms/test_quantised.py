@@ -1,4 +1,4 @@
-"""A ResNet-18 (or a small ViT) with any mechanism in it goes through torchao's quantisers and computes nearly what it did."""
+"""A ResNet-18, or a small ViT, with any mechanism goes through torchao's quantisers and computes nearly what it did."""
 
 from __future__ import annotations
 
