@@ -209,6 +209,9 @@ def _side_or_channels_do_not_fit(cell: Cell, host: Host) -> str | None:
             fits = (host.arriving.channels or 0) % 4 == 0 and out % 8 == 0
         case "epsa" | "scsa":
             fits = out % 4 == 0
+        case "fpa":
+            # Its pyramid has three maps, each of half the side.
+            fits = side >= 8
         case "involution":
             fits = out % cell.option("group_channels") == 0
         case _:
