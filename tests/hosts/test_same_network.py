@@ -36,9 +36,6 @@ OTHERWISE = {
     ("densenet*", "* block"): "shapes",
     # The zoo's convolution holds the pooling that timm has behind it.
     ("resnest*", "* after spatial_conv"): "outputs",
-    # Nothing tells that timm's patches of a map, which stand in the batch, are tokens with a grid.
-    ("mobilevit_*", "eca before block"): "one alone refuses",
-    ("mobilevit_*", "cbam after branch"): "one alone refuses",
 }
 
 
