@@ -20,6 +20,7 @@ QUICK = {
     ("swin_tiny_patch4_window7_224", "cbam after branch"),
     ("convnext_tiny", "se after mlp"),
     ("mixer_s32_224", "eca after mixer"),
+    ("regnetx_002", "bam_spatial after stage"),
     ("eva02_tiny_patch14_224", "eca after mixer"),
 }
 # Networks and rules for which the two are not the same, and how.
@@ -34,8 +35,9 @@ OTHERWISE = {
     ("xcit_*", "* after mlp"): "one alone refuses",
     # The zoo's dense layer gives all maps so far, timm's its own new ones, which the next one concatenates.
     ("densenet*", "* block"): "shapes",
-    # The zoo's convolution holds the pooling that timm has behind it.
-    ("resnest*", "* after spatial_conv"): "outputs",
+    # The zoo's convolution holds the pooling that timm has behind it; in 50d_1s4x24d and 50d_4s2x40d it comes first.
+    ("resnest??d", "* after spatial_conv"): "outputs",
+    ("resnest???e", "* after spatial_conv"): "outputs",
 }
 
 
