@@ -48,6 +48,8 @@ LEAST = {"mobilevit": 128}
 INEXACT = ("coatnet", "eva02_small", "hiera", "maxvit", "mobilevit", "pvt", "resnest", "skresnext", "swin", "twins")
 # timm has a function, or one drop path for two branches, where the zoo has a node: names behind branches differ.
 OTHER_NAMES = ("cait", "maxvit", "mixer", "twins_svt", "xcit")
+# timm has no module for a stage: its last block holds what the zoo's stage holds.
+OTHER_STAGES = ("twins",)
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ def _compared(name: str, rule: Mapping[str, Any], ours: nn.Module, theirs: nn.Mo
 def _names(name: str, rule: Mapping[str, Any], ours: nn.Module, theirs: nn.Module) -> Any:
     """timm's keys to the zoo's."""
     rename = read_key_map("timm_twins").rename if name.startswith("twins") else lambda key: key
-    if not (name.startswith(OTHER_NAMES) and rule.get("after") == "branch"):
+    other = OTHER_NAMES if rule.get("after") == "branch" else OTHER_STAGES if rule.get("after") == "stage" else ()
+    if not name.startswith(other):
         return rename
     # The same modules in the same blocks, in the order in which they run.
     own = [_paths_of(model) for model in (ours, theirs)]
@@ -173,13 +176,21 @@ def _weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not tensor.is_floating_point():
             found[key] = tensor
         elif tensor.ndim > 1:
-            spread = (2 / tensor[0].numel()) ** 0.5
-            found[key] = torch.randn(tensor.shape, generator=generator) * spread
+            found[key] = torch.randn(tensor.shape, generator=generator) * (2 / _num_taken(key, state)) ** 0.5
         else:
             centred = torch.rand(tensor.shape, generator=generator) - 0.5
             scales = key.endswith(("weight", "running_var", "gamma"))
             found[key] = centred + 1 if scales else centred * offsets
     return found
+
+
+def _num_taken(key: str, state: Mapping[str, Tensor]) -> float:
+    """How many numbers each result of a layer is made of; of a mixture of kernels, those of one kernel."""
+    tensor, prefix = state[key], key.rpartition(".")[0]
+    biases = state.get(f"{prefix}.bias")
+    if f"{prefix}.router.weight" in state and biases is not None and key != f"{prefix}.bias":
+        return tensor[0].numel() / biases.shape[1]
+    return tensor[0].numel()
 
 
 def _settle(model: nn.Module, images: Tensor) -> None:

@@ -35,6 +35,10 @@ OTHERWISE = {
     ("xcit_*", "* after mlp"): "one alone refuses",
     # The zoo's dense layer gives all maps so far, timm's its own new ones, which the next one concatenates.
     ("densenet*", "* block"): "shapes",
+    # The zoo's window attention holds the partition of the map, timm's is given each window as an image of its own.
+    ("swin_*", "* after mixer"): "outputs",
+    # Here timm's attention of local groups holds the partition, and the zoo's is given each window.
+    ("twins_svt_*", "* after mixer"): "outputs",
     # The zoo's convolution holds the pooling that timm has behind it; in 50d_1s4x24d and 50d_4s2x40d it comes first.
     ("resnest??d", "* after spatial_conv"): "outputs",
     ("resnest???e", "* after spatial_conv"): "outputs",
