@@ -35,7 +35,7 @@ class MobileViTv2Block(nn.Module):
 
     Shape:   b c h w -> b c h w
     Math:    y = P f(N(T(u(W L x))))        L: c -> c, depthwise, of 3 × 3, with BN and silu;  W: c -> d and P: d -> c,
-             1 × 1, P with BN;  u: b d h w -> (b p²) n d, a sequence for each place in a patch p × p, f back
+             of 1 × 1, P with BN;  u: b d h w -> (b p²) n d, a sequence for each place in a patch p × p, f back
              T: l blocks x + a(N(x)), then x + W_2 silu(W_1 N(x)),  W_1: d -> 2d
              a(z) = W_o (relu(W_v z) Σ_n s W_k z)        s = softmax_n(w z), a number for each position of a sequence
              N: a norm over all channels and positions of an image, with a scale and shift for each channel
