@@ -45,6 +45,7 @@ QUICK = {
     "efficientnet_b0",
     "efficientnetv2_s",
     "eva02_tiny_patch14_224",
+    "focalnet_tiny_srf",
     "googlenet",
     "hiera_tiny_224",
     "hrnet_w18_small",
