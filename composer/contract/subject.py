@@ -72,6 +72,9 @@ class Subject:
         place |= {"grid_height": height, "grid_width": width, "prefix_tokens": 0, "place_index": 0}
         place |= {"length": height * width, "frames": height, "spatial_dims": self.spatial_dims}
         place |= {"in_channels": c, "out_channels": c, **conv}
+        if "prefix_tokens" in self.entry.facts and "grid_height" not in self.entry.facts:
+            # What asks for prefix tokens without their grid is about them alone.
+            place["prefix_tokens"] = 1
         # The other tensors have the shape of the first.
         place |= {name: place[fact] for name, (_, fact) in facts_of_others(self.entry.tensors).items()}
         return {name: place[name] for name in self.entry.facts}

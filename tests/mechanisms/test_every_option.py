@@ -73,13 +73,23 @@ NODES = {
     "fc": {"op": "linear", "out_features": 3},
 }
 
+CLASS_TOKEN = {
+    "conv1": NODES["conv1"],
+    "cls_token": {"op": "parameter", "shape": [1, 1, 16]},
+    "patches": {"op": "map_to_tokens", "from": "conv1"},
+    "tokens": {"op": "prepend_token", "from": ["cls_token", "patches"]},
+    "pool": "take_token",
+    "fc": NODES["fc"],
+}
+
 
 @pytest.mark.parametrize("entry", SAMPLED)
 def test_a_network_with_it_is_traced(entry):
-    rule = {"use": entry.name, **({"replace": "conv2"} if entry.replaces else {"after": "bn2"})}
+    nodes, where = (CLASS_TOKEN, "tokens") if case_of(entry.name).class_token else (NODES, "bn2")
+    rule = {"use": entry.name, **({"replace": "conv2"} if entry.replaces else {"after": where})}
     if entry.inputs[0] > 1:
         rule["from"] = dict.fromkeys(entry.tensors[1:], "./conv1")
-    spec = {"input": [3, 8, 8], "nodes": NODES, "attention": [rule]}
+    spec = {"input": [3, 8, 8], "nodes": nodes, "attention": [rule]}
     for training in (False, True):
         model = composer.build(spec).train(training)
         x = torch.randn(2, 3, 8, 8)
