@@ -90,7 +90,7 @@ OTHER_TABLES = {
     "README of ACmix": (3, 231.3),
     "README of CaiT": (1, 83.5),
     "README of CoTNet": (2, 164.1),
-    "README of CoordAttention": (2, 146.6),
+    "README of CoordAttention": (4, 295.8),
     "README of EMA": (1, 74.32),
     "README of EPSANet": (2, 155.92),
     "README of FcaNet": (4, 313.31),
