@@ -5,6 +5,7 @@ A rule is about the kind of mechanism and what the network lacks, never about a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,6 +134,18 @@ def _class_token_would_go_without(cell: Cell, host: Host) -> str | None:
     return f"`{cell.entry.name}` works on maps: in place of `{node.path}`, prefix tokens would not get"
 
 
+def _has_no_class_token(cell: Cell, host: Host) -> str | None:
+    """Attention of the class token needs one, and only a grid tells whether the first token is one."""
+    if cell.entry.name != "class_attention":
+        return None
+    tensor = host.given if "after" in cell.rule else host.arriving
+    if tensor.grid is not None and tensor.grid.prefix:
+        return None
+    # It sees a map as tokens.
+    count = tensor.shape[1] if tensor.layout == "b n c" else math.prod(_side(tensor))
+    return f"`class_attention` does not fit b×{count}×{tensor.channels}: these tokens are not"
+
+
 def _needs_a_convolution(cell: Cell, host: Host) -> str | None:
     """Kernels replace kernels; attention between positions may also replace another that keeps the map."""
     mixer = cell.entry.kind == "token" and host.arriving == host.given
@@ -236,6 +249,7 @@ RULES: Sequence[Callable[[Cell, Host], str | None]] = (
     _takes_one_of_several,
     _has_no_positions,
     _class_token_would_go_without,
+    _has_no_class_token,
     _would_lose_the_norm,
     _splits_do_not_divide,
     _side_or_channels_do_not_fit,
