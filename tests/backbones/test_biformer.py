@@ -124,7 +124,7 @@ def test_counts_and_sites(name):
     assert graph.num_parameters == parameters
     assert round(graph.num_macs / 1e9, 1) == billions
     found = graph.places.sites
-    assert found["mixer"] == found["mlp"] == found["spatial_conv"] == found["block"] == found["branch"] / 2 == blocks
+    assert found["mixer"] == found["mlp"] == found["spatial_conv"] == found["block"] == found["branch"] / 3 == blocks
     assert (found["stem"], found["stage"], found["head"]) == (1, 4, 1)
     assert [level.reduction for level in graph.levels] == [4, 8, 16, 32]
     check_num_classes(name, graph)
