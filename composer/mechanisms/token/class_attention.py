@@ -39,16 +39,16 @@ class ClassAttention(ContextAttention):
     maps the weights over the heads before and after the softmax (arXiv:2003.02436): CaiT does so in the blocks without
     class token, for which `mhsa` has an option of that name.
 
-    It raises ValueError at a map, and at tokens that are known to have no class token.
+    It raises ValueError at a map, and at tokens that are not known to have a class token.
 
-    >>> sum(p.numel() for p in ClassAttention(64).parameters())
+    >>> sum(p.numel() for p in ClassAttention(64, 1).parameters())
     16640
     """
 
     def __init__(
         self,
         channels: int,
-        prefix_tokens: int = 1,
+        prefix_tokens: int = 0,
         *,
         num_heads: PositiveInt = 8,
         qkv_bias: bool = True,
@@ -57,8 +57,8 @@ class ClassAttention(ContextAttention):
     ):
         dim_of_heads("class_attention", channels, num_heads)
         if not prefix_tokens:
-            text = "these tokens have no class token in front of them"
-            raise ValueError(f"class_attention: {text}; put it where they have one, or use mhsa")
+            text = "these tokens are not known to have a class token in front of them"
+            raise ValueError(f"class_attention: {text}; put it where they have one, or write `grid` at the input")
         super().__init__(channels, num_heads=num_heads, qkv_bias=qkv_bias, name="class_attention")
         self.others = others
         self.proj_l = drawn(num_heads, num_heads) if talking_heads else None

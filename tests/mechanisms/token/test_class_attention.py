@@ -15,7 +15,7 @@ from tests.mechanisms.oracle import SIZES, agree
 
 # A block as they are in ViT, after which the patches of CaiT and XCiT differ.
 BLOCK = {
-    "input": {"shape": [10, 8], "layout": "b n c"},
+    "input": {"shape": [10, 8], "layout": "b n c", "grid": [3, 3]},
     "nodes": {
         "gamma": {"op": "parameter", "shape": [8]},
         "norm": {"op": "layer_norm", "from": "input", "eps": 1e-5},
@@ -62,12 +62,12 @@ class Talking(Plain):
 def test_equals_timms(height, width, bias):
     x = torch.randn(2, height * width, 8)
     for others in ("keep", "zero"):
-        ours = ClassAttention(8, num_heads=2, qkv_bias=bias, others=others)
+        ours = ClassAttention(8, 1, num_heads=2, qkv_bias=bias, others=others)
         agree(ours, Plain(8, num_heads=2, qkv_bias=bias, keep=others == "keep"), x)
 
 
 def test_talking_heads_in_plain_steps():
-    ours = ClassAttention(12, num_heads=3, talking_heads=True)
+    ours = ClassAttention(12, 1, num_heads=3, talking_heads=True)
     agree(ours, Talking(12, 3, qkv_bias=True), torch.randn(2, 17, 12))
 
 
@@ -100,15 +100,15 @@ def test_a_block_around_it_is_caits_or_xcits(block):
 
 
 def test_parameters():
-    assert sum(p.numel() for p in ClassAttention(64).parameters()) == 16_640
+    assert sum(p.numel() for p in ClassAttention(64, 1).parameters()) == 16_640
 
 
 def test_refusals():
     with pytest.raises(ValueError, match="class_attention: 60 channels do not divide into 8 heads; set num_heads to 6"):
-        ClassAttention(60)
+        ClassAttention(60, 1)
     rule = {"use": "class_attention", "after": "block", "where": "last"}
     for backbone in ("resnet18", "swin_tiny_patch4_window7_224"):
-        with pytest.raises(ComposerError, match="these tokens have no class token in front of them; put it where"):
+        with pytest.raises(ComposerError, match="these tokens are not known to have a class token in front"):
             composer.graph({"backbone": backbone, "attention": [rule]})
 
 
