@@ -88,6 +88,7 @@ ROWS = [one for one in FOUND if one.published and one.published.table in TABLES]
 # Rows of each other table, and the sum of their top-1 accuracies.
 OTHER_TABLES = {
     "README of ACmix": (3, 231.3),
+    "README of BiFormer": (3, 249.5),
     "README of CaiT": (1, 83.5),
     "README of CoTNet": (2, 164.1),
     "README of CoordAttention": (4, 295.8),
@@ -129,7 +130,16 @@ OTHER_USES = {
 # Tables of accuracies alone.
 ACCURACIES = {"README of FcaNet"}
 # Mechanisms that a backbone has without a rule.
-WITHIN = {"LKA", "XCA", "class attention", "focal modulation", "involution", "spatial reduction", "window"}
+WITHIN = {
+    "LKA",
+    "XCA",
+    "bi-level routing",
+    "class attention",
+    "focal modulation",
+    "involution",
+    "spatial reduction",
+    "window",
+}
 OTHERS = [one for one in FOUND if one.published and one.published.table not in TABLES]
 
 

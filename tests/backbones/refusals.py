@@ -47,9 +47,9 @@ class Host:
         assert self.place.input is not None
         return self.place.input
 
-    def seen_by(self, entry: Entry) -> TensorSpec:
-        """The same as a mechanism on maps sees it, which stands in another layout."""
-        tensor = self.arriving
+    def seen_by(self, entry: Entry, behind: bool = False) -> TensorSpec:
+        """The same (or what it gives) as a mechanism on maps sees it, which stands in another layout."""
+        tensor = self.given if behind else self.arriving
         grid = tensor.positions
         if tensor.layout == "b c h w" or not _is_on_maps(entry) or grid is None:
             return tensor
@@ -141,9 +141,10 @@ def _has_no_class_token(cell: Cell, host: Host) -> str | None:
     tensor = host.given if "after" in cell.rule else host.arriving
     if tensor.grid is not None and tensor.grid.prefix:
         return None
-    # It sees a map as tokens.
-    count = tensor.shape[1] if tensor.layout == "b n c" else math.prod(_side(tensor))
-    return f"`class_attention` does not fit b×{count}×{tensor.channels}: these tokens are not"
+    if tensor.layout != "b n c":
+        # It sees a map as tokens.
+        tensor = TensorSpec((tensor.shape[0], math.prod(_side(tensor)), tensor.channels or 0), "b n c")
+    return f"`class_attention` does not fit {tensor}: these tokens are not"
 
 
 def _needs_a_convolution(cell: Cell, host: Host) -> str | None:
@@ -209,11 +210,14 @@ def _side_or_channels_do_not_fit(cell: Cell, host: Host) -> str | None:
             fits = (host.arriving.channels or 0) % 4 == 0 and out % 8 == 0
         case "epsa" | "scsa":
             fits = out % 4 == 0
+        case "fpa":
+            # Its pyramid has three maps, each of half the side.
+            fits = side >= 8
         case "involution":
             fits = out % cell.option("group_channels") == 0
         case _:
             fits = True
-    return None if fits else f"`{cell.entry.name}` does not fit {host.given if behind else host.seen_by(cell.entry)}: "
+    return None if fits else f"`{cell.entry.name}` does not fit {host.seen_by(cell.entry, behind)}: "
 
 
 # What gives a strided map of the size that a padded convolution gives.

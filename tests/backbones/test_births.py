@@ -75,7 +75,7 @@ QUICK = {
 KEYS = {"twins": "timm_twins", "halonet": "timm_halonet", "lambda_resnet": "timm_lambda_resnet"}
 # Networks that neither timm nor torchvision has: their own laws are looked at below.
 HOSTED = {"botnet_s1_50", "nlnet50", "sasa_resnet50", "sknet101", "sknet50"}
-FAMILIES_OF_NOBODY = ("mobilenext_*", "rednet*", "van_*")
+FAMILIES_OF_NOBODY = ("biformer_*", "lsknet_*", "mobilenext_*", "rednet*", "van_*")
 NOBODYS = {
     *HOSTED,
     *("botnet50", "shufflenet_v1_x1_0_g3"),

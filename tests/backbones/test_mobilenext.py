@@ -80,8 +80,8 @@ def test_counts_and_sites(name):
     assert round(graph.num_macs / 1e6) == million
     found = graph.places.sites
     assert (found["stem"], found["stage"], found["block"], found["head"]) == (1, 8, 20, 1)
-    # Twelve blocks add their input; three more have both depthwise convolutions, and three the second one.
-    assert (found["branch"], found["spatial_conv"]) == (12, 2 * 15 + 3)
+    # Fifteen blocks have both depthwise convolutions, three the second one alone, and two none.
+    assert (found["branch"], found["spatial_conv"]) == (20, 2 * 15 + 3)
     assert [level.reduction for level in graph.levels] == [2, 4, 8, 16, 32]
     check_num_classes(name, graph)
 

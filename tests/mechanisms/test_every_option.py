@@ -49,9 +49,9 @@ class Elsewhere(Subject):
 
     place: Mapping[str, object] = field(default_factory=dict)
 
-    def build(self, height=7, width=7):
+    def build(self, height=None, width=None):
         usual = {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": 1, "bias": False}
-        return self.build_at(height, width, {**usual, **self.place})
+        return self.build_at(height or 7, width or 7, {**usual, **self.place})
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)

@@ -24,8 +24,10 @@ def case(request) -> tuple[nn.Module, Tensor, float]:
     spec = {"backbone": "resnet18"}
     if case_of(name).class_token:
         spec, rule["where"] = {"backbone": "vit_tiny_patch16_224", "vars": {"depth": 2}}, "last"
-    network = composer.build({**spec, "input": [3, 64, 64], "attention": [rule]})
-    images = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    # The third stage has a sixteenth of the side.
+    side = 64 if case_of(name).least <= 4 else 128
+    network = composer.build({**spec, "input": [3, side, side], "attention": [rule]})
+    images = torch.randn(8, 3, side, side, generator=torch.Generator().manual_seed(0))
     for one in network.modules():
         if isinstance(one, nn.BatchNorm2d):
             # Branches speak, and the statistics are those of these images.

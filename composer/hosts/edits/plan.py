@@ -86,9 +86,10 @@ class _Planner:
         changes = [one for one in found if one is not None]
         to_open: list[Change] = []
         for change in changes:
+            made = type(self.model.get_submodule(change.path))
             if change.only_replaces:
                 self.place(change)
-            elif not change.crosses and (ends := ends_of(change)) is not None:
+            elif not change.crosses and (ends := ends_of(change, made)) is not None:
                 self.swap(change, ends)
             else:
                 to_open.append(change)
