@@ -180,21 +180,27 @@ def _window_larger_than_the_map(cell: Cell, host: Host) -> str | None:
 
 
 def _side_or_channels_do_not_fit(cell: Cell, host: Host) -> str | None:
-    """Windows of 7 want maps of 7, and groups and heads want channels that they divide."""
+    """Windows want maps that they fit into, and quarters, halves of heads and groups want channels that they divide."""
     behind = "after" in cell.rule
     side, out = min(_side(host.given if behind else host.arriving)), host.out_channels
-    refuses = {
-        "acmix": side < 4 or out % 8 > 0,
-        "axial": out % 16 > 0,
-        "cot": out % 8 > 0,
-        "epsa": out % 4 > 0,
-        "involution": out % 16 > 0,
-        "nat": side < 7,
-        "scsa": out % 4 > 0,
-    }
-    if not refuses.get(cell.entry.name):
-        return None
-    return f"`{cell.entry.name}` does not fit {host.given if behind else host.seen_by(cell.entry)}: "
+    match cell.entry.name:
+        case "nat":
+            fits = side >= cell.option("window")
+        case "acmix":
+            # What its window sees beyond the map is mirrored, and there must be as much to mirror.
+            fits = side > cell.option("window") // 2
+        case "axial":
+            fits = out % (2 * cell.option("num_heads")) == 0
+        case "cot":
+            # Its convolution for keys has 4 groups, and 8 outputs share a kernel.
+            fits = (host.arriving.channels or 0) % 4 == 0 and out % 8 == 0
+        case "epsa" | "scsa":
+            fits = out % 4 == 0
+        case "involution":
+            fits = out % cell.option("group_channels") == 0
+        case _:
+            fits = True
+    return None if fits else f"`{cell.entry.name}` does not fit {host.given if behind else host.seen_by(cell.entry)}: "
 
 
 # What gives a strided map of the size that a padded convolution gives.

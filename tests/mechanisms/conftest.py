@@ -110,3 +110,11 @@ def randomise():
 def image():
     """Random b c h w in float64."""
     return lambda *shape: torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@pytest.fixture
+def double():
+    """What is built has float64 from the start, and so have tables that are computed then."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

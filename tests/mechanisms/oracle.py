@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 # Square and not, odd and even, smaller than usual windows and not a multiple of them.
 SIZES = ((7, 7), (13, 17), (8, 5), (14, 14), (56, 56))
+# Those for what is written again with a number, in float64, for each pair of positions, or position by position in
+# Python: on 56 × 56 it takes gigabytes or minutes.
+SMALL = SIZES[:4]
 
 
 def agree(
@@ -44,7 +47,7 @@ def agree(
             _run(one, inputs)
             with torch.no_grad():
                 for weight in one.parameters():
-                    weight -= 0.01 * weight.grad
+                    weight -= 0.01 * weight.grad / own[0].numel()
     _same(carry(ours.state_dict()), theirs.state_dict(), f"after {steps} steps,", tolerance)
 
 
@@ -63,9 +66,9 @@ def _run(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, list[Te
     module.zero_grad()
     own = [one.detach().double().requires_grad_() for one in inputs]
     output = module(*own)
-    # A weight for each number, so that no gradient is hidden by symmetry.
+    # A weight for each number, so that no gradient is hidden by symmetry; a sum, so that none is small on large maps.
     weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    (output * weights).mean().backward()
+    (output * weights).sum().backward()
     return output.detach(), [one.grad for one in own if one.grad is not None]
 
 

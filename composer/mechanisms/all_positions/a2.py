@@ -37,7 +37,7 @@ class DoubleAttention(nn.Module):
              m = n = max(2, c // r)
     Params:  2cm + 2cn + m + 2n + c
     MACs:    (2cm + 2cn + 2mn) h w
-    Source:  Chen et al., A²-Nets: Double Attention Networks, NeurIPS 2018, eq. 4-6. arXiv:1810.11579
+    Source:  Chen et al., A²-Nets: Double Attention Networks, NeurIPS 2018. arXiv:1810.11579
     Departs: nothing. The first softmax runs over positions, the second over descriptors; copies that call softmax
              without an axis mix the images of a batch. Others leave out `x +`.
     Start:   as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs); the paper does not state it.

@@ -27,7 +27,7 @@ class CrissCrossAttention(nn.Module):
              A = softmax_i(Q Kᵀ),  Q, K: c -> d,  V: c -> c,  d = max(1, c // r)
     Params:  2cd + 2d + c² + c + 1
     MACs:    R (2cd h w + c² h w + (c + d) h w (h + w))
-    Source:  Huang et al., CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019, eq. 1-2. arXiv:1811.11721
+    Source:  Huang et al., CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019. arXiv:1811.11721
     Departs: nothing. d is the authors' code's.
     Start:   the authors' code: kernels and biases as PyTorch does, U(-b, b) with b = 1 / sqrt(c), and gamma = 0, so
              that it starts as the identity.

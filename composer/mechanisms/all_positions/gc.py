@@ -68,8 +68,8 @@ class GlobalContext(ContextBlock):
              W1: c -> d,  W2: d -> c,  w: c -> 1,  d = max(2, c // r)
     Params:  2cd + 2c + 3d + 1
     MACs:    2cd + 2c h w
-    Source:  Cao et al., GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond, ICCV workshops 2019,
-             eq. 5. arXiv:1904.11492
+    Source:  Cao et al., GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond, ICCV workshops 2019.
+             arXiv:1904.11492
     Departs: all layers have biases, as in the authors' code; the softmax ignores that of w: `conv_attn.bias` gets no
              gradient. d is at least 2, since the layer norm of one number is constant. timm's `gc` multiplies, and its
              `gca` adds: the mechanism `gca`.

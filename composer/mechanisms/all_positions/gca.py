@@ -28,8 +28,8 @@ class GlobalContextAttention(ContextBlock):
              W1: c -> d,  W2: d -> c,  w: c -> 1,  d = max(2, round(c / r)),  ties up
     Params:  2cd + 2c + 3d + 1
     MACs:    2cd + 2c h w
-    Source:  Cao et al., GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond, ICCV workshops 2019,
-             eq. 5. arXiv:1904.11492. timm: `gca` is the default, `gc` is `fuse: mul`.
+    Source:  Cao et al., GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond, ICCV workshops 2019.
+             arXiv:1904.11492. timm: `gca` is the default, `gc` is `fuse: mul`.
     Departs: the paper's `gc` has r = 16, d rounded down, eps = 1e-5 in place of 1e-6, and starts as the identity. d is
              at least 2, since the layer norm of one number is constant; timm has 1 below 12 channels. The softmax
              ignores the bias of w: `conv_attn.bias` gets no gradient.

@@ -46,8 +46,7 @@ class NonLocal(nn.Module):
     Params:  4cd + 3d + 3c;  2cd + d + 3c at mode gaussian;  2d more at mode concatenation
     MACs:    t c d (h w + m) + A        t = 2,  A = 2d h w m;  at mode gaussian t = 1,  A = 2c h w m
              at mode dot_product A = d² (h w + m);  at mode concatenation A = d (h w + m) + d h w m
-    Source:  Wang et al., Non-local Neural Networks, CVPR 2018, eq. 2-4 and 6, by default embedded Gaussian.
-             arXiv:1711.07971
+    Source:  Wang et al., Non-local Neural Networks, CVPR 2018, eq. 2-6, by default embedded Gaussian. arXiv:1711.07971
     Departs: nothing. The authors' code also divides the logits by sqrt(d), as Vaswani et al. do (`scale`).
     Start:   the authors' code: N(0, 0.01²) and zero biases; the scale of the batch norm is 0, so that the block starts
              as the identity.

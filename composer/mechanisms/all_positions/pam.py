@@ -38,7 +38,7 @@ class PositionAttention(nn.Module):
     Math:    y = x + gamma A V        A = softmax_keys(Q Kᵀ),  Q, K: c -> d,  V: c -> c,  d = max(1, c // r)
     Params:  2cd + 2d + c² + c + 1
     MACs:    2cd h w + c² h w + 2m d (h w)²        m = ceil(c / d)
-    Source:  Fu et al., Dual Attention Network for Scene Segmentation, CVPR 2019, eq. 1-2. arXiv:1809.02983
+    Source:  Fu et al., Dual Attention Network for Scene Segmentation, CVPR 2019. arXiv:1809.02983
     Departs: nothing. d is the authors' code's; the logits are not divided by sqrt(d).
     Start:   the authors' code: kernels and biases as PyTorch does, U(-b, b) with b = 1 / sqrt(c), and gamma = 0, so
              that it starts as the identity.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from composer.mechanisms.shared.large_kernel import depthwise, draw
+from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt
 from composer.registry import mechanism
 
@@ -22,11 +24,11 @@ class ContextAnchorAttention(nn.Module):
              W1, W2: c -> c, without norm with a bias
     Params:  2c² + 2ck + 6c;  2c² + 2ck + 4c without norm
     MACs:    (2c² + 2ck) h w
-    Source:  Cai et al., Poly Kernel Inception Network for Remote Sensing Detection, CVPR 2024, sec. 3.3, eq. 4-6.
-             arXiv:2403.06258. The authors' class.
+    Source:  Cai et al., Poly Kernel Inception Network for Remote Sensing Detection, CVPR 2024. arXiv:2403.06258. The
+             authors' class.
     Departs: nothing. The authors' networks call their class with neither norms nor activations (`norm: false`), and
              with k from 11 upwards, two more at each block of a stage (`kernel_size`); copies in detectors have both.
-    Start:   mmcv's for the authors' layers: N(0, 2 / (outputs k)) and zero biases.
+    Start:   the authors' network: N(0, 2 g / (k² o)), where k² is the number of weights of a kernel, and zero biases.
 
     `kernel_size` is k. The norms have momentum 0.03 and eps 1e-3. A single image of a single position cannot train with
     them: each has one value, and needs a batch of at least 2.
@@ -37,24 +39,17 @@ class ContextAnchorAttention(nn.Module):
 
     def __init__(self, channels: int, *, kernel_size: OddInt = 11, norm: bool = True):
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"caa: kernel_size={kernel_size} is even; use an odd number, so that the map keeps its size"
-            )
-        reach = kernel_size // 2
+        check_odd("caa", kernel_size)
         self.pool = nn.AvgPool2d(7, 1, 3)
         self.conv1 = nn.Conv2d(channels, channels, 1, bias=not norm)
-        self.conv_h = nn.Conv2d(channels, channels, (1, kernel_size), padding=(0, reach), groups=channels)
-        self.conv_v = nn.Conv2d(channels, channels, (kernel_size, 1), padding=(reach, 0), groups=channels)
+        self.conv_h = depthwise(channels, 1, kernel_size)
+        self.conv_v = depthwise(channels, kernel_size, 1)
         self.conv2 = nn.Conv2d(channels, channels, 1, bias=not norm)
         self.bn1, self.bn2 = (
             nn.BatchNorm2d(channels, eps=1e-3, momentum=0.03) if norm else nn.Identity() for _ in range(2)
         )
         self.act1, self.act2 = (nn.SiLU() if norm else nn.Identity() for _ in range(2))
-        for layer in (self.conv1, self.conv_h, self.conv_v, self.conv2):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        draw(self.conv1, self.conv_h, self.conv_v, self.conv2)
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c h w, in (0, 1); with norms above 0.43, since silu is never below -0.28."""

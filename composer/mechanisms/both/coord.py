@@ -22,7 +22,7 @@ class CoordinateAttention(nn.Module):
              W: c -> d,  W_h, W_w: d -> c,  d = max(floor, c // r),  the h + w means side by side
     Params:  3cd + 3d + 2c;  3cd + 2d without bias
     MACs:    2cd (h + w)
-    Source:  Hou et al., Coordinate Attention for Efficient Mobile Network Design, CVPR 2021, eq. 4-9. arXiv:2103.02907
+    Source:  Hou et al., Coordinate Attention for Efficient Mobile Network Design, CVPR 2021. arXiv:2103.02907
     Departs: nothing. timm's has no biases and d the multiple of 8 nearest to c / 24: `bias: false, reduction: 24,
              round_to: 8`.
     Start:   the authors' MobileNetV2: N(0, 2 / outputs) and zero biases.

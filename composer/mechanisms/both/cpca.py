@@ -28,8 +28,8 @@ class ChannelPriorAttention(nn.Module):
              with proj: y = W (x' * W (…)) of gelu(W x) in place of x, the same W three times
     Params:  c² + 2cd + 112c + d
     MACs:    (c² + 103c) h w + 4cd;  (3c² + 103c) h w + 4cd with proj
-    Source:  Huang et al., Channel prior convolutional attention for medical image segmentation, 2023, eq. 1-4.
-             arXiv:2306.05196. The authors' code has the projections (`proj: true`), and one W for all three places.
+    Source:  Huang et al., Channel prior convolutional attention for medical image segmentation, 2023. arXiv:2306.05196.
+             The authors' code has the projections (`proj: true`), and one W for all three places.
     Departs: equal maxima share the gradient; in the authors' code one of them gets all of it.
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(inputs of an output).
 

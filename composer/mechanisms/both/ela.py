@@ -30,8 +30,8 @@ class EfficientLocalAttention(nn.Module):
              k, m, groups of GN: `tiny` 5, 1, 32;  `base` 7, 1, 16;  `small` 5, 8, 16;  `large` 7, 8, 16
     Params:  k c m + 2c
     MACs:    k c m (h + w + p)        p = (k - 1) / 2: zeros that part both means, which are convolved as one
-    Source:  Xu & Wan, ELA: Efficient Local Attention for Deep Convolutional Neural Networks, 2024, eq. 5-8.
-             arXiv:2403.01123. There is no code of the authors; the copies that circulate agree on the four sizes.
+    Source:  Xu & Wan, ELA: Efficient Local Attention for Deep Convolutional Neural Networks, 2024.
+             arXiv:2403.01123. We know of no code of the authors; the copies that name the four sizes agree on them.
     Departs: where the groups of GN do not divide the channels, the largest number below them does (`norm_groups`).
              timm's EfficientLocalAttn is another: a convolution and a norm of one group for each axis, and a SiLU.
     Start:   PyTorch's own, as the copies: U(-b, b),  b = 1 / sqrt(k m).

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.mechanisms.shared.channel_norm import ChannelNorm
-from composer.mechanisms.shared.divisors import divisor_at_most, nearest_divisors
+from composer.mechanisms.shared.divisors import groups_of
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
 from composer.mechanisms.shared.precision import at_least_float32
 from composer.options import PositiveInt
@@ -30,7 +30,7 @@ class EfficientMultiScaleAttention(nn.Module):
              W, conv3x3: d -> d,  d = c / g,  the same for all groups;  N: a norm of each channel over h w
     Params:  10d² + 4d
     MACs:    c d (h + w) + 9c d h w + 2c h w
-    Source:  Ouyang et al., Efficient Multi-Scale Attention Module with Cross-Spatial Learning, ICASSP 2023, sec. 3.
+    Source:  Ouyang et al., Efficient Multi-Scale Attention Module with Cross-Spatial Learning, ICASSP 2023.
              arXiv:2305.13563. The authors' code, which fixes what the text leaves open.
     Departs: nothing where 32 groups divide the channels. Copies in detectors have 8 groups (672 parameters at c = 64).
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(d) in W and 1 / sqrt(9d) in conv3x3.
@@ -45,12 +45,8 @@ class EfficientMultiScaleAttention(nn.Module):
 
     def __init__(self, channels: int, *, groups: PositiveInt | None = None):
         super().__init__()
-        if groups is None:
-            groups = divisor_at_most(channels, 32)
-        if channels % groups:
-            text = f"{channels} channels do not divide into {groups} groups"
-            raise ValueError(f"ema: {text}; set groups to {nearest_divisors(channels, groups)}")
-        self.groups, width = groups, channels // groups
+        self.groups = groups_of("ema", channels, groups, 32)
+        width = channels // self.groups
         self.conv1x1 = nn.Conv2d(width, width, 1)
         self.conv3x3 = nn.Conv2d(width, width, 3, padding=1)
         self.gn = ChannelNorm(width)

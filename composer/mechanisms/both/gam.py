@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt, PositiveInt
 from composer.registry import mechanism
 
@@ -21,8 +22,8 @@ class GlobalAttentionMechanism(nn.Module):
              W1, first conv_k: c -> d,  W2, second conv_k: d -> c,  d = max(1, c // r);  nothing is pooled
     Params:  2cd (k² + 1) + 4c + 4d
     MACs:    2cd (k² + 1) h w
-    Source:  Liu et al., Global Attention Mechanism: Retain Information to Enhance Channel-Spatial Interactions, 2021,
-             eq. 1 and 2, figures 2 and 3. arXiv:2112.05561
+    Source:  Liu et al., Global Attention Mechanism: Retain Information to Enhance Channel-Spatial Interactions, 2021.
+             arXiv:2112.05561
     Departs: convolutions are whole, as in the figures; the paper uses groups and a shuffle of channels in ResNet-50 to
              save parameters. A copy in yoloair leaves out the sigmoid of the first gate.
     Start:   PyTorch's own, as the copies: U(-b, b),  b = 1 / sqrt(inputs k²).
@@ -36,10 +37,7 @@ class GlobalAttentionMechanism(nn.Module):
 
     def __init__(self, channels: int, *, reduction: PositiveInt = 4, kernel_size: OddInt = 7):
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"gam: kernel_size={kernel_size} is even; use an odd number, so that the map keeps its size"
-            )
+        check_odd("gam", kernel_size)
         hidden, padding = max(1, channels // reduction), kernel_size // 2
         self.fc1 = nn.Conv2d(channels, hidden, 1)
         self.act1 = nn.ReLU()

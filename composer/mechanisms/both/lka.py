@@ -21,7 +21,7 @@ class LargeKernelAttention(LargeKernelGate):
              with proj: y = x + P2 (u * W1 W_j W_i u),  u = gelu(P1 x),  P1, P2: c -> c
     Params:  c² + (i² + j² + 3) c;  2c² + 2c more with proj
     MACs:    (c² + (i² + j²) c) h w;  2c² h w more with proj
-    Source:  Guo et al., Visual Attention Network, CVM 2023, sec. 3.1 and fig. 3. arXiv:2202.09741
+    Source:  Guo et al., Visual Attention Network, CVM 2023. arXiv:2202.09741
     Departs: nothing. The paper counts its kernel as 3 × 7 = 21; with both kernels a position sees 23, as `kernel_size`
              says. The other sizes are those that LSKA's authors take apart. There is no sigmoid.
     Start:   the authors' code: N(0, 2 g / (k² o)) and zero biases.

@@ -24,8 +24,7 @@ class LargeSelectiveKernel(LargeKernelGate):
              with proj: y = x + P2 (z * W (…)),  z = gelu(P1 x) in place of x,  P1, P2: c -> c
     Params:  3cd + 77c + 2d + 198;  2c² + 2c more with proj
     MACs:    (3cd + 74c + 196) h w;  2c² h w more with proj
-    Source:  Li et al., Large Selective Kernel Network for Remote Sensing Object Detection, ICCV 2023, eq. 3-8.
-             arXiv:2303.09030
+    Source:  Li et al., Large Selective Kernel Network for Remote Sensing Object Detection, ICCV 2023. arXiv:2303.09030
     Departs: nothing. Equal maxima share the gradient; in the authors' code one of them gets all of it.
     Start:   the authors' code: N(0, 2 g / (k² o)) and zero biases.
 

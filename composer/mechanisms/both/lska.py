@@ -21,8 +21,7 @@ class LargeSeparableKernelAttention(LargeKernelGate):
              depthwise,  W1: c -> c;  with proj: y = x + P2 (u * W1 … u),  u = gelu(P1 x),  P1, P2: c -> c
     Params:  c² + (2i + 2j + 5) c;  2c² + 2c more with proj
     MACs:    (c² + (2i + 2j) c) h w;  2c² h w more with proj
-    Source:  Lau et al., Large Separable Kernel Attention, Expert Systems with Applications 2024, eq. 5-8 and fig. 2 d.
-             arXiv:2309.01439
+    Source:  Lau et al., Large Separable Kernel Attention, Expert Systems with Applications 2024. arXiv:2309.01439
     Departs: nothing. The authors' code is followed, rows before columns.
     Start:   the authors' code: N(0, 2 g / (k² o)), where k² is the number of weights of a kernel, and zero biases.
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from composer.mechanisms.channel.eca import adaptive_kernel_size
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
+from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt, PositiveInt, Probability
 from composer.registry import mechanism
 
@@ -29,7 +30,7 @@ class MixedLocalChannelAttention(nn.Module):
     Params:  2k
     MACs:    k c (s² + 1) + c s h (s + w)
     Source:  Wan et al., Mixed local channel attention for object detection, Engineering Applications of Artificial
-             Intelligence 123, 2023, sec. 3. doi:10.1016/j.engappai.2023.106442. The authors' code, for the parts and m.
+             Intelligence 123, 2023. doi:10.1016/j.engappai.2023.106442. The authors' code, for the parts and m.
     Departs: conv'_k sees one part; the authors' code writes all parts behind each other, so that its kernel runs from
              the last channels of a part to the first of the next: (k - 1) / 2 channels at each end differ.
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(k).
@@ -51,10 +52,7 @@ class MixedLocalChannelAttention(nn.Module):
         super().__init__()
         if kernel_size is None:
             kernel_size = adaptive_kernel_size(channels)
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"mlca: kernel_size={kernel_size} is even; use an odd number, so that every channel has a gate"
-            )
+        check_odd("mlca", kernel_size, "every channel has a gate")
         self.local_size, self.local_weight = local_size, local_weight
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.conv_local = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)

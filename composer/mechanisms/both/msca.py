@@ -22,8 +22,8 @@ class MultiScaleConvolutionalAttention(LargeKernelGate):
              with proj: y = x + P2 (u * W1 …),  u = gelu(P1 x) in place of x,  P1, P2: c -> c
     Params:  c² + 111c;  2c² + 2c more with proj
     MACs:    (c² + 103c) h w;  2c² h w more with proj
-    Source:  Guo et al., SegNeXt: Rethinking Convolutional Attention Design for Semantic Segmentation, NeurIPS 2022,
-             eq. 1-2. arXiv:2209.08575
+    Source:  Guo et al., SegNeXt: Rethinking Convolutional Attention Design for Semantic Segmentation, NeurIPS 2022.
+             arXiv:2209.08575
     Departs: nothing. There is no sigmoid.
     Start:   the authors' code: N(0, 2 g / (k² o)), where k² is the number of weights of a kernel, and zero biases.
 

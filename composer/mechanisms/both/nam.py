@@ -19,8 +19,7 @@ class NormalizationAttention(nn.Module):
     Math:    y = x * sigmoid(v BN(x))        v_c = |w_c| / sum_c(|w_c|),  w: the scale of BN
     Params:  2c
     MACs:    0
-    Source:  Liu et al., NAM: Normalization-based Attention Module, NeurIPS workshops 2021, eq. 1 and 2.
-             arXiv:2111.12419
+    Source:  Liu et al., NAM: Normalization-based Attention Module, NeurIPS workshops 2021. arXiv:2111.12419
     Departs: v learns, as in the equations; the authors' code takes it out of the gradient. The pixel half of the paper,
              whose norm fits a single size, is not in the authors' code either.
     Start:   the authors' code: w 1 and the bias 0.

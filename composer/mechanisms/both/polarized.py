@@ -30,8 +30,8 @@ class PolarizedSelfAttention(ChannelGate):
              q: c -> 1,  V, Q, T: c -> d,  U: d -> c,  d = c // 2,  U1: d -> m,  U2: m -> c,  m = max(2, d // 4)
     Params:  4cd + c;  3cd + d m + c m + 3m + 2c with form sequential
     MACs:    (2c + cd + d) h w + 3cd;  (2c + cd + d) h w + 2cd + d m + c m with form sequential
-    Source:  Liu et al., Polarized Self-Attention: Towards High-quality Pixel-wise Regression, 2021, eq. 1-3.
-             arXiv:2107.00782. The authors' code, whose two forms differ in U and in the place of a softmax.
+    Source:  Liu et al., Polarized Self-Attention: Towards High-quality Pixel-wise Regression, 2021. arXiv:2107.00782.
+             The authors' code, whose two forms differ in U and in the place of a softmax.
     Departs: V and Q map pooled vectors and not whole maps, which is the same: they are linear. m is at least 2.
     Start:   the authors' code: q, V, Q and T N(0, 2 / c); the rest PyTorch's own, U(-b, b),  b = 1 / sqrt(inputs).
 

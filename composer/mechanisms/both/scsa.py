@@ -32,12 +32,13 @@ class SynergisticAttention(nn.Module):
              each channel,  z = GN_1(the means of x' in m × n windows of side × side)
     Params:  16c
     MACs:    6c (h + w + 4) + c m w (h + n) + 3c m n + 2c p m n
-    Source:  Si et al., SCSA: Exploring the Synergistic Effects Between Spatial and Channel Attention, 2024, eq. 1-9.
+    Source:  Si et al., SCSA: Exploring the Synergistic Effects Between Spatial and Channel Attention, 2024.
              arXiv:2407.05128
     Departs: windows are no larger than the map, where the authors' code fails. Their number is that of the size of its
              place: on a map of another size they grow with it, where the authors' code has more of them. What
              circulates as SCSA in issues of detectors is CBAM under another name.
-    Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(length of the kernel), 1 in Q, K, V.
+    Start:   the authors' networks: q, k and v N(0, 2 / c); conv and its biases as PyTorch does, U(-b, b) with
+             b = 1 / sqrt(length of the kernel).
 
     `num_heads` is H, p = c / H; `window` is the side. Rows and columns that do not fill a window are left out of z.
 
@@ -60,6 +61,8 @@ class SynergisticAttention(nn.Module):
         self.q = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
         self.k = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
         self.v = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        for layer in (self.q, self.k, self.v):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
     def _strips(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The gates of rows, b c h 1, and of columns, b c 1 w."""

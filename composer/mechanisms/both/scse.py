@@ -29,7 +29,7 @@ class ConcurrentExcitation(ChannelGate):
     Params:  2cd + 2c + d + 1
     MACs:    2cd + c h w
     Source:  Roy et al., Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks, MICCAI
-             2018, sec. 2.3. arXiv:1803.02579. The authors' code has r = 2 and the maximum.
+             2018. arXiv:1803.02579. The authors' code has r = 2 and the maximum.
     Departs: the equation adds (`fuse: add`), as does segmentation_models_pytorch, with `reduction: 16`.
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(inputs).
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.mechanisms.shared.channel_gate import ChannelGate
-from composer.mechanisms.shared.divisors import divisor_at_most, nearest_divisors
+from composer.mechanisms.shared.divisors import groups_of
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
 from composer.mechanisms.shared.precision import at_least_float32
 from composer.mechanisms.shared.unbiased import unbiased_mean
@@ -31,8 +31,8 @@ class SpatialGroupEnhance(ChannelGate):
              for each of g groups of c / g channels;  w, b: a number for each group;  std over h w - 1
     Params:  2g
     MACs:    0
-    Source:  Li et al., Spatial Group-wise Enhance: Improving Semantic Feature Learning in Convolutional Networks, 2019,
-             eq. 2-5. arXiv:1905.09646
+    Source:  Li et al., Spatial Group-wise Enhance: Improving Semantic Feature Learning in Convolutional Networks, 2019.
+             arXiv:1905.09646
     Departs: a map of a single position, where h w - 1 is 0 and the authors' code gives NaN, has the gate sigmoid(b).
     Start:   the authors' code: w 0 and b 1, so that every gate starts at sigmoid(1) = 0.73.
 
@@ -44,14 +44,9 @@ class SpatialGroupEnhance(ChannelGate):
 
     def __init__(self, channels: int, spatial_dims: int = 2, *, groups: PositiveInt | None = None):
         super().__init__(spatial_dims)
-        if groups is None:
-            groups = divisor_at_most(channels, 64)
-        if channels % groups:
-            text = f"{channels} channels do not divide into {groups} groups"
-            raise ValueError(f"sge: {text}; set groups to {nearest_divisors(channels, groups)}")
-        self.groups = groups
-        self.weight = nn.Parameter(torch.zeros(1, groups, *[1] * spatial_dims))
-        self.bias = nn.Parameter(torch.ones(1, groups, *[1] * spatial_dims))
+        self.groups = groups_of("sge", channels, groups, 64)
+        self.weight = nn.Parameter(torch.zeros(1, self.groups, *[1] * spatial_dims))
+        self.bias = nn.Parameter(torch.ones(1, self.groups, *[1] * spatial_dims))
 
     def _gate(self, x: Tensor) -> Tensor:
         """The gate of each group, b g h w, at least float32: products of half precision overflow above 256."""

@@ -29,7 +29,7 @@ class ShuffleAttention(nn.Module):
              N: a norm of each channel over h w;  shuffle: channels 0, c/2, 1, c/2 + 1, …
     Params:  3c / g
     MACs:    0
-    Source:  Zhang & Yang, SA-Net: Shuffle Attention for Deep Convolutional Neural Networks, ICASSP 2021, eq. 2-6.
+    Source:  Zhang & Yang, SA-Net: Shuffle Attention for Deep Convolutional Neural Networks, ICASSP 2021.
              arXiv:2102.00240
     Departs: nothing where 128 divides the channels. The abstract's 300 parameters for ResNet-50 are 708 in the authors'
              code, and here.

@@ -28,7 +28,7 @@ class SimAM(ChannelGate):
     Params:  0
     MACs:    0
     Source:  Yang et al., SimAM: A Simple, Parameter-Free Attention Module for Convolutional Neural Networks, ICML 2021,
-             PMLR 139, eq. 5 and 6, and figure 3 (the authors' code).
+             PMLR 139. The authors' code.
     Departs: a map of a single position, where h w - 1 is 0 and the authors' code gives NaN, has v = 0: its gate is
              sigmoid(1/2) = 0.62, as that of every element that equals its mean.
     Start:   nothing to start.

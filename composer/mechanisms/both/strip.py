@@ -20,8 +20,8 @@ class StripPooling(nn.Module):
              conv_3: c -> c, along the rows' means and along the columns' means, zero padded;  W: c -> c
     Params:  7c² + 5c
     MACs:    3c² (h + w) + c² h w
-    Source:  Hou et al., Strip Pooling: Rethinking Spatial Pooling for Scene Parsing, CVPR 2020, eq. 1-5 and figure 2.
-             arXiv:2003.13328. The authors' SPBlock, which stands in their ResNet.
+    Source:  Hou et al., Strip Pooling: Rethinking Spatial Pooling for Scene Parsing, CVPR 2020. arXiv:2003.13328. The
+             authors' SPBlock, which stands in their ResNet.
     Departs: nothing. timm's StripAttn is a smaller one: depthwise convolutions, no norm and no W. The mixed pooling
              module of the paper's head is not this mechanism.
     Start:   the authors' network: N(0, 2 / (k c)), k the length of the kernel; v as PyTorch does, U(-b, b) with

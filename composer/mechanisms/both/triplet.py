@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt
 from composer.registry import mechanism
 
@@ -40,8 +41,7 @@ class TripletAttention(nn.Module):
              p, q: two of the axes c, h, w, whose plane conv_k: 2 -> 1 takes as an image, zero padded;  r: the third
     Params:  6k² + 6;  4k² + 4 without spatial
     MACs:    2k² (c h + c w + h w);  2k² (c h + c w) without spatial
-    Source:  Misra et al., Rotate to Attend: Convolutional Triplet Attention Module, WACV 2021, eq. 1 and 2.
-             arXiv:2010.03045
+    Source:  Misra et al., Rotate to Attend: Convolutional Triplet Attention Module, WACV 2021. arXiv:2010.03045
     Departs: equal maxima share the gradient; in the authors' code one of them gets all of it. Copies with a bias in
              conv_k have 3 parameters more. The momentum of the norms is 0.01, as in the authors' code.
     Start:   the authors' ResNet: N(0, 2 / k²); the scale of the norm of g_hw is 0, so that this gate starts at 1/2.
@@ -55,10 +55,7 @@ class TripletAttention(nn.Module):
 
     def __init__(self, *, kernel_size: OddInt = 7, spatial: bool = True):
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"triplet: kernel_size={kernel_size} is even; use an odd number, so that the map keeps its size"
-            )
+        check_odd("triplet", kernel_size)
         self.cw = PlaneGate(kernel_size, 1.0)
         self.hc = PlaneGate(kernel_size, 1.0)
         self.hw = PlaneGate(kernel_size, 0.0) if spatial else None

@@ -24,8 +24,8 @@ class ChannelAttentionOfDANet(nn.Module):
     Math:    y = x + gamma A X        A = softmax_j(max_j(X Xᵀ) - X Xᵀ),  X: x as c rows of h w numbers
     Params:  1
     MACs:    2c² h w
-    Source:  Fu et al., Dual Attention Network for Scene Segmentation, CVPR 2019, eq. 3-4. arXiv:1809.02983
-    Departs: the authors' code is followed, in which the sign of X Xᵀ is turned; eq. 3 has softmax(X Xᵀ).
+    Source:  Fu et al., Dual Attention Network for Scene Segmentation, CVPR 2019. arXiv:1809.02983
+    Departs: the authors' code is followed, in which the sign of X Xᵀ is turned; the paper has softmax(X Xᵀ).
     Start:   the authors' code: gamma = 0, so that it starts as the identity.
 
     X Xᵀ is a sum over all positions, so that A is close to one-hot unless the features are small.

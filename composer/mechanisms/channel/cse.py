@@ -23,7 +23,7 @@ class ChannelExcitation(ChannelGate):
     Params:  2cd + c + d
     MACs:    2cd
     Source:  Roy et al., Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks, MICCAI
-             2018, sec. 2.1. arXiv:1803.02579
+             2018. arXiv:1803.02579
     Departs: nothing.
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(inputs).
 

@@ -7,6 +7,7 @@ import math
 from torch import Tensor, nn
 
 from composer.mechanisms.shared.channel_gate import ChannelGate
+from composer.mechanisms.shared.odd import check_odd
 from composer.options import FiniteFloat, OddInt, PositiveFloat
 from composer.registry import mechanism
 
@@ -42,10 +43,7 @@ class ECA(ChannelGate):
         super().__init__(spatial_dims)
         if kernel_size is None:
             kernel_size = adaptive_kernel_size(channels, gamma, beta)
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"eca: kernel_size={kernel_size} is even; use an odd number, so that every channel has a gate"
-            )
+        check_odd("eca", kernel_size, "every channel has a gate")
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
     def attention(self, x: Tensor) -> Tensor:

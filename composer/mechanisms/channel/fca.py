@@ -15,7 +15,8 @@ from composer.options import PositiveInt
 from composer.registry import mechanism
 
 torch.fx.wrap("with_gradient_in_format")
-# Rows and columns of the frequencies on a 7 × 7 map, the best first: by accuracy alone, by height, and the worst first.
+# Rows and columns of the frequencies on a 7 × 7 map: by the accuracy that each gives alone, from the best; from the
+# lowest up; and from the worst.
 _ORDERS = {
     "top": (
         (0, 0, 6, 0, 0, 1, 1, 4, 5, 1, 3, 0, 0, 0, 3, 2, 4, 6, 3, 5, 5, 2, 6, 5, 5, 3, 3, 4, 2, 2, 6, 1),
@@ -30,7 +31,7 @@ _ORDERS = {
         (6, 4, 4, 6, 6, 3, 1, 4, 4, 5, 6, 5, 2, 2, 5, 1, 4, 3, 5, 0, 3, 1, 1, 2, 4, 2, 1, 1, 5, 3, 3, 3),
     ),
 }
-# The frequencies are those of a map of 7 × 7, and the published ones end at 32.
+# The frequencies are those of a map of 7 × 7, and the authors' tables end at 32.
 CELLS, MOST = 7, 32
 
 
@@ -48,7 +49,7 @@ class FrequencyChannelAttention(nn.Module):
              u, v: those of the table for 7 × 7, times h // 7 and w // 7;  W1: c -> d,  W2: d -> c,  d = max(1, c // r)
     Params:  2cd
     MACs:    c h w + 2cd
-    Source:  Qin et al., FcaNet: Frequency Channel Attention Networks, ICCV 2021, eq. 4-8. arXiv:2012.11879
+    Source:  Qin et al., FcaNet: Frequency Channel Attention Networks, ICCV 2021. arXiv:2012.11879
     Departs: maps below 7 × 7 are stretched to 7 × 7, where the authors' code would give every frequency up and take
              sqrt(h w) times the mean.
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(inputs).

@@ -31,7 +31,7 @@ class GatedChannelTransformation(ChannelGate):
              alpha, beta, gamma: a number for each channel
     Params:  3c
     MACs:    0
-    Source:  Yang et al., Gated Channel Transformation for Visual Recognition, CVPR 2020, eq. 2-5. arXiv:1909.11519
+    Source:  Yang et al., Gated Channel Transformation for Visual Recognition, CVPR 2020. arXiv:1909.11519
     Departs: nothing. The Gaussian Context Transformer, also called GCT, is `gct_gaussian`.
     Start:   the authors' code: alpha 1, beta and gamma 0, so that it starts as the identity.
 

@@ -27,8 +27,9 @@ class GaussianContextTransformer(ChannelGate):
     Math:    y = x * exp(-n² / (2 sigma²))        n = (z - mean_c(z)) / sqrt(var_c(z) + 1e-5),  z = mean_hw(x)
     Params:  0
     MACs:    0
-    Source:  Ruan et al., Gaussian Context Transformer, CVPR 2021, GCT-B0, with a constant sigma of 2.
-    Departs: nothing. The copy in pytorch-attention has exp(-n² sigma / 2), a far narrower Gaussian: `sigma: 0.7071`.
+    Source:  Ruan et al., Gaussian Context Transformer, CVPR 2021: GCT-B0, with a constant sigma of 2.
+    Departs: nothing; we know of no code of the authors. The copy in pytorch-attention has exp(-n² sigma / 2), a far
+             narrower Gaussian: `sigma: 0.7071`.
              The gated channel transformation, also called GCT, is `gct`.
     Start:   nothing to start.
 

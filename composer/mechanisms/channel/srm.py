@@ -28,7 +28,7 @@ class StyleRecalibration(ChannelGate):
              u, v: a number for each channel
     Params:  4c;  2c without norm
     MACs:    0
-    Source:  Lee et al., SRM: A Style-based Recalibration Module for Convolutional Neural Networks, ICCV 2019, eq. 1-5.
+    Source:  Lee et al., SRM: A Style-based Recalibration Module for Convolutional Neural Networks, ICCV 2019.
              arXiv:1903.10829
     Departs: a map of a single position, where h w - 1 is 0 and the authors' code gives NaN, has the variance 0.
     Start:   the authors' code: u and v 0, so that every gate starts at 1/2.

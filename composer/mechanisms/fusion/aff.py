@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from composer.mechanisms.shared.context import GlobalContext, local_context
+from composer.mechanisms.shared.context import PooledContext, local_context
 from composer.mechanisms.shared.pooled_norm import PooledNorm
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -25,8 +25,8 @@ class AFF(nn.Module):
              local and global, each: BN(W2 relu(BN(W1 z))),  W1: c -> d,  W2: d -> c,  d = max(1, c // r)
     Params:  4cd + 6d + 6c;  2d + 2c less at norm none
     MACs:    2c d h w + 2c d
-    Source:  Dai et al., Attentional Feature Fusion, WACV 2021, eq. 1-4. arXiv:2009.14082
-    Departs: the paper's eq. 4 has no factor 2; the authors' code has it, and with it a share of 1/2 is the plain sum.
+    Source:  Dai et al., Attentional Feature Fusion, WACV 2021. arXiv:2009.14082
+    Departs: the paper has no factor 2; the authors' code has it, and with it a share of 1/2 is the plain sum.
     Start:   the authors' code, which leaves PyTorch's own: weights and biases U(-b, b),  b = 1 / sqrt(inputs).
 
     In place of a sum it takes both of its tensors: `{use: aff, replace: "**.add"}`. In training mode it needs a batch
@@ -42,7 +42,7 @@ class AFF(nn.Module):
         super().__init__()
         inner = max(1, channels // reduction)
         self.local_att = local_context(channels, inner)
-        self.global_att = GlobalContext(channels, inner, norm)
+        self.global_att = PooledContext(channels, inner, norm)
 
     def attention(self, x: Tensor, other: Tensor) -> Tensor:
         """The share of x, b c h w, in (0, 1)."""

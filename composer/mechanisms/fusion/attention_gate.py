@@ -27,8 +27,7 @@ class AttentionGate(nn.Module):
     Params:  s² c d + e d + 2d + 1 + c² + 3c;  c d + e d + 7d + 3 at form monai
     MACs:    s² c d h' w' + e d i j + d h' w' + c² h w;  c d h w + e d h w + d h w at form monai
              h' w' = floor(h / s) floor(w / s)
-    Source:  Oktay et al., Attention U-Net: Learning Where to Look for the Pancreas, MIDL 2018, eq. 1-2.
-             arXiv:1804.03999
+    Source:  Oktay et al., Attention U-Net: Learning Where to Look for the Pancreas, MIDL 2018. arXiv:1804.03999
     Departs: nothing from the authors' code; W and its norm are there and not in the paper. `form: monai` is MONAI's, as
              most implementations for images: y = a * x,  a = sigmoid(BN(psi(relu(BN(theta(x)) + BN(phi(up(g))))))),
              theta: c -> d at each position. MONAI brings g to the size of x by a transposed convolution of its own.

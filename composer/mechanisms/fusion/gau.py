@@ -24,9 +24,10 @@ class GlobalAttentionUpsample(nn.Module):
              K: c -> e, a convolution 3 × 3,  W: e -> e,  up: bilinear to h w, corners on corners
     Params:  9c e + e² + 6e;  2e less at norm none
     MACs:    9c e h w + e²
-    Source:  Li et al., Pyramid Attention Network for Semantic Segmentation, BMVC 2018, sec. 3.2. arXiv:1805.10180
-    Departs: the paper gates by a ReLU. The sigmoid is that of segmentation_models_pytorch, as is the bias before each
-             norm; the authors published no code.
+    Source:  Li et al., Pyramid Attention Network for Semantic Segmentation, BMVC 2018. arXiv:1805.10180. The form of
+             segmentation_models_pytorch.
+    Departs: nothing from segmentation_models_pytorch, which gates by a sigmoid and has a bias before each norm. We know
+             of no code of the authors.
     Start:   segmentation_models_pytorch's, which is PyTorch's own: U(-b, b),  b = 1 / sqrt(inputs of an output).
 
     x is the place's tensor, the fine map; a rule binds the coarse one: `from: {high: ../up}`. The output has the

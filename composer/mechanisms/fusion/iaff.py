@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from composer.mechanisms.shared.context import GlobalContext, local_context
+from composer.mechanisms.shared.context import PooledContext, local_context
 from composer.mechanisms.shared.pooled_norm import PooledNorm
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -26,7 +26,7 @@ class IterativeAFF(nn.Module):
              local and global, each: BN(W2 relu(BN(W1 z))),  W1: c -> d,  W2: d -> c,  d = max(1, c // r)
     Params:  8cd + 12d + 12c;  2cd + 3d + 3c less with share_global;  4d + 4c less at norm none
     MACs:    4c d h w + 4c d
-    Source:  Dai et al., Attentional Feature Fusion, WACV 2021, eq. 4-5. arXiv:2009.14082
+    Source:  Dai et al., Attentional Feature Fusion, WACV 2021. arXiv:2009.14082
     Departs: the authors' code makes a second global branch and never calls it: it calls the first again. By default the
              second is used, as in the paper; `share_global: true` is their code, without the weights never used.
     Start:   the authors' code, which leaves PyTorch's own: weights and biases U(-b, b),  b = 1 / sqrt(inputs).
@@ -54,9 +54,9 @@ class IterativeAFF(nn.Module):
         super().__init__()
         inner = max(1, channels // reduction)
         self.local_att = local_context(channels, inner)
-        self.global_att = GlobalContext(channels, inner, norm)
+        self.global_att = PooledContext(channels, inner, norm)
         self.local_att2 = local_context(channels, inner)
-        self.global_att2 = None if share_global else GlobalContext(channels, inner, norm)
+        self.global_att2 = None if share_global else PooledContext(channels, inner, norm)
 
     def attention(self, x: Tensor, other: Tensor) -> Tensor:
         """The second share of x, b c h w, in (0, 1)."""

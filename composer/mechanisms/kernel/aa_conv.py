@@ -40,7 +40,7 @@ class AttentionAugmentedConv(nn.Module):
              in each of H heads;  conv: c -> o - v,  Q, K: c -> q,  V: c -> v,  W: v -> v,  p = q / H
     Params:  k² c (o - v) / g + c (2q + v) + 2q + v + v² + v + (2h - 1 + 2w - 1) p;  o - v more with bias
     MACs:    k² c (o - v) h' w' / g + (c (2q + v) + v²) h w + 2m (h w)² H + q h w (h + w)        m = max(p, v / H)
-    Source:  Bello et al., Attention Augmented Convolutional Networks, ICCV 2019, eq. 1-5 and app. A. arXiv:1904.09925
+    Source:  Bello et al., Attention Augmented Convolutional Networks, ICCV 2019. arXiv:1904.09925
     Departs: at a stride the result of the attention is averaged over that many positions, as in BoT; the paper's code
              has no stride. The tables of positions are trained; copies draw them anew at each forward.
     Start:   kernels and biases as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs), and N(0, 1 / p) tables; the paper

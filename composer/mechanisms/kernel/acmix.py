@@ -33,8 +33,7 @@ class ACmix(nn.Module):
              W: 3H -> l², the same for each of the p channels of a head;  conv_l: l × l, p groups of l² -> H
     Params:  3co + 3o + 2p + 3H l² + l² l² o + 2
     MACs:    3co h w + 3H l² p h w + l² l² o h' w'        h' = ceil(h / s),  w' = ceil(w / s)
-    Source:  Pan et al., On the Integration of Self-Attention and Convolution, CVPR 2022, eq. 3-5, 9-14 and fig. 2.
-             arXiv:2111.14556
+    Source:  Pan et al., On the Integration of Self-Attention and Convolution, CVPR 2022. arXiv:2111.14556
     Departs: the authors' code is followed, which mirrors the map beyond its edges for the attention and fills in zeros
              for the convolution. Its P has a bias, which e_ij - e_ab cancels; at a stride it fails on odd maps.
     Start:   the authors' code: projections as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs); alpha = beta = 1/2;

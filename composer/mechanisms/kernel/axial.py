@@ -81,7 +81,7 @@ class AxialAttention(nn.Module):
              A = softmax_j(BN(q_i k_j) + BN(q_i r_i-j) + BN(k_j r''_j-i)),  p = o / H
     Params:  2co + 2o² + 16o + 6H + 2p (2h - 1 + 2w - 1)
     MACs:    2co h w + 2o² h w + 7o h w (h + w) / 2
-    Source:  Wang et al., Axial-DeepLab: Stand-Alone Axial-Attention for Panoptic Segmentation, ECCV 2020, eq. 4-5.
+    Source:  Wang et al., Axial-DeepLab: Stand-Alone Axial-Attention for Panoptic Segmentation, ECCV 2020.
              arXiv:2003.07853
     Departs: the authors' code is followed, which has the norms inside, no division by sqrt(p), and averages the result
              at a stride. The norm of the logits has no bias, which their softmax cancels. Norm and relu of the replaced

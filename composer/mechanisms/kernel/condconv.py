@@ -21,7 +21,11 @@ class ExpertConv2d(nn.Module):
 
     `weight` is experts × (o c/g k k), as in timm, so that mixing is a matrix product. What a model may read of the
     convolution in whose place it stands has the form that nn.Conv2d gives it: pairs of sizes.
+
+    name  of the mechanism, for errors
     """
+
+    name: str
 
     def __init__(
         self,
@@ -36,7 +40,7 @@ class ExpertConv2d(nn.Module):
         num_experts: int,
     ):
         super().__init__()
-        check_groups("condconv", in_channels, out_channels, groups)
+        check_groups(self.name, in_channels, out_channels, groups)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride, self.dilation = pair(kernel_size), pair(stride), pair(dilation)
         rows, columns = self.kernel_size
@@ -140,6 +144,8 @@ class CondConv(ExpertConv2d):
     >>> sum(p.numel() for p in CondConv(16, 32).parameters())
     37000
     """
+
+    name = "condconv"
 
     def __init__(
         self,

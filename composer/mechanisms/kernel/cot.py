@@ -40,8 +40,7 @@ class ContextualTransformer(nn.Module):
              V: c -> o,  E1: c + o -> e,  E2: e -> k² o / 8,  e = o // 2
     Params:  k² o c / 4 + c o + (c + o) e + 2e + (e + 3) k² o / 8 + 3o d + 3d + 8o
     MACs:    (k² o c / 4 + c o + (c + o) e + e k² o / 8) h' w' + 3o d
-    Source:  Li et al., Contextual Transformer Networks for Visual Recognition, TPAMI 2022, sec. 3.2 and fig. 3.
-             arXiv:2107.12292
+    Source:  Li et al., Contextual Transformer Networks for Visual Recognition, TPAMI 2022. arXiv:2107.12292
     Departs: the authors' code is followed, which has norms, fuses both contexts as split attention does, and computes
              the kernels without a softmax. Their local convolution needs CUDA; many copies leave it out. Theirs keeps
              the number of channels; here V and K change it where the convolution does.

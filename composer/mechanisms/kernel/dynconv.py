@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from composer.mechanisms.kernel.condconv import ExpertConv2d, plain_mixture, pooled
 from composer.mechanisms.shared.precision import at_least_float32
+from composer.mechanisms.shared.temperature import FallingTemperature
 from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
 from composer.registry import mechanism
 
@@ -21,7 +22,7 @@ torch.fx.wrap("pooled")
     reference=plain_mixture,
     aliases=("dynamic convolution", "dy-conv", "动态卷积"),
 )
-class DynamicConv(ExpertConv2d):
+class DynamicConv(FallingTemperature, ExpertConv2d):
     """Convolve each sample with its own kernel: a mean of experts, weighted by attention over the experts.
 
     Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w;  b c -> b o for a linear layer
@@ -32,7 +33,7 @@ class DynamicConv(ExpertConv2d):
     Source:  Chen et al., Dynamic Convolution: Attention over Convolution Kernels, CVPR 2020, eq. 2-3. arXiv:1912.03458
     Departs: the biases of W1 and W2 are on, as in common code.
     Start:   experts N(0, 2 g / (k² o)), as in CondConv, W1 and W2 as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs);
-             the paper does not state it and has no code.
+             the paper does not state it, and we know of no code of its authors.
 
     tau starts at `temperature`, so that all experts train, and `composer.anneal` lowers it in equal steps to 1 over the
     first `annealing_epochs` epochs. It is a buffer, saved with the weights.
@@ -42,7 +43,7 @@ class DynamicConv(ExpertConv2d):
     18520
     """
 
-    temperature: Tensor
+    name = "dynconv"
 
     def __init__(
         self,
@@ -65,16 +66,7 @@ class DynamicConv(ExpertConv2d):
         self.fc1 = nn.Linear(in_channels, hidden)
         self.act = nn.ReLU()
         self.fc2 = nn.Linear(hidden, num_experts)
-        self.start, self.annealing_epochs = temperature, annealing_epochs
-        self.register_buffer("temperature", torch.tensor(float(temperature)))
-
-    def anneal(self, epoch: float) -> float:
-        """Set tau for an epoch, counted from 0, and return it."""
-        progress = min(1.0, epoch / self.annealing_epochs) if self.annealing_epochs else 1.0
-        tau = self.start + (1.0 - self.start) * progress
-        # In place: a compiled network sees the new value without being compiled again.
-        self.temperature.fill_(tau)
-        return tau
+        self.start_at(temperature, annealing_epochs)
 
     def attention(self, x: Tensor) -> Tensor:
         """The weight of each expert, b n, at least float32; sums to 1."""

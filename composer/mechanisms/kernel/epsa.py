@@ -39,7 +39,7 @@ class PyramidSplitAttention(nn.Module):
     Params:  S s + 2s d + d + s        S = sum_i k_i² c / g_i
     MACs:    S s h' w' + 8s d
     Source:  Zhang et al., EPSANet: An Efficient Pyramid Split Attention Block on Convolutional Neural Network, ACCV
-             2022, eq. 4-11. arXiv:2105.14447
+             2022. arXiv:2105.14447
     Departs: nothing. The order of the outputs is that of the authors' code. A copy that circulates keeps its
              convolutions in a list, and trains none of them.
     Start:   the authors' code: kernels N(0, 2 / (k² outputs)), and biases as PyTorch does, U(-b, b) with

@@ -37,10 +37,10 @@ class HaloAttention(nn.Module):
              A = softmax_ab(q_ijᵀ k_ab / sqrt(p) + q_ijᵀ (row[a - i] + column[b - j])),  p = o / H
     Params:  3co + (4k - 2) p
     MACs:    2co h w + co h' w' + 2o k² m + 2o k m        m: queries of the map padded to whole blocks
-    Source:  Vaswani et al., Scaling Local Self-Attention for Parameter Efficient Visual Backbones, CVPR 2021, eq. 2 and
-             sec. 2.2. arXiv:2103.12731
-    Departs: the equations do not divide by sqrt(p): `scale: none`. There is no official code; this is timm's, but for
-             strides: there, offsets count queries, here positions. timm refuses maps that blocks do not divide.
+    Source:  Vaswani et al., Scaling Local Self-Attention for Parameter Efficient Visual Backbones, CVPR 2021.
+             arXiv:2103.12731
+    Departs: the equations do not divide by sqrt(p): `scale: none`. We know of no code of the authors; this is timm's,
+             but for strides: there, offsets count queries, here positions. timm refuses maps that blocks do not divide.
     Start:   timm's: N(0, 1 / c) projections and N(0, 1 / p) tables, cut off at -2 and 2; the paper does not state it.
 
     Outside the map keys and values are 0 but still take part, as in the padding of a convolution; so whole blocks cover

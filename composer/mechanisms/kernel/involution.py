@@ -34,8 +34,8 @@ class Involution(nn.Module):
              v = x where o = c, and else W2 x,  W2: c -> o
     Params:  c d + 2d + (d + 1) k² G + e o        e = 0 where o = c, and else c
     MACs:    (c d + d k² G) h' w' + e o h w        h' = ceil(h / s),  w' = ceil(w / s)
-    Source:  Li et al., Involution: Inverting the Inherence of Convolution for Visual Recognition, CVPR 2021, eq. 4-6
-             and alg. 1. arXiv:2103.06255
+    Source:  Li et al., Involution: Inverting the Inherence of Convolution for Visual Recognition, CVPR 2021.
+             arXiv:2103.06255
     Departs: W2, since the authors' layer keeps the number of channels; an odd map is pooled with what is left over,
              where the authors' code fails.
     Start:   the authors' code: kernels N(0, 2 / outputs) and zero biases.

@@ -34,8 +34,7 @@ class LambdaLayer(nn.Module):
     Params:  c m + 2Hd + 2pu + e du + d;  d less without bias;  d less with a global context
              m = Hd + du + pu;  e, the entries of E, is r², or (2h - 1) (2w - 1) with a global context
     MACs:    c m h w + dpu h w + i dpu h w + 2Hdp h w        i = r², or h w with a global context
-    Source:  Bello, LambdaNetworks: Modeling Long-Range Interactions Without Attention, ICLR 2021, eq. 1-3 and sec. 3.
-             arXiv:2102.08602
+    Source:  Bello, LambdaNetworks: Modeling Long-Range Interactions Without Attention, ICLR 2021. arXiv:2102.08602
     Departs: the equations have no β; timm's convolution has it. `bias: false` leaves it out.
     Start:   timm's: N(0, 1 / c) projections, N(0, 1 / d) E, or N(0, 0.02²) with a global context, all cut off at -2 and
              2; β as in a convolution of PyTorch. The paper draws E from N(0, 1).

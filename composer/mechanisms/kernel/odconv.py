@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from composer.mechanisms.kernel.condconv import ExpertConv2d, Settings, fold, mix_outputs
 from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.shared.precision import at_least_float32
+from composer.mechanisms.shared.temperature import FallingTemperature
 from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
 from composer.registry import mechanism
 
@@ -29,7 +30,7 @@ def _plain(module: OmniDimensionalDynamicConv, x: Tensor) -> Tensor:
     reference=_plain,
     aliases=("omni-dimensional dynamic convolution", "od-conv", "odconv2d", "全维动态卷积"),
 )
-class OmniDimensionalDynamicConv(ExpertConv2d):
+class OmniDimensionalDynamicConv(FallingTemperature, ExpertConv2d):
     """Convolve each sample with its own kernel: a mean of experts, gated along inputs, outputs and taps as well.
 
     Shape:   b c h w -> b o h' w'        h' w': what the convolution makes of h w
@@ -39,7 +40,7 @@ class OmniDimensionalDynamicConv(ExpertConv2d):
     Params:  n k² o c / g + c d + 2d + (d + 1) (c + f + s + m);  n o more with bias
              s = k², or 0 at k = 1;  f = o, or 0 if the convolution is depthwise;  m = n, or 0 at n = 1
     MACs:    k² o c h' w' / g + m k² o c / g + c d + d (c + f + s + m);  n o more with bias
-    Source:  Li et al., Omni-Dimensional Dynamic Convolution, ICLR 2022, eq. 3 and fig. 1. arXiv:2209.07947
+    Source:  Li et al., Omni-Dimensional Dynamic Convolution, ICLR 2022. arXiv:2209.07947
     Departs: nothing from the authors' code, which leaves out gates of a single value, and a_f where the convolution is
              depthwise. Biases are mixed as kernels are; the authors' layer has none.
     Start:   the authors' code: experts N(0, 2 / (k² o)), V, R and R' N(0, 2 / outputs), and zero biases.
@@ -54,7 +55,7 @@ class OmniDimensionalDynamicConv(ExpertConv2d):
     150909
     """
 
-    temperature: Tensor
+    name = "odconv"
 
     def __init__(
         self,
@@ -91,16 +92,7 @@ class OmniDimensionalDynamicConv(ExpertConv2d):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-        self.start, self.annealing_epochs = temperature, annealing_epochs
-        self.register_buffer("temperature", torch.tensor(float(temperature)))
-
-    def anneal(self, epoch: float) -> float:
-        """Set tau for an epoch, counted from 0, and return it."""
-        progress = min(1.0, epoch / self.annealing_epochs) if self.annealing_epochs else 1.0
-        tau = self.start + (1.0 - self.start) * progress
-        # In place: a compiled network sees the new value without being compiled again.
-        self.temperature.fill_(tau)
-        return tau
+        self.start_at(temperature, annealing_epochs)
 
     def gates(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """The gates of inputs, outputs and taps, b c 1 1, b o 1 1 and b k², and the weights of the experts, b n, which

@@ -14,7 +14,7 @@ def local_context(channels: int, inner: int) -> nn.Sequential:
     return _bottleneck(channels, inner, nn.BatchNorm2d(inner), nn.BatchNorm2d(channels))
 
 
-class GlobalContext(nn.Module):
+class PooledContext(nn.Module):
     """Logits of the whole map: b c h w -> b c 1 1, through `inner` channels and with a norm for pooled vectors."""
 
     def __init__(self, channels: int, inner: int, norm: PooledNorm):

@@ -29,6 +29,22 @@ def divisor_at_most(number: int, most: int) -> int:
     return max(one for one in range(1, min(number, most) + 1) if number % one == 0)
 
 
+def groups_of(name: str, channels: int, groups: int | None, most: int) -> int:
+    """The groups that are asked for, or the most of them, up to `most`, into which the channels divide.
+
+    Raises ValueError, with the nearest valid numbers, if the channels do not divide into those asked for.
+
+    >>> groups_of("ema", 144, None, 32)
+    24
+    """
+    if groups is None:
+        return divisor_at_most(channels, most)
+    if channels % groups:
+        text = f"{channels} channels do not divide into {groups} groups"
+        raise ValueError(f"{name}: {text}; set groups to {nearest_divisors(channels, groups)}")
+    return groups
+
+
 def check_groups(name: str, in_channels: int, out_channels: int, groups: int) -> None:
     """Raises ValueError, with the nearest valid numbers of groups, if a convolution's channels do not divide."""
     for _, text in undivided(in_channels, out_channels, groups):

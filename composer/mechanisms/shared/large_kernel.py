@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Literal
 
@@ -21,7 +22,7 @@ DECOMPOSED: dict[KernelSize, tuple[int, int, int]] = {
 }
 
 
-class LargeKernelGate(nn.Module):
+class LargeKernelGate(nn.Module, ABC):
     """x * gate(x); with `proj`, x + proj_2(u * gate(u)) where u = gelu(proj_1(x)).
 
     With `proj` the gate itself is a child, `spatial_gating_unit`, and the weights have the authors' names.
@@ -36,9 +37,9 @@ class LargeKernelGate(nn.Module):
             self.proj_2 = nn.Conv2d(channels, channels, 1)
             draw(self.proj_1, self.proj_2)
 
+    @abstractmethod
     def gate(self, x: Tensor) -> Tensor:
         """The factors of the input, b c h w; each mechanism has its own."""
-        raise NotImplementedError
 
     def attention(self, x: Tensor) -> Tensor:
         """The factors of the input, b c h w, of any sign and size.
@@ -62,9 +63,9 @@ def depthwise(channels: int, rows: int, columns: int, dilation: int = 1) -> nn.C
 
 
 def draw(*layers: nn.Conv2d) -> None:
-    """Start convolutions as the authors of VAN do: N(0, 2 g / (k² o)), and zero biases."""
+    """Start convolutions as the authors of VAN, and others after them, do: N(0, 2 g / (k² o)), and zero biases."""
     for layer in layers:
         fan_out = layer.weight[0, 0].numel() * layer.out_channels / layer.groups
         nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))
-        assert layer.bias is not None
-        nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

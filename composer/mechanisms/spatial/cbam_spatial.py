@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt
 from composer.registry import mechanism
 
@@ -30,10 +31,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, *, kernel_size: OddInt = 7, bias: bool = True, norm: bool = False):
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(
-                f"cbam_spatial: kernel_size={kernel_size} is even; use an odd number, so that the map keeps its size"
-            )
+        check_odd("cbam_spatial", kernel_size)
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=bias and not norm)
         self.bn = nn.BatchNorm2d(1, momentum=0.01) if norm else nn.Identity()
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")

@@ -22,7 +22,7 @@ class SpatialExcitation(ChannelGate):
     Params:  c + 1
     MACs:    c h w
     Source:  Roy et al., Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks, MICCAI
-             2018, sec. 2.2. arXiv:1803.02579
+             2018. arXiv:1803.02579
     Departs: a bias v, as in the authors' code.
     Start:   the authors' code, which leaves PyTorch's own: U(-b, b),  b = 1 / sqrt(c).
 

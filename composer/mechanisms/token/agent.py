@@ -37,7 +37,7 @@ class AgentAttention(nn.Module):
              B_1, B_2: a number per agent from a 7 × 7 table resized to the map, plus one per row and one per column
     Params:  4c² + 14c + 98Hm + 2Hm (h + w);  3c less without qkv_bias
     MACs:    4c² h w + 9c h w + 4c m h w
-    Source:  Han et al., Agent Attention, ECCV 2024, eq. 5-6 and sec. 4.2. arXiv:2312.08874
+    Source:  Han et al., Agent Attention, ECCV 2024. arXiv:2312.08874
     Departs: nothing. It is the authors' module for maps; that of their DeiT has numbers for a class token as well.
     Start:   the authors' code: N(0, 0.02²) maps and tables, cut off at -2 and 2, and zero biases; the convolution as
              PyTorch does.

@@ -10,7 +10,7 @@ from composer.mechanisms.shared.conv_norm import conv_norm
 from composer.mechanisms.shared.divisors import dim_of_heads, heads_of
 from composer.mechanisms.shared.map_size import of_built_size
 from composer.mechanisms.shared.memory_format import in_format_of
-from composer.mechanisms.shared.precision import at_least_float32, full_precision
+from composer.mechanisms.token.mhsa import softmax_of_keys
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -29,9 +29,10 @@ class AreaAttention(nn.Module):
              within an area of n / a positions in running order;  Q, K, V = BN(W x),  p = c / H
     Params:  4c² + 35c
     MACs:    4c² h w + 25c h w + 2c n m        areas of m positions, n = a m: h w, or the next multiple of a
-    Source:  Tian et al., YOLOv12: Attention-Centric Real-Time Object Detectors, 2025, sec. 3.2. arXiv:2502.12524
-    Departs: nothing. Ultralytics' AAttn is another operator, with one projection for q, k, v and a 7 × 7 convolution
-             (20,160 parameters at 64 channels); the authors advise against it.
+    Source:  Tian et al., YOLOv12: Attention-Centric Real-Time Object Detectors, 2025. arXiv:2502.12524
+    Departs: norms have PyTorch's eps and momentum, where the authors' networks set 1e-3 and 0.03. Ultralytics' AAttn is
+             another operator, with one projection for q, k, v and a 7 × 7 convolution (20,160 parameters at 64
+             channels); the authors advise against it.
     Start:   the authors' code: N(0, 0.02²) convolutions, cut off at -2 and 2; norms as PyTorch does.
 
     `areas` is a, 1 for the whole map. Where they do not divide h w, the last ones have fewer positions, and maps of
@@ -95,8 +96,7 @@ class AreaAttention(nn.Module):
         Computed on request: a forward only has those within areas.
         """
         q, k, _ = self._heads(x)
-        logits, mask = logits_of(q, k), self._mask(q)
-        weights = (logits if mask is None else logits + mask).softmax(-1)
+        weights = softmax_of_keys(q, k, q.shape[-1] ** -0.5, self._mask(q))
         weights = weights.unflatten(1, (self.areas, self.num_heads)).movedim(1, -1)
         whole = torch.diag_embed(weights).permute(0, 1, 4, 2, 5, 3).flatten(4).flatten(2, 3)
         positions = whole.shape[2] - self.lacking
@@ -119,11 +119,5 @@ def divided(x: Tensor, areas: int) -> Tensor:
     return x
 
 
-def logits_of(q: Tensor, k: Tensor) -> Tensor:
-    """q kᵀ / sqrt(p) in float32 or better."""
-    with full_precision(q):
-        return at_least_float32(q) * q.shape[-1] ** -0.5 @ at_least_float32(k).transpose(-2, -1)
-
-
-for _name in ("divided", "in_format_of", "logits_of", "of_built_size"):
+for _name in ("divided", "in_format_of", "of_built_size", "softmax_of_keys"):
     torch.fx.wrap(_name)

@@ -33,8 +33,7 @@ class BiLevelRoutingAttention(nn.Module):
              keys and values of the k regions s with the largest mean_r(Q)ᵀ mean_s(K), for all queries of a region r
     Params:  4c² + 14c
     MACs:    4c² h w + 9c h w + c r² + 2c k r m²        r = n_win² regions of m positions, k = topk
-    Source:  Zhu et al., BiFormer: Vision Transformer with Bi-Level Routing Attention, CVPR 2023, eq. 3-8.
-             arXiv:2303.08810
+    Source:  Zhu et al., BiFormer: Vision Transformer with Bi-Level Routing Attention, CVPR 2023. arXiv:2303.08810
     Departs: nothing where regions divide the map. Elsewhere the authors' `auto_pad` lets positions see the padding and
              counts it in the means; here it has no part in either. The code divides by sqrt(c), the paper by a head's.
     Start:   the authors' code: N(0, 0.02²) linear maps, cut off at -2 and 2, with zero biases; the convolution as

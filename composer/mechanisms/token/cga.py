@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composer.layers.offsets import ByOffset
+from composer.mechanisms.kernel.bot import attend, weights_of_keys
 from composer.mechanisms.shared.conv_norm import conv_norm
 from composer.mechanisms.shared.divisors import dim_of_heads
 from composer.mechanisms.shared.map_size import of_built_size
 from composer.mechanisms.shared.memory_format import in_format_of
-from composer.mechanisms.shared.precision import at_least_float32, full_precision
 from composer.options import OddInt, PositiveInt
 from composer.registry import mechanism
 
@@ -34,8 +33,8 @@ class CascadedGroupAttention(nn.Module):
              B_i is learnt, a number per distance in rows and in columns
     Params:  c² + c (2d + p) + Hd (k² + 6) + 4c + H h w
     MACs:    (c² + c (2d + p) + Hd k²) h w + (Hd + c) (h w)²
-    Source:  Liu et al., EfficientViT: Memory Efficient Vision Transformer with Cascaded Group Attention, CVPR 2023,
-             eq. 2-4. arXiv:2305.07027
+    Source:  Liu et al., EfficientViT: Memory Efficient Vision Transformer with Cascaded Group Attention, CVPR 2023.
+             arXiv:2305.07027
     Departs: the authors' last norm starts at 0, so that a block starts as its shortcut; here it starts at 1, as the
              mechanism has no shortcut of its own: `start: identity` gives it one.
     Start:   as the authors' code but for that norm, which leaves PyTorch's own; B at 0.
@@ -71,29 +70,34 @@ class CascadedGroupAttention(nn.Module):
         self.spread = ByOffset(window=self.size, signed=False, dim=1)
 
     def _mixed(self, x: Tensor, weights: list[Tensor] | None = None) -> list[Tensor]:
-        """What each head mixes, b n p; the weights of each, b n n, are added to a list, if given."""
+        """What each head mixes, b n p; the weights of each, b 1 n n, are added to a list, if given."""
         parts = of_built_size(x, self.size, "cga:").chunk(len(self.qkvs), 1)
         biases = self.spread(self.attention_biases)
         found: list[Tensor] = []
         for number, (qkv, dw) in enumerate(zip(self.qkvs, self.dws, strict=True)):
             own = parts[number] if not found else parts[number] + _as_map(found[-1], self.size)
             every = qkv(own)
-            q = dw(every[:, : self.head_dim]).flatten(2).transpose(1, 2)
-            k, v = (one.flatten(2).transpose(1, 2) for one in _rest(every, self.head_dim))
+            q = _as_head(dw(every[:, : self.head_dim]))
+            k, v = (_as_head(one) for one in _rest(every, self.head_dim))
             if weights is not None:
-                weights.append(weights_with(q, k, biases[number]))
-            found.append(attend_with(q, k, v, biases[number].to(q.dtype)))
+                weights.append(weights_of_keys(q, k, biases[number]))
+            found.append(attend(q, k, v, biases[number].to(q.dtype)).squeeze(1))
         return found
 
     def attention(self, x: Tensor) -> Tensor:
         """The weights of all positions for each position (row), b heads n n, at least float32; rows sum to 1."""
         weights: list[Tensor] = []
         self._mixed(x, weights)
-        return torch.stack(weights, 1)
+        return torch.cat(weights, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.cat(self._mixed(x), 2)
         return in_format_of(x, self.proj(_as_map(y, self.size)))
+
+
+def _as_head(x: Tensor) -> Tensor:
+    """b p h w -> b 1 n p"""
+    return x.flatten(2).transpose(1, 2).unsqueeze(1)
 
 
 def _as_map(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -106,20 +110,5 @@ def _rest(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return x[:, dim : 2 * dim], x[:, 2 * dim :]
 
 
-def weights_with(q: Tensor, k: Tensor, bias: Tensor) -> Tensor:
-    """softmax(q kᵀ / sqrt(d) + bias) over keys, b n n, in float32 or better."""
-    with full_precision(q):
-        logits = at_least_float32(q) * q.shape[-1] ** -0.5 @ at_least_float32(k).transpose(1, 2)
-    return (logits + bias).softmax(-1)
-
-
-def attend_with(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """The values v mixed by `weights_with`, b n p."""
-    if torch.onnx.is_in_onnx_export():
-        # ONNX export decomposes fused attention with a mask into a result with other strides than traced.
-        return weights_with(q, k, bias).to(v.dtype) @ v
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-
-
-for _name in ("attend_with", "in_format_of", "of_built_size", "weights_with"):
+for _name in ("attend", "in_format_of", "of_built_size", "weights_of_keys"):
     torch.fx.wrap(_name)

@@ -24,11 +24,11 @@ class ExternalAttention(nn.Module):
     Math:    y = A M_v        A = B / sum_m(B),  B = softmax_n(x M_kᵀ),  M_k: m × c,  M_v: m × c
     Params:  2cm
     MACs:    2cm n
-    Source:  Guo et al., Beyond Self-attention: External Attention using Two Linear Layers for Visual Tasks, TPAMI 2022,
-             eq. 5-6. arXiv:2105.02358
-    Departs: nothing. Eq. 7 to 9 normalise over tokens first and over the memory then, as here. The authors' block for
-             segmentation has a 1×1 convolution before, one with a norm behind, a shortcut and a relu around it.
-    Start:   the authors' code: M_k N(0, 2 / m), M_v N(0, 2 / c).
+    Source:  Guo et al., Beyond Self-attention: External Attention using Two Linear Layers for Visual Tasks, TPAMI
+             2022. arXiv:2105.02358. The authors' code, which normalises over tokens first and over the memory then.
+    Departs: nothing. The authors' block for segmentation has a 1×1 convolution before, one with a norm behind, a
+             shortcut and a relu around it.
+    Start:   the authors' code: N(0, 2 / c), the same numbers in M_k and M_v.
 
     `memory` is m: the cost is linear in the tokens. Each slot of the memory is spread over the tokens of the image, so
     that tokens see one another through the normalisation alone.
@@ -41,8 +41,10 @@ class ExternalAttention(nn.Module):
         super().__init__()
         self.mk = nn.Linear(channels, memory, bias=False)
         self.mv = nn.Linear(memory, channels, bias=False)
-        for layer in (self.mk, self.mv):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+        # The authors' two share their memory while they are drawn.
+        nn.init.kaiming_normal_(self.mv.weight, mode="fan_out")
+        with torch.no_grad():
+            self.mk.weight.copy_(self.mv.weight.T)
 
     def attention(self, x: Tensor) -> Tensor:
         """The weight of each slot of the memory for each token, b 1 n m, at least float32; the last axis sums to 1."""

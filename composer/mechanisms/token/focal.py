@@ -28,7 +28,7 @@ class FocalModulation(nn.Module):
              z_0 = z,  z_l = gelu(conv_l(z_(l-1))) depthwise,  z_(L+1) = gelu(mean_hw(z_L))
     Params:  4c² + c (m + 4) + m + c e        m = L + 1, e the sum of the sides of all kernels squared
     MACs:    (4c² + c m + c e) h w
-    Source:  Yang et al., Focal Modulation Networks, NeurIPS 2022, eq. 3-7. arXiv:2203.11926
+    Source:  Yang et al., Focal Modulation Networks, NeurIPS 2022. arXiv:2203.11926
     Departs: nothing.
     Start:   the authors' code: N(0, 0.02²) 1 × 1 convolutions, cut off at -2 and 2, and zero biases; the others as
              PyTorch does.

@@ -30,8 +30,8 @@ class NeighbourhoodAttention(nn.Module):
              over the k × k positions v nearest to u inside the map: at a border the window stays within it
     Params:  4c² + 4c + (2k - 1) (2k - 1) H
     MACs:    4c² h w
-    Source:  Hassani et al., Neighborhood Attention Transformer, CVPR 2023, eq. 1-4. arXiv:2204.07143; dilation: Hassani
-             & Shi, Dilated Neighborhood Attention Transformer, 2022, sec. 3.2. arXiv:2209.15001
+    Source:  Hassani et al., Neighborhood Attention Transformer, CVPR 2023. arXiv:2204.07143; dilation: Hassani & Shi,
+             Dilated Neighborhood Attention Transformer, 2022. arXiv:2209.15001
     Departs: nothing. The authors' CUDA kernels compute the same; this is plain PyTorch.
     Start:   the authors' code: N(0, 0.02²) maps and table, cut off at -2 and 2, and zero biases.
 

@@ -27,7 +27,7 @@ class OutlookAttention(nn.Module):
              V_i is unfolded, k² × p around each position;  p = c / H
     Params:  2c² + c + (c + 1) e H        e = k⁴
     MACs:    2c² h w + c e (H + 1) h' w'        h', w': every s-th row and column
-    Source:  Yuan et al., VOLO: Vision Outlooker for Visual Recognition, TPAMI 2022, sec. 3.1. arXiv:2106.13112
+    Source:  Yuan et al., VOLO: Vision Outlooker for Visual Recognition, TPAMI 2022. arXiv:2106.13112
     Departs: nothing.
     Start:   timm's: N(0, 0.02²), cut off at -2 and 2, and zero biases.
 

@@ -35,12 +35,13 @@ class PartialSelfAttention(nn.Module):
              M(z) = BN(W_4 σ(BN(W_3 z))),  W_3: c/2 -> c,  σ = SiLU
     Params:  15c² / 4 + 31c / 2        with an even p
     MACs:    (15c² / 4 + 9c / 2) h w + 3c (h w)² / 4
-    Source:  Wang et al., YOLOv10: Real-Time End-to-End Object Detection, NeurIPS 2024, sec. 3.3. arXiv:2405.14458
-    Departs: nothing. The authors' heads are c / 128, which is none below 128 channels, and a division by zero.
+    Source:  Wang et al., YOLOv10: Real-Time End-to-End Object Detection, NeurIPS 2024. arXiv:2405.14458
+    Departs: norms have PyTorch's eps and momentum, where the authors' networks set 1e-3 and 0.03. The authors have
+             c / 128 heads: below 128 channels none, and a division by zero.
     Start:   the authors' code, which leaves PyTorch's own.
 
-    `num_heads` is H, by default c / 128, and at least 1. YOLO11's C2PSA is this with several blocks in a row. In
-    training it needs a batch of at least 2 where the map is a single position.
+    `num_heads` is H, by default c / 128, or the next number below that divides c / 2, and at least 1. YOLO11's C2PSA is
+    this with several blocks in a row. In training it needs a batch of at least 2 where the map is a single position.
 
     >>> sum(p.numel() for p in PartialSelfAttention(64).parameters())
     16352

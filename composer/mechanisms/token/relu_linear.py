@@ -32,7 +32,7 @@ class ReLULinearAttention(nn.Module):
     Params:  3ct + 3te + 3tdS + tcm + 2c        t = Hd, m = S + 1, e the sum of all s²
     MACs:    (3ct + 3te + 3tdS + tcm + 2tm (d + 1)) h w
     Source:  Cai et al., EfficientViT: Lightweight Multi-Scale Attention for High-Resolution Dense Prediction, ICCV
-             2023, sec. 3.1. arXiv:2205.14756
+             2023. arXiv:2205.14756
     Departs: ε is timm's 1e-5; the authors' code has 1e-15. Products are in float32, where half precision overflows.
     Start:   the authors' code, which leaves PyTorch's own.
 

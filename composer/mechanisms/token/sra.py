@@ -40,8 +40,8 @@ class SpatialReduction(SpatialReductionAttention):
              linear_attn: keys and values of gelu(LN(conv(pool(x)))), pooled to 7 × 7, then 1 × 1
     Params:  4c² + 7c + r²c²;  4c² + 4c at r = 1;  3c less without qkv_bias
     MACs:    2c² h w + 2c² m + r²c² m + 2c h w m;  4c² h w + 2c (h w)² at r = 1
-    Source:  Wang et al., Pyramid Vision Transformer, ICCV 2021, eq. 1-4. arXiv:2102.12122; linear_attn:
-             PVT v2: Improved Baselines with Pyramid Vision Transformer, 2022, sec. 3. arXiv:2106.13797
+    Source:  Wang et al., Pyramid Vision Transformer, ICCV 2021. arXiv:2102.12122; linear_attn: PVT v2: Improved
+             Baselines with Pyramid Vision Transformer, 2022. arXiv:2106.13797
     Departs: nothing.
     Start:   the authors': N(0, 0.02²) linear maps, cut off at -2 and 2, N(0, 2 / r²c) convolution, and zero biases.
 

@@ -77,4 +77,6 @@ def test_after_every_block(backbone):
         y.sum().backward()
         assert all(one.grad.isfinite().all() for one in network.parameters())
     else:
-        assert composer.graph(spec).num_parameters == composer.graph(backbone).num_parameters
+        graph = composer.graph(spec)
+        assert len(graph.added[0].places) == 12
+        assert graph.num_parameters == composer.graph(backbone).num_parameters

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tests.mechanisms.case import NORM, ZERO, C, Case, he
 
+# github.com/NUST-Machine-Intelligence-Laboratory/PKINet, `init_weights` of pkinet.py.
 CONVS = {
     "conv1.weight": he(C),
-    "conv_h": {"weight": he(11 * C), "bias": ZERO},
-    "conv_v": {"weight": he(11 * C), "bias": ZERO},
+    "conv_h": {"weight": he(11), "bias": ZERO},
+    "conv_v": {"weight": he(11), "bias": ZERO},
     "conv2.weight": he(C),
 }
 

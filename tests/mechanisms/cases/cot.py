@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mechanisms.case import NORM, Case, he, uniform
+from tests.mechanisms.case import NORM, ONE_IMAGE, Case, he, uniform
 
 
 def letters(c, h, w, conv, options):
@@ -36,6 +36,6 @@ CASE = Case(
     ],
     values=[({}, "b 2 c 1 1", 1)],
     options=[{"norm": "layer"}],
-    refusals={("", "trains on one image"): "in training it needs a batch of at least 2"},
+    refusals=ONE_IMAGE,
     letters=letters,
 )

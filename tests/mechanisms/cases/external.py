@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mechanisms.case import Case, he
 
 CASE = Case(
-    starts=[({}, 1, {"mk.weight": he(64), "mv.weight": he(512)})],
+    starts=[({}, 1, {"mk.weight": he(512), "mv.weight": he(512)})],
     values=[({"memory": 10}, "b 1 n 10", -1)],
     options=[{"memory": 3}],
     numbers={"memory": [3]},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mechanisms.case import NORM, ZERO, Case, he
+from tests.mechanisms.case import BATCH_OF_TWO, NORM, ZERO, Case, he
 
 
 def laws(groups):
@@ -28,7 +28,6 @@ def letters(c, h, w, conv, options):
     }
 
 
-BATCH_OF_TWO = "in training it needs a batch of at least 2"
 SINGLE = "odconv: a single expert has no weight; `gates` has the other three"
 CASE = Case(
     starts=[({}, groups, laws(groups)) for groups in (1, 32, 512)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.mechanisms.case import NORM, Case, Short, uniform
+from tests.mechanisms.case import NORM, Case, Short, he, uniform
 
 
 def letters(c, h, w, conv, options):
@@ -19,7 +19,8 @@ CASE = Case(
                 **{f"convs.{i}.weight": Short(uniform(k)) for i, k in enumerate((3, 5, 7, 9))},
                 **{f"convs.{i}.bias": Short(uniform(k)) for i, k in enumerate((3, 5, 7, 9))},
                 **dict.fromkeys(("norm_h", "norm_w", "norm"), NORM),
-                **{f"{name}.weight": uniform(1) for name in "qkv"},
+                # github.com/HZAI-ZJNU/SCSA: mmengine draws every Conv2d of resnet_scsa.py, by its outputs.
+                **{f"{name}.weight": he(512) for name in "qkv"},
             },
         )
     ],

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-from tests.mechanisms.case import ZERO, C, Case, normal
+from tests.mechanisms.case import NORM, ZERO, C, Case, normal
 
 STARTS = {
     f"{layer}.{part}": law for layer in ("q", "kv", "proj") for part, law in (("weight", normal(0.02)), ("bias", ZERO))
 }
-NORM = {"weight": ("constant", 1.0), "bias": ZERO}
 
 
 def letters(c, h, w, conv, options):

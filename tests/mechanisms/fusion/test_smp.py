@@ -46,13 +46,28 @@ class SkipFirst(MFABBlock):
         return y
 
 
+class OfAnySize(MFABBlock):
+    """The same with a coarse map of any size: each position takes the value at its place there, rounded down."""
+
+    def forward(self, x: Tensor, high: Tensor) -> Tensor:
+        up = self.hl_conv(high)
+        for axis in (2, 3):
+            places = [place * up.shape[axis] // x.shape[axis] for place in range(x.shape[axis])]
+            up = up.index_select(axis, torch.tensor(places))
+        gate = self.SE_hl(up) + self.SE_ll(x)
+        y: Tensor = self.conv2(self.conv1(torch.cat([up * gate, x], 1)))
+        return y
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_mfab_is_that_of_segmentation_models(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    height, width = size[0] // 2, size[1] // 2
-    inputs = (torch.randn(2, 6, 2 * height, 2 * width), torch.randn(2, 10, height, width))
     ours = MultiScaleFusionAttention(6, 10, out_channels=5, reduction=2)
-    agree(ours, SkipFirst(10, 6, 5, reduction=2), *inputs, carry=mfab)
+    # Theirs doubles the coarse map.
+    doubled = (torch.randn(2, 6, 2 * size[0], 2 * size[1]), torch.randn(2, 10, *size))
+    agree(ours, SkipFirst(10, 6, 5, reduction=2), *doubled, carry=mfab)
+    inputs = (torch.randn(2, 6, *size), torch.randn(2, 10, (size[0] + 1) // 2, (size[1] + 1) // 2))
+    agree(ours, OfAnySize(10, 6, 5, reduction=2), *inputs, carry=mfab)
 
 
 def test_sizes_and_batches_that_break_others() -> None:

@@ -57,7 +57,7 @@ def carry(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("size", SIZES[:4], ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=str)
 def test_it_is_the_authors(size: tuple[int, int], stride: int) -> None:
     x = torch.randn(2, 6, *size, generator=torch.Generator().manual_seed(0))
     agree(ACmix(6, 8, *size, stride, num_heads=2), Authors(6, 8, 7, 2, 3, stride), x, carry=carry)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import composer
 from composer.mechanisms.kernel.axial import AxialAttention
-from tests.mechanisms.oracle import agree
+from tests.mechanisms.oracle import SIZES, agree
 
 
 class Layer(nn.Module):
@@ -62,7 +62,7 @@ def carry(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("size", [(7, 7), (13, 17), (8, 5), (14, 14)], ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=str)
 def test_it_is_the_authors(size: tuple[int, int], stride: int) -> None:
     x = torch.randn(2, 6, *size, generator=torch.Generator().manual_seed(0))
     ours = AxialAttention(6, 8, *size, stride, num_heads=2)

@@ -52,7 +52,7 @@ def pair(k: int, stride: int, groups: int, n: int, outputs: int = 8) -> tuple[nn
     return ours, Authors(8, outputs, k, stride, groups, n, 3)
 
 
-@pytest.mark.parametrize("size", SIZES[:4], ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize(
     ("k", "stride", "groups", "n", "outputs"),
     [(3, 1, 1, 4, 8), (3, 2, 2, 3, 12), (1, 1, 1, 4, 6), (1, 1, 1, 1, 6), (3, 1, 8, 4, 8), (5, 1, 1, 1, 8)],

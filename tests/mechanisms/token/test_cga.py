@@ -22,6 +22,7 @@ class Timms(TimmsAttention):
         return self.attention_biases[:, self.attention_bias_idxs]
 
 
+# Theirs stores all pairs of positions: not 56.
 @pytest.mark.parametrize("side", [1, 5, 7, 14])
 def test_equals_timms(side):
     ours = CascadedGroupAttention(12, side, side, num_heads=2, head_dim=4, kernels=(5, 3))
@@ -30,7 +31,10 @@ def test_equals_timms(side):
 
 
 class Plain(nn.Module):
-    """The cascade, with a bias by distance that is looked up pair by pair."""
+    """The cascade, with a bias by distance that is looked up pair by pair.
+
+    Its convolutions and norms are ours, which are beside timm's above.
+    """
 
     def __init__(self, ours):
         super().__init__()

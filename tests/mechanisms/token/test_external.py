@@ -36,6 +36,12 @@ def test_it_is_the_authors(count: int, memory: int) -> None:
     agree(ExternalAttention(12, memory=memory), Authors(12, memory), x, carry=carry)
 
 
+def test_keys_and_values_start_as_the_same_numbers() -> None:
+    module = ExternalAttention(12, memory=8)
+    assert torch.equal(module.mk.weight, module.mv.weight.T)
+    assert module.mk.weight.data_ptr() != module.mv.weight.data_ptr()
+
+
 def test_in_place_of_a_mixer_and_on_a_map() -> None:
     for network, size in (("vit_tiny_patch16_224", 32), ("swin_tiny_patch4_window7_224", 64)):
         rule = {"use": "external", "replace": "mixer"}

@@ -48,7 +48,7 @@ class Equation(nn.Module):
 
 @pytest.mark.parametrize(
     ("height", "width", "window", "dilation"),
-    [(7, 7, 7, 1), (13, 17, 3, 1), (8, 5, 5, 1), (1, 1, 1, 1), (7, 9, 3, 2), (10, 8, 3, 2)],
+    [(7, 7, 7, 1), (13, 17, 3, 1), (8, 5, 5, 1), (14, 14, 7, 1), (1, 1, 1, 1), (7, 9, 3, 2), (10, 8, 3, 2)],
 )
 def test_equals_the_equation(height, width, window, dilation):
     ours = NeighbourhoodAttention(4, height, width, window=window, num_heads=2, dilation=dilation)

@@ -8,7 +8,7 @@ from timm.models.efficientvit_mit import LiteMLA
 
 import composer
 from composer.mechanisms.token.relu_linear import ReLULinearAttention
-from tests.mechanisms.oracle import SIZES, agree
+from tests.mechanisms.oracle import SIZES, SMALL, agree
 
 
 def as_timms(state):
@@ -33,7 +33,7 @@ def test_equals_timms_in_float32(height, width, scales):
     torch.testing.assert_close(found, theirs(x))
     gradients = as_timms({name: one.grad for name, one in ours.named_parameters()})
     for name, one in theirs.named_parameters():
-        torch.testing.assert_close(gradients[name], one.grad, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(gradients[name], one.grad, rtol=1e-4, atol=1e-4)
 
 
 class Plain(torch.nn.Module):
@@ -56,7 +56,7 @@ class Plain(torch.nn.Module):
         return self.proj(torch.cat(mixed, 1).unflatten(2, x.shape[2:]))
 
 
-@pytest.mark.parametrize(("height", "width"), SIZES[:4])
+@pytest.mark.parametrize(("height", "width"), SMALL)
 def test_equals_the_equation(height, width):
     agree(ReLULinearAttention(8, head_dim=4, scales=(3,)), Plain(8, 4, (3,), 1e-5), torch.randn(2, 8, height, width))
 

@@ -31,11 +31,10 @@ def renamed(state):
 @pytest.mark.parametrize(("height", "width"), SIZES)
 def test_equals_timms(height, width, ratio):
     ours = SpatialReduction(8, height, width, num_heads=2, sr_ratio=ratio)
-    # timm's norms have an epsilon of 1e-5, as PyTorch's.
     agree(ours, OnMaps(sr_ratio=ratio), torch.randn(1, 8, height, width), carry=renamed)
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), *SIZES[:4]])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), *SIZES])
 def test_linear_attention_equals_timms(height, width):
     ours = SpatialReduction(8, height, width, num_heads=2, linear_attn=True)
     agree(ours, OnMaps(linear_attn=True), torch.randn(1, 8, height, width), carry=renamed)
