@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from composer.compile.chain import Chain
     from composer.compile.module import ComposedModule
     from composer.difference import Difference
-    from composer.hosts.insert import check, insert, inserted, remove, rules_of
+    from composer.hosts.insert import check, insert, inserted, rules_of
+    from composer.hosts.remove import remove
     from composer.load_report import LoadReport
     from composer.looking import Finding, Look
     from composer.network import Graph
@@ -73,7 +74,7 @@ _LAZY = {
     "view": "composer.api",
     "record": "composer.recording",
     "register_with_timm": "composer.timm_models",
-    "remove": "composer.hosts.insert",
+    "remove": "composer.hosts.remove",
     "rules_of": "composer.hosts.insert",
     "Benchmark": "composer.benchmark",
     "Chain": "composer.compile.chain",

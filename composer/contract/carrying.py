@@ -131,14 +131,18 @@ def exports(subject: Subject) -> None:
 
 def exports_any_size(subject: Subject) -> None:
     """torch.export exports it for any batch size and map size, unless it was built for a single map size."""
-    module, x, other = subject.build(9, 11).eval(), subject.sample(2, 9, 11), subject.sample(3, 14, 10)
+    side = subject.side
+    height, width = side + 2, side + 4
+    module, x = subject.build(height, width).eval(), subject.sample(2, height, width)
+    other = subject.sample(3, 2 * side, side + 3)
     try:
         expected = module(other)
     except ValueError as error:
         raise Refusal(str(error)) from error
     Dim = torch.export.Dim
     # From 8 on: a grid with a width of 1 position needs another program.
-    sizes = {"b": Dim("batch"), "h": Dim("height", min=8), "w": Dim("width", min=8), "n": Dim("tokens", min=8)}
+    least = side + 1
+    sizes = {"b": Dim("batch"), "h": Dim("height", min=least), "w": Dim("width", min=least), "n": Dim("tokens", min=8)}
     dynamic = {index: sizes[axis] for index, axis in enumerate(subject.axes) if axis in sizes}
     program = torch.export.export(module, (x,), dynamic_shapes=(dynamic,))
     close(program.module()(other), expected, "exported it computes something else on another size")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from composer.registry import ANY_MAP, ModuleEntry, facts_of_others
 
 # Heights and widths of maps: equal, unequal and even ones.
 SIZES = ((7, 7), (13, 17), (4, 10))
+# Sides of the map where a check asks for no size: the first that the mechanism takes.
+SIDES = (7, 16)
 
 
 class Refusal(Exception):
@@ -40,12 +43,25 @@ class Subject:
     channels: int = 64
     spatial_dims: int = 2
 
-    def build(self, height: int = 7, width: int = 7, factory: Callable[..., Any] | None = None) -> nn.Module:
-        """The mechanism (or the module of another factory) for a place of this size.
+    @cached_property
+    def side(self) -> int:
+        """Height and width of the map where a check asks for no size."""
+        for side in SIDES:
+            try:
+                self.build(side, side)
+            except Refusal:
+                continue
+            return side
+        return SIDES[0]
+
+    def build(
+        self, height: int | None = None, width: int | None = None, factory: Callable[..., Any] | None = None
+    ) -> nn.Module:
+        """The mechanism (or the module of another factory) for a place of this size, by default `side`.
 
         Raises Refusal with the message of its own ValueError.
         """
-        return self.build_at(height, width, self.conv, factory)
+        return self.build_at(height or self.side, width or self.side, self.conv, factory)
 
     @property
     def conv(self) -> dict[str, Any]:
@@ -72,6 +88,9 @@ class Subject:
         place |= {"grid_height": height, "grid_width": width, "prefix_tokens": 0, "place_index": 0}
         place |= {"length": height * width, "frames": height, "spatial_dims": self.spatial_dims}
         place |= {"in_channels": c, "out_channels": c, **conv}
+        if "prefix_tokens" in self.entry.facts and "grid_height" not in self.entry.facts:
+            # What asks for prefix tokens without their grid is about them alone.
+            place["prefix_tokens"] = 1
         # The other tensors have the shape of the first.
         place |= {name: place[fact] for name, (_, fact) in facts_of_others(self.entry.tensors).items()}
         return {name: place[name] for name in self.entry.facts}
@@ -87,8 +106,11 @@ class Subject:
         if len(refused) == len(SIZES):
             raise Refusal("; ".join(refused))
 
-    def sample(self, batch: int = 2, height: int = 7, width: int = 7, dtype: torch.dtype = torch.float32) -> Tensor:
-        """A random input with this batch size and map size."""
+    def sample(
+        self, batch: int = 2, height: int | None = None, width: int | None = None, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """A random input with this batch size and map size, by default `side`."""
+        height, width = height or self.side, width or self.side
         sizes = {
             "b": batch,
             "c": self.channels,
@@ -107,8 +129,8 @@ class Subject:
         return ["b", "c", "h", "w"] if self.entry.works_on == ANY_MAP else str(self.entry.works_on).split()
 
 
-def shake(module: nn.Module, amount: float = 0.1) -> None:
-    generator = torch.Generator().manual_seed(3)
+def shake(module: nn.Module, amount: float = 0.1, seed: int = 3) -> None:
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype), alpha=amount)

@@ -32,12 +32,21 @@ class Call:
     function: bool = False
     item: Where = ()
 
+    @property
+    def whole(self) -> Call:
+        """The call, whichever of its results is meant."""
+        return replace(self, item=())
+
 
 @dataclass(frozen=True, eq=False)
 class HostOperation(Operation):
-    """A call of a module without parts of its own, of a function, or the use of a parameter (call None)."""
+    """A call of a module without parts of its own, of a function, or the use of a parameter (call None).
+
+    where  where the tensor stands in what the call gives; empty for a call that gives this tensor alone
+    """
 
     call: Call | None = None
+    where: Where = ()
 
 
 @dataclass(frozen=True)

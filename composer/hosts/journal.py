@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
+
+from composer.errors import Diagnostic, InputError
 
 # The key in the `__dict__` of the module that was given to `insert`.
 KEY = "composer_insertions"
@@ -49,6 +51,9 @@ class Journal:
     seed     of the inserted modules
     example  the arguments for which the model was recorded, on the meta device
     edited   what was edited, in this order
+    nodes    path of an inserted module or parameter -> path of its node in the graph; None in models that were pickled
+             before this was noted
+    vars     that rules read; None as for `nodes`
     """
 
     rules: list[dict[str, Any]]
@@ -57,6 +62,13 @@ class Journal:
     seed: int
     example: tuple[tuple[Any, ...], dict[str, Any]]
     edited: list[Edited] = field(default_factory=list)
+    nodes: Mapping[str, str] | None = None
+    vars: Mapping[str, Any] | None = None
+
+    def with_rules(self, rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Rules with what they use: as `insert` takes them."""
+        besides = {"blocks": self.blocks, "vars": self.vars}
+        return {**{name: value for name, value in besides.items() if value}, "attention": list(rules)}
 
     @property
     def added(self) -> list[str]:
@@ -74,3 +86,13 @@ def journals(model: nn.Module) -> Mapping[str, Journal]:
     """Path -> journal of each module that was given to `insert`, here or further inside."""
     found = {path: journal_of(module) for path, module in model.named_modules()}
     return {path: one for path, one in found.items() if one is not None}
+
+
+def required_journal(model: nn.Module) -> Journal:
+    """The journal of a model. Raises InputError if nothing was inserted into it."""
+    journal = journal_of(model)
+    if journal is None:
+        inside = [path for path, _ in journals(model).items()]
+        help = (f"it was inserted into `{inside[0]}`: give that module",) if inside else ()
+        raise InputError(Diagnostic("insertion", "nothing was inserted into this model", help=help))
+    return journal

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from composer.errors import Diagnostic, InputError, Source, SpecError
+from composer.hosts.journal import Journal
 from composer.spec.document import Document, Value
 from composer.spec.load import examine_document
 from composer.spec.spec import Spec
@@ -35,6 +36,11 @@ def sites_of_rules(rules: Rules) -> dict[str, Any]:
     found = _document(rules).root.child("sites")
     sites = None if found is None else found.plain()
     return sites if isinstance(sites, dict) else {}
+
+
+def spec_of_journal(journal: Journal) -> Spec:
+    """A Spec with the rules of a journal."""
+    return spec_of_rules(journal.with_rules(journal.rules))
 
 
 def written(spec: Spec) -> list[dict[str, Any]]:

@@ -13,10 +13,11 @@ from composer.dag.limits import Limits
 from composer.dag.rules.placing import place
 from composer.dag.scope import Scope
 from composer.errors import InputError
-from composer.hosts.insert import Example, called, checked_sites, recorded_plain, spec_of_journal
+from composer.hosts.insert import Example, called, checked_sites
 from composer.hosts.journal import journal_of
+from composer.hosts.plain import recorded_plain
 from composer.hosts.refusal import not_a_module
-from composer.hosts.rules import spec_of_rules
+from composer.hosts.rules import spec_of_journal, spec_of_rules
 from composer.spec.spec import Spec
 
 

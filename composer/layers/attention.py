@@ -109,6 +109,37 @@ class ScaledDotProductAttention(nn.Module):
         return f"num_heads={self.num_heads}" + ("" if self.scale is None else f", scale={self.scale}")
 
 
+class ContextAttention(nn.Module):
+    """The weights of attention from some tokens to others, b n c and b m k, and what it makes of them.
+
+    k is `context_channels`, by default c. Raises ValueError, with `name`, for channels that do not divide into heads.
+    """
+
+    def __init__(
+        self, channels: int, context_channels: int | None = None, *, num_heads: int, qkv_bias: bool, name: str
+    ):
+        super().__init__()
+        check_heads(name, channels, num_heads)
+        self.num_heads = num_heads
+        self.q = drawn(channels, channels, qkv_bias)
+        self.k = drawn(context_channels or channels, channels, qkv_bias)
+        self.v = drawn(context_channels or channels, channels, qkv_bias)
+        self.proj = drawn(channels, channels)
+
+    def weights(self, x: Tensor, context: Tensor) -> Tensor:
+        """b heads n m, at least float32."""
+        q, k = in_heads(self.q(x), self.num_heads), in_heads(self.k(context), self.num_heads)
+        return weights_of(q, k, q.shape[3] ** -0.5)
+
+    def mixed(self, x: Tensor, context: Tensor) -> Tensor:
+        """b n c"""
+        q, k, v = (in_heads(one, self.num_heads) for one in (self.q(x), self.k(context), self.v(context)))
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+    def extra_repr(self) -> str:
+        return f"num_heads={self.num_heads}"
+
+
 def _crossed_layout(inputs: Sequence[Any], **options: Any) -> str:
     if len(inputs) != 2:
         raise ValueError(f"`cross_attention` takes 2 inputs, found {len(inputs)}; write `from: [queries, context]`")
@@ -117,7 +148,7 @@ def _crossed_layout(inputs: Sequence[Any], **options: Any) -> str:
 
 
 @layer("cross_attention", kind="token", layout=_crossed_layout)
-class CrossAttention(nn.Module):
+class CrossAttention(ContextAttention):
     """Give each token of the first input a mixture of the tokens of the second, weighted by how well they match.
 
     Shape:   b n c, b m k -> b n c
@@ -127,7 +158,8 @@ class CrossAttention(nn.Module):
     Source:  Vaswani et al., Attention Is All You Need, NeurIPS 2017, sec. 3.2. arXiv:1706.03762
 
     With the class token as the only query this is CaiT's class attention (Touvron et al., ICCV 2021, sec. 3;
-    arXiv:2103.17239), and names of the weights are those of timm's. `num_heads` is H.
+    arXiv:2103.17239), and names of the weights are those of timm's. `num_heads` is H. The mechanism `class_attention`
+    takes the query from the tokens itself.
 
     >>> sum(p.numel() for p in CrossAttention(64).parameters())
     16640
@@ -141,25 +173,14 @@ class CrossAttention(nn.Module):
         num_heads: PositiveInt = 8,
         qkv_bias: bool = True,
     ):
-        super().__init__()
-        check_heads("cross_attention", channels, num_heads)
-        self.num_heads = num_heads
-        self.q = drawn(channels, channels, qkv_bias)
-        self.k = drawn(context_channels or channels, channels, qkv_bias)
-        self.v = drawn(context_channels or channels, channels, qkv_bias)
-        self.proj = drawn(channels, channels)
+        super().__init__(channels, context_channels, num_heads=num_heads, qkv_bias=qkv_bias, name="cross_attention")
 
     def attention(self, x: Tensor, context: Tensor) -> Tensor:
         """The weights of all tokens of the context for each token (row), b heads n m, at least float32."""
-        q, k = in_heads(self.q(x), self.num_heads), in_heads(self.k(context), self.num_heads)
-        return weights_of(q, k, q.shape[3] ** -0.5)
+        return self.weights(x, context)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        q, k, v = (in_heads(one, self.num_heads) for one in (self.q(x), self.k(context), self.v(context)))
-        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-
-    def extra_repr(self) -> str:
-        return f"num_heads={self.num_heads}"
+        return self.mixed(x, context)
 
 
 @layer("talking_head_attention", kind="token", layout="b n c -> b n c")
@@ -190,9 +211,7 @@ class TalkingHeadAttention(nn.Module):
     def _mixed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weights b heads n n, and the values b heads n p."""
         q, k, v = self.qkv(x).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        logits = q * self.scale @ k.transpose(2, 3)
-        weights = _over_heads(self.proj_l, logits).softmax(-1)
-        return _over_heads(self.proj_w, weights), v
+        return talking_weights(q * self.scale, k, self.proj_l, self.proj_w), v
 
     def attention(self, x: Tensor) -> Tensor:
         """The weights of all tokens for each token (row), b heads n n; after P_w rows need not sum to 1."""
@@ -204,6 +223,12 @@ class TalkingHeadAttention(nn.Module):
 
     def extra_repr(self) -> str:
         return f"num_heads={self.num_heads}"
+
+
+def talking_weights(q: Tensor, k: Tensor, proj_l: nn.Linear, proj_w: nn.Linear) -> Tensor:
+    """P_w softmax_keys(P_l q kᵀ), maps over the heads of b heads n p and b heads m p: b heads n m."""
+    weights = _over_heads(proj_l, q @ k.transpose(2, 3)).softmax(-1)
+    return _over_heads(proj_w, weights)
 
 
 def _over_heads(linear: nn.Linear, x: Tensor) -> Tensor:

@@ -227,6 +227,10 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
     if rule.input is not None and rule.position == "after":
         text = "what goes `after` a place takes its output, so `input` has nothing to choose"
         yield (origin / "input").problem("rule-position", text, "remove it, or `before`", key=True)
+    if rule.output is not None and rule.position in ("before", "replace"):
+        what = "takes an input" if rule.position == "before" else "gives one tensor"
+        text = f"what goes `{rule.position}` a place {what}, so `output` has nothing to choose"
+        yield (origin / "output").problem("rule-position", text, "remove it, or `after`", key=True)
     if rule.share == {}:
         yield (origin / "share").problem("empty", "`share` is empty", "a child of the mechanism, and `stage` or `all`")
     for child in rule.shared:

@@ -87,6 +87,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "beside": "Add its output to that of these nodes, from the same input: a site, a glob, or a list of them.",
         "remove": "Take these nodes out: a site, a glob over paths, or a list of them.",
         "input": "Which input of its place the mechanism takes: a number from 0, or the name of what comes in.",
+        "output": "Which output of a module of another library it edits: a number in a tuple, or a key of a mapping.",
         "from": "Further tensors that the mechanism takes: its argument -> a path, such as `../downsample`.",
         "where": "A condition that a place must meet, such as `stage > 1 and not last`.",
         "every": "Of the places that `where` leaves, only the 2nd, 4th … for `2`.",

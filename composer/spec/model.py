@@ -11,8 +11,10 @@ from composer.options import PositiveFloat, PositiveInt
 POSITIONS = ("before", "after", "replace", "beside", "remove")
 # Position -> keys of a rule that say nothing there.
 UNSAID = {
+    "before": ("output",),
     "after": ("input",),
-    "remove": ("use", "with", "name", "start", "tokens", "share", "input", "from"),
+    "replace": ("output",),
+    "remove": ("use", "with", "name", "start", "tokens", "share", "input", "output", "from"),
 }
 
 _FROZEN = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
@@ -139,6 +141,7 @@ class Rule(BaseModel):
     beside: Selector | None = None
     remove: Selector | None = None
     input: str | Annotated[int, Field(ge=0)] | None = None
+    output: str | Annotated[int, Field(ge=0)] | None = None
     sources: dict[str, str] = Field({}, alias="from")
     where: str | bool | None = None
     every: PositiveInt | None = None

@@ -5,6 +5,7 @@ A rule is about the kind of mechanism and what the network lacks, never about a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,9 +47,9 @@ class Host:
         assert self.place.input is not None
         return self.place.input
 
-    def seen_by(self, entry: Entry) -> TensorSpec:
-        """The same as a mechanism on maps sees it, which stands in another layout."""
-        tensor = self.arriving
+    def seen_by(self, entry: Entry, behind: bool = False) -> TensorSpec:
+        """The same (or what it gives) as a mechanism on maps sees it, which stands in another layout."""
+        tensor = self.given if behind else self.arriving
         grid = tensor.positions
         if tensor.layout == "b c h w" or not _is_on_maps(entry) or grid is None:
             return tensor
@@ -133,6 +134,19 @@ def _class_token_would_go_without(cell: Cell, host: Host) -> str | None:
     return f"`{cell.entry.name}` works on maps: in place of `{node.path}`, prefix tokens would not get"
 
 
+def _has_no_class_token(cell: Cell, host: Host) -> str | None:
+    """Attention of the class token needs one, and only a grid tells whether the first token is one."""
+    if cell.entry.name != "class_attention":
+        return None
+    tensor = host.given if "after" in cell.rule else host.arriving
+    if tensor.grid is not None and tensor.grid.prefix:
+        return None
+    if tensor.layout != "b n c":
+        # It sees a map as tokens.
+        tensor = TensorSpec((tensor.shape[0], math.prod(_side(tensor)), tensor.channels or 0), "b n c")
+    return f"`class_attention` does not fit {tensor}: these tokens are not"
+
+
 def _needs_a_convolution(cell: Cell, host: Host) -> str | None:
     """Kernels replace kernels; attention between positions may also replace another that keeps the map."""
     mixer = cell.entry.kind == "token" and host.arriving == host.given
@@ -196,11 +210,14 @@ def _side_or_channels_do_not_fit(cell: Cell, host: Host) -> str | None:
             fits = (host.arriving.channels or 0) % 4 == 0 and out % 8 == 0
         case "epsa" | "scsa":
             fits = out % 4 == 0
+        case "fpa":
+            # Its pyramid has three maps, each of half the side.
+            fits = side >= 8
         case "involution":
             fits = out % cell.option("group_channels") == 0
         case _:
             fits = True
-    return None if fits else f"`{cell.entry.name}` does not fit {host.given if behind else host.seen_by(cell.entry)}: "
+    return None if fits else f"`{cell.entry.name}` does not fit {host.seen_by(cell.entry, behind)}: "
 
 
 # What gives a strided map of the size that a padded convolution gives.
@@ -236,6 +253,7 @@ RULES: Sequence[Callable[[Cell, Host], str | None]] = (
     _takes_one_of_several,
     _has_no_positions,
     _class_token_would_go_without,
+    _has_no_class_token,
     _would_lose_the_norm,
     _splits_do_not_divide,
     _side_or_channels_do_not_fit,

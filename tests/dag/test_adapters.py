@@ -68,6 +68,22 @@ def test_nodes_with_adapters() -> None:
     assert names({"nodes": {"gate": {"op": "se", "reduction": 2}}}) == ["gate"]
 
 
+def test_tokens_whose_channels_come_first_have_adapters_too() -> None:
+    turned = {"turned": {"op": "rearrange", "pattern": "b c h w -> b c (h w)"}}
+    around = ["out_channels_last", "out_map", "out", "out_tokens", "out_channels_first"]
+    assert names({"nodes": {**turned, "out": {"op": "cbam", "reduction": 2}}}) == ["turned", *around]
+    assert names({"nodes": {**turned, "out": "eca"}}) == ["turned", "out_sequence", "out", "out_tokens"]
+    x = torch.randn(2, *MAP)
+
+    def built(use: str, **options: int) -> Any:
+        return composer.build({"input": MAP, "nodes": {**turned, "out": {"op": use, **options}}}).eval()
+
+    cbam, eca, mhsa = built("cbam", reduction=2), built("eca"), built("mhsa", num_heads=2)
+    torch.testing.assert_close(cbam(x), cbam.out(x).flatten(2))
+    assert torch.equal(eca(x), eca.out(x.flatten(2)))
+    torch.testing.assert_close(mhsa(x), mhsa.out(x.flatten(2).mT).mT)
+
+
 def test_the_name_of_an_adapter_that_is_taken() -> None:
     nodes = {
         "attn_map": "relu",

@@ -26,6 +26,7 @@ class Steps(nn.Module):
     def __init__(self, *steps: Step) -> None:
         super().__init__()
         self.steps = steps
+        self.layers = nn.ModuleList(one for one in steps if isinstance(one, nn.Module))
 
     def forward(self, x: Tensor) -> Tensor:
         for step in self.steps:
@@ -34,7 +35,8 @@ class Steps(nn.Module):
 
 
 def told(*steps: Step) -> TensorSpec:
-    scope = record(Steps(*steps), (torch.empty(SIZE),))
+    # A recording runs a copy of the model.
+    scope = record(Steps(*steps).to("meta"), (torch.empty(SIZE),))
     (reference,) = scope.outputs.values()
     return scope.tensor(reference)
 
@@ -140,6 +142,14 @@ BY_HAND: dict[str, tuple[Sequence[Step], str | None, tuple[int, int] | None]] = 
         "b n c",
         (4, 6),
     ),
+    "mixed by a layer over tokens": ([lambda x: x.flatten(2), nn.Linear(96, 6)], "b c n", None),
+    "mixed by two layers over tokens, then channels last": (
+        [lambda x: x.flatten(2), nn.Linear(96, 6), nn.Linear(6, 96), lambda x: x.transpose(1, 2)],
+        "b n c",
+        None,
+    ),
+    "a norm over tokens": ([lambda x: x.flatten(2), nn.LayerNorm(96)], "b c n", (8, 12)),
+    "a norm over maps": ([nn.LayerNorm((3, 8, 12))], "b c h w", None),
     "rows": ([lambda x: x.permute(0, 2, 3, 1).flatten(0, 1)], None, None),
 }
 

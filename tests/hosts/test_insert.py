@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
 import composer
-from composer import GraphError, InputError, SpecError
+from composer import ComposerError, GraphError, InputError, SpecError
 from tests.hosts.nets import IDENTITY, IMAGES, Block, Giving, Handing, Net, Undecided, equal, numbers, state
 
 SE = {"use": "se", **IDENTITY}
@@ -248,6 +249,148 @@ def test_insertions_stack_and_leave_one_by_one() -> None:
     assert state(model) == before
     with pytest.raises(InputError, match="nothing was inserted into this model"):
         composer.remove(model)
+
+
+def stacked() -> Net:
+    """Two mechanisms with weights at the same places, the second twice."""
+    model = Net(3).eval()
+    rules = "- {use: se, after: blocks.*, with: {reduction: 2}}\n- {use: se, after: blocks.*, with: {reduction: 4}}"
+    put_in(model, f"{rules}\n- {{use: eca, after: stem}}")
+    moved(model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("wanted", "left"),
+    [
+        (0, 2),
+        ("eca", 2),
+        ("se", 1),
+        ({"use": "eca", "after": ["stem"]}, 2),
+        ("{use: se, after: blocks.*, with: {reduction: 2}}", 2),
+        ([1, "eca"], 1),
+        ("{attention: [{use: eca, after: stem}, {use: se, after: blocks.*, with: {reduction: 4}}]}", 1),
+        ("stem_eca", 2),
+    ],
+)
+def test_rules_are_taken_out_by_number_by_what_they_say_or_by_their_mechanism(wanted: Any, left: int) -> None:
+    model = stacked()
+    report = composer.remove(model, wanted)
+    assert report.removed
+    assert len(yaml.safe_load(composer.rules_of(model))) == left
+    alone = Net(3).eval()
+    put_in(alone, composer.rules_of(model))
+    assert list(alone.state_dict()) == list(model.state_dict())
+    assert composer.check(model) == []
+
+
+def test_what_stays_keeps_its_weights_under_the_name_that_it_would_have_alone() -> None:
+    model = stacked()
+    second = model.blocks[0].out_se_2
+    composer.remove(model, {**SE, "after": "blocks.*", "with": {"reduction": 2}, "start": None})
+    assert model.blocks[0].out_se is second
+    assert not hasattr(model.blocks[0], "out_se_2")
+    x = model.stem(IMAGES)
+    assert torch.equal(model.blocks[0](model.stem_eca(x)), second(Block.forward(model.blocks[0], model.stem_eca(x))))
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted", "stays", "now"),
+    [
+        ({}, "blocks.1.out_se", [0, 2], {"where": "path not in ['blocks.1']"}),
+        ({}, "blocks.[01].*", [2], {"where": "path in ['blocks.2']"}),
+        ({"expect": 3, "where": "block != 9"}, ["blocks.0.out_se"], [1, 2], {"expect": 2}),
+        ({"every": 2}, "blocks.1.**", [3], {"where": "path in ['blocks.3']"}),
+        ({"share": "all"}, "blocks.0.out_se", [1, 2], {"share": "all"}),
+    ],
+)
+def test_insertions_are_taken_out_by_their_paths(
+    rule: dict[str, Any], wanted: Any, stays: list[int], now: dict[str, Any]
+) -> None:
+    model = Net(4 if "every" in rule else 3).eval()
+    before = state(model)
+    put_in(model, [{**SE, "after": "blocks.*", **rule}, {**SE, "after": "stem"}])
+    moved(model)
+    old = {number: getattr(one, "out_se", None) for number, one in enumerate(model.blocks)}
+    composer.remove(model, wanted)
+    for number, one in enumerate(model.blocks):
+        assert hasattr(one, "out_se") == (number in stays)
+        assert number not in stays or one.out_se is old[number] or "share" in rule
+    first, second = yaml.safe_load(composer.rules_of(model))
+    assert now.items() <= first.items()
+    assert second == {**SE, "after": "stem"}
+    if "where" in rule:
+        assert first["where"] == "(block != 9) and path not in ['blocks.0']"
+    assert composer.check(model) == []
+    again = Net(len(model.blocks))
+    put_in(again, composer.rules_of(model))
+    assert list(again.state_dict()) == list(model.state_dict())
+    composer.remove(model, "**.out_se" if len(stays) < 2 else "blocks.*.out_se")
+    composer.remove(model, 0)
+    assert state(model) == before
+
+
+def test_an_insertion_is_put_in_the_place_of_a_module_or_before_one_and_taken_out_by_its_path() -> None:
+    model = Net().eval()
+    before = state(model)
+    rules = [{"use": "condconv", "replace": "blocks.*.conv1"}, {"use": "eca", "before": "blocks.*.conv2"}]
+    put_in(model, rules)
+    assert type(model.blocks[1].conv1).__name__ == "CondConv"
+    composer.remove(model, ["blocks.1.conv1", "blocks.0.pre_conv2_eca"])
+    kinds = [(type(one.conv1).__name__, hasattr(one, "pre_conv2_eca")) for one in model.blocks]
+    assert kinds == [("CondConv", False), ("Conv2d", True)]
+    composer.remove(model, ["condconv", "eca"])
+    assert state(model) == before
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        (5, "there is no rule 5: the model has 3, counted from 0"),
+        (True, "`True` names no insertion"),
+        (1.5, "`1.5` names no insertion"),
+        ("ec", "nothing that was inserted is called `ec`"),
+        (
+            "cbam",
+            "the insertions are `stem_eca`, `blocks.0.out_se`, `blocks.0.out_se_2`, `blocks.1.out_se`, … (7 in all)",
+        ),
+        ("blocks.9.**", "nothing that was inserted is called `blocks.9.**`"),
+        ({"use": "eca", "after": "blocks.*"}, "no rule of this model is `{use: eca, after: blocks.*}`"),
+        ("{use: eca, after: head}", "rule 2 is `{use: eca, after: stem}`"),
+        ({"use": "eca", "afer": "stem"}, "did you mean `after`"),
+    ],
+)
+def test_what_was_not_inserted_cannot_be_taken_out(wanted: Any, text: str) -> None:
+    model = stacked()
+    before = state(model)
+    with pytest.raises(ComposerError) as error:
+        composer.remove(model, wanted)
+    assert text in str(error.value)
+    assert state(model) == before
+
+
+def test_what_stays_must_stay_what_it_is() -> None:
+    model = Net()
+    # Places take turns to shift their windows.
+    put_in(model, {"use": "window", "after": "blocks.*", "with": {"num_heads": 2, "window": 2}})
+    before = state(model)
+    with pytest.raises(InputError, match=r"`blocks\.1\.out_window` cannot stay what it is"):
+        composer.remove(model, "blocks.0.out_window")
+    assert state(model) == before
+
+
+def test_rules_keep_the_vars_that_they_read() -> None:
+    model = Net()
+    rules = {"vars": {"r": 4}, "attention": [{"use": "se", "after": "blocks.*", "with": {"reduction": "$r"}}]}
+    put_in(model, rules)
+    put_in(model, {"use": "eca", "after": "stem"})
+    again = Net()
+    put_in(again, composer.rules_of(model))
+    assert {name: one.shape for name, one in again.state_dict().items()} == {
+        name: one.shape for name, one in model.state_dict().items()
+    }
+    composer.remove(model, "eca")
+    assert model.blocks[0].out_se.fc1.out_channels == 2
 
 
 def test_weights_depend_on_seed_and_path_and_follow_their_host() -> None:

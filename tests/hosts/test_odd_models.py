@@ -114,3 +114,32 @@ def test_functions_are_replaced_by_modules() -> None:
     assert torch.allclose(model(x), F.silu(model.d(F.silu(model.c(x)))))
     composer.remove(model)
     assert torch.equal(model(x), plain)
+
+
+class Looping(nn.Module):
+    """Runs whatever children it has, as timm's RegNet stages do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+
+    def run(self, x: Tensor) -> Tensor:
+        for child in self.children():
+            x = child(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(x)
+
+
+@pytest.mark.parametrize("position", ["after", "before"])
+def test_a_module_that_loops_over_its_children_runs_what_is_put_in_once(position: str) -> None:
+    model, x = nn.Sequential(Looping(), nn.ReLU()), torch.randn(2, 3, 8, 8)
+    plain = model(x)
+    composer.insert(model, {"use": "eca", position: "0"}, x)
+    loop: Any = model[0]
+    a, b = loop.a, loop.b
+    wanted = b(a(loop.in_eca(x))) if position == "before" else loop.out_eca(b(a(x)))
+    assert torch.equal(model(x), wanted.relu())
+    composer.remove(model)
+    assert torch.equal(model(x), plain)

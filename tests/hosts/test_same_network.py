@@ -19,6 +19,7 @@ QUICK = {
     ("vit_tiny_patch16_224", "se after block"),
     ("swin_tiny_patch4_window7_224", "cbam after branch"),
     ("convnext_tiny", "se after mlp"),
+    ("mixer_s32_224", "eca after mixer"),
     ("eva02_tiny_patch14_224", "eca after mixer"),
 }
 # Networks and rules for which the two are not the same, and how.

@@ -12,7 +12,8 @@ import composer
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.rules.placing import place
-from composer.hosts.insert import called, recorded_plain
+from composer.hosts.insert import called
+from composer.hosts.plain import recorded_plain
 from composer.hosts.rules import spec_of_rules
 from tests.hosts.nets import equal
 

@@ -91,6 +91,8 @@ class Case:
     small      options for a map of 4 × 4
     noise      the share of a ResNet-18's output that PT2E's eight bits may change, with the mechanism in its third
                stage; of a plain one they change 0.09, and more where a stage's convolutions give way to attention
+    least      side of the smallest map that it takes
+    class_token  whether it goes only where tokens have a class token in front of them
     fused      the passes ("forward", "backward") in which torch's flash attention takes its softmax over tokens
     """
 
@@ -104,4 +106,6 @@ class Case:
     letters: Callable[..., Mapping[str, int]] = lambda *place: {}
     small: Options = field(default_factory=dict)
     noise: float = 0.2
+    least: int = 1
+    class_token: bool = False
     fused: Sequence[str] = ()

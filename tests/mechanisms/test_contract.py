@@ -72,7 +72,7 @@ def test_contract(subject, check, refusal):
     ids=lambda value: str(value),
 )
 def test_attention_values(name, options, shape, rule):
-    height, width = 5, 7
+    height, width = (max(side, case_of(name).least) for side in (5, 7))
     subject = Subject(registry.get(name), options)
     # Small enough that no gate is rounded to its end.
     module, x = subject.build(height, width).eval(), subject.sample(3, height, width) / 4

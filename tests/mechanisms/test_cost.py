@@ -69,10 +69,12 @@ def places():
 
 @pytest.mark.parametrize(("entry", "options", "words", "size", "conv"), list(places()))
 def test_cost_is_what_the_docstring_states(entry, options, words, size, conv):
-    c, h, w = size
+    c, h, w = (max(number, case_of(entry.name).least) for number in size)
     names = ("out_channels", "kernel_size", "stride", "groups")
     settings = {key: at for key, at in zip(names, conv, strict=True) if key in entry.settings.model_fields}
     shape = {"shape": [h * w, c], "layout": "b n c"} if entry.works_on == "b n c" else [c, h, w]
+    if case_of(entry.name).class_token:
+        shape["grid"] = [h * w - 1, 1]
     settings = {key: list(at) if isinstance(at, tuple) else at for key, at in settings.items()}
     # Further tensors have the shape of the first.
     node = {"op": entry.name, **settings, **options, "from": ["input"] * entry.inputs[0]}

@@ -49,9 +49,9 @@ class Elsewhere(Subject):
 
     place: Mapping[str, object] = field(default_factory=dict)
 
-    def build(self, height=7, width=7):
+    def build(self, height=None, width=None):
         usual = {"kernel_size": 3, "stride": 1, "padding": 1, "dilation": 1, "groups": 1, "bias": False}
-        return self.build_at(height, width, {**usual, **self.place})
+        return self.build_at(height or 7, width or 7, {**usual, **self.place})
 
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
@@ -73,13 +73,23 @@ NODES = {
     "fc": {"op": "linear", "out_features": 3},
 }
 
+CLASS_TOKEN = {
+    "conv1": NODES["conv1"],
+    "cls_token": {"op": "parameter", "shape": [1, 1, 16]},
+    "patches": {"op": "map_to_tokens", "from": "conv1"},
+    "tokens": {"op": "prepend_token", "from": ["cls_token", "patches"]},
+    "pool": "take_token",
+    "fc": NODES["fc"],
+}
+
 
 @pytest.mark.parametrize("entry", SAMPLED)
 def test_a_network_with_it_is_traced(entry):
-    rule = {"use": entry.name, **({"replace": "conv2"} if entry.replaces else {"after": "bn2"})}
+    nodes, where = (CLASS_TOKEN, "tokens") if case_of(entry.name).class_token else (NODES, "bn2")
+    rule = {"use": entry.name, **({"replace": "conv2"} if entry.replaces else {"after": where})}
     if entry.inputs[0] > 1:
         rule["from"] = dict.fromkeys(entry.tensors[1:], "./conv1")
-    spec = {"input": [3, 8, 8], "nodes": NODES, "attention": [rule]}
+    spec = {"input": [3, 8, 8], "nodes": nodes, "attention": [rule]}
     for training in (False, True):
         model = composer.build(spec).train(training)
         x = torch.randn(2, 3, 8, 8)

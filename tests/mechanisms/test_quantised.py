@@ -1,4 +1,4 @@
-"""A ResNet-18 with any mechanism in it goes through torchao's quantisers and computes nearly what it did."""
+"""A ResNet-18, or a small ViT, with any mechanism goes through torchao's quantisers and computes nearly what it did."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ def case(request) -> tuple[nn.Module, Tensor, float]:
     # Further tensors, such as a guide, are what the block is given.
     if request.param.inputs[0] > 1:
         rule["from"] = dict.fromkeys(request.param.tensors[1:], "input")
-    network = composer.build({"backbone": "resnet18", "input": [3, 64, 64], "attention": [rule]})
-    images = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    spec = {"backbone": "resnet18"}
+    if case_of(name).class_token:
+        spec, rule["where"] = {"backbone": "vit_tiny_patch16_224", "vars": {"depth": 2}}, "last"
+    # The third stage has a sixteenth of the side.
+    side = 64 if case_of(name).least <= 4 else 128
+    network = composer.build({**spec, "input": [3, side, side], "attention": [rule]})
+    images = torch.randn(8, 3, side, side, generator=torch.Generator().manual_seed(0))
     for one in network.modules():
         if isinstance(one, nn.BatchNorm2d):
             # Branches speak, and the statistics are those of these images.

@@ -46,7 +46,7 @@ def parameters(subject, seed):
     """What the mechanism starts with, by name."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module = subject.entry.factory(**subject.facts(7, 7, subject.conv), **subject.options)
+        module = subject.entry.factory(**subject.facts(subject.side, subject.side, subject.conv), **subject.options)
     return dict(module.named_parameters())
 
 

@@ -135,6 +135,8 @@ def adapters(entry: Adaptable, tensor: TensorSpec, tokens: str | None = None) ->
         raise NoAdapter(text, "remove it", key="tokens")
     if layout in entry.layouts:
         return Adapters()
+    if layout == "b c n" and wanted is not None:
+        return _from_channels_first(entry, tensor)
     if wanted not in ("b c h w", "b h w c", "b n c") or not (is_map or layout in ("b n c", "b c p n")):
         text = f"`{entry.name}` works on `{entry.works_on}`, the place has `{layout}` ({tensor})"
         raise NoAdapter(text, f"a place with `{entry.works_on}`", "`composer list mechanisms` shows what each works on")
@@ -178,6 +180,24 @@ def _from_windows(entry: Adaptable, tensor: TensorSpec) -> Adapters:
     else:
         raise _no_map(entry, tensor)
     return Adapters((Adapter("each_window", "rearrange", into),), (Adapter("windows", "rearrange", back),))
+
+
+def _from_channels_first(entry: Adaptable, tensor: TensorSpec) -> Adapters:
+    """From tokens whose channels come first, b c n, as inside an MLP that mixes tokens, and back."""
+    if entry.works_on == ANY_MAP:
+        # The same axes by other names.
+        into: dict[str, Any] = {"pattern": "b c n -> b c n", "layout": "b c l"}
+        back: dict[str, Any] = {"pattern": "b c l -> b c l", "layout": "b c n"}
+        return Adapters((Adapter("sequence", "rearrange", into),), (Adapter("tokens", "rearrange", back),))
+    batch, channels, tokens = tensor.shape
+    inner = adapters(entry, replace(tensor, shape=(batch, tokens, channels), layout="b n c", axes=None))
+    first = Adapter("channels_last", "rearrange", {"pattern": "b c n -> b n c"}, (ARRIVING,))
+    last = Adapter("channels_first", "rearrange", {"pattern": "b n c -> b c n"})
+
+    def behind(one: Adapter) -> Adapter:
+        return replace(one, of=tuple(first.name if name == ARRIVING else name for name in one.of))
+
+    return Adapters((first, *map(behind, inner.into)), (*map(behind, inner.back), last))
 
 
 def _from_map(wanted: str, axis: str, like: str) -> Adapters:

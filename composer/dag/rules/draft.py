@@ -65,7 +65,9 @@ class Draft:
 
     def end(self, spot: Spot) -> str:
         """The reference of what a spot's host gives, with what rules put after it."""
-        return next(iter(self.outputs.values())) if spot.inside else spot.host.tail or spot.host.name
+        if not spot.inside:
+            return spot.host.tail or spot.host.name
+        return self.outputs[spot.output] if spot.output else next(iter(self.outputs.values()))
 
     def holder(self, name: str, place: str) -> Node | None:
         """The node of another place that rules gave this name."""
@@ -98,7 +100,8 @@ class Draft:
         """Put new nodes after a host and after what earlier rules put there. Its consumers take the last new node."""
         end, new = self.end(spot), made[-1].name
         if spot.inside:
-            self.outputs = {key: new if reference == end else reference for key, reference in self.outputs.items()}
+            changed = [spot.output] if spot.output else [key for key, one in self.outputs.items() if one == end]
+            self.outputs |= dict.fromkeys(changed, new)
             self._add(made)
             self.last += [node.name for node in made]
             return

@@ -8,7 +8,9 @@ from typing import Any
 
 from composer.amounts import plural
 from composer.dag.rules.places import Place, Places
+from composer.dag.rules.results import chosen
 from composer.dag.scope import Scope
+from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean
 from composer.spec.expression import parse_condition
 from composer.spec.model import Rule
@@ -19,10 +21,10 @@ Candidate = tuple[Place, dict[str, Any]]
 
 def match(rule: Rule, origin: Origin, root: Scope, vars: Mapping[str, Any]) -> list[Candidate]:
     """The places of a rule, with the names its expressions may read. Raises GraphError for none, or not `expect`."""
-    chosen = selected(rule, origin, root)
+    places = selected(rule, origin, root)
     candidates = [
-        (place, {**vars, **place.facts(rule.position, last=index == len(chosen) - 1)})
-        for index, place in enumerate(chosen)
+        (place, {**vars, **place.facts(rule.position, last=index == len(places) - 1, output=_output(rule, place))})
+        for index, place in enumerate(places)
     ]
     held = [one for one in candidates if _holds(rule, origin, one)]
     if not held:
@@ -37,6 +39,12 @@ def match(rule: Rule, origin: Origin, root: Scope, vars: Mapping[str, Any]) -> l
         text = f"the rule matches {plural(len(matched), 'place')}, not {rule.expect}"
         raise GraphError((origin / "expect").problem("expect", text, help=(f"it matches {paths}",)))
     return matched
+
+
+def _output(rule: Rule, place: Place) -> TensorSpec | None:
+    """The tensor of `output`; None for a rule without it, and where there is none."""
+    found = chosen(rule, place.node, place.scope) if rule.output is not None else None
+    return None if found is None else found.tensor
 
 
 def selected(rule: Rule, origin: Origin, root: Scope) -> Places:

@@ -57,10 +57,13 @@ class Place:
         """The first input tensor; None without inputs."""
         return self.scope.tensor(self.node.inputs[0]) if self.node.inputs else None
 
-    def facts(self, position: str, *, last: bool) -> dict[str, Any]:
-        """Names that `where` and the options of a rule may read -> values; None for facts that the place lacks."""
+    def facts(self, position: str, *, last: bool, output: TensorSpec | None = None) -> dict[str, Any]:
+        """Names that `where` and the options of a rule may read -> values; None for facts that the place lacks.
+
+        output  the tensor of several that the rule edits; None for the only one
+        """
         node = self.node
-        given = self.scope.nodes.get(node.tail or "", node).result
+        given = output or self.scope.nodes.get(node.tail or "", node).result
         tensor = (given if position == "after" else None) or self.input
         arguments = node.content.arguments if isinstance(node.content, Operation) else {}
         facts: dict[str, Any] = dict.fromkeys(ARRIVING)

@@ -19,6 +19,7 @@ from composer.dag.rules.draft import Draft
 from composer.dag.rules.insertion import Insertion, Used
 from composer.dag.rules.lending import Lending
 from composer.dag.rules.match import Candidate, match
+from composer.dag.rules.results import Result, required
 from composer.dag.rules.spot import Spot, goes_inside, is_at_an_end, spot_of
 from composer.dag.rules.taking import Tensors, adapting
 from composer.dag.rules.use import used
@@ -160,12 +161,13 @@ class _Placement:
             raise self.insertion.wrong(
                 host, f"`{host.path}` takes no input that could be changed", "a place that takes one, or `after`"
             )
-        if not isinstance(host.output, TensorSpec):
-            raise self.insertion.wrong(host, f"`{host.path}` has several outputs", "a node inside it that has one")
+        result = Result(host) if position == "before" else required(self.rule, self.origin, host, draft.original)
         if entry is None:
             self.remove(draft, host)
             return
-        spot = spot_of(host, draft.original, self.rule, self.tensors.number(draft, host))
+        host = draft.nodes.get(result.node.name, result.node) if result.node.path != host.path else host
+        number = self.tensors.number(draft, host)
+        spot = spot_of(host, draft.original, self.rule, number, result.key, result.number)
         arriving = self.tensors.arriving(draft, spot)
         source = arriving[0]
         # `lambda` is a word of Python, and so cannot be the name of a node.
@@ -188,11 +190,11 @@ class _Placement:
         if position == "replace":
             self.put_in_place(draft, spot, made, entry, name)
             return
-        result, base = made[-1], source
-        self.keep_shape(result.tensor, host.tensor if position == "beside" else draft.tensor(source), host)
+        base = source
+        self.keep_shape(made[-1].tensor, result.tensor if position == "beside" else draft.tensor(source), host)
         if position == "beside":
             base = draft.end(spot)
-            made.append(self.insertion.helper(draft, "add", f"{name}_add", (base, result.name), spot, made=made))
+            made.append(self.insertion.helper(draft, "add", f"{name}_add", (base, made[-1].name), spot, made=made))
         if self.rule.start is not None:
             made += self.insertion.start(draft, base, made[-1].name, name, spot)
         if position == "before":

@@ -20,6 +20,8 @@ class Spot:
     stem    what their names begin with; empty at the one branch of a block
     before  whether the spot is the beginning
     input   number of the host's input that the rule takes
+    output  name of the host's output that the rule edits; empty for the only one
+    number  of that output among the host's
     """
 
     host: Node
@@ -27,11 +29,14 @@ class Spot:
     stem: str
     before: bool
     input: int
+    output: str = ""
+    number: int = 0
 
     @property
     def place(self) -> str:
         """Where the nodes are, in words: equal for nodes of a scope that stack."""
         number = f" at input {self.input}" if self.before and self.input else ""
+        number = number or (f" at output {self.number}" if self.number else "")
         if self.inside:
             return f"{_INSIDE}{'beginning' if self.before else 'end'} of `{self.host.name}`{number}"
         return f"{'before' if self.before else 'after'} `{self.host.name}`{number}"
@@ -47,12 +52,13 @@ def goes_inside(host: Node, around: Scope, rule: Rule) -> bool:
     return isinstance(host.content, Scope) and stays and not _is_one_branch(host, around, rule)
 
 
-def spot_of(host: Node, around: Scope, rule: Rule, number: int) -> Spot:
+def spot_of(host: Node, around: Scope, rule: Rule, number: int, output: str = "", number_of_output: int = 0) -> Spot:
     """The spot of a rule at a host, in the scope around it or in the host itself; `number` is that of an input."""
     before = rule.position == "before"
-    more = str(number + 1) if number else ""
+    more = str((number if before else number_of_output) + 1) if (number if before else number_of_output) else ""
     if around.path == host.path:
-        return Spot(host, True, _free(f"in{more}" if before else "out", around), before, number)
+        stem = _free(f"{'in' if before else 'out'}{more}", around)
+        return Spot(host, True, stem, before, number, output, number_of_output)
     if _is_one_branch(host, around, rule):
         return Spot(host, False, "", before, number)
     own = as_stem(host.name)
@@ -71,7 +77,9 @@ def is_at_an_end(node: Node) -> bool:
 
 
 def _is_one_branch(host: Node, around: Scope, rule: Rule) -> bool:
-    return BRANCH in host.sites and around.untouched.has_one_branch and rule.position != "before"
+    # Of a module that gives several tensors, the end is inside.
+    alone = host.result is not None or rule.output is None
+    return BRANCH in host.sites and around.untouched.has_one_branch and rule.position != "before" and alone
 
 
 def _free(word: str, scope: Scope) -> str:

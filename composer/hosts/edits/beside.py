@@ -72,8 +72,26 @@ class BesideDict(_Beside):
         return self._own().values()
 
 
+_LOOPS = frozenset({"children", "named_children", "modules", "named_modules", "_modules"})
+
+
 def hider_of(made: type[nn.Module]) -> str | None:
     """The name of the class here that hides children of such a container; None for a class that does not iterate."""
     if issubclass(made, nn.Sequential | nn.ModuleList):
         return BesideSequence.__name__
     return BesideDict.__name__ if issubclass(made, nn.ModuleDict) else None
+
+
+def loops_over_children(made: type[nn.Module]) -> bool:
+    """Whether the forward of a class that is no container calls all children, so that one more would run too."""
+    names = _names(made, "forward")
+    return hider_of(made) is None and not _LOOPS.isdisjoint(names.union(*(_names(made, name) for name in names)))
+
+
+def _names(made: type[nn.Module], method: str) -> frozenset[str]:
+    """The names that a method of a class reads, as its code has them; none of what nn.Module itself has."""
+    found = getattr(made, method, None)
+    code = getattr(found, "__code__", None)
+    if code is None or found is getattr(nn.Module, method, None):
+        return frozenset()
+    return frozenset(code.co_names)

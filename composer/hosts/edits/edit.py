@@ -275,6 +275,8 @@ class _Edit:
         same = {node for node, value in self.followed.tensors.items() if value is self.followed.tensors[old]}
         for user, now in users:
             if isinstance(user, str):
+                if list(self.change.before.outputs.values()).count(was) > 1:
+                    raise Closed(f"it returns `{was.name}` more than once")
                 self.exchange(self.output(), same, self.node(now), user)
                 continue
             name, _ = user

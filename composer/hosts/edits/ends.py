@@ -11,6 +11,7 @@ from torch import nn
 from composer.compile.host_classes import HOST
 from composer.compile.writer import TAKEN, attribute, identifier, passes_outward
 from composer.dag.operation import Operation
+from composer.hosts.edits.beside import loops_over_children
 from composer.hosts.edits.frames import Change, FlatStep, Ref
 from composer.hosts.edits.results import Where
 from composer.hosts.edits.signature import declared, parameters_of, passed, wrapped_parameters_of
@@ -40,10 +41,13 @@ class Ends:
     outputs: Mapping[Ref, Where] = field(default_factory=dict)
 
 
-def ends_of(change: Change) -> Ends | None:
-    """A frame's change as ends; None if something changed between the frame's own steps."""
+def ends_of(change: Change, made: type[nn.Module]) -> Ends | None:
+    """A frame's change as ends; None if something changed between the frame's own steps.
+
+    made  the class of the frame's module; None too if its own forward would run the steps among its children
+    """
     leads = _leads(change)
-    if change.gone or leads is None:
+    if change.gone or leads is None or (change.added and loops_over_children(made)):
         return None
     first = _needed(change, leads.values())
     last = [name for name in change.added if name not in first]

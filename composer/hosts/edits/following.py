@@ -122,11 +122,17 @@ def _by_path(root: Frame) -> dict[str, Frame]:
 
 
 def _difference(found: Frame, wanted: Frame) -> str:
-    """The first call in which a frame differs from what was recorded; empty if none does."""
+    """The first call, or the result, in which a frame differs from what was recorded; empty if none does."""
     for one, other in zip_longest(_calls(found), _calls(wanted)):
         if one != other:
             return f"{one[0] if one else 'nothing'} in the place of {other[0] if other else 'nothing'}"
+    if (found.outputs, found.results) != (wanted.outputs, wanted.results):
+        return f"it returns {_returned(found)}, not {_returned(wanted)}"
     return ""
+
+
+def _returned(frame: Frame) -> str:
+    return ", ".join(f"`{one}` at {list(frame.results.get(name, ()))}" for name, one in frame.outputs.items())
 
 
 def _calls(frame: Frame) -> list[Any]:

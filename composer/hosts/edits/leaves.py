@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from composer.dag.host import HostOperation, HostScope
 from composer.dag.nodes.sharing import moved
 from composer.hosts.edits.ends import Ends
 from composer.hosts.edits.frames import Change, FlatStep, Ref
@@ -33,7 +34,9 @@ def attached(change: Change) -> Iterator[tuple[FlatStep, Ends, list[str]]]:
         if behind and {one for _, one in found} == {now} and total == len(found) and not was.is_input and not was.key:
             if all(one == was or one.name in names for name in names for one in change.added[name].inputs):
                 last = tuple(change.added[name] for name in names)
-                yield before.steps[was.name], Ends(last=last, results={(): now}, outputs={was: ()}), names
+                host = before.steps[was.name]
+                where = _where(host)
+                yield host, Ends(last=last, results={where: now}, outputs={was: where}), names
             continue
         for user, now in found:
             if isinstance(user, tuple) and user[1] == 0:
@@ -41,6 +44,14 @@ def attached(change: Change) -> Iterator[tuple[FlatStep, Ends, list[str]]]:
                 if all(one == was or one.name in names for name in names for one in change.added[name].inputs):
                     first = tuple(change.added[name] for name in names)
                     yield before.steps[user[0]], Ends(first=first, leads={("",): now}, inputs={was: ("",)}), names
+
+
+def _where(host: FlatStep) -> Where:
+    """Where the only tensor, or the one that a step stands for, is in what its call gives."""
+    content = host.node.content
+    if isinstance(content, HostScope):
+        return next(iter(content.results.values()), ())
+    return content.where if isinstance(content, HostOperation) else ()
 
 
 def _chain(change: Change, end: Ref) -> list[str]:

@@ -52,7 +52,9 @@ def is_taken(module: nn.Module, name: str, *, may_fill: bool = False) -> bool:
 def _renamed(change: Change, model: nn.Module) -> dict[str, str]:
     """Path of an inserted node -> its new name."""
     # A forward that is run as it was may ask whether the attribute is None; one that is written anew does not.
-    opens = change.crosses or (not change.only_replaces and ends_of(change) is None)
+    opens = change.crosses or (
+        not change.only_replaces and ends_of(change, type(model.get_submodule(change.path))) is None
+    )
     found: dict[str, str] = {}
     for name, step in change.added.items():
         if name in change.gone or not is_child(step.node):

@@ -36,6 +36,7 @@ class Plan:
     held      paths of inserted modules that only others call
     places    paths of the mechanisms, in the order in which they run
     leaves    paths of modules without parts that were changed themselves
+    nodes     path of an inserted module or parameter -> path of its node in the tree
     """
 
     edits: dict[str, ModuleEdit] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Plan:
     leaves: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
+    nodes: dict[str, str] = field(default_factory=dict)
 
     def at(self, path: str) -> ModuleEdit:
         """The edit of the module at a path."""
@@ -73,7 +75,6 @@ class _Planner:
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     made: Plan = field(default_factory=Plan)
-    paths: dict[str, str] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
     said: set[tuple[type, str]] = field(default_factory=set)
 
@@ -85,9 +86,10 @@ class _Planner:
         changes = [one for one in found if one is not None]
         to_open: list[Change] = []
         for change in changes:
+            made = type(self.model.get_submodule(change.path))
             if change.only_replaces:
                 self.place(change)
-            elif not change.crosses and (ends := ends_of(change)) is not None:
+            elif not change.crosses and (ends := ends_of(change, made)) is not None:
                 self.swap(change, ends)
             else:
                 to_open.append(change)
@@ -101,10 +103,10 @@ class _Planner:
         if self.problems:
             raise GraphError(self.problems)
         self.hide()
-        self.made.calls = {path: self.num_calls(one) for path, one in self.paths.items()}
+        self.made.calls = {path: self.num_calls(one) for path, one in self.made.nodes.items()}
         order = {node.path: number for number, node in enumerate(self.after.walk())}
         used = [path for path, node in self.made.added.items() if node.role == "used" and path not in self.made.held]
-        self.made.places = sorted(used, key=lambda path: order[self.paths[path]])
+        self.made.places = sorted(used, key=lambda path: order[self.made.nodes[path]])
         return self.made
 
     def without_place(self) -> Iterator[Diagnostic]:
@@ -113,7 +115,7 @@ class _Planner:
             return
         for node in self.after.walk():
             own = node.role == "used" and node.calls is None and node.owns and is_child(node)
-            if own and node.path not in self.paths.values():
+            if own and node.path not in self.made.nodes.values():
                 text = f"`{node.path}` would run in a module whose calls were not recorded, such as a scripted one"
                 yield node.origin.problem("closed", text, "a place in a plain module", path=node.path)
                 return
@@ -132,7 +134,7 @@ class _Planner:
     def put(self, holder: str, name: str, node: Node, path: str) -> None:
         """A module or parameter becomes a child; `path` is that of its node in the tree."""
         self.made.at(holder).add[name] = node
-        self.paths[node.path] = path
+        self.made.nodes[node.path] = path
 
     def place(self, change: Change) -> None:
         """Give the modules of a change to their holders, and take out those that nothing calls any more."""

@@ -125,11 +125,12 @@ def permuted(axes: Axes, order: Sequence[int]) -> Axes | None:
 
 
 def mixed(axes: Axes, shape: Sequence[int], dim: int = -1) -> Axes | None:
-    """The axes of which one becomes new channels: a linear layer, say."""
+    """The axes of which one becomes new channels, or new tokens behind channels `b c n`: a linear layer, say."""
     if len(axes) != len(shape):
         return None
     found = list(axes)
-    found[dim] = (Factor("c", shape[dim]),)
+    tokens = dim == -1 and [_name(one) for one in axes] == ["b", "c", "n"]
+    found[dim] = (Factor("n" if tokens else "c", shape[dim]),)
     return tuple(found)
 
 

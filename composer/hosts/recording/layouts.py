@@ -80,7 +80,8 @@ def _of_module(module: nn.Module, inputs: Sequence[TensorSpec], shape: Sequence[
         # A norm of maps that only calls itself a LayerNorm, such as timm's LayerNorm2d.
         return _kept(given, first)
     if isinstance(module, nn.Linear | nn.LayerNorm):
-        layout = first.layout if len(first.shape) == len(shape) and _ends_in_c(first) else _LAST.get(len(shape))
+        kept = len(first.shape) == len(shape) and _keeps_layout(module, first)
+        layout = first.layout if kept else _LAST.get(len(shape))
         return _with_grid(replace(given, layout=layout), inputs)
     if isinstance(module, _FIRST):
         layout = first.layout if first.layout in _MAPS.values() else _MAPS.get(len(shape))
@@ -130,8 +131,11 @@ def _same_length(given: TensorSpec, first: TensorSpec) -> bool:
     return "n" in axes and given.shape[axes.index("n")] == first.shape[axes.index("n")]
 
 
-def _ends_in_c(tensor: TensorSpec) -> bool:
-    return (tensor.layout or "").split()[-1:] == ["c"]
+def _keeps_layout(module: nn.Linear | nn.LayerNorm, taken: TensorSpec) -> bool:
+    """Whether the last axis stays what it was: channels, or tokens that an MLP of tokens mixes; also norms of maps."""
+    if isinstance(module, nn.LayerNorm) and len(module.normalized_shape) > 1:
+        return taken.layout is not None
+    return taken.layout == "b c n" or (taken.layout or "").split()[-1:] == ["c"]
 
 
 def _with_grid(given: TensorSpec, inputs: Sequence[TensorSpec]) -> TensorSpec:

@@ -161,13 +161,14 @@ class Tree:
         module = step.run if isinstance(step.run, nn.Module) else None
         own = 0 if module is None else self.count(module)
         item = step.call.item if step.call else ()
+        where = step.given.item if step.given is not None else item
         written = None
         if module is not None and not item:
             written = layer_of(module)
         elif isinstance(step.run, Replay) and step.call is not None and not item:
             written = function_of(step.call.target, step.run.args, step.run.kwargs, len(taken))
         if written is not None and (known := self.layer(written, taken, given, module)) is not None:
-            return HostOperation(known.entry, known.arguments, own, call=step.call)
+            return HostOperation(known.entry, known.arguments, own, call=step.call, where=where)
         key = self.key(step)
         if key not in self.entries:
             if module is not None:
@@ -177,7 +178,7 @@ class Tree:
         entry, _ = self.entries[key]
         own_call = module is not None and len(taken) == 1 and not item
         arguments = settings_of(module, taken[0].shape, given.shape) if own_call else {}
-        return HostOperation(entry, arguments, own, call=step.call)
+        return HostOperation(entry, arguments, own, call=step.call, where=where)
 
     def key(self, step: Step) -> Any:
         """Equal for nodes that compute the same, apart from the values of their parameters."""

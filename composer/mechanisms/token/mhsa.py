@@ -26,7 +26,10 @@ def plain_attention(module: MultiHeadSelfAttention, x: Tensor) -> Tensor:
     "mhsa",
     kind="token",
     reference=plain_attention,
-    aliases=("multi-head self-attention", "self-attention", "MultiheadAttention", "transformer attention", "自注意力"),
+    aliases=(
+        *("multi-head self-attention", "self-attention", "MultiheadAttention", "transformer attention", "自注意力"),
+        "talking heads attention",
+    ),
 )
 class MultiHeadSelfAttention(nn.Module):
     """Replace each token by a mixture of all tokens, weighted by how well its query matches their keys.
