@@ -116,9 +116,7 @@ def test_a_number_below_one_is_refused() -> None:
 
 def test_what_does_not_fit_is_said_before_it_is_built(monkeypatch) -> None:
     monkeypatch.setattr(room, "free_memory", lambda device: 300_000_000)
-    with pytest.raises(
-        composer.InputError, match=r"a training step of `small` at batch 512 needs .* are free"
-    ):
+    with pytest.raises(composer.InputError, match=r"a training step of `small` at batch 512 needs .* are free"):
         composer.bench(SMALL, **{**QUICK, "batch": 512})
     with pytest.raises(composer.InputError, match="the networks' parameters"):
         composer.bench(*["vit_base_patch16_224"], passes=("forward",), **QUICK)
