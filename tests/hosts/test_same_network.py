@@ -42,6 +42,15 @@ OTHERWISE = {
     # The zoo's convolution holds the pooling that timm has behind it; in 50d_1s4x24d and 50d_4s2x40d it comes first.
     ("resnest??d", "* after spatial_conv"): "outputs",
     ("resnest???e", "* after spatial_conv"): "outputs",
+    # A mixer is one node in the zoo, and in timm a module with depthwise convolutions, which have names of their own.
+    ("focalnet_*", "* spatial_conv"): "one alone refuses",
+    ("focalnet_*", "cbam after branch"): "keys",
+    ("focalnet_*", "eca after mixer"): "keys",
+    # timm's convolution over positions has one axis more.
+    ("lambda_resnet*", "eca after mixer"): "keys",
+    ("lambda_resnet*", "*"): "shapes",
+    # Rounding grows: by 3e-8 of the largest number.
+    ("halonet*", "mhsa after block"): "outputs",
 }
 
 
