@@ -108,6 +108,7 @@ OTHER_TABLES = {
     "README of XCiT": (3, 229.0),
     "README of involution": (5, 389.83),
     "README of triplet attention": (6, 439.63),
+    "results of timm": (3, 241.95),
 }
 OTHER_USES = {
     "ACmix": "acmix",
