@@ -138,7 +138,9 @@ WITHIN = {
     "bi-level routing",
     "class attention",
     "focal modulation",
+    "halo",
     "involution",
+    "lambda",
     "spatial reduction",
     "window",
 }
