@@ -124,6 +124,16 @@ class Handing(Net):
     block = Further
 
 
+def settle(model: nn.Module, images: Tensor) -> None:
+    """Give norms the statistics of the images, without which these drown in biases in a deep network."""
+    norms = [one for one in model.modules() if isinstance(one, nn.BatchNorm2d)]
+    for one in norms:
+        one.momentum = 1.0
+    with torch.no_grad(), torch.random.fork_rng():
+        model.train()(images)
+    model.eval()
+
+
 def numbers(value: Any) -> list[Tensor]:
     return [tensor.detach().clone() for _, tensor in tensors_in(value)]
 

@@ -24,6 +24,7 @@ from composer import ComposerError
 from composer.weights.keys import read_key_map
 
 from .agreement import shared_names
+from .nets import settle
 
 RULES: dict[str, dict[str, Any]] = {
     "se after block": {"use": "se", "after": "block"},
@@ -131,7 +132,7 @@ def _compared(name: str, rule: Mapping[str, Any], ours: nn.Module, theirs: nn.Mo
         return Outcome(differs=f"{len(unlike)} shapes, such as {unlike[0]}")
     images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(2))
     ours.load_state_dict(_weights(found))
-    _settle(ours, images)
+    settle(ours, images)
     weights = ours.state_dict()
     theirs.load_state_dict({key: weights[names(key)] for key in theirs.state_dict()})
     exact = not name.startswith(INEXACT)
@@ -197,16 +198,6 @@ def _num_taken(key: str, state: Mapping[str, Tensor]) -> float:
     if f"{prefix}.router.weight" in state and biases is not None and key != f"{prefix}.bias":
         return tensor[0].numel() / biases.shape[1]
     return tensor[0].numel()
-
-
-def _settle(model: nn.Module, images: Tensor) -> None:
-    """Give norms the statistics of the images, without which these drown in biases in a deep network."""
-    norms = [one for one in model.modules() if isinstance(one, nn.BatchNorm2d)]
-    for one in norms:
-        one.momentum = 1.0
-    with torch.no_grad(), torch.random.fork_rng():
-        model.train()(images)
-    model.eval()
 
 
 def chosen(number: int, count: int | None) -> list[str]:
