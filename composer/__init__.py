@@ -18,6 +18,7 @@ from composer.errors import (
 if TYPE_CHECKING:
     from composer.annealing import Annealed, anneal
     from composer.api import (
+        bench,
         build,
         compose,
         diff,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         look,
         view,
     )
+    from composer.benchmark import Benchmark
     from composer.compile.chain import Chain
     from composer.compile.module import ComposedModule
     from composer.difference import Difference
@@ -53,6 +55,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Annealed": "composer.annealing",
     "anneal": "composer.annealing",
+    "bench": "composer.api",
     "build": "composer.api",
     "check": "composer.hosts.insert",
     "compose": "composer.api",
@@ -73,6 +76,7 @@ _LAZY = {
     "register_with_timm": "composer.timm_models",
     "remove": "composer.hosts.remove",
     "rules_of": "composer.hosts.insert",
+    "Benchmark": "composer.benchmark",
     "Chain": "composer.compile.chain",
     "ComposedModule": "composer.compile.module",
     "Difference": "composer.difference",
@@ -93,6 +97,7 @@ _LAZY = {
 
 __all__ = [
     "Annealed",
+    "Benchmark",
     "Chain",
     "ComposedModule",
     "ComposerError",
@@ -116,6 +121,7 @@ __all__ = [
     "UnavailableError",
     "WeightsError",
     "anneal",
+    "bench",
     "build",
     "check",
     "compose",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from composer import registry
-from composer.errors import Diagnostic, UnavailableError
+from composer.errors import Diagnostic, InputError, UnavailableError
 from composer.spec import zoo
 from composer.spec.catalogue import experiments
 from composer.spec.load import check_source, load_spec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from composer.benchmark import Benchmark
     from composer.compile.module import ComposedModule
     from composer.dag.composition import Composition
     from composer.difference import Difference
@@ -115,6 +117,70 @@ def build(
         for note in (*report.adapted, *report.heads, *report.notes):
             warnings.warn(f"{spec.name}: {note}", stacklevel=2)
     return model if target is None and dtype is None else model.to(device=target, dtype=dtype)
+
+
+def bench(
+    *networks: Source | nn.Module,
+    vs: Source | nn.Module | None = None,
+    passes: Sequence[Literal["forward", "step"]] = ("forward", "step"),
+    example: Any = None,
+    img_size: ImageSize | None = None,
+    batch: int = 8,
+    runs: int = 20,
+    device: str | torch.device | None = "auto",
+    dtype: torch.dtype | None = None,
+    amp: bool = False,
+    channels_last: bool = False,
+    compile: bool = False,
+    threads: int | None = None,
+    memory: bool = True,
+    nodes: bool = False,
+    allow_code: bool = False,
+) -> Benchmark:
+    """Measure networks side by side, in turn: latency, throughput, and memory at its peak; `print` shows the result.
+
+    networks       sources, as for `compose`, built with random weights; or modules, of which copies run
+    vs             the network that the others are compared with; by default the first of them
+    passes         `forward` is in eval mode without gradients, `step` a forward and a backward pass in training mode
+    example        what modules that are not composed are called with: a tensor, or a tuple of arguments
+    img_size       height and width of the inputs of sources in pixels, or a number for both
+    batch          number of examples in a run of a composed network
+    runs           number of measured runs of each network, after 3 that are not
+    device, dtype  device (`auto`: CUDA if available) and dtype (float32)
+    amp            operations in bfloat16, where PyTorch's autocast says so
+    channels_last  maps with the channels innermost
+    compile        with code that `torch.compile` makes
+    threads        number of threads on the CPU
+    memory         measure the memory that a run takes beyond the network too: on CUDA in this process; on the CPU in
+                   one of its own, for sources only
+    nodes          measure each operation of composed networks by itself too
+    allow_code     let a backbone `package.module:factory` run its code
+    Raises what `compose` raises; InputError if a network needs more memory than is free, gives nothing to learn from or
+    cannot be compiled; UnavailableError if there is no such device; ValueError for a number below 1.
+    """
+    import torch
+    from torch import nn
+
+    from composer.benchmark import Settings, benchmark
+
+    target = check_device(device) or torch.device("cpu")
+    settings = Settings(batch, runs, target, dtype or torch.float32, amp, channels_last, compile, threads)
+    found: dict[str, Composition | nn.Module] = {}
+    for one in (*networks, *([] if vs is None else [vs])):
+        if isinstance(one, nn.Module):
+            found[_free(found, type(one).__name__)] = one
+        else:
+            network = compose(one, img_size=img_size, allow_code=allow_code)
+            found[_free(found, one if isinstance(one, str) else network.spec.name)] = network
+    if not networks:
+        raise InputError(Diagnostic("source", "there is no network to measure", label="a source or a module"))
+    versus = [*found][0 if vs is None else -1]
+    return benchmark(found, versus, settings, passes=passes, example=example, memory=memory, nodes=nodes)
+
+
+def _free(taken: Collection[str], name: str) -> str:
+    """The name, or one with a number if it is taken."""
+    return next(one for one in chain([name], (f"{name} ({number})" for number in count(2))) if one not in taken)
 
 
 def features(

@@ -89,6 +89,8 @@ CODES = {
     "place": "A mechanism cannot go to this place.",
     # Plugins, devices and packages.
     "plugin": "A plugin cannot be loaded, or declares a mechanism or layer wrongly.",
+    "batch": "A network does not train on so few examples.",
+    "memory": "Networks need more memory than is free.",
     "device": "The device is unknown, or not in this machine.",
     "dtype": "The dtype is unknown.",
     "extra": "A package is not installed that this needs.",

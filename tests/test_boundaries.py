@@ -78,6 +78,10 @@ ALLOWED = {
         *("torch", "onnxruntime", "onnxscript", "torchao"),
         *_rooms("compile contract dag docstring errors options registry torch_private"),
     },
+    "benchmark": {
+        *("torch", "numpy"),
+        *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
+    },
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},

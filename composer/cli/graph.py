@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from composer.cli.measured import read_times
 from composer.cli.options import Budget, Force, Reading, Saying, SpecName, check_output, measured, write
 from composer.cli.progress import stage
 from composer.cli.screen import is_terminal
@@ -70,6 +71,10 @@ def command(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="Where time is measured: auto, cpu, cuda or cuda:N.")] = "auto",
+    color: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="On a page: colour by times that `composer bench --nodes -o FILE` wrote."),
+    ] = None,
     theme: Annotated[Theme, typer.Option(help="`auto` is light or dark as the reader prefers.")] = Theme.AUTO,
     insets: Annotated[
         bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
@@ -88,8 +93,11 @@ def command(
     kind = format_of(output or _STDOUT, format)
     output = _destination(output, format, kind)
     check_output(output, force=force)
-    if time is not None and kind != PAGE:
-        raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint="--time")
+    for given, hint in ((time, "--time"), (color, "--color")):
+        if given is not None and kind != PAGE:
+            raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint=hint)
+    if time is not None and color is not None:
+        raise typer.BadParameter("times are either measured, `--time`, or read, `--color`", param_hint="--color")
     try:
         loaded = reading.load(spec)
     except SpecError as error:
@@ -112,7 +120,11 @@ def command(
             failure = error
             drawn = sketch(loaded, error.diagnostics, limits)
     wish = Wish(depth, select, direction.value, insets and kind in WITH_INSETS)
-    seconds = measured(context, network, time, device) if time is not None and network is not None else None
+    seconds = None
+    if network is not None and color is not None:
+        seconds = read_times(color, spec, network)
+    elif network is not None and time is not None:
+        seconds = measured(context, network, time, device)
     with stage(context, f"drawing {loaded.name}"):
         content = _rendered(drawn, network, wish, kind, theme.value, seconds)
     write(context, output, content, force=force)

@@ -1,7 +1,7 @@
 """Every mechanism in every backbone at its default place: it composes and trains, or is refused for a true reason.
 
-By default one network of each family is composed with all mechanisms, and some of them are trained; all of it runs
-with `-m slow`.
+By default a few networks are composed with all mechanisms, one of each other family with some, and some of them are
+trained; all of it runs with `-m slow`.
 """
 
 from __future__ import annotations
@@ -99,11 +99,21 @@ def composed(plain: Network, spec: Any) -> tuple[Scope | None, list[str]]:
         return None, [problem.message for problem in refused.diagnostics]
 
 
-def marked(names: list[str]) -> list[Any]:
-    return [name if name in FAMILIES else pytest.param(name, marks=pytest.mark.slow) for name in names]
+# Networks of each kind, which have all mechanisms in every run.
+ALWAYS = ("convnext", "densenet", "efficientnet", "mobilevit", "resnet", "swin", "vit")
 
 
-@pytest.mark.parametrize("name", marked(BACKBONES))
+@pytest.mark.parametrize("number", range(len(FAMILIES)), ids=FAMILIES)
+def test_mechanisms_in_turn_compose_or_are_refused_for_a_true_reason(number):
+    """In other families one in four, from the family's own number on, so that four in a row have all."""
+    name = FAMILIES[number]
+    plain = network(name)
+    for entry in MECHANISMS if name in ALWAYS else MECHANISMS[number % 4 :: 4]:
+        outcome(plain, entry)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BACKBONES)
 def test_every_mechanism_composes_or_is_refused_for_a_true_reason(name):
     plain = network(name)
     refused = [entry.name for entry in MECHANISMS if outcome(plain, entry)[0]]
