@@ -20,7 +20,8 @@ def at_size_of(x: Tensor, y: Tensor, align_corners: bool = False) -> Tensor:
 
 def _at(x: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
     # Exports of any size and traces would keep what this size asks for; the numbers are the same.
-    if not torch.compiler.is_exporting() and not torch.jit.is_tracing() and tuple(x.shape[2:]) == size:
+    keeps = torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    if not keeps and tuple(x.shape[2:]) == size:
         return x
     return F.interpolate(x, size, mode="bilinear", align_corners=align_corners)
 
