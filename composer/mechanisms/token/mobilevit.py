@@ -8,16 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from composer.layers.resize import UpsampleLike, UpsampleToMultiple
 from composer.mechanisms.shared.conv_norm import conv_norm
 from composer.mechanisms.shared.divisors import dim_of_heads
 from composer.mechanisms.shared.memory_format import in_format_of, with_gradient_in_format
+from composer.mechanisms.shared.resized import at_multiple, at_size_of
 from composer.mechanisms.token.mhsa import MultiHeadSelfAttention
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
-torch.fx.wrap("in_format_of")
-torch.fx.wrap("with_gradient_in_format")
+for _name in ("at_multiple", "at_size_of", "in_format_of", "with_gradient_in_format"):
+    torch.fx.wrap(_name)
 
 
 @mechanism(
@@ -63,7 +63,6 @@ class MobileViTBlock(nn.Module):
         self.patch = patch
         self.conv_kxk = conv_norm(channels, channels, 3, act=True)
         self.conv_1x1 = nn.Conv2d(channels, dim, 1, bias=False)
-        self.resized, self.restored = UpsampleToMultiple(patch, mode="bilinear"), UpsampleLike(mode="bilinear")
         self.transformer = nn.Sequential(*[TransformerBlock(dim, num_heads) for _ in range(depth)])
         self.norm = nn.LayerNorm(dim)
         self.conv_proj = conv_norm(dim, channels, act=True)
@@ -74,7 +73,7 @@ class MobileViTBlock(nn.Module):
 
     def attention(self, x: Tensor) -> Tensor:
         """The last block's weights of all patches for each patch, for each place in them and head: b (p² heads) n n."""
-        tokens = self.transformer[:-1](unfolded(self.resized(self.conv_1x1(self.conv_kxk(x))), self.patch))
+        tokens = self.transformer[:-1](unfolded(at_multiple(self.conv_1x1(self.conv_kxk(x)), self.patch), self.patch))
         last = self.transformer[-1]
         assert isinstance(last, TransformerBlock)
         weights = last.attn.attention(last.norm1(tokens))
@@ -83,9 +82,9 @@ class MobileViTBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = with_gradient_in_format(x)
         local = self.conv_1x1(self.conv_kxk(x))
-        resized = self.resized(local)
+        resized = at_multiple(local, self.patch)
         tokens = self.norm(self.transformer(unfolded(resized, self.patch)))
-        y = self.restored(folded(tokens, resized, self.patch), local)
+        y = at_size_of(local, folded(tokens, resized, self.patch))
         return self.conv_fusion(torch.cat([x, self.conv_proj(in_format_of(x, y))], 1))
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composer.layers.init import fill
-from composer.layers.resize import UpsampleLike, UpsampleToMultiple
 from composer.mechanisms.shared.channel_norm import ChannelNorm
 from composer.mechanisms.shared.conv_norm import conv_norm
 from composer.mechanisms.shared.memory_format import in_format_of, with_gradient_in_format
 from composer.mechanisms.shared.precision import at_least_float32
+from composer.mechanisms.shared.resized import at_multiple, at_size_of
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
-for _name in ("at_least_float32", "in_format_of", "with_gradient_in_format"):
+for _name in ("at_least_float32", "at_multiple", "at_size_of", "in_format_of", "with_gradient_in_format"):
     torch.fx.wrap(_name)
 
 
@@ -60,40 +61,47 @@ class MobileViTv2Block(nn.Module):
         super().__init__()
         dim = dim or max(1, channels // 2)
         self.patch = patch
-        self.resized = UpsampleToMultiple(patch, mode="bilinear", align_corners=True)
-        self.restored = UpsampleLike(mode="bilinear", align_corners=True)
         self.conv_kxk = conv_norm(channels, channels, 3, groups=channels, act=True)
         self.conv_1x1 = nn.Conv2d(channels, dim, 1, bias=False)
-        self.transformer = nn.Sequential(*[LinearTransformerBlock(dim, patch) for _ in range(depth)])
+        self.transformer = nn.Sequential(*[LinearTransformerBlock(dim) for _ in range(depth)])
         self.norm = ChannelNorm(dim, 1)
         self.conv_proj = conv_norm(dim, channels)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 fill(layer, "he_per_group")
 
+    def _places(self, x: Tensor) -> Tensor:
+        """A resized map, by place in a patch and patch: b d (h p) (w q) -> b d (p q) (h w)"""
+        y = self.conv_1x1(self.conv_kxk(x))
+        patches = y.unflatten(3, (-1, self.patch)).unflatten(2, (-1, self.patch))
+        return patches.permute(0, 1, 3, 5, 2, 4).flatten(4, 5).flatten(2, 3)
+
     def attention(self, x: Tensor) -> Tensor:
         """The shares of all patches in the last block's contexts, a context for each place in a patch: b p² 1 n.
 
         They sum to 1.
         """
-        y = self.transformer[:-1](self.conv_1x1(self.conv_kxk(self.resized(x))))
+        y = self.transformer[:-1](self._places(at_multiple(x, self.patch, align_corners=True)))
         last = self.transformer[-1]
         assert isinstance(last, LinearTransformerBlock)
-        return last.attn.shares(last.norm1(y)).flatten(2, 3).transpose(1, 2)
+        return last.attn.shares(last.norm1(y)).transpose(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv_1x1(self.conv_kxk(self.resized(with_gradient_in_format(x))))
-        y = self.conv_proj(self.norm(self.transformer(y)))
-        return in_format_of(x, self.restored(y, x))
+        resized = at_multiple(with_gradient_in_format(x), self.patch, align_corners=True)
+        y = self.norm(self.transformer(self._places(resized))).flatten(1, 2)
+        # A shuffle, because an export of any size cannot merge rows that it has permuted.
+        grid = (resized.shape[2] // self.patch, resized.shape[3] // self.patch)
+        y = self.conv_proj(in_format_of(x, F.pixel_shuffle(y.unflatten(2, grid), self.patch)))
+        return at_size_of(x, y, align_corners=True)
 
 
 class LinearTransformerBlock(nn.Module):
     """Separable self-attention and a perceptron of twice the width, each on what is normed and added to its input."""
 
-    def __init__(self, dim: int, patch: int):
+    def __init__(self, dim: int):
         super().__init__()
         self.norm1, self.norm2 = ChannelNorm(dim, 1), ChannelNorm(dim, 1)
-        self.attn = SeparableSelfAttention(dim, patch)
+        self.attn = SeparableSelfAttention(dim)
         layers = {"fc1": nn.Conv2d(dim, 2 * dim, 1), "act": nn.SiLU(), "fc2": nn.Conv2d(2 * dim, dim, 1)}
         self.mlp = nn.Sequential(OrderedDict(layers))
 
@@ -104,29 +112,20 @@ class LinearTransformerBlock(nn.Module):
 
 
 class SeparableSelfAttention(nn.Module):
-    """Gate each position's value by the mixture of keys of those with its place in their patches: b d (h p) (w q)."""
+    """Gate the values of the n positions of each sequence by a mixture of their keys: b d p² n -> b d p² n."""
 
-    def __init__(self, dim: int, patch: int):
+    def __init__(self, dim: int):
         super().__init__()
-        self.dim, self.patch = dim, patch
+        self.dim = dim
         self.qkv_proj = nn.Conv2d(dim, 1 + 2 * dim, 1)
         self.out_proj = nn.Conv2d(dim, dim, 1)
 
     def shares(self, x: Tensor) -> Tensor:
-        """What each patch gives to the context of a place, b 1 p q (h w), at least float32."""
-        return self._shares(self.qkv_proj(x)[:, :1])
-
-    def _shares(self, logits: Tensor) -> Tensor:
-        return self._places(at_least_float32(logits)).softmax(4)
-
-    def _places(self, x: Tensor) -> Tensor:
-        """b d (h p) (w q) -> b d p q (h w)"""
-        patches = x.unflatten(3, (-1, self.patch)).unflatten(2, (-1, self.patch))
-        return patches.permute(0, 1, 3, 5, 2, 4).flatten(4)
+        """What each position gives to the mixture, b 1 p² n, at least float32."""
+        return at_least_float32(self.qkv_proj(x)[:, :1]).softmax(3)
 
     def forward(self, x: Tensor) -> Tensor:
         logits, keys, values = self.qkv_proj(x).split([1, self.dim, self.dim], 1)
-        context = (self._places(keys) * self._shares(logits).to(keys.dtype)).sum(4)
-        # Side by side, a context for each patch: an export of any size cannot merge the rows of patches.
-        everywhere = context.repeat(1, 1, values.shape[2] // self.patch, values.shape[3] // self.patch)
-        return self.out_proj(values.relu() * everywhere)
+        shares = at_least_float32(logits).softmax(3).to(keys.dtype)
+        context = (keys * shares).sum(3, keepdim=True)
+        return self.out_proj(values.relu() * context)
