@@ -28,7 +28,7 @@ FIXED = {
     "vit_tiny_patch16_224",
 }
 # The families of which no library has a network.
-ALONE = {"rednet", "shufflenet_v1", "van"}
+ALONE = {"biformer", "mobilenext", "rednet", "shufflenet_v1", "van"}
 NAMES = sorted(QUICK - FIXED)
 # Height and width; no stage has a map of whole patches, windows or strides throughout.
 SIZES = [(70, 70), (64, 104)]

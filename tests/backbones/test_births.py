@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import torch
 import torchvision
 from backbones.births import differences
 from backbones.test_resnest import ablation
+from backbones.test_tiered import TIERED, tiered
 from backbones.test_vgg import create_narrow
 from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
@@ -45,6 +46,7 @@ QUICK = {
     "efficientnet_b0",
     "efficientnetv2_s",
     "eva02_tiny_patch14_224",
+    "focalnet_tiny_srf",
     "googlenet",
     "hiera_tiny_224",
     "hrnet_w18_small",
@@ -59,6 +61,7 @@ QUICK = {
     "regnety_002",
     "resnest14d",
     "resnet18",
+    "resnet26_tiered",
     "shufflenet_v2_x0_5",
     "skresnext50_32x4d",
     "swin_tiny_patch4_window7_224",
@@ -68,9 +71,16 @@ QUICK = {
     "vit_tiny_patch16_224",
     "xcit_nano_12_p16_224",
 }
+# Key maps of those whose names timm writes otherwise.
+KEYS = {"twins": "timm_twins", "halonet": "timm_halonet", "lambda_resnet": "timm_lambda_resnet"}
 # Networks that neither timm nor torchvision has: their own laws are looked at below.
 HOSTED = {"botnet_s1_50", "nlnet50", "sasa_resnet50", "sknet101", "sknet50"}
-NOBODYS = {*HOSTED, "botnet50", "shufflenet_v1_x1_0_g3", *zoo.backbones("rednet*"), *zoo.backbones("van_*")}
+FAMILIES_OF_NOBODY = ("biformer_*", "lsknet_*", "mobilenext_*", "rednet*", "van_*")
+NOBODYS = {
+    *HOSTED,
+    *("botnet50", "shufflenet_v1_x1_0_g3"),
+    *(name for pattern in FAMILIES_OF_NOBODY for name in zoo.backbones(pattern)),
+}
 FAMILIES = {name for name in zoo.backbones() if len(composer.load(name).files) == 1} - {"skresnext50_32x4d"}
 NAMES = sorted({*zoo.backbones()} - FAMILIES - NOBODYS | {"googlenet", "inception_v3"})
 
@@ -83,6 +93,8 @@ def peer(name: str, **options: Any) -> nn.Module:
         return torchvision.models.get_model(name)
     if name == "resnet10":
         return ResNet(BasicBlock, (1, 1, 1, 1))
+    if name.endswith("_tiered"):
+        return tiered(**TIERED[name])
     if name.startswith("vgg"):
         # Its hidden layers hold nine tenths of the parameters.
         narrow = create_narrow(name)
@@ -103,9 +115,19 @@ def born(name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         theirs = peer(name, **options)
-    rename = read_key_map("timm_twins").rename if name.startswith("twins") else lambda key: key
-    wanted = {rename(key): tensor for key, tensor in theirs.named_parameters()}
-    return dict(composer.build(name, vars=vars).named_parameters()), wanted
+    keys = next((keys for start, keys in KEYS.items() if name.startswith(start)), None)
+    rename = read_key_map(keys).rename if keys else lambda key: key
+    ours = dict(composer.build(name, vars=vars).named_parameters())
+    # timm's lambda layers have an axis of length 1 more.
+    wanted = {key: tensor.reshape(ours[key].shape) for key, tensor in renamed(theirs, rename)}
+    return ours, wanted
+
+
+def renamed(model: nn.Module, rename: Callable[[str], str | None]) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in model.named_parameters():
+        key = rename(name)
+        assert key is not None
+        yield key, tensor
 
 
 @pytest.mark.parametrize("name", [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in NAMES])

@@ -1,4 +1,4 @@
-"""VAN beside the authors' network, written again in plain steps; no library that is installed has it."""
+"""VAN and LSKNet beside their authors' networks, written again in plain steps; no installed library has them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ SIZES = {
     "van_b1": (13_861_800, 2.50, 10),
     "van_b2": (26_578_472, 4.99, 21),
     "van_b3": (44_765_608, 8.93, 38),
+    # LSKNet's authors have no classifier.
+    "lsknet_t": (3_990_190 + 257_000, 0.89, 13),
+    "lsknet_s": (13_840_892 + 513_000, 2.58, 10),
 }
 SMALL = {"widths": [8, 16, 24, 32], "depths": [1, 2, 1, 1], "mlp_ratios": [4, 4, 2, 2], "num_classes": 7}
 
@@ -33,11 +36,29 @@ class Gate(nn.Module):
         return x * self.conv1(self.conv_spatial(self.conv0(x)))
 
 
-class Attention(nn.Module):
+class Selective(nn.Module):
+    """What LSKNet multiplies by: at each position a mixture of what a near and a far kernel see."""
+
     def __init__(self, dim: int):
         super().__init__()
+        self.conv0 = nn.Conv2d(dim, dim, 5, padding=2, groups=dim)
+        self.conv_spatial = nn.Conv2d(dim, dim, 7, padding=9, groups=dim, dilation=3)
+        self.conv1, self.conv2 = nn.Conv2d(dim, dim // 2, 1), nn.Conv2d(dim, dim // 2, 1)
+        self.conv_squeeze, self.conv = nn.Conv2d(2, 2, 7, padding=3), nn.Conv2d(dim // 2, dim, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        near = self.conv0(x)
+        kernels = torch.stack([self.conv1(near), self.conv2(self.conv_spatial(near))], 1)
+        both = kernels.flatten(1, 2)
+        chosen = self.conv_squeeze(torch.stack([both.mean(1), both.amax(1)], 1)).sigmoid()
+        return x * self.conv((kernels * chosen[:, :, None]).sum(1))
+
+
+class Attention(nn.Module):
+    def __init__(self, dim: int, gate: type[nn.Module]):
+        super().__init__()
         self.proj_1, self.proj_2 = nn.Conv2d(dim, dim, 1), nn.Conv2d(dim, dim, 1)
-        self.spatial_gating_unit = Gate(dim)
+        self.spatial_gating_unit = gate(dim)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj_2(self.spatial_gating_unit(F.gelu(self.proj_1(x)))) + x
@@ -59,10 +80,10 @@ class Perceptron(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, dim: int, ratio: int):
+    def __init__(self, dim: int, ratio: int, gate: type[nn.Module]):
         super().__init__()
         self.norm1, self.norm2 = nn.BatchNorm2d(dim), nn.BatchNorm2d(dim)
-        self.attn, self.mlp = Attention(dim), Perceptron(dim, dim * ratio)
+        self.attn, self.mlp = Attention(dim, gate), Perceptron(dim, dim * ratio)
         self.layer_scale_1, self.layer_scale_2 = (nn.Parameter(torch.full((dim,), 0.01)) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,11 +102,13 @@ class Embed(nn.Module):
 
 
 class Plain(nn.Module):
-    def __init__(self, widths: list[int], depths: list[int], mlp_ratios: list[int], num_classes: int):
+    def __init__(
+        self, gate: type[nn.Module], widths: list[int], depths: list[int], mlp_ratios: list[int], num_classes: int
+    ):
         super().__init__()
         for i, (before, width) in enumerate(zip([3, *widths], widths, strict=False)):
             setattr(self, f"patch_embed{i + 1}", Embed(before, width, i == 0))
-            setattr(self, f"block{i + 1}", nn.ModuleList(Block(width, mlp_ratios[i]) for _ in range(depths[i])))
+            setattr(self, f"block{i + 1}", nn.ModuleList(Block(width, mlp_ratios[i], gate) for _ in range(depths[i])))
             setattr(self, f"norm{i + 1}", nn.LayerNorm(width, eps=1e-6))
         self.head = nn.Linear(widths[-1], num_classes)
 
@@ -98,10 +121,11 @@ class Plain(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+@pytest.mark.parametrize(("name", "gate"), [("van_b0", Gate), ("lsknet_t", Selective)])
 @pytest.mark.parametrize("size", [(64, 64), (70, 104)])
-def test_the_authors_network_with_its_own_weights(size):
-    peer = randomised(Plain(**SMALL)).double().eval()
-    ours = composer.build({"backbone": "van_b0", "vars": SMALL}).double().eval()
+def test_the_authors_network_with_its_own_weights(name, gate, size):
+    peer = randomised(Plain(gate, **SMALL)).double().eval()
+    ours = composer.build({"backbone": name, "vars": SMALL}).double().eval()
     assert ours.graph.num_parameters == sum(parameter.numel() for parameter in peer.parameters())
     report = composer.load_weights(ours, {"state_dict": peer.state_dict()}, require="all")
     assert report.keys == "official_van"

@@ -40,10 +40,15 @@ RULES: dict[str, dict[str, Any]] = {
     "eca after shortcut": {"use": "eca", "after": "shortcut", "where": "block == 1 and stage >= 2"},
 }
 # Sides to try: small, and what patches, windows and unpadded stems allow.
-SIDES = (64, 96, 128, 192, 224)
+SIDES = (64, 96, 128, 192, 224, 256)
 # timm sums in another order here, and its networks without a rule differ in the last bits as well: float64 tells what
 # is the same from what is nearly so.
-INEXACT = ("coatnet", "eva02_small", "hiera", "maxvit", "mobilevit", "pvt", "resnest", "skresnext", "swin", "twins")
+INEXACT = (
+    *("coatnet", "eva02_small", "halonet", "hiera", "maxvit", "mobilevit", "pvt", "resnest", "skresnext", "swin"),
+    "twins",
+)
+# Key maps of those whose names timm writes otherwise.
+KEYS = {"twins": "timm_twins", "halonet": "timm_halonet", "lambda_resnet": "timm_lambda_resnet"}
 # timm has a function, or one drop path for two branches, where the zoo has a node: names behind branches differ.
 OTHER_NAMES = ("cait", "maxvit", "mixer", "twins_svt", "xcit")
 
@@ -142,7 +147,8 @@ def _compared(name: str, rule: Mapping[str, Any], ours: nn.Module, theirs: nn.Mo
 
 def _names(name: str, rule: Mapping[str, Any], ours: nn.Module, theirs: nn.Module) -> Any:
     """timm's keys to the zoo's."""
-    rename = read_key_map("timm_twins").rename if name.startswith("twins") else lambda key: key
+    keys = next((keys for start, keys in KEYS.items() if name.startswith(start)), None)
+    rename = read_key_map(keys).rename if keys else lambda key: key
     if not (name.startswith(OTHER_NAMES) and rule.get("after") == "branch"):
         return rename
     # The same modules in the same blocks, in the order in which they run.

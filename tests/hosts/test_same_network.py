@@ -39,6 +39,15 @@ OTHERWISE = {
     # Nothing tells that timm's patches of a map, which stand in the batch, are tokens with a grid.
     ("mobilevit_*", "eca before block"): "one alone refuses",
     ("mobilevit_*", "cbam after branch"): "one alone refuses",
+    # A mixer is one node in the zoo, and in timm a module with depthwise convolutions, which have names of their own.
+    ("focalnet_*", "* spatial_conv"): "one alone refuses",
+    ("focalnet_*", "cbam after branch"): "keys",
+    ("focalnet_*", "eca after mixer"): "keys",
+    # timm's convolution over positions has one axis more.
+    ("lambda_resnet*", "eca after mixer"): "keys",
+    ("lambda_resnet*", "*"): "shapes",
+    # Rounding grows: by 3e-8 of the largest number.
+    ("halonet*", "mhsa after block"): "outputs",
 }
 
 

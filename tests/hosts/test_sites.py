@@ -402,6 +402,9 @@ SAMPLE = (
 # Families in which timm has a function, or the drop path that both branches share, where the zoo has a node of its
 # own: what rules insert into their branches has other names.
 OTHER_NAMES = ("cait", "maxvit", "mixer", "twins_svt", "xcit")
+# Families whose mixers are one node in the zoo, a mechanism, and modules with convolutions of their own in timm: sites
+# at which what rules insert has other names.
+WHOLE_MIXERS = {"focalnet": {"branch", "mixer", "spatial_conv"}, "lambda_resnet": {"mixer"}}
 
 
 @pytest.mark.parametrize("name", some(NAMES, *SAMPLE))
@@ -411,13 +414,16 @@ def test_sites_are_those_of_the_zoo(name: str) -> None:
     if name.startswith("twins"):
         # timm has no module for a stage: one ends at its last block, and no stage holds the first patch embedding.
         assert [one.partition(":")[0] for one in differs] == ["stem", "stage"]
+    elif name.startswith("focalnet"):
+        assert [one.partition(" ")[0] for one in differs] == ["spatial_conv:"]
     else:
         assert not differs
     ours, theirs = Places.of(composer.graph(name, vars={"num_classes": 1000}).root), Places.of(peer)
     other = {site for site in SITES if names_of_insertions(ours, site) != names_of_insertions(theirs, site)}
     if name.startswith("twins"):
         other -= {"stage"}
-    assert other == ({"branch"} if name.startswith(OTHER_NAMES) else set())
+    known = next((sites for start, sites in WHOLE_MIXERS.items() if name.startswith(start)), set())
+    assert other == ({"branch"} if name.startswith(OTHER_NAMES) else known)
 
 
 def test_recognition_costs_less_than_recording() -> None:

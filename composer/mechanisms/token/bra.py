@@ -12,7 +12,7 @@ from composer.mechanisms.shared.divisors import dim_of_heads
 from composer.mechanisms.shared.map_size import of_built_size
 from composer.mechanisms.shared.memory_format import in_format_of
 from composer.mechanisms.shared.precision import at_least_float32, full_precision
-from composer.options import PositiveInt
+from composer.options import OddInt, PositiveInt
 from composer.registry import mechanism
 
 
@@ -29,10 +29,10 @@ class BiLevelRoutingAttention(nn.Module):
     """Replace each position by a mixture of the positions of a few regions, which its own region chooses by means.
 
     Shape:   b c h w -> b c h w
-    Math:    y = W_o (A_1 V_1; ...; A_H V_H + conv_3×3(V))        A_i = softmax_keys(Q_i K_iᵀ / sqrt(c))
+    Math:    y = W_o (A_1 V_1; ...; A_H V_H + conv_l×l(V))        A_i = softmax_keys(Q_i K_iᵀ / sqrt(c))
              keys and values of the k regions s with the largest mean_r(Q)ᵀ mean_s(K), for all queries of a region r
-    Params:  4c² + 14c
-    MACs:    4c² h w + 9c h w + c r² + 2c k r m²        r = n_win² regions of m positions, k = topk
+    Params:  4c² + c l² + 5c
+    MACs:    4c² h w + c l² h w + c r² + 2c k r m²        r = n_win² regions of m positions, k = topk
     Source:  Zhu et al., BiFormer: Vision Transformer with Bi-Level Routing Attention, CVPR 2023. arXiv:2303.08810
     Departs: nothing where regions divide the map. Elsewhere the authors' `auto_pad` lets positions see the padding and
              counts it in the means; here it has no part in either. The code divides by sqrt(c), the paper by a head's.
@@ -40,7 +40,7 @@ class BiLevelRoutingAttention(nn.Module):
              PyTorch does.
 
     `n_win` × `n_win` regions cover the map; `topk` of them are looked at, and their choice has no gradient. `num_heads`
-    is H. It fits maps of the built size and raises ValueError for others.
+    is H; `side_dwconv` is l, 5 in the authors' networks. It fits maps of the built size alone, else ValueError.
 
     >>> sum(p.numel() for p in BiLevelRoutingAttention(64, 14, 14).parameters())
     17280
@@ -55,6 +55,7 @@ class BiLevelRoutingAttention(nn.Module):
         n_win: PositiveInt = 7,
         topk: PositiveInt = 4,
         num_heads: PositiveInt = 8,
+        side_dwconv: OddInt = 3,
     ):
         super().__init__()
         dim_of_heads("bra", channels, num_heads)
@@ -65,7 +66,7 @@ class BiLevelRoutingAttention(nn.Module):
         self.sides = (math.ceil(height / n_win), math.ceil(width / n_win))
         self.is_padded = self.sides != (height / n_win, width / n_win)
         self.qkv = nn.Linear(channels, 3 * channels)
-        self.lepe = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.lepe = nn.Conv2d(channels, channels, side_dwconv, padding=side_dwconv // 2, groups=channels)
         self.wo = nn.Linear(channels, channels)
         for layer in (self.qkv, self.wo):
             nn.init.trunc_normal_(layer.weight, std=0.02)

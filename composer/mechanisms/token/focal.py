@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from composer.mechanisms.shared.memory_format import in_format_of
-from composer.options import NonNegativeInt, OddInt, PositiveInt
+from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt
 from composer.registry import mechanism
 
 torch.fx.wrap("in_format_of")
@@ -30,11 +30,12 @@ class FocalModulation(nn.Module):
     MACs:    (4c² + c m + c e) h w
     Source:  Yang et al., Focal Modulation Networks, NeurIPS 2022. arXiv:2203.11926
     Departs: nothing.
-    Start:   the authors' code: N(0, 0.02²) 1 × 1 convolutions, cut off at -2 and 2, and zero biases; the others as
+    Start:   the authors' code: W and W_o N(0, 0.02²), cut off at -2 and 2, and zero biases; W_h and the others as
              PyTorch does.
 
     `focal_level` is L. The kernel of level l has side `focal_window` + (l - 1) `focal_factor`, which must be odd.
-    `normalize_modulator` divides the sum by L + 1. `attention` gives the mean of g. It takes maps of any size.
+    `normalize_modulator` divides the sum by L + 1. `std` draws all convolutions from N(0, std²) and sets biases to
+    zero, as timm does with 0.02. `attention` gives the mean of g. It takes maps of any size.
 
     >>> sum(p.numel() for p in FocalModulation(64).parameters())
     19011
@@ -48,6 +49,7 @@ class FocalModulation(nn.Module):
         focal_window: OddInt = 3,
         focal_factor: NonNegativeInt = 2,
         normalize_modulator: bool = False,
+        std: PositiveFloat | None = None,
     ):
         super().__init__()
         if focal_factor % 2:
@@ -64,10 +66,11 @@ class FocalModulation(nn.Module):
             )
             for side in sides
         )
-        for layer in (self.f, self.h, self.proj):
-            nn.init.trunc_normal_(layer.weight, std=0.02)
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+        convolutions = [layer for layer in self.modules() if isinstance(layer, nn.Conv2d)]
+        for layer in (self.f, self.proj) if std is None else convolutions:
+            nn.init.trunc_normal_(layer.weight, std=0.02 if std is None else std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def attention(self, x: Tensor) -> Tensor:
         """The factor of each level's context, on average over all positions, b L+1 1 1 1; of any sign."""

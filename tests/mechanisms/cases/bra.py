@@ -13,6 +13,7 @@ def letters(c, h, w, conv, options):
         "r": side**2,
         "m": math.ceil(h / side) * math.ceil(w / side),
         "k": options.get("topk", 4),
+        "l": options.get("side_dwconv", 3),
         "H": options.get("num_heads", 8),
     }
 
@@ -38,7 +39,7 @@ CASE = Case(
         (words, "torch.export of any size"): "bra: built for maps of 9×11, found 14×10; build it for that size"
         for words in ("", "n_win=3 topk=2")
     },
-    numbers={"n_win": [3], "topk": [2], "num_heads": [4]},
-    costs=[({"n_win": 3, "topk": 2, "num_heads": 4}, [])],
+    numbers={"n_win": [3], "topk": [2], "num_heads": [4], "side_dwconv": [5]},
+    costs=[({"n_win": 3, "topk": 2, "num_heads": 4, "side_dwconv": 5}, [])],
     letters=letters,
 )

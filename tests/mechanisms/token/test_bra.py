@@ -14,10 +14,10 @@ from tests.mechanisms.oracle import SIZES, agree
 class Plain(nn.Module):
     """What the authors compute (bra_legacy.py), one region and one chosen region after the other, without padding."""
 
-    def __init__(self, channels, regions, topk, heads):
+    def __init__(self, channels, regions, topk, heads, side=3):
         super().__init__()
         self.qkv, self.wo = nn.Linear(channels, 3 * channels), nn.Linear(channels, channels)
-        self.lepe = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.lepe = nn.Conv2d(channels, channels, side, padding=side // 2, groups=channels)
         self.regions, self.topk, self.heads = regions, topk, heads
 
     def forward(self, x):
@@ -54,8 +54,8 @@ class Plain(nn.Module):
 
 @pytest.mark.parametrize(("height", "width"), [(7, 7), (14, 14), (14, 21)])
 def test_equals_the_authors(height, width):
-    ours = BiLevelRoutingAttention(4, height, width, num_heads=2, topk=3)
-    agree(ours, Plain(4, 7, 3, 2), torch.randn(2, 4, height, width), steps=1)
+    ours = BiLevelRoutingAttention(4, height, width, num_heads=2, topk=3, side_dwconv=5)
+    agree(ours, Plain(4, 7, 3, 2, 5), torch.randn(2, 4, height, width), steps=1)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), *SIZES[1:3], (9, 4)])
