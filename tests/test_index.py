@@ -27,7 +27,7 @@ def test_a_card_is_shown_as_its_entry() -> None:
         entry = registry.get(name)
         assert entry is not None
         assert from_index[name] == card.Card.of(entry)
-        assert card.shown(from_index[name]) == json.loads(json.dumps(described(entry)))
+        assert card.shown(from_index[name]) == json.loads(json.dumps(described(entry, card.SIZE)))
 
 
 def test_every_place_is_where_the_registry_has_it() -> None:
@@ -43,7 +43,7 @@ def test_a_plugin_of_a_file_is_there_too(verb: list[str], tmp_path: Path) -> Non
     plugin.write_text(
         "import composer\nfrom torch import nn\n\n\n"
         "@composer.mechanism('two_gates', kind='channel')\nclass Two(nn.Module):\n"
-        "    \"\"\"Two gates.\"\"\"\n\n    def __init__(self, channels: int, *, r: int = 4) -> None:\n"
+        '    """Two gates."""\n\n    def __init__(self, channels: int, *, r: int = 4) -> None:\n'
         "        super().__init__()\n\n    def forward(self, x):\n        return x\n"
     )
     words = [sys.executable, "-m", "composer", *verb, "--plugin", str(plugin)]

@@ -8,12 +8,11 @@ from typing import Any
 from composer import registry
 from composer.docstring import sections
 from composer.errors import ComposerError
-from composer.index.card import SIZE
 from composer.registry import Entry, ModuleEntry
 from composer.schema import describe
 
 
-def described(entry: Entry, size: tuple[int, int, int] = SIZE) -> dict[str, Any]:
+def described(entry: Entry, size: tuple[int, int, int]) -> dict[str, Any]:
     """All of an entry as plain JSON values; `size` is that of a mechanism's cost: channels, rows and columns."""
     mechanism = _mechanism(entry)
     layout = mechanism.works_on if mechanism else entry.layout_rule

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from composer import registry
-from composer.index.card import INDEX, PACKAGE, SCHEMA, Card
+from composer.index.card import INDEX, PACKAGE, SCHEMA, SIZE, Card
 from composer.index.described import described
 from composer.registry import Entry
 from composer.schema import schema
@@ -38,7 +38,7 @@ def texts() -> dict[Path, str]:
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
-    shown = {name: value for name, value in described(entry).items() if name not in _ELSEWHERE}
+    shown = {name: value for name, value in described(entry, SIZE).items() if name not in _ELSEWHERE}
     place = {"file": Path(entry.file).relative_to(PACKAGE).as_posix(), "factory": entry.factory.__name__}
     return {**asdict(Card.of(entry)), "shown": {**place, "entry": shown}}
 
