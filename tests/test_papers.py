@@ -96,6 +96,7 @@ OTHER_TABLES = {
     "README of EPSANet": (2, 155.92),
     "README of FcaNet": (4, 313.31),
     "README of FocalNet": (6, 498.9),
+    "README of MobileNeXt": (5, 354.52),
     "README of ODConv": (18, 1325.69),
     "README of PVT": (7, 563.8),
     "README of SA-Net": (2, 156.83),
@@ -107,6 +108,7 @@ OTHER_TABLES = {
     "README of XCiT": (3, 229.0),
     "README of involution": (5, 389.83),
     "README of triplet attention": (6, 439.63),
+    "results of timm": (3, 241.95),
 }
 OTHER_USES = {
     "ACmix": "acmix",
@@ -136,7 +138,9 @@ WITHIN = {
     "bi-level routing",
     "class attention",
     "focal modulation",
+    "halo",
     "involution",
+    "lambda",
     "spatial reduction",
     "window",
 }

@@ -13,6 +13,7 @@ from composer.dag.limits import Limits
 from composer.dag.rules.globs import glob
 from composer.dag.rules.match import Candidate, match
 from composer.dag.rules.placing import place
+from composer.dag.rules.results import Result, chosen
 from composer.dag.rules.spot import goes_inside, spot_of
 from composer.dag.scope import Scope
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
@@ -110,9 +111,12 @@ def _parted(model: nn.Module, journal: Journal, spec: Spec, wanted: Sequence[str
     for number in sorted({mark.rule for mark in out}):
         rule, origin = spec.rules[number]
         parted[number] = [], []
+        wanted_here = {mark for mark in out if mark.rule == number}
         for one in match(rule, origin, scopes[number], spec.vars):
-            leaves = any(_is_at(mark, one, rule) for mark in out if mark.rule == number)
-            parted[number][not leaves].append(one[0].node.path)
+            leaving = {mark for mark in wanted_here if _is_at(mark, one, rule)}
+            parted[number][not leaving].append(one[0].node.path)
+            wanted_here -= leaving
+        assert not wanted_here, "what a rule put in stands at one of its places"
     return parted
 
 
@@ -128,6 +132,7 @@ def _is_at(mark: Mark, candidate: Candidate, rule: Rule) -> bool:
     host, around = candidate[0].node, candidate[0].scope
     if rule.position == "replace" and rule.start is None:
         return (mark.scope, mark.place) == (around.path, host.name)
+    host = (chosen(rule, host, around) or Result(host)).node
     if goes_inside(host, around, rule):
         assert isinstance(host.content, Scope), "only a scope has an inside"
         around = host.content

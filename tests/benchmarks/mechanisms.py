@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import statistics
 import time
@@ -11,14 +12,16 @@ from typing import Any
 
 import torch
 from segmentation_models_pytorch.base.modules import SCSEModule
-from timm.layers import CondConv2d, create_attn
+from timm.layers import CondConv2d, ConvNormAct, create_attn
 from timm.layers.bottleneck_attn import BottleneckAttn
 from timm.layers.coord_attn import CoordAttn
 from timm.layers.halo_attn import HaloAttn
 from timm.layers.lambda_layer import LambdaLayer
 from timm.layers.non_local_attn import NonLocalAttn
 from timm.layers.split_attn import SplitAttn
+from timm.models.byobnet import LayerFn
 from timm.models.efficientvit_mit import LiteMLA
+from timm.models.mobilevit import MobileVitBlock, MobileVitV2Block
 from timm.models.swin_transformer import SwinTransformerBlock
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
@@ -52,6 +55,12 @@ class Windowed(nn.Module):
         return self.block._attn(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+def mobilevit(block: type[nn.Module], channels: int, dim: int) -> nn.Module:
+    """timm's block, as its networks make it."""
+    layers = LayerFn(conv_norm_act=functools.partial(ConvNormAct, act_layer=nn.SiLU), act=nn.SiLU)
+    return block(channels, transformer_dim=dim, transformer_depth=2, patch_size=2, layers=layers)
+
+
 # name -> (options of ours, timm's module for c channels on h × w positions)
 PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = {
     "se": ({}, lambda c, h, w: create_attn("se", c, rd_ratio=1 / 16, rd_divisor=1)),
@@ -68,6 +77,8 @@ PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = 
     "scse": ({"fuse": "add", "reduction": 16}, lambda c, h, w: SCSEModule(c)),
     "relu_linear": ({}, lambda c, h, w: LiteMLA(c, c)),
     "window": ({"shift": 3}, Windowed),
+    "mobilevit": ({"depth": 2}, lambda c, h, w: mobilevit(MobileVitBlock, c, c * 3 // 2)),
+    "mobilevit_v2": ({"depth": 2}, lambda c, h, w: mobilevit(MobileVitV2Block, c, c // 2)),
     "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
 }
 

@@ -1,6 +1,7 @@
 """What other tools do with ten models of other libraries that have insertions, each tool a function:
 
-python -m tests.hosts.engines [--engines GLOB …] [--models GLOB …] > examples/tables/engines_foreign.md
+python -m tests.hosts.engines [--engines GLOB …] [--models GLOB …]
+writes examples/tables/engines_foreign.md, in which cells that were not chosen stay as they were.
 """
 
 from __future__ import annotations
@@ -412,28 +413,36 @@ def attempt(title: str, foreign: Foreign, model: nn.Module) -> str:
     return ""
 
 
-def lines(engines: Sequence[str], models: Sequence[str]) -> Iterable[str]:
-    """The table in Markdown; cells of other engines and models than those that match these globs are empty."""
+PAGE = Path(__file__).parents[2] / "examples" / "tables" / "engines_foreign.md"
+# (engine, name of the model) -> the word in the table, and why.
+Cells = dict[tuple[str, str], tuple[str, str]]
+
+
+def read(page: str) -> Cells:
+    """The cells of a written page."""
+    rows = [line[1:-1].split("|") for line in page.splitlines() if line.startswith("| ")]
+    words = {
+        (row[0].strip(), one.name): word.strip() for row in rows[1:] for one, word in zip(MODELS, row[1:], strict=True)
+    }
+    notes = dict(re.findall(r"^- (.+?): (.+)$", page, re.MULTILINE))
+    return {place: (word, notes.get(", ".join(place), "")) for place, word in words.items()}
+
+
+def lines(cells: Cells) -> Iterable[str]:
+    """The page in Markdown."""
     yield "# Engines on models of other libraries\n"
     yield "What each engine does with models that have `se` after each branch (in Swin after each MLP) and `eca` after"
     yield "each block: outputs, gradients and keys are as they must be, and every insertion still sits."
     yield "*As without*: the engine refuses the model without insertions too, in the words below. `–`: not its library."
     yield "Tracers, compilers and PT2E are given a detector's backbone, since the rest of it decides by numbers."
     yield "Made by `python -m tests.hosts.engines`, and held to it by `tests/hosts/test_engines.py`."
-    yield "Rows and columns may be made alone, by `--engines` and `--models`; a cell without a word was not run.\n"
+    yield "Rows and columns may be made alone, by `--engines` and `--models`: the others stay as they were.\n"
     yield f"| engine | {' | '.join(f'{one.library} {one.name}' for one in MODELS)} |"
     yield "|---" * (len(MODELS) + 1) + "|"
-    notes: dict[str, str] = {}
     for title in ENGINES:
-        cells = []
-        for foreign in MODELS:
-            is_chosen = _matches(title, engines) and _matches(foreign.name, models)
-            word, note = cell(title, foreign) if is_chosen else ("", "")
-            cells.append(word)
-            if note:
-                notes[f"{title}, {foreign.name}"] = note
-            print(title, "|", foreign.name, "|", word, "|", note, file=sys.stderr, flush=True)
-        yield f"| {title} | {' | '.join(cells)} |"
+        words = (cells.get((title, one.name), ("", ""))[0] for one in MODELS)
+        yield f"| {title} | {' | '.join(words)} |"
+    notes = {", ".join(place): note for place, (_, note) in cells.items() if note}
     yield from ("", *(f"- {where}: {note}" for where, note in notes.items()), "")
     yield f"Versions: {', '.join(f'{name} {version(name)}' for name in PACKAGES)}."
 
@@ -455,12 +464,18 @@ def _matches(name: str, globs: Sequence[str]) -> bool:
 
 
 def main() -> None:
-    """Print the table; what becomes of each cell goes to the error stream at once."""
+    """Run the cells that are chosen, and write each at once."""
     parser = argparse.ArgumentParser(prog="python -m tests.hosts.engines")
     parser.add_argument("--engines", nargs="*", default=["*"], help="globs over the rows")
     parser.add_argument("--models", nargs="*", default=["*"], help="globs over the columns")
     options = parser.parse_args()
-    print("\n".join(lines(options.engines, options.models)))
+    cells = read(PAGE.read_text(encoding="utf-8"))
+    for title in ENGINES:
+        for foreign in MODELS:
+            if _matches(title, options.engines) and _matches(foreign.name, options.models):
+                cells[title, foreign.name] = cell(title, foreign)
+                print(title, "|", foreign.name, "|", *cells[title, foreign.name], flush=True)
+                PAGE.write_text("\n".join([*lines(cells), ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

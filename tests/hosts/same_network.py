@@ -41,6 +41,8 @@ RULES: dict[str, dict[str, Any]] = {
 }
 # Sides to try: small, and what patches, windows and unpadded stems allow.
 SIDES = (64, 96, 128, 192, 224, 256)
+# At 64 pixels a window of MobileViT's last stage holds a single token, which says no grid.
+LEAST = {"mobilevit": 128}
 # timm sums in another order here, and its networks without a rule differ in the last bits as well: float64 tells what
 # is the same from what is nearly so.
 INEXACT = (
@@ -51,6 +53,8 @@ INEXACT = (
 KEYS = {"twins": "timm_twins", "halonet": "timm_halonet", "lambda_resnet": "timm_lambda_resnet"}
 # timm has a function, or one drop path for two branches, where the zoo has a node: names behind branches differ.
 OTHER_NAMES = ("cait", "maxvit", "mixer", "twins_svt", "xcit")
+# timm has no module for a stage: its last block holds what the zoo's stage holds.
+OTHER_STAGES = ("twins",)
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def same(name: str, rule: Mapping[str, Any]) -> Outcome:
 @cache
 def smallest(name: str) -> int:
     """The smallest of some sides of images that the network takes. Raises ValueError if it takes none."""
-    for side in SIDES:
+    least = max((side for start, side in LEAST.items() if name.startswith(start)), default=0)
+    for side in (one for one in SIDES if one >= least):
         try:
             composer.graph(_spec(name, side, []))
             composer.graph(_spec({"timm": name}, side, []))
@@ -149,7 +154,8 @@ def _names(name: str, rule: Mapping[str, Any], ours: nn.Module, theirs: nn.Modul
     """timm's keys to the zoo's."""
     keys = next((keys for start, keys in KEYS.items() if name.startswith(start)), None)
     rename = read_key_map(keys).rename if keys else lambda key: key
-    if not (name.startswith(OTHER_NAMES) and rule.get("after") == "branch"):
+    other = OTHER_NAMES if rule.get("after") == "branch" else OTHER_STAGES if rule.get("after") == "stage" else ()
+    if not name.startswith(other):
         return rename
     # The same modules in the same blocks, in the order in which they run.
     own = [_paths_of(model) for model in (ours, theirs)]
@@ -176,13 +182,21 @@ def _weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not tensor.is_floating_point():
             found[key] = tensor
         elif tensor.ndim > 1:
-            spread = (2 / tensor[0].numel()) ** 0.5
-            found[key] = torch.randn(tensor.shape, generator=generator) * spread
+            found[key] = torch.randn(tensor.shape, generator=generator) * (2 / _num_taken(key, state)) ** 0.5
         else:
             centred = torch.rand(tensor.shape, generator=generator) - 0.5
             scales = key.endswith(("weight", "running_var", "gamma"))
             found[key] = centred + 1 if scales else centred * offsets
     return found
+
+
+def _num_taken(key: str, state: Mapping[str, Tensor]) -> float:
+    """How many numbers each result of a layer is made of; of a mixture of kernels, those of one kernel."""
+    tensor, prefix = state[key], key.rpartition(".")[0]
+    biases = state.get(f"{prefix}.bias")
+    if f"{prefix}.router.weight" in state and biases is not None and key != f"{prefix}.bias":
+        return tensor[0].numel() / biases.shape[1]
+    return tensor[0].numel()
 
 
 def _settle(model: nn.Module, images: Tensor) -> None:

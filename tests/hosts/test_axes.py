@@ -150,6 +150,15 @@ BY_HAND: dict[str, tuple[Sequence[Step], str | None, tuple[int, int] | None]] = 
     ),
     "a norm over tokens": ([lambda x: x.flatten(2), nn.LayerNorm(96)], "b c n", (8, 12)),
     "a norm over maps": ([nn.LayerNorm((3, 8, 12))], "b c h w", None),
+    "a single window": (
+        [
+            lambda x: x.permute(0, 2, 3, 1).reshape(2, 1, 8, 1, 12, 3),
+            lambda x: x.permute(0, 1, 3, 2, 4, 5).reshape(-1, 8, 12, 3),
+            lambda x: x.reshape(-1, 96, 3),
+        ],
+        "b n c",
+        (8, 12),
+    ),
     "rows": ([lambda x: x.permute(0, 2, 3, 1).flatten(0, 1)], None, None),
 }
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.hosts.engines import ENGINES, LIMITS, attempt
+from tests.hosts.engines import ENGINES, LIMITS, PAGE, attempt, lines, read
 from tests.hosts.foreign import MODELS, Foreign
 
 QUICK = {
@@ -44,8 +43,9 @@ def test_an_engine_takes_insertions(title: str, foreign: Foreign) -> None:
 
 
 def test_the_table_has_every_engine_and_model() -> None:
-    page = Path(__file__).parents[2] / "examples" / "tables" / "engines_foreign.md"
-    rows = [line.split(" | ") for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    page = PAGE.read_text(encoding="utf-8")
+    assert "\n".join(lines(read(page))).partition("Versions")[0] == page.partition("Versions")[0]
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
     assert [row[0] for row in rows] == ["| engine", *(f"| {title}" for title in ENGINES)]
     for row in rows[1:]:
         found = {one.name: word.removesuffix(" |") for one, word in zip(MODELS, row[1:], strict=True)}

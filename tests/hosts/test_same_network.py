@@ -20,6 +20,7 @@ QUICK = {
     ("swin_tiny_patch4_window7_224", "cbam after branch"),
     ("convnext_tiny", "se after mlp"),
     ("mixer_s32_224", "eca after mixer"),
+    ("regnetx_002", "bam_spatial after stage"),
     ("eva02_tiny_patch14_224", "eca after mixer"),
 }
 # Networks and rules for which the two are not the same, and how.
@@ -34,11 +35,13 @@ OTHERWISE = {
     ("xcit_*", "* after mlp"): "one alone refuses",
     # The zoo's dense layer gives all maps so far, timm's its own new ones, which the next one concatenates.
     ("densenet*", "* block"): "shapes",
-    # The zoo's convolution holds the pooling that timm has behind it.
-    ("resnest*", "* after spatial_conv"): "outputs",
-    # Nothing tells that timm's patches of a map, which stand in the batch, are tokens with a grid.
-    ("mobilevit_*", "eca before block"): "one alone refuses",
-    ("mobilevit_*", "cbam after branch"): "one alone refuses",
+    # The zoo's window attention holds the partition of the map, timm's is given each window as an image of its own.
+    ("swin_*", "* after mixer"): "outputs",
+    # Here timm's attention of local groups holds the partition, and the zoo's is given each window.
+    ("twins_svt_*", "* after mixer"): "outputs",
+    # The zoo's convolution holds the pooling that timm has behind it; in 50d_1s4x24d and 50d_4s2x40d it comes first.
+    ("resnest??d", "* after spatial_conv"): "outputs",
+    ("resnest???e", "* after spatial_conv"): "outputs",
     # A mixer is one node in the zoo, and in timm a module with depthwise convolutions, which have names of their own.
     ("focalnet_*", "* spatial_conv"): "one alone refuses",
     ("focalnet_*", "cbam after branch"): "keys",

@@ -165,6 +165,8 @@ def test_the_second_result_of_an_operation() -> None:
     found = model.train()(IMAGES)
     assert torch.equal(found[0], plain[0])
     assert (found[1] == 0).any()
+    composer.remove(model, "attn_2_dropout")
+    assert composer.rules_of(model).strip() == "- {use: relu, after: attn, output: 1}"
 
 
 class Handing(nn.Module):

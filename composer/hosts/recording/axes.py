@@ -47,7 +47,8 @@ def read(given: TensorSpec, axes: Axes | None) -> TensorSpec:
         layout = WINDOWS
     if layout not in _LAYOUTS or len({one.level for axis in axes if _name(axis) in _PLACES for one in axis}) > 1:
         return replace(given, axes=axes)
-    if given.layout not in (None, layout):
+    # Of a single window, the places inside the patch `p q` are those of the map.
+    if given.layout not in (None, layout) and "q" not in (given.layout or "").split():
         return replace(given, axes=None)
     tokens = axes[layout.split().index("n")] if "n" in layout else ()
     known = bool(tokens) and all(one.name in _PLACES for one in tokens)
