@@ -28,8 +28,8 @@ class AttentionPool(nn.Module):
     Params:  3c² + 3c + co + o + (h w + 1) c;  3c fewer without qkv_bias;  (h w + 1) c fewer with rotary positions
     Source:  Radford et al., Learning Transferable Visual Models From Natural Language Supervision, ICML 2021, and the
              authors' code, AttentionPool2d. arXiv:2103.00020; rotary: timm's RotAttentionPool2d
-    Departs: only the query that is kept is computed. timm's resamples its positions for a map of another size; here
-             they fit one size, and another raises ValueError.
+    Departs: only the query that is kept is computed. timm's resamples its positions when it meets a map of another
+             size; here they fit one size, another raises ValueError, and weights are resampled when they are loaded.
 
     `num_heads` is H, by default that of heads of 64 channels. `ref_feat_shape` is the map in whose steps rotary
     positions are measured. Names of the weights are timm's with separate queries, keys and values.
@@ -68,6 +68,11 @@ class AttentionPool(nn.Module):
             raise ValueError(f"`attention_pool`: {text}; set num_heads")
         else:
             self.rotary = RotaryPositions(channels, height, width, 1, num_heads=heads, ref_feat_shape=ref_feat_shape)
+
+    @property
+    def position_grids(self) -> dict[str, tuple[int, int]]:
+        """Name of each table of positions -> rows and columns of its map."""
+        return {} if self.pos_embed is None else {"pos_embed": self.size}
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The query b heads 1 p, and keys and values b heads (1 + h w) p."""

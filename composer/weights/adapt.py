@@ -88,13 +88,18 @@ def _channels(
 def _positions(
     name: str, tensor: Tensor, own: Tensor, model: ComposedModule, where: _Where, image: Size | None
 ) -> tuple[Tensor, Adapted] | None:
-    target = where.grids.get(name)
-    if target is None or tensor.ndim != 3 or tensor.shape[::2] != own.shape[::2]:
+    path, _, leaf = name.rpartition(".")
+    target = where.grids.get(name) or getattr(model.get_submodule(path), "position_grids", {}).get(leaf)
+    # b n c, or n c as in an attention pool.
+    if target is None or tensor.ndim not in (2, 3) or tensor.ndim != own.ndim:
         return None
-    source = _grid(tensor.shape[1] - own.shape[1] + target[0] * target[1], image)
+    if (tensor.shape[:-2], tensor.shape[-1]) != (own.shape[:-2], own.shape[-1]):
+        return None
+    source = _grid(tensor.shape[-2] - own.shape[-2] + target[0] * target[1], image)
     if source in (None, target) or (tensor.shape == own.shape and image is None):
         return None
-    return resample_grid(tensor, source, target), Adapted(name, "positions", _resampled("a grid", source, target))
+    found = resample_grid(tensor.reshape(1, *tensor.shape[-2:]), source, target).reshape(own.shape)
+    return found, Adapted(name, "positions", _resampled("a grid", source, target))
 
 
 def _offsets(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
+from timm.layers import AttentionPool2d
 
 import composer
 from composer.images import input_of
@@ -72,6 +73,21 @@ def test_positions_of_another_image(name, size, tmp_path):
     rows, columns = (length // 16 for length in size)
     said = f"pos_embed: positions of a grid of 14×14 in the file, {rows}×{columns} here: resampled"
     assert str(report).splitlines()[1] == said
+
+
+def test_positions_of_an_attention_pool():
+    """As timm's resamples them when it meets another map."""
+    rule = {"use": "attention_pool", "replace": "global_pool", "with": {"num_heads": 8}}
+    small, large = (
+        composer.build({"backbone": "resnet18", "input": [3, side, side], "attention": [rule]}) for side in (96, 160)
+    )
+    report = load_weights(large, Checkpoint("it", small.state_dict()))
+    said = "global_pool.pos_embed: positions of a grid of 3×3 in the file, 5×5 here: resampled"
+    assert said in str(report)
+    peer = AttentionPool2d(512, 3, num_heads=8, qkv_separate=True)
+    peer.load_state_dict(small.get_submodule("global_pool").state_dict())
+    x = torch.randn(2, 512, 5, 5)
+    torch.testing.assert_close(large.get_submodule("global_pool")(x), peer(x))
 
 
 def test_as_many_positions_of_another_form():
