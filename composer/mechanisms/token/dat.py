@@ -51,14 +51,15 @@ class DeformableAttention(nn.Module):
     MACs:    2c² h w + 2c² m + (k² + 2) c m + 2c h w m
     Source:  Xia et al., Vision Transformer with Deformable Attention, CVPR 2022. arXiv:2201.00520, and the authors'
              code of June 2022.
-    Departs: nothing at stride 1. At other strides that code's table has not the size that it is read with; here it has.
-             The authors' code of September 2023 (DAT++) lays the points out otherwise, by ceil(h/r) - 1.
+    Departs: nothing. The authors' code of September 2023 (DAT++) measures points and offsets by ceil(h/r) - 1, which is
+             0 for a single row.
     Start:   the authors' code: kernels and biases as PyTorch does, U(-b, b) with b = 1 / sqrt(inputs of an output), and
              tables N(0, 0.01²), cut off at -2 and 2.
 
-    Beyond the edge of the map points read 0. `num_heads` is H, by default that of heads of 32 channels, `num_groups` is
-    G, by default one for every 4 heads. `stride` is r, `kernel_size` is k, `offset_range` is s. With `use_pe`, the
-    table, it fits maps of the built size and raises ValueError for others.
+    Points are told from -1 to 1, which are the middles of the outermost positions, as in the authors' code; beyond them
+    the map is 0. `num_heads` is H, by default that of heads of 32 channels, `num_groups` is G, by default one for every
+    4 heads. `stride` is r, `kernel_size` is k, `offset_range` is s. With `use_pe`, the table, it fits maps of the built
+    size and raises ValueError for others.
 
     >>> sum(p.numel() for p in DeformableAttention(64, 14, 14).parameters())
     20018
