@@ -39,9 +39,12 @@ ALLOWED = {
     "torch_private.py": {"torch"},
     "options.py": {"pydantic"},
     "lines.py": {"rich"},
+    "finding.py": {"composer.errors"},
+    # Whatever is heavy is imported where a card is not enough.
+    "index": _rooms("api contract dag docstring errors index registry schema spec"),
     "files.py": {"composer.errors"},
     # Plugins in YAML are files of blocks.
-    "registry": {"pydantic", *_rooms("errors options registry siblings spec")},
+    "registry": {"pydantic", *_rooms("errors finding options registry siblings spec")},
     "spec": {"pydantic", "yaml", *_rooms("arithmetic errors options spec")},
     # Bounds of options are pydantic fields.
     "layers": {"torch", "einops", *_rooms("arithmetic registry options layers")},
@@ -186,6 +189,25 @@ def test_every_public_name_is_listed_and_is_there() -> None:
     code = "import composer, sys; assert set(composer.__all__) <= set(dir(composer)); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+LIGHT = ["--help", "list", "list mechanisms squeeze", "show cbam", "show se-net", "schema", "bench --help"]
+
+
+@pytest.mark.parametrize("words", LIGHT)
+def test_what_needs_no_network_is_answered_from_the_index(words: str) -> None:
+    code = f"""
+import sys
+from composer.__main__ import main
+sys.argv = ["composer", *{words.split()!r}]
+try:
+    main()
+finally:
+    print(sorted({HEAVY | {"composer.registry"}!r} & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == (words == "show se-net"), done.stderr
+    assert done.stderr.splitlines()[-1] == "[]"
 
 
 def test_spec_problems_are_answered_without_torch(tmp_path: Path) -> None:

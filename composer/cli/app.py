@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from composer import __version__, registry
+from composer import __version__
 from composer.cli import (
     bench,
     build,
@@ -83,6 +83,8 @@ def _run(invocation: Invocation) -> int:
         if not is_error(error):
             raise
         # A network runs code of plugins, which may raise anything.
+        from composer import registry
+
         plugin = registry.blamed(error)
         return _report(plugin, invocation) if plugin else _unexpected(error, invocation)
 

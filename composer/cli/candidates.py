@@ -16,7 +16,7 @@ from composer.cli.tables import print_csv, print_markdown, print_table
 
 if TYPE_CHECKING:
     from composer.candidates import Candidate, Candidates
-    from composer.registry.search import Mechanism
+    from composer.index.card import Card
 
 
 class Sort(enum.StrEnum):
@@ -36,18 +36,20 @@ def print_candidates(
     context: typer.Context,
     network: str,
     place: Mapping[str, str],
-    entries: Sequence[Mechanism],
+    cards: Sequence[Card],
     sort: Sort,
     format: TableFormat,
     *,
     allow_code: bool,
 ) -> None:
     """Print a row for each mechanism. Raises SpecError or GraphError if the network alone is wrong."""
-    with stage(context, f"composing {network} with {len(entries)} mechanisms"):
+    with stage(context, f"composing {network} with {len(cards)} mechanisms"):
+        from composer import registry
         from composer.candidates import Candidates
         from composer.contract.block import mechanism_of
 
         known = Candidates(network, place, allow_code=allow_code)
+        entries = [entry for one in cards if (entry := registry.get(one.name)) is not None]
         found = _sorted(known.of(map(mechanism_of, entries)), sort)
     rows = [_row(one, known) for one in found]
     if format is TableFormat.JSON:

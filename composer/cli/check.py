@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from composer import registry
 from composer.cli.options import Format, FormatOption, Plugins, Saying
 from composer.cli.progress import counted, stage
 from composer.cli.screen import print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_table
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
-from composer.options import ValidationError, describe_problem, validate_options
-from composer.spec.yaml import parse_value
 
 if TYPE_CHECKING:
     from composer.contract import Verdict
@@ -66,6 +63,9 @@ def _row(name: str, found: list[Verdict]) -> tuple[str, str, str]:
 
 def _options(entry: ModuleEntry, written: list[str]) -> dict[str, Any]:
     """The options for the checks of a mechanism. Raises InputError for a wrong, unknown or missing option."""
+    from composer.options import ValidationError, describe_problem, validate_options
+    from composer.spec.yaml import parse_value
+
     pairs = [text.partition("=") for text in written]
     try:
         return validate_options(entry.options, {name: parse_value(value) for name, _, value in pairs})
@@ -83,6 +83,8 @@ def _options(entry: ModuleEntry, written: list[str]) -> dict[str, Any]:
 
 def _entries(names: list[str]) -> list[ModuleEntry]:
     """The mechanisms with these names or in these plugin files; all if none. Raises InputError, PluginError."""
+    from composer import registry
+
     found: list[Entry] = []
     for name in names:
         if name.endswith((".py", ".yaml", ".yml")):

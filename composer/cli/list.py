@@ -6,10 +6,11 @@ import enum
 from collections.abc import Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from composer import finding
 from composer.amounts import millions
 from composer.cli.candidates import Sort, print_candidates
 from composer.cli.options import AllowCode, Plugins, Saying, TableFormat, TableFormatOption, say
@@ -17,9 +18,10 @@ from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
-
-if TYPE_CHECKING:
-    from composer.registry.search import Mechanism
+from composer.finding import GROUPS
+from composer.index.card import Card, cards, failures
+from composer.index.networks import description, papers
+from composer.spec import zoo
 
 
 class What(enum.StrEnum):
@@ -111,44 +113,34 @@ def command(
     if not any(found.values()):
         say(context, f"nothing is called `{pattern}`" if pattern != "*" else "there are none")
     if any(one in wanted for one in (What.MECHANISMS, What.LAYERS)):
-        from composer import registry
-
-        for problem in registry.failures():
+        for problem in failures():
             say(context, str(problem))
 
 
 def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) -> Sequence[dict[str, Any]]:
     if what in NETWORKS:
-        from composer.spec import zoo
-        from composer.spec.catalogue import description
-
         names = zoo.backbones(pattern) if what is What.BACKBONES else zoo.others(what.value, pattern)
         return _with_cost([{"name": name, "description": description(name)} for name in names], cost)
     if what is What.PAPERS:
-        from composer.spec.catalogue import experiments
-
-        return _with_cost([one.to_row() for one in experiments(pattern, **filters)], cost)
+        return _with_cost([*papers(pattern, filters)], cost)
     if what is What.KEYS:
         return _key_maps(pattern)
-    from composer import registry
-
     if what is What.MECHANISMS:
         return [
-            {"name": one.name, "group": one.group, "from": one.plugin.name, "summary": one.summary, "kind": one.kind}
-            | {"paper": registry.paper(one), "aliases": list(one.aliases)}
+            {"name": one.name, "group": one.group, "from": one.plugin, "summary": one.summary, "kind": one.kind}
+            | {"paper": finding.paper(one.doc), "aliases": list(one.aliases)}
             for one in _mechanisms(pattern)
         ]
     return [
-        {"name": entry.name, "kind": entry.kind, "from": entry.plugin.name, "summary": entry.summary}
-        for entry in registry.entries(what.value.removesuffix("s"), pattern)
+        {"name": one.name, "kind": one.kind, "from": one.plugin, "summary": one.summary}
+        for one in cards("layer")
+        if fnmatchcase(one.name, pattern)
     ]
 
 
-def _mechanisms(pattern: str) -> Sequence[Mechanism]:
+def _mechanisms(pattern: str) -> Sequence[Card]:
     """Mechanisms that a pattern or words find, by group."""
-    from composer import registry
-
-    return sorted(registry.find_mechanisms(pattern), key=lambda one: registry.GROUPS.index(one.group))
+    return sorted(finding.find(cards("mechanism"), pattern), key=lambda one: GROUPS.index(one.group))
 
 
 def _with_cost(rows: list[dict[str, Any]], cost: bool) -> list[dict[str, Any]]:
@@ -184,8 +176,6 @@ def _cell(head: str, value: Any) -> str:
 
 
 def _key_maps(pattern: str) -> list[dict[str, Any]]:
-    from composer.spec import zoo
-
     found = {name: zoo.key_map(name) for name in zoo.key_maps() if fnmatchcase(name, pattern)}
     # The first line of a key map names the library whose names it translates.
     heads = {name: path.read_text(encoding="utf-8").splitlines()[0] for name, path in found.items() if path}

@@ -8,15 +8,12 @@ from typing import Annotated
 
 import typer
 
-from composer import registry
 from composer.cli.options import Force, Plugins, Saying, say
 from composer.cli.progress import stage
 from composer.cli.screen import out
 from composer.cli.spread import spread
 from composer.errors import Diagnostic, GraphError, InputError, did_you_mean
 from composer.spec import zoo
-from composer.spec.load import load_spec
-from composer.spec.model_source import short_form
 
 SCHEMA = "composer.schema.json"
 
@@ -52,6 +49,9 @@ def command(
     saying: Saying,
 ) -> None:
     """Write a commented spec, and beside it the schema with which editors complete and check it."""
+    from composer.spec.load import load_spec
+    from composer.spec.model_source import short_form
+
     model = short_form(backbone)
     if model is not None and not model.python:
         # Its library says whether it has the model.
@@ -78,6 +78,7 @@ def command(
 
 
 def _starter(stem: str, backbone: str) -> str:
+    from composer import registry
     from composer.api import compose
     from composer.dag.rules.default_place import default_place
 

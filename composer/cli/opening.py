@@ -10,7 +10,6 @@ import typer
 
 from composer.cli.options import Budget, Reading, Saying, Seed, SpecName, say
 from composer.cli.progress import stage
-from composer.spec.references import NO_WEIGHTS
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
@@ -75,6 +74,8 @@ class Opening:
         """The requested weights, or else the spec's weights. Raises ComposerError."""
         given = {name: getattr(self, name) for name in ("match", "require", "keys", "ema", "entry", "prefix")}
         given = {name: str(value) if isinstance(value, enum.Enum) else value for name, value in given.items() if value}
+        from composer.spec.references import NO_WEIGHTS
+
         if self.weights == NO_WEIGHTS or (self.weights is None and spec.weights is None):
             if given:
                 names = ", ".join(f"--{name}" for name in given)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from composer import registry
 from composer.amounts import plural
 from composer.cli import screen
 from composer.cli.progress import stage
@@ -61,8 +60,11 @@ def note_format(context: typer.Context, value: AnyFormat) -> AnyFormat:
 
 
 def _load_plugins(values: list[Path] | None) -> list[Path] | None:
-    for path in values or []:
-        screen.alone(registry.load_plugin_file)(path)
+    if values:
+        from composer import registry
+
+        for path in values:
+            screen.alone(registry.load_plugin_file)(path)
     return values
 
 

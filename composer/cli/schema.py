@@ -12,6 +12,7 @@ from composer.cli.options import Force, Plugins, Saying, say
 from composer.cli.progress import stage
 from composer.cli.screen import out
 from composer.cli.spread import spread
+from composer.index.card import SCHEMA, is_enough
 
 
 @spread
@@ -25,12 +26,19 @@ def command(
 ) -> None:
     """Print the JSON Schema (draft-07) of specs, with the options of every registered mechanism and layer."""
     from composer.files import write_text
-    from composer.schema import schema
 
     with stage(context, "writing the schema"):
-        text = json.dumps(schema(), indent=1) + "\n"
+        text = _text()
     if str(output) == "-":
         out(text, end="")
     else:
         write_text(output, text, force=force)
         say(context, f"wrote {output}")
+
+
+def _text() -> str:
+    if is_enough():
+        return SCHEMA.read_text(encoding="utf-8")
+    from composer.schema import schema
+
+    return json.dumps(schema(), indent=1) + "\n"

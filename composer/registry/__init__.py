@@ -1,5 +1,6 @@
 """Names that specs may use, and the plugins that register them. Its `state` changes while plugins load."""
 
+from composer.finding import GROUPS
 from composer.registry.block import ATTENTION, BlockEntry
 from composer.registry.entry import (
     ANY_MAP,
@@ -8,7 +9,6 @@ from composer.registry.entry import (
     ENTRY_POINTS,
     FACTS,
     GRID_FACTS,
-    GROUPS,
     LAYER_KINDS,
     MAPS,
     MECHANISM_KINDS,

@@ -14,8 +14,6 @@ from pydantic.fields import FieldInfo
 from composer.registry.grid import GridRule
 
 MECHANISM_KINDS = ("channel", "spatial", "channel+spatial", "branch", "kernel", "token", "fusion")
-# What a mechanism is looked for by: what it tells apart, or what it takes the place of.
-GROUPS = ("channel", "spatial", "both", "global", "kernel", "token", "fusion")
 GROUP_BY_KIND = {"channel+spatial": "both", "branch": "kernel"}
 LAYER_KINDS = ("conv", "linear", "norm", "activation", "pool", "merge", "shape", "pad", "token", "parameter", "other")
 

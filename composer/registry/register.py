@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from composer.errors import Location, one_of
+from composer.finding import GROUPS
 from composer.registry.definition import definition, identity, misuse
 from composer.registry.entry import (
     ANY_MAP,
     GROUP_BY_KIND,
-    GROUPS,
     LAYER_KINDS,
     MECHANISM_KINDS,
     POSITIONS,

@@ -213,14 +213,14 @@ def test_help_is_short_to_ask_for(run, verb):
 
 def test_a_shell_completes_verbs_and_specs(run, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "resnet_mine.yaml").touch()
+    (tmp_path / "resnet_of_mine.yaml").touch()
     (tmp_path / "resnets").mkdir()
     (tmp_path / "resnet.txt").touch()
     monkeypatch.setenv("_COMPOSER_COMPLETE", "complete_bash")
     for words, expected in {
         "composer su": ["summary"],
         "composer build resnet15": ["resnet152"],
-        "composer diff resnet18 resnet_": ["resnet_mine.yaml"],
+        "composer diff resnet18 resnet_o": ["resnet_of_mine.yaml"],
         "composer validate resnets": ["resnets/"],
     }.items():
         monkeypatch.setenv("COMP_WORDS", words)
