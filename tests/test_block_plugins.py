@@ -190,12 +190,12 @@ def test_a_mistake_that_a_place_shows_is_at_the_line_of_the_file(tmp_path):
     assert "did you mean `halved`" in str(caught.value)
 
 
-def test_a_block_of_the_spec_with_its_name_is_refused_where_a_rule_uses_it():
+def test_a_block_of_the_same_file_comes_before_what_is_registered():
     registry.load_plugin_file(LKA)
-    with pytest.raises(composer.GraphError, match="block `large_kernel` has the name of a registered mechanism"):
-        composer.compose(
-            {**spec(use="large_kernel", after="branch"), "blocks": {"large_kernel": {"nodes": {"act": "relu"}}}}
-        )
+    blocks = {"large_kernel": {"nodes": {"act": "relu"}}, "se": {"nodes": {"act": "sigmoid"}}}
+    rules = {"attention": [{"use": name, "after": "branch"} for name in blocks]}
+    found = composer.compose({**spec(use="large_kernel", after="branch"), **rules, "blocks": blocks})
+    assert [rule.parameters for rule in found.added] == [0, 0]
 
 
 def test_the_lock_names_the_file_and_a_pickle_the_plugin_that_is_missing(tmp_path):

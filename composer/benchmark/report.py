@@ -12,8 +12,8 @@ from composer.benchmark.interval import Ratio
 from composer.benchmark.settings import Pass, Settings
 from composer.lines import Part, plain, table
 
-HEADS = ("network", "latency", "spread", "per second", "memory", "ratio")
-RIGHT = HEADS[1:5]
+HEADS = ("network", "latency", "ratio", "per second", "memory", "spread")
+RIGHT = ("latency", "per second", "memory", "spread")
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Row:
 
     def cells(self, batch: int) -> list[str]:
         """The row as text."""
-        numbers = [duration(self.latency), f"{100 * self.spread:.0f} %", f"{batch / self.latency:.3g}"]
-        return [self.network, *numbers, "–" if self.memory is None else size(self.memory), str(self.ratio or "1")]
+        speed = [duration(self.latency), str(self.ratio or "1"), f"{batch / self.latency:.3g}"]
+        memory = "–" if self.memory is None else size(self.memory)
+        return [self.network, *speed, memory, f"{100 * self.spread:.0f} %"]
 
     def to_json(self, batch: int) -> dict[str, Any]:
         """The row as plain JSON values: seconds, examples per second, bytes."""

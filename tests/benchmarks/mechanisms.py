@@ -77,8 +77,8 @@ PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = 
     "scse": ({"fuse": "add", "reduction": 16}, lambda c, h, w: SCSEModule(c)),
     "relu_linear": ({}, lambda c, h, w: LiteMLA(c, c)),
     "window": ({"shift": 3}, Windowed),
-    "mobilevit": ({"depth": 2}, lambda c, h, w: mobilevit(MobileVitBlock, c, c * 3 // 2)),
-    "mobilevit_v2": ({"depth": 2}, lambda c, h, w: mobilevit(MobileVitV2Block, c, c // 2)),
+    "mobilevit_block": ({"depth": 2}, lambda c, h, w: mobilevit(MobileVitBlock, c, c * 3 // 2)),
+    "mobilevit_v2_block": ({"depth": 2}, lambda c, h, w: mobilevit(MobileVitV2Block, c, c // 2)),
     "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
 }
 

@@ -18,13 +18,14 @@ from composer.spec.spec import Spec
 def used(rule: Rule, origin: Origin, spec: Spec, limits: Limits) -> tuple[Used | None, list[Diagnostic]]:
     """What a rule uses, and its problems that hold at any place: an unknown name, or unknown options or tensors.
 
-    None for a rule that uses nothing, and for a name that means nothing or two things.
+    A block that the rule's own file writes comes before what is registered under its name, so that no later mechanism
+    changes what a file means. None for a rule that uses nothing, and for a name that means nothing or two things.
     """
     if rule.use is None:
         return None, []
     entry = registry.get(rule.use)
-    if rule.use in spec.blocks and entry is not None:
-        here = spec.block_origins[rule.use]
+    here = spec.block_origins.get(rule.use)
+    if here is not None and entry is not None and here.document is not origin.document:
         text = f"block `{rule.use}` has the name of a registered {entry.category}"
         help = (f"`use: {rule.use}` at {origin.location()} could mean either",)
         return None, [here.problem("name", text, "another name", help, key=True)]

@@ -13,7 +13,7 @@ from torch import nn
 
 import composer
 from composer.errors import ComposerError
-from composer.mechanisms.token.mobilevit import MobileViTBlock
+from composer.mechanisms.token.mobilevit_block import MobileViTBlock
 from tests.mechanisms.oracle import SIZES, agree
 
 LAYERS = LayerFn(conv_norm_act=partial(ConvNormAct, act_layer=nn.SiLU), act=nn.SiLU)
@@ -69,7 +69,7 @@ def test_places_of_a_patch_do_not_look_at_each_other():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="mobilevit: 30 channels do not divide into 4 heads; set num_heads to 3 or 5"):
+    with pytest.raises(ValueError, match="mobilevit_block: 30 channels do not divide into 4 heads; set num_heads to 3"):
         MobileViTBlock(16, dim=30)
 
 
@@ -79,10 +79,10 @@ def test_in_networks_of_maps_and_of_tokens():
         ("vit_tiny_patch16_224", {"after": "block", "where": "block <= 2"}),
         ("swin_tiny_patch4_window7_224", {"after": "block", "where": "stage == 2"}),
     ):
-        spec = {"backbone": backbone, "input": [3, 64, 64], "attention": [{"use": "mobilevit", **rule}]}
+        spec = {"backbone": backbone, "input": [3, 64, 64], "attention": [{"use": "mobilevit_block", **rule}]}
         model = composer.build(spec)
         assert any(isinstance(one, MobileViTBlock) for one in model.modules())
         assert model(torch.randn(2, 3, 64, 64)).isfinite().all()
-    rule = {"use": "mobilevit", "after": "block", "with": {"dim": 30}}
+    rule = {"use": "mobilevit_block", "after": "block", "with": {"dim": 30}}
     with pytest.raises(ComposerError, match="30 channels do not divide into 4 heads"):
         composer.graph({"backbone": "resnet18", "attention": [rule]})

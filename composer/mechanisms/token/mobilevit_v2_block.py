@@ -22,12 +22,12 @@ for _name in ("at_least_float32", "at_multiple", "at_size_of", "in_format_of", "
 
 
 @mechanism(
-    "mobilevit_v2",
+    "mobilevit_v2_block",
     kind="token",
     layout="b c h w",
     place={"after": "stage", "where": "last"},
     aliases=(
-        *("mobilevitv2 block", "MobileViTv2Attention", "MobileVitV2Block", "separable self-attention"),
+        *("mobilevit_v2", "mobilevitv2 block", "MobileViTv2Attention", "MobileVitV2Block", "separable self-attention"),
         *("linear self-attention", "可分离自注意力"),
     ),
 )

@@ -12,7 +12,7 @@ from timm.models.byobnet import LayerFn
 from timm.models.mobilevit import MobileVitV2Block
 
 import composer
-from composer.mechanisms.token.mobilevit_v2 import MobileViTv2Block
+from composer.mechanisms.token.mobilevit_v2_block import MobileViTv2Block
 from tests.mechanisms.oracle import SIZES, agree
 
 LAYERS = LayerFn(conv_norm_act=partial(ConvNormAct, act_layer=torch.nn.SiLU), act=torch.nn.SiLU)
@@ -48,7 +48,7 @@ def test_in_networks_of_maps_and_of_tokens():
         ("vit_tiny_patch16_224", {"after": "block", "where": "block <= 2"}),
         ("swin_tiny_patch4_window7_224", {"after": "block", "where": "stage == 2"}),
     ):
-        spec = {"backbone": backbone, "input": [3, 64, 64], "attention": [{"use": "mobilevit_v2", **rule}]}
+        spec = {"backbone": backbone, "input": [3, 64, 64], "attention": [{"use": "mobilevit_v2_block", **rule}]}
         model = composer.build(spec)
         assert any(isinstance(one, MobileViTv2Block) for one in model.modules())
         assert model(torch.randn(2, 3, 64, 64)).isfinite().all()

@@ -21,11 +21,11 @@ for _name in ("at_multiple", "at_size_of", "in_format_of", "with_gradient_in_for
 
 
 @mechanism(
-    "mobilevit",
+    "mobilevit_block",
     kind="token",
     layout="b c h w",
     place={"after": "stage", "where": "last"},
-    aliases=("mobilevit block", "MobileViTBlock", "MobileVitBlock", "MobileViTAttention", "轻量视觉变换器"),
+    aliases=("mobilevit", "MobileViTBlock", "MobileVitBlock", "MobileViTAttention", "轻量视觉变换器"),
 )
 class MobileViTBlock(nn.Module):
     """Change a map by a transformer in which positions with one place in their patches look at each other.
@@ -59,7 +59,7 @@ class MobileViTBlock(nn.Module):
     ):
         super().__init__()
         dim = dim or num_heads * max(1, round(1.5 * channels / num_heads))
-        dim_of_heads("mobilevit", dim, num_heads, ", or set dim")
+        dim_of_heads("mobilevit_block", dim, num_heads, ", or set dim")
         self.patch = patch
         self.conv_kxk = conv_norm(channels, channels, 3, act=True)
         self.conv_1x1 = nn.Conv2d(channels, dim, 1, bias=False)
