@@ -13,7 +13,7 @@ from typing import Any
 from composer.dag.operation import Operation
 from composer.dag.rules.places import Place
 from composer.dag.tensor import TensorSpec
-from composer.registry import POSITIONS, Entry, ModuleEntry
+from composer.registry import ANY_MAP, POSITIONS, Entry, ModuleEntry
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ def _takes_one_of_several(cell: Cell, host: Host) -> str | None:
 
 
 def _has_no_positions(cell: Cell, host: Host) -> str | None:
-    """The last blocks of CaiT and XCiT work on the class token alone, which is no map."""
+    """The last blocks of CaiT and XCiT work on the class token alone, which is no map, though it is a sequence."""
     tensor = host.given if "after" in cell.rule else host.arriving
-    if not _is_on_maps(cell.entry) or tensor.grid is None or tensor.grid.is_map:
+    if not _is_on_maps(cell.entry) or cell.entry.works_on == ANY_MAP or tensor.grid is None or tensor.grid.is_map:
         return None
     return f"`{cell.entry.name}` works on maps, and the tokens here ({tensor}) are a prefix without positions"
 

@@ -29,10 +29,6 @@ OTHERWISE = {
     ("cait_*", "* block"): "outputs",
     # Tokens that its unrolling reorders have a grid in the zoo, and none that a recording tells.
     ("hiera_*", "cbam after branch"): "one alone refuses",
-    # Its class blocks' mixers and mlps take the class token alone: the zoo says that it has no positions.
-    ("cait_*", "* after mixer"): "one alone refuses",
-    ("cait_*", "* after mlp"): "one alone refuses",
-    ("xcit_*", "* after mlp"): "one alone refuses",
     # The zoo's dense layer gives all maps so far, timm's its own new ones, which the next one concatenates.
     ("densenet*", "* block"): "shapes",
     # The zoo's window attention holds the partition of the map, timm's is given each window as an image of its own.

@@ -153,8 +153,8 @@ def _to_map(entry: Adaptable, tensor: TensorSpec) -> Adapters:
         return Adapters((Adapter("channels_first", "channels_first"),), (Adapter("channels_last", "channels_last"),))
     if tensor.layout == "b c p n":
         return _from_windows(entry, tensor)
-    # What works on maps, sequences and videos alike needs no grid.
-    if entry.prefix or (entry.works_on == ANY_MAP and tensor.grid is None):
+    # What works on maps, sequences and videos alike needs no grid: a class token alone is a sequence too.
+    if entry.prefix or (entry.works_on == ANY_MAP and (tensor.grid is None or not tensor.grid.is_map)):
         column = {"grid": (tensor.shape[1], 1)}
         return Adapters((Adapter("map", "patches_to_map", column),), (Adapter("tokens", "map_to_tokens"),))
     if tensor.grid is None or not tensor.grid.is_map:
