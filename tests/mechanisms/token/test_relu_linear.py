@@ -22,6 +22,7 @@ def as_timms(state):
 @pytest.mark.parametrize("scales", [(5,), (3, 7), ()])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), *SIZES])
 def test_equals_timms_in_float32(height, width, scales):
+    torch.manual_seed(height + len(scales))
     ours = ReLULinearAttention(12, head_dim=4, scales=scales).eval()
     theirs = LiteMLA(12, 12, dim=4, scales=scales).eval()
     for one in ours.parameters():
@@ -33,7 +34,8 @@ def test_equals_timms_in_float32(height, width, scales):
     torch.testing.assert_close(found, theirs(x))
     gradients = as_timms({name: one.grad for name, one in ours.named_parameters()})
     for name, one in theirs.named_parameters():
-        torch.testing.assert_close(gradients[name], one.grad, rtol=1e-4, atol=1e-4)
+        # Sums over all positions in float32: small ones are what is left of large terms.
+        torch.testing.assert_close(gradients[name], one.grad, rtol=0, atol=1e-4 * one.grad.abs().max().item())
 
 
 class Plain(torch.nn.Module):
