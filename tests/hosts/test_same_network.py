@@ -38,6 +38,9 @@ OTHERWISE = {
     # The zoo's convolution holds the pooling that timm has behind it; in 50d_1s4x24d and 50d_4s2x40d it comes first.
     ("resnest??d", "* after spatial_conv"): "outputs",
     ("resnest???e", "* after spatial_conv"): "outputs",
+    # Not a difference: in 66 and 89 blocks the random gates before each close, and no number of the images is left.
+    ("resnest200e", "eca before block"): "drown",
+    ("resnest269e", "eca before block"): "drown",
     # A mixer is one node in the zoo, and in timm a module with depthwise convolutions, which have names of their own.
     ("focalnet_*", "* spatial_conv"): "one alone refuses",
     ("focalnet_*", "cbam after branch"): "keys",
