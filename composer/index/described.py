@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from composer import registry
@@ -69,13 +71,19 @@ def _places(entry: ModuleEntry) -> list[dict[str, str]]:
 
 def yaml_snippet(entry: ModuleEntry) -> str:
     """A spec that uses a mechanism at its default place."""
-    from composer.api import compose
     from composer.dag.rules.default_place import default_place, default_sources
     from composer.spec.dump import dump
 
-    place = default_place(entry, compose("resnet50").places.sites)
+    place = default_place(entry, _sites())
     rule = {"use": entry.name, **place, **default_sources(entry, place)}
     return dump({"backbone": "resnet50", "attention": [rule]})
+
+
+@cache
+def _sites() -> Mapping[str, int]:
+    from composer.api import compose
+
+    return compose("resnet50").places.sites
 
 
 def node_snippet(entry: Entry) -> str:

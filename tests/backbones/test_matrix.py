@@ -137,7 +137,7 @@ def turns(every: int) -> list[Any]:
 
 
 # A number that shares no factor with the mechanisms meets all of them in turn.
-@pytest.mark.parametrize(("name", "entry"), turns(31))
+@pytest.mark.parametrize(("name", "entry"), turns(97))
 def test_it_trains_a_step(name, entry):
     train_a_step(name, entry)
 

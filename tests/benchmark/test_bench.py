@@ -62,7 +62,7 @@ def test_another_librarys_model_is_called_as_it_wants_to_be() -> None:
 
 def test_memory_of_a_step_is_what_autograd_keeps_and_gradients() -> None:
     graph = composer.graph(SMALL)
-    batch = 64
+    batch = 32
     kept = batch * sum(activation_memory(graph.root).values()) + 4 * graph.num_parameters
     (forward, step) = composer.bench(SMALL, device="cpu", runs=1, batch=batch, threads=1).rows
     assert forward.memory is not None
