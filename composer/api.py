@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from composer import registry
 from composer.errors import Diagnostic, InputError, UnavailableError
@@ -122,7 +122,7 @@ def build(
 def bench(
     *networks: Source | nn.Module,
     vs: Source | nn.Module | None = None,
-    passes: Sequence[Literal["forward", "step"]] = ("forward", "step"),
+    passes: str | Sequence[str] = ("forward", "step"),
     example: Any = None,
     img_size: ImageSize | None = None,
     batch: int = 8,
@@ -141,12 +141,12 @@ def bench(
 
     networks       sources, as for `compose`, built with random weights; or modules, of which copies run
     vs             the network that the others are compared with; by default the first of them
-    passes         `forward` is in eval mode without gradients, `step` a forward and a backward pass in training mode
-    example        what modules that are not composed are called with: a tensor, or a tuple of arguments
+    passes         `forward`, in eval mode without gradients; `step`, a forward and a backward pass in training; or both
+    example        what modules that are not composed are called with: a tensor, a tuple of arguments, or a mapping
     img_size       height and width of the inputs of sources in pixels, or a number for both
     batch          number of examples in a run of a composed network
     runs           number of measured runs of each network, after 3 that are not
-    device, dtype  device (`auto`: CUDA if available) and dtype (float32)
+    device, dtype  device (`auto`: CUDA if available) and dtype; by default a module's own, and float32 of what is built
     amp            operations in bfloat16, where PyTorch's autocast says so
     channels_last  maps with the channels innermost
     compile        with code that `torch.compile` makes
@@ -162,9 +162,14 @@ def bench(
     from torch import nn
 
     from composer.benchmark import Settings, benchmark
+    from composer.benchmark.settings import PASSES
 
     target = check_device(device) or torch.device("cpu")
-    settings = Settings(batch, runs, target, dtype or torch.float32, amp, channels_last, compile, threads)
+    settings = Settings(batch, runs, target, dtype, amp, channels_last, compile, threads)
+    wanted = [passes] if isinstance(passes, str) else passes
+    kinds = [one for one in PASSES if one in wanted]
+    if other := next((one for one in wanted if one not in PASSES), None):
+        raise InputError(Diagnostic("keyword", f"`{other}` is no pass", label="`forward`, `step` or both"))
     found: dict[str, Composition | nn.Module] = {}
     for one in (*networks, *([] if vs is None else [vs])):
         if isinstance(one, nn.Module):
@@ -175,7 +180,7 @@ def bench(
     if not networks:
         raise InputError(Diagnostic("source", "there is no network to measure", label="a source or a module"))
     versus = [*found][0 if vs is None else -1]
-    return benchmark(found, versus, settings, passes=passes, example=example, memory=memory, nodes=nodes)
+    return benchmark(found, versus, settings, passes=kinds, example=example, memory=memory, nodes=nodes)
 
 
 def _free(taken: Collection[str], name: str) -> str:

@@ -48,7 +48,8 @@ def called(every: Iterable[Mechanism], name: str) -> Sequence[Mechanism]:
 def hint(every: Iterable[Mechanism], name: str) -> tuple[str, ...]:
     """Help lines for an unknown name that people use for mechanisms; none if nobody does."""
     found = called(every, name)
-    return (f"{one_of(one.name for one in found)} is what `{name}` is called here",) if found else ()
+    is_or_are = "is" if len(found) == 1 else "are"
+    return (f"{one_of(one.name for one in found)} {is_or_are} what `{name}` is called here",) if found else ()
 
 
 def paper(doc: str) -> str:

@@ -36,6 +36,12 @@ def test_every_mechanism_is_found_by_its_name_its_aliases_and_its_paper() -> Non
             assert registry.paper(entry), entry.name
 
 
+def test_layers_are_found_by_words_and_told_beside_mechanisms(run) -> None:
+    (row,) = run("list", "layers", "simpool", "--format", "json").json
+    assert row["name"] == "sim_pool"
+    assert "among layers there is `sim_pool`" in run("list", "mechanisms", "SimPool").err
+
+
 def test_an_alias_is_understood_in_errors(run) -> None:
     with pytest.raises(composer.ComposerError, match="`se` is what `se-net` is called here"):
         composer.graph({"backbone": "resnet18", "attention": [{"use": "se-net", "after": "block"}]})

@@ -117,7 +117,7 @@ def _rows(
             tell(f"memory of {one.name}, {kind}")
         taken = peak(one, kind, settings) if memory else None
         ratio = None if one.name == versus else paired_ratio(seconds[one.name], seconds[versus])
-        rows.append(Row(one.name, kind, seconds[one.name], taken, ratio))
+        rows.append(Row(one.name, kind, one.batch, seconds[one.name], taken, ratio))
     return rows
 
 

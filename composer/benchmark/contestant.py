@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from composer.benchmark.settings import Pass, Settings
+from composer.benchmark.settings import Pass, Settings, name_of
 from composer.compile.graph import compile_graph
 from composer.compile.module import ComposedModule
 from composer.dag.composition import Composition
@@ -56,15 +56,32 @@ class Contestant:
             return cls(name, model, args, kwargs, graph)
         if example is None:
             text = f"nothing says what `{name}` is called with"
-            raise InputError(Diagnostic("keyword", text, label="`example`: a tensor, or a tuple of arguments"))
-        args = example if isinstance(example, tuple) else (example,)
-        return cls(name, model, tuple(_placed(one, settings) for one in args), {}, graph)
+            raise InputError(
+                Diagnostic(
+                    "keyword", text, label="`example`: a tensor, a tuple of arguments, or a mapping of named ones"
+                )
+            )
+        keywords = dict(example) if isinstance(example, Mapping) else {}
+        args = () if keywords else example if isinstance(example, tuple) else (example,)
+        kwargs = {word: _placed(one, settings) for word, one in keywords.items()}
+        return cls(name, model, tuple(_placed(one, settings) for one in args), kwargs, graph)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The tensors that it is called with."""
+        return [one for _, one in tensors_in([*self.args, *self.kwargs.values()])]
+
+    @property
+    def batch(self) -> int:
+        """The number of examples in a run: the length of the first axis of the first tensor."""
+        return next((len(one) for one in self.tensors if one.ndim), 1)
 
     @property
     def words(self) -> str:
-        """The shapes of what it is called with, without the batch."""
-        shapes = [one.shape[1:] for _, one in tensors_in([*self.args, *self.kwargs.values()])]
-        return " and ".join("×".join(map(str, shape)) for shape in shapes)
+        """Its dtype, the batch, and the shapes of what it is called with without the batch."""
+        dtype = name_of(next((one.dtype for one in self.model.parameters()), torch.float32))
+        shapes = " and ".join("×".join(map(str, one.shape[1:])) for one in self.tensors)
+        return f"{dtype}, batch {self.batch}, {shapes}"
 
     def compiled(self) -> Contestant:
         """The same with a module that `torch.compile` makes code for."""
@@ -81,7 +98,7 @@ class Contestant:
         means = [one.float().mean() for _, one in tensors_in(result) if one.requires_grad]
         if not means:
             text = f"no output of `{self.name}` has a gradient, so there is no training step to measure"
-            raise InputError(Diagnostic("network", text, help=("measure the forward pass alone: `--pass forward`",)))
+            raise InputError(Diagnostic("network", text, help=("measure the forward pass alone",)))
         torch.stack(means).sum().backward()
 
 
@@ -98,7 +115,8 @@ def inputs_of(graph: Composition, settings: Settings) -> tuple[tuple[Any, ...], 
 def _placed(value: Any, settings: Settings) -> Any:
     if not isinstance(value, Tensor):
         return value
-    value = value.to(device=settings.device, dtype=settings.dtype if value.is_floating_point() else None)
+    dtype = settings.dtype if value.is_floating_point() and settings.dtype is not None else value.dtype
+    value = value.to(device=settings.device, dtype=dtype)
     maps = settings.channels_last and value.ndim == 4
     return value.contiguous(memory_format=torch.channels_last) if maps else value
 

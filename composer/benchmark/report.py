@@ -22,6 +22,7 @@ class Row:
 
     network  its name
     kind     the pass
+    batch    number of examples in a run
     times    seconds of each run
     memory   bytes at the peak of a run, less those before it; None where not measured
     ratio    of its times to those of the network that it is compared with; None for that network
@@ -29,6 +30,7 @@ class Row:
 
     network: str
     kind: Pass
+    batch: int
     times: Sequence[float]
     memory: int | None
     ratio: Ratio | None
@@ -46,13 +48,13 @@ class Row:
         low, _, high = quantiles(self.times, n=4)
         return (high - low) / self.latency
 
-    def cells(self, batch: int) -> list[str]:
+    def cells(self) -> list[str]:
         """The row as text."""
-        speed = [duration(self.latency), str(self.ratio or "1"), f"{batch / self.latency:.3g}"]
+        speed = [duration(self.latency), str(self.ratio or "1"), f"{self.batch / self.latency:.3g}"]
         memory = "–" if self.memory is None else size(self.memory)
         return [self.network, *speed, memory, f"{100 * self.spread:.0f} %"]
 
-    def to_json(self, batch: int) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The row as plain JSON values: seconds, examples per second, bytes."""
         ratio = self.ratio and {**vars(self.ratio), "difference_shown": self.ratio.shown}
         return {
@@ -60,7 +62,8 @@ class Row:
             "pass": self.kind,
             "latency": self.latency,
             "spread": self.spread,
-            "per_second": batch / self.latency,
+            "batch": self.batch,
+            "per_second": self.batch / self.latency,
             "memory": self.memory,
             "ratio": ratio,
             "times": list(self.times),
@@ -74,7 +77,7 @@ class Benchmark:
     settings  how they ran
     versus    the network that the others are compared with
     rows      each network in each pass
-    inputs    network -> what went in, as text
+    inputs    network -> dtype, batch and what went in, as text
     nodes     network -> path of an operation -> seconds that it takes by itself; only if asked for
     """
 
@@ -94,7 +97,7 @@ class Benchmark:
         """Pass -> its rows as text, in the columns of HEADS."""
         found: dict[Pass, list[list[str]]] = {}
         for row in self.rows:
-            found.setdefault(row.kind, []).append(row.cells(self.settings.batch))
+            found.setdefault(row.kind, []).append(row.cells())
         return found
 
     def __str__(self) -> str:
@@ -111,7 +114,7 @@ class Benchmark:
             "machine": self.settings.machine(),
             "inputs": dict(self.inputs),
             "versus": self.versus,
-            "rows": [row.to_json(self.settings.batch) for row in self.rows],
+            "rows": [row.to_json() for row in self.rows],
             "nodes": {name: dict(seconds) for name, seconds in self.nodes.items()},
         }
 

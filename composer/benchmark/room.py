@@ -25,7 +25,7 @@ def check_room(graphs: Sequence[Composition], passes: Sequence[Pass], settings: 
     free = free_memory(settings.device)
     if free is None:
         return
-    number = torch.empty(0, dtype=settings.dtype).element_size()
+    number = (settings.dtype or torch.float32).itemsize
     weights = number * sum(one.num_parameters for one in graphs)
     if "step" not in passes:
         if weights > free:

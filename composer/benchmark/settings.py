@@ -22,14 +22,19 @@ WARM_UP = 3
 CPU = torch.device("cpu")
 
 
+def name_of(dtype: torch.dtype | None) -> str | None:
+    """`float32` for torch.float32."""
+    return None if dtype is None else str(dtype).removeprefix("torch.")
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is the same for all networks of a benchmark.
 
-    batch          number of examples in a run
+    batch          number of examples in a run of a network that is built
     runs           number of measured runs of each network and pass
     device         where the networks run
-    dtype          of parameters and inputs
+    dtype          of parameters and inputs; None for what a module has, and float32 of what is built
     amp            whether operations run in bfloat16 where PyTorch's autocast says so
     channels_last  whether maps lie in memory channel by channel at each position
     compile        whether `torch.compile` makes the networks' code
@@ -39,7 +44,7 @@ class Settings:
     batch: int = 8
     runs: int = 20
     device: torch.device = CPU
-    dtype: torch.dtype = torch.float32
+    dtype: torch.dtype | None = None
     amp: bool = False
     channels_last: bool = False
     compile: bool = False
@@ -68,16 +73,16 @@ class Settings:
         return model.to(memory_format=torch.channels_last) if self.channels_last else model
 
     def words(self) -> list[str]:
-        """The settings, for people."""
+        """The settings, for people, without what networks may have of their own."""
         where = [str(self.device)]
         if self.device.type == "cpu":
             where.append(plural(self.threads or torch.get_num_threads(), "thread"))
         more = [word for word in ("amp", "channels_last", "compile") if getattr(self, word)]
-        return [*where, str(self.dtype).removeprefix("torch."), *more, f"batch {self.batch}"]
+        return [*where, *more]
 
     def to_json(self) -> dict[str, Any]:
         """The settings as plain JSON values."""
-        plain = {"device": str(self.device), "dtype": str(self.dtype).removeprefix("torch.")}
+        plain = {"device": str(self.device), "dtype": name_of(self.dtype)}
         return {**asdict(self), **plain, "threads": self.threads or torch.get_num_threads()}
 
     def machine(self) -> dict[str, Any]:

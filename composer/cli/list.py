@@ -18,6 +18,7 @@ from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
+from composer.errors import one_of
 from composer.finding import GROUPS
 from composer.index.card import Card, cards, failures
 from composer.index.networks import description, papers
@@ -112,6 +113,11 @@ def command(
             _print(rows, format)
     if not any(found.values()):
         say(context, f"nothing is called `{pattern}`" if pattern != "*" else "there are none")
+        layers = finding.find(cards("layer"), pattern) if what is What.MECHANISMS else ()
+        if layers:
+            say(
+                context, f"among layers there is {one_of(one.name for one in layers)}; `composer list layers` shows all"
+            )
     if any(one in wanted for one in (What.MECHANISMS, What.LAYERS)):
         for problem in failures():
             say(context, str(problem))
@@ -133,8 +139,7 @@ def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) 
         ]
     return [
         {"name": one.name, "kind": one.kind, "from": one.plugin, "summary": one.summary}
-        for one in cards("layer")
-        if fnmatchcase(one.name, pattern)
+        for one in finding.find(cards("layer"), pattern)
     ]
 
 

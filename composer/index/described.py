@@ -74,16 +74,20 @@ def yaml_snippet(entry: ModuleEntry) -> str:
     from composer.dag.rules.default_place import default_place, default_sources
     from composer.spec.dump import dump
 
-    place = default_place(entry, _sites())
+    known = ("resnet50", "vit_tiny_patch16_224")
+    places = {backbone: default_place(entry, _sites(backbone)) for backbone in known}
+    fitting = (one for one in known if not _sites(one).keys().isdisjoint(places[one].values()))
+    backbone = next(fitting, known[0])
+    place = places[backbone]
     rule = {"use": entry.name, **place, **default_sources(entry, place)}
-    return dump({"backbone": "resnet50", "attention": [rule]})
+    return dump({"backbone": backbone, "attention": [rule]})
 
 
 @cache
-def _sites() -> Mapping[str, int]:
+def _sites(backbone: str) -> Mapping[str, int]:
     from composer.api import compose
 
-    return compose("resnet50").places.sites
+    return compose(backbone).places.sites
 
 
 def node_snippet(entry: Entry) -> str:

@@ -58,7 +58,8 @@ def wanted_of(model: nn.Module) -> WantedOfHost | None:
     found = journals(model)
     if not found:
         return None
-    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    state = model.state_dict(keep_vars=True)
+    own = {name: tuple(tensor.shape) for name, tensor in state.items()}
     added: set[str] = set()
     gone: Shapes = {}
     for around, journal in found.items():
@@ -70,4 +71,7 @@ def wanted_of(model: nn.Module) -> WantedOfHost | None:
             for name, module in edited.gone.items():
                 tensors = module.state_dict().items()
                 gone |= {f"{inside}{name}.{key}": tuple(tensor.shape) for key, tensor in tensors}
+    # A module with two names in the model has its tensors under both.
+    inserted = {id(state[name]) for name in added}
+    added |= {name for name, tensor in state.items() if id(tensor) in inserted}
     return WantedOfHost(own, added_later=frozenset(added), taken_out=gone)

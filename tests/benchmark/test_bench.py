@@ -57,7 +57,7 @@ def test_another_librarys_model_is_called_as_it_wants_to_be() -> None:
     spec = {"backbone": {"transformers": {**config, "num_attention_heads": 2, "intermediate_size": 32}}}
     found = composer.bench("timm:vit_tiny_patch16_224", spec, img_size=32, **QUICK)
     assert {row.network for row in found.rows} >= {"timm:vit_tiny_patch16_224"}
-    assert set(found.inputs.values()) == {"3×32×32"}
+    assert set(found.inputs.values()) == {"float32, batch 2, 3×32×32"}
 
 
 def test_memory_of_a_step_is_what_autograd_keeps_and_gradients() -> None:
@@ -89,6 +89,19 @@ def test_settings_reach_the_networks() -> None:
     assert torch.get_num_threads() == before
 
 
+def test_a_modules_own_batch_dtype_and_words_count() -> None:
+    class Named(nn.Linear):
+        def forward(self, *, x: Tensor) -> Tensor:
+            return super().forward(x)
+
+    found = composer.bench(
+        Named(4, 4).bfloat16(), example={"x": torch.zeros(5, 4).bfloat16()}, passes="forward", **QUICK
+    )
+    (row,) = found.rows
+    assert (row.batch, row.kind, row.to_json()["per_second"]) == (5, "forward", 5 / row.latency)
+    assert "bfloat16, batch 5, 4" in found.head
+
+
 def test_each_operation_by_itself() -> None:
     found = composer.bench(SMALL, nodes=True, passes=("forward",), **QUICK)
     assert found.nodes["small"].keys() == {node.path for node, _ in composer.graph(SMALL).operations}
@@ -100,6 +113,7 @@ def test_each_operation_by_itself() -> None:
     [
         ((), {}, "there is no network to measure"),
         ((nn.Linear(2, 2),), {}, "nothing says what `Linear` is called with"),
+        ((nn.Linear(2, 2),), {"passes": "fwd"}, "`fwd` is no pass"),
         ((nn.Flatten(),), {"example": torch.zeros(2, 4)}, "no output of `Flatten` has a gradient"),
         ((SMALL | {"input": {"shape": [3, 32, 32]}},), {"batch": 1}, "`small` does not train on one example"),
     ],

@@ -28,6 +28,24 @@ def test_missing_is_what_was_inserted(tmp_path: Path, start: str) -> None:
     assert equal(model(IMAGES), plain(IMAGES))
 
 
+def test_a_block_with_two_names_lacks_what_was_inserted_under_both() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blk = nn.Sequential(nn.Conv2d(3, 16, 1), nn.ReLU())
+            self.alias = self.blk
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.blk(x)
+
+    plain = Twice()
+    model = Twice()
+    composer.insert(model, {"use": "se", "after": "blk"}, torch.zeros(2, 3, 8, 8))
+    report = composer.load_weights(model, plain.state_dict())
+    assert torch.equal(model.blk[0].weight, plain.blk[0].weight)
+    assert any(name.startswith("alias.") for name in report.inserted)
+
+
 def test_what_an_insertion_took_out_is_left_out_of_the_file() -> None:
     plain, model = Net(), nn.Sequential(Net())
     net = model[0]

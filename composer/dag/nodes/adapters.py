@@ -138,7 +138,12 @@ def adapters(entry: Adaptable, tensor: TensorSpec, tokens: str | None = None) ->
     if layout == "b c n" and wanted is not None:
         return _from_channels_first(entry, tensor)
     if wanted not in ("b c h w", "b h w c", "b n c") or not (is_map or layout in ("b n c", "b c p n")):
-        text = f"`{entry.name}` works on `{entry.works_on}`, the place has `{layout}` ({tensor})"
+        found = (
+            f"the place has `{layout}` ({tensor})"
+            if layout
+            else f"what the axes of the place are is unknown ({tensor})"
+        )
+        text = f"`{entry.name}` works on `{entry.works_on}`, {found}"
         raise NoAdapter(text, f"a place with `{entry.works_on}`", "`composer list mechanisms` shows what each works on")
     outer = _to_map(entry, tensor)
     inner = _from_map(wanted, tokens or "pixels", outer.into[-1].name if outer.into else ARRIVING)

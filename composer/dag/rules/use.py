@@ -27,7 +27,8 @@ def used(rule: Rule, origin: Origin, spec: Spec, limits: Limits) -> tuple[Used |
     here = spec.block_origins.get(rule.use)
     if here is not None and entry is not None and here.document is not origin.document:
         text = f"block `{rule.use}` has the name of a registered {entry.category}"
-        help = (f"`use: {rule.use}` at {origin.location()} could mean either",)
+        where = origin.location()
+        help = (f"`use: {rule.use}`{f' at {where}' if where else ''} could mean either",)
         return None, [here.problem("name", text, "another name", help, key=True)]
     found: Used
     if rule.use in spec.blocks:

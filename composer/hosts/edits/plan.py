@@ -17,6 +17,7 @@ from composer.hosts.edits.apply import ModuleEdit
 from composer.hosts.edits.beside import hider_of
 from composer.hosts.edits.edit import text_of_edit
 from composer.hosts.edits.ends import Ends, ends_of, joined, text_of_ends
+from composer.hosts.edits.fast_path import close_fast_paths
 from composer.hosts.edits.following import Followed, follow, frames_of
 from composer.hosts.edits.frames import Change, FlatStep, change_of, frames
 from composer.hosts.edits.leaves import as_children, at_host, attached
@@ -103,6 +104,7 @@ class _Planner:
         if self.problems:
             raise GraphError(self.problems)
         self.hide()
+        close_fast_paths(self.model, self.made.edits)
         self.made.calls = {path: self.num_calls(one) for path, one in self.made.nodes.items()}
         order = {node.path: number for number, node in enumerate(self.after.walk())}
         used = [path for path, node in self.made.added.items() if node.role == "used" and path not in self.made.held]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses as dc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from composer.compile.emit import make
 from composer.compile.lend import lend
 from composer.dag.host import HostScope
 from composer.dag.scope import Node, Scope
-from composer.errors import Diagnostic, GraphError
+from composer.errors import Diagnostic, GraphError, one_of
 from composer.hosts.edits.apply import apply, restore, snapshot, undo, whereabouts
 from composer.hosts.edits.plan import Plan, plan
 from composer.hosts.journal import Edited
@@ -44,6 +45,7 @@ def planned(
     device = device_of(twin)
     with torch.device(device):
         modules = {path: make(node, 0) for path, node in made.added.items()}
+    replaced = [path for path in modules if _has(twin, path)]
     apply(twin, list(made.edits.values()), modules)
     _lend(twin, made)
     twin.eval()
@@ -52,7 +54,11 @@ def planned(
         try:
             shapes = _shapes(twin, args, kwargs)
         except Exception as error:
-            raise GraphError(_unlike(f"the edited model cannot run: {type(error).__name__}: {error}")) from error
+            problem = _unlike(f"the edited model cannot run: {type(error).__name__}: {error}")
+            if replaced and isinstance(error, TypeError):
+                text = f"what replaces {one_of(replaced, 3)} is called as that was, with the same arguments"
+                problem = dc.replace(problem, help=(f"{text}; `after` takes the output alone", *problem.help))
+            raise GraphError(problem) from error
     for path, module in modules.items():
         wanted = made.calls[path]
         if isinstance(module, nn.Module) and counted[path] != wanted:
@@ -63,6 +69,12 @@ def planned(
     if known and shapes != plain:
         raise GraphError(_unlike(f"the edited model gives {shapes}, not {plain}"))
     return made
+
+
+def _has(model: nn.Module, path: str) -> bool:
+    """Whether something stands at a path of a model, and is not None."""
+    holder, _, name = path.rpartition(".")
+    return getattr(model.get_submodule(holder), name, None) is not None
 
 
 def _lend(model: nn.Module, made: Plan) -> None:
