@@ -29,10 +29,15 @@ def costs(sources: Iterable[str]) -> dict[str, Cost]:
         spec = load_spec(source)
         key = _network(spec)
         if key not in known:
-            graph = Composition.of(spec, inference=inference)
-            known[key] = Cost(graph.num_parameters, graph.num_macs)
+            known[key] = cost(spec, inference)
         found[source] = known[key]
     return found
+
+
+def cost(spec: Spec, inference: Inference) -> Cost:
+    """What a network costs; `inference` has the operations that were inferred before. Raises GraphError."""
+    graph = Composition.of(spec, inference=inference)
+    return Cost(graph.num_parameters, graph.num_macs)
 
 
 def _network(spec: Spec) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 from torch import nn
 
 from composer.benchmark.contestant import Contestant
+from composer.benchmark.free_memory import check_room
 from composer.benchmark.interval import paired_ratio
 from composer.benchmark.memory import peak
 from composer.benchmark.report import Benchmark, Row
-from composer.benchmark.room import check_room
 from composer.benchmark.settings import PASSES, Pass, Settings
 from composer.benchmark.timing import times
 from composer.compile.module import ComposedModule

@@ -6,7 +6,7 @@ import enum
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -51,7 +51,9 @@ def _sides(text: str | None) -> list[int] | None:
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,6}(x[0-9]{1,6})?", text):
-        raise typer.BadParameter(f"{text!r} is no number of pixels, such as 160, and not HEIGHTxWIDTH, such as 160x224")
+        raise typer.BadParameter(
+            f"{text!r} is no number of pixels, such as 160, and not HEIGHTxWIDTH", param_hint="--size"
+        )
     height, _, width = text.partition("x")
     return [int(height), int(width or height)]
 
@@ -73,10 +75,10 @@ def command(
         Passes.BOTH
     ),
     batch: Annotated[int, typer.Option(min=1, help="Examples in a run.")] = 8,
-    size: Annotated[
-        str | None, typer.Option(metavar="PIXELS", callback=_sides, help="Another size of image: 160, or 160x224.")
-    ] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Measured runs of each network, after 3 to warm up.")] = 20,
+    size: Annotated[str | None, typer.Option(metavar="PIXELS", help="Another size of image: 160, or 160x224.")] = None,
+    runs: Annotated[
+        int, typer.Option(min=1, help="Measured runs of each, after 3 to warm up; 6 at least to show a difference.")
+    ] = 20,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
     device: Device = "auto",
     dtype: DType = "float32",
@@ -101,15 +103,25 @@ def command(
     that holds 1, no difference is shown. Memory is what a run takes beyond the network, its gradients with it; on the
     CPU it is measured in another process.
     """
+    sides = _sides(size)
     if output is not None:
         check_output(output, force=force)
     names = [*dict.fromkeys([*specs, *([versus] if versus is not None else [])])]
-    graphs = {name: _composed(context, reading, budget, name, size) for name in names}
+    graphs = {name: _composed(context, reading, budget, name, sides) for name in names}
     target, precision = find_device(device), find_dtype(dtype)
     from composer.benchmark import Settings, benchmark
     from composer.benchmark.settings import PASSES
 
-    settings = Settings(batch, runs, target, precision, amp, channels_last, compiled, threads)
+    settings = Settings(
+        batch=batch,
+        runs=runs,
+        device=target,
+        dtype=precision,
+        amp=amp,
+        channels_last=channels_last,
+        compile=compiled,
+        threads=threads,
+    )
     with stage(context, "measuring") as tell:
         found = benchmark(
             graphs,
@@ -128,10 +140,10 @@ def command(
         _print(found)
 
 
-def _composed(context: typer.Context, reading: Reading, budget: Budget, name: str, size: Any) -> Graph:
+def _composed(context: typer.Context, reading: Reading, budget: Budget, name: str, sides: list[int] | None) -> Graph:
     from composer.spec.sized import sized
 
-    spec = sized(reading.load(name, weights=False), img_size=size)
+    spec = sized(reading.load(name, weights=False), img_size=sides)
     with stage(context, f"composing {spec.name}"):
         from composer.api import compose
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.measured import read_times
 from composer.cli.options import Budget, Force, Reading, Saying, SpecName, check_output, measured, write
 from composer.cli.progress import stage
 from composer.cli.screen import is_terminal
 from composer.cli.spread import spread
+from composer.cli.times import read_times
 from composer.draw.formats import PAGE, SUFFIXES, WITH_INSETS, format_of
 from composer.errors import GraphError, SpecError
 

@@ -38,7 +38,9 @@ def command(
 
 def _text() -> str:
     if is_enough():
-        return SCHEMA.read_text(encoding="utf-8")
-    from composer.schema import schema
+        found = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    else:
+        from composer.schema import schema
 
-    return json.dumps(schema(), indent=1) + "\n"
+        found = schema()
+    return json.dumps(found, indent=1) + "\n"

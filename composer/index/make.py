@@ -32,9 +32,21 @@ def made() -> dict[str, Any]:
 def texts() -> dict[Path, str]:
     """File -> what it holds."""
     return {
-        INDEX: json.dumps(made(), indent=1, ensure_ascii=False) + "\n",
-        SCHEMA: json.dumps(schema(), indent=1) + "\n",
+        INDEX: _lines(made()),
+        SCHEMA: _lines(schema()),
     }
+
+
+def _lines(value: Any, depth: int = 2) -> str:
+    """JSON with a line for each thing down to a depth, so that a change of one is a change of a line."""
+    if not depth or not isinstance(value, dict | list) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        inside = [f"{json.dumps(key)}: {_lines(one, depth - 1)}" for key, one in value.items()]
+    else:
+        inside = [_lines(one, depth - 1) for one in value]
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    return "\n".join([first, ",\n".join(inside), last])
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

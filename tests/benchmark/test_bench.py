@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import composer
-from composer.benchmark import room
+from composer.benchmark import free_memory as memory
 from composer.benchmark.settings import PASSES
 from composer.summary.memory import activation_memory
 
@@ -129,7 +129,7 @@ def test_a_number_below_one_is_refused() -> None:
 
 
 def test_what_does_not_fit_is_said_before_it_is_built(monkeypatch) -> None:
-    monkeypatch.setattr(room, "free_memory", lambda device: 300_000_000)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 300_000_000)
     with pytest.raises(composer.InputError, match=r"a training step of `small` at batch 512 needs .* are free"):
         composer.bench(SMALL, **{**QUICK, "batch": 512})
     with pytest.raises(composer.InputError, match="the networks' parameters"):
@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_said_before_it_is_built(monkeypatch) -> None:
 
 
 def test_free_memory_is_known_here() -> None:
-    free = room.free_memory(torch.device("cpu"))
+    free = memory.free_memory(torch.device("cpu"))
     assert free is None or 2**20 < free < 2**50
 
 
@@ -159,7 +159,7 @@ def test_the_command(run, tmp_path) -> None:
     found = json.loads(path.read_text())
     assert [row["network"] for row in found["rows"]] == ["resnet18", "timm:resnet18"]
     assert found["settings"]["batch"] == 8
-    assert found["rows"][0]["ratio"].keys() == {"value", "low", "high", "difference_shown"}
+    assert found["rows"][0]["ratio"].keys() == {"value", "low", "high", "runs", "difference_shown"}
     assert run("graph", "resnet18", "--color", path, "-o", page).code == 0
     assert page.stat().st_size > 50_000
     other = run("graph", "vgg11", "--color", path, "-o", tmp_path / "other.html")

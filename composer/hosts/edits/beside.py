@@ -72,7 +72,8 @@ class BesideDict(_Beside):
         return self._own().values()
 
 
-_LOOPS = frozenset({"children", "named_children", "modules", "named_modules", "_modules"})
+# Not `modules`, which has the module itself too, so that nobody calls them all; torch's transformer layers ask it.
+_LOOPS = frozenset({"children", "named_children", "_modules"})
 
 
 def hider_of(made: type[nn.Module]) -> str | None:

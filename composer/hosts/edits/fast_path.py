@@ -17,13 +17,15 @@ _CLASS = "class Plain(Host):\n"
 
 
 def close_fast_paths(model: nn.Module, edits: dict[str, ModuleEdit]) -> None:
-    """Edit the classes of transformer layers, and of stacks of them, so that they call the modules that are edited.
+    """Edit the classes of transformer layers, and of stacks of them, that have edited modules inside: they call these.
 
     edits  by path of the module; those of the layers and stacks are added
     """
     for path, module in model.named_modules():
         line = next((line for one, line in _DECIDES if isinstance(module, one)), None)
-        if line is None or not any(one == path or not path or one.startswith(f"{path}.") for one in edits):
+        start = f"{path}." if path else ""
+        # What runs before and behind a layer's own forward is not passed over.
+        if line is None or not any(one != path and one.startswith(start) for one in edits):
             continue
         edit = edits.setdefault(path, ModuleEdit(path))
         edit.text = f"{edit.text.rstrip() or _CLASS.rstrip()}\n{line}"

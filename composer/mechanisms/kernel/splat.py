@@ -103,7 +103,10 @@ class SplitAttention(nn.Module):
         return at_least_float32(logits).softmax(1) if self.radix > 1 else logits.sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
-        """The share of each branch, b R o 1 1; sums to 1 over R (R = 1: in (0, 1); R = 0: there is none)."""
+        """The share of each branch, b R o 1 1; sums to 1 over R (R = 1: in (0, 1)).
+
+        Raises NotImplementedError for R = 0, which has no branches.
+        """
         if self.radix == 0:
             raise NotImplementedError("splat: radix 0 is a plain convolution and has no attention")
         return self._select(self._split(x))
