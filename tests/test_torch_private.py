@@ -23,6 +23,8 @@ ATTRIBUTES |= {
     "_state_dict_hooks",
     "_forward_hooks",
     "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
     "_version",
 }
 
@@ -102,6 +104,22 @@ def test_errors_of_fake_tensors_are_raised_and_not_printed(capfd: pytest.Capture
     with private.without_logs(), private.FakeTensorMode(), pytest.raises(RuntimeError, match="Sizes of tensors"):
         torch.cat([torch.zeros(2, 3), torch.zeros(3, 4)], dim=1)
     assert not capfd.readouterr().err
+
+
+def test_hooks_of_all_kinds_are_seen() -> None:
+    """A convolution is folded only if nobody looks at its result."""
+    for register in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"):
+        module = nn.Linear(2, 2)
+        assert not private.has_hooks(module)
+        getattr(module, f"register_{register}")(lambda *values: None)
+        assert private.has_hooks(module)
+
+
+def test_convolutions_are_told_apart() -> None:
+    """Which axis of a weight has the outputs depends on it."""
+    assert isinstance(nn.Conv1d(1, 1, 1), private.AnyConvolution)
+    assert not isinstance(nn.Conv1d(1, 1, 1), private.AnyTransposedConvolution)
+    assert isinstance(nn.ConvTranspose3d(1, 1, 1), private.AnyTransposedConvolution)
 
 
 def test_compiled_modules_are_known() -> None:
