@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from composer.difference import Difference
     from composer.hosts.insert import check, insert, inserted, rules_of
     from composer.hosts.remove import remove
+    from composer.inference import for_inference
     from composer.load_report import LoadReport
     from composer.looking import Finding, Look
     from composer.network import Graph
@@ -61,6 +62,7 @@ _LAZY = {
     "compose": "composer.api",
     "diff": "composer.api",
     "features": "composer.api",
+    "for_inference": "composer.inference",
     "graph": "composer.api",
     "insert": "composer.hosts.insert",
     "inserted": "composer.hosts.insert",
@@ -127,6 +129,7 @@ __all__ = [
     "compose",
     "diff",
     "features",
+    "for_inference",
     "graph",
     "insert",
     "inserted",
