@@ -22,10 +22,10 @@ THREADS = (1, 2)
 HEAD = """\
 # What each step of `for_inference` gains
 
-Made by `python -m tests.inference.table`. A cell is the median ratio of the times of a step to those of the step before,
-run in turn in one process, with its 95 % interval: 0.5 is twice as fast. *All* compares all steps together with the
-network as it was, and *difference* is how far its outputs are from those, as a part of the largest. Weights are random,
-the batch is one image.
+Made by `python -m tests.inference.table`. A cell is the median ratio of the times of a step to those of the step
+before it, run in turn in one process, with its 95 % interval: 0.5 is twice as fast. *All* compares all steps together
+with the network as it was, and *difference* is how far its outputs are from those, as a part of the largest. Weights
+are random, the batch is one image.
 """
 
 
