@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt, Probability
     from composer.recording import record
     from composer.registry import layer, mechanism
+    from composer.sharing import from_folder
     from composer.spec.spec import Spec
     from composer.summary import Summary
     from composer.timm_models import register_with_timm
@@ -63,6 +64,7 @@ _LAZY = {
     "diff": "composer.api",
     "features": "composer.api",
     "for_inference": "composer.inference",
+    "from_folder": "composer.sharing",
     "graph": "composer.api",
     "insert": "composer.hosts.insert",
     "inserted": "composer.hosts.insert",
@@ -130,6 +132,7 @@ __all__ = [
     "diff",
     "features",
     "for_inference",
+    "from_folder",
     "graph",
     "insert",
     "inserted",

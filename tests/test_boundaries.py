@@ -86,6 +86,13 @@ ALLOWED = {
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
     "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
+    "sharing": {
+        *("torch", "huggingface_hub"),
+        *_rooms(
+            "api artefacts compile dag draw errors files finding lines registry sharing siblings spec summary weights"
+        ),
+        "composer.__version__",
+    },
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},

@@ -21,6 +21,8 @@ from composer.cli import (
     look,
     new,
     problems,
+    pull,
+    push,
     run,
     schema,
     screen,
@@ -38,7 +40,25 @@ USAGE, BUG = 2, 70
 _REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug …` and report what it prints"
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-for _verb in (build, validate, run, list, show, sites, summary, graph, look, diff, bench, check, import_, schema, new):
+for _verb in (
+    build,
+    validate,
+    run,
+    list,
+    show,
+    sites,
+    summary,
+    graph,
+    look,
+    diff,
+    bench,
+    check,
+    import_,
+    push,
+    pull,
+    schema,
+    new,
+):
     app.command(_verb.__name__.rpartition(".")[2].rstrip("_"))(screen.alone(_verb.command))
 
 
