@@ -17,6 +17,8 @@ from torch._subclasses import FakeTensorMode
 from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 from torch.fx.graph_module import _format_import_block
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
+from torch.nn.modules.conv import _ConvNd as AnyConvolution
+from torch.nn.modules.conv import _ConvTransposeNd as AnyTransposedConvolution
 from torch.package.importer import sys_importer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -68,6 +70,12 @@ def without_logs() -> Iterator[None]:
         logger.setLevel(before)
 
 
+def has_hooks(module: nn.Module) -> bool:
+    """Whether somebody registered a hook on a module that sees its inputs, its result or their gradients."""
+    kinds = (module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks)
+    return any(kinds)
+
+
 def is_compiled(module: nn.Module) -> bool:
     """Whether a module was compiled by `torch.compile` or by its own `compile()`."""
     return "_orig_mod" in module._modules or module._compiled_call_impl is not None
@@ -107,11 +115,14 @@ __all__ = [
     "IMPORT_MAPPING",
     "NAME_MAPPING",
     "AnyBatchNorm",
+    "AnyConvolution",
+    "AnyTransposedConvolution",
     "FakeTensorMode",
     "TorchDispatchMode",
     "arguments_of",
     "buffers",
     "children",
+    "has_hooks",
     "import_lines",
     "is_compiled",
     "is_transforming",

@@ -86,6 +86,7 @@ ALLOWED = {
         *("torch", "numpy"),
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
+    "inference": {"torch", *_rooms("amounts benchmark compile errors foreign hosts inference torch_private")},
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},
