@@ -101,6 +101,11 @@ def version_of(tensor: Tensor) -> int:
     return int(tensor._version)
 
 
+def is_transforming() -> bool:
+    """Whether `torch.func` (`vmap`, `grad`, `jvp` …) or forward-mode differentiation is at work on this thread."""
+    return bool(torch._C._are_functorch_transforms_active()) or torch.autograd.forward_ad._current_level >= 0
+
+
 def unpickled_names() -> set[str]:
     """Full names of the objects that `torch.load` with `weights_only` accepts in a pickle."""
     return set(torch._weights_only_unpickler._get_allowed_globals())
@@ -120,6 +125,7 @@ __all__ = [
     "has_hooks",
     "import_lines",
     "is_compiled",
+    "is_transforming",
     "parameters",
     "share_parameters",
     "storage_of",

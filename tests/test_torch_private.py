@@ -172,3 +172,19 @@ def test_names_of_pickles() -> None:
 def test_batch_norms_have_one_base(norm: type[nn.Module]) -> None:
     """A block that is run again for its gradients must not count its batch twice."""
     assert issubclass(norm, private.AnyBatchNorm)
+
+
+def test_what_transforms_functions() -> None:
+    """Kernels step aside for it: it looks into what they compute."""
+    seen = []
+
+    def note(x: Tensor) -> Tensor:
+        seen.append(private.is_transforming())
+        return x
+
+    note(torch.ones(2))
+    torch.vmap(note)(torch.ones(2))
+    torch.func.grad(lambda x: note(x).sum())(torch.ones(2))
+    with torch.autograd.forward_ad.dual_level():
+        note(torch.ones(2))
+    assert seen == [False, True, True, True]
