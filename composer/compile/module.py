@@ -87,7 +87,8 @@ class ComposedModule(nn.Module):
     def __dir__(self) -> list[str]:
         # torch.jit.trace reads every attribute that is listed.
         hidden = "num_features" if _channels_of_features(self.composed.graph.root) is None else None
-        return [name for name in super().__dir__() if name != hidden]
+        listed: list[str] = super().__dir__()  # type: ignore[no-untyped-call]
+        return [name for name in listed if name != hidden]
 
     @property
     def num_classes(self) -> int:

@@ -17,7 +17,7 @@ _OPERATOR = re.compile(r"\b(?:torch\.ops\.)?(aten|prims|torchvision|higher_order
 MAX_TEXT = 300
 
 
-def problem(
+def at_node(
     subject: Subject, path: str | None, message: str, label: str = "", help: tuple[str, ...] = ()
 ) -> Diagnostic:
     """A problem with the node at a path of the network, at its line in the spec; with the network itself for None."""

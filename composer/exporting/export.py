@@ -285,7 +285,7 @@ class _Attempt:
         path = self._blamed(error)
         where = blame.named(self.subject, path[1]) if path else f"`{self.subject.name}`"
         text = f"`{self.format.name}` cannot take {where} for {what}: {blame.first_line(error)}"
-        return self.varying.without(axes, blame.problem(self.subject, path[1] if path else None, text))
+        return self.varying.without(axes, blame.at_node(self.subject, path[1] if path else None, text))
 
     def refusal(self, error: BaseException) -> Diagnostic:
         """The problem of a network that the engine does not take."""

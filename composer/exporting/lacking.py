@@ -11,7 +11,7 @@ from composer.exporting import blame
 from composer.exporting.format import FORMATS, Format
 from composer.exporting.subject import Subject
 
-# Format -> operator -> why. tests/exporting/test_lacking.py converts each, so that no entry outlives its reason.
+# Format -> operator -> why. tests/export/test_lacking.py converts each, so that no entry outlives its reason.
 LACKING: dict[str, dict[str, str]] = {}
 
 
@@ -38,4 +38,4 @@ def refusal(subject: Subject, format: Format, operator: str, path: str | None, w
     text = f"`{format.name}` cannot take {where}: it calls `{operator}`, {why}"
     others = [name for name in FORMATS if name != format.name and operator not in LACKING.get(name, {})]
     help = (f"put another node there, or export to {' or '.join(f'`{name}`' for name in others[:2])}",)
-    return blame.problem(subject, path, text, f"a node that `{format.name}` takes", help)
+    return blame.at_node(subject, path, text, f"a node that `{format.name}` takes", help)

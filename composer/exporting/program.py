@@ -82,7 +82,7 @@ def _fewer(subject: Subject, varying: Varying, path: str | None, error: BaseExce
     what, label = ("size", ONE_SIZE) if axes & HEIGHT_AND_WIDTH else ("batch", ONE_BATCH)
     where = blame.named(subject, path) if path else f"`{subject.name}`"
     text = f"{where} cannot be recorded for every {what}: {blame.first_line(error)}"
-    return varying.without(axes, blame.problem(subject, path, text, label))
+    return varying.without(axes, blame.at_node(subject, path, text, label))
 
 
 def _unrecordable(subject: Subject, error: BaseException) -> Diagnostic:
@@ -90,4 +90,4 @@ def _unrecordable(subject: Subject, error: BaseException) -> Diagnostic:
     where = blame.named(subject, path) if path else f"`{subject.name}`"
     text = f"torch.export cannot record {where}: {blame.first_line(error)}"
     help = ("write it without branches on values of tensors, or export another network",)
-    return blame.problem(subject, path, text, "a network whose steps do not depend on its input", help)
+    return blame.at_node(subject, path, text, "a network whose steps do not depend on its input", help)

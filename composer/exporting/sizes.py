@@ -73,7 +73,7 @@ def refused(subject: Subject, error: BaseException) -> Diagnostic:
     path = blame.ran_last(subject, error)
     where = "a node" if not path else blame.named(subject, path)
     text = f"{where} takes no other size: {blame.first_line(error)}"
-    return blame.problem(subject, path, text, label=ONE_SIZE)
+    return blame.at_node(subject, path, text, label=ONE_SIZE)
 
 
 def larger(axis: str, length: int) -> int:

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from exporting.conftest import awake
+from export.conftest import awake
 from torch import nn
 
 import composer

@@ -51,5 +51,5 @@ def model(spec):
 def pytest_collection_modifyitems(items):
     # What converters warn of is theirs.
     for item in items:
-        if "exporting" in item.path.parts:
+        if "export" in item.path.parts:
             item.add_marker(pytest.mark.filterwarnings("ignore"))
