@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from composer.compile.chain import Chain
     from composer.compile.module import ComposedModule
     from composer.difference import Difference
+    from composer.exporting.export import export
+    from composer.exporting.report import Exported
     from composer.hosts.insert import check, insert, inserted, rules_of
     from composer.hosts.remove import remove
     from composer.inference import for_inference
@@ -62,6 +64,7 @@ _LAZY = {
     "check": "composer.hosts.insert",
     "compose": "composer.api",
     "diff": "composer.api",
+    "export": "composer.exporting.export",
     "features": "composer.api",
     "for_inference": "composer.inference",
     "from_folder": "composer.sharing",
@@ -84,6 +87,7 @@ _LAZY = {
     "Chain": "composer.compile.chain",
     "ComposedModule": "composer.compile.module",
     "Difference": "composer.difference",
+    "Exported": "composer.exporting.report",
     "Finding": "composer.looking",
     "Graph": "composer.network",
     "LoadReport": "composer.load_report",
@@ -107,6 +111,7 @@ __all__ = [
     "ComposerError",
     "Diagnostic",
     "Difference",
+    "Exported",
     "Finding",
     "Graph",
     "GraphError",
@@ -130,6 +135,7 @@ __all__ = [
     "check",
     "compose",
     "diff",
+    "export",
     "features",
     "for_inference",
     "from_folder",

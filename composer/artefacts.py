@@ -13,7 +13,7 @@ import torch
 from composer import __version__, registry
 from composer.dag.flatten import flat_json
 from composer.files import staged
-from composer.paths import sha256
+from composer.paths import sha256, stem_of
 from composer.spec import zoo
 from composer.spec.dump import dump
 from composer.spec.fingerprint import fingerprint
@@ -33,7 +33,7 @@ def write(model: ComposedModule, folder: Path, *, force: bool = False) -> list[P
     The lock is a spec that builds the same network from a single file. It is written last and holds the hashes of the
     others, so that lock and weights of two builds are never mixed up. Raises InputError.
     """
-    stem = file_stem(model)
+    stem = stem_of(model.spec.name)
     targets = [folder / f"{stem}{ending}" for ending in (".graph.json", ".safetensors", ".lock.yaml")]
     with staged(targets, force=force) as (graph_file, weights_file, lock_file):
         graph_file.write_text(json.dumps(flat_json(model.graph), indent=1), encoding="utf-8")
@@ -42,12 +42,6 @@ def write(model: ComposedModule, folder: Path, *, force: bool = False) -> list[P
         written = lock(model.graph, model.seed, model.weights_report, targets[1].name, hashes)
         lock_file.write_text(dump(written), encoding="utf-8")
     return targets
-
-
-def file_stem(model: ComposedModule) -> str:
-    """What the names of a network's files begin with."""
-    name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in model.spec.name)
-    return name.lstrip(".") or "network"
 
 
 def lock(

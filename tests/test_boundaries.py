@@ -69,7 +69,7 @@ ALLOWED = {
     "extraction.py": _rooms("dag errors spec"),
     "sources": {"torch", "numpy", *_rooms("dag errors hosts siblings spec sources")},
     # What a recorded model keeps for the backward pass is seen when it is recorded at two batch sizes.
-    "summary": {"torch", *_rooms("alike compile dag errors hosts lines spec summary torch_private")},
+    "summary": {"torch", *_rooms("alike compile dag errors hosts kernels lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
     "page": {"torch", *_rooms("compile dag difference docstring draw errors html page registry spec summary")},
@@ -81,6 +81,12 @@ ALLOWED = {
     "contract": {
         *("torch", "onnxruntime", "onnxscript", "torchao"),
         *_rooms("compile contract dag docstring errors options registry torch_private"),
+    },
+    # A format is a file in it; whoever exports a source builds it first.
+    "exporting": {
+        *("torch", "numpy", "safetensors", "onnxruntime", "openvino", "executorch", "coremltools"),
+        *("litert_torch", "ai_edge_litert"),
+        *_rooms("api artefacts compile dag errors exporting files hosts images network sources spec weights"),
     },
     "benchmark": {
         *("torch", "numpy"),
@@ -200,7 +206,16 @@ def test_every_public_name_is_listed_and_is_there() -> None:
     assert done.stdout.strip() == "False"
 
 
-LIGHT = ["--help", "list", "list mechanisms squeeze", "show cbam", "show se-net", "schema", "bench --help"]
+LIGHT = [
+    "--help",
+    "list",
+    "list mechanisms squeeze",
+    "show cbam",
+    "show se-net",
+    "schema",
+    "bench --help",
+    "export --help",
+]
 
 
 @pytest.mark.parametrize("words", LIGHT)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer import registry
-from composer.artefacts import file_stem, lock
+from composer.artefacts import lock
 from composer.errors import Diagnostic, InputError, PluginError, one_of
 from composer.files import staged
-from composer.paths import sha256
+from composer.paths import sha256, stem_of
 from composer.sharing.card import Told, card, plain
 from composer.sharing.manifest import BLOCKS, CARD, CODE, GRAPH, LOCK, PICTURE, PLUGINS, WEIGHTS, is_safe
 from composer.sharing.opening import without_lines
@@ -58,7 +58,7 @@ def write_folder(
     if graph.edits:
         text = f"`{model.spec.name}` was changed by hand, which its spec does not say: {graph.edits[0]}"
         raise InputError(Diagnostic("network", text, help=("write the change as a rule or in the spec",)))
-    folder, stem = Path(folder), _portable(file_stem(model))
+    folder, stem = Path(folder), _portable(stem_of(model.spec.name))
     plugins = _plugins(model)
     names = [f"{stem}{GRAPH}", f"{stem}{WEIGHTS}", f"{stem}{PICTURE}", *plugins.files, CARD, f"{stem}{LOCK}"]
     targets = [folder / name for name in names]
