@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses import FakeTensorMode
+from torch._subclasses import FakeTensor, FakeTensorMode
 from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 from torch.fx.graph_module import _format_import_block
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
@@ -117,6 +117,7 @@ __all__ = [
     "AnyBatchNorm",
     "AnyConvolution",
     "AnyTransposedConvolution",
+    "FakeTensor",
     "FakeTensorMode",
     "TorchDispatchMode",
     "arguments_of",

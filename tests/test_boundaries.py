@@ -69,7 +69,7 @@ ALLOWED = {
     "extraction.py": _rooms("dag errors spec"),
     "sources": {"torch", "numpy", *_rooms("dag errors hosts siblings spec sources")},
     # What a recorded model keeps for the backward pass is seen when it is recorded at two batch sizes.
-    "summary": {"torch", *_rooms("alike compile dag errors hosts lines spec summary torch_private")},
+    "summary": {"torch", *_rooms("alike compile dag errors hosts kernels lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
     "ejecting": {"torch", "networkx", *_rooms("__init__ amounts compile dag ejecting errors registry spec")},

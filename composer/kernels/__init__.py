@@ -5,6 +5,6 @@ in its place where that is safe; everywhere else the body itself runs.
 """
 
 from composer.kernels.choice import KERNELS, Kernels, set_kernels
-from composer.kernels.fused import fused
+from composer.kernels.fused import fused, on_fake_tensors
 
-__all__ = ["KERNELS", "Kernels", "fused", "set_kernels"]
+__all__ = ["KERNELS", "Kernels", "fused", "on_fake_tensors", "set_kernels"]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from composer.kernels.choice import wants_reference
-from composer.torch_private import is_transforming
+from composer.torch_private import FakeTensor, is_transforming
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+# Whether kernels run on fake tensors too.
+_ON_FAKE = ContextVar("on_fake", default=False)
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 
@@ -57,10 +61,20 @@ def may_run(module: nn.Module, tensors: tuple[Any, ...]) -> bool:
     )
 
 
+@contextlib.contextmanager
+def on_fake_tensors() -> Iterator[None]:
+    """Within it kernels run on fake tensors too, for whoever counts what they keep for the backward pass."""
+    token = _ON_FAKE.set(True)
+    try:
+        yield
+    finally:
+        _ON_FAKE.reset(token)
+
+
 def _is_plain(tensor: Any) -> bool:
     """Whether it is a tensor of numbers on the CPU, no fake one and no proxy, with something in it."""
     return (
-        type(tensor) is Tensor
+        (type(tensor) is Tensor or (type(tensor) is FakeTensor and _ON_FAKE.get()))
         and tensor.device.type == "cpu"
         and tensor.layout is torch.strided
         and tensor.dtype in DTYPES
