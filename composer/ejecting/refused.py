@@ -7,8 +7,6 @@ from composer.dag.host import HostScope
 from composer.errors import Diagnostic, GraphError, InputError
 from composer.spec.origin import Origin
 
-CODE = "eject"
-
 
 def check_source(network: Composition) -> None:
     """Raises GraphError if a part of the network is a model of another library."""
@@ -25,9 +23,9 @@ def check_source(network: Composition) -> None:
 def _foreign(name: str, origin: Origin, path: str) -> Diagnostic:
     help = ("`composer import MODEL -o FILE.yaml` writes most models as a spec, which can be ejected",)
     text = f"`{name}` is a model of another library: its source is that library's"
-    return origin.problem(CODE, text, "a network of the zoo, or one of nodes", help, path=path)
+    return origin.problem("eject", text, "a network of the zoo, or one of nodes", help, path=path)
 
 
 def cannot(text: str, help: str) -> InputError:
     """The error for a network that cannot be written as one file."""
-    return InputError(Diagnostic(CODE, text, label="one file of Python", help=(help,)))
+    return InputError(Diagnostic("eject", text, label="one file of Python", help=(help,)))
