@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from composer.compile.chain import Chain
     from composer.compile.module import ComposedModule
     from composer.difference import Difference
+    from composer.exporting.export import export
+    from composer.exporting.report import Exported
     from composer.hosts.insert import check, insert, inserted, rules_of
     from composer.hosts.remove import remove
     from composer.load_report import LoadReport
@@ -60,6 +62,7 @@ _LAZY = {
     "check": "composer.hosts.insert",
     "compose": "composer.api",
     "diff": "composer.api",
+    "export": "composer.exporting.export",
     "features": "composer.api",
     "graph": "composer.api",
     "insert": "composer.hosts.insert",
@@ -80,6 +83,7 @@ _LAZY = {
     "Chain": "composer.compile.chain",
     "ComposedModule": "composer.compile.module",
     "Difference": "composer.difference",
+    "Exported": "composer.exporting.report",
     "Finding": "composer.looking",
     "Graph": "composer.network",
     "LoadReport": "composer.load_report",
@@ -103,6 +107,7 @@ __all__ = [
     "ComposerError",
     "Diagnostic",
     "Difference",
+    "Exported",
     "Finding",
     "Graph",
     "GraphError",
@@ -126,6 +131,7 @@ __all__ = [
     "check",
     "compose",
     "diff",
+    "export",
     "features",
     "graph",
     "insert",

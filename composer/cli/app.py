@@ -15,6 +15,7 @@ from composer.cli import (
     build,
     check,
     diff,
+    export,
     graph,
     import_,
     list,
@@ -38,7 +39,10 @@ USAGE, BUG = 2, 70
 _REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug …` and report what it prints"
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-for _verb in (build, validate, run, list, show, sites, summary, graph, look, diff, bench, check, import_, schema, new):
+for _verb in (
+    *(build, validate, run, list, show, sites, summary, graph, look, diff, bench),
+    *(check, export, import_, schema, new),
+):
     app.command(_verb.__name__.rpartition(".")[2].rstrip("_"))(screen.alone(_verb.command))
 
 
