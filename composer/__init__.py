@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from composer.compile.chain import Chain
     from composer.compile.module import ComposedModule
     from composer.difference import Difference
+    from composer.exporting.export import export
+    from composer.exporting.report import Exported
     from composer.hosts.insert import check, insert, inserted, rules_of
     from composer.hosts.remove import remove
     from composer.load_report import LoadReport
@@ -62,6 +64,7 @@ _LAZY = {
     "compose": "composer.api",
     "diff": "composer.api",
     "eject": "composer.api",
+    "export": "composer.exporting.export",
     "features": "composer.api",
     "graph": "composer.api",
     "insert": "composer.hosts.insert",
@@ -82,6 +85,7 @@ _LAZY = {
     "Chain": "composer.compile.chain",
     "ComposedModule": "composer.compile.module",
     "Difference": "composer.difference",
+    "Exported": "composer.exporting.report",
     "Finding": "composer.looking",
     "Graph": "composer.network",
     "LoadReport": "composer.load_report",
@@ -105,6 +109,7 @@ __all__ = [
     "ComposerError",
     "Diagnostic",
     "Difference",
+    "Exported",
     "Finding",
     "Graph",
     "GraphError",
@@ -129,6 +134,7 @@ __all__ = [
     "compose",
     "diff",
     "eject",
+    "export",
     "features",
     "graph",
     "insert",

@@ -13,7 +13,7 @@ import torch
 from composer import __version__, registry
 from composer.dag.flatten import flat_json
 from composer.files import staged
-from composer.paths import sha256
+from composer.paths import sha256, stem_of
 from composer.spec import zoo
 from composer.spec.dump import dump
 from composer.visible import visible
@@ -32,8 +32,8 @@ def write(model: ComposedModule, folder: Path, *, force: bool = False) -> list[P
     The lock is a spec that builds the same network from a single file. It is written last and holds the hashes of the
     others, so that lock and weights of two builds are never mixed up. Raises InputError.
     """
-    stem = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in model.spec.name).lstrip(".")
-    targets = [folder / f"{stem or 'network'}{ending}" for ending in (".graph.json", ".safetensors", ".lock.yaml")]
+    stem = stem_of(model.spec.name)
+    targets = [folder / f"{stem}{ending}" for ending in (".graph.json", ".safetensors", ".lock.yaml")]
     with staged(targets, force=force) as (graph_file, weights_file, lock_file):
         graph_file.write_text(json.dumps(flat_json(model.graph), indent=1), encoding="utf-8")
         save_weights(model, weights_file)

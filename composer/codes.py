@@ -133,6 +133,8 @@ CODES = {
     "output": "A file cannot be written.",
     "output-exists": "A file exists already, and nobody allowed to replace it.",
     "format": "No such format can be written.",
+    "export": "A format does not take a node, or the network.",
+    "export-differs": "An exported file computes something else than its network.",
     "stdout": "Standard output takes no data.",
     # Requests to a network.
     "checkpointing": "The network has no blocks or stages to recompute.",

@@ -16,6 +16,7 @@ from composer.cli import (
     check,
     diff,
     eject,
+    export,
     graph,
     import_,
     list,
@@ -56,6 +57,8 @@ for _verb in (
     import_,
     schema,
     new,
+    *(build, validate, run, list, show, sites, summary, graph, look, diff, bench),
+    *(check, export, import_, schema, new),
 ):
     app.command(_verb.__name__.rpartition(".")[2].rstrip("_"))(screen.alone(_verb.command))
 
