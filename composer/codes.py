@@ -95,6 +95,7 @@ CODES = {
     "dtype": "The dtype is unknown.",
     "extra": "A package is not installed that this needs.",
     "font": "No font of this machine has the letters of a picture.",
+    "eject": "The network cannot be written as one file.",
     "script": "TorchScript does not take composed networks.",
     # Weights.
     "weights": "A reference to weights cannot be read or found, or contradicts itself.",

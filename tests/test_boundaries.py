@@ -72,6 +72,7 @@ ALLOWED = {
     "summary": {"torch", *_rooms("alike compile dag errors hosts kernels lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
+    "ejecting": {"torch", "networkx", *_rooms("__version__ amounts compile dag ejecting errors registry spec")},
     "page": {"torch", *_rooms("compile dag difference docstring draw errors html page registry spec summary")},
     "images.py": {"PIL", "numpy", "torch", *_rooms("compile errors spec")},
     "looking": {

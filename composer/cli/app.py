@@ -15,6 +15,7 @@ from composer.cli import (
     build,
     check,
     diff,
+    eject,
     export,
     graph,
     import_,
@@ -42,6 +43,22 @@ _REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug â€
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 for _verb in (
+    build,
+    validate,
+    run,
+    list,
+    show,
+    sites,
+    summary,
+    graph,
+    look,
+    diff,
+    bench,
+    eject,
+    check,
+    import_,
+    schema,
+    new,
     *(build, validate, run, list, show, sites, summary, graph, look, diff, bench),
     *(check, export, import_, push, pull, schema, new),
 ):
