@@ -12,8 +12,6 @@ from torch import Tensor, nn
 import composer
 from composer import OddInt, PositiveInt, registry
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 class Gate(nn.Module):
     """Does nothing."""
