@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from composer import registry
 from composer.errors import Diagnostic, InputError, UnavailableError
 from composer.spec import zoo
 from composer.spec.catalogue import experiments
-from composer.spec.load import check_source, load_spec
+from composer.spec.load import check_source, load_spec, with_kernels
 from composer.spec.sized import ImageSize, sized
 from composer.spec.spec import Spec
 
@@ -82,6 +82,7 @@ def build(
     seed: int = 0,
     weights: str | Path | Mapping[str, Any] | None = None,
     download: bool = False,
+    kernels: Literal["fused", "reference"] | None = None,
     allow_code: bool = False,
     max_nodes: int | None = None,
     max_parameters: int | None = None,
@@ -97,6 +98,7 @@ def build(
     seed           the seed of drawn weights
     weights        in place of the spec's `weights`: a path, a hub reference (`timm:resnet50`), a mapping, or `none`
     download       allow a download that the spec file asks for; a reference in `weights` may always download
+    kernels        `reference`: mechanisms run their plain formulas in place of kernels; by default what the spec says
     Raises SpecError, GraphError, InputError, WeightsError; UnavailableError if a device, extra or hub is missing. Warns
     if weights were changed to fit, if a classifier keeps its own, or if the weights' own network differs.
     """
@@ -107,6 +109,7 @@ def build(
     target = check_device(device)
     spec = load_spec(source, vars=vars, weights=weights is None, allow_code=allow_code)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
+    spec = spec if kernels is None else with_kernels(spec, kernels)
     chosen = choose(spec, weights, download=download)
     composed = compose(spec, max_nodes=max_nodes, max_parameters=max_parameters)
     inside = choose_parts(composed, download=download) if weights is None else {}

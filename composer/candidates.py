@@ -121,7 +121,7 @@ class Candidates:
 
     def _memory(self, graph: Composition) -> int | None:
         try:
-            return sum(activation_memory(graph.root, self.traces).values())
+            return sum(activation_memory(graph.root, self.traces, graph.spec.kernels).values())
         except Unknown:
             return None
 

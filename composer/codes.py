@@ -138,6 +138,7 @@ CODES = {
     "classifier": "The classifier cannot be replaced.",
     "features": "There are no such features in the network.",
     "column": "A summary has no such column.",
+    "inference": "A model cannot be changed for inference, or would compute something else.",
     "order": "A summary has no such order.",
     "look": "The network has nothing to look at.",
     "class": "The network has no such class.",

@@ -13,10 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses import FakeTensorMode
+from torch._subclasses import FakeTensor, FakeTensorMode
 from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 from torch.fx.graph_module import _format_import_block
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
+from torch.nn.modules.conv import _ConvNd as AnyConvolution
+from torch.nn.modules.conv import _ConvTransposeNd as AnyTransposedConvolution
 from torch.package.importer import sys_importer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -68,6 +70,12 @@ def without_logs() -> Iterator[None]:
         logger.setLevel(before)
 
 
+def has_hooks(module: nn.Module) -> bool:
+    """Whether somebody registered a hook on a module that sees its inputs, its result or their gradients."""
+    kinds = (module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks)
+    return any(kinds)
+
+
 def is_compiled(module: nn.Module) -> bool:
     """Whether a module was compiled by `torch.compile` or by its own `compile()`."""
     return "_orig_mod" in module._modules or module._compiled_call_impl is not None
@@ -93,6 +101,11 @@ def version_of(tensor: Tensor) -> int:
     return int(tensor._version)
 
 
+def is_transforming() -> bool:
+    """Whether `torch.func` (`vmap`, `grad`, `jvp` …) or forward-mode differentiation is at work on this thread."""
+    return bool(torch._C._are_functorch_transforms_active()) or torch.autograd.forward_ad._current_level >= 0
+
+
 def unpickled_names() -> set[str]:
     """Full names of the objects that `torch.load` with `weights_only` accepts in a pickle."""
     return set(torch._weights_only_unpickler._get_allowed_globals())
@@ -102,13 +115,18 @@ __all__ = [
     "IMPORT_MAPPING",
     "NAME_MAPPING",
     "AnyBatchNorm",
+    "AnyConvolution",
+    "AnyTransposedConvolution",
+    "FakeTensor",
     "FakeTensorMode",
     "TorchDispatchMode",
     "arguments_of",
     "buffers",
     "children",
+    "has_hooks",
     "import_lines",
     "is_compiled",
+    "is_transforming",
     "parameters",
     "share_parameters",
     "storage_of",

@@ -47,8 +47,9 @@ ALLOWED = {
     "registry": {"pydantic", *_rooms("errors finding options registry siblings spec")},
     "spec": {"pydantic", "yaml", *_rooms("arithmetic errors options spec")},
     # Bounds of options are pydantic fields.
-    "layers": {"torch", "einops", *_rooms("arithmetic registry options seeds layers")},
-    "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic layers registry options mechanisms")},
+    "kernels": {"torch", *_rooms("kernels torch_private")},
+    "layers": {"torch", "einops", *_rooms("arithmetic kernels registry options seeds layers")},
+    "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic kernels layers registry options mechanisms")},
     "dag": {"torch", "networkx", *_rooms("errors options registry spec dag torch_private")},
     # It writes the text of specs; whoever asks for one composes it.
     # What was imported is proven to be the same: it is built once.
@@ -56,7 +57,7 @@ ALLOWED = {
     "hosts": {"torch", "pydantic", "yaml", *_rooms("arithmetic compile dag errors registry spec hosts torch_private")},
     "load_report.py": _rooms("errors spec"),
     "seeds.py": {"torch", *_rooms("torch_private")},
-    "compile": {"torch", *_rooms("errors registry dag load_report seeds shared spec compile torch_private")},
+    "compile": {"torch", *_rooms("errors kernels registry dag load_report seeds shared spec compile torch_private")},
     "weights": {
         *("torch", "safetensors"),
         *_rooms("errors registry spec dag compile hosts load_report torch_private weights"),
@@ -69,7 +70,7 @@ ALLOWED = {
     "extraction.py": _rooms("dag errors spec"),
     "sources": {"torch", "numpy", *_rooms("dag errors hosts siblings spec sources")},
     # What a recorded model keeps for the backward pass is seen when it is recorded at two batch sizes.
-    "summary": {"torch", *_rooms("alike compile dag errors hosts lines spec summary torch_private")},
+    "summary": {"torch", *_rooms("alike compile dag errors hosts kernels lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
     "page": {"torch", *_rooms("compile dag difference docstring draw errors html page registry spec summary")},
@@ -86,6 +87,7 @@ ALLOWED = {
         *("torch", "numpy"),
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
+    "inference": {"torch", *_rooms("amounts benchmark compile errors foreign hosts inference torch_private")},
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},

@@ -23,6 +23,8 @@ ATTRIBUTES |= {
     "_state_dict_hooks",
     "_forward_hooks",
     "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
     "_version",
 }
 
@@ -104,6 +106,22 @@ def test_errors_of_fake_tensors_are_raised_and_not_printed(capfd: pytest.Capture
     assert not capfd.readouterr().err
 
 
+def test_hooks_of_all_kinds_are_seen() -> None:
+    """A convolution is folded only if nobody looks at its result."""
+    for register in ("forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"):
+        module = nn.Linear(2, 2)
+        assert not private.has_hooks(module)
+        getattr(module, f"register_{register}")(lambda *values: None)
+        assert private.has_hooks(module)
+
+
+def test_convolutions_are_told_apart() -> None:
+    """Which axis of a weight has the outputs depends on it."""
+    assert isinstance(nn.Conv1d(1, 1, 1), private.AnyConvolution)
+    assert not isinstance(nn.Conv1d(1, 1, 1), private.AnyTransposedConvolution)
+    assert isinstance(nn.ConvTranspose3d(1, 1, 1), private.AnyTransposedConvolution)
+
+
 def test_compiled_modules_are_known() -> None:
     """`record` says why they give it no values."""
     module = nn.Linear(2, 2)
@@ -154,3 +172,19 @@ def test_names_of_pickles() -> None:
 def test_batch_norms_have_one_base(norm: type[nn.Module]) -> None:
     """A block that is run again for its gradients must not count its batch twice."""
     assert issubclass(norm, private.AnyBatchNorm)
+
+
+def test_what_transforms_functions() -> None:
+    """Kernels step aside for it: it looks into what they compute."""
+    seen = []
+
+    def note(x: Tensor) -> Tensor:
+        seen.append(private.is_transforming())
+        return x
+
+    note(torch.ones(2))
+    torch.vmap(note)(torch.ones(2))
+    torch.func.grad(lambda x: note(x).sum())(torch.ones(2))
+    with torch.autograd.forward_ad.dual_level():
+        note(torch.ones(2))
+    assert seen == [False, True, True, True]

@@ -49,7 +49,7 @@ def _kept(graph: Composition, number: int) -> int:
     """Bytes that an example keeps for the backward pass; 0 where not known."""
     try:
         # They are counted in float32.
-        return sum(activation_memory(graph.root).values()) * min(number, 4) // 4
+        return sum(activation_memory(graph.root, kernels=graph.spec.kernels).values()) * min(number, 4) // 4
     except Unknown:
         return 0
 

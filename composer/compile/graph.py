@@ -8,6 +8,7 @@ from composer.compile.module import ComposedModule
 from composer.compile.origin import Composed
 from composer.dag.composition import Composition
 from composer.dag.host import HostScope
+from composer.kernels import set_kernels
 
 
 def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:
@@ -16,5 +17,7 @@ def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:
     if isinstance(graph.root, HostScope):
         model = as_network(model)
     assert isinstance(model, ComposedModule)
+    if graph.spec.kernels != "fused":
+        set_kernels(model, graph.spec.kernels)
     model.composed = Composed(graph, seed)
     return model

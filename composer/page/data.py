@@ -143,7 +143,7 @@ def _costs(network: Network, page: _Page) -> Costs:
     if network.graph is None:
         return Costs(seconds=network.seconds)
     try:
-        memory = activation_memory(network.graph.root, page.traces)
+        memory = activation_memory(network.graph.root, page.traces, network.graph.spec.kernels)
     except Unknown:
         memory = None
     return Costs(network.graph.macs, memory, network.seconds)

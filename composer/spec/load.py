@@ -125,8 +125,18 @@ def with_outputs(spec: Spec, outputs: str | Mapping[str, str], *, maps: bool = F
     """
     given = outputs if isinstance(outputs, str) else dict(outputs)
     raw: dict[str, Any] = {"backbone": spec.name, "outputs": given, **({"maps": True} if maps else {})}
+    return _begun_by(spec, raw, "<outputs>")
+
+
+def with_kernels(spec: Spec, kernels: str) -> Spec:
+    """The spec with other `kernels`: `fused` or `reference`. Raises SpecError."""
+    return _begun_by(spec, {"name": spec.name, "backbone": spec.name, "kernels": kernels}, "<kernels>")
+
+
+def _begun_by(spec: Spec, raw: dict[str, Any], name: str) -> Spec:
+    """The spec that starts from another and says this of it."""
     raw |= {"description": spec.description} if spec.description else {}
-    document = Document.from_mapping(raw, "<outputs>")
+    document = Document.from_mapping(raw, name)
     file = LoadedFile(validate(document), Origin(document), None, spec.files[0].root)
     return assemble((file, *spec.files), spec.overrides, allow_code=spec.allow_code)
 

@@ -24,6 +24,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "classes": "Names of the classes: a list, `imagenet1k`, or a `.txt` file with a name a line.",
         "weights": "The weights it starts with: a file, `timm:…`, `torchvision:…`, `hf:…`, or `none`; or those of "
         "networks inside it, `node: weights`.",
+        "kernels": "`reference`: mechanisms run their plain formulas. `fused`, as without the key: faster kernels, "
+        "where there are some, with the same numbers up to rounding.",
         "published": "The results that a paper measured with this network.",
         "lock": "Written by `composer build`: the versions and hashes of what the network was made with.",
     },

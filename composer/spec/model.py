@@ -381,6 +381,7 @@ class SpecFile(BaseModel):
     attention: list[Rule] = []
     classes: str | list[str] | None = None
     weights: Weights | None = None
+    kernels: Literal["fused", "reference"] | None = None
     published: Published | None = None
     lock: dict[str, Any] | None = None
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from composer.amounts import plural
 from composer.errors import Diagnostic
@@ -193,6 +193,11 @@ class Spec:
         return self.files[0].content.published
 
     @property
+    def kernels(self) -> Literal["fused", "reference"]:
+        """Whether mechanisms run their kernels or their plain formulas, as the nearest file says."""
+        return next((file.content.kernels for file in self.files if file.content.kernels), "fused")
+
+    @property
     def sites(self) -> Mapping[str, tuple[tuple[str, ...], Origin]]:
         """Site -> the globs that the nearest file gives it, and where; of a model of another library."""
         found: dict[str, tuple[tuple[str, ...], Origin]] = {}
@@ -269,6 +274,8 @@ class Spec:
             raw["outputs"] = self.outputs[OUTPUT] if single else {**self.outputs, **only}
         raw["maps"] = self.gives_maps
         raw["sites"] = {name: list(globs) for name, (globs, _) in self.sites.items()}
+        if self.kernels != "fused":
+            raw["kernels"] = self.kernels
         if self.classes is not None:
             raw["classes"] = list(self.classes)
         if self.weights is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from composer.dag.scope import Node, Scope
 from composer.dag.tensor import BATCH
 from composer.hosts.recording.record import operations_at
 from composer.hosts.recording.replay import Replay
+from composer.kernels import on_fake_tensors
 from composer.torch_private import FakeTensorMode, storage_of, without_logs
 
 # Batch statistics do not grow with the batch: the cost per example is the difference of two batches.
@@ -71,10 +73,12 @@ class _Value:
 class _Ledger:
     """The storages of the whole network: which operation made each, its bytes, and whether it is kept.
 
-    larger  path of an operation -> what it is at the larger batch, in models that hand the batch size to functions
+    kernels  `fused` if mechanisms run their kernels, or `reference`
+    larger   path of an operation -> what it is at the larger batch, in models that hand the batch size to functions
     """
 
     traces: Traces
+    kernels: str
     larger: Mapping[str, Operation]
     owners: list[str] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -82,11 +86,12 @@ class _Ledger:
     inside: dict[str, int] = field(default_factory=dict)
 
 
-def activation_memory(root: Scope, traces: Traces | None = None) -> Mapping[str, int]:
+def activation_memory(root: Scope, traces: Traces | None = None, kernels: str = "fused") -> Mapping[str, int]:
     """Path of an operation -> bytes per example that its tensors add to a training step.
 
-    root    the network
-    traces  traced operations, to share between several networks
+    root     the network
+    traces   traced operations, to share between several networks
+    kernels  whether its mechanisms run their kernels, `fused`, or their plain formulas, `reference`
 
     Counted is what autograd saves for the backward pass: each storage once, at the operation that made it, in float32,
     in training mode, as PyTorch's CPU kernels save it. So a view, an activation that overwrites its input, and an
@@ -94,7 +99,7 @@ def activation_memory(root: Scope, traces: Traces | None = None) -> Mapping[str,
     does not grow with the batch (statistics of a batch norm), gradients, and what an operation needs only while it
     runs. Raises Unknown.
     """
-    ledger = _Ledger(Traces() if traces is None else traces, _larger(root))
+    ledger = _Ledger(Traces() if traces is None else traces, kernels, _larger(root))
     _visit(root, {name: _Value(_input_form(tensor.shape), None) for name, tensor in root.inputs.items()}, ledger)
     found: defaultdict[str, int] = defaultdict(int, ledger.inside)
     for storage in ledger.kept:
@@ -142,10 +147,11 @@ def _book(node: Node, operation: Operation, inputs: list[_Value], inplace: bool,
     if larger.entry.name != operation.entry.name:
         # A rule replaced it.
         larger = operation
-    key = (operation.key, larger.key, inplace, forms)
+    key = (operation.key, larger.key, inplace, forms, ledger.kernels)
     if key not in ledger.traces:
         try:
-            ledger.traces[key] = _trace((operation, larger), inplace, forms)
+            with on_fake_tensors() if ledger.kernels == "fused" else contextlib.nullcontext():
+                ledger.traces[key] = _trace((operation, larger), inplace, forms)
         except Exception as error:
             raise Unknown(f"`{node.path}` cannot be traced: {type(error).__name__}: {error}") from error
     trace = ledger.traces[key]

@@ -63,7 +63,7 @@ def summarise(composition: Composition, time: Mapping[str, float] | None = None)
     traces, unknown = Traces(), ""
     memory: Mapping[str, int] | None = None
     try:
-        memory = activation_memory(composition.root, traces)
+        memory = activation_memory(composition.root, traces, composition.spec.kernels)
     except Unknown as problem:
         unknown = str(problem)
     root = root_row(composition, memory, time)
@@ -90,5 +90,5 @@ def _cost(step: Composition, traces: Traces, known: bool) -> Cost:
     memory = None
     # A rule may have replaced an operation that cannot be traced.
     with contextlib.suppress(Unknown):
-        memory = sum(activation_memory(step.root, traces).values()) if known else None
+        memory = sum(activation_memory(step.root, traces, step.spec.kernels).values()) if known else None
     return Cost(step.num_parameters, step.num_macs, memory)

@@ -1,86 +1,58 @@
-"""Time and peak memory beside those of timm or smp, with the same weights: python -m tests.benchmarks.mechanisms"""
+"""Time and memory of mechanisms beside the fastest module of another library, or else their own plain formulas.
+
+python -m tests.benchmarks.mechanisms [NAME …] [--table FILE]
+"""
 
 from __future__ import annotations
 
 import argparse
-import functools
+import copy
 import itertools
+import math
+import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
-from segmentation_models_pytorch.base.modules import SCSEModule
-from timm.layers import CondConv2d, ConvNormAct, create_attn
-from timm.layers.bottleneck_attn import BottleneckAttn
-from timm.layers.coord_attn import CoordAttn
-from timm.layers.halo_attn import HaloAttn
-from timm.layers.lambda_layer import LambdaLayer
-from timm.layers.non_local_attn import NonLocalAttn
-from timm.layers.split_attn import SplitAttn
-from timm.models.byobnet import LayerFn
-from timm.models.efficientvit_mit import LiteMLA
-from timm.models.mobilevit import MobileVitBlock, MobileVitV2Block
-from timm.models.swin_transformer import SwinTransformerBlock
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from composer import registry
+from composer.kernels import set_kernels
+from composer.kernels.choice import has_kernel
+from tests.benchmarks.peers import PEERS, Peers
 
-SIZES = ((16, 256, 56, 56), (16, 1024, 14, 14))
-
-
-class Routed(nn.Module):
-    """timm's CondConv2d with the gates that timm's networks compute outside it."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.router = nn.Linear(channels, 8)
-        self.conv = CondConv2d(channels, channels, 3, padding=1, num_experts=8)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(x, self.router(x.mean((2, 3))).sigmoid())
+# Channels and side of the map in the four stages of a ResNet-50.
+SIZES = ((256, 56), (512, 28), (1024, 14), (2048, 7))
+FORMATS = {"first": torch.contiguous_format, "last": torch.channels_last}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+OWN = "own formula"
 
 
-class Windowed(nn.Module):
-    """What timm's Swin block does around its attention and within it, on maps."""
+@dataclass(frozen=True)
+class Ratios:
+    """What ours takes, divided by what the fastest peer takes: time and memory of a forward pass, and of a step."""
 
-    def __init__(self, channels: int, height: int, width: int):
-        super().__init__()
-        self.block = SwinTransformerBlock(channels, (height, width), num_heads=channels // 32, shift_size=3)
-        self.block.norm1 = self.block.norm2 = self.block.mlp = nn.Identity()
+    name: str
+    peer: str
+    channels: int
+    side: int
+    format: str
+    dtype: str
+    forward: float
+    step: float
+    kept: float
+    held: float
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.block._attn(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-def mobilevit(block: type[nn.Module], channels: int, dim: int) -> nn.Module:
-    """timm's block, as its networks make it."""
-    layers = LayerFn(conv_norm_act=functools.partial(ConvNormAct, act_layer=nn.SiLU), act=nn.SiLU)
-    return block(channels, transformer_dim=dim, transformer_depth=2, patch_size=2, layers=layers)
-
-
-# name -> (options of ours, timm's module for c channels on h × w positions)
-PEERS: dict[str, tuple[dict[str, Any], Callable[[int, int, int], nn.Module]]] = {
-    "se": ({}, lambda c, h, w: create_attn("se", c, rd_ratio=1 / 16, rd_divisor=1)),
-    "ese": ({"gate": "hard_sigmoid"}, lambda c, h, w: create_attn("ese", c)),
-    "eca": ({}, lambda c, h, w: create_attn("eca", c)),
-    "cbam": ({"bias": False, "norm": True}, lambda c, h, w: create_attn("cbam", c, rd_divisor=1)),
-    "splat": ({}, lambda c, h, w: SplitAttn(c, norm_layer=nn.BatchNorm2d)),
-    "condconv": ({}, lambda c, h, w: Routed(c)),
-    "nl": ({"reduction": 8}, lambda c, h, w: NonLocalAttn(c, use_scale=False)),
-    "coord": ({"reduction": 24, "round_to": 8, "bias": False}, lambda c, h, w: CoordAttn(c)),
-    "halo": ({"block_size": 7}, lambda c, h, w: HaloAttn(c, block_size=7)),
-    "lambda": ({}, lambda c, h, w: LambdaLayer(c, r=23)),
-    "gca": ({}, lambda c, h, w: create_attn("gca", c)),
-    "scse": ({"fuse": "add", "reduction": 16}, lambda c, h, w: SCSEModule(c)),
-    "relu_linear": ({}, lambda c, h, w: LiteMLA(c, c)),
-    "window": ({"shift": 3}, Windowed),
-    "mobilevit_block": ({"depth": 2}, lambda c, h, w: mobilevit(MobileVitBlock, c, c * 3 // 2)),
-    "mobilevit_v2_block": ({"depth": 2}, lambda c, h, w: mobilevit(MobileVitV2Block, c, c // 2)),
-    "bot": ({}, lambda c, h, w: BottleneckAttn(c, feat_size=(h, w), scale_pos_embed=True)),
-}
+    def __str__(self) -> str:
+        label = f"{self.name} {self.channels}×{self.side}² {self.format} {self.dtype}"
+        numbers = f"{self.forward:>10.2f}{self.kept:>10.2f}{self.step:>15.2f}{self.held:>10.2f}"
+        return f"{label:<40}{self.peer:<14}{numbers}"
 
 
 def ours(name: str, options: dict[str, Any], channels: int, height: int, width: int) -> nn.Module:
@@ -96,9 +68,10 @@ def transplant(mine: nn.Module, theirs: nn.Module) -> None:
         own.data.copy_(other.data.reshape(own.shape) if own.numel() == other.numel() else own.data)
 
 
-def run(module: nn.Module, x: torch.Tensor, train: bool) -> None:
-    if train:
-        module(x).sum().backward()
+def run(module: nn.Module, x: torch.Tensor, g: torch.Tensor | None) -> None:
+    """A forward pass, and with the output's gradient g a backward pass too."""
+    if g is not None:
+        module(x).backward(g)
         module.zero_grad()
         x.grad = None
     else:
@@ -108,62 +81,140 @@ def run(module: nn.Module, x: torch.Tensor, train: bool) -> None:
         torch.cuda.synchronize()
 
 
-def seconds(module: nn.Module, x: torch.Tensor, train: bool) -> float:
-    start = time.perf_counter()
-    run(module, x, train)
-    return time.perf_counter() - start
+def seconds(module: nn.Module, x: torch.Tensor, g: torch.Tensor | None) -> float:
+    # On the CPU what this process used, so that others at work on the machine do not count.
+    clock = time.perf_counter if x.is_cuda else time.process_time
+    start = clock()
+    run(module, x, g)
+    return clock() - start
 
 
-def peak(module: nn.Module, x: torch.Tensor, train: bool) -> int:
+def peak(module: nn.Module, x: torch.Tensor, g: torch.Tensor | None) -> int:
     """Bytes that a run holds at most, over what was there before it."""
     if x.is_cuda:
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        run(module, x, train)
+        run(module, x, g)
         return torch.cuda.max_memory_allocated() - before
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        run(module, x, train)
+        run(module, x, g)
     events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
     events.sort(key=lambda event: event.start_ns())
     return max(itertools.accumulate(event.nbytes() for event in events))
 
 
-def ratio(mine: nn.Module, theirs: nn.Module, x: torch.Tensor, train: bool, runs: int) -> float:
+def ratio(mine: nn.Module, theirs: nn.Module, x: torch.Tensor, g: torch.Tensor | None, runs: int) -> float:
     """Median of the ratios of neighbouring runs, which take turns in going first."""
     found = []
     for index in range(runs + 2):
         order = (mine, theirs) if index % 2 else (theirs, mine)
-        taken = {module: seconds(module, x, train) for module in order}
+        taken = {module: seconds(module, x, g) for module in order}
         found.append(taken[mine] / taken[theirs])
     return statistics.median(found[2:])
 
 
+def opponents(mine: nn.Module, peers: Peers, channels: int, side: int) -> dict[str, nn.Module]:
+    """Modules that compute the same, by library, with the same weights where their shapes agree."""
+    found = {library: make(channels, side, side) for library, make in peers.by.items()}
+    if not found:
+        found = {OWN: copy.deepcopy(mine)}
+        set_kernels(found[OWN], "reference")
+    for theirs in found.values():
+        if [p.numel() for p in mine.parameters()] == [p.numel() for p in theirs.parameters()]:
+            transplant(mine, theirs)
+    return found
+
+
+def measured(name: str, given: argparse.Namespace) -> Iterator[Ratios]:
+    peers = PEERS.get(name, Peers())
+    for (channels, side), format, dtype in itertools.product(SIZES, FORMATS, given.dtypes):
+        if (name == "bot" and side > 14) or (name == "lambda" and format == "last"):
+            # Too much for a CPU; a kernel with five axes.
+            continue
+        mine = ours(name, dict(peers.options), channels, side, side)
+        placed = {"device": given.device, "dtype": DTYPES[dtype], "memory_format": FORMATS[format]}
+        x = torch.randn(given.batch, channels, side, side).to(**placed).requires_grad_()
+        mine = mine.to(**placed)
+        found = []
+        for library, theirs in opponents(mine, peers, channels, side).items():
+            theirs = theirs.to(**placed)
+            # A gradient as a network has it: a whole map.
+            g = torch.randn(mine(x).shape).to(**placed)
+            forward, step = (ratio(mine, theirs, x, one, given.runs) for one in (None, g))
+            kept, held = (peak(mine, x, one) / peak(theirs, x, one) for one in (None, g))
+            found.append(Ratios(name, library, channels, side, format, dtype, forward, step, kept, held))
+        yield max(found, key=lambda one: one.step)
+
+
+def geometric_mean(numbers: Sequence[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, numbers)))
+
+
+HEAD = """\
+# Kernels
+
+What mechanisms take beside the fastest of timm, torchvision and smp with the same options, or, where there is none,
+beside their own plain formula (`kernels: reference`): 0.8 is a fifth less. Each number is a geometric mean over
+channels_first and channels_last, float32 and bfloat16; of each of them it is the median of {runs} pairs of runs that
+took turns, at batch {batch}. A training step is a forward and a backward pass; its time is that of the processor.
+
+Made by `python -m tests.benchmarks.mechanisms --table examples/tables/kernels.md`, on {threads} of {machine},
+{versions}. Other machines have other caches, and other ratios.
+"""
+
+
+def table(found: Mapping[str, Sequence[Ratios]], given: argparse.Namespace) -> str:
+    """The ratios as Markdown, a line per mechanism."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "torchvision"))
+    machine = f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
+    sizes = [f"{channels}×{side}²" for channels, side in SIZES]
+    head = HEAD.format(runs=given.runs, batch=given.batch, machine=machine, versions=versions)
+    names = [
+        "mechanism",
+        "beside",
+        *(f"step {size}" for size in sizes),
+        "step",
+        "worst step",
+        "forward",
+        "memory of a step",
+    ]
+    lines = [head, f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    for name, ratios in found.items():
+        by_size = [[one.step for one in ratios if (one.channels, one.side) == size] for size in SIZES]
+        cells = [f"{geometric_mean(steps):.2f}" if steps else "" for steps in by_size]
+        cells += [f"{geometric_mean([one.step for one in ratios]):.2f}", f"{max(one.step for one in ratios):.2f}"]
+        cells += [f"{geometric_mean([one.forward for one in ratios]):.2f}", f"{max(one.held for one in ratios):.2f}"]
+        beside = ", ".join(dict.fromkeys(one.peer for one in ratios))
+        lines.append(f"| {name} | {beside} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def names() -> list[str]:
+    """Mechanisms with a kernel or a peer."""
+    return [one.name for one in registry.mechanisms() if one.name in PEERS or has_kernel(one.factory)]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, help="a smaller batch, for a machine with little time")
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("names", nargs="*", help=f"among {', '.join(PEERS)}")
+    parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=[*DTYPES])
+    parser.add_argument("--table", type=Path, help="write the means there, as Markdown")
+    parser.add_argument("names", nargs="*", help="by default those with a kernel or a peer")
     given = parser.parse_args()
-    print(f"{'ours / peer, ' + given.device:<30}{'forward':>10}{'memory':>10}{'training step':>15}{'memory':>10}")
-    for name in given.names or PEERS:
-        options, peer = PEERS[name]
-        for batch, channels, height, width in SIZES:
-            if name == "bot" and height > 14:
-                continue
-            # The kernel of timm's lambda layer has five axes, and cannot be channels_last.
-            layouts = (torch.contiguous_format, torch.channels_last)[: 1 if name == "lambda" else 2]
-            for layout in layouts:
-                mine, theirs = ours(name, options, channels, height, width), peer(channels, height, width)
-                if [p.numel() for p in mine.parameters()] == [p.numel() for p in theirs.parameters()]:
-                    transplant(mine, theirs)
-                pair = [module.to(given.device, memory_format=layout) for module in (mine, theirs)]
-                x = torch.randn(given.batch or batch, channels, height, width, device=given.device)
-                x = x.to(memory_format=layout).requires_grad_()
-                forward, step = (ratio(*pair, x, train, given.runs) for train in (False, True))
-                kept, held = (peak(pair[0], x, train) / peak(pair[1], x, train) for train in (False, True))
-                label = f"{name} {channels}×{height}² {'last' if layout == torch.channels_last else 'first'}"
-                print(f"{label:<30}{forward:>10.2f}{kept:>10.2f}{step:>15.2f}{held:>10.2f}", flush=True)
+    print(
+        f"{'ours / fastest peer, ' + given.device:<54}{'forward':>10}{'memory':>10}{'training step':>15}{'memory':>10}"
+    )
+    found: dict[str, list[Ratios]] = {}
+    for name in given.names or names():
+        for one in measured(name, given):
+            found.setdefault(name, []).append(one)
+            print(one, flush=True)
+        steps = [one.step for one in found[name]]
+        print(f"{name}: {geometric_mean(steps):.2f} of a training step", flush=True)
+    if given.table is not None:
+        given.table.write_text(table(found, given), encoding="utf-8")
 
 
 if __name__ == "__main__":

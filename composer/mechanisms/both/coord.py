@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
@@ -57,19 +59,26 @@ class CoordinateAttention(nn.Module):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
-    def _gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The gates of rows, b c h 1, and of columns, b c 1 w."""
-        height = x.shape[2]
-        means = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(2, 3)], 2)
-        f = self.act(self.bn1(self.conv1(means)))
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The means of rows, b c h 1, and of columns, b c 1 w."""
+        return x.mean(3, keepdim=True), x.mean(2, keepdim=True)
+
+    def excite(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """The gates of rows, b c h 1, and of columns, b c 1 w, from the statistics."""
+        height = rows.shape[2]
+        f = self.act(self.bn1(self.conv1(torch.cat([rows, columns.transpose(2, 3)], 2))))
         rows, columns = f[:, :, :height], f[:, :, height:].transpose(2, 3)
         return self.conv_h(rows).sigmoid(), self.conv_w(columns).sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The product of both gates, b c h w, in (0, 1)."""
-        rows, columns = self._gates(x)
+        rows, columns = self.excite(*self.statistics(x))
         return rows * columns
 
-    def forward(self, x: Tensor) -> Tensor:
-        rows, columns = self._gates(x)
+    def gated(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """x, rescaled by the gates of its row and of its column, b c h w."""
         return x * columns * rows
+
+    @fused(gated_by(("mean", 3), ("mean", 2)))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gated(x, *self.excite(*self.statistics(x)))

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.channel_norm import ChannelNorm
 from composer.mechanisms.shared.divisors import divisor_at_most, nearest_divisors
 from composer.options import PositiveInt
@@ -66,10 +68,13 @@ class EfficientLocalAttention(nn.Module):
         )
         self.gn = ChannelNorm(channels, norm_groups)
 
-    def _gates(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The gates of rows, b c h 1, and of columns, b c 1 w."""
-        height = x.shape[2]
-        rows, columns = x.mean(3), x.mean(2)
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The means of rows, b c h 1, and of columns, b c 1 w."""
+        return x.mean(3, keepdim=True), x.mean(2, keepdim=True)
+
+    def excite(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """The gates of rows, b c h 1, and of columns, b c 1 w, from the statistics."""
+        height, rows, columns = rows.shape[2], rows.squeeze(3), columns.squeeze(2)
         # One call, since quantisers refuse a layer that is called twice; the zeros are the padding of both.
         between = torch.zeros_like(rows[:, :, :1]).expand(-1, -1, self.gap)
         z = self.conv(torch.cat([rows, between, columns], 2))
@@ -78,9 +83,13 @@ class EfficientLocalAttention(nn.Module):
 
     def attention(self, x: Tensor) -> Tensor:
         """The product of both gates, b c h w, in (0, 1)."""
-        rows, columns = self._gates(x)
+        rows, columns = self.excite(*self.statistics(x))
         return rows * columns
 
-    def forward(self, x: Tensor) -> Tensor:
-        rows, columns = self._gates(x)
+    def gated(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """x, rescaled by the gates of its row and of its column, b c h w."""
         return x * rows * columns
+
+    @fused(gated_by(("mean", 3), ("mean", 2)))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gated(x, *self.excite(*self.statistics(x)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.divisors import groups_of
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
@@ -48,22 +50,32 @@ class SpatialGroupEnhance(ChannelGate):
         self.weight = nn.Parameter(torch.zeros(1, self.groups, *[1] * spatial_dims))
         self.bias = nn.Parameter(torch.ones(1, self.groups, *[1] * spatial_dims))
 
-    def _gate(self, x: Tensor) -> Tensor:
-        """The gate of each group, b g h w, at least float32: products of half precision overflow above 256."""
+    def statistics(self, x: Tensor) -> Tensor:
+        """How like the mean of its group each position is, b g h w, at least float32: mean 0, standard deviation 1."""
+        # Products of half precision overflow above 256.
         x = at_least_float32(with_gradient_in_format(x))
         means, vectors = (one.unflatten(1, (self.groups, -1)) for one in (self.mean(x), x))
         likeness = (vectors * means).sum(2)
         centred = likeness - self.mean(likeness)
         # The root of 0 has no gradient; the clamp is far below the 1e-5.
         std = unbiased_mean(centred.square(), self.positions).clamp_min(1e-24).sqrt()
-        return (centred / (std + 1e-5) * self.weight + self.bias).sigmoid()
+        return centred / (std + 1e-5)
+
+    def excite(self, likeness: Tensor) -> Tensor:
+        """The gate of each group, b g h w, from the statistics."""
+        return (likeness * self.weight + self.bias).sigmoid()
+
+    def gated(self, x: Tensor, gate: Tensor) -> Tensor:
+        """x, each group rescaled by its gate, b c h w."""
+        return (x.unflatten(1, (self.groups, -1)) * gate.unsqueeze(2)).flatten(1, 2)
 
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c h w, equal for the channels of a group, in (0, 1)."""
-        gate = self._gate(x).to(x.dtype).unsqueeze(2)
+        gate = self.excite(self.statistics(x)).to(x.dtype).unsqueeze(2)
         return gate.expand(-1, -1, x.shape[1] // self.groups, *[-1] * self.spatial_dims).flatten(1, 2)
 
+    @fused(gated_by())
     def forward(self, x: Tensor) -> Tensor:
         # The gate first: in this order, the backward pass holds one gradient of the map less.
-        gate = self._gate(x).to(x.dtype).unsqueeze(2)
-        return (x.unflatten(1, (self.groups, -1)) * gate).flatten(1, 2)
+        gate = self.excite(self.statistics(x)).to(x.dtype)
+        return self.gated(x, gate)

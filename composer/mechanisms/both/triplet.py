@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt
 from composer.registry import mechanism
@@ -60,16 +62,30 @@ class TripletAttention(nn.Module):
         self.hc = PlaneGate(kernel_size, 1.0)
         self.hw = PlaneGate(kernel_size, 0.0) if spatial else None
 
+    def statistics(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Maximum and mean over h, b c 1 w; over w, b c h 1; and over c, b 1 h w."""
+        axes = (2, 3) if self.hw is None else (2, 3, 1)
+        return tuple(one(axis, keepdim=True) for axis in axes for one in (x.amax, x.mean))
+
+    def excite(
+        self, max_h: Tensor, mean_h: Tensor, max_w: Tensor, mean_w: Tensor, *plane: Tensor
+    ) -> tuple[Tensor, ...]:
+        """The gates b c 1 w, b c h 1 and b 1 h w, from the statistics."""
+        # As images b 2 c w and b 2 h c.
+        columns = torch.cat([max_h, mean_h], 2).transpose(1, 2)
+        rows = torch.cat([max_w, mean_w], 3).permute(0, 3, 2, 1)
+        gates = self.cw(columns).transpose(1, 2), self.hc(rows).permute(0, 3, 2, 1)
+        return gates if self.hw is None else (*gates, self.hw(torch.cat(plane, 1)))
+
+    def gated(self, x: Tensor, *gates: Tensor) -> Tensor:
+        """x, rescaled by the mean of the gates, b c h w."""
+        return x * (sum(gates[1:], gates[0]) / len(gates))
+
     def attention(self, x: Tensor) -> Tensor:
         """The mean of the gates, b c h w, in (0, 1)."""
-        # b 1 c w -> b c 1 w, and b 1 h c -> b c h 1.
-        columns = self.cw(torch.stack([x.amax(2), x.mean(2)], 1)).transpose(1, 2)
-        rows = self.hc(torch.stack([x.amax(3), x.mean(3)], 1).transpose(2, 3)).permute(0, 3, 2, 1)
-        if self.hw is None:
-            return (columns + rows) / 2
-        plane = self.hw(torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], 1))
-        gate: Tensor = (columns + rows + plane) / 3
-        return gate
+        gates = self.excite(*self.statistics(x))
+        return sum(gates[1:], gates[0]) / len(gates)
 
+    @fused(gated_by(*((kind, axis) for axis in (2, 3, 1) for kind in ("max", "mean"))))
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.attention(x)
+        return self.gated(x, *self.excite(*self.statistics(x)))

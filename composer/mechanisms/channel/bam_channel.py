@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.channel import gated_by_mean
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.pooled_norm import NormAt, PooledNorm, pooled_norm
 from composer.options import PositiveInt
@@ -54,14 +56,22 @@ class BAMChannel(ChannelGate):
 
     def logits(self, x: Tensor) -> Tensor:
         """p, b c 1 1."""
-        z = self.fc1(self.mean(x))
+        return self._logits(self.mean(x))
+
+    def _logits(self, z: Tensor) -> Tensor:
+        z = self.fc1(z)
         if self.norm_at == "hidden":
             return self.fc2(self.act(self.bn(z)))
         return self.bn(self.fc2(self.act(z)))
 
+    def excite(self, z: Tensor) -> Tensor:
+        """The factor of a pooled input, both b c 1 1."""
+        return 1 + self._logits(z).sigmoid()
+
     def attention(self, x: Tensor) -> Tensor:
         """The factor, b c 1 1, in (1, 2)."""
-        return 1 + self.logits(x).sigmoid()
+        return self.excite(self.mean(x))
 
+    @fused(gated_by_mean)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

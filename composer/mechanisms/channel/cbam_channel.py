@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -39,11 +41,20 @@ class ChannelAttention(ChannelGate):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
-    def attention(self, x: Tensor) -> Tensor:
-        """The gate, b c 1 1, in (0, 1)."""
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and maximum of each channel, b c 1 1."""
+        return self.mean(x), x.amax(self.positions, keepdim=True)
+
+    def excite(self, mean: Tensor, maximum: Tensor) -> Tensor:
+        """The gate b c 1 1, from the statistics."""
         # Stacked, so that the perceptron runs once: quantisers refuse a layer that is called twice.
-        z = torch.cat([self.mean(x), x.amax(self.positions, keepdim=True)], 2)
+        z = torch.cat([mean, maximum], 2)
         return self.fc2(self.act(self.fc1(z))).sum(2, keepdim=True).sigmoid()
 
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c 1 1, in (0, 1)."""
+        return self.excite(*self.statistics(x))
+
+    @fused(gated_by(("mean", None), ("max", None)))
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.channel import gated_by_mean
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -40,9 +42,14 @@ class ChannelExcitation(ChannelGate):
         self.act = nn.ReLU()
         self.fc2 = self.pointwise(hidden, channels)
 
+    def excite(self, z: Tensor) -> Tensor:
+        """The gate of a pooled input, both b c 1 1."""
+        return self.fc2(self.act(self.fc1(z))).sigmoid()
+
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        return self.fc2(self.act(self.fc1(self.mean(x)))).sigmoid()
+        return self.excite(self.mean(x))
 
+    @fused(gated_by_mean)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

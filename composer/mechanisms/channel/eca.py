@@ -6,6 +6,8 @@ import math
 
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.channel import gated_by_mean
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.odd import check_odd
 from composer.options import FiniteFloat, OddInt, PositiveFloat
@@ -46,14 +48,18 @@ class ECA(ChannelGate):
         check_odd("eca", kernel_size, "every channel has a gate")
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
-    def attention(self, x: Tensor) -> Tensor:
-        """The gate, b c 1 1, in (0, 1)."""
-        z = x.mean(self.positions).unsqueeze(1)
-        gate = self.conv(z).sigmoid().transpose(1, 2)
+    def excite(self, z: Tensor) -> Tensor:
+        """The gate of a pooled input, both b c 1 1."""
+        gate = self.conv(z.flatten(1).unsqueeze(1)).sigmoid().transpose(1, 2)
         for axis in self.positions[1:]:
             gate = gate.unsqueeze(axis)
         return gate
 
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c 1 1, in (0, 1)."""
+        return self.excite(self.mean(x))
+
+    @fused(gated_by_mean)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)
 

@@ -6,6 +6,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.channel import gated_by_mean
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.registry import mechanism
 
@@ -47,9 +49,14 @@ class EffectiveSE(ChannelGate):
         self.gate = _GATES[gate]()
         nn.init.kaiming_normal_(self.fc.weight, mode="fan_out", nonlinearity="relu")
 
+    def excite(self, z: Tensor) -> Tensor:
+        """The gate of a pooled input, both b c 1 1."""
+        return self.gate(self.fc(z))
+
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1); with hard_sigmoid in [0, 1]."""
-        return self.gate(self.fc(self.mean(x)))
+        return self.excite(self.mean(x))
 
+    @fused(gated_by_mean)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

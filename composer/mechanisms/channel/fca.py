@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -98,13 +100,21 @@ class FrequencyChannelAttention(nn.Module):
         )
         self.basis.copy_((rows.unsqueeze(2) * columns.unsqueeze(1)).flatten(1).unsqueeze(2))
 
-    def attention(self, x: Tensor) -> Tensor:
-        """The gate, b c 1 1, in (0, 1)."""
+    def statistics(self, x: Tensor) -> Tensor:
+        """A frequency of each channel, b c."""
         pooled = F.adaptive_avg_pool2d(with_gradient_in_format(x), self.size).flatten(2)
-        z = (pooled.unflatten(1, (self.frequencies, -1)) @ self.basis).flatten(1)
+        return (pooled.unflatten(1, (self.frequencies, -1)) @ self.basis).flatten(1)
+
+    def excite(self, z: Tensor) -> Tensor:
+        """The gate b c 1 1, from the statistics."""
         gate: Tensor = self.fc2(self.act(self.fc1(z))).sigmoid()
         return gate.unsqueeze(2).unsqueeze(3)
 
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c 1 1, in (0, 1)."""
+        return self.excite(self.statistics(x))
+
+    @fused(gated_by())
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)
 

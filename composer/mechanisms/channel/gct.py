@@ -7,12 +7,23 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.precision import at_least_float32
 from composer.registry import mechanism
 
 torch.fx.wrap("at_least_float32")
 EPSILON = 1e-5
+
+
+# The gradient of squares is made by hand, that of absolute values by PyTorch.
+_KERNELS = {"l2": gated_by(("squares", None)), "l1": gated_by()}
+
+
+def _gated_by_sums(module: GatedChannelTransformation, x: Tensor) -> Tensor:
+    """The product with the factors that follow from sums over each channel: b c … -> b c …"""
+    return _KERNELS[module.norm](module, x)
 
 
 @mechanism(
@@ -49,17 +60,26 @@ class GatedChannelTransformation(ChannelGate):
         self.gamma = nn.Parameter(torch.zeros(shape))
         self.beta = nn.Parameter(torch.zeros(shape))
 
-    def attention(self, x: Tensor) -> Tensor:
-        """The factor of each channel, b c 1 1, in (0, 2)."""
+    def statistics(self, x: Tensor) -> Tensor:
+        """The sum of squares of each channel, or of absolute values, b c 1 1, at least float32."""
         # Sums of squares overflow half precision.
         fine = at_least_float32(x)
+        return (fine.square() if self.norm == "l2" else fine.abs()).sum(self.positions, keepdim=True)
+
+    def excite(self, sums: Tensor) -> Tensor:
+        """The factor of each channel, b c 1 1, from the statistics."""
         if self.norm == "l2":
-            s = (fine.square().sum(self.positions, keepdim=True) + EPSILON).sqrt() * self.alpha
+            s = (sums + EPSILON).sqrt() * self.alpha
             shared = (s.square().mean(1, keepdim=True) + EPSILON).sqrt()
         else:
-            s = fine.abs().sum(self.positions, keepdim=True) * self.alpha
+            s = sums * self.alpha
             shared = s.abs().mean(1, keepdim=True) + EPSILON
-        return (1 + (s * (self.gamma / shared) + self.beta).tanh()).to(x.dtype)
+        return 1 + (s * (self.gamma / shared) + self.beta).tanh()
 
+    def attention(self, x: Tensor) -> Tensor:
+        """The factor of each channel, b c 1 1, in (0, 2)."""
+        return self.excite(self.statistics(x)).to(x.dtype)
+
+    @fused(_gated_by_sums)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from composer.kernels import fused
+from composer.kernels.channel import gated_by_fine_mean
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.precision import at_least_float32
 from composer.options import PositiveFloat
@@ -43,13 +45,16 @@ class GaussianContextTransformer(ChannelGate):
         super().__init__(spatial_dims)
         self.sigma = sigma
 
-    def attention(self, x: Tensor) -> Tensor:
-        """The gate, b c 1 1, in (0, 1]."""
-        z = self.mean(at_least_float32(x))
+    def excite(self, z: Tensor) -> Tensor:
+        """The gate of a pooled input, both b c 1 1."""
         centred = z - z.mean(1, keepdim=True)
         squares = centred.square()
-        gate = (squares / (squares.mean(1, keepdim=True) + EPSILON) / (-2 * self.sigma**2)).exp()
-        return gate.to(x.dtype)
+        return (squares / (squares.mean(1, keepdim=True) + EPSILON) / (-2 * self.sigma**2)).exp()
 
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c 1 1, in (0, 1]."""
+        return self.excite(self.mean(at_least_float32(x))).to(x.dtype)
+
+    @fused(gated_by_fine_mean)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

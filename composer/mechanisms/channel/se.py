@@ -7,6 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from composer.arithmetic import make_divisible
+from composer.kernels import fused
+from composer.kernels.channel import gated_by_mean
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -77,10 +79,15 @@ class SqueezeExcitation(ChannelGate):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 
+    def excite(self, z: Tensor) -> Tensor:
+        """The gate of a pooled input, both b c 1 1."""
+        down, up = (getattr(self, name) for name in self.names)
+        return self.gate(up(self.act(down(z))))
+
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        down, up = (getattr(self, name) for name in self.names)
-        return self.gate(up(self.act(down(self.mean(x)))))
+        return self.excite(self.mean(x))
 
+    @fused(gated_by_mean)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from composer.kernels import fused
+from composer.kernels.channel import gated_by_mean
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.registry import mechanism
 
@@ -27,9 +29,14 @@ class SEVar1(ChannelGate):
     def __init__(self, spatial_dims: int = 2):
         super().__init__(spatial_dims)
 
+    def excite(self, z: Tensor) -> Tensor:
+        """The gate of a pooled input, both b c 1 1."""
+        return z.sigmoid()
+
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        return self.mean(x).sigmoid()
+        return self.excite(self.mean(x))
 
+    @fused(gated_by_mean)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

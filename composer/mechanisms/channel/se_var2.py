@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from composer.kernels import fused
+from composer.kernels.channel import gated_by_mean
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.registry import mechanism
 
@@ -29,9 +31,14 @@ class SEVar2(ChannelGate):
         # One group per channel: an element-wise product, with weights in timm's and PyTorch's shape.
         self.fc = self.pointwise(channels, channels, groups=channels, bias=bias)
 
+    def excite(self, z: Tensor) -> Tensor:
+        """The gate of a pooled input, both b c 1 1."""
+        return self.fc(z).sigmoid()
+
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c 1 1, in (0, 1)."""
-        return self.fc(self.mean(x)).sigmoid()
+        return self.excite(self.mean(x))
 
+    @fused(gated_by_mean)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.shared.precision import at_least_float32
@@ -45,13 +47,22 @@ class StyleRecalibration(ChannelGate):
         self.cfc = nn.Parameter(torch.zeros(channels, 2))
         self.bn = pooled_norm(norm, channels, spatial_dims)
 
-    def attention(self, x: Tensor) -> Tensor:
-        """The gate, b c 1 1, in (0, 1)."""
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel, b c 1 1, at least float32."""
         fine = at_least_float32(x)
         mean = self.mean(fine)
-        std = (unbiased_mean((fine - mean).square(), self.positions) + 1e-5).sqrt()
-        u, v = self.cfc.to(fine.dtype).unflatten(0, (-1, *[1] * self.spatial_dims)).unbind(-1)
-        return self.bn((u * mean + v * std).to(x.dtype)).sigmoid()
+        return mean, (unbiased_mean((fine - mean).square(), self.positions) + 1e-5).sqrt()
 
+    def excite(self, mean: Tensor, std: Tensor) -> Tensor:
+        """The gate b c 1 1, from the statistics."""
+        u, v = self.cfc.to(mean.dtype).unflatten(0, (-1, *[1] * self.spatial_dims)).unbind(-1)
+        gate: Tensor = self.bn((u * mean + v * std).to(self.cfc.dtype)).sigmoid()
+        return gate
+
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b c 1 1, in (0, 1)."""
+        return self.excite(*self.statistics(x)).to(x.dtype)
+
+    @fused(gated_by())
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

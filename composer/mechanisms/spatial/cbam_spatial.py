@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt
 from composer.registry import mechanism
@@ -40,10 +42,19 @@ class SpatialAttention(nn.Module):
         if isinstance(self.bn, nn.BatchNorm2d):
             nn.init.zeros_(self.bn.weight)
 
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and maximum of the channels at each position, b 1 h w."""
+        return x.mean(1, keepdim=True), x.amax(1, keepdim=True)
+
+    def excite(self, mean: Tensor, maximum: Tensor) -> Tensor:
+        """The gate b 1 h w, from the statistics."""
+        gate: Tensor = self.bn(self.conv(torch.cat([mean, maximum], 1))).sigmoid()
+        return gate
+
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b 1 h w, in (0, 1)."""
-        summary = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
-        return self.bn(self.conv(summary)).sigmoid()
+        return self.excite(*self.statistics(x))
 
+    @fused(gated_by(("mean", 1), ("max", 1)))
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

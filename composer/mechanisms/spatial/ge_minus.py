@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from composer.kernels import fused
+from composer.kernels.grouped import computed_in_groups
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.spatial.ge import Extent
 from composer.registry import mechanism
@@ -50,5 +52,10 @@ class GatherExciteMinus(ChannelGate):
             z = pool(x, 2 * e - 1, e, e - 1, count_include_pad=False)
         return F.interpolate(z.sigmoid(), size=x.shape[2:])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def gated(self, x: Tensor) -> Tensor:
+        """x, rescaled by its gate."""
         return x * self.attention(x)
+
+    @fused(computed_in_groups(gated))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gated(x)

@@ -1,0 +1,48 @@
+"""What a training step keeps of mechanisms with kernels is counted to the byte, with the kernel and without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import composer
+from composer.registry import ModuleEntry
+from composer.summary import summarise
+from tests.kernels.test_fused import entries
+
+
+def kept(model: nn.Module, batch: int) -> int:
+    """Bytes of the storages that autograd saves in a forward pass, parameters, buffers and inputs left out."""
+    x = torch.randn(batch, 3, 24, 24)
+    own = {tensor.untyped_storage().data_ptr() for tensor in [*model.parameters(), *model.buffers(), x]}
+    saved: dict[int, torch.UntypedStorage] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            saved[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        model.train()(x)
+    return sum(storage.nbytes() for storage in saved.values())
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_counted_is_what_is_kept(entry: ModuleEntry) -> None:
+    nodes: dict[str, Any] = {
+        "conv": {"op": "conv2d", "out_channels": 16, "kernel_size": 3},
+        "bn": "batch_norm",
+        "act": "relu",
+        "pool": "global_avg_pool",
+    }
+    counts = {}
+    for kernels in ("fused", "reference"):
+        rule = {"use": entry.name, "after": "bn"}
+        model = composer.build({"input": [3, 24, 24], "nodes": nodes, "attention": [rule], "kernels": kernels})
+        counts[kernels] = summarise(model.graph).root.cost.memory
+        assert kept(model, 5) - kept(model, 2) == 3 * counts[kernels]
+    assert counts["fused"] <= counts["reference"]
