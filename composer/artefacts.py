@@ -13,9 +13,10 @@ import torch
 from composer import __version__, registry
 from composer.dag.flatten import flat_json
 from composer.files import staged
-from composer.paths import sha256
+from composer.paths import sha256, stem_of
 from composer.spec import zoo
 from composer.spec.dump import dump
+from composer.spec.fingerprint import fingerprint
 from composer.visible import visible
 from composer.weights import save_weights
 
@@ -32,8 +33,8 @@ def write(model: ComposedModule, folder: Path, *, force: bool = False) -> list[P
     The lock is a spec that builds the same network from a single file. It is written last and holds the hashes of the
     others, so that lock and weights of two builds are never mixed up. Raises InputError.
     """
-    stem = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in model.spec.name).lstrip(".")
-    targets = [folder / f"{stem or 'network'}{ending}" for ending in (".graph.json", ".safetensors", ".lock.yaml")]
+    stem = stem_of(model.spec.name)
+    targets = [folder / f"{stem}{ending}" for ending in (".graph.json", ".safetensors", ".lock.yaml")]
     with staged(targets, force=force) as (graph_file, weights_file, lock_file):
         graph_file.write_text(json.dumps(flat_json(model.graph), indent=1), encoding="utf-8")
         save_weights(model, weights_file)
@@ -53,7 +54,8 @@ def lock(
     """The whole spec as a mapping, with the versions and the hashes of files that it was composed with.
 
     hashes  name -> SHA-256 of the files beside the lock
-    For a network with loaded weights, the lock names `weights_file`, which holds all weights, and its hash.
+    The record has the hash of the spec itself too, by which `composer.from_folder` knows whether it was changed. For a
+    network with loaded weights, the lock names `weights_file`, which holds all weights, and its hash.
     """
     hashes = hashes or {}
     used = {node.content.entry.plugin for node in graph.root.walk() if node.content and node.content.entry}
@@ -87,6 +89,7 @@ def lock(
         written["weights"] = {"source": weights_file, "require": "all"}
         if weights_file in hashes:
             written["weights"]["sha256"] = hashes[weights_file]
+    record["spec"] = fingerprint(written)
     return {**written, "lock": {key: value for key, value in record.items() if value != {}}}
 
 

@@ -50,3 +50,13 @@ def sha256(path: Path | str) -> str:
 def reason(error: BaseException) -> str:
     """The reason of an error in a few words, without the path, which the caller names."""
     return getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def stem_of(name: str) -> str:
+    """The name of a network as the beginning of a file's name.
+
+    >>> stem_of("papers/se: 50"), stem_of("..")
+    ('papers_se__50', 'network')
+    """
+    stem = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name).lstrip(".")
+    return stem or "network"

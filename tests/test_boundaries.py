@@ -73,6 +73,7 @@ ALLOWED = {
     "summary": {"torch", *_rooms("alike compile dag errors hosts kernels lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
+    "ejecting": {"torch", "networkx", *_rooms("__version__ amounts compile dag ejecting errors registry spec")},
     "page": {"torch", *_rooms("compile dag difference docstring draw errors html page registry spec summary")},
     "images.py": {"PIL", "numpy", "torch", *_rooms("compile errors spec")},
     "looking": {
@@ -83,11 +84,24 @@ ALLOWED = {
         *("torch", "onnxruntime", "onnxscript", "torchao"),
         *_rooms("compile contract dag docstring errors options registry torch_private"),
     },
+    # A format is a file in it; whoever exports a source builds it first.
+    "exporting": {
+        *("torch", "numpy", "safetensors", "onnxruntime", "openvino", "executorch", "coremltools"),
+        *("litert_torch", "ai_edge_litert"),
+        *_rooms("api artefacts compile dag errors exporting files hosts images network sources spec weights"),
+    },
     "benchmark": {
         *("torch", "numpy"),
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
-    "inference": {"torch", *_rooms("amounts benchmark compile errors foreign hosts inference torch_private")},
+    "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
+    "sharing": {
+        *("torch", "huggingface_hub"),
+        *_rooms(
+            "api artefacts compile dag draw errors files finding lines registry sharing siblings spec summary weights"
+        ),
+        "composer.__version__",
+    },
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},
@@ -194,7 +208,16 @@ def test_every_public_name_is_listed_and_is_there() -> None:
     assert done.stdout.strip() == "False"
 
 
-LIGHT = ["--help", "list", "list mechanisms squeeze", "show cbam", "show se-net", "schema", "bench --help"]
+LIGHT = [
+    "--help",
+    "list",
+    "list mechanisms squeeze",
+    "show cbam",
+    "show se-net",
+    "schema",
+    "bench --help",
+    "export --help",
+]
 
 
 @pytest.mark.parametrize("words", LIGHT)

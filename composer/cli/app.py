@@ -15,12 +15,16 @@ from composer.cli import (
     build,
     check,
     diff,
+    eject,
+    export,
     graph,
     import_,
     list,
     look,
     new,
     problems,
+    pull,
+    push,
     run,
     schema,
     screen,
@@ -38,7 +42,26 @@ USAGE, BUG = 2, 70
 _REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug …` and report what it prints"
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-for _verb in (build, validate, run, list, show, sites, summary, graph, look, diff, bench, check, import_, schema, new):
+for _verb in (
+    build,
+    validate,
+    run,
+    list,
+    show,
+    sites,
+    summary,
+    graph,
+    look,
+    diff,
+    bench,
+    eject,
+    check,
+    import_,
+    schema,
+    new,
+    *(build, validate, run, list, show, sites, summary, graph, look, diff, bench),
+    *(check, export, import_, push, pull, schema, new),
+):
     app.command(_verb.__name__.rpartition(".")[2].rstrip("_"))(screen.alone(_verb.command))
 
 

@@ -79,12 +79,16 @@ class ComposedModule(nn.Module):
     @property
     def num_features(self) -> int:
         """Channels of the result of `forward_features`. Raises InputError if the network has no features."""
-        root = self.composed.graph.root
-        reference = features_of(root)
-        channels = None if reference is None else root.tensor(reference).channels
+        channels = _channels_of_features(self.composed.graph.root)
         if channels is None:
             raise _no_features(self)
         return channels
+
+    def __dir__(self) -> list[str]:
+        # torch.jit.trace reads every attribute that is listed.
+        hidden = "num_features" if _channels_of_features(self.composed.graph.root) is None else None
+        listed: list[str] = super().__dir__()  # type: ignore[no-untyped-call]
+        return [name for name in listed if name != hidden]
 
     @property
     def num_classes(self) -> int:
@@ -212,6 +216,11 @@ class ComposedModule(nn.Module):
 def _no_script(name: str) -> InputError:
     help = ("use `torch.export.export`, `torch.compile` or `torch.jit.trace`",)
     return InputError(Diagnostic("script", f"`{name}` cannot be scripted: PyTorch has deprecated it", help=help))
+
+
+def _channels_of_features(root: Scope) -> int | None:
+    reference = features_of(root)
+    return None if reference is None else root.tensor(reference).channels
 
 
 def _no_features(model: ComposedModule) -> InputError:

@@ -13,13 +13,18 @@ from composer.dag.scope import Node, Scope
 
 def explain(error: BaseException, model: nn.Module, graph: Composition) -> None:
     """Add a note to an exception from a network's forward: which node ran, and where the spec writes it."""
-    path = _innermost(error.__traceback__, {id(module): name for name, module in model.named_modules()})
+    path = ran(error, model)
     if path is None or any("in the network" in note for note in getattr(error, "__notes__", ())):
         return
-    node = _node(graph.root, path)
+    node = node_at(graph.root, path)
     where = node.origin.location(key=True) if node is not None else None
     name = f"`{node.path}` ({node.op})" if node is not None else f"`{path}`"
     error.add_note(f"in the network `{graph.spec.name}`: {name}" + (f", {where}" if where else ""))
+
+
+def ran(error: BaseException, model: nn.Module) -> str | None:
+    """Path of the node of a network that ran last before an exception; empty for the network itself, None for none."""
+    return _innermost(error.__traceback__, {id(module): name for name, module in model.named_modules()})
 
 
 def _innermost(trace: TracebackType | None, names: dict[int, str]) -> str | None:
@@ -39,7 +44,7 @@ def _innermost(trace: TracebackType | None, names: dict[int, str]) -> str | None
     return path
 
 
-def _node(root: Scope, path: str) -> Node | None:
+def node_at(root: Scope, path: str) -> Node | None:
     """The node at a path, or the innermost node around it."""
     found = None
     for node in root.walk():

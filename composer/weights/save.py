@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
 
 
-def save_weights(model: ComposedModule, path: Path) -> None:
+def save_weights(model: ComposedModule, path: Path, more: Mapping[str, str] | None = None) -> None:
     """Write a network's weights as safetensors. The metadata has the names of its classes, how an image becomes its
-    input, and how its backbone uses each tensor.
+    input, and how its backbone uses each tensor; and what is given as `more`.
     """
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     metadata = {"format": "pt", "spec": model.spec.name}
@@ -28,7 +28,7 @@ def save_weights(model: ComposedModule, path: Path) -> None:
         metadata["classes"] = json.dumps(model.spec.classes)
     image = report.image if (report := model.weights_report) else image_of(model.graph)
     metadata.update(write_facts(Facts(image, uses_in(model.graph))))
-    save_tensors(tensors, path, metadata)
+    save_tensors(tensors, path, metadata | dict(more or {}))
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:

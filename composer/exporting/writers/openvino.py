@@ -1,0 +1,35 @@
+"""OpenVINO's intermediate representation: NAME.xml, and its weights in NAME.bin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from composer.exporting.job import Job, Runner
+
+
+def write(job: Job) -> None:
+    """Convert the program, name its inputs and outputs as in the spec, and write it in single precision."""
+    import openvino
+
+    model = openvino.convert_model(job.program)
+    for port, name in zip(model.inputs, job.subject.inputs, strict=True):
+        port.get_tensor().set_names({name})
+    for port, name in zip(model.outputs, job.subject.output_names(), strict=True):
+        port.get_tensor().set_names({name})
+    openvino.save_model(model, job.file, compress_to_fp16=False)
+
+
+def load(job: Job) -> Runner:
+    """The file, compiled for the CPU in single precision."""
+    import openvino
+
+    compiled = openvino.Core().compile_model(job.file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(tensors: Sequence[Tensor]) -> list[Tensor]:
+        results = compiled([one.numpy() for one in tensors])
+        return [torch.from_numpy(results[port].copy()) for port in compiled.outputs]
+
+    return run
