@@ -48,7 +48,7 @@ ALLOWED = {
     "spec": {"pydantic", "yaml", *_rooms("arithmetic errors options spec")},
     # Bounds of options are pydantic fields.
     "kernels": {"torch", *_rooms("kernels torch_private")},
-    "layers": {"torch", "einops", *_rooms("arithmetic kernels registry options layers")},
+    "layers": {"torch", "einops", *_rooms("arithmetic kernels registry options seeds layers")},
     "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic kernels layers registry options mechanisms")},
     "dag": {"torch", "networkx", *_rooms("errors options registry spec dag torch_private")},
     # It writes the text of specs; whoever asks for one composes it.
@@ -56,7 +56,8 @@ ALLOWED = {
     "importing": {"torch", *_rooms("api dag errors hosts importing layers registry sources spec torch_private")},
     "hosts": {"torch", "pydantic", "yaml", *_rooms("arithmetic compile dag errors registry spec hosts torch_private")},
     "load_report.py": _rooms("errors spec"),
-    "compile": {"torch", *_rooms("errors kernels registry dag load_report shared spec compile torch_private")},
+    "seeds.py": {"torch", *_rooms("torch_private")},
+    "compile": {"torch", *_rooms("errors kernels registry dag load_report seeds shared spec compile torch_private")},
     "weights": {
         *("torch", "safetensors"),
         *_rooms("errors registry spec dag compile hosts load_report torch_private weights"),

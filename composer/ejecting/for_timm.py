@@ -10,6 +10,7 @@ from composer.dag.scope import Node, num_parameters
 from composer.ejecting.fit import identifier, literal
 from composer.ejecting.layout import laid_out
 from composer.ejecting.refused import cannot
+from composer.spec import zoo
 
 CONFIGURATION = "PRETRAINED_CFG"
 
@@ -86,14 +87,15 @@ def entry(network: Composition, name: str, *, counts: bool, taken: Sequence[str]
         *laid_out(f"raise ValueError({literal(text)})", 8),
         '    unknown = sorted(known.keys() - {"pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"})',
         "    if unknown:",
-        f'        raise TypeError(f"{word} does not take {{", ".join(unknown)}}")',
+        f"        raise TypeError(f\"{word} does not take {{', '.join(unknown)}}\")",
         f"    return {name}({'num_classes' if counts else ''})",
     ]
 
 
 def function_name(network: Composition, taken: Sequence[str]) -> str:
-    """The network's name in timm's registry."""
+    """The network's name in timm's registry; a network of the zoo as it is must not take the place of timm's own."""
     word = identifier(network.spec.name).lower()
+    word = f"my_{word}" if zoo.find(network.spec.name) is not None else word
     return f"{word}_" if word in taken else word
 
 
