@@ -22,24 +22,24 @@ Reduction = tuple[Literal["mean", "max", "squares"], int | None]
 
 
 def gated_by(*reductions: Reduction) -> Callable[[Any, Tensor], Tensor]:
-    """A kernel: module.gated(x, *gates), with gates = module.excite(*module.statistics(x)): b c … -> b c …
+    """A kernel: module.rescaled(x, *gates), with gates = module.excite(*module.statistics(x)): b c … -> b c …
 
     reductions  what `statistics` gives, in its order: the mean, the maximum or the sum of squares over an axis, or over
                 all positions (None); the axes stay, with length 1. Without any, it may give what it likes, sample by
                 sample, by no weights and no layers
 
     `excite` makes a gate b …, or several, of the statistics, once for the whole batch, by any layers; they get the
-    dtype of x. `gated` is the product: linear in x, sample by sample; a module without it has x * gate.
+    dtype of x. `rescaled` is the product: linear in x, sample by sample; a module without it has x * gate.
     """
 
     def kernel(module: Any, x: Tensor) -> Tensor:
-        gated, met = getattr(module, "gated", _multiplied), Met()
+        rescaled, met = getattr(module, "rescaled", _multiplied), Met()
         if not (torch.is_grad_enabled() and x.requires_grad):
             again, found = x, _statistics(module.statistics, x)
         else:
-            *found, again = Statistics.apply(module.statistics, reductions, gated, met, x)
+            *found, again = Statistics.apply(module.statistics, reductions, rescaled, met, x)
         gates = (gate.to(x.dtype) for gate in _several(module.excite(*found)))
-        result: Tensor = Product.apply(gated, met, x, again, *gates)
+        result: Tensor = Product.apply(rescaled, met, x, again, *gates)
         return result
 
     return kernel
@@ -74,9 +74,9 @@ class Statistics(Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, statistics: Any, reductions: Any, gated: Any, met: Met, x: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, statistics: Any, reductions: Any, rescaled: Any, met: Met, x: Tensor) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        ctx.statistics, ctx.reductions, ctx.gated, ctx.met = statistics, reductions, gated, met
+        ctx.statistics, ctx.reductions, ctx.rescaled, ctx.met = statistics, reductions, rescaled, met
         found = _statistics(statistics, x)
         # Where the largest numbers are is found again by comparing.
         maxima = [one for one, (kind, _) in zip(found, reductions, strict=False) if kind == "max"]
@@ -98,10 +98,10 @@ class Statistics(Function):
                 here.zero_()
             elif not gates:
                 here.copy_(g[group])
-            elif ctx.gated is _multiplied:
+            elif ctx.rescaled is _multiplied:
                 torch.mul(g[group], gates[0][group], out=here)
             else:
-                here.copy_(ctx.gated(g[group], *(gate[group] for gate in gates)))
+                here.copy_(ctx.rescaled(g[group], *(gate[group] for gate in gates)))
             given = [None if one is None else one[group] for one in of]
             if ctx.reductions:
                 _add(here, ctx.reductions, part, given, iter([one[group] for one in maxima]))
@@ -111,14 +111,14 @@ class Statistics(Function):
 
 
 class Product(Function):
-    """x, x again, gates -> gated(x, gates), where `again` is the last result of `Statistics`, or x itself."""
+    """x, x again, gates -> rescaled(x, gates), where `again` is the last result of `Statistics`, or x itself."""
 
     @staticmethod
-    def forward(ctx: Any, gated: Any, met: Met, x: Tensor, again: Tensor, *gates: Tensor) -> Tensor:
-        ctx.gated, ctx.met = gated, met
+    def forward(ctx: Any, rescaled: Any, met: Met, x: Tensor, again: Tensor, *gates: Tensor) -> Tensor:
+        ctx.rescaled, ctx.met = rescaled, met
         # Not `again`, whose gradient in a second derivative would be taken for that of the product.
         ctx.save_for_backward(x, *gates)
-        return gated(x, *gates) if gated is _multiplied else _in_groups(gated, x, *gates)
+        return rescaled(x, *gates) if rescaled is _multiplied else _in_groups(rescaled, x, *gates)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
@@ -129,12 +129,12 @@ class Product(Function):
             ctx.met.gates = ()
             again, *factors = (one.view_as(one) for one in (x, *gates))
             inputs = [one for one in (again, *factors) if one.requires_grad]
-            found = iter(grad(ctx.gated(again, *factors), inputs, g, create_graph=True))
+            found = iter(grad(ctx.rescaled(again, *factors), inputs, g, create_graph=True))
             return None, None, None, *(next(found) if one.requires_grad else None for one in (again, *factors))
         # Detached: the graph of the gates leads to `Statistics`, which would keep itself alive.
         ctx.met.gates = tuple(gate.detach() for gate in gates)
         g = in_format_of(x, g)
-        return None, None, None, g, *(_of_gates(ctx.gated, x, gates, g) if needed else [None for _ in gates])
+        return None, None, None, g, *(_of_gates(ctx.rescaled, x, gates, g) if needed else [None for _ in gates])
 
 
 class Formula(Function):
@@ -189,9 +189,9 @@ def _in_groups(formula: Callable[..., Tensor], x: Tensor, *others: Tensor) -> Te
     return y
 
 
-def _of_gates(gated: Any, x: Tensor, gates: Sequence[Tensor], g: Tensor) -> list[Tensor]:
+def _of_gates(rescaled: Any, x: Tensor, gates: Sequence[Tensor], g: Tensor) -> list[Tensor]:
     """The gradients of the gates, from that of the product."""
-    if gated is _multiplied:
+    if rescaled is _multiplied:
         (gate,) = gates
         if gate.shape[:2] == x.shape[:2] and gate[0, 0].numel() == 1:
             return [product_sum(g, x)]
@@ -200,7 +200,7 @@ def _of_gates(gated: Any, x: Tensor, gates: Sequence[Tensor], g: Tensor) -> list
     for group in groups(x):
         leaves = [_leaf(gate, group) for gate in gates]
         with torch.enable_grad():
-            made = gated(x[group], *leaves)
+            made = rescaled(x[group], *leaves)
         parts.append(grad(made, leaves, g[group]))
     return [torch.cat(part) for part in zip(*parts, strict=True)]
 

@@ -86,10 +86,10 @@ class EfficientLocalAttention(nn.Module):
         rows, columns = self.excite(*self.statistics(x))
         return rows * columns
 
-    def gated(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    def rescaled(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """x, rescaled by the gates of its row and of its column, b c h w."""
         return x * rows * columns
 
     @fused(gated_by(("mean", 3), ("mean", 2)))
     def forward(self, x: Tensor) -> Tensor:
-        return self.gated(x, *self.excite(*self.statistics(x)))
+        return self.rescaled(x, *self.excite(*self.statistics(x)))

@@ -65,7 +65,7 @@ class SpatialGroupEnhance(ChannelGate):
         """The gate of each group, b g h w, from the statistics."""
         return (likeness * self.weight + self.bias).sigmoid()
 
-    def gated(self, x: Tensor, gate: Tensor) -> Tensor:
+    def rescaled(self, x: Tensor, gate: Tensor) -> Tensor:
         """x, each group rescaled by its gate, b c h w."""
         return (x.unflatten(1, (self.groups, -1)) * gate.unsqueeze(2)).flatten(1, 2)
 
@@ -78,4 +78,4 @@ class SpatialGroupEnhance(ChannelGate):
     def forward(self, x: Tensor) -> Tensor:
         # The gate first: in this order, the backward pass holds one gradient of the map less.
         gate = self.excite(self.statistics(x)).to(x.dtype)
-        return self.gated(x, gate)
+        return self.rescaled(x, gate)

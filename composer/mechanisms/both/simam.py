@@ -56,10 +56,10 @@ class SimAM(ChannelGate):
         """The gate, b c h w, in (0.62, 1)."""
         return self._gate(x).to(x.dtype)
 
-    def gated(self, x: Tensor) -> Tensor:
+    def rescaled(self, x: Tensor) -> Tensor:
         """x, rescaled by its gate."""
         return x * self.attention(x)
 
-    @fused(computed_in_groups(gated))
+    @fused(computed_in_groups(rescaled))
     def forward(self, x: Tensor) -> Tensor:
-        return self.gated(x)
+        return self.rescaled(x)

@@ -77,7 +77,7 @@ class TripletAttention(nn.Module):
         gates = self.cw(columns).transpose(1, 2), self.hc(rows).permute(0, 3, 2, 1)
         return gates if self.hw is None else (*gates, self.hw(torch.cat(plane, 1)))
 
-    def gated(self, x: Tensor, *gates: Tensor) -> Tensor:
+    def rescaled(self, x: Tensor, *gates: Tensor) -> Tensor:
         """x, rescaled by the mean of the gates, b c h w."""
         return x * (sum(gates[1:], gates[0]) / len(gates))
 
@@ -88,4 +88,4 @@ class TripletAttention(nn.Module):
 
     @fused(gated_by(*((kind, axis) for axis in (2, 3, 1) for kind in ("max", "mean"))))
     def forward(self, x: Tensor) -> Tensor:
-        return self.gated(x, *self.excite(*self.statistics(x)))
+        return self.rescaled(x, *self.excite(*self.statistics(x)))

@@ -52,10 +52,10 @@ class GatherExciteMinus(ChannelGate):
             z = pool(x, 2 * e - 1, e, e - 1, count_include_pad=False)
         return F.interpolate(z.sigmoid(), size=x.shape[2:])
 
-    def gated(self, x: Tensor) -> Tensor:
+    def rescaled(self, x: Tensor) -> Tensor:
         """x, rescaled by its gate."""
         return x * self.attention(x)
 
-    @fused(computed_in_groups(gated))
+    @fused(computed_in_groups(rescaled))
     def forward(self, x: Tensor) -> Tensor:
-        return self.gated(x)
+        return self.rescaled(x)
