@@ -26,12 +26,12 @@ MEASURED = Path(__file__).parent / "measured.json"
 HEAD = """\
 # Mechanisms and formats
 
-Made by `python -m tests.export.table`. Each cell is an export of a small network: two residual blocks of 64 channels on
-14 × 14, the mechanism at its usual place, weights that let every branch speak (`class_attention` in a ViT). The file
-was run by its engine beside the network, on its own size and on others that may vary. A number is the largest difference
-of an output, as a share of its largest value; behind it stand the axes that vary in the file, b h w. *Not run here*:
-Core ML's packages are converted, and their declared inputs and outputs compared. An empty cell was not measured. A tenth of
-the cells is tried again for every commit."""
+Made by `python -m tests.export.table`. Each cell is an export of a small network: two residual blocks of 64
+channels on 14 × 14, the mechanism at its usual place, weights that let every branch speak (`class_attention` in
+a ViT). The file was run by its engine beside the network, on its own size and on others that may vary. A number
+is the largest difference of an output, as a share of its largest value; behind it stand the axes that vary in
+the file, b h w. *Not run here*: Core ML's packages are converted, and their declared inputs and outputs
+compared. An empty cell was not measured. A tenth of the cells is tried again for every commit."""
 
 
 def read() -> dict[str, dict[str, Cell]]:
