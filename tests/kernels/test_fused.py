@@ -88,7 +88,7 @@ def count_kernel_runs(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
 @pytest.mark.parametrize("memory_format", FORMATS, ids=["first", "last"])
 @each
 def test_same_numbers(subject: Subject, memory_format: torch.memory_format, side: int) -> None:
-    for dtype, near in ((torch.float64, 1e-12), (torch.float32, 5e-6), (torch.bfloat16, 2**-6)):
+    for dtype, near in ((torch.float64, 1e-12), (torch.float32, 5e-6), (torch.bfloat16, 2**-5)):
         fused, plain = pair(subject, dtype, side)
         x, truth = subject.sample(3, side, side, torch.float64).to(dtype), pair(subject, torch.float64, side)[1]
         x = x.to(memory_format=memory_format)
@@ -124,7 +124,7 @@ def test_first_and_second_derivatives(subject: Subject) -> None:
         fused = pair(module, torch.float64, 4)[0]
     except Exception:
         pytest.skip("not for four channels")
-    names = [name for name, one in fused.named_parameters() if one.numel() <= 32]
+    names = [name for name, _ in fused.named_parameters()]
     x = module.sample(2, 4, 4, torch.float64).requires_grad_()
     state = {name: one.detach() for name, one in fused.named_parameters()}
     buffers = {name: one.detach().clone() for name, one in fused.named_buffers()}
