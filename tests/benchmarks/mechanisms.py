@@ -11,6 +11,7 @@ import itertools
 import math
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -158,8 +159,8 @@ beside their own plain formula (`kernels: reference`): 0.8 is a fifth less. Each
 channels_first and channels_last, float32 and bfloat16; of each of them it is the median of {runs} pairs of runs that
 took turns, at batch {batch}. A training step is a forward and a backward pass; its time is that of the processor.
 
-Made by `python -m tests.benchmarks.mechanisms --table examples/tables/kernels.md`, on {threads} of {machine},
-{versions}. Other machines have other caches, and other ratios.
+Made by `{command}`, on {threads} of
+{machine}, {versions}. Other machines have other caches, and other ratios. A line above 1 is a miss.
 """
 
 
@@ -168,7 +169,8 @@ def table(found: Mapping[str, Sequence[Ratios]], given: argparse.Namespace) -> s
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "torchvision"))
     machine = f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
     sizes = [f"{channels}×{side}²" for channels, side in SIZES]
-    head = HEAD.format(runs=given.runs, batch=given.batch, machine=machine, versions=versions)
+    command = " ".join(["python -m tests.benchmarks.mechanisms", *sys.argv[1:]])
+    head = HEAD.format(command=command, runs=given.runs, batch=given.batch, machine=machine, versions=versions)
     names = [
         "mechanism",
         "beside",
@@ -213,8 +215,9 @@ def main() -> None:
             print(one, flush=True)
         steps = [one.step for one in found[name]]
         print(f"{name}: {geometric_mean(steps):.2f} of a training step", flush=True)
-    if given.table is not None:
-        given.table.write_text(table(found, given), encoding="utf-8")
+        if given.table is not None:
+            # After each, for whoever stops it.
+            given.table.write_text(table(found, given), encoding="utf-8")
 
 
 if __name__ == "__main__":
