@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         build,
         compose,
         diff,
+        eject,
         features,
         graph,
         list_backbones,
@@ -40,12 +41,14 @@ if TYPE_CHECKING:
     from composer.exporting.report import Exported
     from composer.hosts.insert import check, insert, inserted, rules_of
     from composer.hosts.remove import remove
+    from composer.inference import for_inference
     from composer.load_report import LoadReport
     from composer.looking import Finding, Look
     from composer.network import Graph
     from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt, Probability
     from composer.recording import record
     from composer.registry import layer, mechanism
+    from composer.sharing import from_folder
     from composer.spec.spec import Spec
     from composer.summary import Summary
     from composer.timm_models import register_with_timm
@@ -62,8 +65,11 @@ _LAZY = {
     "check": "composer.hosts.insert",
     "compose": "composer.api",
     "diff": "composer.api",
+    "eject": "composer.api",
     "export": "composer.exporting.export",
     "features": "composer.api",
+    "for_inference": "composer.inference",
+    "from_folder": "composer.sharing",
     "graph": "composer.api",
     "insert": "composer.hosts.insert",
     "inserted": "composer.hosts.insert",
@@ -131,8 +137,11 @@ __all__ = [
     "check",
     "compose",
     "diff",
+    "eject",
     "export",
     "features",
+    "for_inference",
+    "from_folder",
     "graph",
     "insert",
     "inserted",

@@ -276,6 +276,33 @@ def look(
     return look_at(model, images, nodes=nodes, patch=patch, target=target, classes=classes)
 
 
+def eject(source: Source | Composition, *, timm: bool = False) -> str:
+    """A network as the text of one PyTorch file that needs no composer.
+
+    source  a path, a zoo name, a mapping, a Spec, or a composed graph such as `model.graph`
+    timm    whether the file also registers the network with timm
+
+    Its class has the keys of the composed network's state_dict, in their order; outputs and gradients are those with
+    `kernels="reference"`, bit for bit. First weights are drawn by the same laws, though not the same numbers.
+    Raises SpecError or GraphError, also for a model of another library; InputError for a plugin whose source cannot be
+    copied, and for a network that timm could not call.
+
+    >>> print(eject("resnet18").splitlines()[-1].strip())
+    print(tuple(output.shape), f"{sum(p.numel() for p in model.parameters()):,} parameters")
+    """
+    from composer.dag.composition import Composition
+    from composer.ejecting import eject as write
+
+    if not isinstance(source, Composition):
+        check_source(source, "a graph")
+    return write(source if isinstance(source, Composition) else compose(source), _told(source), timm=timm)
+
+
+def _told(source: Source | Composition) -> str | None:
+    """A source as its user wrote it; None if it was no text."""
+    return str(source) if isinstance(source, str | Path) else None
+
+
 def diff(before: Source | Composition, after: Source | Composition) -> Difference:
     """The Difference between two networks' nodes, options, shapes and wiring; names, sites and lines do not count.
 

@@ -16,6 +16,7 @@ from composer.files import staged
 from composer.paths import sha256, stem_of
 from composer.spec import zoo
 from composer.spec.dump import dump
+from composer.spec.fingerprint import fingerprint
 from composer.visible import visible
 from composer.weights import save_weights
 
@@ -53,7 +54,8 @@ def lock(
     """The whole spec as a mapping, with the versions and the hashes of files that it was composed with.
 
     hashes  name -> SHA-256 of the files beside the lock
-    For a network with loaded weights, the lock names `weights_file`, which holds all weights, and its hash.
+    The record has the hash of the spec itself too, by which `composer.from_folder` knows whether it was changed. For a
+    network with loaded weights, the lock names `weights_file`, which holds all weights, and its hash.
     """
     hashes = hashes or {}
     used = {node.content.entry.plugin for node in graph.root.walk() if node.content and node.content.entry}
@@ -87,6 +89,7 @@ def lock(
         written["weights"] = {"source": weights_file, "require": "all"}
         if weights_file in hashes:
             written["weights"]["sha256"] = hashes[weights_file]
+    record["spec"] = fingerprint(written)
     return {**written, "lock": {key: value for key, value in record.items() if value != {}}}
 
 

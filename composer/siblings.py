@@ -37,6 +37,13 @@ def importable(folder: Path) -> Iterator[None]:
         sys.modules.update(others)
 
 
+def imported_from(folder: Path) -> list[Path]:
+    """The files of a folder that plugin files beside them have imported, sorted."""
+    names = {name for name, home in _found.items() if home == folder}
+    files = [Path(getattr(module, "__file__", None) or "") for _, module in _modules(names)]
+    return sorted({file for file in files if file.is_relative_to(folder) and file.is_file()})
+
+
 def _modules(names: set[str]) -> list[tuple[str, ModuleType]]:
     """Loaded modules with these names, and their submodules."""
     return [(name, module) for name, module in sys.modules.items() if _first(name) in names]

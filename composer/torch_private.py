@@ -21,7 +21,7 @@ from torch.nn.modules.conv import _ConvNd as AnyConvolution
 from torch.nn.modules.conv import _ConvTransposeNd as AnyTransposedConvolution
 from torch.package.importer import sys_importer
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 
 def children(module: nn.Module) -> dict[str, nn.Module | None]:
@@ -131,6 +131,7 @@ __all__ = [
     "share_parameters",
     "storage_of",
     "tree_leaves",
+    "tree_map",
     "twin",
     "unpickled_names",
     "version_of",

@@ -148,9 +148,9 @@ def cat() -> Path:
     return Path(skimage.__file__).parent / "data" / "chelsea.png"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names registered in the test are gone after it, and plugin files are read anew."""
+    """Names registered in a test are gone after it, and plugin files are read anew."""
     for name in [one for one in sys.modules if one.startswith("composer_plugin_")]:
         monkeypatch.delitem(sys.modules, name)
     registry.load_plugins()

@@ -23,8 +23,6 @@ from composer.schema import schema
 
 LKA = Path(__file__).parent.parent / "examples" / "large_kernel.yaml"
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 class PlainLKA(nn.Module):
     """As in the authors' code (Visual-Attention-Network/VAN-Classification)."""

@@ -48,7 +48,7 @@ ALLOWED = {
     "spec": {"pydantic", "yaml", *_rooms("arithmetic errors options spec")},
     # Bounds of options are pydantic fields.
     "kernels": {"torch", *_rooms("kernels torch_private")},
-    "layers": {"torch", "einops", *_rooms("arithmetic kernels registry options layers")},
+    "layers": {"torch", "einops", *_rooms("arithmetic kernels registry options seeds layers")},
     "mechanisms": {"torch", "einops", "pydantic", *_rooms("arithmetic kernels layers registry options mechanisms")},
     "dag": {"torch", "networkx", *_rooms("errors options registry spec dag torch_private")},
     # It writes the text of specs; whoever asks for one composes it.
@@ -56,7 +56,8 @@ ALLOWED = {
     "importing": {"torch", *_rooms("api dag errors hosts importing layers registry sources spec torch_private")},
     "hosts": {"torch", "pydantic", "yaml", *_rooms("arithmetic compile dag errors registry spec hosts torch_private")},
     "load_report.py": _rooms("errors spec"),
-    "compile": {"torch", *_rooms("errors kernels registry dag load_report shared spec compile torch_private")},
+    "seeds.py": {"torch", *_rooms("torch_private")},
+    "compile": {"torch", *_rooms("errors kernels registry dag load_report seeds shared spec compile torch_private")},
     "weights": {
         *("torch", "safetensors"),
         *_rooms("errors registry spec dag compile hosts load_report torch_private weights"),
@@ -72,6 +73,7 @@ ALLOWED = {
     "summary": {"torch", *_rooms("alike compile dag errors hosts kernels lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
+    "ejecting": {"torch", "networkx", *_rooms("__version__ amounts compile dag ejecting errors registry spec")},
     "page": {"torch", *_rooms("compile dag difference docstring draw errors html page registry spec summary")},
     "images.py": {"PIL", "numpy", "torch", *_rooms("compile errors spec")},
     "looking": {
@@ -92,7 +94,14 @@ ALLOWED = {
         *("torch", "numpy"),
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
-    "inference": {"torch", *_rooms("amounts benchmark compile errors foreign hosts inference torch_private")},
+    "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
+    "sharing": {
+        *("torch", "huggingface_hub"),
+        *_rooms(
+            "api artefacts compile dag draw errors files finding lines registry sharing siblings spec summary weights"
+        ),
+        "composer.__version__",
+    },
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},

@@ -50,8 +50,6 @@ NODES = {"conv": {"op": "conv2d", "out_channels": 12, "kernel_size": 3, "stride"
 RULE = {"use": "foreign_gate", "replace": "conv", "with": {"reduction": 5}}
 SPEC = {"name": "foreign", "input": [3, 9, 9], "nodes": NODES, "attention": [RULE]}
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 
 @pytest.fixture
 def plugin(tmp_path):

@@ -13,8 +13,6 @@ from PIL import Image
 import composer
 from composer import registry
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 GATE = '''\
 """A plugin."""
 import sys

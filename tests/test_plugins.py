@@ -17,8 +17,6 @@ from composer import contract, registry
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-pytestmark = pytest.mark.usefixtures("own_registry")
-
 GATE = '''\
 """A plugin."""
 import composer
@@ -162,7 +160,7 @@ print(len(graph.inserted))
     assert done.stdout.strip() == "8"
 
 
-def test_a_plugin_imports_the_files_beside_it(tmp_path, own_registry, monkeypatch):
+def test_a_plugin_imports_the_files_beside_it(tmp_path, monkeypatch):
     path = list(sys.path)
     for number, folder in enumerate((tmp_path / "one", tmp_path / "two"), 1):
         (folder / "parts").mkdir(parents=True)
@@ -186,7 +184,7 @@ def test_a_plugin_imports_the_files_beside_it(tmp_path, own_registry, monkeypatc
         importlib.import_module("gates_beside")
 
 
-def test_a_failing_import_beside_a_plugin_leaves_nothing(tmp_path, own_registry):
+def test_a_failing_import_beside_a_plugin_leaves_nothing(tmp_path):
     path = list(sys.path)
     (tmp_path / "broken_beside.py").write_text("1 / 0\n")
     (tmp_path / "plugin.py").write_text("import broken_beside\n")

@@ -91,7 +91,7 @@ def test_every_fact_is_on_the_plugin_page(word):
     assert re.search(rf"\b{word}\b", README.split("\n## Writing a plugin\n")[1])
 
 
-def test_the_plugin_of_the_plugin_page(run, tmp_path, own_registry):
+def test_the_plugin_of_the_plugin_page(run, tmp_path):
     path = tmp_path / "pixel_gate.py"
     path.write_text(fence("Writing a plugin", "python"))
     spec = tmp_path / "net.yaml"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import threading
+from functools import partial
 from typing import Literal
 
 import pytest
+import torch
 from torch import Tensor, nn
 
 import composer
 from composer import OddInt, PositiveInt, registry
-
-pytestmark = pytest.mark.usefixtures("own_registry")
+from composer.options import check_defaults
+from composer.seeds import seeded
 
 
 class Gate(nn.Module):
@@ -263,3 +266,23 @@ def test_each_kind_of_entry_has_what_it_needs():
     assert [registry.get(name).category for name in ("se", "conv2d", "add", "parameter")] == ["mechanism"] + [
         "layer"
     ] * 3
+
+
+def test_defaults_of_composers_own_options_fit_their_type_hints() -> None:
+    registry.load_plugins()
+    for entry in registry.entries():
+        for model in entry.models:
+            check_defaults(model)
+
+
+def test_composers_own_layers_draw_only_where_they_say() -> None:
+    """A layer that says `draws=False` is made without watching every operation for random numbers."""
+    quiet = [entry for entry in registry.entries() if entry.is_own and not entry.draws]
+    values = dict.fromkeys(("in_channels", "out_channels", "channels", "tokens", "kernel_size", "out_features"), 4)
+    values |= dict.fromkeys(("num_groups", "size", "output_size", "multiple", "padding"), 2)
+    before = torch.get_rng_state()
+    for entry in quiet:
+        arguments = {name: values[name] for name in inspect.signature(entry.factory).parameters if name in values}
+        seeded(0, entry.name, partial(entry.make, arguments), only_ours=True)
+        assert torch.equal(before, torch.get_rng_state()), entry.name
+    assert {"conv2d", "linear", "batch_norm"} <= {entry.name for entry in quiet}

@@ -49,7 +49,7 @@ def test_an_alias_is_understood_in_errors(run) -> None:
         assert "`eca` is what `ECA-Net` is called here" in run(verb, "ECA-Net").err
 
 
-def test_an_option_of_another_mechanism_of_that_name_says_which(own_registry) -> None:
+def test_an_option_of_another_mechanism_of_that_name_says_which() -> None:
     """Papers share names: `gct`, `psa`, `sa`."""
     other = registry.get_mechanism("se")
     assert other is not None

@@ -62,7 +62,7 @@ def test_a_step_of_training_moves_every_weight() -> None:
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_on_the_meta_device_nothing_is_drawn(inside: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composer.compile.init, "seed_of", lambda *_: pytest.fail("numbers are drawn"))
+    monkeypatch.setattr(composer.seeds, "seed_of", lambda *_: pytest.fail("numbers are drawn"))
     if inside:
         with torch.device("meta"):
             model = composer.build(WITH_SE)

@@ -28,7 +28,7 @@ def test_every_operation_has_a_time_and_together_they_took_no_longer_than_the_cl
     assert 0 < sum(found.values()) <= took
 
 
-def test_functions_are_timed_inside_blocks_too(own_registry):
+def test_functions_are_timed_inside_blocks_too():
     @composer.layer("nap")
     def nap(x: torch.Tensor, *, seconds: composer.PositiveFloat = 0.02) -> torch.Tensor:
         time.sleep(seconds)

@@ -15,6 +15,7 @@ from composer.cli import (
     build,
     check,
     diff,
+    eject,
     export,
     graph,
     import_,
@@ -22,6 +23,8 @@ from composer.cli import (
     look,
     new,
     problems,
+    pull,
+    push,
     run,
     schema,
     screen,
@@ -41,7 +44,7 @@ _REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug â€
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 for _verb in (
     *(build, validate, run, list, show, sites, summary, graph, look, diff, bench),
-    *(check, export, import_, schema, new),
+    *(check, eject, export, import_, push, pull, schema, new),
 ):
     app.command(_verb.__name__.rpartition(".")[2].rstrip("_"))(screen.alone(_verb.command))
 

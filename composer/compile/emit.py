@@ -12,7 +12,6 @@ from composer.compile.chain import Chain
 from composer.compile.classes import class_of
 from composer.compile.code import class_code, root_code
 from composer.compile.hosted import hosted
-from composer.compile.init import seeded
 from composer.compile.inplace import overwriting
 from composer.compile.lend import lend, with_shared
 from composer.compile.parts import beside, is_chain, modules
@@ -21,6 +20,7 @@ from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
 from composer.registry import ParameterEntry
+from composer.seeds import seeded
 from composer.shared import Shared
 
 
@@ -49,7 +49,7 @@ def make(node: Node, seed: int) -> Any:
 
 
 def _made(node: Node, operation: Operation, seed: int) -> Any:
-    made = seeded(seed, node.path, operation.make)
+    made = seeded(seed, node.path, operation.make, only_ours=not operation.entry.draws)
     if isinstance(made, nn.Module):
         for name, parameter in made.named_parameters():
             if parameter.is_meta and not _all_are_meta():

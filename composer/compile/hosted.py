@@ -14,13 +14,13 @@ from torch import nn
 from composer.compile.code import functions_called
 from composer.compile.forward import method
 from composer.compile.host_classes import base_of, hosted_class, text_of
-from composer.compile.init import seed_of
 from composer.compile.taps import TEXT, Tap
 from composer.compile.writer import identifier
 from composer.dag.host import HostOperation, HostScope, edited_part, names_inside, recorded_part
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
 from composer.foreign import is_error
+from composer.seeds import seed_of
 
 Fill = Callable[[nn.Module, Scope, int], nn.Module]
 

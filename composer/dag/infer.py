@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -50,19 +51,19 @@ class Inferred:
 
 @dataclass
 class Inference:
-    """Infers outputs and remembers them, because networks repeat the same few operations many times. `macs` holds
-    multiply-accumulates per example, None if not known."""
+    """Infers outputs. `macs` holds multiply-accumulates per example, None if not known."""
 
-    known: dict[Hashable, Inferred] = field(default_factory=dict)
     macs: dict[Hashable, int | None] = field(default_factory=dict)
 
     def __call__(self, entry: Entry, arguments: Mapping[str, Any], inputs: Sequence[TensorSpec]) -> Inferred:
         """The Inferred of an entry with these arguments and inputs. Raises Misfit."""
-        operation = Operation(entry, arguments)
-        key = (operation.key, tuple(inputs), tuple(tensor.grid for tensor in inputs))
-        if key not in self.known:
-            self.known[key] = infer(operation, inputs)
-        return self.known[key]
+        return _inferred(Operation(entry, arguments), tuple(inputs), tuple(tensor.grid for tensor in inputs))
+
+
+# Networks repeat the same few operations many times, and whoever compares networks composes the same ones again.
+@lru_cache(maxsize=10_000)
+def _inferred(operation: Operation, inputs: tuple[TensorSpec, ...], grids: tuple[TokenGrid | None, ...]) -> Inferred:
+    return infer(operation, inputs)
 
 
 def infer(operation: Operation, inputs: Sequence[TensorSpec]) -> Inferred:
@@ -111,7 +112,7 @@ def refuses_one(operation: Operation, inputs: Sequence[TensorSpec]) -> str | Non
         return None
     tensors = [torch.empty((tensor.windows, *tensor.shape[1:]), device="meta") for tensor in inputs]
     try:
-        with torch.device("meta"), torch.no_grad():
+        with torch.device("meta"), torch.no_grad(), Shortcuts():
             operation.make().train()(*tensors)
     except BaseException as error:
         if not is_error(error):

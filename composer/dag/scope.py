@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import networkx as nx
 
@@ -159,6 +159,7 @@ class Scope:
     leads    input -> name of the node whose output now replaces it, because rules put nodes before the scope
     plain    the scope as it was before any rule changed it; None if none did
     network  of a network inside another: its own spec, with the inputs that arrive
+    words    of a block: its arguments and vars, with their values here
     held     nodes whose modules the scope owns without a call of its own: only nodes that share them call them
     """
 
@@ -178,6 +179,7 @@ class Scope:
     leads: Mapping[str, str] = field(default_factory=dict)
     plain: Scope | None = field(default=None, repr=False, compare=False)
     network: Spec | None = field(default=None, repr=False, compare=False)
+    words: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def untouched(self) -> Scope:

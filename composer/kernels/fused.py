@@ -53,10 +53,11 @@ def _owns(module: nn.Module, method: Callable[..., Any], inherited: bool) -> boo
 def may_run(module: nn.Module, tensors: tuple[Any, ...]) -> bool:
     """Whether a kernel gives for these tensors what the plain formula gives, to whoever looks on."""
     return (
-        all(map(_is_plain, tensors))
+        # First, because a tracer records the questions about tensors that follow.
+        not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and all(map(_is_plain, tensors))
         and len({tensor.dtype for tensor in tensors}) == 1
         and not wants_reference(module)
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         and not torch.is_autocast_enabled("cpu")
         and not is_transforming()
     )

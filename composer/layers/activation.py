@@ -15,55 +15,55 @@ from composer.options import PositiveFloat, PositiveInt, Probability
 from composer.registry import layer
 
 
-@layer("relu", kind="activation")
+@layer("relu", kind="activation", draws=False)
 def relu() -> nn.ReLU:
     """max(0, x)"""
     return nn.ReLU()
 
 
-@layer("relu6", kind="activation")
+@layer("relu6", kind="activation", draws=False)
 def relu6() -> nn.ReLU6:
     """min(max(0, x), 6)"""
     return nn.ReLU6()
 
 
-@layer("leaky_relu", kind="activation")
+@layer("leaky_relu", kind="activation", draws=False)
 def leaky_relu(*, negative_slope: PositiveFloat = 0.01) -> nn.LeakyReLU:
     """x where it is positive, negative_slope * x elsewhere"""
     return nn.LeakyReLU(negative_slope)
 
 
-@layer("silu", kind="activation")
+@layer("silu", kind="activation", draws=False)
 def silu() -> nn.SiLU:
     """x * sigmoid(x)"""
     return nn.SiLU()
 
 
-@layer("gelu", kind="activation")
+@layer("gelu", kind="activation", draws=False)
 def gelu(*, approximate: Literal["none", "tanh"] = "none") -> nn.GELU:
     """x * Phi(x), Phi the cumulative distribution of N(0, 1); `approximate: tanh` is the cheaper formula"""
     return nn.GELU(approximate)
 
 
-@layer("hard_swish", kind="activation")
+@layer("hard_swish", kind="activation", draws=False)
 def hard_swish() -> nn.Hardswish:
     """x * min(max(0, x + 3), 6) / 6"""
     return nn.Hardswish()
 
 
-@layer("hard_sigmoid", kind="activation")
+@layer("hard_sigmoid", kind="activation", draws=False)
 def hard_sigmoid() -> nn.Hardsigmoid:
     """min(max(0, x + 3), 6) / 6"""
     return nn.Hardsigmoid()
 
 
-@layer("sigmoid", kind="activation")
+@layer("sigmoid", kind="activation", draws=False)
 def sigmoid() -> nn.Sigmoid:
     """1 / (1 + exp(-x))"""
     return nn.Sigmoid()
 
 
-@layer("tanh", kind="activation")
+@layer("tanh", kind="activation", draws=False)
 def tanh() -> nn.Tanh:
     """(exp(x) - exp(-x)) / (exp(x) + exp(-x))"""
     return nn.Tanh()
@@ -79,7 +79,7 @@ def _prelu_layout(inputs: Sequence[Any], *, num_parameters: int = 1, init: float
     return layout
 
 
-@layer("prelu", kind="activation", layout=_prelu_layout)
+@layer("prelu", kind="activation", layout=_prelu_layout, draws=False)
 def prelu(*, num_parameters: PositiveInt = 1, init: float = 0.25) -> nn.PReLU:
     """x where it is positive, a x elsewhere; a is learnt
 
@@ -103,19 +103,19 @@ def softmax(*, dim: int = -1) -> nn.Softmax:
     return nn.Softmax(dim)
 
 
-@layer("identity", kind="other")
+@layer("identity", kind="other", draws=False)
 def identity() -> nn.Identity:
     """x"""
     return nn.Identity()
 
 
-@layer("dropout", kind="other")
+@layer("dropout", kind="other", draws=False)
 def dropout(*, p: Probability = 0.5) -> nn.Dropout:
     """In training, 0 with probability p and x / (1 - p) otherwise; in evaluation, x"""
     return nn.Dropout(p)
 
 
-@layer("drop_path", kind="other")
+@layer("drop_path", kind="other", draws=False)
 class DropPath(nn.Module):
     """In training, 0 for a whole example with probability p and x / (1 - p) otherwise; in evaluation, x
 
@@ -143,7 +143,7 @@ def _drop_examples(x: Tensor, p: float) -> Tensor:
 torch.fx.wrap("_drop_examples")
 
 
-@layer("layer_scale", kind="other", layout=channels_last_layout)
+@layer("layer_scale", kind="other", layout=channels_last_layout, draws=False)
 class LayerScale(nn.Module):
     """A learnable factor per channel (the last axis), small at the start.
 
@@ -165,7 +165,7 @@ class LayerScale(nn.Module):
         return f"{self.gamma.shape[0]}"
 
 
-@layer("layer_scale_2d", kind="other", layout="b c h w -> b c h w")
+@layer("layer_scale_2d", kind="other", layout="b c h w -> b c h w", draws=False)
 class LayerScale2d(LayerScale):
     """A learnable factor per channel of a feature map, small at the start.
 

@@ -10,7 +10,7 @@ from composer.options import NonNegativeInt, Padding, Padding3d, PositiveFloat, 
 from composer.registry import layer
 
 
-@layer("conv2d", kind="conv", layout="b c h w -> b c h w")
+@layer("conv2d", kind="conv", layout="b c h w -> b c h w", draws=False)
 def conv2d(
     in_channels: int,
     *,
@@ -47,7 +47,7 @@ def conv2d(
     return fill(undrawn(nn.Conv2d, *arguments), init, std, bias_init)
 
 
-@layer("conv1d", kind="conv", layout="b c l -> b c l")
+@layer("conv1d", kind="conv", layout="b c l -> b c l", draws=False)
 def conv1d(
     in_channels: int,
     *,
@@ -80,7 +80,7 @@ def conv1d(
     return fill(undrawn(nn.Conv1d, *arguments), init, std, bias_init)
 
 
-@layer("conv3d", kind="conv", layout="b c t h w -> b c t h w")
+@layer("conv3d", kind="conv", layout="b c t h w -> b c t h w", draws=False)
 def conv3d(
     in_channels: int,
     *,
@@ -114,7 +114,7 @@ def conv3d(
     return fill(undrawn(nn.Conv3d, *arguments), init, std, bias_init)
 
 
-@layer("conv_transpose2d", kind="conv", layout="b c h w -> b c h w")
+@layer("conv_transpose2d", kind="conv", layout="b c h w -> b c h w", draws=False)
 def conv_transpose2d(
     in_channels: int,
     *,

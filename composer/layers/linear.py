@@ -23,7 +23,7 @@ def channels_last_layout(inputs: Sequence[Any], **options: Any) -> str:
     return str(found)
 
 
-@layer("linear", kind="linear", layout=channels_last_layout)
+@layer("linear", kind="linear", layout=channels_last_layout, draws=False)
 def linear(
     channels: int,
     *,
@@ -66,7 +66,7 @@ def _mixed_grid(inputs: Sequence[Any], *, axis: str = "n", **options: Any) -> No
     """Mixed tokens stand nowhere; the residual add behind them, which knows the grid of its other input, says where."""
 
 
-@layer("axis_linear", kind="linear", layout=_last_axis_layout, grid=_mixed_grid)
+@layer("axis_linear", kind="linear", layout=_last_axis_layout, grid=_mixed_grid, draws=False)
 def axis_linear(
     height: int | None = None,
     width: int | None = None,

@@ -26,7 +26,7 @@ def _batch_normed_layout(inputs: Sequence[Any], **options: Any) -> str:
     return str(found)
 
 
-@layer("batch_norm", kind="norm", layout=_batch_normed_layout)
+@layer("batch_norm", kind="norm", layout=_batch_normed_layout, draws=False)
 def batch_norm(
     channels: int,
     spatial_dims: int = 2,
@@ -53,7 +53,7 @@ def batch_norm(
     return made
 
 
-@layer("layer_norm", kind="norm", layout=channels_last_layout)
+@layer("layer_norm", kind="norm", layout=channels_last_layout, draws=False)
 def layer_norm(channels: int, *, eps: PositiveFloat = 1e-5, affine: bool = True, bias: bool = True) -> nn.LayerNorm:
     """Normalise each position over its channels (the last axis).
 
@@ -67,7 +67,7 @@ def layer_norm(channels: int, *, eps: PositiveFloat = 1e-5, affine: bool = True,
     return nn.LayerNorm(channels, eps, affine, bias)
 
 
-@layer("layer_norm_2d", kind="norm", layout="b c h w -> b c h w")
+@layer("layer_norm_2d", kind="norm", layout="b c h w -> b c h w", draws=False)
 class LayerNorm2d(nn.LayerNorm):
     """Normalise each position of a feature map over its channels.
 
@@ -100,7 +100,7 @@ def _grouped_layout(inputs: Sequence[Any], *, num_groups: int, **options: Any) -
     return str(found)
 
 
-@layer("group_norm", kind="norm", layout=_grouped_layout)
+@layer("group_norm", kind="norm", layout=_grouped_layout, draws=False)
 def group_norm(
     channels: int, *, num_groups: PositiveInt, eps: PositiveFloat = 1e-5, affine: bool = True
 ) -> nn.GroupNorm:
@@ -128,7 +128,7 @@ class _ResponseNorm(nn.Module):
         return f"{self.weight.shape[0]}, eps={self.eps}"
 
 
-@layer("grn", kind="norm", layout="b h w c -> b h w c")
+@layer("grn", kind="norm", layout="b h w c -> b h w c", draws=False)
 class GlobalResponseNorm(_ResponseNorm):
     """Rescale each channel by how strong it is beside the others, and add the input.
 
@@ -149,7 +149,7 @@ class GlobalResponseNorm(_ResponseNorm):
         return x + torch.addcmul(self.bias, self.weight, x * relative)
 
 
-@layer("grn_2d", kind="norm", layout="b c h w -> b c h w")
+@layer("grn_2d", kind="norm", layout="b c h w -> b c h w", draws=False)
 class GlobalResponseNorm2d(_ResponseNorm):
     """Rescale each channel by how strong it is beside the others, and add the input.
 

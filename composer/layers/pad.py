@@ -14,7 +14,7 @@ from composer.options import NonNegativeInt, PositiveInt, Size
 from composer.registry import layer
 
 
-@layer("zero_pad", kind="pad", layout="b c h w -> b c h w")
+@layer("zero_pad", kind="pad", layout="b c h w -> b c h w", draws=False)
 def zero_pad(
     *, left: NonNegativeInt = 0, right: NonNegativeInt = 0, top: NonNegativeInt = 0, bottom: NonNegativeInt = 0
 ) -> nn.ZeroPad2d:
@@ -25,7 +25,7 @@ def zero_pad(
     return nn.ZeroPad2d((left, right, top, bottom))
 
 
-@layer("same_pad", kind="pad", layout="b c h w -> b c h w")
+@layer("same_pad", kind="pad", layout="b c h w -> b c h w", draws=False)
 class SamePad2d(nn.Module):
     """Pad with zeros as TensorFlow's SAME padding, before a convolution with `padding: 0`.
 
@@ -62,7 +62,7 @@ def pad_same(x: Tensor, reach: int, stride: int) -> Tensor:
 torch.fx.wrap("pad_same")
 
 
-@layer("pad_to_multiple", kind="pad", layout="b c h w -> b c h w")
+@layer("pad_to_multiple", kind="pad", layout="b c h w -> b c h w", draws=False)
 class PadToMultiple2d(nn.Module):
     """Pad with zeros at the bottom and the right, to the next `multiple` of both sides; `crop` undoes it.
 

@@ -14,7 +14,7 @@ from composer.options import Lengths, Paddings, PositiveInt
 from composer.registry import MAPS, layer
 
 
-@layer("max_pool", kind="pool", layout="b c * -> b c *")
+@layer("max_pool", kind="pool", layout="b c * -> b c *", draws=False)
 def max_pool(
     spatial_dims: int = 2,
     *,
@@ -35,7 +35,7 @@ def max_pool(
     return made
 
 
-@layer("avg_pool", kind="pool", layout="b c * -> b c *")
+@layer("avg_pool", kind="pool", layout="b c * -> b c *", draws=False)
 def avg_pool(
     spatial_dims: int = 2,
     *,
@@ -87,7 +87,7 @@ _ADAPTIVE_AVG_POOLS: dict[int, Any] = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAv
 _ADAPTIVE_MAX_POOLS: dict[int, Any] = {1: nn.AdaptiveMaxPool1d, 2: nn.AdaptiveMaxPool2d, 3: nn.AdaptiveMaxPool3d}
 
 
-@layer("adaptive_avg_pool", kind="pool", layout="b c * -> b c *")
+@layer("adaptive_avg_pool", kind="pool", layout="b c * -> b c *", draws=False)
 def adaptive_avg_pool(
     spatial_dims: int = 2, *, output_size: _OutputSize
 ) -> nn.AdaptiveAvgPool2d | nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool3d:
@@ -103,7 +103,7 @@ def adaptive_avg_pool(
     return made
 
 
-@layer("adaptive_max_pool", kind="pool", layout="b c * -> b c *")
+@layer("adaptive_max_pool", kind="pool", layout="b c * -> b c *", draws=False)
 def adaptive_max_pool(
     spatial_dims: int = 2, *, output_size: _OutputSize
 ) -> nn.AdaptiveMaxPool2d | nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool3d:
@@ -124,7 +124,7 @@ def _check_output_size(output_size: int | tuple[int | None, ...], spatial_dims: 
         lengths(tuple(length or 1 for length in output_size), spatial_dims)
 
 
-@layer("at_least", kind="pool", layout="b c h w -> b c h w")
+@layer("at_least", kind="pool", layout="b c h w -> b c h w", draws=False)
 class AtLeast(nn.Module):
     """A map of at least size × size: a shorter side is stretched by adaptive average pooling, other sides stay.
 
@@ -234,7 +234,7 @@ _GLOBAL_AVG_POOLS: dict[int, Any] = {1: GlobalAvgPool1d, 2: GlobalAvgPool2d, 3: 
 _GLOBAL_MAX_POOLS: dict[int, Any] = {1: GlobalMaxPool1d, 2: GlobalMaxPool2d, 3: GlobalMaxPool3d}
 
 
-@layer("global_avg_pool", kind="pool", layout=_pooled("global_avg_pool"))
+@layer("global_avg_pool", kind="pool", layout=_pooled("global_avg_pool"), draws=False)
 def global_avg_pool(
     spatial_dims: int = 2, *, keepdim: bool = False
 ) -> GlobalAvgPool2d | GlobalAvgPool1d | GlobalAvgPool3d:
@@ -246,7 +246,7 @@ def global_avg_pool(
     return made
 
 
-@layer("global_max_pool", kind="pool", layout=_pooled("global_max_pool"))
+@layer("global_max_pool", kind="pool", layout=_pooled("global_max_pool"), draws=False)
 def global_max_pool(
     spatial_dims: int = 2, *, keepdim: bool = False
 ) -> GlobalMaxPool2d | GlobalMaxPool1d | GlobalMaxPool3d:

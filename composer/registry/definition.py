@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import linecache
+import re
+import sys
 from collections.abc import Callable, Mapping
 from types import UnionType
 from typing import Any, get_args
@@ -45,6 +48,8 @@ def arity(given: Mapping[str, Any], variadic: bool) -> tuple[int, int | None]:
 def definition(factory: Callable[..., Any]) -> Location:
     """The file and line where a class or function is defined."""
     target = inspect.unwrap(factory)
+    if is_own(target):
+        return _quickly(target)
     try:
         # Reading sources goes through a cache that is not safe for threads.
         with state.lock:
@@ -56,6 +61,25 @@ def definition(factory: Callable[..., Any]) -> Location:
     return Location(Source(file), line, 1, 2)
 
 
+def is_own(factory: Callable[..., Any]) -> bool:
+    """Whether composer itself defines a class or function."""
+    return factory.__module__.partition(".")[0] == "composer"
+
+
+def _quickly(factory: Callable[..., Any]) -> Location:
+    """The definition of a class or function at the left margin. `inspect` parses the file anew for every class."""
+    file = sys.modules[factory.__module__].__file__ or "<unknown>"
+    if not isinstance(factory, type):
+        return Location(Source(file), factory.__code__.co_firstlineno, 1, 2)
+    lines = linecache.getlines(file)
+    start = re.compile(rf"class {factory.__name__}\b")
+    line = next((number for number, text in enumerate(lines) if start.match(text)), 0)
+    # Decorators stand above it, and an empty line above them.
+    while line and lines[line - 1].strip():
+        line -= 1
+    return Location(Source(file), line + 1, 1, 2)
+
+
 def misuse(where: Location, name: str, problem: str, expected: str) -> PluginError:
     return PluginError(Diagnostic("plugin", f"cannot register `{name}`: {problem}", where, label=expected))
 
@@ -65,7 +89,7 @@ def identity(factory: Callable[..., Any]) -> tuple[str, str]:
 
 
 def plugin_of(factory: Callable[..., Any]) -> Plugin:
-    package = factory.__module__.partition(".")[0]
-    if package == "composer":
+    if is_own(factory):
         return Plugin("composer")
+    package = factory.__module__.partition(".")[0]
     return state.plugins.get(package, Plugin(package))

@@ -85,6 +85,7 @@ class Entry:
     grid_rule    layers: the grid of the output's tokens, see `layer`
     shape, macs  rules for its output shape and cost, if running it on meta tensors cannot find them, see `mechanism`
     counted      whether a node with it bears the cost of its call: False for all results of a call but the first
+    draws        layers: whether making it may draw random numbers other than from `composer.seeds.generator()`
     file, line   where the factory is defined
     """
 
@@ -102,6 +103,7 @@ class Entry:
     shape: ShapeRule | None = None
     macs: MacsRule | None = None
     counted: bool = True
+    draws: bool = True
 
     @property
     def category(self) -> Literal["mechanism", "layer"]:

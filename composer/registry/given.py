@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from composer.errors import Location, one_of, suggest
 from composer.options import options_model, read_signature
-from composer.registry.definition import arity, forward_tensors, made, misuse, plugin_of
+from composer.registry.definition import arity, forward_tensors, is_own, made, misuse, plugin_of
 from composer.registry.entry import (
     APPLIED,
     APPLIED_BY_KIND,
@@ -113,5 +113,6 @@ class Given:
             for fact, default in facts.items()
             if fact in CONV_FACTS and fact != "in_channels"
         }
-        model = self.checked(lambda: options_model(f"{self.name} settings", settings))
+        late = is_own(self.factory)
+        model = self.checked(lambda: options_model(f"{self.name} settings", settings, late=late))
         return ModuleEntry(**self.common(tensors, variadic), module=module, facts=facts, settings=model, **more)

@@ -131,6 +131,7 @@ def layer(
     applied: Literal["gate", "1 + gate", "branches", "experts", "positions"] | None = None,
     shape: ShapeRule | None = None,
     macs: MacsRule | None = None,
+    draws: bool = True,
 ) -> Callable[[Target], Target]:
     """Register a building block: an nn.Module class, a function with a module class as return type, a function of
     tensors, or (kind `parameter`) a function that makes a parameter.
@@ -148,6 +149,7 @@ def layer(
             of maps). By default, tokens stand where those of the first input stand, except in kind `shape`
     code    for a function of tensors: `(names, inputs, **options) -> expression` for a generated forward, as `a + b`
     applied, shape, macs  as for `mechanism`; `applied` needs a class with a method `attention`
+    draws   False if making it draws no random numbers, which makes it faster
     Raises PluginError, with file and line, if the class, function or an argument breaks the contract.
     """
 
@@ -158,7 +160,7 @@ def layer(
         given = Given(name, kind, factory, where)
         if code is not None and not given.is_function:
             raise misuse(where, name, "`code` is for a function of tensors", "leave it out")
-        more = {"layout_rule": layout, "grid_rule": grid, **given.declared(shape, macs)}
+        more = {"layout_rule": layout, "grid_rule": grid, "draws": draws, **given.declared(shape, macs)}
         if given.module is not None:
             entry: Entry = given.module_entry(applied=given.checked_applied(applied), **more)
         elif applied is not None:

@@ -91,7 +91,7 @@ def test_a_failed_write_leaves_nothing(run, small, tmp_path, monkeypatch):
     assert not (tmp_path / "a").exists()
 
 
-def test_plugin_file_and_its_hash_in_the_lock(run, small, tmp_path, own_registry):
+def test_plugin_file_and_its_hash_in_the_lock(run, small, tmp_path):
     plugin = tmp_path / "elsewhere" / "tripled.py"
     plugin.parent.mkdir()
     plugin.write_text(

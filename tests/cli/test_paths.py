@@ -73,7 +73,7 @@ def unreadable(path):
         if (option, kind) != ("root", folder)
     ],
 )
-def test_a_path_that_cannot_be_used(option, kind, run, small, tmp_path, own_registry):
+def test_a_path_that_cannot_be_used(option, kind, run, small, tmp_path):
     (tmp_path / "w.pt").write_bytes(b"no weights")
     Image.new("RGB", (9, 9)).save(tmp_path / "photo.png")
     (word,) = (word for word in VERBS[option] if word.startswith("PATH"))

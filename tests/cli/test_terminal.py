@@ -221,7 +221,7 @@ ODD = "x\n\u2028y\u200b\ufeffz"
 
 
 @pytest.fixture
-def hostile(tmp_path, own_registry):
+def hostile(tmp_path):
     """A spec, a checkpoint, a photograph and a plugin with such names wherever a name can stand."""
     quoted, odd = json.dumps(BAD), json.dumps(ODD)
     folder = tmp_path / "a\x1b[2J\u202eb"

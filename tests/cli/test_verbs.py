@@ -241,7 +241,7 @@ def test_the_snippets_of_show_work(run, tmp_path, entry):
     assert cost
 
 
-def test_check_a_mechanism_and_a_plugin_file(run, tmp_path, own_registry):
+def test_check_a_mechanism_and_a_plugin_file(run, tmp_path):
     result = run("check", "se_var1", "--format", "json")
     assert result.code == 0
     assert {one["status"] for one in result.json["se_var1"]} == {"ok"}

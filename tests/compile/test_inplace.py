@@ -57,7 +57,7 @@ def test_gradients_are_those_without():
     assert all(torch.equal(found[name], parameter.grad) for name, parameter in model.named_parameters())
 
 
-def test_a_plugins_layer_may_give_back_its_input(own_registry):
+def test_a_plugins_layer_may_give_back_its_input():
     @composer.layer("test_nothing", kind="norm")
     def nothing(x: torch.Tensor) -> torch.Tensor:
         """x"""

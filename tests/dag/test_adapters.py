@@ -189,7 +189,6 @@ class Gate(nn.Module):
         return x * (self.scale * x.mean((2, 3))).sigmoid()[:, :, None, None]
 
 
-@pytest.mark.usefixtures("own_registry")
 def test_prefix_tokens_take_part_where_a_mechanism_says_so() -> None:
     composer.mechanism("test_gate", kind="channel", prefix=True)(Gate)
     spec = {"input": {"shape": [25, 8], "layout": "b n c"}, "nodes": {"gate": "test_gate"}}
@@ -202,7 +201,6 @@ def test_prefix_tokens_take_part_where_a_mechanism_says_so() -> None:
     assert composer.graph(known).root.end_of("gate").grid == (4, 6, 1)
 
 
-@pytest.mark.usefixtures("own_registry")
 def test_only_a_channel_gate_on_maps_can_take_the_prefix_in() -> None:
     with pytest.raises(composer.PluginError, match="rows and columns have no meaning"):
         composer.mechanism("test_gate", kind="spatial", prefix=True)(Gate)
@@ -223,7 +221,6 @@ class Conv(nn.Module):
         return torch.cat([x[:, : self.prefix], x[:, self.prefix :] + y], 1)
 
 
-@pytest.mark.usefixtures("own_registry")
 def test_a_mechanism_on_tokens_is_told_the_grid() -> None:
     composer.mechanism("test_conv", kind="token", layout="b n c")(Conv)
     graph = composer.graph({**VIT, "attention": [{"use": "test_conv", "after": "mlp"}]})
@@ -247,7 +244,6 @@ def smoothed(tokens: Tensor) -> Tensor:
     return nn.functional.avg_pool2d(tokens.mT.unflatten(2, (4, 6)), 3, 1, 1).flatten(2).mT
 
 
-@pytest.mark.usefixtures("own_registry")
 def test_further_tensors_of_a_mechanism_are_adapted_as_the_first() -> None:
     composer.mechanism("test_mean", kind="fusion")(Mean)
     nodes = {"tokens": "map_to_tokens", "unit": {"block": "unit"}}

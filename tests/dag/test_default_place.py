@@ -37,7 +37,6 @@ def test_by_kind_and_by_what_the_network_has(name, sites, place) -> None:
     assert default_place(entry, sites) == place
 
 
-@pytest.mark.usefixtures("own_registry")
 def test_a_plugin_says_it_itself() -> None:
     @composer.mechanism("gate_in_test", kind="spatial", place=[{"after": "gate"}, {"before": "head"}])
     class Gate(nn.Module):

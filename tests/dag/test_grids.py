@@ -205,7 +205,6 @@ def test_expressions_read_the_grid() -> None:
         ("lambda inputs: inputs[3]", "the grid rule of `turned` of plugin"),
     ],
 )
-@pytest.mark.usefixtures("own_registry")
 def test_a_grid_rule_of_a_plugin_that_is_wrong(rule: str, said: str, run: Any, tmp_path: Any) -> None:
     plugin, spec = tmp_path / "turned.py", tmp_path / "spec.yaml"
     plugin.write_text(

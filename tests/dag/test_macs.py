@@ -45,7 +45,7 @@ RULE = "\nattention:\n  - {use: product_gate, after: act1}\n"
 
 
 @pytest.fixture
-def gated(tmp_path, own_registry):
+def gated(tmp_path):
     """A spec whose gate is worked out by an operation that PyTorch does not know, and its plugin."""
     plugin, spec = tmp_path / "product_gate.py", tmp_path / "gated.yaml"
     plugin.write_text(PLUGIN)

@@ -174,7 +174,7 @@ class Odd(nn.Module):
 
 
 @pytest.mark.parametrize("what", ["rank", "few", "tuple", "scalar", "nan", "empty", "nothing"])
-def test_values_of_plugins_that_fit_no_form_are_listed(tmp_path, own_registry, what, images):
+def test_values_of_plugins_that_fit_no_form_are_listed(tmp_path, what, images):
     path = tmp_path / "odd.py"
     path.write_text(PLUGIN)
     composer.registry.load_plugin_file(path)

@@ -230,7 +230,7 @@ class Wrong(nn.Module):
         ("gradient's format", "memory formats", "a channels_last input gets a gradient that is not"),
     ],
 )
-def test_every_check_can_fail(way, check, said, own_registry):
+def test_every_check_can_fail(way, check, said):
     composer.mechanism("test_wrong", kind="channel")(Wrong)
     subject = Subject(registry.get("test_wrong"), {"way": way}, channels=2)
     found = contract.verdict(subject, check, contract.CHECKS[check])
@@ -248,7 +248,7 @@ class Small(nn.Conv2d):
         return super().forward(x)[..., : 7 if self.stride == (1, 1) else 3]
 
 
-def test_the_shape_of_a_convolution_and_the_example_are_checked(own_registry):
+def test_the_shape_of_a_convolution_and_the_example_are_checked():
     composer.mechanism("test_small", kind="kernel", replaces="conv")(Small)
     subject = Subject(registry.get("test_small"), channels=2)
     found = contract.verdict(subject, "keeps the shape", contract.CHECKS["keeps the shape"])
@@ -266,7 +266,7 @@ class Deciding(nn.Module):
         return x if x.mean() > 0 else -x
 
 
-def test_a_mechanism_may_say_that_its_values_decide(own_registry):
+def test_a_mechanism_may_say_that_its_values_decide():
     composer.mechanism("test_deciding", kind="channel")(Deciding)
     found = contract.verdict(
         Subject(registry.get("test_deciding")), "symbolic_trace", contract.CHECKS["symbolic_trace"]

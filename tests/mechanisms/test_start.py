@@ -90,7 +90,7 @@ class Few(nn.Module):
         return x * self.each[:, None, None] * self.few.sum()
 
 
-def test_a_short_vector_is_judged_over_several_starts(own_registry):
+def test_a_short_vector_is_judged_over_several_starts():
     composer.mechanism("test_few", kind="channel")(Few)
     entry = registry.get("test_few")
     judge(Subject(entry, channels=C), {"each": normal(1.0), "few": Short(normal(1.0))})

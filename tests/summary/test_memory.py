@@ -135,7 +135,7 @@ def test_indices_and_masks_count_with_their_own_width():
     assert found["drop"] == check({"input": [3, 4, 4], "nodes": nodes}) - found["conv"] - found["pool"]
 
 
-def test_an_operation_that_cannot_be_traced_is_named(own_registry):
+def test_an_operation_that_cannot_be_traced_is_named():
     @composer.layer("overwrites_a_leaf_in_test")
     class Overwrites(nn.Module):
         """In place on a parameter, which autograd refuses."""

@@ -318,6 +318,7 @@ class _Elaboration(Reader):
         scope = self.scope(
             Body(name, step.path, where, block.nodes, inputs, inner, outputs, where / "outputs", step.depth + 1)
         )
+        scope = replace(scope, words={word: inner[word] for word in (*block.args, *block.vars)})
         try:
             return numbered(scope, where / "numbered") if block.numbered else scope
         except Mistakes as problem:

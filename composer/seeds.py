@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -13,6 +14,14 @@ from composer.torch_private import TorchDispatchMode, arguments_of
 
 T = TypeVar("T")
 
+# What weights are drawn from where only composer's own functions draw; None is the generator of the process.
+_generator: contextvars.ContextVar[torch.Generator | None] = contextvars.ContextVar("generator", default=None)
+
+
+def generator() -> torch.Generator | None:
+    """The generator that composer's own functions must draw from; None for that of the process."""
+    return _generator.get()
+
 
 def seed_of(seed: int, path: str) -> int:
     """A stable 63-bit number for a seed and a node path."""
@@ -20,20 +29,28 @@ def seed_of(seed: int, path: str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def seeded(seed: int, path: str, make: Callable[[], T]) -> T:
+def seeded(seed: int, path: str, make: Callable[[], T], *, only_ours: bool = False) -> T:
     """The result of `make`, with all of torch's random numbers drawn from this seed and path.
 
     The generator of the process is neither read nor changed, because other threads may use it. If PyTorch makes tensors
-    on the meta device, nothing is allocated or drawn.
+    on the meta device, nothing is allocated or drawn. With `only_ours`, whatever draws must ask `generator()`: then not
+    every operation needs to be watched, which takes longer than most of them.
     """
     default = torch.get_default_device()
     if default.type == "meta":
         return make()
-    generator = torch.Generator()
-    generator.manual_seed(seed_of(seed, path))
-    # A device mode slows every call, so it is entered only if it changes something.
-    with _Draws(generator), torch.device("cpu") if default.type != "cpu" else nullcontext():
-        return make()
+    own = torch.Generator()
+    own.manual_seed(seed_of(seed, path))
+    token = _generator.set(own if only_ours else None)
+    try:
+        # A mode slows every call, so each is entered only if it changes something.
+        with (
+            nullcontext() if only_ours else _Draws(own),
+            torch.device("cpu") if default.type != "cpu" else nullcontext(),
+        ):
+            return make()
+    finally:
+        _generator.reset(token)
 
 
 class _Draws(TorchDispatchMode):
@@ -42,6 +59,11 @@ class _Draws(TorchDispatchMode):
     def __init__(self, generator: torch.Generator) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.generator = generator
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here: without PyTorch's guard, an operation takes a third, and dynamo is not imported."""
+        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
