@@ -24,6 +24,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from composer import registry
+from composer.amounts import plural
 from composer.kernels import set_kernels
 from composer.kernels.choice import has_kernel
 from tests.benchmarks.peers import PEERS, Peers
@@ -170,16 +171,11 @@ def table(found: Mapping[str, Sequence[Ratios]], given: argparse.Namespace) -> s
     machine = f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
     sizes = [f"{channels}×{side}²" for channels, side in SIZES]
     command = " ".join(["python -m tests.benchmarks.mechanisms", *sys.argv[1:]])
-    head = HEAD.format(command=command, runs=given.runs, batch=given.batch, machine=machine, versions=versions)
-    names = [
-        "mechanism",
-        "beside",
-        *(f"step {size}" for size in sizes),
-        "step",
-        "worst step",
-        "forward",
-        "memory of a step",
-    ]
+    given_words = {"command": command, "runs": given.runs, "batch": given.batch}
+    head = HEAD.format(
+        **given_words, threads=plural(torch.get_num_threads(), "thread"), machine=machine, versions=versions
+    )
+    names = ["mechanism", "beside", *(f"step {size}" for size in sizes), "step", "worst step", "forward", "memory"]
     lines = [head, f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
     for name, ratios in found.items():
         by_size = [[one.step for one in ratios if (one.channels, one.side) == size] for size in SIZES]
