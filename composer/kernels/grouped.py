@@ -15,20 +15,24 @@ import torch
 from torch import Tensor
 from torch.autograd import Function, grad
 
-from composer.kernels.passes import groups, in_format_of, positions, product_sum
+from composer.kernels.passes import MANY, groups, in_format_of, positions, product_sum
 
 Together = Literal["sum", "mean"] | None
 # What is computed over an axis, or over all positions.
 Reduction = tuple[Literal["mean", "max", "squares", "self"], int | None]
 
 
-def gated_by(*reductions: Reduction, together: Together = None) -> Callable[[Any, Tensor], Tensor]:
+def gated_by(
+    *reductions: Reduction, together: Together = None, by_rows: bool = False
+) -> Callable[[Any, Tensor], Tensor]:
     """A kernel: module.rescaled(x, *gates), with gates = module.excite(*module.statistics(x)): b c … -> b c …
 
     reductions  what `statistics` gives, in its order: the mean, the maximum or the sum of squares over an axis, or over
                 all positions (None), whose axes stay, with length 1; or x itself. Without any, it may give what it
                 likes, sample by sample, by no weights and no layers
     together    `sum` or `mean` if `rescaled` multiplies x by the sum or mean of its gates; else any product
+    by_rows     whether gates are those of rows and columns alone; of small maps, and of channels_first in bfloat16, the
+                plain formula is then faster, and runs
 
     `excite` makes a gate b …, or several, of the statistics, once for the whole batch, by any layers; they get the
     dtype of x. `rescaled` is the product: linear in x, sample by sample; a module without it has x * gate.
@@ -36,6 +40,10 @@ def gated_by(*reductions: Reduction, together: Together = None) -> Callable[[Any
 
     def kernel(module: Any, x: Tensor) -> Tensor:
         rescaled, met = getattr(module, "rescaled", _multiplied), Met()
+        if by_rows and (math.prod(x.shape[2:]) < MANY or (x.dtype == torch.bfloat16 and x.is_contiguous())):
+            gates = (gate.to(x.dtype) for gate in _several(module.excite(*_several(module.statistics(x)))))
+            plain: Tensor = rescaled(x, *gates)
+            return plain
         if not (torch.is_grad_enabled() and x.requires_grad):
             again, found = x, _statistics(module.statistics, reductions, x)
         else:
