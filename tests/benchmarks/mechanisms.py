@@ -161,7 +161,8 @@ channels_first and channels_last, float32 and bfloat16; of each of them it is th
 took turns, at batch {batch}. A training step is a forward and a backward pass; its time is that of the processor.
 
 Made by `{command}`, on {threads} of
-{machine}, {versions}. Other machines have other caches, and other ratios. A line above 1 is a miss.
+{machine}, {versions}. Other machines have
+other caches, and other ratios. What is above 1 is a miss.
 """
 
 
