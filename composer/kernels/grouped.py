@@ -1,8 +1,7 @@
 """Products with gates that follow from statistics of the map, worked through in groups of samples.
 
 Means, maxima and sums of squares have gradients that a few passes over a group add to the gradient of the product, in
-place. Of other formulas that treat each sample by itself, PyTorch's own derivative is taken, group by group. Only the
-map is kept for the backward pass, and what is temporary stays in the cache.
+place. Only the map is kept for the backward pass, and what is temporary stays in the cache.
 """
 
 from __future__ import annotations
@@ -28,8 +27,7 @@ def gated_by(
     """A kernel: module.rescaled(x, *gates), with gates = module.excite(*module.statistics(x)): b c … -> b c …
 
     reductions  what `statistics` gives, in its order: the mean, the maximum or the sum of squares over an axis, or over
-                all positions (None), whose axes stay, with length 1; or x itself. Without any, it may give what it
-                likes, sample by sample, by no weights and no layers
+                all positions (None), whose axes stay, with length 1; or x itself
     together    `sum` or `mean` if `rescaled` multiplies x by the sum or mean of its gates; else any product
     by_rows     whether gates are those of rows and columns alone; of small maps, and of channels_first in bfloat16, the
                 plain formula is then faster, and runs
@@ -50,19 +48,6 @@ def gated_by(
             *found, again = Statistics.apply(module.statistics, reductions, rescaled, met, x)
         gates = (gate.to(x.dtype) for gate in _several(module.excite(*found)))
         result: Tensor = Product.apply(rescaled, together, met, x, again, *gates)
-        return result
-
-    return kernel
-
-
-def computed_in_groups(formula: Callable[..., Tensor]) -> Callable[[Any, Tensor], Tensor]:
-    """A kernel that runs a formula and its derivative group by group.
-
-    formula  (module, x) -> y of the shape of x; it treats each sample by itself, and has no weights
-    """
-
-    def kernel(module: Any, x: Tensor) -> Tensor:
-        result: Tensor = Formula.apply(formula, module, x)
         return result
 
     return kernel
@@ -99,7 +84,7 @@ class Statistics(Function):
         x, *maxima = ctx.saved_tensors
         gates, ctx.met.gates = ctx.met.gates, ()
         if torch.is_grad_enabled():
-            found = _derivative(ctx.statistics, x.view_as(x), of, create_graph=True)
+            found = _derivative(ctx.statistics, x.view_as(x), of)
             return None, None, None, None, g if found is None else found if g is None else g + found
         y = torch.empty_like(x)
         for group in groups(x):
@@ -113,10 +98,7 @@ class Statistics(Function):
             else:
                 here.copy_(ctx.rescaled(g[group], *(gate[group] for gate in gates)))
             given = [None if one is None else one[group] for one in of]
-            if ctx.reductions:
-                _add(here, ctx.reductions, part, given, iter([one[group] for one in maxima]))
-            elif (found := _derivative(ctx.statistics, part.detach().requires_grad_(), given)) is not None:
-                here += found
+            _add(here, ctx.reductions, part, given, iter([one[group] for one in maxima]))
         return None, None, None, None, y
 
 
@@ -149,31 +131,6 @@ class Product(Function):
         return None, None, None, None, g, *(_of_gates(ctx, x, gates, g) if needed else [None for _ in gates])
 
 
-class Formula(Function):
-    """x -> formula(module, x)"""
-
-    @staticmethod
-    def forward(ctx: Any, formula: Any, module: Any, x: Tensor) -> Tensor:
-        ctx.formula, ctx.module = formula, module
-        ctx.save_for_backward(x)
-        return _in_groups(lambda part: formula(module, part), x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
-        (g,) = gradients
-        (x,) = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            again = x.view_as(x)
-            return None, None, grad(ctx.formula(ctx.module, again), again, g, create_graph=True)[0]
-        y = torch.empty_like(x)
-        for group in groups(x):
-            part = _leaf(x, group)
-            with torch.enable_grad():
-                made = ctx.formula(ctx.module, part)
-            y[group] = grad(made, part, g[group])[0]
-        return None, None, y
-
-
 def _multiplied(x: Tensor, gate: Tensor) -> Tensor:
     return x * gate
 
@@ -190,7 +147,7 @@ def _leaf(x: Tensor, group: slice) -> Tensor:
 def _statistics(statistics: Any, reductions: Sequence[Reduction], x: Tensor) -> tuple[Tensor, ...]:
     """The statistics of the whole batch."""
     parts = list(zip(*(_several(statistics(x[group])) for group in groups(x)), strict=True))
-    kinds: Sequence[str] = [kind for kind, _ in reductions] or [""] * len(parts)
+    kinds = [kind for kind, _ in reductions]
     return tuple(x.view_as(x) if kind == "self" else torch.cat(part) for kind, part in zip(kinds, parts, strict=False))
 
 
@@ -221,15 +178,15 @@ def _of_gates(ctx: Any, x: Tensor, gates: Sequence[Tensor], g: Tensor) -> list[T
     return [torch.cat(part) for part in zip(*parts, strict=True)]
 
 
-def _derivative(statistics: Any, x: Tensor, of: Sequence[Tensor | None], create_graph: bool = False) -> Tensor | None:
-    """PyTorch's own gradient of x from those of its statistics."""
+def _derivative(statistics: Any, x: Tensor, of: Sequence[Tensor | None]) -> Tensor | None:
+    """PyTorch's own gradient of x from those of its statistics, for second derivatives."""
     with torch.enable_grad():
         found = _several(statistics(x))
     pairs = [(one, gradient) for one, gradient in zip(found, of, strict=True) if gradient is not None]
     if not pairs:
         return None
     made, given = zip(*pairs, strict=True)
-    return grad(made, x, given, create_graph=create_graph)[0]
+    return grad(made, x, given, create_graph=True)[0]
 
 
 def _add(
