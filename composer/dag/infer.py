@@ -112,7 +112,7 @@ def refuses_one(operation: Operation, inputs: Sequence[TensorSpec]) -> str | Non
         return None
     tensors = [torch.empty((tensor.windows, *tensor.shape[1:]), device="meta") for tensor in inputs]
     try:
-        with torch.device("meta"), torch.no_grad():
+        with torch.device("meta"), torch.no_grad(), Shortcuts():
             operation.make().train()(*tensors)
     except BaseException as error:
         if not is_error(error):

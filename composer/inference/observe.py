@@ -186,7 +186,7 @@ class _Watch(TorchDispatchMode):
         arrived = self.arrived.get(norm)
         made = self._made(arrived) if arrived is not None else None
         if made is None or arrived is None or arrived.shape != made.tensor.shape:
-            return "its input is not the result of a convolution by its own weights"
+            return "its input does not come straight from a convolution with weights of its own"
         path = self.paths[made.convolution]
         if other := self._own_reason(made.convolution, f"`{path}`"):
             return other

@@ -67,10 +67,12 @@ def prepared(model: nn.Module, form: Form) -> nn.Module:
     if form == Form():
         return model
     given = next((one.dtype for one in model.parameters() if one.is_floating_point()), torch.float32)
-    made: Any = copy.deepcopy(model)
+    made: Any = copy.deepcopy(model).to(dtype=form.dtype)
     if form.channels_last:
-        made = made.to(memory_format=torch.channels_last)
-    made = made.to(dtype=form.dtype)
+        for one in (*made.parameters(), *made.buffers()):
+            # `Module.to` fails for the weights of 3D convolutions.
+            if one.ndim == 4:
+                one.data = one.data.contiguous(memory_format=torch.channels_last)
     # The model's own forward is compiled, not this wrapper's: PyTorch compiles a function a few times only, and all
     # models in a wrapper would share one.
     made = torch.compile(made) if form.compiled else made

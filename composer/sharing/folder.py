@@ -19,6 +19,7 @@ from composer.sharing.manifest import BLOCKS, CARD, CODE, GRAPH, LOCK, PICTURE, 
 from composer.sharing.opening import without_lines
 from composer.siblings import imported_from
 from composer.spec.dump import dump
+from composer.spec.fingerprint import fingerprint
 from composer.spec.hub import hub_of
 from composer.weights import save_weights
 
@@ -71,7 +72,10 @@ def write_folder(
             path.write_bytes(source.read_bytes())
         hashes = {name: sha256(path) for name, path in zip(names, paths, strict=True) if path not in paths[-2:]}
         written = lock(graph, model.seed, model.weights_report, names[1], hashes)
-        written["lock"] = _kept(_standalone(written["lock"], plugins), record)
+        # Whoever builds from the lock gets these weights, also where they were trained from random ones.
+        written["weights"] = {"source": names[1], "require": "all", "sha256": hashes[names[1]]}
+        found = _kept(_standalone(written["lock"], plugins), record)
+        written["lock"] = {**found, "spec": fingerprint(written)}
         told = Told(_words(written["lock"]), names[2], written["lock"].get("plugins", {}), license, repo)
         card_file.write_text(card(graph, told), encoding="utf-8")
         lock_file.write_text(dump(written), encoding="utf-8")
@@ -156,13 +160,22 @@ def _portable(stem: str) -> str:
 def _standalone(record: Mapping[str, Any], plugins: _Plugins) -> dict[str, Any]:
     """The record of a lock without paths of this machine."""
     found = {key: value for key, value in record.items() if key != "plugins"}
-    found["files"] = {_name(name): digest for name, digest in record.get("files", {}).items()}
     if plugins.written:
         found["plugins"] = plugins.written
-    if "weights" in found:
-        source = found["weights"]["source"]
-        named = {path: _name(one) for path, one in source.items()} if isinstance(source, dict) else _name(source)
-        found["weights"] = {**found["weights"], "source": named}
+    return {**found, **_without_folders(found)}
+
+
+def _without_folders(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says of the network's origin, with names of files in place of paths."""
+    found: dict[str, Any] = {}
+    if isinstance(record.get("seed"), int):
+        found["seed"] = record["seed"]
+    if isinstance(files := record.get("files"), Mapping):
+        found["files"] = {_name(str(name)): str(digest) for name, digest in files.items()}
+    if isinstance(weights := record.get("weights"), Mapping) and (source := weights.get("source")):
+        parts = isinstance(source, Mapping)
+        named = {path: _name(str(one)) for path, one in source.items()} if parts else _name(str(source))
+        found["weights"] = {**weights, "source": named}
     return found
 
 
@@ -175,9 +188,8 @@ def _kept(found: dict[str, Any], earlier: Mapping[str, Any] | None) -> dict[str,
     """The record, with the origin that an earlier record tells in place of the folder that it was in."""
     if earlier is None:
         return found
-    origin = ("seed", "files", "weights")
-    own = {key: value for key, value in found.items() if key not in origin}
-    return {**{key: earlier[key] for key in origin if key in earlier}, **own}
+    own = {key: value for key, value in found.items() if key not in ("seed", "files", "weights")}
+    return {**_without_folders(earlier), **own}
 
 
 def _words(record: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ CARD = "README.md"
 # The folder of plugin files.
 PLUGINS = "plugins"
 CODE, BLOCKS = ".py", (".yaml", ".yml")
+MAX_FILES = 256
 # A name that is the same file on every system, and cannot lead out of the folder.
 _NAME = re.compile(r"(?![.-])[\w.-]{1,200}(?<!\.)", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -102,6 +103,9 @@ _AGAIN = "write the folder again: `composer build SPEC --weights FILE -o FOLDER`
 
 def _wrong_files(files: Mapping[Any, Any], origin: Origin) -> Iterator[Diagnostic]:
     """A problem per name that may not be read or written, and per hash that is none."""
+    if len(files) > MAX_FILES:
+        text = f"the lock names {len(files):,} files"
+        yield origin.problem("lock", text, f"at most {MAX_FILES}", key=True)
     known = {CARD.casefold()}
     for name, digest in files.items():
         here = origin / str(name)

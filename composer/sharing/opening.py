@@ -116,7 +116,7 @@ def load_plugins(folder: Path, manifest: Manifest, *, allow_code: bool) -> None:
     for name, written in manifest.plugins.items():
         here = manifest.origin("plugins", name)
         said = written if isinstance(written, dict) else {}
-        if said.get("sha256") in loaded:
+        if str(said.get("sha256")) in loaded:
             continue
         if name in manifest.files and name.startswith(f"{PLUGINS}/"):
             if name.endswith(CODE) and not allow_code:

@@ -130,7 +130,7 @@ REFUSED = {
     twice: "`conv` is called 2 times",
     beside: "the result of `conv` is used in the model's own forward too",
     given: "`conv` gives an output",
-    by_hand: "its input is not the result of a convolution by its own weights",
+    by_hand: "its input does not come straight from a convolution with weights of its own",
     lending: "the weights of `conv` are used in the model's own forward",
     overwritten: "the result of `conv` is used in the model's own forward too",
     turned: "the result of `conv` is used in the model's own forward too",
@@ -164,7 +164,7 @@ def test_hooks_shared_weights_and_computed_weights_stay() -> None:
     assert reason(model) == "it has hooks"
     model = Block(plain)
     parametrizations.weight_norm(model.conv)
-    assert "by its own weights" in reason(model)
+    assert "with weights of its own" in reason(model)
     model = Block(plain)
     model.other = nn.Conv2d(3, 4, 3)
     model.other.weight = model.conv.weight

@@ -121,6 +121,13 @@ def test_nested_inputs_and_outputs_keep_their_dtypes() -> None:
     assert found["n"] == 2
 
 
+def test_networks_on_videos_have_weights_that_are_not_laid_out_anew() -> None:
+    model = nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4), nn.Flatten(2), nn.Flatten(1), nn.Linear(32, 2))
+    x = images(1, 3, 2, 2, 2)
+    fast = composer.for_inference(model, x, channels_last=True, runs=0)
+    torch.testing.assert_close(fast(x), model.eval()(x))
+
+
 def test_what_does_not_work_is_said() -> None:
     class Large(nn.Module):
         def __init__(self) -> None:

@@ -74,6 +74,30 @@ def test_a_folder_gives_the_network_with_its_weights(folder: Path) -> None:
     ]
 
 
+def test_a_network_trained_in_python_is_built_from_its_lock_with_its_weights(tmp_path: Path) -> None:
+    model = composer.build(SPEC)
+    with torch.no_grad():
+        model.fc.bias.fill_(7)
+    *_, lock = write_folder(model, tmp_path / "net")
+    assert composer.build(lock).fc.bias.tolist() == [7, 7, 7]
+    assert "started at random (seed 0)" in (tmp_path / "net" / "README.md").read_text()
+
+
+def test_the_origin_is_kept_without_the_folders_it_was_in(folder: Path, tmp_path: Path) -> None:
+    record = {
+        "seed": 3,
+        "files": {"/home/me/secret/net.yaml": "0", "specs/backbones/resnet10.yaml": "1"},
+        "weights": {"source": "/home/me/secret/start.pth"},
+        "composer": "0.0.1",
+    }
+    write_folder(from_folder(folder), tmp_path / "kept", record=record)
+    found = Manifest.read(tmp_path / "kept" / "gated.lock.yaml").record
+    assert found["files"] == {"net.yaml": "0", "specs/backbones/resnet10.yaml": "1"}
+    assert found["weights"] == {"source": "start.pth"}
+    assert found["composer"] == composer.__version__
+    assert "started with `start.pth`" in (tmp_path / "kept" / "README.md").read_text()
+
+
 def test_what_build_writes_is_such_a_folder_too(tmp_path: Path) -> None:
     model = composer.build({**SPEC, "outputs": {"c4": "layer3", "logits": "fc"}})
     write(model, tmp_path / "built")
@@ -285,8 +309,17 @@ def test_blocks_of_a_plugin_in_yaml_are_data(tmp_path: Path) -> None:
 
 
 def test_a_plugin_that_is_not_there_or_another_is_said(folder: Path) -> None:
-    relock(folder, plugins={"some_package": {"version": "1.0", "sha256": ""}})
-    assert "the network needs the plugin `some_package`, which is not there" in refusal(folder, PluginError)
+    for written in ({"version": "1.0", "sha256": ""}, {"sha256": ["a"]}, None):
+        relock(folder, plugins={"some_package": written})
+        assert "the network needs the plugin `some_package`, which is not there" in refusal(folder, PluginError)
+
+
+def test_records_that_make_no_sense_are_no_bug(folder: Path) -> None:
+    for changes in ({"seed": -1}, {"seed": "x"}, {"plugins": 3}, {"composer": [1]}, {"seed": 10**30}):
+        relock(folder, **changes)
+        from_folder(folder)
+    relock(folder, sha256={f"{number}.svg": "0" * 64 for number in range(300)})
+    assert "at most 256" in refusal(folder)
 
 
 def test_what_was_changed_by_hand_is_not_written(tmp_path: Path) -> None:
