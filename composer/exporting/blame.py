@@ -77,8 +77,10 @@ def path_of(node: fx.Node) -> str | None:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in a line of a message."""
+    """What an exception says, in a line of a message; of torch.export's, what constraint is violated."""
     lines = [line.strip() for line in said(error).splitlines() if line.strip()]
+    if lines and lines[0].startswith("Constraints violated"):
+        lines = [line.removeprefix("- ").partition(". If")[0] for line in lines if line.startswith("- ")] or lines
     text = lines[0] if lines else type(error).__name__
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} …"
 

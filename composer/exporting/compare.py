@@ -23,6 +23,11 @@ class Run:
     difference: float
     relative: float
 
+    @property
+    def words(self) -> str:
+        """The shapes of the inputs, in words."""
+        return " and ".join("×".join(map(str, one)) or "a scalar" for one in self.shapes)
+
     def to_json(self) -> dict[str, Any]:
         """The same as plain JSON values."""
         return {

@@ -254,8 +254,7 @@ class _Attempt:
             run = run_of(tensors, runner(tensors), self._expected(tensors))
             tolerance = TOLERANCE if self.images is None else TOLERANCE_INT8
             if not run.relative <= tolerance:
-                shapes = " and ".join("×".join(map(str, one)) for one in run.shapes)
-                raise Differs(f"on {shapes} an output differs by {run.relative:.1e} of its largest value")
+                raise Differs(f"on {run.words} an output differs by {run.relative:.1e} of its largest value")
             found.append(run)
         return tuple(found)
 
@@ -276,7 +275,7 @@ class _Attempt:
     def _axes(self) -> Iterable[str]:
         for tensor, axes in zip(self.subject.tensors, self.subject.axes, strict=True):
             names = [axes[at] if axes.get(at) in self.varying.axes else str(n) for at, n in enumerate(tensor.shape)]
-            yield "×".join(names)
+            yield "×".join(names) or "a scalar"
 
     def fewer(self, error: BaseException) -> Varying:
         """The axes without height and width, or without any, since the engine does not take them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from torch import fx
 from torch.export import ExportedProgram
@@ -11,10 +13,12 @@ from composer.exporting import blame
 from composer.exporting.compare import relative
 from composer.exporting.sizes import HEIGHT_AND_WIDTH, ONE_BATCH, ONE_SIZE, Culprit, Varying, larger, shapes_of
 from composer.exporting.subject import Subject
-from composer.foreign import is_error
+from composer.foreign import is_error, said
 
 # The largest difference between the network and what was recorded of it, relative to the output.
 ROUNDING = 1e-4
+# How torch.export names an axis: L['x'].size()[2]
+_AXIS = re.compile(r"\.size\(\)\[(\d+)\]")
 
 
 def record(
@@ -76,8 +80,10 @@ def _agrees(subject: Subject, program: ExportedProgram, varying: Varying) -> Non
 
 
 def _fewer(subject: Subject, varying: Varying, path: str | None, error: BaseException) -> Varying:
-    """The axes without those that the failure is about: first height and width, then the batch."""
-    axes = varying.axes & HEIGHT_AND_WIDTH or varying.axes
+    """The axes without those that the failure is about; if it does not say, first height and width, then the batch."""
+    named = {axes.get(int(at)) for at in _AXIS.findall(said(error)) for axes in subject.axes}
+    about = HEIGHT_AND_WIDTH if named & HEIGHT_AND_WIDTH else named
+    axes = varying.axes & frozenset(filter(None, about)) or varying.axes & HEIGHT_AND_WIDTH or varying.axes
     path = path if path is not None else blame.ran_last(subject, error)
     what, label = ("size", ONE_SIZE) if axes & HEIGHT_AND_WIDTH else ("batch", ONE_BATCH)
     where = blame.named(subject, path) if path else f"`{subject.name}`"

@@ -27,7 +27,8 @@ def quantised(
         for tensors in images:
             called = subject.with_tensors(tensors)
             prepared(*called.args, **called.kwargs)
-    found: fx.GraphModule = pt2e.convert_pt2e(prepared)
+    # LiteRT quantises the weights itself.
+    found: fx.GraphModule = pt2e.convert_pt2e(prepared, fold_quantize=format.name != "litert")
     return found
 
 

@@ -67,7 +67,7 @@ class Exported:
         if self.quantizer:
             found.append(f"int8        {self.quantizer}")
         if self.runs:
-            shapes = ", ".join(" and ".join("×".join(map(str, one)) for one in run.shapes) for run in self.runs)
+            shapes = ", ".join(run.words for run in self.runs)
             found.append(f"run         by {self.engine} on {shapes}")
             found.append(
                 f"difference  {self.difference:.2e} at most, {self.relative:.1e} of the output's largest value"

@@ -60,7 +60,8 @@ def tried(subject: Subject) -> Varying:
         return found
     try:
         with torch.no_grad(), _silent():
-            subject.outputs(subject.sized(larger))
+            # The batch stays: a network may take another size, and no other batch.
+            subject.outputs(subject.sized(lambda axis, n: n if axis == "b" else larger(axis, n)))
     except BaseException as error:
         if not is_error(error):
             raise

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.export import ExportedProgram
 
+from composer.exporting.blame import operator_of
 from composer.exporting.job import Job, Runner
 
 
@@ -20,7 +22,7 @@ def write(job: Job) -> None:
         for name, one in zip(subject.inputs, subject.tensors, strict=True)
     ]
     model = coremltools.convert(
-        job.program.run_decompositions({}),
+        _without_aliases(job.program.run_decompositions({})),
         inputs=inputs,
         outputs=[coremltools.TensorType(name=name) for name in subject.output_names()],
         minimum_deployment_target=coremltools.target.iOS17,
@@ -28,6 +30,16 @@ def write(job: Job) -> None:
         skip_model_load=True,
     )
     model.save(str(job.file))
+
+
+def _without_aliases(program: ExportedProgram) -> ExportedProgram:
+    """The program without nodes that give their input another name, which coremltools does not know."""
+    for node in list(program.graph.nodes):
+        is_alias = node.op == "call_function" and operator_of(node) == "alias"
+        if is_alias and all(user.op != "output" for user in node.users):
+            node.replace_all_uses_with(node.args[0])
+            program.graph.erase_node(node)
+    return program
 
 
 def load(job: Job) -> Runner | None:

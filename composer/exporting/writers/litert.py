@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,17 +35,34 @@ def load(job: Job) -> Runner:
     interpreter = Interpreter(model_path=str(job.file))
     interpreter.allocate_tensors()
     runner = interpreter.get_signature_runner()
-    inputs = sorted(runner.get_input_details(), key=_number)
-    outputs = sorted(runner.get_output_details(), key=_number)
+    inputs = sorted(runner.get_input_details().items(), key=_number)
+    outputs = sorted(runner.get_output_details().items(), key=_number)
 
     def run(tensors: Sequence[Tensor]) -> list[Tensor]:
-        results = runner(**{name: one.numpy() for name, one in zip(inputs, tensors, strict=True)})
-        return [torch.from_numpy(np.array(results[name])) for name in outputs]
+        given = {name: _quantised(one.numpy(), how) for (name, how), one in zip(inputs, tensors, strict=True)}
+        results = runner(**given)
+        return [torch.from_numpy(_dequantised(np.array(results[name]), how)) for name, how in outputs]
 
     return run
 
 
-def _number(name: str) -> tuple[int, str]:
+def _quantised(value: Any, details: Any) -> Any:
+    """An input as the file takes it: quantised files take and give numbers of 8 bits."""
+    kind = np.dtype(details["dtype"])
+    scale, zero = details["quantization"]
+    if kind.kind != "i" or not scale:
+        return value
+    limits = np.iinfo(kind)
+    return np.clip(np.round(value / scale) + zero, limits.min, limits.max).astype(kind)
+
+
+def _dequantised(value: Any, details: Any) -> Any:
+    scale, zero = details["quantization"]
+    return ((value.astype(np.float32) - zero) * scale).astype(np.float32) if scale else value
+
+
+def _number(port: tuple[str, Any]) -> tuple[int, str]:
     """The number in `args_0` and `output_0`, by which they are in order."""
+    name, _ = port
     digits = name.rpartition("_")[2]
     return int(digits) if digits.isdecimal() else -1, name
