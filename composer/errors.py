@@ -71,7 +71,7 @@ class Diagnostic:
     message   what was found, in a sentence without a full stop
     location  where in the text; None without a text
     path      the dotted path of the value in the spec (`attention.0.use`) or of the node (`layer1.0.conv2`)
-    label     a few words under the caret: what was expected
+    label     a few words under the caret: what was expected, or `not …`
     help      what to do, one line per item
     """
 
@@ -94,7 +94,8 @@ class Diagnostic:
             yield f"{margin}--> {self.location}"
         excerpt = list(self._excerpt(self.location, margin)) if self.location is not None else []
         yield from excerpt
-        if self.label and not excerpt:
+        # Under a caret, "not an option" points at the word; elsewhere the message has said it.
+        if self.label and not excerpt and not self.label.startswith("not "):
             yield f"{margin} = expected: {self.label}"
         if self.path:
             yield f"{margin} = at: {self.path}"
