@@ -153,11 +153,12 @@ class _Ejected:
                 if layers.expression(operation) is not None:
                     continue
                 if layers.by_function(operation):
-                    self.library.function(operation.entry.factory)
+                    self.library.function(operation.entry.factory, None)
                 elif operation.part or not type(made).__module__.startswith("torch."):
                     self.library.use(layers.kind_of(operation), arguments_of(operation, made))
             elif isinstance(operation.entry, FunctionEntry) and operation.entry.code is None:
-                self.library.function(operation.entry.factory)
+                defaults = {name: one.default for name, one in operation.entry.options.model_fields.items()}
+                self.library.function(operation.entry.factory, {**defaults, **operation.options})
 
     def imports(self, body: str) -> str:
         lines = {*self.library.imports, "import torch", "from torch import Tensor, nn"}
@@ -175,7 +176,7 @@ class _Ejected:
         if is_root and any("num_classes" in line for line in body.lines):
             further = {"num_classes": f"int = {self.network.spec.vars['num_classes']}"}
         lines += laid_out(signature(form, further), 4)
-        lines += ["        super().__init__()", *body.lines]
+        lines += ["        super().__init__()", *(self.typed(body.lines) if is_root and self.timm else body.lines)]
         if is_root:
             lines += self.initial.call()
             lines += self.shared()
@@ -186,6 +187,14 @@ class _Ejected:
         else:
             lines += ["", *_method(form, body, "forward", form.scope)]
         return "\n".join(lines)
+
+    def typed(self, lines: list[str]) -> list[str]:
+        """The lines of `__init__`, where a classifier that timm may take out is any module."""
+        head = self.network.head
+        start = f"        self.{head.node.path} = " if head is not None and "." not in head.node.path else None
+        return [
+            line.replace(" = ", ": nn.Module = ", 1) if start and line.startswith(start) else line for line in lines
+        ]
 
     def shared(self) -> list[str]:
         lines = []
@@ -244,7 +253,7 @@ def sorted_imports(lines: set[str], body: str) -> str:
     plain = sorted(used) + sorted(
         f"from {module} import {', '.join(sorted(set(names), key=_order))}" for module, names in merged.items()
     )
-    standard = [line for line in plain if line.split()[1].partition(".")[0] not in ("torch", "einops", "numpy")]
+    standard = [line for line in plain if line.split()[1].partition(".")[0] in sys.stdlib_module_names]
     others = [line for line in plain if line not in standard]
     return "\n".join([*standard, *([""] if standard and others else []), *others])
 

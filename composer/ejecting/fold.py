@@ -200,6 +200,12 @@ class Folder(ast.NodeTransformer):
             found = self.tables(node.value.id, key)
             if found is not None:
                 return copy.deepcopy(found)
+        if (
+            isinstance(node.value, ast.Tuple)
+            and type(key) is int
+            and -len(node.value.elts) <= key < len(node.value.elts)
+        ):
+            return node.value.elts[key]
         if isinstance(node.value, ast.Dict) and key is not NO:
             for one, value in zip(node.value.keys, node.value.values, strict=True):
                 if one is not None and value_of(one) == key:
@@ -286,11 +292,29 @@ def folded(body: Sequence[ast.stmt], folder: Folder, *, checks: bool) -> list[as
             statement.body = folded(statement.body, folder, checks=True)
             found.append(statement)
             continue
-        made = folder.visit(statement)
+        made = _plainly(folder.visit(statement))
         found += _after_assignment(made, folder)
         if isinstance(made, ast.Return | ast.Raise):
             break
     return _returned(found)
+
+
+def _plainly(statement: ast.stmt) -> ast.stmt:
+    """`self.add_module("fc1", layer)` and the like as the attributes that they are, if their names are known."""
+    call = statement.value if isinstance(statement, ast.Expr | ast.Assign) else None
+    if isinstance(statement, ast.Expr) and isinstance(call, ast.Call) and ast.unparse(call.func) == "self.add_module":
+        name = value_of(call.args[0]) if len(call.args) == 2 else NO
+        if isinstance(name, str) and name.isidentifier():
+            goal = ast.Attribute(ast.Name("self", ast.Load()), name, ast.Store())
+            return ast.copy_location(ast.Assign([goal], call.args[1]), statement)
+    if isinstance(statement, ast.Assign) and isinstance(call, ast.GeneratorExp) and len(call.generators) == 1:
+        (loop,) = call.generators
+        names = value_of(loop.iter)
+        read = ast.unparse(call.elt) == f"getattr(self, {ast.unparse(loop.target)})" and not loop.ifs
+        if read and isinstance(names, tuple) and all(isinstance(name, str) and name.isidentifier() for name in names):
+            own: list[ast.expr] = [ast.Attribute(ast.Name("self", ast.Load()), name, ast.Load()) for name in names]
+            statement.value = ast.Tuple(own, ast.Load())
+    return statement
 
 
 _UNNAMED = {

@@ -10,6 +10,7 @@ from composer.dag.scope import Node, num_parameters
 from composer.ejecting.fit import identifier, literal
 from composer.ejecting.layout import laid_out
 from composer.ejecting.refused import cannot
+from composer.ejecting.words import told
 from composer.spec import zoo
 
 CONFIGURATION = "PRETRAINED_CFG"
@@ -82,7 +83,7 @@ def entry(network: Composition, name: str, *, counts: bool, taken: Sequence[str]
     return [
         "@register_model",
         *laid_out(head, 0),
-        f'    """{network.spec.name}, for `timm.create_model({literal(word)})`."""',
+        f'    """{told(network.spec.name)}, for `timm.create_model({literal(word)})`."""',
         "    if pretrained:",
         *laid_out(f"raise ValueError({literal(text)})", 8),
         '    unknown = sorted(known.keys() - {"pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"})',

@@ -65,6 +65,7 @@ class Form:
 
     children  name -> tree of what makes it, or Optional
     texts     name of a node that calls a function -> its expression, or Optional
+    remarks   name -> what a comment says of it
     """
 
     name: str
@@ -73,6 +74,7 @@ class Form:
     texts: dict[str, Any]
     steps: dict[str, Step]
     arguments: list[Argument] = field(default_factory=list)
+    remarks: dict[str, str] = field(default_factory=dict)
 
     @property
     def scope(self) -> Scope:
@@ -134,8 +136,7 @@ class Forms:
         children, texts, steps = joined(group)
         is_root = group[0].scope is self.root
         name = self.names.of_root() if is_root else self.names.of_form([one.scope for one in group], number, count)
-        form = Form(name, group, children, texts, steps)
-        return form
+        return Form(name, group, children, texts, steps, remarks=self.names.remarks([one.scope for one in group]))
 
     def instance(self, scope: Scope) -> Instance:
         own = modules(scope)

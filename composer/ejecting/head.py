@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from composer import __version__
 from composer.amounts import plural
 from composer.dag.composition import Composition
+from composer.ejecting.words import rule_in_words, told
 from composer.registry import BlockEntry, Entry
-from composer.spec.model import Rule
 
 _WIDTH = 116
 
@@ -24,9 +24,8 @@ def head(
     name     its class
     source   what was ejected, as the user wrote it
     """
-    told = source.replace("\\", "/").replace('"', "'")
-    title = f"{network.spec.name}, one file, plain PyTorch."
-    made = f"Ejected by composer {__version__} from `{told}`."
+    title = f"{told(network.spec.name)}, one file, plain PyTorch."
+    made = f"Ejected by composer {__version__} from `{told(source)}`."
     lines = [f'"""{title} {made}', ""] if len(title) + len(made) < _WIDTH else [f'"""{title}', "", made, ""]
     lines += [f"    {one}" for one in _wrapped(", ".join(_amounts(network)), "")]
     lines += [f"    {one}" for rule in _rules(network) for one in _wrapped(rule, "    ")]
@@ -51,7 +50,7 @@ def _stem(network: Composition) -> str:
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(told(text), _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _amounts(network: Composition) -> Iterator[str]:
@@ -69,21 +68,9 @@ def _rules(network: Composition) -> Iterator[str]:
         yield f"rule {number}: {rule_in_words(added.rule)}, {places}, {added.parameters:+,} parameters"
 
 
-def rule_in_words(rule: Rule) -> str:
-    """A rule as its spec writes it: `use cbam after branch where stage >= 2`."""
-    written = rule.model_dump(exclude_unset=True, by_alias=True)
-    words = []
-    for key in ("use", "remove", "before", "after", "replace", "beside", "where", "every", "start"):
-        value = written.get(key)
-        if value is not None and not isinstance(value, dict):
-            value = " and ".join(map(str, value)) if isinstance(value, list | tuple) else value
-            words.append(f"{key} {value}")
-    return " ".join(words)
-
-
 def _papers(network: Composition) -> Iterator[tuple[str, str]]:
     backbone = network.spec.files[-1].origin.document.comment
-    first = re.split(r"(?<=[a-z)\d])\. ", " ".join(backbone.split()), maxsplit=1)[0] if backbone else ""
+    first = re.split(r"(?<! al)\. (?=[A-Z`])", " ".join(backbone.split()), maxsplit=1)[0] if backbone else ""
     if first and re.search(r"\d{4}", first):
         yield "Backbone", first.rstrip(".") + "."
     seen: dict[str, None] = {}
@@ -102,7 +89,8 @@ def _source(doc: str) -> str:
 
 
 def _beside(network: Composition) -> str:
-    plain = network.spec.files[-1].content.name if network.spec.files else None
+    files = network.spec.files
+    plain = files[1].content.name if len(files) > 1 else None
     added = {node.name for node in network.root.walk() if node.rule is not None and node.role == "used"}
     if not added or plain is None or len(added) > 3:
         return ""

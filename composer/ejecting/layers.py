@@ -113,6 +113,9 @@ class Makers:
         assert isinstance(entry, FunctionEntry)
         if entry.code is not None:
             return entry.call(names, inputs, operation.options)
+        short = self.library.expression_of(entry.factory, names)
+        if short is not None:
+            return short
         known = self.library.parameters_of(entry.factory)
         options = [f"{name}={literal(_plain(one))}" for name, one in operation.options.items() if name in known]
         return f"{self.library.name_of(entry.factory)}({', '.join([*names, *options])})"

@@ -6,9 +6,11 @@ import ast
 import builtins
 import copy
 import inspect
+import re
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,12 +30,14 @@ from composer.ejecting.fold import (
 )
 from composer.ejecting.inherit import flattened
 from composer.ejecting.inline import inlined
-from composer.ejecting.parts import initialiser, method_of
+from composer.ejecting.parts import initialiser, is_docstring, method_of
 from composer.ejecting.printing import code, printed
 from composer.ejecting.sources import Unread, module_of, names_in, plain_types, read, target
 from composer.ejecting.tree import Call, same, signature_of
 
 Key = tuple[str, str]
+# Functions whose expression is not longer are written where they are called.
+_SHORT = 64
 
 
 @dataclass
@@ -42,6 +46,7 @@ class Item:
 
     sites   for each call: parameter -> the value or expression that it is given
     before  its parameters before it was folded
+    called  whether a forward of the network calls it
     shared  whether another class that is copied extends it
     opaque  whether it is used otherwise than called, so that nothing is known of its arguments
     """
@@ -55,6 +60,7 @@ class Item:
     name: str = ""
     before: ast.arguments | None = None
     shared: bool = False
+    called: bool = False
 
     @property
     def is_class(self) -> bool:
@@ -71,21 +77,27 @@ class Library:
     """
 
     usages: dict[type, list[Mapping[str, Any]]] = field(default_factory=dict)
-    functions: list[Callable[..., Any]] = field(default_factory=list)
+    functions: dict[Callable[..., Any], list[Mapping[str, Any]]] = field(default_factory=dict)
+    whole: set[Callable[..., Any]] = field(default_factory=set)
     taken: set[str] = field(default_factory=set)
     items: dict[Key, Item] = field(default_factory=dict)
     names: dict[Key, str] = field(default_factory=dict)
     imports: set[str] = field(default_factory=set)
+    written: set[Key] = field(default_factory=set)
+    referred: set[Key] = field(default_factory=set)
     order: list[Key] = field(default_factory=list)
 
     def use(self, kind: type, arguments: Mapping[str, Any]) -> None:
         """Note a module of the network."""
         self.usages.setdefault(kind, []).append(arguments)
 
-    def function(self, function: Callable[..., Any]) -> None:
-        """Note a function that a forward calls."""
-        if function not in self.functions:
-            self.functions.append(function)
+    def function(self, function: Callable[..., Any], options: Mapping[str, Any] | None) -> None:
+        """Note a function that a forward calls with these options; None if it makes a layer and is copied as it is."""
+        self.functions.setdefault(function, [])
+        if options is None:
+            self.whole.add(function)
+        else:
+            self.functions[function].append(options)
 
     def prepare(self) -> None:
         """Read, fold and name every definition."""
@@ -101,8 +113,10 @@ class Library:
             self.items[_key(kind)].sites += sites
         for one in roots:
             self.items[_key(one)].used = True
-        for one in self.functions:
-            self.items[_key(one)].opaque = True
+        for one, options in self.functions.items():
+            self.items[_key(one)].opaque = one in self.whole
+            self.items[_key(one)].sites += options
+            self.items[_key(one)].called = True
         for key in order:
             item = self.items[key]
             # A class that makes others of its kind makes them with other arguments.
@@ -145,6 +159,8 @@ class Library:
         found = []
         for key in self.order:
             item = self.items[key]
+            if key in self.written:
+                continue
             _rename(item.node, self._renamed(item))
             self._import(item)
             if hasattr(item.node, "was") and item.is_class:
@@ -168,7 +184,7 @@ class Library:
             shorten(node)
         node = plain_types(node, module)  # type: ignore[assignment]
         self.items[key] = Item(key, node, module)
-        for name in set(names_in(node)):
+        for name in dict.fromkeys(names_in(node)):
             found = self._ours(node, module, name)
             if found is not None:
                 self._add(found)
@@ -185,7 +201,7 @@ class Library:
         graph: nx.DiGraph[Key] = nx.DiGraph()
         graph.add_nodes_from(self.items)
         for key, item in self.items.items():
-            for name in set(names_in(item.node)):
+            for name in dict.fromkeys(names_in(item.node)):
                 found = self._ours(item.node, item.module, name)
                 if found is not None and found != key:
                     graph.add_edge(key, found)
@@ -219,17 +235,56 @@ class Library:
         if isinstance(node, ast.FunctionDef):
             dropped = [*constants]
             folder = Folder(constants, {}, given, tables)
-            node.body = folded(node.body, folder, checks=_is_runtime(node))
+            self._take_over(node, item)
+            node.body = folded(node.body, folder, checks=_is_runtime(node) and not item.called)
             without(node.args, dropped)
-            _drop_unread(node)
+            if not item.opaque:
+                _drop_unread(node)
         elif isinstance(node, ast.ClassDef):
             if item.shared or any(self._is_ours(item, one) for one in node.bases):
                 return
             kept = self._read_elsewhere(item)
             fold_class(node, constants, given, tables, kept)
-            inlined(node, lambda name: self._helper(item, name))
-            fold_class(node, {}, given, tables, kept)
+            for _ in range(2):
+                inlined(node, lambda name: self._helper(item, name))
+                fold_class(node, {}, given, tables, kept)
             _drop_unread(method_of(node, "__init__"))
+
+    def _take_over(self, node: ast.FunctionDef, item: Item) -> None:
+        """The body of the function that another one only calls with what it is given itself."""
+        *_, last = node.body
+        call = last.value if isinstance(last, ast.Return) else None
+        plain = [one for one in node.body if not is_docstring(one)]
+        if len(plain) != 1 or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.keywords:
+            return
+        found = self._ours(node, item.module, call.func.id)
+        other = self.items[found].node if found in self.items and found is not None else None
+        if isinstance(other, ast.FunctionDef) and found is not None and found[0] == item.key[0]:
+            names = [one.arg for one in other.args.args]
+            if [ast.unparse(one) for one in call.args] == names and not other.args.kwonlyargs:
+                node.body[-1:] = [copy.deepcopy(one) for one in other.body if not is_docstring(one)]
+
+    def expression_of(self, function: Callable[..., Any], marks: Sequence[str]) -> str | None:
+        """The expression that a copied function returns, with marks for its tensors; None unless it is short."""
+        item = self.items[_key(function)]
+        node = item.node
+        if not isinstance(node, ast.FunctionDef) or item.opaque or node.args.vararg or item.key in self.referred:
+            return None
+        plain = [one for one in node.body if not is_docstring(one)]
+        if len(plain) != 1 or not isinstance(plain[0], ast.Return) or plain[0].value is None:
+            return None
+        names = [one.arg for one in (*node.args.args, *node.args.kwonlyargs)]
+        reads = Counter(one.id for one in ast.walk(plain[0]) if isinstance(one, ast.Name))
+        text = code(plain[0].value)
+        if len(names) != len(marks) or any(reads[name] != 1 for name in names) or len(text) > _SHORT:
+            return None
+        if any(self._ours(node, item.module, name) is not None for name in reads if name not in names):
+            return None
+        for name, mark in zip(names, marks, strict=True):
+            text = re.sub(rf"(?<![\w.]){name}(?!\w|=[^=])", mark, text)
+        self._import(item)
+        self.written.add(item.key)
+        return text
 
     def _is_ours(self, item: Item, base: ast.expr) -> bool:
         return self._ours(item.node, item.module, ast.unparse(base)) is not None
@@ -282,6 +337,7 @@ class Library:
                 found = self._ours(item.node, item.module, one.func.id)
                 if found is None or found == item.key:
                     continue
+                self.referred.add(found)
                 called.add(id(one.func))
                 other = self.items[found]
                 other.used = True

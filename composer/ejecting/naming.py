@@ -11,7 +11,9 @@ from composer.dag.composition import Composition
 from composer.dag.scope import Node, Scope
 from composer.ejecting.fit import identifier
 from composer.ejecting.tree import Call, Code
+from composer.ejecting.words import rule_in_words, told
 from composer.registry import entries
+from composer.spec.sites import STAGE
 
 # How networks are written whose names are more than a capital letter.
 _SPELLED = {
@@ -95,6 +97,31 @@ class Names:
         qualified.append(f"{stem}{name}" if stem != name else "")
         return self._free(*[one for one in qualified if one], name)
 
+    def remarks(self, scopes: Sequence[Scope]) -> dict[str, str]:
+        """What comments say of the layers of a form: the rule that put them there; of stages, their maps."""
+        rules = [rule for rule, _ in self.network.spec.every_rule]
+        found: dict[str, str] = {}
+        for scope in scopes:
+            for name, node in scope.nodes.items():
+                if node.rule is not None and node.role == "used":
+                    found[name] = told(f"rule {node.rule + 1}: {rule_in_words(rules[node.rule])}")
+                elif scope is self.network.root and STAGE in node.sites and node.result is not None:
+                    found[name] = self._size(node)
+        return {name: text for name, text in found.items() if text}
+
+    def _size(self, node: Node) -> str:
+        """The shape of a map beside the image's: `b 256 h/4 w/4`."""
+        image, tensor = next(iter(self.network.root.inputs.values())), node.result
+        if tensor is None or tensor.layout not in ("b c h w", "b h w c") or image.layout != "b c h w":
+            return ""
+        parts = {"b": "b", "c": str(tensor.channels)}
+        for side in "hw":
+            whole, length = image.axis(side), tensor.axis(side)
+            if not whole or not length or whole % length:
+                return ""
+            parts[side] = f"{side}/{whole // length}"
+        return " ".join(parts[axis] for axis in tensor.layout.split())
+
     def of_head(self, node: Node, call: Call) -> Call:
         """The call of a classifier, whose number of outputs is an argument of the network."""
         if "." in node.path or self.num_classes is None:
@@ -119,7 +146,7 @@ def class_name(text: str) -> str:
     """A name of a block or network as a class is called: `cbam_resnet50` is CBAMResNet50."""
     mechanisms = {entry.name: entry.factory.__name__ for entry in entries("mechanism")}
     words = []
-    for word in re.split(r"[^0-9A-Za-z]+", text):
+    for word in filter(None, re.split(r"[^0-9A-Za-z]+", text)):
         stem, digits = re.match(r"(.*?[A-Za-z]?)(\d*[a-z]?)$", word).groups() if word else ("", "")  # type: ignore[union-attr]
         if word in _SPELLED:
             words.append(_SPELLED[word])

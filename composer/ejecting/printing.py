@@ -73,7 +73,8 @@ def printed(statement: ast.stmt, indent: int = 0) -> list[str]:
         head = f"with {', '.join(map(code, statement.items))}:"
         return [*lines, *laid_out(head, indent), *_block(statement.body, indent + 4)]
     if _is_docstring(statement):
-        first, *rest = str(statement.value.value).split("\n")  # type: ignore[attr-defined]
+        text = str(statement.value.value).replace("\\", "\\\\").replace('"""', "'''")  # type: ignore[attr-defined]
+        first, *rest = text.split("\n")
         found = [f'"""{first}', *rest]
         found[-1] += '"""'
         return [*lines, *(f"{space}{one}".rstrip() for one in found)]

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from composer.ejecting.fit import TAKEN, Argument, Arguments, identifier, literal
 from composer.ejecting.forms import Form, words_of
-from composer.ejecting.layout import laid_out
+from composer.ejecting.layout import WIDTH, laid_out
 from composer.ejecting.tree import ABSENT, Call, Column, Layers, Optional, Text, same
+
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU, nn.PReLU)
 
 
 @dataclass
@@ -108,10 +112,15 @@ def _child(name: str, tree: Any, form: Form, arguments: Arguments) -> list[str]:
     text = write_expression(tree, arguments)
     target = form.attribute(name)
     if form.base == "nn.ModuleList":
-        return laid_out(f"self.append({text})", 8)
-    if target.startswith("self.get_submodule"):
-        return laid_out(f"self.add_module({literal(name)}, {text})", 8)
-    return laid_out(f"{target} = {text}", 8)
+        lines = laid_out(f"self.append({text})", 8)
+    elif target.startswith("self.get_submodule"):
+        lines = laid_out(f"self.add_module({literal(name)}, {text})", 8)
+    else:
+        lines = laid_out(f"{target} = {text}", 8)
+    remark = form.remarks.get(name)
+    if remark and len(lines) == 1 and len(lines[0]) + len(remark) + 4 <= WIDTH:
+        lines[0] += f"  # {remark}"
+    return lines
 
 
 def _numbers(name: str, tree: Any, arguments: Arguments, body: Body) -> None:
@@ -244,8 +253,13 @@ class Forward:
             self._several(step, text)
         else:
             self.pending.append((step.name, text, weight))
-            if self.uses.get(step.name, 0) != 1 or weight > 8:
+            if self.uses.get(step.name, 0) != 1 or weight > 8 or (weight > 2 and self._is_activation(step)):
                 self._flush()
+
+    def _is_activation(self, step: Any) -> bool:
+        """Whether a step ends what people read as one: convolution, norm, activation."""
+        tree = self.form.children.get(step.calls)
+        return isinstance(tree, Call) and getattr(nn, str(tree.function)[3:], None) in ACTIVATIONS
 
     def _function(self, step: Any, taken: list[tuple[str, int]]) -> tuple[str, int]:
         tree = self.form.texts[step.name]
