@@ -29,7 +29,9 @@ def command(
     opening: Opening,
     repo: Annotated[str, typer.Argument(metavar="hf:USER/NAME", help="The repository; made if it is not there.")],
     dry_run: Annotated[Path | None, typer.Option("--dry-run", metavar="FOLDER", help=_DRY)] = None,
-    private: Annotated[bool, typer.Option("--private", help="Make a new repository a private one.")] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make a new repository private; refuse a public one.")
+    ] = False,
     message: Annotated[str | None, typer.Option("--message", metavar="TEXT", help="Of the commit.")] = None,
     license: Annotated[str | None, typer.Option("--license", metavar="NAME", help=_LICENSE)] = None,
     force: Force = False,

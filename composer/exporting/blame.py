@@ -14,6 +14,10 @@ from composer.foreign import said
 
 # Names of operators as exporters write them: aten.grid_sampler_2d.default, aten::sort, torch.ops.aten.roll
 _OPERATOR = re.compile(r"\b(?:torch\.ops\.)?(aten|prims|torchvision|higher_order)(?:\.|::)([a-z_][a-z0-9_]*)")
+# Names of a program's nodes as exporters write them: %conv2d_1, or convolution_2/aten.convolution.default
+_NODE = re.compile(r"%(\w+)|\b(\w+)/(?:aten|prims)\.")
+# Lines of native exceptions that say where it was raised, and not why.
+_WHERE = ("Exception from ", "Check '", "Details:", "Not Implemented:", "FrontEnd API failed", "Traceback ")
 MAX_TEXT = 300
 
 
@@ -44,12 +48,20 @@ def ran_last(subject: Subject, error: BaseException) -> str | None:
 
 
 def of_operator(graph: fx.Graph, error: BaseException) -> tuple[str, str] | None:
-    """The operator that an exporter's exception names, and the path of the first node that calls it; None for none."""
+    """The operator that an exporter's exception names, and the path of the node that calls it.
+
+    None if it names none, or one that several nodes call without saying which.
+    """
     text = " ".join(said(one) for one in _chain(error))
+    nodes = {node.name: node for node in graph.nodes if node.op == "call_function"}
+    for found in _NODE.findall(text):
+        node = nodes.get(found[0] or found[1])
+        if node is not None and (path := path_of(node)) is not None:
+            return operator_of(node), path
     for _, operator in _OPERATOR.findall(text):
-        path = next(paths_calling(graph, operator), None)
-        if path is not None:
-            return operator, path
+        paths = set(paths_calling(graph, operator))
+        if len(paths) == 1:
+            return operator, paths.pop()
     return None
 
 
@@ -80,7 +92,10 @@ def first_line(error: BaseException) -> str:
     """What an exception says, in a line of a message; of torch.export's, what constraint is violated."""
     lines = [line.strip() for line in said(error).splitlines() if line.strip()]
     if lines and lines[0].startswith("Constraints violated"):
+        # What follows is advice on calling torch.export.
         lines = [line.removeprefix("- ").partition(". If")[0] for line in lines if line.startswith("- ")] or lines
+    if lines and lines[0].startswith(_WHERE):
+        lines = ["; ".join([line for line in lines if not line.startswith(_WHERE)][:2])]
     text = lines[0] if lines else type(error).__name__
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} …"
 

@@ -25,8 +25,9 @@ def set_kernels(model: nn.Module, kernels: Kernels) -> None:
 
 
 def has_kernel(kind: type[Any]) -> bool:
-    """Whether a class itself has a method with a kernel. One that inherits it runs the plain formula."""
-    return any(hasattr(method, "kernel") for method in vars(kind).values())
+    """Whether a class has a method with a kernel: of its own, or one that may be inherited."""
+    own = any(hasattr(method, "kernel") for method in vars(kind).values())
+    return own or any(getattr(method, "inherited", False) for base in kind.__mro__ for method in vars(base).values())
 
 
 def wants_reference(module: Any) -> bool:

@@ -20,33 +20,34 @@ _ON_FAKE = ContextVar("on_fake", default=False)
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 
-def fused(kernel: Callable[..., Any]) -> Callable[[Method], Method]:
+def fused(kernel: Callable[..., Any], *, inherited: bool = False) -> Callable[[Method], Method]:
     """Let a method run a kernel in place of its body, which stays its meaning: the plain formula.
 
-    kernel  called like the method: module, then tensors; gives the same values and gradients
+    kernel     called like the method: module, then tensors; gives the same values and gradients
+    inherited  whether it may run for subclasses too: the kernel calls nothing of the module that they could override
 
     The body runs wherever something else than eager PyTorch looks on or takes part: compilers, exporters, tracers,
     `torch.func`, autocast, fake tensors and other subclasses, devices other than the CPU; for subclasses of the class,
-    which may override a part; and for modules with `kernels = "reference"`.
+    unless the kernel is `inherited`; and for modules with `kernels = "reference"`.
     """
 
     def decorate(method: Method) -> Method:
         @functools.wraps(method)
         def forward(self: nn.Module, *tensors: Tensor) -> Any:
             # First, because compilers take it for a constant and never see the kernel.
-            if torch.compiler.is_compiling() or not (_owns(self, forward) and may_run(self, tensors)):
+            if torch.compiler.is_compiling() or not (_owns(self, forward, inherited) and may_run(self, tensors)):
                 return method(self, *tensors)
             return kernel(self, *tensors)
 
-        forward.kernel = kernel  # type: ignore[attr-defined]
+        forward.kernel, forward.inherited = kernel, inherited  # type: ignore[attr-defined]
         return forward  # type: ignore[return-value]
 
     return decorate
 
 
-def _owns(module: nn.Module, method: Callable[..., Any]) -> bool:
-    """Whether the method stands in the very class of the module."""
-    return vars(type(module)).get(method.__name__) is method
+def _owns(module: nn.Module, method: Callable[..., Any], inherited: bool) -> bool:
+    """Whether the method stands in the very class of the module, or may be inherited by it."""
+    return inherited or vars(type(module)).get(method.__name__) is method
 
 
 def may_run(module: nn.Module, tensors: tuple[Any, ...]) -> bool:

@@ -1,8 +1,7 @@
 """Products with gates that follow from statistics of the map, worked through in groups of samples.
 
 Means, maxima and sums of squares have gradients that a few passes over a group add to the gradient of the product, in
-place. Of other formulas that treat each sample by itself, PyTorch's own derivative is taken, group by group. Only the
-map is kept for the backward pass, and what is temporary stays in the cache.
+place. Only the map is kept for the backward pass, and what is temporary stays in the cache.
 """
 
 from __future__ import annotations
@@ -15,18 +14,23 @@ import torch
 from torch import Tensor
 from torch.autograd import Function, grad
 
-from composer.kernels.passes import groups, in_format_of, positions, product_sum
+from composer.kernels.passes import MANY, groups, in_format_of, positions, product_sum
 
+Together = Literal["sum", "mean"] | None
 # What is computed over an axis, or over all positions.
-Reduction = tuple[Literal["mean", "max", "squares"], int | None]
+Reduction = tuple[Literal["mean", "max", "squares", "self"], int | None]
 
 
-def gated_by(*reductions: Reduction) -> Callable[[Any, Tensor], Tensor]:
+def gated_by(
+    *reductions: Reduction, together: Together = None, by_rows: bool = False
+) -> Callable[[Any, Tensor], Tensor]:
     """A kernel: module.rescaled(x, *gates), with gates = module.excite(*module.statistics(x)): b c … -> b c …
 
     reductions  what `statistics` gives, in its order: the mean, the maximum or the sum of squares over an axis, or over
-                all positions (None); the axes stay, with length 1. Without any, it may give what it likes, sample by
-                sample, by no weights and no layers
+                all positions (None), whose axes stay, with length 1; or x itself
+    together    `sum` or `mean` if `rescaled` multiplies x by the sum or mean of its gates; else any product
+    by_rows     whether gates are those of rows and columns alone; of small maps, and of channels_first in bfloat16, the
+                plain formula is then faster, and runs
 
     `excite` makes a gate b …, or several, of the statistics, once for the whole batch, by any layers; they get the
     dtype of x. `rescaled` is the product: linear in x, sample by sample; a module without it has x * gate.
@@ -34,25 +38,16 @@ def gated_by(*reductions: Reduction) -> Callable[[Any, Tensor], Tensor]:
 
     def kernel(module: Any, x: Tensor) -> Tensor:
         rescaled, met = getattr(module, "rescaled", _multiplied), Met()
+        if by_rows and (math.prod(x.shape[2:]) < MANY or (x.dtype == torch.bfloat16 and x.is_contiguous())):
+            gates = (gate.to(x.dtype) for gate in _several(module.excite(*_several(module.statistics(x)))))
+            plain: Tensor = rescaled(x, *gates)
+            return plain
         if not (torch.is_grad_enabled() and x.requires_grad):
-            again, found = x, _statistics(module.statistics, x)
+            again, found = x, _statistics(module.statistics, reductions, x)
         else:
             *found, again = Statistics.apply(module.statistics, reductions, rescaled, met, x)
         gates = (gate.to(x.dtype) for gate in _several(module.excite(*found)))
-        result: Tensor = Product.apply(rescaled, met, x, again, *gates)
-        return result
-
-    return kernel
-
-
-def computed_in_groups(formula: Callable[..., Tensor]) -> Callable[[Any, Tensor], Tensor]:
-    """A kernel that runs a formula and its derivative group by group.
-
-    formula  (module, x) -> y of the shape of x; it treats each sample by itself, and has no weights
-    """
-
-    def kernel(module: Any, x: Tensor) -> Tensor:
-        result: Tensor = Formula.apply(formula, module, x)
+        result: Tensor = Product.apply(rescaled, together, met, x, again, *gates)
         return result
 
     return kernel
@@ -77,7 +72,7 @@ class Statistics(Function):
     def forward(ctx: Any, statistics: Any, reductions: Any, rescaled: Any, met: Met, x: Tensor) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         ctx.statistics, ctx.reductions, ctx.rescaled, ctx.met = statistics, reductions, rescaled, met
-        found = _statistics(statistics, x)
+        found = _statistics(statistics, reductions, x)
         # Where the largest numbers are is found again by comparing.
         maxima = [one for one, (kind, _) in zip(found, reductions, strict=False) if kind == "max"]
         ctx.save_for_backward(x, *maxima)
@@ -89,7 +84,7 @@ class Statistics(Function):
         x, *maxima = ctx.saved_tensors
         gates, ctx.met.gates = ctx.met.gates, ()
         if torch.is_grad_enabled():
-            found = _derivative(ctx.statistics, x.view_as(x), of, create_graph=True)
+            found = _derivative(ctx.statistics, x.view_as(x), of)
             return None, None, None, None, g if found is None else found if g is None else g + found
         y = torch.empty_like(x)
         for group in groups(x):
@@ -103,10 +98,7 @@ class Statistics(Function):
             else:
                 here.copy_(ctx.rescaled(g[group], *(gate[group] for gate in gates)))
             given = [None if one is None else one[group] for one in of]
-            if ctx.reductions:
-                _add(here, ctx.reductions, part, given, iter([one[group] for one in maxima]))
-            elif (found := _derivative(ctx.statistics, part.detach().requires_grad_(), given)) is not None:
-                here += found
+            _add(here, ctx.reductions, part, given, iter([one[group] for one in maxima]))
         return None, None, None, None, y
 
 
@@ -114,8 +106,10 @@ class Product(Function):
     """x, x again, gates -> rescaled(x, gates), where `again` is the last result of `Statistics`, or x itself."""
 
     @staticmethod
-    def forward(ctx: Any, rescaled: Any, met: Met, x: Tensor, again: Tensor, *gates: Tensor) -> Tensor:
-        ctx.rescaled, ctx.met = rescaled, met
+    def forward(
+        ctx: Any, rescaled: Any, together: Together, met: Met, x: Tensor, again: Tensor, *gates: Tensor
+    ) -> Tensor:
+        ctx.rescaled, ctx.together, ctx.met = rescaled, together, met
         # Not `again`, whose gradient in a second derivative would be taken for that of the product.
         ctx.save_for_backward(x, *gates)
         return rescaled(x, *gates) if rescaled is _multiplied else _in_groups(rescaled, x, *gates)
@@ -124,42 +118,17 @@ class Product(Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         (g,) = gradients
         x, *gates = ctx.saved_tensors
-        needed = any(ctx.needs_input_grad[4:])
+        needed = any(ctx.needs_input_grad[5:])
         if torch.is_grad_enabled():
             ctx.met.gates = ()
             again, *factors = (one.view_as(one) for one in (x, *gates))
             inputs = [one for one in (again, *factors) if one.requires_grad]
             found = iter(grad(ctx.rescaled(again, *factors), inputs, g, create_graph=True))
-            return None, None, None, *(next(found) if one.requires_grad else None for one in (again, *factors))
+            return None, None, None, None, *(next(found) if one.requires_grad else None for one in (again, *factors))
         # Detached: the graph of the gates leads to `Statistics`, which would keep itself alive.
         ctx.met.gates = tuple(gate.detach() for gate in gates)
         g = in_format_of(x, g)
-        return None, None, None, g, *(_of_gates(ctx.rescaled, x, gates, g) if needed else [None for _ in gates])
-
-
-class Formula(Function):
-    """x -> formula(module, x)"""
-
-    @staticmethod
-    def forward(ctx: Any, formula: Any, module: Any, x: Tensor) -> Tensor:
-        ctx.formula, ctx.module = formula, module
-        ctx.save_for_backward(x)
-        return _in_groups(lambda part: formula(module, part), x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
-        (g,) = gradients
-        (x,) = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            again = x.view_as(x)
-            return None, None, grad(ctx.formula(ctx.module, again), again, g, create_graph=True)[0]
-        y = torch.empty_like(x)
-        for group in groups(x):
-            part = _leaf(x, group)
-            with torch.enable_grad():
-                made = ctx.formula(ctx.module, part)
-            y[group] = grad(made, part, g[group])[0]
-        return None, None, y
+        return None, None, None, None, g, *(_of_gates(ctx, x, gates, g) if needed else [None for _ in gates])
 
 
 def _multiplied(x: Tensor, gate: Tensor) -> Tensor:
@@ -175,10 +144,11 @@ def _leaf(x: Tensor, group: slice) -> Tensor:
     return x[group].detach().requires_grad_()
 
 
-def _statistics(statistics: Callable[[Tensor], Any], x: Tensor) -> tuple[Tensor, ...]:
+def _statistics(statistics: Any, reductions: Sequence[Reduction], x: Tensor) -> tuple[Tensor, ...]:
     """The statistics of the whole batch."""
-    parts = [_several(statistics(x[group])) for group in groups(x)]
-    return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+    parts = list(zip(*(_several(statistics(x[group])) for group in groups(x)), strict=True))
+    kinds = [kind for kind, _ in reductions]
+    return tuple(x.view_as(x) if kind == "self" else torch.cat(part) for kind, part in zip(kinds, parts, strict=False))
 
 
 def _in_groups(formula: Callable[..., Tensor], x: Tensor, *others: Tensor) -> Tensor:
@@ -189,31 +159,34 @@ def _in_groups(formula: Callable[..., Tensor], x: Tensor, *others: Tensor) -> Te
     return y
 
 
-def _of_gates(rescaled: Any, x: Tensor, gates: Sequence[Tensor], g: Tensor) -> list[Tensor]:
+def _of_gates(ctx: Any, x: Tensor, gates: Sequence[Tensor], g: Tensor) -> list[Tensor]:
     """The gradients of the gates, from that of the product."""
-    if rescaled is _multiplied:
-        (gate,) = gates
-        if gate.shape[:2] == x.shape[:2] and gate[0, 0].numel() == 1:
-            return [product_sum(g, x)]
-        return [torch.cat([(g[group] * x[group]).sum_to_size(gate[group].shape) for group in groups(x)])]
-    parts = []
+    single = ctx.rescaled is _multiplied
+    if single and gates[0].shape[:2] == x.shape[:2] and gates[0][0, 0].numel() == 1:
+        return [product_sum(g, x)]
+    parts: list[Sequence[Tensor]] = []
     for group in groups(x):
+        if single or ctx.together:
+            product = g[group] * x[group]
+            share = 1 / len(gates) if ctx.together == "mean" else 1
+            parts.append([product.sum_to_size(gate[group].shape) * share for gate in gates])
+            continue
         leaves = [_leaf(gate, group) for gate in gates]
         with torch.enable_grad():
-            made = rescaled(x[group], *leaves)
+            made = ctx.rescaled(x[group], *leaves)
         parts.append(grad(made, leaves, g[group]))
     return [torch.cat(part) for part in zip(*parts, strict=True)]
 
 
-def _derivative(statistics: Any, x: Tensor, of: Sequence[Tensor | None], create_graph: bool = False) -> Tensor | None:
-    """PyTorch's own gradient of x from those of its statistics."""
+def _derivative(statistics: Any, x: Tensor, of: Sequence[Tensor | None]) -> Tensor | None:
+    """PyTorch's own gradient of x from those of its statistics, for second derivatives."""
     with torch.enable_grad():
         found = _several(statistics(x))
     pairs = [(one, gradient) for one, gradient in zip(found, of, strict=True) if gradient is not None]
     if not pairs:
         return None
     made, given = zip(*pairs, strict=True)
-    return grad(made, x, given, create_graph=create_graph)[0]
+    return grad(made, x, given, create_graph=True)[0]
 
 
 def _add(
@@ -226,7 +199,9 @@ def _add(
         largest = next(maxima) if kind == "max" else x
         if gradient is None:
             continue
-        if kind == "mean":
+        if kind == "self":
+            y += gradient
+        elif kind == "mean":
             y += gradient / math.prod(x.shape[one] for one in axes)
         elif kind == "squares":
             y.addcmul_(x, (2 * gradient).to(x.dtype))

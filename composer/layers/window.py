@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.attention import attended_in_full
 from composer.options import NonNegativeInt, PositiveInt
 from composer.registry import layer
 
@@ -176,8 +178,15 @@ class WindowAttention(nn.Module):
     def _heads(self, x: Tensor) -> tuple[Tensor, ...]:
         # Each head of each window becomes a head of a single attention, as fused kernels need it.
         x = self._rolled(of_built_size(x, self.size, self.name))
-        windows = self._windows(self._projected(x)).unflatten(3, (3, self.num_heads, -1))
-        return windows.permute(3, 0, 1, 4, 2, 5).flatten(2, 3).unbind(0)
+        rows, columns = self.window
+        grid = (
+            self._projected(x)
+            .unflatten(2, (-1, columns))
+            .unflatten(1, (-1, rows))
+            .unflatten(5, (3, self.num_heads, -1))
+        )
+        # Flattened at once, so that there is one copy.
+        return grid.permute(5, 0, 1, 3, 6, 2, 4, 7).flatten(5, 6).flatten(2, 4).unbind(0)
 
     def attention(self, x: Tensor) -> Tensor:
         """The weights of each position's window, b heads h w n, at least float32; the last axis sums to 1.
@@ -199,9 +208,14 @@ class WindowAttention(nn.Module):
         each = windows[:, :, None].expand(-1, -1, math.prod(self.window), -1)
         return self._rolled_back(self._map(each, 1))[0].unflatten(2, (-1, 2))
 
+    # No class overrides it, and no position of a window sees none.
+    @fused(attended_in_full, inherited=True)
+    def _attended(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self._heads(x)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=self._bias())
+        y = self._attended(q, k, v, self._bias())
         return self._rolled_back(self.proj(self._map(y, self.num_heads)))
 
     def extra_repr(self) -> str:

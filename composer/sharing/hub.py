@@ -86,7 +86,7 @@ def _problem(what: str, error: Exception) -> ComposerError:
     said = _TOKEN.sub("…", " ".join(str(error).split()[:40]) or type(error).__name__)
     status = getattr(getattr(error, "response", None), "status_code", None)
     if names & _UNREACHED and status is None:
-        help = ("check the connection; `composer push --dry-run FOLDER` needs none",)
+        help = ("check the connection, and HF_HUB_OFFLINE and HF_ENDPOINT where they are set",)
         return UnavailableError(Diagnostic("weights-network", f"{what}: the hub does not answer ({said})", help=help))
     advice = {
         "GatedRepoError": ("ask its owners for access on its page, and log in: `hf auth login`",),

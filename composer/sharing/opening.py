@@ -122,7 +122,7 @@ def load_plugins(folder: Path, manifest: Manifest, *, allow_code: bool) -> None:
             if name.endswith(CODE) and not allow_code:
                 text = f"the network needs the plugin `{name}`, which is code of whoever wrote this folder"
                 help = (f"read `{folder / name}`, then allow it: `allow_code=True`, `--allow-code`",)
-                problems.append(here.problem("plugin", text, "leave to run it", help, key=True))
+                problems.append(here.problem("plugin", text, "permission to run it", help, key=True))
         elif name not in known:
             text, label = f"the network needs the plugin `{name}`, which is not there", "an installed package"
             help = ("install it, or import the module that registers it, or load its file with `--plugin`",)

@@ -33,7 +33,7 @@ def push(
     model    the network, with the weights that it has now
     repo     `hf:USER/NAME`, which is made if it is not there; with `@BRANCH` for a branch that is there
     dry_run  write what would be uploaded into this folder, and connect to nobody; returns the folder
-    private  whether a repository that is made is private; by default what the account says
+    private  make a new repository private, and refuse one that is public; by default what the account says
     message  of the commit
     license  what the card says: a license of the hub's list, such as `apache-2.0`
     force    replace the card that the repository has, and files of the folder of a dry run
@@ -54,6 +54,8 @@ def push(
         with explained(f"cannot push to `{target}`"):
             tell("asking the hub")
             api.create_repo(target.name, private=private, exist_ok=True)
+            if private:
+                _check_private(api.model_info(target.name).private, target)
             there = api.list_repo_files(target.name, revision=target.revision)
             _check_alone(there, written[-1].name, target)
             tell(f"uploading {len(written)} files")
@@ -65,6 +67,14 @@ def push(
                 ignore_patterns=[CARD] if CARD in there and not force else None,
             )
     return str(commit.commit_url)
+
+
+def _check_private(private: bool | None, target: Repository) -> None:
+    """Raises InputError if a repository that should be private is not."""
+    if not private:
+        text = f"`{target}` is there already, and everybody can read it"
+        help = ("make it private on its page, name another repository, or push without `--private`",)
+        raise InputError(Diagnostic("hub", text, label="a private repository", help=help))
 
 
 def _check_alone(there: list[str], lock: str, target: Repository) -> None:

@@ -11,6 +11,7 @@ import itertools
 import math
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from composer import registry
+from composer.amounts import plural
 from composer.kernels import set_kernels
 from composer.kernels.choice import has_kernel
 from tests.benchmarks.peers import PEERS, Peers
@@ -158,8 +160,9 @@ beside their own plain formula (`kernels: reference`): 0.8 is a fifth less. Each
 channels_first and channels_last, float32 and bfloat16; of each of them it is the median of {runs} pairs of runs that
 took turns, at batch {batch}. A training step is a forward and a backward pass; its time is that of the processor.
 
-Made by `python -m tests.benchmarks.mechanisms --table examples/tables/kernels.md`, on {threads} of {machine},
-{versions}. Other machines have other caches, and other ratios.
+Made by `{command}`, on {threads} of
+{machine}, {versions}. Other machines have
+other caches, and other ratios. What is above 1 is a miss.
 """
 
 
@@ -168,16 +171,12 @@ def table(found: Mapping[str, Sequence[Ratios]], given: argparse.Namespace) -> s
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm", "torchvision"))
     machine = f"{platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
     sizes = [f"{channels}×{side}²" for channels, side in SIZES]
-    head = HEAD.format(runs=given.runs, batch=given.batch, machine=machine, versions=versions)
-    names = [
-        "mechanism",
-        "beside",
-        *(f"step {size}" for size in sizes),
-        "step",
-        "worst step",
-        "forward",
-        "memory of a step",
-    ]
+    command = " ".join(["python -m tests.benchmarks.mechanisms", *sys.argv[1:]])
+    given_words = {"command": command, "runs": given.runs, "batch": given.batch}
+    head = HEAD.format(
+        **given_words, threads=plural(torch.get_num_threads(), "thread"), machine=machine, versions=versions
+    )
+    names = ["mechanism", "beside", *(f"step {size}" for size in sizes), "step", "worst step", "forward", "memory"]
     lines = [head, f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
     for name, ratios in found.items():
         by_size = [[one.step for one in ratios if (one.channels, one.side) == size] for size in SIZES]
@@ -213,8 +212,9 @@ def main() -> None:
             print(one, flush=True)
         steps = [one.step for one in found[name]]
         print(f"{name}: {geometric_mean(steps):.2f} of a training step", flush=True)
-    if given.table is not None:
-        given.table.write_text(table(found, given), encoding="utf-8")
+        if given.table is not None:
+            # After each, for whoever stops it.
+            given.table.write_text(table(found, given), encoding="utf-8")
 
 
 if __name__ == "__main__":

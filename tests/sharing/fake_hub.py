@@ -110,7 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         if rest[:1] == ["tree"]:
             return self.answer([{"type": "file", "path": one, "size": size, "oid": "0"} for one, size in sizes.items()])
         siblings = [{"rfilename": one, "size": size, "blobId": "0"} for one, size in sizes.items()]
-        return self.answer({"id": name, "modelId": name, "sha": COMMIT, "siblings": siblings, "tags": []})
+        about = {"id": name, "modelId": name, "sha": COMMIT, "private": self.state.private.get(name, False)}
+        return self.answer({**about, "siblings": siblings, "tags": []})
 
     def file(self, repository: str, name: str) -> None:
         """The content of a file."""
@@ -138,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
             name = "/".join(one for one in (asked.get("organization"), asked["name"]) if one)
             known = name in self.state.repositories
             self.state.repositories.setdefault(name, {})
-            self.state.private[name] = asked.get("private") is True or asked.get("visibility") == "private"
+            if not known:
+                self.state.private[name] = asked.get("private") is True or asked.get("visibility") == "private"
             self.answer({"url": f"{self.state.url}/{name}", "name": name, "id": "0"}, 409 if known else 200)
         elif parts == ["api", "validate-yaml"]:
             # The hub looks at the front matter of a card before it takes it.

@@ -77,6 +77,13 @@ def test_a_repository_of_another_network_is_refused(hub: Hub, folder: Path) -> N
     assert list(hub.repositories["me/gated"]) == ["other.lock.yaml"]
 
 
+def test_what_should_be_private_does_not_go_to_a_public_repository(hub: Hub, folder: Path) -> None:
+    hub.repositories["me/gated"] = {}
+    with pytest.raises(InputError, match="everybody can read it"):
+        push(from_folder(folder), "hf:me/gated", private=True)
+    assert hub.repositories["me/gated"] == {}
+
+
 @pytest.mark.parametrize(
     "reference", ["me/gated", "hf:gated", "hf:me/gated/file.bin", "hf:../x", "timm:resnet18", "hf:", ""]
 )
@@ -102,6 +109,10 @@ def pickles(content: dict[str, Any]) -> None:
     content["lock"]["sha256"]["pytorch_model.bin"] = "0" * 64
 
 
+def collides(content: dict[str, Any]) -> None:
+    content["lock"]["sha256"] |= {"plugins/a.py": "0" * 64, "plugins/a.py/b.py": "0" * 64}
+
+
 def hides(content: dict[str, Any]) -> None:
     content["lock"]["sha256"]["GATED.safetensors"] = "0" * 64
 
@@ -117,6 +128,7 @@ def gone(content: dict[str, Any]) -> None:
 HOSTILE = {
     climbs: r"`\.\./\.\./\.\./escaped\.safetensors` is no file that a network may have",
     pickles: r"`pytorch_model\.bin` is no file that a network may have",
+    collides: r"has no file `plugins/a\.py`",
     hides: "is named twice, but for upper and lower case",
     changed: r"the spec in `gated\.lock\.yaml` was changed",
     gone: r"has no file `plugins/gone\.py`, which its lock names",

@@ -1,4 +1,4 @@
-"""ExecuTorch, lowered to XNNPACK where it takes a node, and run by ExecuTorch's own runtime."""
+"""ExecuTorch, lowered to XNNPACK where that takes a node, and run by ExecuTorch's own runtime."""
 
 from __future__ import annotations
 
@@ -14,12 +14,32 @@ from composer.exporting.quiet import quiet
 def write(job: Job) -> None:
     """Lower the program and write it. Raises ValueError for operators that the runtime has no kernel of."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+
+    content = _lowered(job, [XnnpackPartitioner()])
+    if not _loads(content):
+        # XNNPACK takes tensors of at most six axes, and says so only when a program is loaded.
+        content = _lowered(job, [])
+    job.file.write_bytes(content)
+
+
+def _lowered(job: Job, partitioners: list[Any]) -> bytes:
     from executorch.exir import to_edge_transform_and_lower
 
-    lowered = to_edge_transform_and_lower(job.program, partitioner=[XnnpackPartitioner()]).to_executorch()
+    lowered = to_edge_transform_and_lower(job.program, partitioner=partitioners).to_executorch()
     if absent := sorted(_operators(lowered) - _kernels()):
         raise ValueError(f"the runtime has no kernel for {', '.join(absent)}")
-    job.file.write_bytes(lowered.buffer)
+    return bytes(lowered.buffer)
+
+
+def _loads(content: bytes) -> bool:
+    from executorch.runtime import Runtime
+
+    try:
+        with quiet():
+            Runtime.get().load_program(content).load_method("forward")
+    except RuntimeError:
+        return False
+    return True
 
 
 def _operators(lowered: Any) -> set[str]:

@@ -15,8 +15,14 @@ def write(job: Job) -> None:
     import openvino
 
     model = openvino.convert_model(job.program)
-    for port, name in zip(model.inputs, job.subject.inputs, strict=True):
+    shapes = {}
+    every = zip(model.inputs, job.subject.inputs, job.subject.tensors, job.subject.axes, strict=True)
+    for port, name, tensor, axes in every:
         port.get_tensor().set_names({name})
+        lengths = [-1 if axes.get(at) in job.varying.axes else length for at, length in enumerate(tensor.shape)]
+        shapes[port] = openvino.PartialShape(lengths)
+    # The conversion lets every axis vary.
+    model.reshape(shapes)
     for port, name in zip(model.outputs, job.subject.output_names(), strict=True):
         port.get_tensor().set_names({name})
     openvino.save_model(model, job.file, compress_to_fp16=False)

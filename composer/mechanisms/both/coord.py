@@ -79,6 +79,6 @@ class CoordinateAttention(nn.Module):
         """x, rescaled by the gates of its row and of its column, b c h w."""
         return x * columns * rows
 
-    @fused(gated_by(("mean", 3), ("mean", 2)))
+    @fused(gated_by(("mean", 3), ("mean", 2), by_rows=True))
     def forward(self, x: Tensor) -> Tensor:
         return self.rescaled(x, *self.excite(*self.statistics(x)))

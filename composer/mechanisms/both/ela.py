@@ -90,6 +90,6 @@ class EfficientLocalAttention(nn.Module):
         """x, rescaled by the gates of its row and of its column, b c h w."""
         return x * rows * columns
 
-    @fused(gated_by(("mean", 3), ("mean", 2)))
+    @fused(gated_by(("mean", 3), ("mean", 2), by_rows=True))
     def forward(self, x: Tensor) -> Tensor:
         return self.rescaled(x, *self.excite(*self.statistics(x)))

@@ -7,11 +7,22 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.channel.cse import ChannelExcitation
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.spatial.sse import SpatialExcitation
 from composer.options import PositiveInt
 from composer.registry import mechanism
+
+_BOTH = gated_by(("mean", None), ("self", None), together="sum")
+
+
+def _by_sum(module: ConcurrentExcitation, x: Tensor) -> Tensor:
+    """The product with both gates: b c … -> b c …; their maximum is not linear in x."""
+    if module.fuse == "add":
+        return _BOTH(module, x)
+    return module.rescaled(x, *module.excite(*module.statistics(x)))
 
 
 @mechanism(
@@ -52,15 +63,27 @@ class ConcurrentExcitation(ChannelGate):
         self.channel = ChannelExcitation(channels, spatial_dims, reduction=reduction)
         self.spatial = SpatialExcitation(channels, spatial_dims)
 
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean of each channel, b c 1 1, and x itself, which the gate of positions is made of."""
+        return self.mean(x), x
+
+    def excite(self, mean: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The gates of channels, b c 1 1, and of positions, b 1 h w."""
+        return self.channel.excite(mean), self.spatial.attention(x)
+
+    def rescaled(self, x: Tensor, a: Tensor, e: Tensor) -> Tensor:
+        """x, rescaled by both gates, b c h w."""
+        # Not x * (a + e): that sum would forget channels_last.
+        return torch.addcmul(x * a, x, e) if self.fuse == "add" else torch.maximum(x * a, x * e)
+
     def attention(self, x: Tensor) -> Tensor:
         """The factor of each element, b c h w, in (0, 1); with `fuse: add` in (0, 2)."""
-        a, e = self.channel.attention(x), self.spatial.attention(x)
+        a, e = self.excite(*self.statistics(x))
         if self.fuse == "add":
             return a + e
         # The larger result of a negative number is that of the smaller gate.
         return torch.where(x >= 0, torch.maximum(a, e), torch.minimum(a, e))
 
+    @fused(_by_sum)
     def forward(self, x: Tensor) -> Tensor:
-        a, e = self.channel.attention(x), self.spatial.attention(x)
-        # Not x * (a + e): that sum would forget channels_last.
-        return torch.addcmul(x * a, x, e) if self.fuse == "add" else torch.maximum(x * a, x * e)
+        return self.rescaled(x, *self.excite(*self.statistics(x)))

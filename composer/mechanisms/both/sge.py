@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from composer.kernels import fused
-from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.divisors import groups_of
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
@@ -74,7 +72,6 @@ class SpatialGroupEnhance(ChannelGate):
         gate = self.excite(self.statistics(x)).to(x.dtype).unsqueeze(2)
         return gate.expand(-1, -1, x.shape[1] // self.groups, *[-1] * self.spatial_dims).flatten(1, 2)
 
-    @fused(gated_by())
     def forward(self, x: Tensor) -> Tensor:
         # The gate first: in this order, the backward pass holds one gradient of the map less.
         gate = self.excite(self.statistics(x)).to(x.dtype)

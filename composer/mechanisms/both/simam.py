@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from composer.kernels import fused
-from composer.kernels.grouped import computed_in_groups
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.precision import at_least_float32
 from composer.mechanisms.shared.unbiased import unbiased_mean
@@ -56,10 +54,5 @@ class SimAM(ChannelGate):
         """The gate, b c h w, in (0.62, 1)."""
         return self._gate(x).to(x.dtype)
 
-    def rescaled(self, x: Tensor) -> Tensor:
-        """x, rescaled by its gate."""
-        return x * self.attention(x)
-
-    @fused(computed_in_groups(rescaled))
     def forward(self, x: Tensor) -> Tensor:
-        return self.rescaled(x)
+        return x * self.attention(x)

@@ -86,6 +86,6 @@ class TripletAttention(nn.Module):
         gates = self.excite(*self.statistics(x))
         return sum(gates[1:], gates[0]) / len(gates)
 
-    @fused(gated_by(*((kind, axis) for axis in (2, 3, 1) for kind in ("max", "mean"))))
+    @fused(gated_by(*((kind, axis) for axis in (2, 3, 1) for kind in ("max", "mean")), together="mean"))
     def forward(self, x: Tensor) -> Tensor:
         return self.rescaled(x, *self.excite(*self.statistics(x)))

@@ -10,8 +10,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from composer.kernels import fused
-from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.memory_format import with_gradient_in_format
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -114,7 +112,6 @@ class FrequencyChannelAttention(nn.Module):
         """The gate, b c 1 1, in (0, 1)."""
         return self.excite(self.statistics(x))
 
-    @fused(gated_by())
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)
 

@@ -17,13 +17,12 @@ torch.fx.wrap("at_least_float32")
 EPSILON = 1e-5
 
 
-# The gradient of squares is made by hand, that of absolute values by PyTorch.
-_KERNELS = {"l2": gated_by(("squares", None)), "l1": gated_by()}
+_BY_SQUARES = gated_by(("squares", None))
 
 
 def _gated_by_sums(module: GatedChannelTransformation, x: Tensor) -> Tensor:
     """The product with the factors that follow from sums over each channel: b c … -> b c …"""
-    return _KERNELS[module.norm](module, x)
+    return _BY_SQUARES(module, x) if module.norm == "l2" else x * module.attention(x)
 
 
 @mechanism(

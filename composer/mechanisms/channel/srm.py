@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from composer.kernels import fused
-from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.shared.precision import at_least_float32
@@ -63,6 +61,5 @@ class StyleRecalibration(ChannelGate):
         """The gate, b c 1 1, in (0, 1)."""
         return self.excite(*self.statistics(x)).to(x.dtype)
 
-    @fused(gated_by())
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from composer.kernels import fused
-from composer.kernels.grouped import computed_in_groups
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.spatial.ge import Extent
 from composer.registry import mechanism
@@ -52,10 +50,5 @@ class GatherExciteMinus(ChannelGate):
             z = pool(x, 2 * e - 1, e, e - 1, count_include_pad=False)
         return F.interpolate(z.sigmoid(), size=x.shape[2:])
 
-    def rescaled(self, x: Tensor) -> Tensor:
-        """x, rescaled by its gate."""
-        return x * self.attention(x)
-
-    @fused(computed_in_groups(rescaled))
     def forward(self, x: Tensor) -> Tensor:
-        return self.rescaled(x)
+        return x * self.attention(x)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from composer.kernels import fused
+from composer.kernels.grouped import gated_by
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.registry import mechanism
 
@@ -34,9 +36,18 @@ class SpatialExcitation(ChannelGate):
         super().__init__(spatial_dims)
         self.conv = self.pointwise(channels, 1)
 
-    def attention(self, x: Tensor) -> Tensor:
+    def statistics(self, x: Tensor) -> Tensor:
+        """x itself."""
+        return x
+
+    def excite(self, x: Tensor) -> Tensor:
         """The gate, b 1 h w, in (0, 1)."""
         return self.conv(x).sigmoid()
 
+    def attention(self, x: Tensor) -> Tensor:
+        """The gate, b 1 h w, in (0, 1)."""
+        return self.excite(x)
+
+    @fused(gated_by(("self", None)))
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)
