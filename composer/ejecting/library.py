@@ -294,6 +294,7 @@ class Library:
         reads = [
             one
             for other in self.items.values()
+            if other.used
             for one in ast.walk(other.node)
             if isinstance(one, ast.Attribute) and not (isinstance(one.value, ast.Name) and one.value.id == "self")
         ]
