@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
+import keyword
+import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from composer import __version__
-from composer.cli import (
-    bench,
-    build,
-    check,
-    diff,
-    eject,
-    export,
-    graph,
-    import_,
-    list,
-    look,
-    new,
-    problems,
-    pull,
-    push,
-    run,
-    schema,
-    screen,
-    show,
-    sites,
-    summary,
-    validate,
-)
+from composer.cli import problems, screen
 from composer.cli.options import Invocation
 from composer.cli.stopping import Stopped, stopping
 from composer.errors import ComposerError, InputError
@@ -41,15 +22,30 @@ from composer.foreign import is_error, named
 USAGE, BUG = 2, 70
 _REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug …` and report what it prints"
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
-for _verb in (
-    *(build, validate, run, list, show, sites, summary, graph, look, diff, bench),
-    *(check, eject, export, import_, push, pull, schema, new),
-):
-    app.command(_verb.__name__.rpartition(".")[2].rstrip("_"))(screen.alone(_verb.command))
+VERBS = (
+    *("build", "validate", "run", "list", "show", "sites", "summary", "graph", "look", "diff", "bench"),
+    *("check", "eject", "export", "import", "push", "pull", "schema", "new"),
+)
 
 
-@app.callback(invoke_without_command=True)
+def app(verbs: Sequence[str] = VERBS) -> typer.Typer:
+    """The command line with these verbs."""
+    made = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+    )
+    for verb in verbs:
+        module = importlib.import_module(f"composer.cli.{verb}{'_' * keyword.iskeyword(verb)}")
+        made.command(verb)(screen.alone(module.command))
+    made.callback(invoke_without_command=True)(composer)
+    return made
+
+
+def _asked(words: Sequence[str]) -> Sequence[str]:
+    """The verb that a command line begins with, or all: reading all signatures takes longer than `list`."""
+    first = next((word for word in words if not word.startswith("-")), "")
+    return (first,) if first in VERBS and not any(name.endswith("_COMPLETE") for name in os.environ) else VERBS
+
+
 def composer(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
@@ -74,7 +70,7 @@ def main() -> NoReturn:
 def _run(invocation: Invocation) -> int:
     """The exit code of a command; reports its errors."""
     try:
-        return app(standalone_mode=False, obj=invocation, prog_name="composer") or 0
+        return app(_asked(sys.argv[1:]))(standalone_mode=False, obj=invocation, prog_name="composer") or 0
     except ComposerError as error:
         return _report(error, invocation)
     except Stopped as stop:

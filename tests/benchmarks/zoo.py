@@ -27,7 +27,8 @@ def main() -> None:
         composed.append(graph)
         built.append(build)
         print(f"{name:<40}{graph:>10.2f}{build:>10.2f}", flush=True)
-    print(f"{'mean of ' + str(len(names)):<40}{statistics.mean(composed):>10.2f}{statistics.mean(built):>10.2f}")
+    for word, of in (("geometric mean", statistics.geometric_mean), ("largest", max)):
+        print(f"{f'{word} of {len(names)}':<40}{of(composed):>10.2f}{of(built):>10.2f}")
 
 
 if __name__ == "__main__":
