@@ -25,7 +25,7 @@ def fold_class(
     constants  parameters -> the value that every call gives them
     given      parameters that are never None
     tables     as in Folder
-    kept       attributes that others read
+    kept       attributes that others read, and `self.name` for those read of a layer
     """
     start = method_of(node, "__init__")
     attributes: dict[str, Any] = {}
@@ -132,7 +132,7 @@ def _without_identities(node: ast.ClassDef) -> None:
 def _prune(node: ast.ClassDef, kept: Collection[str]) -> None:
     """Leave out methods that a forward does not reach, and attributes that none of them reads."""
     methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef)}
-    inherited = {name for name in methods if name in _ENTRIES}
+    inherited = {name for name in methods if name in _ENTRIES or f"self.{name}" in kept}
     needed, open_ = set[str](), [name for name in inherited if name in methods]
     while open_:
         name = open_.pop()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,10 +120,14 @@ class Forms:
     found: list[Form] = field(default_factory=list)
     calls: dict[int, Call] = field(default_factory=dict)
     on_form: Any = None
+    counts: Mapping[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = counted(self.root)
 
     def read(self) -> list[Form]:
         """Every form of the network; the last is the network itself."""
-        for scopes in _by_block(self.root):
+        for scopes in _by_block(self.root, self.counts):
             groups = _grouped([self.instance(scope) for scope in scopes])
             for number, group in enumerate(groups):
                 form = self.form(group, number, len(groups))
@@ -197,7 +202,7 @@ class Forms:
         return self.names.of_head(node, call) if HEAD in node.sites else call
 
     def value_of(self, scope: Scope) -> Any:
-        if not is_chain(scope):
+        if not is_sequence(scope, self.counts):
             return self.calls[id(scope)]
         overwrites = set(overwriting(scope))
         own = modules(scope)
@@ -323,14 +328,34 @@ def _joinable(bucket: list[Instance]) -> list[list[Instance]]:
     return [bucket]
 
 
-def _by_block(root: Scope) -> Iterable[list[Scope]]:
+def is_sequence(scope: Scope, counts: Mapping[str, int]) -> bool:
+    """Whether a scope is written as an nn.Sequential: a chain, unless its layers have names and it occurs again.
+
+    counts  block -> how often it occurs in the network
+    """
+    if not is_chain(scope) or counts[scope.block] < 2 or scope.block == "repeat" or len(scope.parts) < 3:
+        return is_chain(scope)
+    return all(name.isdigit() for name in scope.parts) or any(_is_row(node) for node in scope.walk())
+
+
+def _is_row(node: Node) -> bool:
+    """Whether a node is a row of layers that may be longer in another block."""
+    return isinstance(node.content, Scope) and (node.content.block == "repeat" or "0" in node.content.nodes)
+
+
+def counted(root: Scope) -> Counter[str]:
+    """How often each block occurs."""
+    return Counter(node.content.block for node in root.walk() if isinstance(node.content, Scope))
+
+
+def _by_block(root: Scope, counts: Mapping[str, int]) -> Iterable[list[Scope]]:
     """The scopes that become classes, a list for each block, blocks inside others first, the network itself last."""
     scopes: dict[str, list[Scope]] = {}
     inside: nx.DiGraph[str] = nx.DiGraph()
 
     def visit(scope: Scope, around: str, node: Node | None) -> None:
         name = around
-        if not is_chain(scope) or node is None:
+        if not is_sequence(scope, counts) or node is None:
             name = family(scope, node)
             scopes.setdefault(name, []).append(scope)
             inside.add_node(name)

@@ -290,13 +290,16 @@ class Library:
         return self._ours(item.node, item.module, ast.unparse(base)) is not None
 
     def _read_elsewhere(self, item: Item) -> set[str]:
-        """Names of attributes that are read of other objects than `self`."""
-        return {
-            one.attr
+        """Names of attributes that are read of other objects than `self`; `self.name` for those of its layers."""
+        reads = [
+            one
             for other in self.items.values()
+            if other.used
             for one in ast.walk(other.node)
             if isinstance(one, ast.Attribute) and not (isinstance(one.value, ast.Name) and one.value.id == "self")
-        }
+        ]
+        of_layers = {f"self.{one.attr}" for one in reads if ast.unparse(one.value).startswith("self.")}
+        return {one.attr for one in reads} | of_layers
 
     def _table(self, item: Item, name: str, key: Any) -> ast.expr | None:
         found = self._ours(item.node, item.module, name)

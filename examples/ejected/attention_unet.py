@@ -51,6 +51,23 @@ class AttentionGate(nn.Module):
         return x * self.psi_bn(self.psi(both.relu())).sigmoid()
 
 
+class DoubleConv(nn.Module):
+    """b c h w -> b c h w"""
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.act1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.act2 = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act1(self.bn1(self.conv1(x)))
+        return self.act2(self.bn2(self.conv2(x)))
+
+
 class Up(nn.Module):
     """b c h w, b c h w -> b c h w"""
 
@@ -58,16 +75,7 @@ class Up(nn.Module):
         super().__init__()
         self.up = nn.ConvTranspose2d(channels, skip_channels, 2, 2)
         self.pre_concat_attention_gate = AttentionGate(skip_channels, skip_channels)
-        self.conv = nn.Sequential(
-            OrderedDict(
-                conv1=nn.Conv2d(channels, skip_channels, 3, padding=1, bias=False),
-                bn1=nn.BatchNorm2d(skip_channels),
-                act1=nn.ReLU(inplace=True),
-                conv2=nn.Conv2d(skip_channels, skip_channels, 3, padding=1, bias=False),
-                bn2=nn.BatchNorm2d(skip_channels),
-                act2=nn.ReLU(inplace=True),
-            )
-        )
+        self.conv = DoubleConv(channels, skip_channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = self.up(x)
@@ -92,76 +100,11 @@ class AttentionUNet(nn.Module):
 
     def __init__(self, num_classes: int = 2):
         super().__init__()
-        self.stem = nn.Sequential(
-            OrderedDict(
-                conv1=nn.Conv2d(3, 64, 3, padding=1, bias=False),
-                bn1=nn.BatchNorm2d(64),
-                act1=nn.ReLU(inplace=True),
-                conv2=nn.Conv2d(64, 64, 3, padding=1, bias=False),
-                bn2=nn.BatchNorm2d(64),
-                act2=nn.ReLU(inplace=True),
-            )
-        )
-        self.down1 = nn.Sequential(
-            OrderedDict(
-                pool=nn.MaxPool2d(2),
-                conv=nn.Sequential(
-                    OrderedDict(
-                        conv1=nn.Conv2d(64, 128, 3, padding=1, bias=False),
-                        bn1=nn.BatchNorm2d(128),
-                        act1=nn.ReLU(inplace=True),
-                        conv2=nn.Conv2d(128, 128, 3, padding=1, bias=False),
-                        bn2=nn.BatchNorm2d(128),
-                        act2=nn.ReLU(inplace=True),
-                    )
-                ),
-            )
-        )
-        self.down2 = nn.Sequential(
-            OrderedDict(
-                pool=nn.MaxPool2d(2),
-                conv=nn.Sequential(
-                    OrderedDict(
-                        conv1=nn.Conv2d(128, 256, 3, padding=1, bias=False),
-                        bn1=nn.BatchNorm2d(256),
-                        act1=nn.ReLU(inplace=True),
-                        conv2=nn.Conv2d(256, 256, 3, padding=1, bias=False),
-                        bn2=nn.BatchNorm2d(256),
-                        act2=nn.ReLU(inplace=True),
-                    )
-                ),
-            )
-        )
-        self.down3 = nn.Sequential(
-            OrderedDict(
-                pool=nn.MaxPool2d(2),
-                conv=nn.Sequential(
-                    OrderedDict(
-                        conv1=nn.Conv2d(256, 512, 3, padding=1, bias=False),
-                        bn1=nn.BatchNorm2d(512),
-                        act1=nn.ReLU(inplace=True),
-                        conv2=nn.Conv2d(512, 512, 3, padding=1, bias=False),
-                        bn2=nn.BatchNorm2d(512),
-                        act2=nn.ReLU(inplace=True),
-                    )
-                ),
-            )
-        )
-        self.down4 = nn.Sequential(
-            OrderedDict(
-                pool=nn.MaxPool2d(2),
-                conv=nn.Sequential(
-                    OrderedDict(
-                        conv1=nn.Conv2d(512, 1024, 3, padding=1, bias=False),
-                        bn1=nn.BatchNorm2d(1024),
-                        act1=nn.ReLU(inplace=True),
-                        conv2=nn.Conv2d(1024, 1024, 3, padding=1, bias=False),
-                        bn2=nn.BatchNorm2d(1024),
-                        act2=nn.ReLU(inplace=True),
-                    )
-                ),
-            )
-        )
+        self.stem = DoubleConv(3, 64)
+        self.down1 = nn.Sequential(OrderedDict(pool=nn.MaxPool2d(2), conv=DoubleConv(64, 128)))  # b 128 h/2 w/2
+        self.down2 = nn.Sequential(OrderedDict(pool=nn.MaxPool2d(2), conv=DoubleConv(128, 256)))  # b 256 h/4 w/4
+        self.down3 = nn.Sequential(OrderedDict(pool=nn.MaxPool2d(2), conv=DoubleConv(256, 512)))  # b 512 h/8 w/8
+        self.down4 = nn.Sequential(OrderedDict(pool=nn.MaxPool2d(2), conv=DoubleConv(512, 1024)))  # b 1024 h/16 w/16
         self.up1 = Up(1024, 512)
         self.up2 = Up(512, 256)
         self.up3 = Up(256, 128)

@@ -71,6 +71,31 @@ class LayerNorm2d(nn.LayerNorm):
         return x.permute(0, 3, 1, 2)
 
 
+class MLP(nn.Module):
+    """b h w c -> b h w c"""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.fc1 = nn.Linear(channels, 4 * channels)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(4 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))
+
+
+class Downsample(nn.ModuleList):
+    """b c h w -> b c h w"""
+
+    def __init__(self, channels: int, out: int):
+        super().__init__()
+        self.append(LayerNorm2d(channels, eps=1e-06))
+        self.append(nn.Conv2d(channels, out, 2, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self[1](self[0](x))
+
+
 class Unit(nn.Module):
     """b c h w -> b c h w"""
 
@@ -79,9 +104,7 @@ class Unit(nn.Module):
         self.gamma = nn.Parameter(torch.full((channels,), 1e-06))
         self.conv_dw = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
         self.norm = nn.LayerNorm(channels, eps=1e-06)
-        self.mlp = nn.Sequential(
-            OrderedDict(fc1=nn.Linear(channels, 4 * channels), act=nn.GELU(), fc2=nn.Linear(4 * channels, channels))
-        )
+        self.mlp = MLP(channels)
         self.eca = ECA(channels)  # rule 1: use eca after branch
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,22 +134,13 @@ class ConvNeXtECA(nn.Module):
         self.stages = nn.Sequential(
             nn.Sequential(OrderedDict(blocks=nn.Sequential(*(Unit(96) for _ in range(3))))),
             nn.Sequential(
-                OrderedDict(
-                    downsample=nn.Sequential(LayerNorm2d(96, eps=1e-06), nn.Conv2d(96, 192, 2, 2)),
-                    blocks=nn.Sequential(*(Unit(192) for _ in range(3))),
-                )
+                OrderedDict(downsample=Downsample(96, 192), blocks=nn.Sequential(*(Unit(192) for _ in range(3))))
             ),
             nn.Sequential(
-                OrderedDict(
-                    downsample=nn.Sequential(LayerNorm2d(192, eps=1e-06), nn.Conv2d(192, 384, 2, 2)),
-                    blocks=nn.Sequential(*(Unit(384) for _ in range(9))),
-                )
+                OrderedDict(downsample=Downsample(192, 384), blocks=nn.Sequential(*(Unit(384) for _ in range(9))))
             ),
             nn.Sequential(
-                OrderedDict(
-                    downsample=nn.Sequential(LayerNorm2d(384, eps=1e-06), nn.Conv2d(384, 768, 2, 2)),
-                    blocks=nn.Sequential(*(Unit(768) for _ in range(3))),
-                )
+                OrderedDict(downsample=Downsample(384, 768), blocks=nn.Sequential(*(Unit(768) for _ in range(3))))
             ),
         )
         self.head = nn.Sequential(OrderedDict(norm=nn.LayerNorm(768, eps=1e-06), fc=nn.Linear(768, 1000)))

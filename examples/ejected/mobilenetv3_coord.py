@@ -82,23 +82,33 @@ class InvertedResidual(nn.Module):
     """b c h w -> b c h w"""
 
     def __init__(
-        self, channels: int, kernel: int, mid: int, act1_act: type[nn.Module], se: bool = False, padding: int = 1
+        self,
+        channels: int,
+        kernel: int,
+        out: int,
+        mid: int,
+        act1_act: type[nn.Module],
+        se: bool = False,
+        stride: int = 1,
+        padding: int = 1,
     ):
         super().__init__()
         self.conv_pw = nn.Conv2d(channels, mid, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(mid)
         self.act1 = act1_act(inplace=True)
-        self.conv_dw = nn.Conv2d(mid, mid, kernel, padding=padding, groups=mid, bias=False)
+        self.conv_dw = nn.Conv2d(mid, mid, kernel, stride, padding, groups=mid, bias=False)
         self.bn2 = nn.BatchNorm2d(mid)
         self.act2 = act1_act(inplace=True)
         self.se = CoordinateAttention(mid) if se else nn.Identity()  # rule 1: use coord replace gate
-        self.conv_pwl = nn.Conv2d(mid, channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(channels)
+        self.conv_pwl = nn.Conv2d(mid, out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(out)
+        self.has_add = channels == out
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv_dw(self.act1(self.bn1(self.conv_pw(x))))
         y = self.conv_pwl(self.se(self.act2(self.bn2(y))))
-        return self.bn3(y) + x
+        y = self.bn3(y)
+        return y + x if self.has_add else y
 
 
 def init_weights(module: nn.Module) -> None:
@@ -138,86 +148,28 @@ class MobileNetV3Coord(nn.Module):
         self.blocks = nn.Sequential(
             nn.Sequential(Separable()),
             nn.Sequential(
-                nn.Sequential(
-                    OrderedDict(
-                        conv_pw=nn.Conv2d(16, 64, 1, bias=False),
-                        bn1=nn.BatchNorm2d(64),
-                        act1=nn.ReLU(inplace=True),
-                        conv_dw=nn.Conv2d(64, 64, 3, 2, 1, groups=64, bias=False),
-                        bn2=nn.BatchNorm2d(64),
-                        act2=nn.ReLU(inplace=True),
-                        conv_pwl=nn.Conv2d(64, 24, 1, bias=False),
-                        bn3=nn.BatchNorm2d(24),
-                    )
-                ),
-                InvertedResidual(24, 3, 72, act1_act=nn.ReLU),
+                InvertedResidual(16, 3, 24, mid=64, act1_act=nn.ReLU, stride=2),
+                InvertedResidual(24, 3, 24, mid=72, act1_act=nn.ReLU),
             ),
             nn.Sequential(
-                nn.Sequential(
-                    OrderedDict(
-                        conv_pw=nn.Conv2d(24, 72, 1, bias=False),
-                        bn1=nn.BatchNorm2d(72),
-                        act1=nn.ReLU(inplace=True),
-                        conv_dw=nn.Conv2d(72, 72, 5, 2, 2, groups=72, bias=False),
-                        bn2=nn.BatchNorm2d(72),
-                        act2=nn.ReLU(inplace=True),
-                        se=CoordinateAttention(72),
-                        conv_pwl=nn.Conv2d(72, 40, 1, bias=False),
-                        bn3=nn.BatchNorm2d(40),
-                    )
-                ),
-                InvertedResidual(40, 5, 120, act1_act=nn.ReLU, se=True, padding=2),
-                InvertedResidual(40, 5, 120, act1_act=nn.ReLU, se=True, padding=2),
+                InvertedResidual(24, 5, 40, mid=72, act1_act=nn.ReLU, se=True, stride=2, padding=2),
+                InvertedResidual(40, 5, 40, mid=120, act1_act=nn.ReLU, se=True, padding=2),
+                InvertedResidual(40, 5, 40, mid=120, act1_act=nn.ReLU, se=True, padding=2),
             ),
             nn.Sequential(
-                nn.Sequential(
-                    OrderedDict(
-                        conv_pw=nn.Conv2d(40, 240, 1, bias=False),
-                        bn1=nn.BatchNorm2d(240),
-                        act1=nn.Hardswish(inplace=True),
-                        conv_dw=nn.Conv2d(240, 240, 3, 2, 1, groups=240, bias=False),
-                        bn2=nn.BatchNorm2d(240),
-                        act2=nn.Hardswish(inplace=True),
-                        conv_pwl=nn.Conv2d(240, 80, 1, bias=False),
-                        bn3=nn.BatchNorm2d(80),
-                    )
-                ),
-                InvertedResidual(80, 3, 200, act1_act=nn.Hardswish),
-                InvertedResidual(80, 3, 184, act1_act=nn.Hardswish),
-                InvertedResidual(80, 3, 184, act1_act=nn.Hardswish),
+                InvertedResidual(40, 3, 80, mid=240, act1_act=nn.Hardswish, stride=2),
+                InvertedResidual(80, 3, 80, mid=200, act1_act=nn.Hardswish),
+                InvertedResidual(80, 3, 80, mid=184, act1_act=nn.Hardswish),
+                InvertedResidual(80, 3, 80, mid=184, act1_act=nn.Hardswish),
             ),
             nn.Sequential(
-                nn.Sequential(
-                    OrderedDict(
-                        conv_pw=nn.Conv2d(80, 480, 1, bias=False),
-                        bn1=nn.BatchNorm2d(480),
-                        act1=nn.Hardswish(inplace=True),
-                        conv_dw=nn.Conv2d(480, 480, 3, padding=1, groups=480, bias=False),
-                        bn2=nn.BatchNorm2d(480),
-                        act2=nn.Hardswish(inplace=True),
-                        se=CoordinateAttention(480),
-                        conv_pwl=nn.Conv2d(480, 112, 1, bias=False),
-                        bn3=nn.BatchNorm2d(112),
-                    )
-                ),
-                InvertedResidual(112, 3, 672, act1_act=nn.Hardswish, se=True),
+                InvertedResidual(80, 3, 112, mid=480, act1_act=nn.Hardswish, se=True),
+                InvertedResidual(112, 3, 112, mid=672, act1_act=nn.Hardswish, se=True),
             ),
             nn.Sequential(
-                nn.Sequential(
-                    OrderedDict(
-                        conv_pw=nn.Conv2d(112, 672, 1, bias=False),
-                        bn1=nn.BatchNorm2d(672),
-                        act1=nn.Hardswish(inplace=True),
-                        conv_dw=nn.Conv2d(672, 672, 5, 2, 2, groups=672, bias=False),
-                        bn2=nn.BatchNorm2d(672),
-                        act2=nn.Hardswish(inplace=True),
-                        se=CoordinateAttention(672),
-                        conv_pwl=nn.Conv2d(672, 160, 1, bias=False),
-                        bn3=nn.BatchNorm2d(160),
-                    )
-                ),
-                InvertedResidual(160, 5, 960, act1_act=nn.Hardswish, se=True, padding=2),
-                InvertedResidual(160, 5, 960, act1_act=nn.Hardswish, se=True, padding=2),
+                InvertedResidual(112, 5, 160, mid=672, act1_act=nn.Hardswish, se=True, stride=2, padding=2),
+                InvertedResidual(160, 5, 160, mid=960, act1_act=nn.Hardswish, se=True, padding=2),
+                InvertedResidual(160, 5, 160, mid=960, act1_act=nn.Hardswish, se=True, padding=2),
             ),
             nn.Sequential(
                 nn.Sequential(

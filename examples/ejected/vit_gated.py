@@ -17,8 +17,6 @@ torch alone.
     model.load_state_dict(torch.load("vit_gated.pth", weights_only=True))
 """
 
-from collections import OrderedDict
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -117,6 +115,19 @@ class PatchEmbed(nn.Module):
         return self.proj(x).permute(0, 2, 3, 1).flatten(1, 2)
 
 
+class MLP(nn.Module):
+    """b n c -> b n c"""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.fc1 = nn.Linear(channels, 4 * channels)
+        self.act = nn.GELU()
+        self.fc2 = nn.Linear(4 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.act(self.fc1(x)))
+
+
 class Transformer(nn.Module):
     """b n c -> b n c"""
 
@@ -126,9 +137,7 @@ class Transformer(nn.Module):
         self.attn = MultiHeadSelfAttention(channels, 3)
         self.attn_se = SqueezeExcitation(channels)  # rule 1: use se after mixer
         self.norm2 = nn.LayerNorm(channels, eps=1e-06)
-        self.mlp = nn.Sequential(
-            OrderedDict(fc1=nn.Linear(channels, 4 * channels), act=nn.GELU(), fc2=nn.Linear(4 * channels, channels))
-        )
+        self.mlp = MLP(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         attn = self.attn(self.norm1(x))
