@@ -129,6 +129,22 @@ def _without_identities(node: ast.ClassDef) -> None:
         drop_attributes(node, dict.fromkeys(names))
 
 
+def reached(nodes: Collection[ast.stmt]) -> list[ast.Attribute]:
+    """The attributes that functions and classes read, but for those in methods that nothing reaches."""
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    methods = [one for node in classes for one in node.body if isinstance(one, ast.FunctionDef)]
+    parts: list[ast.stmt] = [node for node in nodes if node not in classes]
+    parts += [one for node in classes for one in node.body if one not in methods]
+    names, found = set(_ENTRIES), list[ast.Attribute]()
+    parts += [one for one in methods if one.name in names]
+    while parts:
+        found += [one for part in parts for one in ast.walk(part) if isinstance(one, ast.Attribute)]
+        names |= {one.attr for one in found}
+        methods = [one for one in methods if one not in parts]
+        parts = [one for one in methods if one.name in names]
+    return found
+
+
 def _prune(node: ast.ClassDef, kept: Collection[str]) -> None:
     """Leave out methods that a forward does not reach, and attributes that none of them reads."""
     methods = {one.name: one for one in node.body if isinstance(one, ast.FunctionDef)}

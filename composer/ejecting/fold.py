@@ -171,6 +171,13 @@ class Folder(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
+        node.args = [
+            inner
+            for one in node.args
+            for inner in (
+                one.value.elts if isinstance(one, ast.Starred) and isinstance(one.value, ast.Tuple) else [one]
+            )
+        ]
         name = ast.unparse(node.func)
         if name == "isinstance" and len(node.args) == 2:
             first = node.args[0]

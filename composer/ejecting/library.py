@@ -16,7 +16,7 @@ from typing import Any
 
 import networkx as nx
 
-from composer.ejecting.classes import fold_class
+from composer.ejecting.classes import fold_class, reached
 from composer.ejecting.clean import clean_class, shorten
 from composer.ejecting.fold import (
     NO,
@@ -291,13 +291,8 @@ class Library:
 
     def _read_elsewhere(self, item: Item) -> set[str]:
         """Names of attributes that are read of other objects than `self`; `self.name` for those of its layers."""
-        reads = [
-            one
-            for other in self.items.values()
-            if other.used
-            for one in ast.walk(other.node)
-            if isinstance(one, ast.Attribute) and not (isinstance(one.value, ast.Name) and one.value.id == "self")
-        ]
+        nodes = [other.node for other in self.items.values() if other.used]
+        reads = [one for one in reached(nodes) if not (isinstance(one.value, ast.Name) and one.value.id == "self")]
         of_layers = {f"self.{one.attr}" for one in reads if ast.unparse(one.value).startswith("self.")}
         return {one.attr for one in reads} | of_layers
 

@@ -39,12 +39,8 @@ class SpatialAttention(nn.Module):
         gate: Tensor = self.conv(torch.cat([mean, maximum], 1)).sigmoid()
         return gate
 
-    def attention(self, x: Tensor) -> Tensor:
-        """The gate, b 1 h w, in (0, 1)."""
-        return self.excite(*(x.mean(1, keepdim=True), x.amax(1, keepdim=True)))
-
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.excite(*(x.mean(1, keepdim=True), x.amax(1, keepdim=True)))
+        return x * self.excite(x.mean(1, keepdim=True), x.amax(1, keepdim=True))
 
 
 class ChannelAttention(nn.Module):
@@ -70,12 +66,8 @@ class ChannelAttention(nn.Module):
         z = torch.cat([mean, maximum], 2)
         return self.fc2(self.act(self.fc1(z))).sum(2, keepdim=True).sigmoid()
 
-    def attention(self, x: Tensor) -> Tensor:
-        """The gate, b c 1 1, in (0, 1)."""
-        return self.excite(*(x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)))
-
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.excite(*(x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)))
+        return x * self.excite(x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True))
 
 
 class CBAM(nn.Module):
@@ -90,11 +82,6 @@ class CBAM(nn.Module):
         super().__init__()
         self.channel = ChannelAttention(channels, reduction=reduction)
         self.spatial = SpatialAttention(kernel_size=kernel_size)
-
-    def attention(self, x: Tensor) -> Tensor:
-        """The product of both gates, b c h w, in (0, 1)."""
-        channel = self.channel.attention(x)
-        return channel * self.spatial.attention(x * channel)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.spatial(self.channel(x))

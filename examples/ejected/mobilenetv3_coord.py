@@ -59,7 +59,7 @@ class CoordinateAttention(nn.Module):
         return x * columns * rows
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.rescaled(x, *self.excite(*(x.mean(3, keepdim=True), x.mean(2, keepdim=True))))
+        return self.rescaled(x, *self.excite(x.mean(3, keepdim=True), x.mean(2, keepdim=True)))
 
 
 class Separable(nn.Module):
