@@ -116,13 +116,20 @@ def _windows(x: Tensor, size: Any, stride: Any, padding: Any, dilation: Any) -> 
     settings = [
         tuple(one) if isinstance(one, tuple | list) else (one,) * axes for one in (size, stride, padding, dilation)
     ]
-    if not x.numel() or any(len(one) != axes or not all(isinstance(n, int) for n in one) for one in settings):
+    if not x.numel() or any(len(one) != axes or not all(map(_is_length, one)) for one in settings):
+        return None
+    if 0 in settings[1]:
         return None
     sides = [
         (length + 2 * pad - step * (wide - 1) - 1) // move + 1
         for length, wide, move, pad, step in zip(x.shape[2:], *settings, strict=True)
     ]
     return sides if min(sides) > 0 else None
+
+
+def _is_length(number: Any) -> bool:
+    # PyTorch refuses what is too large for its own arithmetic.
+    return isinstance(number, int) and 0 <= number < 2**31
 
 
 def _max_pooled(
@@ -134,7 +141,9 @@ def _max_pooled(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Tensor | None:
-    sides = _windows(x, kernel_size, stride or kernel_size, padding, dilation) if x.ndim == 4 else None
+    sides = (
+        _windows(x, kernel_size, kernel_size if stride is None else stride, padding, dilation) if x.ndim == 4 else None
+    )
     if ceil_mode or return_indices or sides is None or not _pads_less_than_half(kernel_size, padding):
         return None
     return x.new_empty((*x.shape[:2], *sides))

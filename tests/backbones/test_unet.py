@@ -206,7 +206,7 @@ def test_gates_on_the_skip_connections_are_one_rule() -> None:
 
 
 def test_scse_behind_every_step_down_and_up_is_one_rule() -> None:
-    ours = composer.build("segmentation/scse_unet", vars={"widths": list(WIDTHS)}, img_size=32)
+    ours = composer.build("segmentation/scse_unet", vars={"widths": list(WIDTHS)}, img_size=32, kernels="reference")
     widths = dict(zip(("down1", "down2", "down3", "down4"), WIDTHS[1:], strict=True))
     widths |= dict(zip(("up1", "up2", "up3", "up4"), WIDTHS[-2::-1], strict=True))
     theirs = plain_with("scse", ours, lambda scope: SCSE(widths[scope]))

@@ -110,6 +110,8 @@ WINDOWS = [
     {"dilation": 2},
     {"dilation": 9},
     {"padding": -1},
+    {"stride": 0},
+    {"stride": 10**50},
     {"stride": (2, 2, 2)},
 ]
 

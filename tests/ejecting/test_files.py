@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 
@@ -104,6 +105,16 @@ def test_stdout_and_usage(run, tiny, tmp_path):
     assert run("eject", tiny, "-o", same, "--test", same).code == 2
 
 
+@pytest.fixture
+def timms_registry(monkeypatch):
+    """What is registered with timm is gone after the test."""
+    registry = timm.models._registry
+    for name, value in list(vars(registry).items()):
+        if isinstance(value, dict | set) and name.startswith("_") and not name.startswith("__"):
+            monkeypatch.setattr(registry, name, copy.deepcopy(value) if name == "_module_to_models" else value.copy())
+
+
+@pytest.mark.usefixtures("timms_registry")
 def test_timm_finds_it(run, tiny, tmp_path):
     output = tmp_path / "tiny_gated.py"
     assert run("eject", tiny, "-o", output, "--to", "timm").code == 0
