@@ -9,8 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from composer.ejecting.fold import NO, Folder, folded, value_of, without
+from composer.ejecting.fold import NO, Folder, value_of
+from composer.ejecting.parameters import without
 from composer.ejecting.parts import attribute_pairs, drop_attributes, method_of
+from composer.ejecting.statements import folded
 from composer.ejecting.tree import same, signature_of
 
 # Methods that are called from outside.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.compile.lend import _borrowers
+from composer.compile.lend import borrowers
 from composer.dag.composition import Composition
 from composer.dag.levels import features_of, split
 from composer.dag.operation import Operation
@@ -198,7 +198,7 @@ class _Ejected:
 
     def shared(self) -> list[str]:
         lines = []
-        for node in _borrowers(self.network.root):
+        for node in borrowers(self.network.root):
             for child, owner in node.shares.items():
                 path, _, name = owner.rpartition(".")
                 target = f"{node.path}.{child}" if child else node.path

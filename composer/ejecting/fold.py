@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 _BUILT_IN: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool, "tuple": tuple}
-_CALLS: dict[str, Callable[..., Any]] = {
-    "tuple": tuple,
-    "range": range,
-    "len": len,
-    "max": max,
-    "min": min,
-    "int": int,
-    "abs": abs,
-    "math.prod": __import__("math").prod,
-}
+_CALLS: dict[str, Callable[..., Any]] = {"tuple": tuple, "len": len, "max": max, "min": min, "int": int}
 _COMPARE: dict[type, Callable[[Any, Any], bool]] = {
     ast.Eq: lambda a, b: a == b,
     ast.NotEq: lambda a, b: a != b,
@@ -156,7 +147,7 @@ class Folder(ast.NodeTransformer):
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         self.generic_visit(node)
-        node.test = _as_test(node.test)
+        node.test = as_test(node.test)
         test = value_of(node.test)
         return node if test is NO else node.body if test else node.orelse
 
@@ -194,7 +185,7 @@ class Folder(ast.NodeTransformer):
             values = [value_of(one) for one in inner.args]
             if ast.unparse(inner.func) == "range" and all(isinstance(one, int) for one in values):
                 return constant(tuple(range(*values)))
-        if name in ("max", "min", "len", "tuple", "int") and not node.keywords and node.args:
+        if name in _CALLS and not node.keywords and node.args:
             values = [value_of(one) for one in node.args]
             if all(one is not NO for one in values):
                 return constant(_CALLS[name](*values))
@@ -220,10 +211,10 @@ class Folder(ast.NodeTransformer):
         return node
 
 
-def _as_test(node: ast.expr) -> ast.expr:
+def as_test(node: ast.expr) -> ast.expr:
     """A condition, of which only counts whether it holds."""
     if isinstance(node, ast.BoolOp):
-        values = [value_of(_as_test(one)) for one in node.values]
+        values = [value_of(as_test(one)) for one in node.values]
         decisive = isinstance(node.op, ast.Or)
         if any(one is not NO and bool(one) is decisive for one in values):
             return constant(decisive)
@@ -240,205 +231,3 @@ def _is_test(nodes: Sequence[ast.expr]) -> bool:
     return all(
         isinstance(one, ast.Compare) or (isinstance(one, ast.UnaryOp) and isinstance(one.op, ast.Not)) for one in nodes
     )
-
-
-def assigned(nodes: Iterable[ast.AST]) -> set[str]:
-    """Names that statements assign."""
-    return {
-        one.id
-        for node in nodes
-        for one in ast.walk(node)
-        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store | ast.Del)
-    }
-
-
-def folded(body: Sequence[ast.stmt], folder: Folder, *, checks: bool) -> list[ast.stmt]:
-    """The statements with constants in place. Raises Unfoldable.
-
-    checks  whether statements that only raise are kept
-    """
-    found: list[ast.stmt] = []
-    for statement in body:
-        if not checks and _only_checks(statement):
-            continue
-        if isinstance(statement, ast.If):
-            test = _as_test(folder.visit(statement.test))
-            value = value_of(test)
-            if value is not NO:
-                found += folded(statement.body if value else statement.orelse, folder, checks=checks)
-                if found and isinstance(found[-1], ast.Return | ast.Raise):
-                    break
-                continue
-            statement.test = test
-            if assigned([statement]) & folder.names.keys():
-                raise Unfoldable
-            statement.body = folded(statement.body, folder, checks=checks)
-            statement.orelse = folded(statement.orelse, folder, checks=checks)
-            if statement.body:
-                found.append(statement)
-            elif statement.orelse:
-                statement.test, statement.body, statement.orelse = ast.UnaryOp(ast.Not(), test), statement.orelse, []
-                found.append(statement)
-            continue
-        if isinstance(statement, ast.For | ast.While | ast.With):
-            if assigned([statement]) & folder.names.keys():
-                raise Unfoldable
-            for name in ("iter", "test"):
-                if hasattr(statement, name):
-                    setattr(statement, name, folder.visit(getattr(statement, name)))
-            statement.body = folded(statement.body, folder, checks=checks)
-            if isinstance(statement, ast.For):
-                _without_names(statement)
-            if statement.body:
-                found.append(statement)
-            continue
-        if isinstance(statement, ast.FunctionDef):
-            own = {one.arg for one in ast.walk(statement.args) if isinstance(one, ast.arg)}
-            if own & folder.names.keys():
-                raise Unfoldable
-            statement.body = folded(statement.body, folder, checks=True)
-            found.append(statement)
-            continue
-        made = _plainly(folder.visit(statement))
-        found += _after_assignment(made, folder)
-        if isinstance(made, ast.Return | ast.Raise):
-            break
-    return _returned(found)
-
-
-def _plainly(statement: ast.stmt) -> ast.stmt:
-    """`self.add_module("fc1", layer)` and the like as the attributes that they are, if their names are known."""
-    call = statement.value if isinstance(statement, ast.Expr | ast.Assign) else None
-    if isinstance(statement, ast.Expr) and isinstance(call, ast.Call) and ast.unparse(call.func) == "self.add_module":
-        name = value_of(call.args[0]) if len(call.args) == 2 else NO
-        if isinstance(name, str) and name.isidentifier():
-            goal = ast.Attribute(ast.Name("self", ast.Load()), name, ast.Store())
-            return ast.copy_location(ast.Assign([goal], call.args[1]), statement)
-    if isinstance(statement, ast.Assign) and isinstance(call, ast.GeneratorExp) and len(call.generators) == 1:
-        (loop,) = call.generators
-        names = value_of(loop.iter)
-        read = ast.unparse(call.elt) == f"getattr(self, {ast.unparse(loop.target)})" and not loop.ifs
-        if read and isinstance(names, tuple) and all(isinstance(name, str) and name.isidentifier() for name in names):
-            own: list[ast.expr] = [ast.Attribute(ast.Name("self", ast.Load()), name, ast.Load()) for name in names]
-            statement.value = ast.Tuple(own, ast.Load())
-    return statement
-
-
-_UNNAMED = {
-    "named_modules": "modules",
-    "named_children": "children",
-    "named_parameters": "parameters",
-    "items": "values",
-}
-
-
-def _without_names(loop: ast.For) -> None:
-    """Let a loop whose names nothing reads any more run over the values alone."""
-    target, call = loop.target, loop.iter
-    if not (isinstance(target, ast.Tuple) and len(target.elts) == 2 and isinstance(call, ast.Call) and not call.args):
-        return
-    name, value = target.elts
-    if not (isinstance(name, ast.Name) and isinstance(call.func, ast.Attribute) and call.func.attr in _UNNAMED):
-        return
-    if not any(isinstance(one, ast.Name) and one.id == name.id for each in loop.body for one in ast.walk(each)):
-        loop.target, call.func.attr = value, _UNNAMED[call.func.attr]
-
-
-def _returned(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements; what is named only to be returned is returned at once."""
-    if len(body) > 1 and isinstance(body[-1], ast.Return) and isinstance(body[-1].value, ast.Name):
-        before = body[-2]
-        if isinstance(before, ast.Assign) and ast.unparse(before.targets[0]) == body[-1].value.id:
-            last = ast.copy_location(ast.Return(before.value), before)
-            last.comments = getattr(before, "comments", [])  # type: ignore[attr-defined]
-            last.blank = getattr(before, "blank", False)  # type: ignore[attr-defined]
-            return [*body[:-2], last]
-    return body
-
-
-def _after_assignment(statement: ast.stmt, folder: Folder) -> list[ast.stmt]:
-    """The statement; nothing if it makes a variable constant, which is replaced from here on."""
-    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value is not None:
-        value = value_of(statement.value)
-        if value is None or isinstance(value, bool | str):
-            folder.names[statement.target.id] = value
-            return []
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        target = statement.targets[0]
-        if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
-            return _pairs(target, statement.value, statement, folder)
-        if isinstance(target, ast.Name):
-            value = value_of(statement.value)
-            if value is None or isinstance(value, bool | str):
-                folder.names[target.id] = value
-                return []
-            if isinstance(statement.value, ast.Name) and getattr(statement, "was", "") != ast.dump(statement):
-                # A choice that has become another name of the same value.
-                folder.renamed[target.id] = statement.value.id
-                return []
-    for name in assigned([statement]) & folder.names.keys():
-        del folder.names[name]
-    return [statement]
-
-
-def _pairs(targets: ast.Tuple, values: ast.Tuple, statement: ast.Assign, folder: Folder) -> list[ast.stmt]:
-    """An assignment of several, without the variables that are constant."""
-    kept = []
-    for target, value in zip(targets.elts, values.elts, strict=False):
-        found = value_of(value)
-        if isinstance(target, ast.Name) and (found is None or isinstance(found, bool | str)):
-            folder.names[target.id] = found
-        else:
-            if isinstance(target, ast.Name):
-                folder.names.pop(target.id, None)
-            kept.append((target, value))
-    if len(targets.elts) != len(values.elts):
-        return [statement]
-    if not kept:
-        return []
-    if len(kept) == 1:
-        statement.targets, statement.value = [kept[0][0]], kept[0][1]
-    elif len(kept) < len(targets.elts):
-        targets.elts, values.elts = [one for one, _ in kept], [one for _, one in kept]
-    return [statement]
-
-
-def _only_checks(statement: ast.stmt) -> bool:
-    """Whether a statement only raises for options that do not fit, as they did when the network was composed."""
-    if isinstance(statement, ast.If):
-        return bool(statement.body) and isinstance(statement.body[-1], ast.Raise) and not statement.orelse
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        function = statement.value.func
-        name = function.id if isinstance(function, ast.Name) else ""
-        return f"{name.lstrip('_')}_".startswith("check_")
-    return isinstance(statement, ast.Assert)
-
-
-def arguments_of(call: ast.Call, parameters: ast.arguments) -> Mapping[str, ast.expr] | None:
-    """Parameter -> its argument in a call, without `self`; None if the call unpacks."""
-    names = [one.arg for one in (*parameters.posonlyargs, *parameters.args) if one.arg != "self"]
-    if any(isinstance(one, ast.Starred) for one in call.args) or any(one.arg is None for one in call.keywords):
-        return None
-    if parameters.vararg or parameters.kwarg or len(call.args) > len(names):
-        return None
-    found = dict(zip(names, call.args, strict=False))
-    return found | {one.arg: one.value for one in call.keywords if one.arg is not None}
-
-
-def defaults_of(parameters: ast.arguments) -> dict[str, ast.expr]:
-    """Parameter -> its default."""
-    names = [one.arg for one in (*parameters.posonlyargs, *parameters.args)]
-    found = dict(zip(names[len(names) - len(parameters.defaults) :], parameters.defaults, strict=True))
-    keyword = zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True)
-    return found | {one.arg: value for one, value in keyword if value is not None}
-
-
-def without(parameters: ast.arguments, names: Iterable[str]) -> None:
-    """Remove parameters."""
-    dropped = set(names)
-    defaults = defaults_of(parameters)
-    parameters.args = [one for one in parameters.args if one.arg not in dropped]
-    parameters.defaults = [defaults[one.arg] for one in parameters.args if one.arg in defaults]
-    kept = [one for one in parameters.kwonlyargs if one.arg not in dropped]
-    parameters.kw_defaults = [defaults.get(one.arg) for one in kept]
-    parameters.kwonlyargs = kept

@@ -9,7 +9,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-from composer.ejecting.fold import arguments_of, defaults_of
+from composer.ejecting.parameters import arguments_of, defaults_of
 from composer.ejecting.parts import is_docstring, method_of
 from composer.ejecting.sources import names_in, read, target
 

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from composer.ejecting.fold import arguments_of, defaults_of
+from composer.ejecting.parameters import arguments_of, defaults_of
 
 _SHORT = 64
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
-import inspect
 import re
 import sys
 import types
@@ -18,53 +17,19 @@ import networkx as nx
 
 from composer.ejecting.classes import fold_class, reached
 from composer.ejecting.clean import clean_class, shorten
-from composer.ejecting.fold import (
-    NO,
-    Folder,
-    Unfoldable,
-    arguments_of,
-    defaults_of,
-    folded,
-    value_of,
-    without,
-)
+from composer.ejecting.fold import Folder, Unfoldable, value_of
 from composer.ejecting.inherit import flattened
 from composer.ejecting.inline import inlined
+from composer.ejecting.items import Item, Key, file_of, home_of, key_of, rename, users_first
+from composer.ejecting.parameters import arguments_of, constants_of, drop_unread, narrow, without
 from composer.ejecting.parts import initialiser, is_docstring, method_of
 from composer.ejecting.printing import code, printed
-from composer.ejecting.sources import Unread, module_of, names_in, plain_types, read, target
-from composer.ejecting.tree import Call, same, signature_of
+from composer.ejecting.sources import Unread, names_in, plain_types, read, target
+from composer.ejecting.statements import folded
+from composer.ejecting.tree import Call, signature_of
 
-Key = tuple[str, str]
 # Functions whose expression is not longer are written where they are called.
 _SHORT = 64
-
-
-@dataclass
-class Item:
-    """A definition that may be copied.
-
-    sites   for each call: parameter -> the value or expression that it is given
-    before  its parameters before it was folded
-    called  whether a forward of the network calls it
-    shared  whether another class that is copied extends it
-    opaque  whether it is used otherwise than called, so that nothing is known of its arguments
-    """
-
-    key: Key
-    node: ast.stmt
-    module: types.ModuleType
-    sites: list[Mapping[str, Any]] = field(default_factory=list)
-    opaque: bool = False
-    used: bool = False
-    name: str = ""
-    before: ast.arguments | None = None
-    shared: bool = False
-    called: bool = False
-
-    @property
-    def is_class(self) -> bool:
-        return isinstance(self.node, ast.ClassDef)
 
 
 @dataclass
@@ -103,20 +68,20 @@ class Library:
         """Read, fold and name every definition."""
         roots: list[Callable[..., Any]] = [*self.usages, *self.functions]
         for one in roots:
-            self._add(_key(one))
+            self._add(key_of(one))
         order = self._order()
         for item in self.items.values():
             for base in item.node.bases if isinstance(item.node, ast.ClassDef) else []:
                 if (found := self._ours(item.node, item.module, ast.unparse(base))) is not None:
                     self.items[found].shared = True
         for kind, sites in self.usages.items():
-            self.items[_key(kind)].sites += sites
+            self.items[key_of(kind)].sites += sites
         for one in roots:
-            self.items[_key(one)].used = True
+            self.items[key_of(one)].used = True
         for one, options in self.functions.items():
-            self.items[_key(one)].opaque = one in self.whole
-            self.items[_key(one)].sites += options
-            self.items[_key(one)].called = True
+            self.items[key_of(one)].opaque = one in self.whole
+            self.items[key_of(one)].sites += options
+            self.items[key_of(one)].called = True
         for key in order:
             item = self.items[key]
             # A class that makes others of its kind makes them with other arguments.
@@ -135,7 +100,7 @@ class Library:
 
     def call(self, kind: type, arguments: Mapping[str, Any]) -> Call:
         """The call that makes a module of a copied class."""
-        item = self.items[_key(kind)]
+        item = self.items[key_of(kind)]
         parameters = initialiser(item.node)
         if parameters is None:
             return Call(item.name, {})
@@ -147,12 +112,12 @@ class Library:
 
     def parameters_of(self, function: Callable[..., Any]) -> set[str]:
         """The parameters of a copied function that are still there."""
-        found = initialiser(self.items[_key(function)].node)
+        found = initialiser(self.items[key_of(function)].node)
         return {one.arg for one in (*found.args, *found.kwonlyargs)} if found is not None else set()
 
     def name_of(self, function: Callable[..., Any]) -> str:
         """The name of a copied function."""
-        return self.items[_key(function)].name
+        return self.items[key_of(function)].name
 
     def text(self) -> list[str]:
         """The definitions, each as its lines joined, what is used before what uses it."""
@@ -161,7 +126,7 @@ class Library:
             item = self.items[key]
             if key in self.written:
                 continue
-            _rename(item.node, self._renamed(item))
+            rename(item.node, self._renamed(item))
             self._import(item)
             if hasattr(item.node, "was") and item.is_class:
                 del item.node.was
@@ -174,7 +139,7 @@ class Library:
         module = sys.modules[key[0]]
         written = read(module).definitions.get(key[1])
         if written is None:
-            raise Unread(f"`{key[1]}` is not defined at the outer level of {_file_of(module)}")
+            raise Unread(f"`{key[1]}` is not defined at the outer level of {file_of(module)}")
         node = copy.deepcopy(written)
         if isinstance(node, ast.ClassDef):
             node = flattened(node, module)
@@ -191,7 +156,7 @@ class Library:
 
     def _ours(self, node: ast.AST, module: types.ModuleType, name: str) -> Key | None:
         """The definition of ours that a name stands for in a node; None if it is none."""
-        where = _home(node, name, module)
+        where = home_of(node, name, module)
         found = target(where, name)
         if isinstance(found, tuple):
             return found[0].__name__, found[1]
@@ -205,7 +170,7 @@ class Library:
                 found = self._ours(item.node, item.module, name)
                 if found is not None and found != key:
                     graph.add_edge(key, found)
-        return _sorted(graph, [*self.items])
+        return users_first(graph, [*self.items])
 
     def _fold(self, item: Item) -> None:
         node = item.node
@@ -215,11 +180,11 @@ class Library:
             constants: dict[str, Any] = {}
             given: set[str] = set()
         else:
-            constants, given = _constants(item.sites, parameters)
+            constants, given = constants_of(item.sites, parameters)
         while True:
             tried = copy.deepcopy(node)
             if not item.opaque:
-                _narrow(initialiser(tried), given)
+                narrow(initialiser(tried), given)
             try:
                 self._fold_with(tried, dict(constants), set(given), item)
             except Unfoldable:
@@ -239,7 +204,7 @@ class Library:
             node.body = folded(node.body, folder, checks=_is_runtime(node) and not item.called)
             without(node.args, dropped)
             if not item.opaque:
-                _drop_unread(node)
+                drop_unread(node)
         elif isinstance(node, ast.ClassDef):
             if item.shared or any(self._is_ours(item, one) for one in node.bases):
                 return
@@ -248,7 +213,7 @@ class Library:
             for _ in range(2):
                 inlined(node, lambda name: self._helper(item, name))
                 fold_class(node, {}, given, tables, kept)
-            _drop_unread(method_of(node, "__init__"))
+            drop_unread(method_of(node, "__init__"))
 
     def _take_over(self, node: ast.FunctionDef, item: Item) -> None:
         """The body of the function that another one only calls with what it is given itself."""
@@ -266,7 +231,7 @@ class Library:
 
     def expression_of(self, function: Callable[..., Any], marks: Sequence[str]) -> str | None:
         """The expression that a copied function returns, with marks for its tensors; None unless it is short."""
-        item = self.items[_key(function)]
+        item = self.items[key_of(function)]
         node = item.node
         if not isinstance(node, ast.FunctionDef) or item.opaque or node.args.vararg or item.key in self.referred:
             return None
@@ -359,10 +324,10 @@ class Library:
             one.id for one in ast.walk(item.node) if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load)
         }
         for name in set(names_in(item.node)) - inside - set(dir(builtins)) - {item.key[1]}:
-            home = _home(item.node, name, item.module)
+            home = home_of(item.node, name, item.module)
             found = target(home, name)
             if found is None and hasattr(home, name):
-                raise Unread(f"`{item.key[1]}` needs `{name}`, which {_file_of(home)} does not simply define or import")
+                raise Unread(f"`{item.key[1]}` needs `{name}`, which {file_of(home)} does not simply define or import")
 
     def _trim(self, item: Item) -> None:
         """Leave out arguments that a copied class or function does not take any more."""
@@ -400,100 +365,16 @@ class Library:
 
     def _import(self, item: Item) -> None:
         for name in names_in(item.node):
-            home = _home(item.node, name, item.module)
+            home = home_of(item.node, name, item.module)
             found = target(home, name)
             if isinstance(found, str):
                 self.imports.add(found)
-
-
-def _home(node: ast.AST, name: str, module: types.ModuleType) -> types.ModuleType:
-    """The module in which a name of a definition is looked up: of what came from elsewhere, its own."""
-    found = getattr(node, "homes", {}).get(name)
-    return module if found is None else sys.modules[found]
-
-
-def _sorted(graph: nx.DiGraph[Key], keys: list[Key]) -> list[Key]:
-    """What uses others before those. Of definitions that use each other, in the order in which they were found."""
-    places = {key: index for index, key in enumerate(keys)}
-    groups = nx.condensation(graph)
-    order = nx.lexicographical_topological_sort(
-        groups, key=lambda one: min(places[key] for key in groups.nodes[one]["members"])
-    )
-    return [key for one in order for key in sorted(groups.nodes[one]["members"], key=lambda key: places[key])]
-
-
-def _file_of(module: types.ModuleType) -> str:
-    return f"`{getattr(module, '__file__', None) or module.__name__}`"
 
 
 def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _key(thing: Callable[..., Any]) -> Key:
-    return module_of(thing).__name__, inspect.unwrap(thing).__name__
-
-
-def _constants(sites: list[Mapping[str, Any]], parameters: ast.arguments) -> tuple[dict[str, Any], set[str]]:
-    """The parameters that every call gives the same switch or word, and those that none gives None."""
-    defaults = defaults_of(parameters)
-    keyword = {one.arg for one in parameters.kwonlyargs}
-    constants: dict[str, Any] = {}
-    given: set[str] = set()
-    for one in (*parameters.args, *parameters.kwonlyargs):
-        name = one.arg
-        if name == "self" or not sites:
-            continue
-        values = [_value(site[name]) if name in site else value_of(defaults.get(name)) for site in sites]
-        if all(value is not NO and value is not None for value in values):
-            given.add(name)
-        first = values[0]
-        if first is NO or not all(value is not NO and same(value, first) for value in values):
-            continue
-        off = isinstance(first, int | float) and not first
-        if first is None or isinstance(first, bool | str) or off or (name not in keyword and name in defaults):
-            constants[name] = first
-    return constants, given
-
-
-def _narrow(parameters: ast.arguments | None, given: set[str]) -> None:
-    """Parameters that are never None are not said to be, and have no default None."""
-    if parameters is None:
-        return
-    defaults = defaults_of(parameters)
-    none = {name for name, value in defaults.items() if name in given and value_of(value) is None}
-    plain = [one.arg for one in parameters.args if one.arg in defaults]
-    # One without a default cannot follow one with.
-    bare = none - set(plain) if set(plain) - none else none
-    for one in (*parameters.args, *parameters.kwonlyargs):
-        if one.arg in given and (one.arg not in none or one.arg in bare) and one.annotation is not None:
-            kinds = [kind for kind in ast.unparse(one.annotation).split(" | ") if kind != "None"]
-            one.annotation = ast.parse(" | ".join(kinds), mode="eval").body
-    parameters.defaults = [defaults[name] for name in plain if name not in bare]
-    parameters.kw_defaults = [None if one.arg in bare else defaults.get(one.arg) for one in parameters.kwonlyargs]
-
-
-def _value(given: Any) -> Any:
-    return value_of(given) if isinstance(given, ast.AST) else given
-
-
 def _is_runtime(node: ast.FunctionDef) -> bool:
     """Whether a function works on tensors: what it checks, it checks at each call."""
     return any("Tensor" in code(one.annotation) for one in node.args.args if one.annotation is not None)
-
-
-def _drop_unread(node: ast.FunctionDef | None) -> None:
-    """Remove parameters that nothing reads."""
-    if node is None:
-        return
-    read_names = {one.id for statement in node.body for one in ast.walk(statement) if isinstance(one, ast.Name)}
-    names = [one.arg for one in (*node.args.args, *node.args.kwonlyargs) if one.arg != "self"]
-    without(node.args, [name for name in names if name not in read_names])
-
-
-def _rename(node: ast.AST, names: Mapping[str, str]) -> None:
-    for one in ast.walk(node):
-        if isinstance(one, ast.Name) and one.id in names:
-            one.id = names[one.id]
-        elif isinstance(one, ast.ClassDef | ast.FunctionDef) and one.name in names and one is node:
-            one.name = names[one.name]
