@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,6 +26,8 @@ from composer.spec.model import (
 )
 from composer.spec.origin import Origin
 
+# The path of a mapping, and its place -> the keys that it may have.
+KeysAt = Callable[[Keys, Origin], Iterable[str]]
 # Yields the problems of a sound model.
 Check = Callable[[SpecFile, Origin], Iterator[Diagnostic]]
 
@@ -48,6 +50,9 @@ _EXPECTED = {
     "greater_than": "a number above {gt:g}",
     "greater_than_equal": "a number from {ge:g} on",
     "less_than_equal": "a number up to {le:g}",
+    "less_than": "a number below {lt:g}",
+    "tuple_type": "a list",
+    "value_error": "{error}",
     "literal_error": "{expected}",
     "too_short": "at least one",
 }
@@ -61,6 +66,13 @@ _MODELS = {
     "Published": "a mapping with `table`, `architecture`, `mechanism` and `top1`",
     "InputSpec": "a shape such as `[3, 224, 224]`, or a mapping with `shape`",
     "Rule": "a mapping with `use` and a place",
+    "Recipe": "the name of a recipe, a `.yaml` file, or a mapping",
+    "OptimizerSpec": "the name of an optimizer, or a mapping with `name`",
+    "ScheduleSpec": "`cosine`, `linear`, `step`, `constant`, or a mapping with `name`",
+    "GroupSpec": "a mapping with `at`",
+    "Augment": "a mapping, such as `{crop: [0.08, 1], flip: true}`",
+    "ColorJitter": "a number from 0 to 1, or a mapping",
+    "RandAugment": "true, or a mapping",
     "WeightsSpec": "a path, a hub reference, or a mapping with `source`",
 }
 
@@ -95,11 +107,11 @@ def inspect(document: Document, check: Check = check_file) -> tuple[SpecFile | N
     try:
         return _checked(SpecFile.model_validate(plain), origin, [], check)
     except ValidationError as error:
-        problems = list(islice(_problems(error, origin), MAX_FOUND))
+        problems = list(islice(misfits(error, origin, _keys_at), MAX_FOUND))
     if any(_names_something(problem.path.split(".")) for problem in problems):
         return None, problems
     for problem in problems:
-        plain = _without(plain, problem.path.split("."))
+        plain = without(plain, problem.path.split("."))
     try:
         return _checked(SpecFile.model_validate(plain), origin, problems, check)
     except ValidationError:
@@ -110,9 +122,17 @@ def _checked(
     content: SpecFile, origin: Origin, before: list[Diagnostic], check: Check
 ) -> tuple[SpecFile, list[Diagnostic]]:
     """The model and all problems, those known before first. Problems within a known problem's part are dropped."""
-    found = islice(check(content, origin), MAX_FOUND)
+    found = islice(chain(check(content, origin), _of_training(content, origin)), MAX_FOUND)
     around = [one.path for one in before]
     return content, [*before, *(one for one in found if not any(_is_within(path, one.path) for path in around))]
+
+
+def _of_training(content: SpecFile, origin: Origin) -> Iterator[Diagnostic]:
+    """The problems of how the network is trained. Few specs say it, so what reads it is imported only for them."""
+    if content.train is not None:
+        from composer.spec.training import recipe_problems
+
+        yield from recipe_problems(content.train, origin / "train")
 
 
 def _names_something(steps: list[str]) -> bool:
@@ -125,15 +145,15 @@ def _is_within(path: str, outer: str) -> bool:
     return not outer or path == outer or path.startswith(f"{outer}.")
 
 
-def _without(value: Any, steps: list[str]) -> Any:
+def without(value: Any, steps: list[str]) -> Any:
     """A plain value without the key at this path; unchanged if the path leads to an item of a list."""
     step, *rest = steps
     if isinstance(value, list) and rest and step.isdecimal():
-        return [_without(item, rest) if index == int(step) else item for index, item in enumerate(value)]
+        return [without(item, rest) if index == int(step) else item for index, item in enumerate(value)]
     if not isinstance(value, dict) or step not in value:
         return value
     if rest:
-        return {**value, step: _without(value[step], rest)}
+        return {**value, step: without(value[step], rest)}
     return {key: child for key, child in value.items() if key != step}
 
 
@@ -152,18 +172,19 @@ def _parse(document: Document) -> SpecFile:
     try:
         return SpecFile.model_validate(document.plain())
     except ValidationError as error:
-        SpecError.check(_problems(error, Origin(document)))
+        SpecError.check(misfits(error, Origin(document), _keys_at))
         raise AssertionError("a validation error has records") from error
 
 
-def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
+def misfits(error: ValidationError, origin: Origin, keys_at: KeysAt) -> Iterator[Diagnostic]:
+    """The problems of what is written at `origin`, which pydantic found; `keys_at` gives the keys that a place has."""
     # Pydantic reports each member of a union separately.
     wrong: dict[Keys, list[str]] = {}
     for record in error.errors(include_url=False):
         # Pydantic's paths also contain the members of unions.
-        here = Origin(origin.document, record["loc"]).written
+        here = Origin(origin.document, (*origin.path, *record["loc"])).written
         if record["type"] == "extra_forbidden":
-            yield _unknown_key(here)
+            yield _unknown_key(here, keys_at)
         elif record["type"] == "missing":
             name = str(record["loc"][-1])
             yield here.problem("missing-key", f"`{name}` is missing", f"`{name}: …`", key=True)
@@ -177,8 +198,8 @@ def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
         yield _wrong_type(Origin(origin.document, path), _either(expected))
 
 
-def _unknown_key(here: Origin) -> Diagnostic:
-    known = _keys_at(here.path[:-1], here)
+def _unknown_key(here: Origin, keys_at: KeysAt) -> Diagnostic:
+    known = keys_at(here.path[:-1], here)
     hint = did_you_mean(here.path[-1], known, f"the keys here are {one_of(known, 24)}")
     return here.problem("unknown-key", f"unknown key `{here.path[-1]}`", "not a key of this place", hint, key=True)
 

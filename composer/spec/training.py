@@ -1,0 +1,193 @@
+"""How a network is trained: recipes of the zoo, files, specs and settings, put on top of one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from composer.errors import Diagnostic, Source, SpecError, did_you_mean
+from composer.spec import zoo
+from composer.spec.augment import Augment, ColorJitter, RandAugment
+from composer.spec.document import Document, Keys, Value
+from composer.spec.origin import Origin
+from composer.spec.recipe import GroupSpec, OptimizerSpec, Recipe, ScheduleSpec
+from composer.spec.references import LoadedFile, read_file
+from composer.spec.settings import Setting
+from composer.spec.structure import misfits, without
+
+# The name of a recipe's part -> what it may hold. Further keys of an optimizer are its own.
+PARTS: Mapping[str, type[BaseModel]] = {
+    "train": Recipe,
+    "optimizer": OptimizerSpec,
+    "schedule": ScheduleSpec,
+    "groups": GroupSpec,
+    "augment": Augment,
+    "color": ColorJitter,
+    "randaugment": RandAugment,
+}
+_MAX_RECIPES = 8
+# The length of a training that nobody says.
+USUAL_EPOCHS = 10
+
+_NOWHERE = Origin(Document.from_mapping({}, "<recipe>"))
+
+
+@dataclass(frozen=True)
+class Written:
+    """A recipe as one text writes it, and where."""
+
+    recipe: Recipe
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained, settled: the whole recipe, and the texts that it is made of, the nearest first."""
+
+    recipe: Recipe
+    texts: tuple[Written, ...]
+
+    def origin(self, *steps: str | int) -> Origin:
+        """Where a part of the recipe is written: in the nearest text that writes it, or the nearest around it."""
+        for text in self.texts:
+            here = text.origin
+            for step in steps:
+                here = here / step
+            if here.written.path == here.path:
+                return here
+        return self.origin(*steps[:-1]) if steps else (self.texts[0].origin if self.texts else _NOWHERE)
+
+
+def recipe_problems(written: Any, origin: Origin) -> Iterator[Diagnostic]:
+    """The problems of a recipe that is written at `origin`."""
+    recipe, problems = _sound(written, origin)
+    yield from problems
+    if recipe is None:
+        return
+    if recipe.recipe is not None and not _is_file(recipe.recipe) and zoo.recipe(recipe.recipe) is None:
+        yield _unknown(recipe.recipe, (origin / "recipe").written)
+    if recipe.epochs is not None and recipe.steps is not None:
+        yield (origin / "steps").problem("both", "a recipe has `epochs` or `steps`, not both", "remove one", key=True)
+    if recipe.schedule.at and recipe.schedule.name not in ("step",) and "name" in recipe.schedule.model_fields_set:
+        here = origin / "schedule" / "at"
+        yield here.problem(
+            "form", f"`at` belongs to `step`, and this is `{recipe.schedule.name}`", "remove it", key=True
+        )
+    if recipe.batch % recipe.accumulate:
+        text = f"a batch of {recipe.batch} cannot be divided into {recipe.accumulate} equal parts"
+        yield (origin / "accumulate").problem("form", text, "a divisor of `batch`")
+
+
+def _sound(written: Any, origin: Origin) -> tuple[Recipe | None, list[Diagnostic]]:
+    """The recipe without what is wrong in it, or None if too little is left; and what is wrong."""
+    try:
+        return Recipe.model_validate(written), []
+    except ValidationError as error:
+        problems = list(misfits(error, origin, _keys_at))
+    for one in problems:
+        steps = one.path.removeprefix(f"{origin.dotted}.").split(".")
+        written = without(written, steps[:1] if steps[0] == "groups" else steps)
+    try:
+        return Recipe.model_validate(written), problems
+    except ValidationError:
+        return None, problems
+
+
+def settle_training(
+    files: Sequence[LoadedFile], recipe: str | Path | Mapping[str, Any] | None = None, settings: Sequence[Setting] = ()
+) -> Training:
+    """How the network of these files is trained: settings on a recipe from outside on what the nearest file says.
+
+    files     the files of a spec, the nearest first
+    recipe    a recipe of the zoo, a file, or a mapping, in place of what the files say
+    settings  `train.…` settings, on top
+    Raises SpecError.
+    """
+    found: list[Written] = []
+    if settings:
+        root = Value({})
+        for setting in settings:
+            root = root.with_value(setting.steps, setting.value)
+        found.append(_read(Document(Source("--set"), root)))
+    if recipe is not None:
+        found.append(_given(recipe))
+    else:
+        speaking = next((file for file in files if file.content.train is not None), None)
+        if speaking is not None:
+            found.append(Written(Recipe.model_validate(speaking.content.train), speaking.origin / "train"))
+    _follow(found)
+    whole = Recipe(epochs=USUAL_EPOCHS)
+    for one in reversed(found):
+        whole = one.recipe.over(whole)
+    return Training(whole, tuple(found))
+
+
+def _follow(found: list[Written]) -> None:
+    """Add the recipes that the last one begins with, up to one that begins with none."""
+    while found and (name := found[-1].recipe.recipe) is not None:
+        origin = found[-1].origin
+        if len(found) > _MAX_RECIPES:
+            text = f"more than {_MAX_RECIPES} recipes begin with one another"
+            raise SpecError((origin / "recipe").problem("cycle", text, "a recipe that begins with none"))
+        beside = Path(origin.document.source.name).parent
+        found.append(_named(name, beside, (origin / "recipe").written))
+
+
+def _given(recipe: str | Path | Mapping[str, Any]) -> Written:
+    if isinstance(recipe, Mapping):
+        return _read(Document.from_mapping({"train": dict(recipe)}, "<recipe>"))
+    if isinstance(recipe, Path) or _is_file(recipe):
+        return _of_file(Path(recipe))
+    return _of_zoo(recipe, None)
+
+
+def _named(name: str, folder: Path, origin: Origin) -> Written:
+    if _is_file(name):
+        path = folder / name
+        if not path.is_file():
+            label = "a file, its path relative to this one's"
+            raise SpecError(origin.problem("recipe", f"there is no recipe `{name}`", label))
+        return _of_file(path)
+    return _of_zoo(name, origin)
+
+
+def _of_zoo(name: str, origin: Origin | None) -> Written:
+    path = zoo.recipe(name)
+    if path is not None:
+        return _of_file(path)
+    raise SpecError(_unknown(name, origin))
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith((".yaml", ".yml"))
+
+
+def _unknown(name: str, origin: Origin | None) -> Diagnostic:
+    text = f"no recipe is called `{name}`"
+    hint = did_you_mean(name, zoo.recipes(), f"recipes are {', '.join(zoo.recipes())}; a file's path ends in .yaml")
+    return Diagnostic("recipe", text, help=hint) if origin is None else origin.problem("recipe", text, "", hint)
+
+
+def _of_file(path: Path) -> Written:
+    document = read_file(path)
+    # A file of its own is written as the value of `train`, and reported as one.
+    return _read(Document(document.source, Value({"train": document.root})))
+
+
+def _read(document: Document) -> Written:
+    origin = Origin(document) / "train"
+    plain = document.plain()["train"]
+    if not isinstance(plain, dict | str):
+        raise SpecError(origin.problem("structure", "a recipe is a mapping", "`key: value` pairs"))
+    SpecError.check(recipe_problems(plain, origin))
+    return Written(Recipe.model_validate(plain), origin)
+
+
+def _keys_at(path: Keys, here: Origin) -> list[str]:
+    """The keys that a mapping of a recipe may have."""
+    name = next(step for step in reversed(path) if isinstance(step, str))
+    return list(PARTS[name].model_fields)
