@@ -94,6 +94,7 @@ ALLOWED = {
         *("torch", "numpy"),
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
+    "comparing": {"numpy", *_rooms("amounts comparing")},
     "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
     "sharing": {
         *("torch", "huggingface_hub"),
