@@ -58,6 +58,10 @@ def leaving(context: typer.Context, run: Run) -> Iterator[tuple[Callable[[str], 
     except Stop as stop:
         say(context, words(run))
         raise typer.Exit(128 + int(stop.args[0])) from stop
+    from composer.training.train import is_first
+
+    if not is_first():
+        return
     for text in said:
         out(text)
     say(context, f"the run is {run}; next: composer run {run.network} --weights {run} --image PATH")

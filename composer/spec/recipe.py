@@ -76,7 +76,8 @@ class GroupSpec(BaseModel):
     at            sites, globs over paths, `inserted` (what rules put in), `backbone` (the rest), `head`
     lr            their learning rate, as a multiple of the optimizer's
     weight_decay  in place of the optimizer's
-    freeze        they stay as they are, and their norms keep their statistics
+    freeze        they stay as they are, and their norms keep their statistics; false takes back what an earlier group
+                  freezes
     """
 
     model_config = _FROZEN

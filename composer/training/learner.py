@@ -183,7 +183,7 @@ class Learner(pl.LightningModule):
         self.add_up()
         sums = torch.tensor([*self.progress.sums, *self._sums], dtype=torch.float64, device=self.device)
         if self.trainer.world_size > 1:
-            sums = self.all_gather(sums).sum(0)  # type: ignore[union-attr]
+            torch.distributed.all_reduce(sums)
         trained, steps, loss, images = sums.tolist()
         return trained / steps if steps else math.nan, loss / images, float(self.counter.compute())
 

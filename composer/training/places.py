@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from composer.compile.module import ComposedModule
 from composer.dag.rules.match import unknown_place
 from composer.errors import Diagnostic, InputError
+from composer.spec.recipe import GroupSpec
 
 Selectors = str | Sequence[str]
 
@@ -76,6 +77,18 @@ def freeze(model: ComposedModule, at: Selectors | None = None, *, all_but: Selec
         if any(is_at(path) for is_at in several) == (at is not None):
             module.eval()
     return frozen
+
+
+def frozen_by(model: ComposedModule, groups: Iterable[GroupSpec]) -> frozenset[str]:
+    """Names of the parameters that a recipe freezes: the last group that has a parameter says it.
+
+    Raises InputError for a place that does not exist.
+    """
+    found: set[str] = set()
+    for group in groups:
+        names = parameters_at(model, group.at)
+        found = found.union(names) if group.freeze else found.difference(names)
+    return frozenset(found)
 
 
 def norms(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -25,7 +25,7 @@ from composer.training import checkpoint
 from composer.training.checkpoint import Progress
 from composer.training.network import Fitted, fitted, output_of
 from composer.training.optimizers import optimizer_maker
-from composer.training.places import freeze, groups
+from composer.training.places import frozen_by, groups, norms
 from composer.training.run import Run
 from composer.training.tasks import Task
 from composer.weights.choose import fill
@@ -217,10 +217,9 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
     assert kept is not None, "a run begins with a checkpoint"
     progress, weights, state = kept
     model.load_state_dict(weights)
-    frozen: list[str] = []
-    for group in recipe.groups:
-        if group.freeze:
-            frozen += freeze(model, group.at)
+    frozen = frozen_by(model, recipe.groups)
+    for name in frozen:
+        model.get_parameter(name).requires_grad_(False)
     if recipe.checkpoint:
         model.set_grad_checkpointing()
     if recipe.channels_last:
@@ -265,10 +264,12 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
         per_epoch=per_epoch,
         total=total,
         progress=progress,
-        frozen=frozenset(frozen),
+        frozen=frozen,
     )
     keeper = Keeper(run, learner, state, metadata_of(model), tell)
     trainer = _trainer(run, recipe, where, keeper, epochs=-(-(total - progress.step) // per_epoch))
+    if trainer.world_size > 1 and not recipe.freeze_norms and any(norms(model)):
+        say(f"batch norms use the {micro // trainer.world_size} images of their own process; `freeze_norms` keeps them")
     if is_first():
         run.write_record({**run.record, "state": "training"})
     with _explained(run, model, micro), stopping_after_step(keeper):
