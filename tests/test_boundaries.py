@@ -94,6 +94,7 @@ ALLOWED = {
         *("torch", "numpy"),
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
+    "comparing": {"numpy", *_rooms("amounts comparing")},
     "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
     "sharing": {
         *("torch", "huggingface_hub"),
@@ -102,6 +103,8 @@ ALLOWED = {
         ),
         "composer.__version__",
     },
+    # Libraries of the extra are imported by name, where they are needed.
+    "training": {"torch", "numpy", "PIL", *_rooms("errors images seeds spec training")},
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},
