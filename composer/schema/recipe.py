@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from composer.schema.options import draft7
-from composer.spec.training import PARTS
+from composer.spec.recipe_check import PARTS
 
 
 def recipe_parts() -> dict[str, Any]:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from composer.errors import Diagnostic, Source, SpecError, did_you_mean
+from composer.errors import Source, SpecError
 from composer.spec import zoo
-from composer.spec.augment import Augment, ColorJitter, RandAugment
-from composer.spec.document import Document, Keys, Value
+from composer.spec.document import Document, Value
 from composer.spec.origin import Origin
-from composer.spec.recipe import GroupSpec, OptimizerSpec, Recipe, ScheduleSpec
+from composer.spec.recipe import Recipe
+from composer.spec.recipe_check import is_file, recipe_problems, unknown_recipe
 from composer.spec.references import LoadedFile, read_file
 from composer.spec.settings import Setting
-from composer.spec.structure import misfits, without
 
-# The name of a recipe's part -> what it may hold. Further keys of an optimizer are its own.
-PARTS: Mapping[str, type[BaseModel]] = {
-    "train": Recipe,
-    "optimizer": OptimizerSpec,
-    "schedule": ScheduleSpec,
-    "groups": GroupSpec,
-    "augment": Augment,
-    "color": ColorJitter,
-    "randaugment": RandAugment,
-}
 _MAX_RECIPES = 8
 # The length of a training that nobody says.
 USUAL_EPOCHS = 10
@@ -60,41 +47,6 @@ class Training:
             if here.written.path == here.path:
                 return here
         return self.origin(*steps[:-1]) if steps else (self.texts[0].origin if self.texts else _NOWHERE)
-
-
-def recipe_problems(written: Any, origin: Origin) -> Iterator[Diagnostic]:
-    """The problems of a recipe that is written at `origin`."""
-    recipe, problems = _sound(written, origin)
-    yield from problems
-    if recipe is None:
-        return
-    if recipe.recipe is not None and not _is_file(recipe.recipe) and zoo.recipe(recipe.recipe) is None:
-        yield _unknown(recipe.recipe, (origin / "recipe").written)
-    if recipe.epochs is not None and recipe.steps is not None:
-        yield (origin / "steps").problem("both", "a recipe has `epochs` or `steps`, not both", "remove one", key=True)
-    if recipe.schedule.at and recipe.schedule.name not in ("step",) and "name" in recipe.schedule.model_fields_set:
-        here = origin / "schedule" / "at"
-        yield here.problem(
-            "form", f"`at` belongs to `step`, and this is `{recipe.schedule.name}`", "remove it", key=True
-        )
-    if recipe.batch % recipe.accumulate:
-        text = f"a batch of {recipe.batch} cannot be divided into {recipe.accumulate} equal parts"
-        yield (origin / "accumulate").problem("form", text, "a divisor of `batch`")
-
-
-def _sound(written: Any, origin: Origin) -> tuple[Recipe | None, list[Diagnostic]]:
-    """The recipe without what is wrong in it, or None if too little is left; and what is wrong."""
-    try:
-        return Recipe.model_validate(written), []
-    except ValidationError as error:
-        problems = list(misfits(error, origin, _keys_at))
-    for one in problems:
-        steps = one.path.removeprefix(f"{origin.dotted}.").split(".")
-        written = without(written, steps[:1] if steps[0] == "groups" else steps)
-    try:
-        return Recipe.model_validate(written), problems
-    except ValidationError:
-        return None, problems
 
 
 def settle_training(
@@ -140,13 +92,13 @@ def _follow(found: list[Written]) -> None:
 def _given(recipe: str | Path | Mapping[str, Any]) -> Written:
     if isinstance(recipe, Mapping):
         return _read(Document.from_mapping({"train": dict(recipe)}, "<recipe>"))
-    if isinstance(recipe, Path) or _is_file(recipe):
+    if isinstance(recipe, Path) or is_file(recipe):
         return _of_file(Path(recipe))
     return _of_zoo(recipe, None)
 
 
 def _named(name: str, folder: Path, origin: Origin) -> Written:
-    if _is_file(name):
+    if is_file(name):
         path = folder / name
         if not path.is_file():
             label = "a file, its path relative to this one's"
@@ -159,17 +111,7 @@ def _of_zoo(name: str, origin: Origin | None) -> Written:
     path = zoo.recipe(name)
     if path is not None:
         return _of_file(path)
-    raise SpecError(_unknown(name, origin))
-
-
-def _is_file(name: str) -> bool:
-    return name.endswith((".yaml", ".yml"))
-
-
-def _unknown(name: str, origin: Origin | None) -> Diagnostic:
-    text = f"no recipe is called `{name}`"
-    hint = did_you_mean(name, zoo.recipes(), f"recipes are {', '.join(zoo.recipes())}; a file's path ends in .yaml")
-    return Diagnostic("recipe", text, help=hint) if origin is None else origin.problem("recipe", text, "", hint)
+    raise SpecError(unknown_recipe(name, origin))
 
 
 def _of_file(path: Path) -> Written:
@@ -185,9 +127,3 @@ def _read(document: Document) -> Written:
         raise SpecError(origin.problem("structure", "a recipe is a mapping", "`key: value` pairs"))
     SpecError.check(recipe_problems(plain, origin))
     return Written(Recipe.model_validate(plain), origin)
-
-
-def _keys_at(path: Keys, here: Origin) -> list[str]:
-    """The keys that a mapping of a recipe may have."""
-    name = next(step for step in reversed(path) if isinstance(step, str))
-    return list(PARTS[name].model_fields)

@@ -14,7 +14,7 @@ from composer.amounts import duration, plural
 from composer.compile.module import ComposedModule
 from composer.errors import Diagnostic, InputError, one_of
 from composer.training.data import Loader, evaluation_transform
-from composer.training.network import output_of
+from composer.training.network import opened, output_of
 from composer.training.page import write_page
 from composer.training.run import IMAGES, Run
 from composer.training.tasks import Task, full, interval, wilson
@@ -142,8 +142,6 @@ def again(run: Run, data: Data, device: torch.device, tell: Callable[[str], None
     tell    is told how far it is
     Raises InputError for data of another task or of other classes.
     """
-    from composer.training.train import opened
-
     record = run.record
     model = opened(run)
     known = list(model.spec.classes or ())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from composer.amounts import plural
 from composer.api import compose
+from composer.compile.graph import compile_graph
+from composer.compile.module import ComposedModule
 from composer.dag.composition import Composition
 from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
 from composer.errors import ComposerError, Diagnostic, InputError
@@ -14,6 +16,7 @@ from composer.network import Graph
 from composer.spec.load import load_spec
 from composer.spec.sized import sized
 from composer.spec.spec import Spec
+from composer.training.run import Run
 
 if TYPE_CHECKING:
     from composer.spec.model import InputSpec
@@ -75,6 +78,12 @@ def fitted(
     mapping["inputs"] = {name: {**one, "shape": list(shape), **_preparation(one, data, image, shape[0])}}
     final = load_spec(mapping, allow_code=spec.allow_code)
     return Fitted(Graph.of(final, Limits(MAX_NODES, MAX_PARAMETERS)), mapping, tuple(said))
+
+
+def opened(run: Run, *, allow_code: bool = False) -> ComposedModule:
+    """The network of a run, with its first or last weights. Raises SpecError, InputError."""
+    spec = load_spec(run.network, allow_code=allow_code)
+    return compile_graph(compose(spec), run.training.recipe.seed)
 
 
 def _is_set(spec: Spec, name: str) -> bool:

@@ -154,7 +154,8 @@ def _scales(model: ComposedModule, decay: float) -> dict[str, float]:
         re.compile(matcher["stem"]),
         [(re.compile(pattern), index) for pattern, (index,) in matcher["blocks"]],
     )
-    last = len(blocks) + 1
+    # What follows the last block, such as its norm, belongs to it; what follows the features, to none.
+    last = max((index for _, index in blocks), default=-1) + 2
 
     def layer(name: str) -> int:
         if stem.match(name):

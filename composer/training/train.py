@@ -17,13 +17,12 @@ from composer import __version__
 from composer.compile.graph import compile_graph
 from composer.compile.module import ComposedModule
 from composer.errors import Diagnostic, InputError, UnavailableError
-from composer.spec.load import load_spec
 from composer.spec.model import InputSpec, WeightsSpec
 from composer.spec.spec import Spec
 from composer.spec.training import Training
 from composer.training import checkpoint
 from composer.training.checkpoint import Progress
-from composer.training.network import Fitted, fitted, output_of
+from composer.training.network import Fitted, fitted, opened, output_of
 from composer.training.optimizers import optimizer_maker
 from composer.training.places import frozen_by, groups, norms
 from composer.training.run import Run
@@ -195,14 +194,6 @@ def _check_data(run: Run, record: Mapping[str, Any], data: Data) -> None:
     raise InputError(
         Diagnostic("run-data", text, help=tuple(differing or ["names, sizes, targets or the split are others"]))
     )
-
-
-def opened(run: Run, *, allow_code: bool = False) -> ComposedModule:
-    """The network of a run, with its first or last weights. Raises SpecError, InputError."""
-    spec = load_spec(run.network, allow_code=allow_code)
-    from composer.api import compose
-
-    return compile_graph(compose(spec), run.training.recipe.seed)
 
 
 def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
