@@ -137,6 +137,13 @@ CODES = {
     "export": "A format does not take a node, or the network.",
     "export-differs": "An exported file computes something else than its network.",
     "stdout": "Standard output takes no data.",
+    # Data to train on.
+    "augment": "Training images cannot be altered so.",
+    "data": "There is no such data to train on, or it is of no known form.",
+    "data-image": "An image to train on cannot be read or used.",
+    "data-split": "Images cannot be split into training, validation and test.",
+    "data-target": "Classes or other targets do not fit the task, or nothing can be learnt of them.",
+    "worker": "A process that reads images ended.",
     # Requests to a network.
     "checkpointing": "The network has no blocks or stages to recompute.",
     "classifier": "The classifier cannot be replaced.",

@@ -106,6 +106,8 @@ ALLOWED = {
         ),
         "composer.__version__",
     },
+    # Libraries of the extra are imported by name, where they are needed.
+    "training": {"torch", "numpy", "PIL", *_rooms("errors images seeds spec training")},
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},
