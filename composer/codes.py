@@ -26,6 +26,7 @@ CODES = {
     "missing-key": "A key that is needed is not there.",
     "unknown-key": "The spec language has no such key here.",
     "wrong-type": "A value is of another type than its key takes.",
+    "duplicate": "What must be there once is there twice.",
     "both": "Two keys are given of which only one may be.",
     "neither": "The spec has neither `nodes` nor a `backbone`.",
     "empty": "Something that must hold an entry holds none.",
