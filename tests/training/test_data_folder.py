@@ -201,9 +201,14 @@ def make_twice(root: Path) -> None:
         classes_of(root / split, ["cat", "dog"], 1)
 
 
+def make_outer(root: Path) -> None:
+    classes_of(root / "photos", ["cat", "dog"], 3)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (make_outer, "data/photos`?"),
         (make_empty, "is empty"),
         (make_loose, "2 images lie in"),
         (make_one_class, "has one class, `cat`"),
@@ -228,6 +233,7 @@ def test_refusals(tmp_path: Path, make: object, message: str) -> None:
     [
         ("no/such", {}, "there is no data `no/such`"),
         ("a\0b", {}, "cannot be read"),
+        ("", {}, "no data is named"),
         ("digits", {"validation": 0}, "the share for validation is 0"),
         ("digits", {"validation": float("nan")}, "the share for validation is nan"),
         ("digits", {"validation": 0.5, "test": 0.5}, "leave nothing to train on"),
