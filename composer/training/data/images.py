@@ -115,7 +115,8 @@ class EncodedImages(ABC):
 def _read_header(stream: BinaryIO, name: str) -> Header:
     try:
         with Image.open(stream) as image:
-            lying = image.getexif().get(_ORIENTATION) in _LYING
+            # A PNG's own method reads all pixels, in case the EXIF stands behind them.
+            lying = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
             if lying and image.format == "TIFF":
                 # Pillow turns these itself, in some versions before the pixels are read.
                 width, height = ImageOps.exif_transpose(image).size
