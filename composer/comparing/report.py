@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from composer import __version__
-from composer.comparing import scatter
+from composer.comparing import forest, scatter
 from composer.comparing.costs import Row
 from composer.comparing.plan import Plan
 from composer.comparing.scatter import Axis, Point
@@ -40,7 +40,7 @@ def report(plan: Plan, specs: Mapping[str, str], parts: Sequence[str] = ()) -> s
             "</main>",
         ]
     )
-    return document(plan.file.name, body, styles=[STYLE, scatter.STYLE, _DETAILS])
+    return document(plan.file.name, body, styles=[STYLE, scatter.STYLE, forest.STYLE, _DETAILS])
 
 
 def prose(text: str) -> str:
