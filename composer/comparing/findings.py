@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from statistics import mean
 
 from composer.amounts import duration, plural, three_figures
 from composer.comparing.forest import Line, forest
-from composer.comparing.report import figure, prose, section
+from composer.comparing.report import figure, full, prose, section
 from composer.comparing.results import Results
 from composer.comparing.scatter import Axis, Point, scatter
 from composer.comparing.statistics import Interval, fewest_pairs
@@ -40,8 +41,8 @@ def _verdicts(results: Results) -> str:
         "Differences are in points, hundredths of the test images: the variant less the network beside it, of the same "
         "seed. `these images` is Student's 95 % interval over seeds, for the same test split; `new images` that of a "
         "bootstrap, which draws seeds and images 10,000 times. p is that of the exact test by signs, corrected by "
-        f"Holm's method for {plural(number, 'declared comparison')}; it takes {fewest_pairs(number)} pairs to show any. "
-        "`not shown` does not say that there is no difference: the words below say how large one could have gone unseen."
+        f"Holm's method for {plural(number, 'declared comparison')}; any takes {fewest_pairs(number)} pairs. `not shown` "
+        "does not say that there is no difference: the words below say how large one could have gone unseen."
     )
     lines = []
     for index, (pair, one) in enumerate(results.verdicts, 1):
@@ -58,7 +59,7 @@ def _verdicts(results: Results) -> str:
     ]
     return section(
         "What the runs show",
-        *(f"<p>{prose(one)}.</p>" for one in results.sentences()),
+        *(f"<p>{prose(full(one))}</p>" for one in results.sentences()),
         f"<p>{prose(text)}</p>",
         figure(forest(lines, "difference in points"), caption),
         table(VERDICT_HEADS, verdict_cells(results), VERDICT_RIGHT, "Declared comparisons", "wide"),
@@ -131,6 +132,13 @@ def _how(results: Results) -> str:
         "<p>Runs of one seed share the data's order and how each image is altered, and all first weights that both "
         "networks have; a wider network has others.</p>",
     )
+
+
+def _digits(values: Sequence[float]) -> Callable[[float], str]:
+    """Three figures where these tell numbers apart, else all."""
+    if values and max(values) - min(values) < 0.05 * max(values):
+        return lambda one: f"{one:,.0f}"
+    return lambda one: three_figures(round(one))
 
 
 def _points(value: float) -> str:

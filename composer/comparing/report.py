@@ -27,8 +27,7 @@ def report(plan: Plan, specs: Mapping[str, str], parts: Sequence[str] = ()) -> s
     parts  further sections, as markup, in front of the costs
     """
     content = plan.file.content
-    lead = [content.description] if content.description else []
-    lead += plan.sentences()
+    lead = [*([content.description] if content.description else []), *map(full, plan.sentences())]
     body = "\n".join(
         [
             f"<main><h1>{words(plan.file.name)}</h1>",
@@ -46,6 +45,11 @@ def report(plan: Plan, specs: Mapping[str, str], parts: Sequence[str] = ()) -> s
 def prose(text: str) -> str:
     """Text with code in backticks, as markup."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", words(text))
+
+
+def full(text: str) -> str:
+    """A sentence with its capital and its full stop."""
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def section(title: str, *parts: str) -> str:
