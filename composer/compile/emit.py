@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
 from composer.compile.chain import Chain
 from composer.compile.classes import class_of
-from composer.compile.code import class_code, root_code
+from composer.compile.code import root_code
 from composer.compile.hosted import hosted
-from composer.compile.inplace import overwriting
 from composer.compile.lend import lend, with_shared
-from composer.compile.parts import beside, is_chain, modules
+from composer.compile.plan import Contents, plan_of
 from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
-from composer.registry import ParameterEntry
 from composer.seeds import seeded
 from composer.shared import Shared
 
@@ -45,7 +41,7 @@ def make(node: Node, seed: int) -> Any:
         return with_shared(made, node.shares) if node.shares else made
     if isinstance(content, HostScope):
         return hosted(content, seed, filled)
-    return filled(class_of_scope(content)(), content, seed)
+    return filled(plan_of(content).kind(), content, seed)
 
 
 def _made(node: Node, operation: Operation, seed: int) -> Any:
@@ -68,36 +64,19 @@ def class_of_root(root: Scope) -> type[nn.Module]:
     return class_of(root_code(root))
 
 
-def class_of_scope(scope: Scope) -> type[nn.Module]:
-    """The class of a scope's module: nn.Sequential or Chain for a plain chain, otherwise a generated class."""
-    if is_chain(scope):
-        return Chain if beside(scope) else nn.Sequential
-    return class_of(class_code(scope))
-
-
 def filled(module: nn.Module, scope: Scope, seed: int) -> nn.Module:
-    """The module with the scope's nodes as its children and parameters."""
+    """The module of a network with the scope's nodes as its children and parameters."""
+    return _filled(module, Contents.of(scope), scope, seed)
+
+
+def _filled(module: nn.Module, contents: Contents, scope: Scope, seed: int) -> nn.Module:
     if isinstance(module, Chain):
-        module.beside = beside(scope)
-    for name, child in _children(scope, seed).items():
+        module.beside = contents.beside
+    parts = scope.parts
+    for name in contents.children:
+        child = make(parts[name], seed)
+        if name in contents.overwriting and hasattr(child, "inplace"):
+            child.inplace = True
         # Not setattr, which would accept the name of a method of the class.
         (module.register_parameter if isinstance(child, nn.Parameter) else module.add_module)(name, child)
     return module
-
-
-def _children(scope: Scope, seed: int) -> OrderedDict[str, Any]:
-    own = modules(scope)
-    kept = (node for name, node in scope.parts.items() if name in own or _is_parameter(node))
-    found = OrderedDict((node.name, make(node, seed)) for node in kept)
-    _overwrite(scope, found)
-    return found
-
-
-def _is_parameter(node: Node) -> bool:
-    return isinstance(node.entry, ParameterEntry) and node.calls is None
-
-
-def _overwrite(scope: Scope, modules: Mapping[str, Any]) -> None:
-    for name in overwriting(scope):
-        if hasattr(modules[name], "inplace"):
-            modules[name].inplace = True
