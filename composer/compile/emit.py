@@ -16,7 +16,8 @@ from composer.dag.host import HostScope
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, GraphError
-from composer.seeds import seeded
+from composer.registry import Entry
+from composer.seeds import Draws, seeded
 from composer.shared import Shared
 
 
@@ -41,17 +42,23 @@ def make(node: Node, seed: int) -> Any:
         return with_shared(made, node.shares) if node.shares else made
     if isinstance(content, HostScope):
         return hosted(content, seed, filled)
-    return filled(plan_of(content).kind(), content, seed)
+    plan = plan_of(content)
+    return _filled(plan.kind(), plan.contents, content, seed)
 
 
 def _made(node: Node, operation: Operation, seed: int) -> Any:
-    made = seeded(seed, node.path, operation.make, only_ours=not operation.entry.draws)
-    if isinstance(made, nn.Module):
+    made = seeded(seed, node.path, operation.make, _draws(operation.entry))
+    if isinstance(made, nn.Module) and not operation.entry.is_own:
         for name, parameter in made.named_parameters():
             if parameter.is_meta and not _all_are_meta():
                 text = f"{operation.entry.words} makes `{name}` on the meta device, where it holds no numbers"
                 raise GraphError(Diagnostic("plugin", text, path=node.path, label="the device that is set"))
     return made
+
+
+def _draws(entry: Entry) -> Draws:
+    """What may draw where a module of this entry is made; composer's own call functions by name."""
+    return Draws.OURS if not entry.draws else Draws.NAMED if entry.is_own else Draws.ANY
 
 
 def _all_are_meta() -> bool:

@@ -116,13 +116,15 @@ def _children(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
 
 
 def _replaced(value: Any, names: Mapping[str, Any], origin: Origin, path: str | None) -> Any:
-    if not _holds_expressions(value):
-        return value
     if isinstance(value, list):
-        return [_replaced(child, names, origin / index, path) for index, child in enumerate(value)]
+        return [_item(child, names, origin, index, path) for index, child in enumerate(value)]
     if isinstance(value, dict):
-        return {name: _replaced(child, names, origin / name, path) for name, child in value.items()}
+        return {name: _item(child, names, origin, name, path) for name, child in value.items()}
     return evaluate(value, names, origin, path)
+
+
+def _item(value: Any, names: Mapping[str, Any], origin: Origin, step: str | int, path: str | None) -> Any:
+    return _replaced(value, names, origin / step, path) if _holds_expressions(value) else value
 
 
 def evaluate_condition(text: str, names: Mapping[str, Any], origin: Origin, path: str | None = None) -> bool:

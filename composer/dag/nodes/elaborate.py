@@ -75,6 +75,10 @@ def block_scope(
         raise Mistakes(*elaboration.problems.values(), *spec.problems) from stop
 
 
+# What all nodes of a block need.
+BLOCK_KEYS = ("args", "vars", "inputs", "outputs")
+
+
 @dataclass(frozen=True)
 class Instance:
     """The scope of a block with certain arguments and inputs, and what it adds to the size of the network."""
@@ -335,7 +339,7 @@ class _Elaboration(Reader):
     def new_instance(self, name: str, block: BlockSpec, given: Mapping[str, Any], step: Step) -> Scope:
         inputs = dict(zip(block.inputs, step.tensors, strict=True))
         where = self.spec.block_origins[name]
-        if not all(self.spec.is_sound(where / key) for key in ("args", "vars", "inputs", "outputs")):
+        if self.spec.problems and not all(self.spec.is_sound(where / key) for key in BLOCK_KEYS):
             raise Stop
         inner: dict[str, Any] = {**self.spec.vars, **{key: tensor.facts for key, tensor in inputs.items()}}
         for arg, default in block.args.items():
