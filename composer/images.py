@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from composer.spec.model import InputSpec
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
 
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -53,7 +53,7 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 
 def read_image(path: Path, channels: int = 3) -> Image.Image:
     """An image, upright, in grey, RGB or RGBA. Raises InputError for a file that is not a complete image."""
-    if channels not in _MODES:
+    if channels not in MODES:
         text = f"an image cannot fill {channels} input channels"
         help = ("run the network with --tensor instead",)
         raise InputError(Diagnostic("image", text, label="1, 3 or 4 channels", help=help))
@@ -61,15 +61,41 @@ def read_image(path: Path, channels: int = 3) -> Image.Image:
         text = f"there is no image `{path}`" if problem == MISSING else f"the image `{path}` {problem}"
         raise InputError(Diagnostic("image", text))
     try:
+        with path.open("rb") as stream:
+            return decode_image(stream, str(path), channels)
+    except OSError as error:
+        raise InputError(Diagnostic("image", f"cannot read the image `{path}`: {reason(error)}")) from error
+
+
+def decode_image(stream: BinaryIO, name: str, channels: int | None = None) -> Image.Image:
+    """A complete image, upright, in grey, RGB or RGBA.
+
+    stream    a file at its beginning
+    name      the file's, for errors
+    channels  1, 3 or 4; None: as many as the image has
+    Raises InputError for what is not a complete image.
+    """
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with path.open("rb") as stream, Image.open(stream) as image:
-                return _shallow(ImageOps.exif_transpose(image)).convert(_MODES[channels])
+            with Image.open(stream) as image:
+                return _shallow(ImageOps.exif_transpose(image)).convert(MODES[channels or channels_of(image.mode)])
     except UnidentifiedImageError as error:
-        text = f"`{path}` is not an image"
+        text = f"`{name}` is not an image"
         raise InputError(Diagnostic("image", text, label="PNG, JPEG, WebP …")) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(Diagnostic("image", f"cannot read the image `{path}`: {error}")) from error
+        raise InputError(Diagnostic("image", f"cannot read the image `{name}`: {error}")) from error
+
+
+def channels_of(mode: str) -> int:
+    """The number of channels to which an image of one of Pillow's modes is converted: 1, 3 or 4.
+
+    >>> channels_of("L"), channels_of("I;16"), channels_of("P"), channels_of("RGBA")
+    (1, 1, 3, 4)
+    """
+    if mode in ("1", "L", "LA", "La", "F") or mode.startswith("I"):
+        return 1
+    return 4 if mode in ("RGBA", "RGBa", "PA") else 3
 
 
 def _shallow(image: Image.Image) -> Image.Image:
@@ -103,13 +129,13 @@ def read_batches(
         image = read_image(path, shape[0])
         if seen is not None:
             seen(path, image)
-        image = _scaled(image, spec, shape)
+        image = scaled(image, spec, shape)
         if len(kept) < MAX_KEPT // math.prod(shape):
             kept.append(image)
 
     def tensor(index: int) -> Tensor:
         if index < len(kept):
-            return _normalised(kept[index], spec, shape)
+            return normalised(kept[index], spec, shape)
         return prepare(read_image(paths[index], shape[0]), spec, shape)
 
     every = range(len(paths))
@@ -127,10 +153,10 @@ def prepare(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor
     std. Raises InputError if mean and std have another number of channels, or if the kept part is smaller than a pixel
     of the image.
     """
-    return _normalised(_scaled(image, spec, shape), spec, shape)
+    return normalised(scaled(image, spec, shape), spec, shape)
 
 
-def _normalised(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor:
+def normalised(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Tensor:
     """The tensor c h w of a scaled image."""
     channels, height, width = shape
     pixels = np.array(image, dtype=np.float32).reshape(height, width, channels) / np.float32(255)
@@ -141,7 +167,7 @@ def _normalised(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Te
     return tensor
 
 
-def _scaled(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Image.Image:
+def scaled(image: Image.Image, spec: InputSpec, shape: Sequence[int]) -> Image.Image:
     """The part of an image that is kept, scaled to h×w."""
     _, height, width = shape
     size, (left, top) = frame(image, spec, shape)

@@ -94,6 +94,10 @@ ALLOWED = {
         *("torch", "numpy"),
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
+    "comparing": {
+        *("numpy", "pydantic", "pydantic_core"),
+        *_rooms("__version__ benchmark candidates comparing dag errors files html lines network options spec summary"),
+    },
     "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
     "sharing": {
         *("torch", "huggingface_hub"),
@@ -102,6 +106,8 @@ ALLOWED = {
         ),
         "composer.__version__",
     },
+    # Libraries of the extra are imported by name, where they are needed.
+    "training": {"torch", "numpy", "PIL", *_rooms("errors images seeds spec training")},
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},

@@ -1,15 +1,18 @@
-"""Gates of channels: y = x * gate(mean(x)), where a small network makes the gate of the pooled input."""
+"""Gates of channels by their means: y = x * gate(mean(x)), and sums of such products over branches."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from composer.kernels.passes import in_format_of, mean, positions, product_sum, scaled
+from composer.kernels.passes import groups, in_format_of, mean, positions, product_sum, scaled
+
+Gates = Sequence[Tensor]
 
 
 def gated_by_mean(module: Any, x: Tensor) -> Tensor:
@@ -18,81 +21,117 @@ def gated_by_mean(module: Any, x: Tensor) -> Tensor:
     The backward pass needs x, the gate, and what `excite` keeps. It reads x once, for the gradient of the gate, and
     adds that of the mean in the pass that multiplies by the gate.
     """
-    return _gated(x, None, module.excite)
+    return _gated([x], None, lambda mean: [module.excite(mean)])
 
 
 def gated_by_fine_mean(module: Any, x: Tensor) -> Tensor:
     """As `gated_by_mean`, with a mean in at least float32; the gate then has the dtype of x."""
-    return _gated(x, torch.promote_types(x.dtype, torch.float32), module.excite)
+    return _gated([x], torch.promote_types(x.dtype, torch.float32), lambda mean: [module.excite(mean).to(x.dtype)])
 
 
-def _gated(x: Tensor, dtype: torch.dtype | None, excite: Any) -> Tensor:
-    if not (torch.is_grad_enabled() and x.requires_grad):
-        gate = excite(mean(x, dtype))
-        return x * (gate if dtype is None else gate.to(x.dtype))
-    met = Met()
-    pooled, again = Pooled.apply(x, dtype, met)
-    gate = excite(pooled) if dtype is None else excite(pooled).to(x.dtype)
-    if gate.dtype != x.dtype:
+def selected_by_mean(module: Any, *branches: Tensor) -> Tensor:
+    """sum_l x_l * a_l with a = module.excite(sum_l mean(x_l)): b c h w each -> b c h w; `excite`: b c 1 1 -> b l c 1 1
+
+    The backward pass is that of `gated_by_mean` for each branch.
+    """
+    return _gated(branches, None, lambda mean: module.excite(mean).to(branches[0].dtype).unbind(1))
+
+
+def _gated(x: Sequence[Tensor], dtype: torch.dtype | None, excite: Callable[[Tensor], Gates]) -> Tensor:
+    met, again = Met(), x
+    if torch.is_grad_enabled() and any(one.requires_grad for one in x):
+        pooled, *again = Pooled.apply(dtype, met, *x)
+    else:
+        pooled = _sum_of_means(x, dtype)
+    gates = excite(pooled)
+    if gates[0].dtype != x[0].dtype:
         # Weights of another precision. PyTorch's own product leaves no gate.
-        return again * gate
-    result: Tensor = Gated.apply(x, again, gate, met)
+        return again[0] * gates[0]
+    result: Tensor = Gated.apply(met, *x, *again, *gates)
     return result
 
 
-class Met:
-    """Where the backward pass of a product leaves its gate, for that of the mean, which follows it.
+def _sum_of_means(x: Sequence[Tensor], dtype: torch.dtype | None) -> Tensor:
+    first, *others = (mean(one, dtype) for one in x)
+    return sum(others, first)
 
-    Without a gate, the gradient that it passes on is multiplied already.
+
+def _sum_of_products(x: Sequence[Tensor], gates: Gates) -> Tensor:
+    if len(x) == 1:
+        return x[0] * gates[0]
+    y = torch.empty_like(x[0])
+    for group in groups(y):
+        here = torch.mul(x[0][group], gates[0][group], out=y[group])
+        for one, gate in zip(x[1:], gates[1:], strict=True):
+            here += one[group] * gate[group]
+    return y
+
+
+class Met:
+    """Where the backward pass of the products leaves their gates, for that of the means, which follows it.
+
+    Without gates, the gradients that it passes on are multiplied already.
     """
 
-    gate: Tensor | None = None
+    gates: Gates = ()
 
 
 class Pooled(Function):
-    """x -> mean(x), x. The gradient of the second is that of the product, which is multiplied by the gate only here.
+    """x … -> the sum of their means, x …. The gradients of the latter are multiplied by the gates only here.
 
-    Nobody but `Gated` may take the second.
+    Nobody but `Gated` may take the latter.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, dtype: torch.dtype | None, met: Met) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, dtype: torch.dtype | None, met: Met, *x: Tensor) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        ctx.met, ctx.shape, ctx.dtype = met, x.shape, x.dtype
-        return mean(x, dtype), x.view_as(x)
+        ctx.met, ctx.shape, ctx.dtype = met, x[0].shape, x[0].dtype
+        return _sum_of_means(x, dtype), *(one.view_as(one) for one in x)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
-        of_mean, g = gradients
-        gate, ctx.met.gate = ctx.met.gate, None
-        if of_mean is None:
-            return g if g is None or gate is None else g * gate, None, None
-        each = of_mean / math.prod(ctx.shape[2:])
-        if g is None:
-            return each.to(ctx.dtype).expand(ctx.shape), None, None
-        return g + each.to(ctx.dtype) if gate is None else scaled(g, gate, each), None, None
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        of_mean, *of_products = gradients
+        gates: Sequence[Tensor | None] = ctx.met.gates or [None for _ in of_products]
+        ctx.met.gates = ()
+        each = None if of_mean is None else of_mean / math.prod(ctx.shape[2:])
+        return None, None, *(_of_branch(ctx, each, g, gate) for g, gate in zip(of_products, gates, strict=True))
+
+
+def _of_branch(ctx: Any, each: Tensor | None, g: Tensor | None, gate: Tensor | None) -> Tensor | None:
+    """The gradient of a branch, from that of its mean's positions and that of its product, which may lack the gate."""
+    if each is None:
+        return g if g is None or gate is None else g * gate
+    if g is None:
+        return each.to(ctx.dtype).expand(ctx.shape)
+    return g + each.to(ctx.dtype) if gate is None else scaled(g, gate, each)
 
 
 class Gated(Function):
-    """x, x again, gate -> x * gate, where `again` is the second result of `Pooled`."""
+    """x …, x … again, gates … -> the sum of x * gate, where those again are the last results of `Pooled`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, again: Tensor, gate: Tensor, met: Met) -> Tensor:
-        ctx.met = met
-        # Not `again`, whose gradient in a second derivative would be taken for that of the product.
-        ctx.save_for_backward(x, gate)
-        return x * gate
+    def forward(ctx: Any, met: Met, *given: Tensor) -> Tensor:
+        ctx.met, count = met, len(given) // 3
+        x, gates = given[:count], given[2 * count :]
+        # Not those again, whose gradients in a second derivative would be taken for those of the products.
+        ctx.save_for_backward(*x, *gates)
+        return _sum_of_products(x, gates)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (g,) = gradients
-        x, gate = ctx.saved_tensors
-        needed = ctx.needs_input_grad[2]
+        saved = ctx.saved_tensors
+        count = len(saved) // 2
+        x, gates = saved[:count], saved[count:]
+        nothing = (None,) * count
+        needed = any(ctx.needs_input_grad[-count:])
         if torch.is_grad_enabled():
             # For second derivatives, in operations that have them.
-            ctx.met.gate = None
-            return None, g * gate, (g * x).sum(positions(x), keepdim=True) if needed else None, None
-        # Detached: the gate's graph leads to `Pooled`, which would keep itself alive.
-        ctx.met.gate = gate.detach()
-        g = in_format_of(x, g)
-        return None, g, product_sum(g, x) if needed else None, None
+            ctx.met.gates = ()
+            sums = [(g * one).sum(positions(one), keepdim=True) for one in x] if needed else nothing
+            return None, *nothing, *(g * gate for gate in gates), *sums
+        # Detached: the graph of the gates leads to `Pooled`, which would keep itself alive.
+        ctx.met.gates = tuple(gate.detach() for gate in gates)
+        alike = [in_format_of(one, g) for one in x]
+        sums = [product_sum(*two) for two in zip(alike, x, strict=True)] if needed else nothing
+        return None, *nothing, *alike, *sums

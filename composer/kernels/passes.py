@@ -31,8 +31,8 @@ def groups(x: Tensor) -> Iterator[slice]:
 
 
 def in_format_of(x: Tensor, y: Tensor) -> Tensor:
-    """y with the strides of x, where x is dense; y itself if it has them."""
-    return y if y.stride() == x.stride() else torch.empty_like(x).copy_(y)
+    """y with the strides of x within a sample, where samples of x are dense; y itself if it has them."""
+    return y if y.stride()[1:] == x.stride()[1:] else torch.empty_like(x).copy_(y)
 
 
 def mean(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -45,16 +45,14 @@ def mean(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def product_sum(g: Tensor, x: Tensor) -> Tensor:
-    """The sum of g x over the positions, both b c … with the same strides -> b c 1 …"""
+    """The sum of g x over the positions, both b c … with the same strides within a sample -> b c 1 …"""
     axes = positions(x)
-    if math.prod(x.shape[2:]) >= MANY:
-        if x.is_contiguous():
-            found = _by_batch_norm(g.flatten(2).flatten(0, 1)[None], x.flatten(2).flatten(0, 1)[None])
-            return found.view(*x.shape[:2], *[1] * len(axes)).to(x.dtype)
-        if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
-            samples = zip(g.split(1), x.split(1), strict=True)
-            found = torch.stack([_by_batch_norm(one, other) for one, other in samples])
-            return found[:, :, None, None].to(x.dtype)
+    whole = x.is_contiguous() and g.is_contiguous()
+    last = x.ndim == 4 and x[0].movedim(0, -1).is_contiguous()
+    if math.prod(x.shape[2:]) >= MANY and (whole or last or x[0].is_contiguous()):
+        pairs = [(g.flatten(0, 1)[None], x.flatten(0, 1)[None])] if whole else zip(g.split(1), x.split(1), strict=True)
+        found = torch.stack([_by_batch_norm(*pair) for pair in pairs])
+        return found.view(*x.shape[:2], *[1] * len(axes)).to(x.dtype)
     return torch.cat([(g[group] * x[group]).sum(axes, keepdim=True) for group in groups(x)])
 
 

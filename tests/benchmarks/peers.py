@@ -96,7 +96,11 @@ PEERS: Mapping[str, Peers] = {
     "ese": of_timm(lambda c, h, w: create_attn("ese", c), gate="hard_sigmoid"),
     "eca": of_timm(lambda c, h, w: create_attn("eca", c)),
     "cbam": of_timm(lambda c, h, w: create_attn("cbam", c, rd_divisor=1), bias=False, norm=True),
-    "sk": of_timm(lambda c, h, w: SelectiveKernel(c, c, rd_channels=max(c // 16, 32)), init="he"),
+    "sk": of_timm(
+        lambda c, h, w: SelectiveKernel(c, c, groups=32, rd_channels=max(c // 16, 32), split_input=False),
+        groups=32,
+        init="he",
+    ),
     "splat": of_timm(lambda c, h, w: SplitAttn(c, norm_layer=nn.BatchNorm2d)),
     "condconv": of_timm(lambda c, h, w: Routed(c)),
     "nl": of_timm(lambda c, h, w: NonLocalAttn(c, use_scale=False), reduction=8),

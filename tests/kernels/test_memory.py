@@ -35,13 +35,14 @@ def kept(model: nn.Module, batch: int) -> int:
 def test_counted_is_what_is_kept(entry: ModuleEntry) -> None:
     nodes: dict[str, Any] = {
         "conv": {"op": "conv2d", "out_channels": 16, "kernel_size": 3},
+        "mix": {"op": "conv2d", "out_channels": 16, "kernel_size": 3},
         "bn": "batch_norm",
         "act": "relu",
         "pool": "global_avg_pool",
     }
     counts = {}
     for kernels in ("fused", "reference"):
-        rule = {"use": entry.name, "after": "bn"}
+        rule = {"use": entry.name, "replace": "mix"} if entry.replaces else {"use": entry.name, "after": "bn"}
         model = composer.build({"input": [3, 24, 24], "nodes": nodes, "attention": [rule], "kernels": kernels})
         counts[kernels] = summarise(model.graph).root.cost.memory
         assert kept(model, 5) - kept(model, 2) == 3 * counts[kernels]

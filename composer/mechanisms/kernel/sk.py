@@ -11,6 +11,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from composer.arithmetic import pair
+from composer.kernels import fused
+from composer.kernels.channel import selected_by_mean
 from composer.mechanisms.shared.divisors import check_groups
 from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.shared.precision import at_least_float32
@@ -105,19 +107,28 @@ class SelectiveKernel(nn.Module):
     def _split(self, x: Tensor) -> list[Tensor]:
         return [path(x) for path in self.paths]
 
-    def _select(self, features: Sequence[Tensor]) -> Tensor:
-        s = sum(features[1:], features[0]).mean((2, 3), keepdim=True)
-        logits = self.attn(s).unflatten(1, (len(features), -1))
-        return at_least_float32(logits).softmax(1) if len(features) > 1 else logits.sigmoid()
+    def excite(self, s: Tensor) -> Tensor:
+        """The share of each branch, b m o 1 1, from the mean of their sum, b o 1 1."""
+        logits = self.attn(s).unflatten(1, (len(self.paths), -1))
+        return at_least_float32(logits).softmax(1) if len(self.paths) > 1 else logits.sigmoid()
 
     def attention(self, x: Tensor) -> Tensor:
         """The share of each branch, b m o 1 1; sums to 1 over m (one branch: in (0, 1))."""
-        return self._select(self._split(x))
+        return self.excite(mean_of_sum(self._split(x)))
+
+    @fused(selected_by_mean)
+    def _chosen(self, *features: Tensor) -> Tensor:
+        weights = self.excite(mean_of_sum(features)).to(features[0].dtype)
+        return weighted_sum(weights.unbind(1), features)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = self._split(x)
-        weights = self._select(features).to(features[0].dtype)
-        return weighted_sum(weights.unbind(1), features)
+        return self._chosen(*self._split(x))
+
+
+def mean_of_sum(features: Sequence[Tensor]) -> Tensor:
+    """mean_hw(sum_l u_l), as the sum of the means, which needs no sum of maps: b o h w each -> b o 1 1."""
+    first, *others = (u.mean((2, 3), keepdim=True) for u in features)
+    return sum(others, first)
 
 
 def weighted_sum(weights: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,1 @@
+"""Trains networks: recipes, data, runs that can be resumed."""
