@@ -56,7 +56,7 @@ def check_use(
 ) -> Iterator[Diagnostic]:
     """Problems: `wanted` nodes that lead to no output, and outputs that depend on no input."""
     used = {node_of(reference) for reference in scope.outputs.values()}
-    for name, node in reversed(scope.nodes.items()):
+    for name, node in reversed(list(scope.nodes.items())):
         if name in used:
             used.update(map(node_of, node.inputs))
     for name, node in scope.nodes.items():
