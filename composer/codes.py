@@ -140,7 +140,9 @@ CODES = {
     # Data to train on.
     "augment": "Training images cannot be altered so.",
     "data": "There is no such data to train on, or it is of no known form.",
+    "data-download": "A data set is not on this machine, and cannot or may not be fetched.",
     "data-image": "An image to train on cannot be read or used.",
+    "data-row": "A table of images and targets cannot be read, or a cell of it.",
     "data-split": "Images cannot be split into training, validation and test.",
     "data-target": "Classes or other targets do not fit the task, or nothing can be learnt of them.",
     "worker": "A process that reads images ended.",
