@@ -41,8 +41,8 @@ def _verdicts(results: Results) -> str:
         "Differences are in points, hundredths of the test images: the variant less the network beside it, of the same "
         "seed. `these images` is Student's 95 % interval over seeds, for the same test split; `new images` that of a "
         "bootstrap, which draws seeds and images 10,000 times. p is that of the exact test by signs, corrected by "
-        f"Holm's method for {plural(number, 'declared comparison')}; any takes {fewest_pairs(number)} pairs. `not shown` "
-        "does not say that there is no difference: the words below say how large one could have gone unseen."
+        f"Holm's method for {plural(number, 'declared comparison')}; any takes {fewest_pairs(number)} pairs. "
+        "`not shown` does not say that there is no difference: below is how large one could have gone unseen."
     )
     lines = []
     for index, (pair, one) in enumerate(results.verdicts, 1):
