@@ -26,6 +26,7 @@ CODES = {
     "missing-key": "A key that is needed is not there.",
     "unknown-key": "The spec language has no such key here.",
     "wrong-type": "A value is of another type than its key takes.",
+    "duplicate": "What must be there once is there twice.",
     "both": "Two keys are given of which only one may be.",
     "neither": "The spec has neither `nodes` nor a `backbone`.",
     "empty": "Something that must hold an entry holds none.",
@@ -139,7 +140,9 @@ CODES = {
     # Data to train on.
     "augment": "Training images cannot be altered so.",
     "data": "There is no such data to train on, or it is of no known form.",
+    "data-download": "A data set is not on this machine, and cannot or may not be fetched.",
     "data-image": "An image to train on cannot be read or used.",
+    "data-row": "A table of images and targets cannot be read, or a cell of it.",
     "data-split": "Images cannot be split into training, validation and test.",
     "data-target": "Classes or other targets do not fit the task, or nothing can be learnt of them.",
     "worker": "A process that reads images ended.",

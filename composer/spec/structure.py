@@ -26,6 +26,8 @@ from composer.spec.model import (
 )
 from composer.spec.origin import Origin
 
+# The path of a mapping, and its place -> the keys that it may have.
+KeysAt = Callable[[Keys, Origin], Iterable[str]]
 # Yields the problems of a sound model.
 Check = Callable[[SpecFile, Origin], Iterator[Diagnostic]]
 
@@ -95,7 +97,7 @@ def inspect(document: Document, check: Check = check_file) -> tuple[SpecFile | N
     try:
         return _checked(SpecFile.model_validate(plain), origin, [], check)
     except ValidationError as error:
-        problems = list(islice(_problems(error, origin), MAX_FOUND))
+        problems = list(islice(misfits(error, origin, _keys_at), MAX_FOUND))
     if any(_names_something(problem.path.split(".")) for problem in problems):
         return None, problems
     for problem in problems:
@@ -152,18 +154,19 @@ def _parse(document: Document) -> SpecFile:
     try:
         return SpecFile.model_validate(document.plain())
     except ValidationError as error:
-        SpecError.check(_problems(error, Origin(document)))
+        SpecError.check(misfits(error, Origin(document), _keys_at))
         raise AssertionError("a validation error has records") from error
 
 
-def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
+def misfits(error: ValidationError, origin: Origin, keys_at: KeysAt) -> Iterator[Diagnostic]:
+    """The problems of what is written at `origin`, which pydantic found; `keys_at` gives the keys that a place has."""
     # Pydantic reports each member of a union separately.
     wrong: dict[Keys, list[str]] = {}
     for record in error.errors(include_url=False):
         # Pydantic's paths also contain the members of unions.
-        here = Origin(origin.document, record["loc"]).written
+        here = Origin(origin.document, (*origin.path, *record["loc"])).written
         if record["type"] == "extra_forbidden":
-            yield _unknown_key(here)
+            yield _unknown_key(here, keys_at)
         elif record["type"] == "missing":
             name = str(record["loc"][-1])
             yield here.problem("missing-key", f"`{name}` is missing", f"`{name}: …`", key=True)
@@ -177,8 +180,8 @@ def _problems(error: ValidationError, origin: Origin) -> Iterator[Diagnostic]:
         yield _wrong_type(Origin(origin.document, path), _either(expected))
 
 
-def _unknown_key(here: Origin) -> Diagnostic:
-    known = _keys_at(here.path[:-1], here)
+def _unknown_key(here: Origin, keys_at: KeysAt) -> Diagnostic:
+    known = keys_at(here.path[:-1], here)
     hint = did_you_mean(here.path[-1], known, f"the keys here are {one_of(known, 24)}")
     return here.problem("unknown-key", f"unknown key `{here.path[-1]}`", "not a key of this place", hint, key=True)
 

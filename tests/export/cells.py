@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import torch
@@ -88,7 +89,8 @@ def cell_of(model: nn.Module, format: str) -> Cell:
     try:
         found = composer.export(model, format)
     except composer.InputError as error:
-        text = error.diagnostics[0].message
+        # Converters name files of this machine.
+        text = re.sub(r"/[^\s:]*/(?=site-packages/|composer/)", "", error.diagnostics[0].message)
         return Cell("refused" if "it calls" in text else "failed", said=text)
     return Cell("ok", found.relative, found.varying, "; ".join(found.fixed))
 

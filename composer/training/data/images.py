@@ -56,9 +56,13 @@ class ArrayImages:
         """The source and the index."""
         return f"{self.source}[{index}]"
 
+    def key(self, index: int) -> str:
+        """The index."""
+        return str(index)
+
     def identity(self, index: int) -> str:
-        """The hash of all values, and the index."""
-        return f"{self.digest}[{index}]"
+        """The hash of all values."""
+        return self.digest
 
 
 class EncodedImages(ABC):
@@ -76,8 +80,12 @@ class EncodedImages(ABC):
         """What a user finds the image by."""
 
     @abstractmethod
+    def key(self, index: int) -> str:
+        """A name that does not depend on where the source lies."""
+
+    @abstractmethod
     def identity(self, index: int) -> str:
-        """A name that does not depend on where the source lies, and the number of bytes."""
+        """The number of bytes."""
 
     def image(self, index: int) -> Image.Image:
         """An image, upright, in grey, RGB or RGBA. Raises InputError."""
@@ -140,9 +148,13 @@ class FileImages(EncodedImages):
         """The path."""
         return str(self.root / self.files[index])
 
+    def key(self, index: int) -> str:
+        """The path below the root."""
+        return self.files[index]
+
     def identity(self, index: int) -> str:
-        """The path below the root, and the file's size."""
-        return f"{self.files[index]} {(self.root / self.files[index]).stat().st_size}"
+        """The file's size."""
+        return str((self.root / self.files[index]).stat().st_size)
 
 
 def array_images(values: np.ndarray, source: str, digest: str) -> ArrayImages:
