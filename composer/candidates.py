@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,26 +74,22 @@ class Candidates:
         try:
             paths = self._matched(rule)
         except (SpecError, GraphError) as error:
-            return replace(found, reason=_sentence(error))
-        found = replace(found, asked=len(paths))
+            return replace(found, reason=sentence(error))
         position = next(word for word in POSITIONS if word in rule)
         # The condition has been asked.
         rule.pop("where", None)
-        while paths:
-            try:
-                graph = self._composed([{**rule, position: paths}])
-            except (SpecError, GraphError) as error:
-                found = replace(found, reason=found.reason or _sentence(error))
-                paths = self._without(paths, error)
-                continue
-            return replace(
-                found,
-                fitted=len(paths),
-                parameters=graph.num_parameters - self.plain.graph.num_parameters,
-                macs=growth(graph.num_macs, self.plain.graph.num_macs),
-                memory=growth(self._memory(graph), self.plain.memory),
-            )
-        return found
+        taken, graph, reason = fitting(
+            paths, self.plain.graph, lambda paths: self._composed([{**rule, position: [*paths]}])
+        )
+        found = replace(found, asked=len(paths), fitted=len(taken), reason=reason)
+        if graph is None:
+            return found
+        return replace(
+            found,
+            parameters=graph.num_parameters - self.plain.graph.num_parameters,
+            macs=growth(graph.num_macs, self.plain.graph.num_macs),
+            memory=growth(self._memory(graph), self.plain.memory),
+        )
 
     def _composed(self, rules: list[Any]) -> Composition:
         spec = load_spec({"backbone": self.source, "attention": rules}, allow_code=self.allow_code)
@@ -105,28 +101,54 @@ class Candidates:
         ((given, origin), *_) = spec.rules
         return [place.node.path for place, _ in match(given, origin, self.plain.graph.root, spec.vars)]
 
-    def _without(self, paths: list[str], error: SpecError | GraphError) -> list[str]:
-        """The places without the one that an error is about, and those like it; none if it is about no place."""
-        known = {path: self._kind(path) for path in paths}
-        wrong = {known[one.path] for one in error.diagnostics if one.path in known}
-        return [path for path in paths if known[path] not in wrong] if wrong else []
-
-    def _kind(self, path: str) -> Hashable:
-        """Equal for places that take the same mechanisms: what arrives and what leaves."""
-        place = self.plain.graph.places.at(path)
-        if place is None:
-            return path
-        output = place.node.output
-        return place.input, tuple(output.items()) if isinstance(output, Mapping) else output
-
     def _memory(self, graph: Composition) -> int | None:
+        return memory_of(graph, self.traces)
+
+
+def fitting(
+    paths: list[str], plain: Composition, compose: Callable[[list[str]], Composition]
+) -> tuple[list[str], Composition | None, str]:
+    """Those of some places at which a network composes, that network, and why not at the others, in a sentence.
+
+    paths    of the places that a rule asks for
+    plain    the network without the rule
+    compose  makes the network with the rule at some places
+    """
+    reason = ""
+    while paths:
         try:
-            return sum(activation_memory(graph.root, self.traces, graph.spec.kernels).values())
-        except Unknown:
-            return None
+            return paths, compose(paths), reason
+        except (SpecError, GraphError) as error:
+            reason = reason or sentence(error)
+            paths = _without(paths, plain, error)
+    return [], None, reason
 
 
-def _sentence(error: SpecError | GraphError) -> str:
+def _without(paths: list[str], plain: Composition, error: SpecError | GraphError) -> list[str]:
+    """The places without the one that an error is about, and those like it; none if it is about no place."""
+    known = {path: _kind(path, plain) for path in paths}
+    wrong = {known[one.path] for one in error.diagnostics if one.path in known}
+    return [path for path in paths if known[path] not in wrong] if wrong else []
+
+
+def _kind(path: str, plain: Composition) -> Hashable:
+    """Equal for places that take the same mechanisms: what arrives and what leaves."""
+    place = plain.places.at(path)
+    if place is None:
+        return path
+    output = place.node.output
+    return place.input, tuple(output.items()) if isinstance(output, Mapping) else output
+
+
+def memory_of(graph: Composition, traces: Traces | None = None) -> int | None:
+    """Bytes that an example keeps for a training step; None where not known. `traces` are shared between networks."""
+    try:
+        return sum(activation_memory(graph.root, traces, graph.spec.kernels).values())
+    except Unknown:
+        return None
+
+
+def sentence(error: SpecError | GraphError) -> str:
     """The first problem in a line, with the place that it is about."""
     first = error.diagnostics[0]
     return f"{first.path}: {first.message}" if first.path and not first.path.startswith("attention") else first.message

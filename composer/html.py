@@ -5,11 +5,38 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
 from composer.visible import visible
+
+# Of pages that are read: headings, paragraphs, tables and figures, in light and dark, on screen and on paper.
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --faint: #6b6b70; --line: #d8d8dc; --mark: #0072b2 }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8e8ea; --paper: #17181a; --faint: #a0a0a6; --line: #3a3b3f; --mark: #56b4e9 }
+}
+* { box-sizing: border-box }
+body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif; overflow-wrap: break-word }
+h1 { font-size: 1.6rem; margin: 0 0 .25rem } h2 { font-size: 1.2rem; margin: 3rem 0 .5rem;
+  border-top: 1px solid var(--line); padding-top: 1.5rem } h3 { font-size: 1rem; margin: 1.75rem 0 .5rem }
+p { margin: .5rem 0; max-width: 46rem } nav ul { padding: 0; list-style: none; columns: 2 16rem }
+a { color: var(--mark) } small, figcaption { color: var(--faint) }
+figure { margin: 0 0 1rem } figure img { display: block; max-width: 100%; height: auto; background: #fff;
+  border-radius: 4px } figcaption { font-size: .87rem; max-width: 46rem; margin-top: .35rem }
+.wide, .words { overflow-x: auto }
+table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .75rem .2rem 0; text-align: left; vertical-align: top; white-space: nowrap }
+th { border-bottom: 1px solid var(--line); font-weight: 600 } .right { text-align: right }
+.words td { white-space: normal } .wide td:first-child, code { font-family: ui-monospace, monospace; font-size: .95em }
+li { margin: .15rem 0 }
+@media print {
+  body { max-width: none; padding: 0 } .wide, .words { overflow: visible } th, td { white-space: normal }
+  figure, tr { break-inside: avoid }
+}
+"""
 
 
 def document(
@@ -59,6 +86,23 @@ def document(
     return "\n".join(parts) + "\n"
 
 
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str], label: str, kind: str) -> str:
+    """A table that scrolls sideways if it is too wide, also with the keyboard.
+
+    right  the columns that are aligned to the right
+    label  what it is, for those who do not see it
+    kind   `wide`, or `words` where lines may break
+    """
+    sides = [' class="right"' if head in right else "" for head in heads]
+    top = "".join(f'<th scope="col"{side}>{words(head)}</th>' for head, side in zip(heads, sides, strict=True))
+    lines = "".join(
+        f"<tr>{''.join(f'<td{side}>{words(cell)}</td>' for cell, side in zip(row, sides, strict=True))}</tr>"
+        for row in rows
+    )
+    region = f'<div class="{kind}" role="region" tabindex="0" aria-label="{words(label)}">'
+    return f"{region}<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
+
+
 def words(text: str) -> str:
     """Text as escaped markup, U+FFFD for each character that does not print."""
     return escape(visible(text))
@@ -80,4 +124,4 @@ def _hashes(sources: Sequence[str]) -> str:
     return " ".join(found) or "'none'"
 
 
-__all__ = ["document", "words"]
+__all__ = ["STYLE", "document", "table", "words"]

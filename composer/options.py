@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -127,8 +128,14 @@ def validate_options(model: type[BaseModel], values: Mapping[str, Any]) -> dict[
     """
     if not values and not model.model_fields:
         return {}
-    checked = model.model_validate_json(json.dumps(values))
-    return {name: getattr(checked, name) for name in type(checked).model_fields}
+    return dict(_validated(model, json.dumps(values)))
+
+
+# Networks repeat the same few operations many times.
+@lru_cache(maxsize=4096)
+def _validated(model: type[BaseModel], text: str) -> Mapping[str, Any]:
+    checked = model.model_validate_json(text)
+    return {name: getattr(checked, name) for name in model.model_fields}
 
 
 def describe_problem(error: Mapping[str, Any]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from enum import Enum
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from composer.torch_private import TorchDispatchMode, arguments_of
 
@@ -29,28 +33,65 @@ def seed_of(seed: int, path: str) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def seeded(seed: int, path: str, make: Callable[[], T], *, only_ours: bool = False) -> T:
+class Draws(Enum):
+    """What draws random numbers while a module is made.
+
+    OURS   only functions that ask `generator()`
+    NAMED  also functions of PyTorch that are called by name in Python and that `generator=` steers: `torch.randn`,
+           `nn.init.normal_` and the like
+    ANY    whatever PyTorch does
+    """
+
+    OURS = "ours"
+    NAMED = "named"
+    ANY = "any"
+
+
+def seeded(seed: int, path: str, make: Callable[[], T], draws: Draws = Draws.ANY) -> T:
     """The result of `make`, with all of torch's random numbers drawn from this seed and path.
 
     The generator of the process is neither read nor changed, because other threads may use it. If PyTorch makes tensors
-    on the meta device, nothing is allocated or drawn. With `only_ours`, whatever draws must ask `generator()`: then not
-    every operation needs to be watched, which takes longer than most of them.
+    on the meta device, nothing is allocated or drawn. The less `draws` says, the less must be watched: each operation,
+    which takes longer than most of them; each call of a function; or nothing. The numbers are the same.
     """
     default = torch.get_default_device()
     if default.type == "meta":
         return make()
     own = torch.Generator()
     own.manual_seed(seed_of(seed, path))
-    token = _generator.set(own if only_ours else None)
+    token = _generator.set(own if draws is Draws.OURS else None)
     try:
         # A mode slows every call, so each is entered only if it changes something.
-        with (
-            nullcontext() if only_ours else _Draws(own),
-            torch.device("cpu") if default.type != "cpu" else nullcontext(),
-        ):
+        with _WATCHES[draws](own), torch.device("cpu") if default.type != "cpu" else nullcontext():
             return make()
     finally:
         _generator.reset(token)
+
+
+class _NamedDraws(TorchFunctionMode):
+    """Gives its generator to every function that draws random numbers and is called by name, in its own thread only."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        options = kwargs or {}
+        if func in _DRAWING and options.get("generator") is None:
+            options = {**options, "generator": self.generator}
+        return func(*args, **options)
+
+
+_DRAWING = frozenset(
+    {
+        *(torch.rand, torch.randn, torch.randint, torch.randperm, torch.normal, torch.bernoulli, torch.multinomial),
+        *(Tensor.uniform_, Tensor.normal_, Tensor.bernoulli_, Tensor.random_, Tensor.exponential_, Tensor.log_normal_),
+        # The functions of nn.init that do not call one of these in sight of the mode.
+        *(nn.init.uniform_, nn.init.normal_, nn.init.kaiming_uniform_),
+    }
+)
 
 
 class _Draws(TorchDispatchMode):
@@ -86,3 +127,10 @@ def _with_generator(func: Any) -> Any:
         if {argument.name for argument in arguments_of(overload)} == wanted:
             return overload
     raise RuntimeError(f"{func} draws random numbers and takes no generator, so its result would not be repeatable")
+
+
+_WATCHES: Mapping[Draws, Callable[[torch.Generator], contextlib.AbstractContextManager[Any]]] = {
+    Draws.OURS: nullcontext,
+    Draws.NAMED: _NamedDraws,
+    Draws.ANY: _Draws,
+}

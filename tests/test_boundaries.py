@@ -94,7 +94,10 @@ ALLOWED = {
         *("torch", "numpy"),
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
-    "comparing": {"numpy", *_rooms("amounts comparing")},
+    "comparing": {
+        *("numpy", "pydantic", "pydantic_core"),
+        *_rooms("__version__ benchmark candidates comparing dag errors files html lines network options spec summary"),
+    },
     "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
     "sharing": {
         *("torch", "huggingface_hub"),

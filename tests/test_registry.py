@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import composer
 from composer import OddInt, PositiveInt, registry
 from composer.options import check_defaults
-from composer.seeds import seeded
+from composer.seeds import Draws, seeded
 
 
 class Gate(nn.Module):
@@ -283,6 +283,6 @@ def test_composers_own_layers_draw_only_where_they_say() -> None:
     before = torch.get_rng_state()
     for entry in quiet:
         arguments = {name: values[name] for name in inspect.signature(entry.factory).parameters if name in values}
-        seeded(0, entry.name, partial(entry.make, arguments), only_ours=True)
+        seeded(0, entry.name, partial(entry.make, arguments), Draws.OURS)
         assert torch.equal(before, torch.get_rng_state()), entry.name
     assert {"conv2d", "linear", "batch_norm"} <= {entry.name for entry in quiet}

@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from functools import partial
 
 import pytest
 import torch
 
 import composer
+from composer import registry
+from composer.contract import Subject
+from composer.seeds import Draws, seeded
 
 BACKBONE = {"backbone": "resnet18", "vars": {"num_classes": 7}}
 WITH_SE = {**BACKBONE, "attention": [{"use": "se", "after": "branch"}]}
@@ -72,3 +76,19 @@ def test_on_the_meta_device_nothing_is_drawn(inside: bool, monkeypatch: pytest.M
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert sum(parameter.numel() for parameter in model.parameters()) == model.graph.num_parameters
     assert model(torch.empty(2, 3, 64, 64, device="meta")).shape == (2, 7)
+
+
+def test_the_numbers_are_the_same_however_drawing_is_watched() -> None:
+    before = torch.get_rng_state()
+    drawn = []
+    for entry in registry.mechanisms():
+        subject = Subject(entry)
+        arguments = subject.facts(subject.side, subject.side, subject.conv)
+        named, watched = (
+            seeded(3, entry.name, partial(entry.make, arguments), one) for one in (Draws.NAMED, Draws.ANY)
+        )
+        drawn += [entry.name] if any(parameter.numel() > 1 for parameter in named.parameters()) else []
+        for name, tensor in watched.state_dict().items():
+            assert torch.equal(named.state_dict()[name], tensor), f"{entry.name}: {name}"
+    assert len(drawn) > 40
+    assert torch.equal(before, torch.get_rng_state())

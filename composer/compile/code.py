@@ -11,8 +11,7 @@ from composer.compile.forward import head, method
 from composer.compile.parts import beside, is_indexed
 from composer.compile.writer import identifier, is_called
 from composer.dag.levels import features_of, split
-from composer.dag.order import node_of
-from composer.dag.outputs import in_eval
+from composer.dag.outputs import in_eval, up_to
 from composer.dag.scope import Scope
 
 
@@ -22,7 +21,8 @@ def class_code(scope: Scope) -> str:
     base = "nn.Module" if not is_indexed(scope) else "Chain" if beside(scope) else "nn.Sequential"
     methods = method("forward", scope)
     if scope.attention is not None:
-        methods += method("forward_attention", _up_to(scope, scope.attention))
+        beside_result = replace(scope, outputs={"attention": scope.attention}, exposed=frozenset())
+        methods += method("forward_attention", up_to(beside_result, scope.attention))
     return _file(scope, base, f"The block `{scope.block}` of a composed network.", methods)
 
 
@@ -41,16 +41,6 @@ def root_code(root: Scope) -> str:
 def forward_code(scope: Scope) -> str:
     """The forward of a scope alone, as in its class."""
     return dedent("\n".join(method("forward", scope))).strip()
-
-
-def _up_to(scope: Scope, reference: str) -> Scope:
-    """The scope with a single output, and the nodes that it needs; inner scopes stay as they are."""
-    needed = {node_of(reference)}
-    for name in reversed(list(scope.nodes)):
-        if name in needed:
-            needed.update(map(node_of, scope.nodes[name].inputs))
-    kept = {name: node for name, node in scope.nodes.items() if name in needed}
-    return replace(scope, nodes=kept, outputs={"attention": reference}, exposed=frozenset())
 
 
 def _file(scope: Scope, base: str, doc: str, methods: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from composer import registry
-from composer.compile.emit import class_of_scope
+from composer.compile.plan import class_of_scope
 from composer.dag.composition import Composition
 from composer.dag.host import HostScope
 from composer.dag.limits import Limits

@@ -8,13 +8,14 @@ from torch import nn
 
 from composer.compile.chain import RUN_ALL
 from composer.compile.derived import keeps_forward
-from composer.compile.emit import class_of_root, class_of_scope
+from composer.compile.emit import class_of_root
 from composer.compile.hosted import view_of
 from composer.compile.hosted_module import as_network
 from composer.compile.links import Link, Links, replaced
 from composer.compile.module import ComposedModule
 from composer.compile.origin import Composed
 from composer.compile.parts import modules
+from composer.compile.plan import class_of_scope
 from composer.dag.composition import Composition
 from composer.dag.host import HostScope
 from composer.dag.scope import Node, Scope

@@ -10,7 +10,7 @@ from composer.dag.infer import missing
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
 from composer.options import ValidationError, describe_problem, validate_options
-from composer.registry import TENSOR_FACTS, Entry, ModuleEntry, facts_of_others
+from composer.registry import Entry, ModuleEntry
 from composer.spec.model import NODE_KEYS
 from composer.spec.origin import Origin
 
@@ -32,14 +32,12 @@ def tensor_facts(entry: Entry, inputs: Sequence[TensorSpec], origin: Origin, pat
     """
     if not isinstance(entry, ModuleEntry):
         return {}
-    asked = {name: (0, name) for name in TENSOR_FACTS} | {"in_channels": (0, "channels")}
-    asked |= facts_of_others(entry.tensors)
     found = {}
-    for name, (index, fact) in asked.items():
+    for name, (index, fact) in entry.facts_of_tensors.items():
         tensor = inputs[index] if index < len(inputs) else None
-        if name in entry.facts and tensor is not None and fact in tensor.facts:
+        if tensor is not None and fact in tensor.facts:
             found[name] = tensor.facts[fact]
-        elif name in entry.facts and missing(entry.facts[name]):
+        elif missing(entry.facts[name]):
             message = f"`{entry.name}` needs {name}, which {tensor} ({tensor.layout if tensor else 'nothing'}) has not"
             raise Mistakes(origin.problem("misfit", message, key=True, path=path))
     # What is its default anyway is left out: a layer for images and videos has one set of arguments for images.

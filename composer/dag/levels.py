@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from composer.dag.operation import Operation
-from composer.dag.outputs import prune
+from composer.dag.outputs import up_to
 from composer.dag.rules.places import Places
 from composer.dag.scope import Node, Scope
 from composer.spec.sites import BLOCK, FEATURES, LEVEL, STAGE
@@ -63,9 +63,8 @@ def _holds(node: Node, site: str) -> bool:
 
 def split(root: Scope, name: str) -> tuple[Scope, Scope | None]:
     """The network up to a tensor of its root, and the rest; None for the rest if it needs other tensors too."""
-    needed = prune(replace(root, outputs={"features": name}), ["features"])
     # Scopes pass outward the same tensors as in the whole network: their modules are the same.
-    before = replace(needed, nodes={one: root.nodes[one] for one in needed.nodes})
+    before = up_to(replace(root, outputs={"features": name}), name)
     later = {one: node for one, node in root.nodes.items() if one not in before.nodes}
     known = {name, *later}
     if not all(reference in known for node in later.values() for reference in node.inputs):

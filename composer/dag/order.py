@@ -55,17 +55,17 @@ def check_use(
     scope: Scope, written: Mapping[str, tuple[str, ...]], body: Body, wanted: Container[str]
 ) -> Iterator[Diagnostic]:
     """Problems: `wanted` nodes that lead to no output, and outputs that depend on no input."""
-    ends = {node_of(reference) for reference in scope.outputs.values()}
-    used = ends.union(*(nx.ancestors(scope.graph, end) for end in ends))
+    used = {node_of(reference) for reference in scope.outputs.values()}
+    for name, node in reversed(list(scope.nodes.items())):
+        if name in used:
+            used.update(map(node_of, node.inputs))
     for name, node in scope.nodes.items():
-        followers = [scope.nodes[one] for one in scope.graph.successors(node.tail or name)]
-        # A node that is left out costs nothing; in an unused chain, only its end is reported.
-        if (
-            name not in wanted
-            or name in used
-            or node.content is None
-            or any(one.content is not None for one in followers)
-        ):
+        # A node that is left out costs nothing.
+        if name not in wanted or name in used or node.content is None:
+            continue
+        followers = (scope.nodes[one] for one in scope.graph.successors(node.tail or name))
+        # In an unused chain, only its end is reported.
+        if any(one.content is not None for one in followers):
             continue
         idle = [one for one, references in written.items() if name in map(node_of, references)]
         idle = [one for one in idle if one in scope.nodes and scope.nodes[one].content is None]

@@ -261,6 +261,12 @@ def prune(scope: Scope, wanted: Collection[str]) -> Scope:
     return _renamed(replace(scope, nodes=kept, outputs=outputs, held=held, attention=attention), {})
 
 
+def up_to(scope: Scope, reference: str) -> Scope:
+    """The scope with the nodes that a reference needs; inner scopes stay as they are."""
+    needed = _needed(scope, [reference])
+    return replace(scope, nodes={name: node for name, node in scope.nodes.items() if name in needed})
+
+
 def in_eval(root: Scope) -> Scope:
     """The network as it runs in eval: without outputs that only training has, and the nodes that only those need."""
     if not root.training:

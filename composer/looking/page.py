@@ -6,34 +6,8 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 
-from composer.html import document, words
+from composer.html import STYLE, document, table, words
 from composer.looking.plates import Finding, Plate, Section, Table, grouped
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d1d1f; --paper: #fff; --faint: #6b6b70; --line: #d8d8dc; --mark: #0072b2 }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8ea; --paper: #17181a; --faint: #a0a0a6; --line: #3a3b3f; --mark: #56b4e9 }
-}
-* { box-sizing: border-box }
-body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; overflow-wrap: break-word }
-h1 { font-size: 1.6rem; margin: 0 0 .25rem } h2 { font-size: 1.2rem; margin: 3rem 0 .5rem;
-  border-top: 1px solid var(--line); padding-top: 1.5rem } h3 { font-size: 1rem; margin: 1.75rem 0 .5rem }
-p { margin: .5rem 0; max-width: 46rem } nav ul { padding: 0; list-style: none; columns: 2 16rem }
-a { color: var(--mark) } small, figcaption { color: var(--faint) }
-figure { margin: 0 0 1rem } figure img { display: block; max-width: 100%; height: auto; background: #fff;
-  border-radius: 4px } figcaption { font-size: .87rem; max-width: 46rem; margin-top: .35rem }
-.wide, .words { overflow-x: auto }
-table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums }
-th, td { padding: .2rem .75rem .2rem 0; text-align: left; vertical-align: top; white-space: nowrap }
-th { border-bottom: 1px solid var(--line); font-weight: 600 } .right { text-align: right }
-.words td { white-space: normal } .wide td:first-child, code { font-family: ui-monospace, monospace; font-size: .95em }
-li { margin: .15rem 0 }
-@media print {
-  body { max-width: none; padding: 0 } .wide, .words { overflow: visible } th, td { white-space: normal }
-  figure, tr { break-inside: avoid }
-}
-"""
 
 
 def page(
@@ -135,16 +109,9 @@ def _list(findings: Sequence[Finding]) -> str:
     return f"<ul>{''.join(rows)}</ul>"
 
 
-def _table(table: Table, label: str, kind: str = "wide") -> str:
+def _table(found: Table, label: str, kind: str = "wide") -> str:
     """A table that scrolls sideways if it is too wide, also with the keyboard."""
-    sides = [' class="right"' if head in table.right else "" for head in table.heads]
-    heads = "".join(f'<th scope="col"{side}>{words(head)}</th>' for head, side in zip(table.heads, sides, strict=True))
-    rows = "".join(
-        f"<tr>{''.join(f'<td{side}>{words(cell)}</td>' for cell, side in zip(row, sides, strict=True))}</tr>"
-        for row in table.rows
-    )
-    region = f'<div class="{kind}" role="region" tabindex="0" aria-label="{words(label)}">'
-    return f"{region}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    return table(found.heads, found.rows, found.right, label, kind)
 
 
 def _prose(text: str) -> str:

@@ -208,6 +208,13 @@ class ModuleEntry(Entry):
         """The models of all parameters that a spec may set: settings, then options."""
         return (self.settings, self.options)
 
+    @cached_property
+    def facts_of_tensors(self) -> Mapping[str, tuple[int, str]]:
+        """Each fact that an input tensor has -> the number of that tensor, and the fact's name there."""
+        first = {**{name: (0, name) for name in TENSOR_FACTS}, "in_channels": (0, "channels")}
+        known = {**first, **facts_of_others(self.tensors)}
+        return {name: one for name, one in known.items() if name in self.facts}
+
     @property
     def layouts(self) -> tuple[str | None, ...]:
         """The layouts that a mechanism works in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -96,7 +96,7 @@ def evaluate(value: Any, names: Mapping[str, Any], origin: Origin, path: str | N
     """A plain value with every expression in it replaced by its result. Raises Mistakes."""
     if isinstance(value, str):
         return _run(lambda: parse_template(value).evaluate(names), origin, path) if is_dynamic(value) else value
-    if not isinstance(value, list | dict) or not any(is_dynamic(text) for text, _ in walk_strings(value, origin)):
+    if not _holds_expressions(value):
         return value
     result = _replaced(value, names, origin, path)
     if size(result, MAX_LIST) > MAX_LIST:
@@ -105,12 +105,26 @@ def evaluate(value: Any, names: Mapping[str, Any], origin: Origin, path: str | N
     return result
 
 
+def _holds_expressions(value: Any) -> bool:
+    if isinstance(value, str):
+        return is_dynamic(value)
+    return isinstance(value, list | dict) and any(map(_holds_expressions, _children(value)))
+
+
+def _children(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
 def _replaced(value: Any, names: Mapping[str, Any], origin: Origin, path: str | None) -> Any:
     if isinstance(value, list):
-        return [_replaced(child, names, origin / index, path) for index, child in enumerate(value)]
+        return [_item(child, names, origin, index, path) for index, child in enumerate(value)]
     if isinstance(value, dict):
-        return {name: _replaced(child, names, origin / name, path) for name, child in value.items()}
+        return {name: _item(child, names, origin, name, path) for name, child in value.items()}
     return evaluate(value, names, origin, path)
+
+
+def _item(value: Any, names: Mapping[str, Any], origin: Origin, step: str | int, path: str | None) -> Any:
+    return _replaced(value, names, origin / step, path) if _holds_expressions(value) else value
 
 
 def evaluate_condition(text: str, names: Mapping[str, Any], origin: Origin, path: str | None = None) -> bool:

@@ -26,6 +26,8 @@ from composer.spec.model import (
 )
 from composer.spec.origin import Origin
 
+# The path of a mapping, and its place -> the keys that it may have.
+KeysAt = Callable[[Keys, Origin], Iterable[str]]
 # Yields the problems of a sound model.
 Check = Callable[[SpecFile, Origin], Iterator[Diagnostic]]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -57,11 +58,19 @@ def decode(data: bytes, name: str) -> Source:
 
 def read(source: Source) -> Document:
     """The document that a text spells. Raises SpecError, with its position, for YAML outside the spec language."""
+    return Document(*_spelled(source))
+
+
+# Whoever compares networks of the zoo reads the same few files again and again. Only what nobody can change is kept:
+# the plain values of a document are its own.
+@lru_cache(maxsize=64)
+def _spelled(source: Source) -> tuple[Source, Value]:
+    """The text, as the locations of the values know it, and the value that it spells."""
     root = _Reader(source).read(source.text)
     if root is None or root.data is None:
         help = ("`composer new` writes a spec to start from",)
         raise SpecError(Diagnostic("yaml-empty", f"`{source.name}` is empty", label="a mapping", help=help))
-    return Document(source, root)
+    return source, root
 
 
 def parse_value(text: str) -> Any:

@@ -45,9 +45,12 @@ def _below(glob: str, pattern: str) -> list[str]:
 
 def find(name: str) -> Path | None:
     """The file of a name in the zoo: a backbone, `papers/<paper>/<network>` or `<room>/<network>`. None for others."""
-    if name in backbones():
-        return folder() / "backbones" / f"{name}.yaml"
-    return folder() / f"{name}.yaml" if name in papers() or name in others() else None
+    room, _, network = name.rpartition("/")
+    first, _, paper = room.partition("/")
+    home = folder() / (room or "backbones")
+    known = room in ("", *ROOMS) or (first == "papers" and paper in os.listdir(folder() / first) and home.is_dir())
+    # Listed, because some file systems find a file by any spelling of its name.
+    return home / f"{network}.yaml" if known and f"{network}.yaml" in os.listdir(home) else None
 
 
 def find_path(path: Path) -> Path | None:

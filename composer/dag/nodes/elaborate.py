@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from composer.dag.nodes.block import tensor_arguments, with_attention
 from composer.dag.nodes.embedding import Embedding
 from composer.dag.nodes.inputs import input_tensor
 from composer.dag.nodes.making import Inlined, Making
+from composer.dag.nodes.moving import moved_scope
 from composer.dag.nodes.numbered import numbered
 from composer.dag.nodes.reader import Reader
 from composer.dag.nodes.repeats import Repeats
@@ -74,10 +75,24 @@ def block_scope(
         raise Mistakes(*elaboration.problems.values(), *spec.problems) from stop
 
 
+# What all nodes of a block need.
+BLOCK_KEYS = ("args", "vars", "inputs", "outputs")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """The scope of a block with certain arguments and inputs, and what it adds to the size of the network."""
+
+    scope: Scope
+    num_nodes: int
+    num_parameters: int
+
+
 @dataclass
 class _Elaboration(Reader):
     compose: Callable[[Spec], Scope] | None = None
     begun: HostScope | None = None
+    instances: dict[Hashable, Instance] = field(default_factory=dict, init=False)
 
     @cached_property
     def embedding(self) -> Embedding:
@@ -300,14 +315,31 @@ class _Elaboration(Reader):
             self.num_nodes, self.num_parameters = inside.num_nodes, inside.num_parameters
 
     def instance(self, name: str, block: BlockSpec, given: Mapping[str, Any], step: Step) -> Scope:
-        """The scope of a block, with these arguments, for the tensors of a step. Raises Stop."""
+        """The scope of a block, with these arguments, for the tensors of a step. Raises Stop.
+
+        Of equal ones the first is made, and the others are moved from there.
+        """
         if len(step.tensors) != len(block.inputs):
             wanted = f"{plural(len(block.inputs), 'input')} ({', '.join(block.inputs)})"
             text = f"block `{name}` takes {wanted}, found {len(step.tensors)}"
             raise self.note(step.problem("arity", text, f"`from: [{', '.join(block.inputs)}]`"))
+        tensors = [(one, one.grid, one.lost, one.axes) for one in step.tensors]
+        key = (name, repr(given), step.depth, *tensors)
+        nodes, parameters = self.num_nodes, self.num_parameters
+        if (known := self.instances.get(key)) is not None:
+            nodes, parameters = nodes + known.num_nodes, parameters + known.num_parameters
+            # Beyond the limits it is made anew, up to the node that exceeds them.
+            if self.limits.exceeded(nodes, parameters, step.origin) is None:
+                self.num_nodes, self.num_parameters = nodes, parameters
+                return moved_scope(known.scope, step.path)
+        scope = self.new_instance(name, block, given, step)
+        self.instances[key] = Instance(scope, self.num_nodes - nodes, self.num_parameters - parameters)
+        return scope
+
+    def new_instance(self, name: str, block: BlockSpec, given: Mapping[str, Any], step: Step) -> Scope:
         inputs = dict(zip(block.inputs, step.tensors, strict=True))
         where = self.spec.block_origins[name]
-        if not all(self.spec.is_sound(where / key) for key in ("args", "vars", "inputs", "outputs")):
+        if self.spec.problems and not all(self.spec.is_sound(where / key) for key in BLOCK_KEYS):
             raise Stop
         inner: dict[str, Any] = {**self.spec.vars, **{key: tensor.facts for key, tensor in inputs.items()}}
         for arg, default in block.args.items():

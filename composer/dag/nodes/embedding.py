@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.amounts import plural
-from composer.dag.host import HostScope
+from composer.dag.nodes.moving import under
 from composer.dag.nodes.reader import Reader
 from composer.dag.nodes.step import Step, Stop
-from composer.dag.scope import Node, Scope
+from composer.dag.scope import Scope
 from composer.dag.tensor import BATCH
 from composer.errors import ComposerError, Diagnostic
 from composer.spec.check import check_part
@@ -99,26 +99,3 @@ def _within(path: str, part: Part, problem: Diagnostic) -> Diagnostic:
     if source is None or source is part.origin.document.source:
         return problem
     return replace(problem, path=f"{path}.{problem.path}" if problem.path else path)
-
-
-def under(scope: Scope, prefix: str, first_rule: int) -> Scope:
-    """The scope with all its paths under a prefix, and its rules counted from `first_rule`."""
-
-    def moved(node: Node) -> Node:
-        return replace(
-            node,
-            path=f"{prefix}.{node.path}",
-            rule=None if node.rule is None else node.rule + first_rule,
-            content=under(node.content, prefix, first_rule) if isinstance(node.content, Scope) else node.content,
-            shares={child: f"{prefix}.{owner}" for child, owner in node.shares.items()},
-        )
-
-    if isinstance(scope, HostScope) and scope.whole is not None:
-        whole = under(scope.whole, prefix, first_rule)
-        scope = replace(scope, whole=whole if isinstance(whole, HostScope) else None)
-    return replace(
-        scope,
-        path=f"{prefix}.{scope.path}" if scope.path else prefix,
-        nodes={name: moved(node) for name, node in scope.nodes.items()},
-        held={name: moved(node) for name, node in scope.held.items()},
-    )

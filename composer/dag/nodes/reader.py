@@ -54,6 +54,8 @@ class Reader:
 
     def value(self, step: Step, key: str, value: Any) -> Any:
         """The value of a node's key. Raises Stop."""
+        if isinstance(value, str) and not is_dynamic(value):
+            return value
         return self.evaluate(value, step.known, step.origin / key, step.path)
 
     def sites(self, spec: NodeSpec, step: Step) -> tuple[str, ...]:

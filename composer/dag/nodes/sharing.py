@@ -42,24 +42,6 @@ def _of_operation(node: Node, content: Operation, inputs: Sequence[TensorSpec], 
     return replace(node, content=replace(content, num_parameters=0), output=inferred.output)
 
 
-def moved(node: Node, path: str) -> Node:
-    """The node at another path, with all that is inside it."""
-    old = node.path
-
-    def new(one: str) -> str:
-        return path + one.removeprefix(old) if one == old or one.startswith(f"{old}.") else one
-
-    def move(one: Node) -> Node:
-        content = one.content
-        if isinstance(content, Scope):
-            inside = {name: move(inner) for name, inner in content.nodes.items()}
-            content = replace(content, path=new(content.path), nodes=inside)
-        shares = {child: new(owner) for child, owner in one.shares.items()}
-        return replace(one, path=new(one.path), content=content, shares=shares)
-
-    return move(node)
-
-
 def does_not_fit(
     owner: Node, wanted: Sequence[TensorSpec], found: Sequence[TensorSpec], misfit: Misfit
 ) -> tuple[str, str, tuple[str, ...]]:

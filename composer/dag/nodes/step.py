@@ -91,4 +91,4 @@ class Body:
 
     def origin_of(self, name: str) -> Origin:
         """Where a node is written: the nodes of a network may be of several files."""
-        return self.origins.get(name, self.origin / "nodes" / name)
+        return self.origins.get(name) or self.origin / "nodes" / name

@@ -11,7 +11,8 @@ from torch import nn
 
 from composer.dag.infer import Inference, Misfit
 from composer.dag.names import RESERVED
-from composer.dag.nodes.sharing import called, moved
+from composer.dag.nodes.moving import moved
+from composer.dag.nodes.sharing import called
 from composer.dag.operation import Operation
 from composer.dag.rules.match import selected
 from composer.dag.rules.places import Place, Places

@@ -49,7 +49,7 @@ class _Link:
 
 def _links(root: Scope) -> Iterator[tuple[Key, _Link]]:
     for node in root.walk():
-        target = names_to(root, node.path)[:-1]
+        target = names_to(root, node.path)[:-1] if node.bound else ()
         for index, bound in enumerate(node.bound):
             source = names_to(root, bound.scope) if bound.scope else ()
             scopes = _scopes(root, source, bound)

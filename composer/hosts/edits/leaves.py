@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from composer.dag.host import HostOperation, HostScope
-from composer.dag.nodes.sharing import moved
+from composer.dag.nodes.moving import moved
 from composer.hosts.edits.ends import Ends
 from composer.hosts.edits.frames import Change, FlatStep, Ref
 from composer.hosts.edits.naming import is_taken

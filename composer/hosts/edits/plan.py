@@ -10,7 +10,7 @@ from torch import nn
 
 from composer.compile.parts import is_child
 from composer.dag.host import HostScope
-from composer.dag.nodes.sharing import moved
+from composer.dag.nodes.moving import moved
 from composer.dag.scope import Node
 from composer.errors import Diagnostic, GraphError, one_of
 from composer.hosts.edits.apply import ModuleEdit

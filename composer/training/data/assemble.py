@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from composer.amounts import plural
-from composer.errors import Diagnostic, InputError, one_of
+from composer.errors import Diagnostic, InputError, Location, one_of
 from composer.training.data.carve import carve
 from composer.training.data.checking import common_channels, common_size, headers
 from composer.training.data.data import Data, Images, Subset, Targets
@@ -29,6 +29,8 @@ class Found:
     splits   of each image, where the source says it; "" for one that is still to be split
     said     sentences for the user
     broken   why images cannot be used, by index, as far as the source knows already
+    sizes    height and width of each image's mask
+    where    the place of an image in a file that names it
     """
 
     images: Images
@@ -36,6 +38,8 @@ class Found:
     splits: Sequence[str]
     said: list[str] = field(default_factory=list)
     broken: dict[int, Diagnostic] = field(default_factory=dict)
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    where: Callable[[int], Location] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ def _look(found: Found, wishes: Wishes) -> tuple[tuple[int, int] | None, int]:
     for index, one in enumerate(looks):
         if isinstance(one, Diagnostic):
             found.broken.setdefault(index, one)
+        elif (size := found.sizes.get(index)) not in (None, (one.height, one.width)):
+            text = f"the image `{images.name(index)}` is {one.height}×{one.width}, and its mask {size[0]}×{size[1]}"
+            found.broken.setdefault(index, Diagnostic("image", text, label="a mask of the image's size"))
     good = [one for index, one in enumerate(looks) if index not in found.broken and not isinstance(one, Diagnostic)]
     return common_size(good), common_channels(good)
 
@@ -91,7 +98,7 @@ def _look(found: Found, wishes: Wishes) -> tuple[tuple[int, int] | None, int]:
 def _check_broken(name: str, found: Found, left: int, wishes: Wishes) -> None:
     if not found.broken or (left and not wishes.strict):
         return
-    problems = [_as_data(one) for _, one in sorted(found.broken.items())]
+    problems = [_as_data(found, index, one) for index, one in sorted(found.broken.items())]
     if not left:
         help = ("open one of them with a viewer of images",)
         text = f"none of the {plural(len(found.images), 'image', ',')} of `{name}` can be read"
@@ -99,9 +106,10 @@ def _check_broken(name: str, found: Found, left: int, wishes: Wishes) -> None:
     raise InputError(problems)
 
 
-def _as_data(problem: Diagnostic) -> Diagnostic:
+def _as_data(found: Found, index: int, problem: Diagnostic) -> Diagnostic:
+    location = problem.location or (found.where(index) if found.where else None)
     help = problem.help or ("mend or remove it, or leave --strict away, which leaves such images out",)
-    return replace(problem, code="data-image", help=help)
+    return replace(problem, code="data-image", location=location, help=help)
 
 
 def _left_out(found: Found) -> Iterator[str]:
@@ -147,7 +155,7 @@ def _carve(
     found: Found, targets: Targets, splits: dict[str, list[int]], of: list[int], wanted: list[str], wishes: Wishes
 ) -> None:
     shares = [getattr(wishes, split) for split in wanted]
-    names = [found.images.identity(index) for index in of]
+    names = [found.images.key(index) for index in of]
     groups = [targets[index] if targets.task == "classes" else "" for index in of]
     parts = carve(names, [str(group) for group in groups], shares, wishes.seed)
     for split, part in zip([*wanted, "train"], parts, strict=True):
@@ -196,6 +204,7 @@ def _fingerprint(images: Images, targets: Targets, splits: dict[str, list[int]])
     digest = hashlib.sha256(repr((targets.task, tuple(targets.names))).encode("utf-8", "surrogateescape"))
     for split in SPLITS:
         for index in splits[split]:
-            line = f"{split}\0{images.identity(index)}\0{targets.identity(index)}\n"
+            parts = (split, images.key(index), images.identity(index), targets.identity(index))
+            line = "\0".join(parts) + "\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -142,8 +142,12 @@ class Images(Protocol):
         """As of a `Split`."""
         ...
 
+    def key(self, index: int) -> str:
+        """A name that does not depend on where the source lies; by it, and a seed, images are split."""
+        ...
+
     def identity(self, index: int) -> str:
-        """What says that it is the same image: a name below the source's folder, and a size or a hash of content."""
+        """What says that it is the same image: a size, or a hash of content."""
         ...
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from composer.errors import Diagnostic, InputError
@@ -56,9 +56,13 @@ class ArrayImages:
         """The source and the index."""
         return f"{self.source}[{index}]"
 
+    def key(self, index: int) -> str:
+        """The index."""
+        return str(index)
+
     def identity(self, index: int) -> str:
-        """The hash of all values, and the index."""
-        return f"{self.digest}[{index}]"
+        """The hash of all values."""
+        return self.digest
 
 
 class EncodedImages(ABC):
@@ -76,8 +80,12 @@ class EncodedImages(ABC):
         """What a user finds the image by."""
 
     @abstractmethod
+    def key(self, index: int) -> str:
+        """A name that does not depend on where the source lies."""
+
+    @abstractmethod
     def identity(self, index: int) -> str:
-        """A name that does not depend on where the source lies, and the number of bytes."""
+        """The number of bytes."""
 
     def image(self, index: int) -> Image.Image:
         """An image, upright, in grey, RGB or RGBA. Raises InputError."""
@@ -107,8 +115,13 @@ class EncodedImages(ABC):
 def _read_header(stream: BinaryIO, name: str) -> Header:
     try:
         with Image.open(stream) as image:
-            lying = image.getexif().get(_ORIENTATION) in _LYING
-            width, height = image.size[::-1] if lying else image.size
+            # A PNG's own method reads all pixels, in case the EXIF stands behind them.
+            lying = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
+            if lying and image.format == "TIFF":
+                # Pillow turns these itself, in some versions before the pixels are read.
+                width, height = ImageOps.exif_transpose(image).size
+            else:
+                width, height = image.size[::-1] if lying else image.size
             return Header(height, width, channels_of(image.mode))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(Diagnostic("image", f"`{name}` is not an image", label="PNG, JPEG, WebP …")) from error
@@ -140,9 +153,13 @@ class FileImages(EncodedImages):
         """The path."""
         return str(self.root / self.files[index])
 
+    def key(self, index: int) -> str:
+        """The path below the root."""
+        return self.files[index]
+
     def identity(self, index: int) -> str:
-        """The path below the root, and the file's size."""
-        return f"{self.files[index]} {(self.root / self.files[index]).stat().st_size}"
+        """The file's size."""
+        return str((self.root / self.files[index]).stat().st_size)
 
 
 def array_images(values: np.ndarray, source: str, digest: str) -> ArrayImages:

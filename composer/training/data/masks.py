@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import BinaryIO, ClassVar, Protocol
 
 import numpy as np
 from PIL import Image
@@ -76,11 +76,8 @@ class FileMasks:
         if problem := obstacle(path):
             text = f"there is no mask `{path}`" if problem == MISSING else f"the mask `{path}` {problem}"
             raise InputError(Diagnostic("image", text))
-        try:
-            with path.open("rb") as stream, Image.open(stream) as image:
-                return _values(image, str(path))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise InputError(Diagnostic("image", f"cannot read the mask `{path}`: {error}")) from error
+        with path.open("rb") as stream:
+            return decode_mask(stream, str(path))
 
     def name(self, index: int) -> str:
         """See `Masks`."""
@@ -89,6 +86,20 @@ class FileMasks:
     def identity(self, index: int) -> str:
         """See `Masks`."""
         return f"{self.files[index]} {(self.root / self.files[index]).stat().st_size}"
+
+
+def decode_mask(stream: BinaryIO, name: str) -> np.ndarray:
+    """The values of a mask, uint8 h w.
+
+    stream  a file at its beginning
+    name    the file's, for errors
+    Raises InputError for what is no mask.
+    """
+    try:
+        with Image.open(stream) as image:
+            return _values(image, name)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(Diagnostic("image", f"cannot read the mask `{name}`: {error}")) from error
 
 
 def _values(image: Image.Image, name: str) -> np.ndarray:

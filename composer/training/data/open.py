@@ -6,13 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
-from composer.errors import Diagnostic, InputError, one_of
+from composer.errors import Diagnostic, InputError, did_you_mean, one_of
 from composer.paths import MISSING, is_folder, obstacle
 from composer.training.data.arrays import find_arrays
 from composer.training.data.assemble import Found, Wishes, assemble
 from composer.training.data.data import Data, Task
 from composer.training.data.digits import find_digits
 from composer.training.data.folder import find_folder
+from composer.training.data.hub import find_hub
+from composer.training.data.idx import find_idx
+from composer.training.data.named import find_named
+from composer.training.data.pairs import find_pairs, holds_pairs
+from composer.training.data.table import find_table
+from composer.training.data.tars import find_tars, is_tars
 
 _FORMS = "digits, a folder, FILE.csv, FILE.npz, FILE.tar, hf:NAME, torchvision:NAME or idx:FOLDER"
 
@@ -44,30 +50,39 @@ def open_data(
     """
     _check(task, validation, test)
     wishes = Wishes(seed, validation, test, strict, download, tell)
-    return assemble(source, _find(source, task, wishes), wishes)
+    found = _find(source, task, wishes)
+    if task not in (None, found.targets.task):
+        text = f"`{source}` has targets for the task {found.targets.task}, and the task is {task}"
+        help = ("leave the task away, or write a CSV with the targets of the images",)
+        raise InputError(Diagnostic("data-target", text, label=f"task {found.targets.task}", help=help))
+    return assemble(source, found, wishes)
 
 
 def _find(source: str, task: Task | None, wishes: Wishes) -> Found:
+    kind, _, name = source.partition(":")
     if source == "digits":
-        return _only(find_digits(), task, source)
+        return find_digits()
+    if kind == "hf" and name:
+        return find_hub(name, task, wishes)
+    if kind == "torchvision" and name:
+        return find_named(name, wishes)
+    if kind == "idx" and name:
+        return find_idx(Path(name))
+    if not source.strip():
+        raise InputError(Diagnostic("data", "no data is named", label=_FORMS))
+    if is_tars(source):
+        return find_tars(source, task, wishes.tell)
     path = Path(source)
     if is_folder(path):
-        return _only(find_folder(path), task, source)
+        return find_pairs(path, wishes.tell) if holds_pairs(path) else find_folder(path)
     if problem := obstacle(path):
         text = f"there is no data `{source}`" if problem == MISSING else f"the data `{source}` {problem}"
-        raise InputError(Diagnostic("data", text, label=_FORMS))
+        raise InputError(Diagnostic("data", text, label=_FORMS, help=did_you_mean(source, ("digits",))))
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return find_table(path, task, wishes.tell)
     if path.suffix.lower() == ".npz":
         return find_arrays(path, task, wishes.tell)
     raise InputError(Diagnostic("data", f"cannot tell what `{source}` is", label=_FORMS))
-
-
-def _only(found: Found, task: Task | None, source: str) -> Found:
-    """What was found, if it is for the task. Raises InputError."""
-    if task in (None, found.targets.task):
-        return found
-    text = f"`{source}` has targets for the task {found.targets.task}, and the task is {task}"
-    help = ("leave the task away, or write a CSV with the targets of the images",)
-    raise InputError(Diagnostic("data-target", text, label=f"task {found.targets.task}", help=help))
 
 
 def _check(task: Task | None, validation: float, test: float) -> None:

@@ -1,0 +1,203 @@
+"""The file of a comparison: which networks, which variants, what they may cost, and how they are trained."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from composer.errors import Diagnostic, SpecError
+from composer.options import PositiveInt
+from composer.spec.document import Document, Keys
+from composer.spec.kind import found
+from composer.spec.misfits import misfits
+from composer.spec.origin import Origin
+from composer.spec.references import read_file
+from composer.spec.settings import read_settings
+
+PLAIN = "plain"
+_FROZEN = ConfigDict(extra="forbid", strict=True, frozen=True)
+_SHARE = re.compile(r"\+(\d+(?:\.\d+)?) ?%")
+_NAME = re.compile(r"[^\s/\\][^/\\\n]{0,59}")
+
+
+def _share(value: str) -> str:
+    if not _SHARE.fullmatch(value):
+        raise PydanticCustomError("share", "a share of the plain network's, such as `+5%`, or a whole number")
+    return value
+
+
+Amount = Annotated[int, Field(ge=0)] | Annotated[str, AfterValidator(_share)]
+
+
+class BudgetSpec(BaseModel):
+    """What a variant may cost: a whole number, or so much more than the plain network, such as `+5%`.
+
+    parameters  learnable numbers
+    macs        multiply-accumulates for an example
+    memory      bytes that an example keeps for a training step
+    """
+
+    model_config = _FROZEN
+
+    parameters: Amount | None = None
+    macs: Amount | None = None
+    memory: Amount | None = None
+
+    def most(self, name: str, plain: int | None) -> float | None:
+        """The most of a cost, given the plain network's; None where there is no such limit or nothing is known."""
+        amount = getattr(self, name)
+        if not isinstance(amount, str):
+            return amount
+        match = _SHARE.fullmatch(amount)
+        assert match is not None, "a checked share"
+        return None if plain is None else plain * (1 + float(match[1]) / 100)
+
+
+class ControlSpec(BaseModel):
+    """Plain networks that cost as much as a variant.
+
+    wider, deeper  the var of the backbone that makes it so; `true` finds it
+    match          the cost that must be alike
+    """
+
+    model_config = _FROZEN
+
+    wider: bool | str = False
+    deeper: bool | str = False
+    match: Literal["parameters", "macs"] = "parameters"
+
+    @property
+    def wanted(self) -> Mapping[Literal["wider", "deeper"], bool | str]:
+        """What is asked for, with the var or True."""
+        both: dict[Literal["wider", "deeper"], bool | str] = {"wider": self.wider, "deeper": self.deeper}
+        return {kind: var for kind, var in both.items() if var}
+
+
+class ComparisonSpec(BaseModel):
+    """A comparison.
+
+    base, backbones  the network that is varied, or several: names of the zoo, paths, models of a library
+    vars, input      as in a spec, for all of them
+    variants         name -> a rule, or a list of rules that go together
+    sweep            a rule, each of whose lists is an axis: all combinations are variants; or several such rules
+    budget           what a variant may cost; one that costs more is shown and not trained
+    control          plain networks of the same cost beside each variant
+    seeds            how many, counted from 0; or which
+    train            how all are trained, as in a spec
+    """
+
+    model_config = _FROZEN
+
+    name: str | None = None
+    description: str | None = None
+    base: str | None = None
+    backbones: Annotated[list[str], Field(min_length=1)] | None = None
+    vars: dict[str, Any] = {}
+    input: dict[str, Any] | list[Any] | None = None
+    variants: dict[str, dict[str, Any] | list[dict[str, Any]]] = {}
+    sweep: dict[str, Any] | list[dict[str, Any]] | None = None
+    budget: BudgetSpec = BudgetSpec()
+    control: ControlSpec = ControlSpec()
+    seeds: PositiveInt | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = 6
+    train: str | dict[str, Any] | None = None
+
+    @property
+    def networks(self) -> list[str]:
+        """The networks that are varied, of a valid comparison."""
+        return [self.base] if self.base is not None else list(self.backbones or ())
+
+    @property
+    def seed_numbers(self) -> list[int]:
+        """The seeds one by one."""
+        return [*range(self.seeds)] if isinstance(self.seeds, int) else list(self.seeds)
+
+
+@dataclass(frozen=True)
+class ComparisonFile:
+    """The file of a comparison, read and checked but for its networks.
+
+    content   what it says
+    document  the text
+    path      where it is; None for a mapping
+    """
+
+    content: ComparisonSpec
+    document: Document
+    path: Path | None
+
+    @property
+    def origin(self) -> Origin:
+        """The whole text."""
+        return Origin(self.document)
+
+    @property
+    def name(self) -> str:
+        """The name that it gives itself, or that of the file."""
+        return self.content.name or (self.path.stem if self.path else "comparison")
+
+
+def read_comparison(source: str | Path | Mapping[str, Any], sets: Iterable[str] = ()) -> ComparisonFile:
+    """The comparison of a file, or of a mapping. Raises SpecError with every mistake but those of its networks.
+
+    source  a path or a mapping
+    sets    `dotted.path=value` settings, applied before it is checked
+    """
+    path = None if isinstance(source, Mapping) else Path(source)
+    document = Document.from_mapping(source, "<comparison>") if isinstance(source, Mapping) else read_file(Path(source))
+    document = _with_settings(document, sets)
+    origin, plain = Origin(document), document.plain()
+    if not isinstance(plain, dict):
+        raise SpecError(origin.problem("structure", f"a comparison is a mapping, not {found(plain)}", "`key: value`"))
+    try:
+        content = ComparisonSpec.model_validate(plain)
+    except ValidationError as error:
+        SpecError.check(misfits(error, origin, _keys_at))
+        raise AssertionError("a validation error has records") from error
+    SpecError.check(_problems(content, origin))
+    return ComparisonFile(content, document, path)
+
+
+def _with_settings(document: Document, sets: Iterable[str]) -> Document:
+    """The document with `--set`; vars are those of its networks, and set like all else."""
+    for setting in read_settings({}, sets):
+        document = Document(document.source, document.root.with_value(setting.steps, setting.value))
+    return document
+
+
+def _keys_at(path: Keys, here: Origin) -> Iterable[str]:
+    models: Mapping[Keys, type[BaseModel]] = {("budget",): BudgetSpec, ("control",): ControlSpec}
+    return models.get(path, ComparisonSpec).model_fields
+
+
+def _problems(content: ComparisonSpec, origin: Origin) -> Iterator[Diagnostic]:
+    if content.base is not None and content.backbones is not None:
+        yield (origin / "backbones").problem("both", "a comparison has `base` or `backbones`, not both", key=True)
+    if not content.networks:
+        help = ("such as `base: resnet18`",)
+        yield origin.problem("neither", "the comparison has neither `base` nor `backbones`", "one of the two", help)
+    if not content.variants and not content.sweep:
+        help = ("such as `variants: {se: {use: se, after: branch}}`",)
+        label = "one of the two, or both"
+        yield origin.problem("neither", "the comparison has neither `variants` nor a `sweep`", label, help)
+    yield from _twice("backbones", content.backbones or [], origin)
+    yield from _twice("seeds", content.seeds if isinstance(content.seeds, list) else [], origin)
+    for name, rules in content.variants.items():
+        here = origin / "variants" / name
+        if not _NAME.fullmatch(name):
+            yield here.problem("name", f"`{name}` cannot name a variant", "up to 60 characters, no `/`", key=True)
+        elif name == PLAIN:
+            yield here.problem("name", f"`{PLAIN}` is the network without rules", "another name", key=True)
+        if not rules:
+            yield here.problem("empty", f"`{name}` has no rule", "a rule, or a list of rules", key=True)
+
+
+def _twice(key: str, values: list[Any], origin: Origin) -> Iterator[Diagnostic]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            yield (origin / key / index).problem("duplicate", f"`{value}` is listed twice", "each once")
