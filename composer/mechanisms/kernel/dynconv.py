@@ -5,13 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from composer.mechanisms.kernel.condconv import ExpertConv2d, plain_mixture, pooled
+from composer.kernels import fused
+from composer.mechanisms.kernel.condconv import (
+    ExpertConv2d,
+    by_the_faster_way,
+    convolve_each,
+    plain_mixture,
+    pooled,
+)
 from composer.mechanisms.shared.precision import at_least_float32
 from composer.mechanisms.shared.temperature import FallingTemperature
 from composer.options import NonNegativeInt, Padding, PositiveFloat, PositiveInt, Size
 from composer.registry import mechanism
 
 torch.fx.wrap("at_least_float32")
+torch.fx.wrap("convolve_each")
 torch.fx.wrap("pooled")
 
 
@@ -73,5 +81,10 @@ class DynamicConv(FallingTemperature, ExpertConv2d):
         logits = self.fc2(self.act(self.fc1(pooled(x))))
         return (at_least_float32(logits) / self.temperature).softmax(1)
 
+    @fused(by_the_faster_way)
+    def convolve(self, x: Tensor, mix: Tensor) -> Tensor:
+        """The convolution of x with `mix`: b c h w, b experts -> b o h' w'; or b c -> b o, as maps of one position."""
+        return convolve_each(x, mix, self.weight, self.bias, self.shape, self.settings)
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.convolve(x, self.attention(x))
+        return self.convolve(x, self.attention(x).to(self.weight.dtype))

@@ -59,7 +59,16 @@ def find_folder(root: Path) -> Found:
             parts += [split] * len(images)
     if not files:
         raise InputError(_no_images(root))
+    if len(set(words)) == 1 and (inner := _inner(root / words[0])):
+        text = f"`{root}` has one folder with images, `{words[0]}`, which has folders of its own"
+        help = (f"did you mean `{inner}`?",)
+        raise InputError(Diagnostic("data-target", text, label="two classes or more, a folder for each", help=help))
     return Found(FileImages(root, files), class_targets(words), parts, list(_said(others, sorted(empty - set(words)))))
+
+
+def _inner(folder: Path) -> Path | None:
+    """A folder of one class that seems to hold the classes itself."""
+    return folder if len(folders_in(folder)) > 1 or set(split_folders(folder)) != {""} else None
 
 
 def _said(others: int, empty: list[str]) -> Iterator[str]:

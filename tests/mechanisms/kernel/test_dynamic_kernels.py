@@ -1,3 +1,4 @@
+import copy
 import math
 
 import numpy as np
@@ -7,6 +8,8 @@ import torch.nn.functional as F
 from timm.layers import CondConv2d
 
 import composer
+from composer.kernels import set_kernels
+from composer.mechanisms.kernel import condconv
 from composer.mechanisms.kernel.condconv import CondConv
 from composer.mechanisms.kernel.dynconv import DynamicConv
 
@@ -129,6 +132,38 @@ def test_mixing_outputs_is_mixing_kernels(kind, groups, randomise, image, monkey
     expected = module(x)
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
     torch.testing.assert_close(module(x), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("samples", "shape", "mixes_outputs"),
+    [(16, (8, 3, 3), True), (16, (8,), True), (15, (8, 3, 3), False), (16, (8, 9, 9), False)],
+)
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("kind", [CondConv, DynamicConv])
+def test_few_outputs_of_experts_are_mixed_themselves(
+    kind, groups, samples, shape, mixes_outputs, randomise, monkeypatch
+):
+    size = {"kernel_size": 3, "stride": 2} if len(shape) == 3 else {"kernel_size": 1}
+    module, _ = randomise(kind(8, 12, **size, groups=groups, bias=True, num_experts=4))
+    plain = copy.deepcopy(module)
+    set_kernels(plain, "reference")
+    ran = []
+    mix = condconv.mix_outputs
+    monkeypatch.setattr(condconv, "mix_outputs", lambda *given: ran.append(mix(*given)) or ran[-1])
+    formats = (torch.contiguous_format, torch.channels_last) if len(shape) == 3 else (torch.contiguous_format,)
+    for memory_format in formats:
+        found = []
+        for one in (module, plain):
+            x = torch.randn(samples, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+            x = x.to(memory_format=memory_format).requires_grad_()
+            y = one(x)
+            y.square().sum().backward()
+            found.append([y, x.grad, *(weight.grad for weight in one.parameters())])
+            one.zero_grad()
+        for mine, other in zip(*found, strict=True):
+            torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-9)
+        assert found[0][0].stride() == found[1][0].stride()
+    assert len(ran) == (len(formats) if mixes_outputs else 0)
 
 
 @pytest.mark.parametrize("kind", [CondConv, DynamicConv])
