@@ -73,7 +73,7 @@ def assemble(name: str, found: Found, wishes: Wishes) -> Data:
         size=size,
         unreadable=tuple((found.images.name(index), one.message) for index, one in sorted(found.broken.items())),
         fingerprint=_fingerprint(found.images, targets, splits),
-        said=(*found.said, *_left_out(found), *said),
+        said=(*found.said, *_left_out(found), *_order(targets), *said),
     )
 
 
@@ -117,6 +117,16 @@ def _left_out(found: Found) -> Iterator[str]:
         first = "; ".join(one.message for _, one in sorted(found.broken.items())[:3])
         more = f"; and {len(found.broken) - 3:,} more" if len(found.broken) > 3 else ""
         yield f"left out {plural(len(found.broken), 'image', ',')} that cannot be used: {first}{more}"
+
+
+def _order(targets: Targets) -> Iterator[str]:
+    """A warning where numbers as names of classes are not in the order of numbers."""
+    if isinstance(targets, ClassTargets) and not targets.given and all(name.isdecimal() for name in targets.names):
+        numbers = [int(name) for name in targets.names]
+        later = next((index for index in range(1, len(numbers)) if numbers[index] < numbers[index - 1]), 0)
+        if later:
+            before, after = targets.names[later - 1 : later + 1]
+            yield f"classes are sorted by their names as text: `{before}` comes before `{after}`"
 
 
 def _used(found: Found, left: list[int]) -> Targets:
