@@ -137,7 +137,7 @@ def _used(found: Found, left: list[int]) -> Targets:
     used = np.unique(targets.values[left])
     if len(used) == len(targets.names):
         return targets
-    gone = [name for index, name in enumerate(targets.names) if index not in set(used.tolist())]
+    gone = [targets.names[index] for index in np.setdiff1d(np.arange(len(targets.names)), used)]
     found.said.append(f"left out {plural(len(gone), 'class')} without images: {one_of(gone)}")
     return ClassTargets(tuple(targets.names[index] for index in used), np.searchsorted(used, targets.values))
 
