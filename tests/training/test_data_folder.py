@@ -223,6 +223,10 @@ def make_twice(root: Path) -> None:
         classes_of(root / split, ["cat", "dog"], 1)
 
 
+def make_loose_in_splits(root: Path) -> None:
+    write_pictures(root, ["train/a.png", "val/b.png"])
+
+
 def make_outer(root: Path) -> None:
     classes_of(root / "photos", ["cat", "dog"], 3)
 
@@ -230,9 +234,10 @@ def make_outer(root: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (make_loose_in_splits, "1 image lies in no class's folder"),
         (make_outer, "data/photos`?"),
         (make_empty, "is empty"),
-        (make_loose, "2 images lie in"),
+        (make_loose, "2 images lie in no class's folder"),
         (make_one_class, "has one class, `cat`"),
         (make_few, "has no images for validation"),
         (make_unseen, "has 1 class in validation and not in training: `Dog`"),
