@@ -16,7 +16,7 @@ import torch
 from composer import __version__
 from composer.compile.graph import compile_graph
 from composer.compile.module import ComposedModule
-from composer.errors import Diagnostic, InputError, UnavailableError
+from composer.errors import Diagnostic, InputError, SpecError, UnavailableError
 from composer.spec.model import InputSpec, WeightsSpec
 from composer.spec.spec import Spec
 from composer.spec.training import Training
@@ -24,7 +24,7 @@ from composer.training import checkpoint
 from composer.training.checkpoint import Progress
 from composer.training.network import Fitted, fitted, opened, output_of
 from composer.training.optimizers import optimizer_maker
-from composer.training.places import frozen_by, groups, norms
+from composer.training.places import frozen_by, groups, norms, parameters_at
 from composer.training.room import ADVICE, check_room
 from composer.training.run import Run
 from composer.training.tasks import Task
@@ -97,9 +97,9 @@ def begin(
     recipe = training.recipe
     steps_of(recipe, len(data.train))
     optimizer_maker(training)
-    found, model = _first(spec, data, weights, size, recipe.seed)
+    found, model, notes = _first(spec, data, weights, size, recipe.seed)
     _check_groups(model, training)
-    for sentence in (*data.said, *found.said):
+    for sentence in (*data.said, *found.said, *notes):
         say(sentence)
     record = {
         "composer": __version__,
@@ -132,8 +132,8 @@ def begin(
 
 def _first(
     spec: Spec, data: Data, weights: WeightsSpec | None, size: int | tuple[int, int] | None, seed: int
-) -> tuple[Fitted, ComposedModule]:
-    """The network for this data, with its first weights."""
+) -> tuple[Fitted, ComposedModule, list[str]]:
+    """The network for this data, with its first weights; and what became of them, in sentences."""
     image: InputSpec | None = None
     if weights is not None:
         # How the weights want their images is known when they are read; the classifier of the data is another.
@@ -141,16 +141,14 @@ def _first(
         image = fill(trial, weights)[0].image or next(iter(spec.inputs.values()))
     found = fitted(spec, data, image=image, size=size)
     model = compile_graph(found.graph, seed)
-    if weights is not None:
-        fill(model, weights)
-    return found, model
+    if weights is None:
+        return found, model, []
+    report, _ = fill(model, weights)
+    return found, model, [str(one) for one in (*report.adapted, *report.heads, *report.notes)]
 
 
 def _check_groups(model: ComposedModule, training: Training) -> None:
     """Raises SpecError for a group at places that do not exist."""
-    from composer.errors import SpecError
-    from composer.training.places import parameters_at
-
     problems = []
     for index, group in enumerate(training.recipe.groups):
         for word in group.at:
