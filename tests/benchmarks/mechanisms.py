@@ -34,6 +34,8 @@ SIZES = ((256, 56), (512, 28), (1024, 14), (2048, 7))
 FORMATS = {"first": torch.contiguous_format, "last": torch.channels_last}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 OWN = "own formula"
+# For how long at least pairs of runs are measured.
+SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Ratios:
 def ours(name: str, options: dict[str, Any], channels: int, height: int, width: int) -> nn.Module:
     entry = registry.get(name)
     assert entry is not None
-    place = {"channels": channels, "height": height, "width": width, "in_channels": channels, "out_channels": channels}
+    place = {"channels": channels, "in_channels": channels, "out_channels": channels, "height": height, "width": width}
+    place["prefix_tokens"] = int(name == "class_attention")
     return entry.factory(**{fact: place[fact] for fact in entry.facts if fact in place}, **options)
 
 
@@ -107,8 +110,12 @@ def peak(module: nn.Module, x: torch.Tensor, g: torch.Tensor | None) -> int:
 
 def ratio(mine: nn.Module, theirs: nn.Module, x: torch.Tensor, g: torch.Tensor | None, runs: int) -> float:
     """Median of the ratios of neighbouring runs, which take turns in going first."""
-    found = []
-    for index in range(runs + 2):
+    found: list[float] = []
+    first = time.perf_counter()
+    # Short runs are repeated: their clock is coarse.
+    for index in itertools.count():
+        if len(found) >= runs + 2 and time.perf_counter() - first > SECONDS:
+            break
         order = (mine, theirs) if index % 2 else (theirs, mine)
         taken = {module: seconds(module, x, g) for module in order}
         found.append(taken[mine] / taken[theirs])
@@ -130,12 +137,14 @@ def opponents(mine: nn.Module, peers: Peers, channels: int, side: int) -> dict[s
 def measured(name: str, given: argparse.Namespace) -> Iterator[Ratios]:
     peers = PEERS.get(name, Peers())
     for (channels, side), format, dtype in itertools.product(SIZES, FORMATS, given.dtypes):
-        if (name == "bot" and side > 14) or (name == "lambda" and format == "last"):
-            # Too much for a CPU; a kernel with five axes.
+        shortest, longest = peers.sides
+        if not shortest <= side <= longest or (format == "last" and (peers.tokens or name == "lambda")):
+            # lambda has a kernel with five axes.
             continue
         mine = ours(name, dict(peers.options), channels, side, side)
         placed = {"device": given.device, "dtype": DTYPES[dtype], "memory_format": FORMATS[format]}
-        x = torch.randn(given.batch, channels, side, side).to(**placed).requires_grad_()
+        shape = (given.batch, side**2, channels) if peers.tokens else (given.batch, channels, side, side)
+        x = torch.randn(shape).to(**placed).requires_grad_()
         mine = mine.to(**placed)
         found = []
         for library, theirs in opponents(mine, peers, channels, side).items():
