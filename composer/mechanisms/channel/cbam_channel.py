@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from composer.kernels import fused
 from composer.kernels.grouped import gated_by
+from composer.kernels.passes import is_large
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.options import PositiveInt
 from composer.registry import mechanism
@@ -55,6 +56,6 @@ class ChannelAttention(ChannelGate):
         """The gate, b c 1 1, in (0, 1)."""
         return self.excite(*self.statistics(x))
 
-    @fused(gated_by(("mean", None), ("max", None)))
+    @fused(gated_by(("mean", None), ("max", None)), where=is_large)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)
