@@ -18,8 +18,8 @@ from torch import Tensor
 GROUP = 2**19
 # Positions from which on a pass by batch norm's kernel is faster than a product and a sum in the cache.
 MANY = 512
-# Elements from which on a plain formula's temporaries leave the caches.
-LARGE = 2**19
+# Bytes of a batch from which on a plain formula's temporaries leave the caches.
+LARGE = 2**21
 
 
 def positions(x: Tensor) -> tuple[int, ...]:
@@ -27,14 +27,14 @@ def positions(x: Tensor) -> tuple[int, ...]:
     return tuple(range(2, x.ndim))
 
 
-def is_large(module: Any, x: Tensor, times: int = 1) -> bool:
+def is_large(module: Any, x: Tensor, *others: Tensor, last: int = 4) -> bool:
     """Whether a batch of maps is so large that a kernel of fewer passes over it is the faster one.
 
     Only for kernels that keep what the plain formula keeps: the memory of an example must not depend on the batch.
-    In channels_last, where plain products are slower, half as many elements are enough. `times` as many for a kernel
-    that gains less.
+
+    last  the share of it that is enough in channels_last, where plain products are slower: 4 is a quarter
     """
-    return x.numel() >= LARGE * times // (1 if x.is_contiguous() else 2)
+    return x.nbytes >= LARGE // (1 if x.is_contiguous() else last)
 
 
 def has_many_positions(module: Any, x: Tensor, many: int = 100) -> bool:

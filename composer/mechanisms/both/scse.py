@@ -19,7 +19,7 @@ from composer.registry import mechanism
 
 def _faster(module: ConcurrentExcitation, x: Tensor) -> bool:
     # The maximum of both products is not linear in x.
-    return module.fuse == "add" and is_large(module, x, 2)
+    return module.fuse == "add" and is_large(module, x, last=1)
 
 
 @mechanism(
