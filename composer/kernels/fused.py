@@ -46,9 +46,10 @@ def fused(
             # First, because compilers take it for a constant and never see the kernel.
             if (
                 not torch.compiler.is_compiling()
+                and (in_inference or torch.is_grad_enabled())
                 and _owns(self, forward, inherited)
                 and may_run(self, tensors)
-                and (in_inference or _go_backward(tensors))
+                and (in_inference or any(tensor.requires_grad for tensor in tensors))
                 and where(self, *tensors)
             ):
                 return kernel(self, *tensors)
@@ -63,11 +64,6 @@ def fused(
 def _owns(module: nn.Module, method: Callable[..., Any], inherited: bool) -> bool:
     """Whether the method stands in the very class of the module, or may be inherited by it."""
     return inherited or vars(type(module)).get(method.__name__) is method
-
-
-def _go_backward(tensors: tuple[Tensor, ...]) -> bool:
-    """Whether a backward pass through them may follow."""
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def may_run(module: nn.Module, tensors: tuple[Any, ...]) -> bool:
