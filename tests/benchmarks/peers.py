@@ -148,7 +148,8 @@ PEERS: Mapping[str, Peers] = {
         init="he",
     ),
     "splat": of_timm(lambda c, h, w: SplitAttn(c, norm_layer=nn.BatchNorm2d)),
-    "condconv": of_timm(lambda c, h, w: Routed(c)),
+    # At 2048 channels its experts take gigabytes.
+    "condconv": Peers({}, {"timm": lambda c, h, w: Routed(c)}, sides=(14, 56)),
     "nl": of_timm(lambda c, h, w: NonLocalAttn(c, use_scale=False), reduction=8),
     "coord": of_timm(lambda c, h, w: CoordAttn(c), reduction=24, round_to=8, bias=False),
     "halo": of_timm(lambda c, h, w: HaloAttn(c, block_size=7), block_size=7),
