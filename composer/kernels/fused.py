@@ -36,7 +36,7 @@ def fused(
 
     The body runs wherever something else than eager PyTorch looks on or takes part: compilers, exporters, tracers,
     `torch.func`, autocast, fake tensors and other subclasses, devices other than the CPU; for subclasses of the class,
-    unless the kernel is `inherited`; without gradients, unless it is for `in_inference` too; where `where` says so; and
+    unless the kernel is `inherited`; without gradients, unless it is for `in_inference` too; where `where` says no; and
     for modules with `kernels = "reference"`.
     """
 
@@ -55,7 +55,7 @@ def fused(
                 return kernel(self, *tensors)
             return method(self, *tensors)
 
-        forward.kernel, forward.where, forward.inherited = kernel, where, inherited  # type: ignore[attr-defined]
+        forward.kernel, forward.inherited = kernel, inherited  # type: ignore[attr-defined]
         return forward  # type: ignore[return-value]
 
     return decorate
