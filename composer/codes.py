@@ -157,6 +157,8 @@ CODES = {
     "order": "A summary has no such order.",
     "look": "The network has nothing to look at.",
     "class": "The network has no such class.",
+    "comparison": "A comparison cannot be run in this folder, or has nothing to run.",
+    "trial": "A trial's record cannot be read, or two trials do not pair.",
     "node": "The network has no such node, or the node gives no map.",
     "patch": "The grid has no such patch.",
     "input-size": "The network cannot take an input of this size.",

@@ -55,6 +55,11 @@ class Plan:
         keys = {(one.backbone, name) for one in self.declared for name in (one.variant, one.against)}
         return [row for row in self.rows if row.arm.key in keys]
 
+    @property
+    def unmade(self) -> tuple[str, ...]:
+        """Why variants are not trained, a sentence each."""
+        return tuple(f"`{row.arm.variant}`: {row.reason or '; '.join(row.over)}" for row in self.rows if not row.runs)
+
     def plain_of(self, row: Row) -> Row:
         """The plain network of the same backbone."""
         return next(one for one in self.rows if one.arm.key == (row.arm.backbone, PLAIN))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from composer import __version__
-from composer.comparing import scatter
+from composer.comparing import forest, scatter
 from composer.comparing.costs import Row
 from composer.comparing.plan import Plan
 from composer.comparing.scatter import Axis, Point
@@ -27,8 +27,7 @@ def report(plan: Plan, specs: Mapping[str, str], parts: Sequence[str] = ()) -> s
     parts  further sections, as markup, in front of the costs
     """
     content = plan.file.content
-    lead = [content.description] if content.description else []
-    lead += plan.sentences()
+    lead = [*([content.description] if content.description else []), *map(full, plan.sentences())]
     body = "\n".join(
         [
             f"<main><h1>{words(plan.file.name)}</h1>",
@@ -40,12 +39,17 @@ def report(plan: Plan, specs: Mapping[str, str], parts: Sequence[str] = ()) -> s
             "</main>",
         ]
     )
-    return document(plan.file.name, body, styles=[STYLE, scatter.STYLE, _DETAILS])
+    return document(plan.file.name, body, styles=[STYLE, scatter.STYLE, forest.STYLE, _DETAILS])
 
 
 def prose(text: str) -> str:
     """Text with code in backticks, as markup."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", words(text))
+
+
+def full(text: str) -> str:
+    """A sentence with its capital and its full stop."""
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def section(title: str, *parts: str) -> str:

@@ -75,8 +75,8 @@ def scatter(points: Sequence[Point], x: Axis, y: Axis, *, upward: bool) -> str:
     if len(points) < 2:
         return ""
     over, up = (
-        _Scale.of([one.x for one in points], _LEFT, WIDTH - _RIGHT),
-        _Scale.of(_heights(points), HEIGHT - _BOTTOM, _TOP),
+        Scale.of([one.x for one in points], _LEFT, WIDTH - _RIGHT),
+        Scale.of(_heights(points), HEIGHT - _BOTTOM, _TOP),
     )
     best = front((one for one in points if one.kind == "variant"), upward=upward)
     label = f"{y.title} over {x.title}; on the front: {', '.join(one.label for one in best) or 'none'}"
@@ -98,7 +98,7 @@ def scatter(points: Sequence[Point], x: Axis, y: Axis, *, upward: bool) -> str:
 
 
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
     """Values -> pixels, with ticks at round values."""
 
     low: float
@@ -108,7 +108,7 @@ class _Scale:
     ticks: Sequence[float]
 
     @classmethod
-    def of(cls, values: Sequence[float], start: float, end: float) -> _Scale:
+    def of(cls, values: Sequence[float], start: float, end: float) -> Scale:
         low, high = min(values), max(values)
         if low == high:
             low, high = low - (abs(low) / 10 or 1), high + (abs(high) / 10 or 1)
@@ -131,7 +131,7 @@ def _heights(points: Sequence[Point]) -> list[float]:
     return [one for point in points for one in (point.y, point.low, point.high) if one is not None]
 
 
-def _axes(over: _Scale, up: _Scale, x: Axis, y: Axis) -> list[str]:
+def _axes(over: Scale, up: Scale, x: Axis, y: Axis) -> list[str]:
     found = []
     for tick in up.ticks:
         at = up(tick)

@@ -79,6 +79,8 @@ class Verdict:
             return f"shown: {mean}, {over}, {tested}"
         if math.isinf(self.smallest):
             could = f"no difference can be shown by {self.pairs} pairs, {fewest_pairs(self.declared)} are needed"
+        elif not self.smallest:
+            could = "these runs do not scatter, so what they could have shown is not known"
         else:
             could = f"a true difference of {100 * self.smallest:.2f} points would have been shown 4 times in 5"
         return f"not shown: {mean}, {over}, {tested}; {could}"

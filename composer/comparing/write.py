@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from composer.comparing.costs import Row
+from composer.comparing.findings import findings
 from composer.comparing.plan import Plan
 from composer.comparing.report import report
+from composer.comparing.results import Results
 from composer.comparing.table import flat
 from composer.files import staged
 from composer.lines import csv_text
@@ -20,6 +22,7 @@ from composer.spec import zoo
 from composer.spec.dump import dump
 
 REPORT, NETWORKS, PLAN, SPECS = "report.html", "networks.csv", "plan.json", "specs"
+RESULTS, RUNS, CURVES, COMPARISONS = "results.json", "runs.csv", "curves.csv", "comparisons.csv"
 
 
 def write(plan: Plan, folder: Path, *, force: bool = False) -> list[Path]:
@@ -27,15 +30,35 @@ def write(plan: Plan, folder: Path, *, force: bool = False) -> list[Path]:
 
     Raises InputError for files that exist, without `force`, and for a folder that cannot be written.
     """
-    named = spec_names(plan)
-    specs = {named[row.arm.key]: dump(spec_of(plan, row)) for row in plan.rows if row.graph is not None}
+    return write_texts(folder, _texts(plan), force=force)
+
+
+def write_results(results: Results, folder: Path) -> list[Path]:
+    """Write the same with what the runs show, and runs.csv, curves.csv, comparisons.csv and results.json.
+
+    Replaces what an earlier run wrote. Raises InputError for a folder that cannot be written.
+    """
+    tables = {RUNS: results.runs(), CURVES: results.curves(), COMPARISONS: results.comparisons()}
     texts = {
+        **{name: f"{table_text(rows)}\n" for name, rows in tables.items()},
+        RESULTS: _json(results.to_json()),
+        **_texts(results.plan, findings(results)),
+    }
+    return write_texts(folder, texts, force=True)
+
+
+def _texts(plan: Plan, parts: Sequence[str] = ()) -> dict[str, str]:
+    specs = spec_texts(plan)
+    return {
         **{f"{SPECS}/{name}": text for name, text in specs.items()},
         NETWORKS: f"{table_text(flat(plan))}\n",
-        PLAN: f"{json.dumps(plan.to_json(), indent=1, ensure_ascii=False)}\n",
-        REPORT: report(plan, specs),
+        PLAN: _json(plan.to_json()),
+        REPORT: report(plan, specs, parts),
     }
-    return write_texts(folder, texts, force=force)
+
+
+def _json(value: Any) -> str:
+    return f"{json.dumps(value, indent=1, ensure_ascii=False)}\n"
 
 
 def write_texts(folder: Path, texts: Mapping[str, str], *, force: bool) -> list[Path]:
@@ -60,6 +83,12 @@ def spec_names(plan: Plan) -> dict[tuple[str, str], str]:
         taken.add(name)
         found[row.arm.key] = f"{name}.yaml"
     return found
+
+
+def spec_texts(plan: Plan) -> dict[str, str]:
+    """The name of each spec's file -> its text."""
+    named = spec_names(plan)
+    return {named[row.arm.key]: dump(spec_of(plan, row)) for row in plan.rows if row.graph is not None}
 
 
 def spec_of(plan: Plan, row: Row) -> dict[str, Any]:

@@ -56,6 +56,11 @@ def test_a_variant_without_a_pair_counts_among_the_declared() -> None:
     assert math.isinf(found["gone"].smallest)
 
 
+def test_runs_that_do_not_scatter_could_have_shown_nobody_knows_what() -> None:
+    (found,) = verdicts({"se": (PLAIN, PLAIN)}).values()
+    assert str(found).endswith("these runs do not scatter, so what they could have shown is not known")
+
+
 def test_new_images_have_an_interval_of_their_own() -> None:
     draw = np.random.default_rng(0)
     plain = draw.random((6, 500)) < 0.7

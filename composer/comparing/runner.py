@@ -1,0 +1,137 @@
+"""Runs the trials of a plan, one after another, and goes on where an earlier run of the same plan stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.amounts import plural
+from composer.comparing.plan import Plan
+from composer.comparing.trials import RunTrial, Trial, read_trial, tried
+from composer.comparing.write import SPECS, spec_names, spec_texts, write_texts
+from composer.errors import Diagnostic, InputError
+from composer.paths import reason
+
+DECLARATION, TRIALS = "declaration.json", "trials"
+Trials = Mapping[tuple[str, str, int], Trial]
+
+
+def declaration(plan: Plan, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that must not change between the first run and the last: networks, comparisons, seeds, recipe, data.
+
+    data  what tells the data from other data
+    """
+    texts, names = spec_texts(plan), spec_names(plan)
+    running = {names[row.arm.key]: texts[names[row.arm.key]] for row in plan.running}
+    return {
+        "networks": running,
+        "comparisons": [[one.backbone, one.variant, one.against] for one in plan.declared],
+        "seeds": plan.file.content.seed_numbers,
+        "train": plan.file.content.train,
+        "data": dict(data),
+    }
+
+
+def declare(plan: Plan, folder: Path, data: Mapping[str, Any]) -> None:
+    """Write what is declared before the first run; or, in a folder that has a declaration, check that it is the same.
+
+    Raises InputError with what differs, for a plan without a comparison, and for a folder that holds something else.
+    """
+    if not plan.declared:
+        text = f"`{plan.file.name}` has no comparison to run: no variant composes within the budget"
+        raise InputError(Diagnostic("comparison", text, help=plan.unmade))
+    wanted = json.loads(json.dumps(declaration(plan, data)))
+    path = folder / DECLARATION
+    if path.exists():
+        differing = [*_differences(_declared(path), wanted)]
+        if differing:
+            text = f"`{folder}` holds the trials of another comparison"
+            help = (
+                *differing,
+                "choose another folder: what was declared before the first run does not change after it",
+            )
+            raise InputError(Diagnostic("comparison", text, help=help))
+        return
+    if folder.is_dir() and (folder / TRIALS).exists():
+        text = f"`{folder}` has trials and no `{DECLARATION}`, so nobody knows of what"
+        raise InputError(Diagnostic("comparison", text, help=("choose another folder",)))
+    names = spec_names(plan)
+    texts = {f"{SPECS}/{name}": text for name, text in spec_texts(plan).items() if name in names.values()}
+    write_texts(folder, {**texts, DECLARATION: f"{json.dumps(wanted, indent=1, ensure_ascii=False)}\n"}, force=True)
+
+
+def run_trials(
+    plan: Plan, folder: Path, run: RunTrial, *, retry: bool = False, tell: Callable[[str], None] = lambda text: None
+) -> dict[tuple[str, str, int], Trial]:
+    """Run every trial that the folder does not have; seed by seed, so that an interruption leaves whole pairs.
+
+    run    trains a network
+    retry  run failed trials again
+    tell   told what is being done
+    Returns (backbone, variant, seed) -> its trial. Raises InputError if the folder cannot be written, or if two
+    networks were tested on other images.
+    """
+    names = spec_names(plan)
+    wanted = [(row.arm.key, seed) for seed in plan.file.content.seed_numbers for row in plan.running]
+    found: dict[tuple[str, str, int], Trial] = {}
+    for number, (key, seed) in enumerate(wanted, 1):
+        own = trial_folder(folder, names[key], seed)
+        trial = read_trial(own)
+        if trial is None or (retry and trial.status == "failed"):
+            tell(f"{number} of {len(wanted)}: {plan.label(*key)}, seed {seed}")
+            own.mkdir(parents=True, exist_ok=True)
+            trial = tried(run, folder / SPECS / names[key], seed, own, trial.attempts if trial else 0)
+        found[*key, seed] = trial
+        _check_images(plan, found, (*key, seed))
+    return found
+
+
+def trial_folder(folder: Path, spec: str, seed: int) -> Path:
+    """The folder of a trial, by the name of its spec's file."""
+    return folder / TRIALS / spec.removesuffix(".yaml") / f"seed-{seed}"
+
+
+def _check_images(plan: Plan, found: Trials, key: tuple[str, str, int]) -> None:
+    """Raises InputError if a trial was tested on other images than the first one."""
+    done = {one: trial for one, trial in found.items() if trial.status == "done"}
+    if key not in done:
+        return
+    first = next(iter(done))
+    if done[first].fingerprint != done[key].fingerprint:
+        text = f"{_words(plan, key)} was tested on other images than {_words(plan, first)}"
+        raise InputError(Diagnostic("trial", text, help=("all networks of a comparison need the same test split",)))
+
+
+def _words(plan: Plan, key: tuple[str, str, int]) -> str:
+    return f"`{plan.label(key[0], key[1])}`, seed {key[2]},"
+
+
+def _declared(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return found
+        why = "it holds no declaration"
+    except (OSError, ValueError) as error:
+        why = reason(error)
+    raise InputError(Diagnostic("comparison", f"cannot read `{path}`: {why}", help=("choose another folder",)))
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What two declarations differ in, a sentence each."""
+    networks, others = before.get("networks", {}), now["networks"]
+    for name in [*networks, *(one for one in others if one not in networks)]:
+        if name not in others:
+            yield f"`{name}` was declared, and is no longer"
+        elif name not in networks:
+            yield f"`{name}` was not declared"
+        elif networks[name] != others[name]:
+            yield f"`{name}` was another network"
+    if before.get("comparisons") != now["comparisons"] and networks == others:
+        was = plural(len(before.get("comparisons", ())), "comparison")
+        yield f"{was} declared then, and other ones now"
+    for key in ("seeds", "train", "data"):
+        if before.get(key) != now[key]:
+            yield f"`{key}` was {json.dumps(before.get(key))}, and is {json.dumps(now[key])}"
