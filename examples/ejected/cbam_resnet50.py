@@ -62,8 +62,8 @@ class ChannelAttention(nn.Module):
 
     def excite(self, mean: Tensor, maximum: Tensor) -> Tensor:
         """The gate b c 1 1, from the statistics."""
-        # As further images, so that the perceptron runs once: quantisers refuse a layer that is called twice. As further
-        # positions they would be a convolution of two columns, which PyTorch does several times slower.
+        # Stacked, so that the perceptron runs once: quantisers refuse a layer that is called twice. As images: PyTorch
+        # is several times slower with two positions.
         z = torch.cat([mean, maximum])
         return self.fc2(self.act(self.fc1(z))).unflatten(0, (2, -1)).sum(0).sigmoid()
 
