@@ -14,6 +14,7 @@ from composer.cli.options import (
     Saying,
     TableFormat,
     TableFormatOption,
+    check_output,
     find_device,
     say,
 )
@@ -53,6 +54,8 @@ def command(
     """
     from composer.comparing.file import read_comparison
 
+    if output is not None:
+        _check_folder(output, force=force)
     read = read_comparison(file, reading.sets or ())
     settings = _settings(batch, runs, device) if latency else None
     with stage(context, f"composing the networks of {read.name}") as tell:
@@ -66,6 +69,13 @@ def command(
     _print(context, plan, format)
     if output is not None:
         say(context, f"wrote {output / 'report.html'}, with its tables and specs beside it")
+
+
+def _check_folder(folder: Path, *, force: bool) -> None:
+    """Check, before any slow work, that the report may be written. Raises InputError."""
+    if str(folder) == "-":
+        raise typer.BadParameter("a comparison is a folder, and `-` is stdout", param_hint="--output")
+    check_output(folder / "report.html", force=force)
 
 
 def _settings(batch: int, runs: int, device: str) -> Settings:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from composer.errors import Diagnostic, SpecError
-from composer.options import PositiveInt
 from composer.spec.document import Document, Keys
 from composer.spec.kind import found
 from composer.spec.origin import Origin
@@ -26,13 +25,26 @@ _SHARE = re.compile(r"\+(\d+(?:\.\d+)?) ?%")
 _NAME = re.compile(r"[^\s/\\][^/\\\n]{0,59}")
 
 
-def _share(value: str) -> str:
-    if not _SHARE.fullmatch(value):
-        raise PydanticCustomError("share", "a share of the plain network's, such as `+5%`, or a whole number")
-    return value
+def _amount(value: Any) -> int | str:
+    if type(value) is int and value >= 0:
+        return value
+    if isinstance(value, str) and _SHARE.fullmatch(value):
+        return value
+    raise PydanticCustomError(
+        "amount", "a share more than the plain network's, such as `+5%`, or a whole number from 0 on"
+    )
 
 
-Amount = Annotated[int, Field(ge=0)] | Annotated[str, AfterValidator(_share)]
+def _var(value: Any) -> bool | str:
+    if isinstance(value, bool | str):
+        return value
+    raise PydanticCustomError("var", "true, or the name of a var")
+
+
+Amount = Annotated[int | str, PlainValidator(_amount)]
+Var = Annotated[bool | str, PlainValidator(_var)]
+# More are a slip of the hand: each is a training of every network.
+_MAX_SEEDS = 1000
 
 
 class BudgetSpec(BaseModel):
@@ -68,8 +80,8 @@ class ControlSpec(BaseModel):
 
     model_config = _FROZEN
 
-    wider: bool | str = False
-    deeper: bool | str = False
+    wider: Var = False
+    deeper: Var = False
     match: Literal["parameters", "macs"] = "parameters"
 
     @property
@@ -104,7 +116,10 @@ class ComparisonSpec(BaseModel):
     sweep: dict[str, Any] | list[dict[str, Any]] | None = None
     budget: BudgetSpec = BudgetSpec()
     control: ControlSpec = ControlSpec()
-    seeds: PositiveInt | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = 6
+    seeds: (
+        Annotated[int, Field(gt=0, le=_MAX_SEEDS)]
+        | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=_MAX_SEEDS)]
+    ) = 6
     train: str | dict[str, Any] | None = None
 
     @property

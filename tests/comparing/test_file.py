@@ -65,9 +65,12 @@ sweep:
         ("base: tiny.yaml\nsweep: {use: [se, se], after: branch}", "two variants are called `se`"),
         (
             "base: tiny.yaml\nsweep: {use: se, after: branch}\nbudget: {parameters: 5%}",
-            "a share of the plain network's",
+            "a share more than the plain network's",
         ),
         ("base: tiny.yaml\nsweep: {use: se, after: branch}\nbudget: {paramters: 5}", "did you mean `parameters`"),
+        ("base: tiny.yaml\nsweep: {use: se, after: branch}\nbudget: {macs: -5}", "from 0 on"),
+        ("base: tiny.yaml\nsweep: {use: se, after: branch}\ncontrol: {wider: 3}", "true, or the name of a var"),
+        ("base: tiny.yaml\nsweep: {use: se, after: branch}\nseeds: 10000000000", "up to 1000"),
         ("base: tiny.yaml\nsweep: {use: se, after: branch}\nseeds: 0", "`seeds` is the number 0"),
         ("base: tiny.yaml\nsweep: {use: se, after: branch}\nseeds: [1, 1]", "`1` is listed twice"),
         ("base: tiny.yaml\nsweep: {use: se, after: []}", "`after` has no value to try"),
