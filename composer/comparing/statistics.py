@@ -19,6 +19,8 @@ LEVEL, ERROR, POWER = 0.95, 0.05, 0.8
 MOST_EXACT, RANDOM_FLIPS = 20, 99_999
 # The power of the test by signs is counted on samples for so few pairs; for more it is that of the t-test.
 MOST_COUNTED, SAMPLES = 12, 2000
+# Percentiles with fewer draws beyond them are not told.
+_FEWEST_BEYOND = 5
 # So many numbers at once are held in memory.
 _AT_ONCE = 1 << 24
 
@@ -87,7 +89,8 @@ def crossed_bootstrap(
 
     A draw weighs each pair by how often its seed and its image were drawn, so runs and images vary together. The
     interval is between percentiles of the draws' means. Those of few seeds spread too little: the percentiles lie
-    farther out, as far as Student's t of as many seeds lies beyond the normal distribution.
+    farther out, as far as Student's t of as many seeds lies beyond the normal distribution. Fewer than five seeds put
+    them beyond all 10,000 draws: then there is no interval.
     Source: Owen, The Pigeonhole Bootstrap, Annals of Applied Statistics 1(2), 2007; the percentiles: Hesterberg, What
     Teachers Should Know About the Bootstrap, American Statistician 69(4), 2015, section 5.3.
     """
@@ -96,7 +99,8 @@ def crossed_bootstrap(
         raise ValueError(f"draws={draws}: it is at least 1")
     seeds, images = found.shape
     mean = float(found.mean())
-    if seeds < 2 or images < 2:
+    outside = _normal(-math.sqrt(seeds / (seeds - 1)) * t_quantile(level, seeds - 1)) if seeds > 1 else 0.0
+    if outside * draws < _FEWEST_BEYOND or images < 2:
         return Interval(mean, None, None, level, draws)
     # Images on which all runs did the same are drawn together: of right and wrong there are few such kinds.
     kinds, counts = np.unique(found, axis=1, return_counts=True)
@@ -107,7 +111,6 @@ def crossed_bootstrap(
         rows = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=size) / seeds
         columns = random.multinomial(images, counts / images, size=size) / images
         means.append(np.einsum("ds,ds->d", rows, columns @ kinds.T))
-    outside = _normal(-math.sqrt(seeds / (seeds - 1)) * t_quantile(level, seeds - 1))
     low, high = np.quantile(np.concatenate(means), [outside, 1 - outside])
     return Interval(mean, float(low), float(high), level, draws)
 

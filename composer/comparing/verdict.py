@@ -35,7 +35,7 @@ class Verdict:
     pairs        how many seeds both finished
     declared     how many comparisons were declared before the first run
     seeds        for these images: the mean difference with its t interval; None without a pair
-    images       for new images: the same with the interval of the crossed bootstrap; None without images
+    images       for new images: the same with the interval of the crossed bootstrap; None for fewer than six pairs
     test         the test by signs; None for fewer than six pairs
     corrected    its p value, corrected for all comparisons that were declared
     smallest     the smallest difference that so many pairs would have shown four times in five; infinity for none
@@ -120,7 +120,7 @@ def verdicts(
             pairs=number,
             declared=len(arms),
             seeds=paired(one) if number else None,
-            images=crossed_bootstrap(*both) if both is not None else None,
+            images=crossed_bootstrap(*both) if both is not None and number >= FEWEST else None,
             test=tests[name],
             corrected=corrected[name],
             smallest=smallest,

@@ -105,6 +105,9 @@ def test_images_of_a_kind_are_drawn_as_single_ones_would_be() -> None:
     assert found == crossed_bootstrap(one, other)
     assert found.number == 10_000
     assert crossed_bootstrap(one[:1], other[:1]).low is None
+    # What four seeds would need lies beyond all draws.
+    assert crossed_bootstrap(one[:4], other[:4]).low is None
+    assert crossed_bootstrap(one[:5], other[:5]).low is not None
 
 
 @pytest.mark.parametrize("number", [2, 5, 6, 9])

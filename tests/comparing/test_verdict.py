@@ -71,6 +71,9 @@ def test_new_images_have_an_interval_of_their_own() -> None:
         "for new images and seeds the interval is +0.00 to +0.00, which holds 0: not shown for new images"
     )
     assert verdicts({"se": better(0.0)})["se"].for_new_images == ""
+    few = verdicts({"far": better(0.3, 5)}, {"far": (np.ones((5, 500)), plain[:5] * 1.0)})["far"]
+    assert few.images is None
+    assert few.for_new_images == ""
 
 
 def test_no_sentence_speaks_of_no_effect() -> None:
