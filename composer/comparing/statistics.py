@@ -20,7 +20,7 @@ MOST_EXACT, RANDOM_FLIPS = 20, 99_999
 # The power of the test by signs is counted on samples for so few pairs; for more it is that of the t-test.
 MOST_COUNTED, SAMPLES = 12, 2000
 # Percentiles with fewer draws beyond them are not told.
-_FEWEST_BEYOND = 5
+_FEWEST_BEYOND = 2
 # So many numbers at once are held in memory.
 _AT_ONCE = 1 << 24
 
