@@ -103,35 +103,16 @@ def _train(
     format: TableFormat,
 ) -> None:
     """Train what is not trained yet, and report. Raises ComposerError."""
+    target = find_device(device)
+    from composer.comparing.api import trained
     from composer.training.train import Where, require
 
     require()
-    from composer.comparing.learning import check_data, check_recipe, fitting_to, learner
-    from composer.comparing.plan import make_plan
-    from composer.comparing.results import Results
-    from composer.comparing.runner import declare, run_trials
-    from composer.comparing.write import write_results
-    from composer.training.data import open_data
-
-    with stage(context, f"reading {data}") as tell:
-        found = open_data(data, tell=tell)
-    check_data(found)
-    with stage(context, f"composing the networks of {read.name}") as tell:
-        plan = make_plan(read, fit=fitting_to(found), tell=tell, **options)
-    check_recipe(plan)
-    declare(plan, output, {"source": data, "fingerprint": found.fingerprint})
-    say(context, "\n".join([*plan.sentences(), *found.said]))
-    where = Where(_ACCELERATORS.get(find_device(device).type, "auto"))
-    with _leaving(context), stage(context, "training") as tell:
-        said = [""]
-
-        def at(text: str) -> None:
-            said[0] = text
-            tell(text)
-
-        run = learner(found, where, allow_code=options["allow_code"], tell=lambda text: tell(f"{said[0]}, {text}"))
-        results = Results(plan, run_trials(plan, output, run, retry=retry, tell=at))
-    write_results(results, output)
+    where = Where(_ACCELERATORS.get(target.type, "auto"))
+    with _leaving(context), stage(context, f"comparing the networks of {read.name}") as tell:
+        results = trained(
+            read, data, output, options, where=where, retry=retry, say=lambda text: say(context, text), tell=tell
+        )
     _print_results(context, results, format)
     say(context, f"wrote {output / 'report.html'}, with its tables and specs beside it")
 
