@@ -146,6 +146,17 @@ CODES = {
     "data-split": "Images cannot be split into training, validation and test.",
     "data-target": "Classes or other targets do not fit the task, or nothing can be learnt of them.",
     "worker": "A process that reads images ended.",
+    # Training.
+    "recipe": "There is no such recipe.",
+    "optimizer": "No optimizer has the name, or it takes no such argument.",
+    "task": "The network does not give what the data asks for.",
+    "not-finite": "The loss of a training step is no number.",
+    "checkpoint": "A checkpoint cannot be written or read.",
+    "run": "The folder is no run, or is damaged.",
+    "run-exists": "The folder holds a run, or something else.",
+    "run-busy": "Another process trains in the folder.",
+    "run-data": "The data is another than the run was begun with.",
+    "run-classes": "The data has other classes than the run learnt.",
     # Requests to a network.
     "checkpointing": "The network has no blocks or stages to recompute.",
     "classifier": "The classifier cannot be replaced.",

@@ -107,7 +107,14 @@ ALLOWED = {
         "composer.__version__",
     },
     # Libraries of the extra are imported by name, where they are needed.
-    "training": {"torch", "numpy", "PIL", *_rooms("errors images seeds spec training")},
+    # Places are the network's, memory the summary's, figures and pages those of looks.
+    "training": {
+        *("torch", "numpy", "PIL", "lightning", "safetensors", "torchmetrics", "matplotlib"),
+        *_rooms(
+            "__version__ annealing api compile dag errors files foreign images looking network seeds spec summary"
+            " training weights"
+        ),
+    },
     "candidates.py": _rooms("dag errors registry spec summary"),
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},

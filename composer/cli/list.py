@@ -1,11 +1,12 @@
-"""`composer list`: names of mechanisms, layers, networks of all kinds and key maps."""
+"""`composer list`: names of mechanisms, layers, networks of all kinds, key maps and recipes."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -38,6 +39,7 @@ class What(enum.StrEnum):
     VIDEO = "video"
     PAPERS = "papers"
     KEYS = "keys"
+    RECIPES = "recipes"
 
 
 # Kinds of networks that are named after their folder.
@@ -79,7 +81,7 @@ def command(
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
 ) -> None:
-    """List mechanisms, layers, networks, the papers' networks with results, and key maps for weights."""
+    """List mechanisms, layers, networks, the papers' networks with results, key maps, and recipes."""
     filters = {"table": table, "architecture": architecture, "mechanism": mechanism}
     if any(value is not None for value in filters.values()):
         if what not in (What.ALL, What.PAPERS):
@@ -130,7 +132,9 @@ def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) 
     if what is What.PAPERS:
         return _with_cost([*papers(pattern, filters)], cost)
     if what is What.KEYS:
-        return _key_maps(pattern)
+        return _named("names", {name: zoo.key_map(name) for name in zoo.key_maps()}, pattern)
+    if what is What.RECIPES:
+        return _named("training", {name: zoo.recipe(name) for name in zoo.recipes()}, pattern)
     if what is What.MECHANISMS:
         return [
             {"name": one.name, "group": one.group, "from": one.plugin, "summary": one.summary, "kind": one.kind}
@@ -180,8 +184,8 @@ def _cell(head: str, value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _key_maps(pattern: str) -> list[dict[str, Any]]:
-    found = {name: zoo.key_map(name) for name in zoo.key_maps() if fnmatchcase(name, pattern)}
-    # The first line of a key map names the library whose names it translates.
-    heads = {name: path.read_text(encoding="utf-8").splitlines()[0] for name, path in found.items() if path}
-    return [{"name": name, "names": head.removeprefix("# ")} for name, head in heads.items()]
+def _named(head: str, files: Mapping[str, Path | None], pattern: str) -> list[dict[str, Any]]:
+    """Files that match the pattern; the first line of each says what it is for."""
+    found = {name: path for name, path in files.items() if path and fnmatchcase(name, pattern)}
+    first = {name: path.read_text(encoding="utf-8").partition("\n")[0] for name, path in found.items()}
+    return [{"name": name, head: line.removeprefix("# ").rstrip(".")} for name, line in first.items()]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,9 +69,13 @@ class Opening:
         """The network, composed, and the weights to load. Raises ComposerError."""
         # The spec's own weights are not looked for if others are requested.
         graph = self.reading.compose(context, self.spec, budget, weights=self.weights is None)
-        return graph, self._chosen(graph.spec)
+        return graph, self.chosen(graph.spec)
 
-    def _chosen(self, spec: Spec) -> WeightsSpec | None:
+    def load(self, sets: Sequence[str]) -> Spec:
+        """The spec, with these settings in place of the given ones. Raises ComposerError."""
+        return replace(self.reading, sets=list(sets)).load(self.spec, weights=self.weights is None)
+
+    def chosen(self, spec: Spec) -> WeightsSpec | None:
         """The requested weights, or else the spec's weights. Raises ComposerError."""
         given = {name: getattr(self, name) for name in ("match", "require", "keys", "ema", "entry", "prefix")}
         given = {name: str(value) if isinstance(value, enum.Enum) else value for name, value in given.items() if value}

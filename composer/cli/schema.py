@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from composer.cli.progress import stage
 from composer.cli.screen import out
 from composer.cli.spread import spread
 from composer.index.card import SCHEMA, is_enough
+from composer.index.text import lines
 
 
 @spread
@@ -38,9 +38,7 @@ def command(
 
 def _text() -> str:
     if is_enough():
-        found = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    else:
-        from composer.schema import schema
+        return SCHEMA.read_text(encoding="utf-8") + "\n"
+    from composer.schema import schema
 
-        found = schema()
-    return json.dumps(found, indent=1) + "\n"
+    return lines(schema()) + "\n"

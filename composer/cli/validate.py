@@ -15,7 +15,7 @@ from composer.cli.spread import spread
 from composer.errors import ComposerError, GraphError, SpecError
 
 if TYPE_CHECKING:
-    from composer.network import Graph
+    from composer.dag.composition import Composition
 
 
 # Codes of problems that do not depend on the values of vars.
@@ -62,8 +62,8 @@ def command(
         raise typer.Exit(failed[0].exit_code)
 
 
-def _checked(source: str, reading: Reading) -> Graph:
-    """The graph of a spec. Raises SpecError or GraphError with the mistakes of every stage.
+def _checked(source: str, reading: Reading) -> Composition:
+    """The network of a spec. Raises SpecError or GraphError with the mistakes of every stage.
 
     The sound parts of a text are composed too, so that a mistake in a name does not hide a mistake in a shape.
     """
@@ -72,15 +72,15 @@ def _checked(source: str, reading: Reading) -> Graph:
     spec, problems = examine(source, sets=reading.sets or (), root=reading.root, allow_code=reading.allow_code)
     if spec is None:
         raise SpecError(problems)
-    from composer.network import Graph
+    from composer.dag.composition import Composition
 
     try:
-        graph = Graph.of(spec)
+        found = Composition.of(spec)
     except GraphError as error:
         if not problems:
             raise
         # Vars with wrong values have their defaults: problems of shapes and places may come from that.
-        found = [one for one in error.diagnostics if not spec.misses or one.code in WHATEVER_THE_VARS]
-        raise SpecError([*problems, *found]) from error
+        more = [one for one in error.diagnostics if not spec.misses or one.code in WHATEVER_THE_VARS]
+        raise SpecError([*problems, *more]) from error
     SpecError.check(problems)
-    return graph
+    return found

@@ -14,10 +14,10 @@ from pydantic_core import PydanticCustomError
 from composer.errors import Diagnostic, SpecError
 from composer.spec.document import Document, Keys
 from composer.spec.kind import found
+from composer.spec.misfits import misfits
 from composer.spec.origin import Origin
 from composer.spec.references import read_file
 from composer.spec.settings import read_settings
-from composer.spec.structure import misfits
 
 PLAIN = "plain"
 _FROZEN = ConfigDict(extra="forbid", strict=True, frozen=True)

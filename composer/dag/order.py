@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from composer.dag.nodes.step import Body
 from composer.dag.scope import Node, Scope
 from composer.errors import Diagnostic, one_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def running_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -17,13 +19,19 @@ def running_order(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
     graph = _backwards(inputs)
     if graph is None:
         return list(inputs)
+    import networkx as nx
+
     return list(nx.lexicographical_topological_sort(graph, key=_positions(inputs).__getitem__))
 
 
 def circle_of(inputs: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Nodes that feed one another in a circle, in order, the first declared first; empty if there are none."""
     graph = _backwards(inputs)
-    if graph is None or nx.is_directed_acyclic_graph(graph):
+    if graph is None:
+        return []
+    import networkx as nx
+
+    if nx.is_directed_acyclic_graph(graph):
         return []
     cycle = [source for source, _ in nx.find_cycle(graph)]
     start = cycle.index(min(cycle, key=_positions(inputs).__getitem__))
@@ -41,6 +49,8 @@ def _backwards(inputs: Mapping[str, tuple[str, ...]]) -> nx.DiGraph[str] | None:
     edges = [(source, name) for source, name in edges if source in position]
     if all(position[source] < position[name] for source, name in edges):
         return None
+    import networkx as nx
+
     graph: nx.DiGraph[str] = nx.DiGraph(edges)
     graph.add_nodes_from(inputs)
     return graph

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any, Literal
 
 from composer.dag.operation import Operation
 from composer.dag.tensor import TensorSpec
@@ -15,6 +13,9 @@ from composer.registry import Entry, ModuleEntry
 from composer.spec.origin import Origin
 from composer.spec.sites import BRANCH, STAGE
 from composer.spec.spec import Spec
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,8 @@ class Scope:
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
         """The scope as a frozen networkx.DiGraph: inputs and nodes by name, each node with its `node`."""
+        import networkx as nx
+
         graph: nx.DiGraph[str] = nx.DiGraph()
         graph.add_nodes_from(self.inputs)
         graph.add_nodes_from((name, {"node": node}) for name, node in self.nodes.items())

@@ -70,7 +70,12 @@ def card(name: str) -> Card | None:
 
 def is_enough() -> bool:
     """Whether the index knows every name: no plugin is installed, and nothing was registered in this process."""
-    return not _is_used() and not importlib.metadata.entry_points(group=ENTRY_POINTS)
+    return not _is_used() and not _has_plugins()
+
+
+@cache
+def _has_plugins() -> bool:
+    return bool(importlib.metadata.entry_points(group=ENTRY_POINTS))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from composer import registry
 from composer.index.card import INDEX, PACKAGE, SCHEMA, SIZE, Card
 from composer.index.described import described
+from composer.index.text import lines
 from composer.registry import Entry
 from composer.schema import schema
 from composer.spec import zoo
@@ -32,21 +32,9 @@ def made() -> dict[str, Any]:
 def texts() -> dict[Path, str]:
     """File -> what it holds."""
     return {
-        INDEX: _lines(made()),
-        SCHEMA: _lines(schema()),
+        INDEX: lines(made()),
+        SCHEMA: lines(schema()),
     }
-
-
-def _lines(value: Any, depth: int = 2) -> str:
-    """JSON with a line for each thing down to a depth, so that a change of one is a change of a line."""
-    if not depth or not isinstance(value, dict | list) or not value:
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, dict):
-        inside = [f"{json.dumps(key)}: {_lines(one, depth - 1)}" for key, one in value.items()]
-    else:
-        inside = [_lines(one, depth - 1) for one in value]
-    first, last = "{}" if isinstance(value, dict) else "[]"
-    return "\n".join([first, ",\n".join(inside), last])
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

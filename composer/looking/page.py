@@ -10,11 +10,18 @@ from composer.html import STYLE, document, table, words
 from composer.looking.plates import Finding, Plate, Section, Table, grouped
 
 
-def page(title: str, lead: Sequence[str], sections: Sequence[Section], images: Mapping[str, bytes]) -> str:
+def page(
+    title: str,
+    lead: Sequence[str],
+    sections: Sequence[Section],
+    images: Mapping[str, bytes],
+    scripts: Sequence[str] = (),
+) -> str:
     """The HTML of a whole page.
 
-    lead    paragraphs below the title
-    images  name of a plate -> its PNG
+    lead     paragraphs below the title
+    images   name of a plate -> its PNG
+    scripts  as `composer.html.document` takes them
     """
     linked = [(f"section-{number}", section) for number, section in enumerate(sections, 1)]
     entries = "".join(f'<li><a href="#{anchor}">{words(section.title)}</a></li>' for anchor, section in linked)
@@ -28,7 +35,7 @@ def page(title: str, lead: Sequence[str], sections: Sequence[Section], images: M
             "</main>",
         ]
     )
-    return document(title, body, styles=[STYLE])
+    return document(title, body, styles=[STYLE], scripts=scripts)
 
 
 def cell(title: str, lead: Sequence[str], sections: Sequence[Section], images: Mapping[str, bytes]) -> str:

@@ -25,6 +25,8 @@ from composer.registry.rules import check_rule
 from composer.registry.state import loading
 
 Found = TypeVar("Found")
+# Only what replaces a convolution has settings.
+NO_SETTINGS = options_model("no settings", {})
 
 
 class Given:
@@ -114,5 +116,7 @@ class Given:
             if fact in CONV_FACTS and fact != "in_channels"
         }
         late = is_own(self.factory)
-        model = self.checked(lambda: options_model(f"{self.name} settings", settings, late=late))
+        model = NO_SETTINGS
+        if settings:
+            model = self.checked(lambda: options_model(f"{self.name} settings", settings, late=late))
         return ModuleEntry(**self.common(tensors, variadic), module=module, facts=facts, settings=model, **more)

@@ -8,6 +8,7 @@ from typing import Any
 
 from composer.schema.nodes import explained, model, node, options, part, rule, usable
 from composer.schema.options import closed, draft7, or_expression
+from composer.schema.recipe import recipe_parts
 from composer.spec import zoo
 from composer.spec.kind import WORDS
 from composer.spec.load import load_spec
@@ -30,6 +31,9 @@ def schema() -> dict[str, Any]:
     parts["SourceSpec"] = model(parts["SourceSpec"])
     whole["properties"]["backbone"] = {"anyOf": [*_networks(), {"$ref": "#/definitions/SourceSpec"}]}
     whole["properties"]["weights"] = _of_parts({"$ref": "#/definitions/WeightsSpec"})
+    parts |= recipe_parts()
+    named = [{"enum": zoo.recipes()}, {"type": "string", "pattern": r"\.ya?ml$"}]
+    whole["properties"]["train"] = {"anyOf": [*named, {"$ref": "#/definitions/Recipe"}]}
     whole["properties"]["vars"] = _declared(whole["properties"]["vars"])
     whole["properties"]["nodes"]["anyOf"][0]["minProperties"] = 1
     whole = explained("SpecFile", whole)

@@ -382,6 +382,8 @@ class SpecFile(BaseModel):
     classes: str | list[str] | None = None
     weights: Weights | None = None
     kernels: Literal["fused", "reference"] | None = None
+    # Read by composer.spec.training, as a Recipe.
+    train: str | dict[str, Any] | None = None
     published: Published | None = None
     lock: dict[str, Any] | None = None
 

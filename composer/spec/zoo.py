@@ -72,6 +72,16 @@ def key_map(name: str) -> Path | None:
     return folder() / "keys" / f"{name}.yaml" if name in key_maps() else None
 
 
+def recipes() -> list[str]:
+    """Names of composer's recipes for training."""
+    return sorted(path.stem for path in (folder() / "recipes").glob("*.yaml"))
+
+
+def recipe(name: str) -> Path | None:
+    """The file of composer's recipe of this name; None for any other name."""
+    return folder() / "recipes" / f"{name}.yaml" if name in recipes() else None
+
+
 def portable(name: str) -> str:
     """A file's name as it is on any machine, if the file travels with composer; other names unchanged."""
     path, home = Path(name), folder()

@@ -13,6 +13,7 @@ from composer.paths import MISSING, obstacle
 from composer.weights.checkpoint import Checkpoint
 from composer.weights.facts import read_facts
 from composer.weights.pickled import unpickle, unreadable
+from composer.weights.run_folder import best_of
 from composer.weights.unwrap import AVERAGED, common_prefix, unwrap
 
 PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
@@ -21,11 +22,12 @@ PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar")
 def read_checkpoint(path: str | Path, *, ema: bool = False) -> Checkpoint:
     """The weights of a file.
 
-    path  a .safetensors file, or one written by torch.save
+    path  a .safetensors file, one written by torch.save, or the folder of a run, whose best weights are taken
     ema   take averaged weights if the file holds both
     Raises WeightsError for a file that cannot be read, holds no weights, or would have to run code.
     """
     path = Path(path)
+    path = best_of(path) or path
     if problem := obstacle(path):
         text = f"there is no weights file `{path}`" if problem == MISSING else f"the weights file `{path}` {problem}"
         raise WeightsError(Diagnostic("weights-file", text))

@@ -23,12 +23,16 @@ def save_weights(model: ComposedModule, path: Path, more: Mapping[str, str] | No
     input, and how its backbone uses each tensor; and what is given as `more`.
     """
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+    save_tensors(tensors, path, metadata_of(model) | dict(more or {}))
+
+
+def metadata_of(model: ComposedModule) -> dict[str, str]:
+    """What a file of a network's weights says beside its tensors."""
     metadata = {"format": "pt", "spec": model.spec.name}
     if model.spec.classes is not None:
         metadata["classes"] = json.dumps(model.spec.classes)
     image = report.image if (report := model.weights_report) else image_of(model.graph)
-    metadata.update(write_facts(Facts(image, uses_in(model.graph))))
-    save_tensors(tensors, path, metadata | dict(more or {}))
+    return metadata | write_facts(Facts(image, uses_in(model.graph)))
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:

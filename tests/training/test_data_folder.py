@@ -12,7 +12,7 @@ from torchvision.datasets import ImageFolder
 from training.pictures import classes_of, picture, write_pictures
 
 from composer.errors import InputError
-from composer.training.data import Data, open_data
+from composer.training.data import Data, checking, open_data
 
 
 def names(data: Data, root: Path) -> dict[str, list[str]]:
@@ -136,6 +136,28 @@ def test_what_cannot_be_read_is_left_out_and_listed_or_an_error(tmp_path: Path) 
     assert {one.code for one in caught.value.diagnostics} == {"data-image"}
 
 
+def test_of_many_images_the_headers_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = classes_of(tmp_path, ["cat", "dog"], 6)
+    whole = (root / "dog" / "00.png").read_bytes()
+    for name in ("cut.png", "text.png"):
+        (root / "dog" / name).write_bytes(whole[:100] if name == "cut.png" else b"text")
+    monkeypatch.setattr(checking, "MAX_DECODED", 13)
+    data = open_data(str(root))
+    assert [Path(name).name for name, _ in data.unreadable] == ["text.png"]
+    assert data.size == (10, 12)
+    parts = (data.train, data.validation, data.test)
+    (image,) = [(part, index) for part in parts for index in range(len(part)) if part.name(index).endswith("cut.png")]
+    with pytest.raises(InputError, match=r"cut\.png"):
+        image[0].image(image[1])
+
+
+def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_AT_ONCE", 4)
+    told: list[str] = []
+    open_data(str(classes_of(tmp_path, ["cat", "dog"], 5)), tell=told.append)
+    assert told == ["looking at images: 4 of 10", "looking at images: 8 of 10"]
+
+
 def test_a_class_of_broken_images_is_left_out(tmp_path: Path) -> None:
     root = classes_of(tmp_path, ["cat", "dog"], 4)
     (root / "bad").mkdir()
@@ -201,11 +223,21 @@ def make_twice(root: Path) -> None:
         classes_of(root / split, ["cat", "dog"], 1)
 
 
+def make_loose_in_splits(root: Path) -> None:
+    write_pictures(root, ["train/a.png", "val/b.png"])
+
+
+def make_outer(root: Path) -> None:
+    classes_of(root / "photos", ["cat", "dog"], 3)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (make_loose_in_splits, "1 image lies in no class's folder"),
+        (make_outer, "data/photos`?"),
         (make_empty, "is empty"),
-        (make_loose, "2 images lie in"),
+        (make_loose, "2 images lie in no class's folder"),
         (make_one_class, "has one class, `cat`"),
         (make_few, "has no images for validation"),
         (make_unseen, "has 1 class in validation and not in training: `Dog`"),
@@ -228,6 +260,7 @@ def test_refusals(tmp_path: Path, make: object, message: str) -> None:
     [
         ("no/such", {}, "there is no data `no/such`"),
         ("a\0b", {}, "cannot be read"),
+        ("", {}, "no data is named"),
         ("digits", {"validation": 0}, "the share for validation is 0"),
         ("digits", {"validation": float("nan")}, "the share for validation is nan"),
         ("digits", {"validation": 0.5, "test": 0.5}, "leave nothing to train on"),

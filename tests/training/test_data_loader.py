@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -147,13 +148,40 @@ def test_any_other_failure_of_an_image_is_named(workers: int) -> None:
         list(batches)
 
 
+def test_an_image_that_cannot_be_scaled_is_named(tmp_path: Path) -> None:
+    root = classes_of(tmp_path, ["cat", "dog"], 4)
+    data = open_data(str(root))
+    thin = Path(data.train.name(0))
+    Image.new("L", (200_000, 1)).save(thin)
+    with pytest.raises(InputError, match=str(thin)):
+        list(
+            Loader(
+                data.train,
+                evaluation_transform(InputSpec(shape=[3, 1000, 1000], crop=0.5), (3, 1000, 1000)),
+                1,
+                seed=0,
+                train=False,
+            )
+        )
+
+
+def test_what_workers_need_can_be_pickled() -> None:
+    data = open_data("digits")
+    augment = Augment.model_validate({"crop": [0.5, 1], "flip": True, "color": 0.1, "randaugment": True, "erase": 0.5})
+    one = Loader(data.test, training_transform(augment, SPEC, (1, 8, 8), "classes"), 32, seed=0, train=True)
+    again = pickle.loads(pickle.dumps(one))
+    for (images, targets), (same, classes) in zip(one, again, strict=True):
+        assert torch.equal(images, same)
+        assert torch.equal(targets, classes)
+
+
 @pytest.mark.parametrize("way", ["kill", "exit"])
 def test_a_worker_that_dies_is_said(way: str) -> None:
     split = Numbers(6, 4, way)
     batches = Loader(split, evaluation_transform(SPEC, (1, 8, 8)), 2, seed=0, train=False, workers=1)
     with pytest.raises(InputError) as caught:
         list(batches)
-    assert "a process of 1 that reads images ended" in str(caught.value)
+    assert "a process of 1 that reads images ended, or cannot be heard" in str(caught.value)
     assert "workers: 0" in str(caught.value)
     # PyTorch would blame the next process that ends for it.
     subprocess.run(["true"], check=True)

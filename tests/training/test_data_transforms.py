@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,11 +15,12 @@ from torchvision.transforms import v2
 from training.pictures import picture
 
 from composer.errors import InputError
-from composer.images import MODES, prepare
+from composer.images import MODES, prepare, read_image
 from composer.spec.augment import Augment
 from composer.spec.model import InputSpec
 from composer.training.data import evaluation_transform, mixed, training_transform
 from composer.training.data.drawing import drawing
+from composer.training.data.images import FileImages
 
 SPEC = InputSpec(shape=[3, 8, 8], mean=[0.4, 0.5, 0.6], std=[0.2, 0.3, 0.4], crop=0.9, interpolation="bicubic")
 
@@ -217,3 +220,27 @@ def test_the_ground_under_the_mask_test_can_fail() -> None:
     flip = v2.RandomHorizontalFlip(1.0)
     image, mask = torch.zeros(1, 2, 2), tv_tensors.Mask(torch.tensor([[1, 0], [0, 0]]))
     assert flip(tv_tensors.Image(image), mask)[1][0, 1] == 1
+
+
+FILES = ["1 png", "L png", "LA png", "P png", "RGB jpg", "RGBA png", "CMYK jpg", "YCbCr jpg", "I;16 png", "RGB tif"]
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_file_of_any_mode_is_what_composer_run_gives(tmp_path: Path, file: str, channels: int) -> None:
+    mode, ending = file.split()
+    if mode == "I;16":
+        image = Image.fromarray(np.random.default_rng(0).integers(0, 2**16, (13, 20), dtype=np.uint16))
+    else:
+        image = picture(2, (20, 13)).convert(mode)
+    path = tmp_path / f"x.{ending}"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(path, exif=exif)
+    spec = InputSpec(shape=[channels, 8, 8], mean=[0.5], std=[0.25])
+    found = FileImages(tmp_path, [path.name]).image(0)
+    expected = prepare(read_image(path, channels), spec, (channels, 8, 8))
+    assert torch.equal(evaluation_transform(spec, (channels, 8, 8))(found, 0)[0], expected)
+    header = FileImages(tmp_path, [path.name]).header(0, whole=False)
+    assert header == FileImages(tmp_path, [path.name]).header(0)
+    assert (header.height, header.width) == (found.height, found.width)

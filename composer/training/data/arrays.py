@@ -64,6 +64,8 @@ def find_arrays(path: Path, task: Task | None, tell: Callable[[str], None]) -> F
         masks = _masks(path, pairs[0].keys[1], targets, images[0].shape[1:3], digest)
         seen = see_masks(masks, None if names is None else list(map(str, names.reshape(-1))), tell)
         return Found(store, seen.targets, splits, [*said, *seen.said], seen.broken)
+    if task is None and targets.dtype.kind == "f" and targets.ndim == 1 and (targets == np.round(targets)).all():
+        said.append(f"targets of type {targets.dtype} are taken for values; for classes, write `task: classes`")
     try:
         return Found(store, targets_of_array(targets, task, names), splits, said)
     except ValueError as error:

@@ -136,19 +136,19 @@ def _split(found: Found, targets: Targets, left: list[int], wishes: Wishes) -> t
     """Indices of each split, and how they were found, in sentences."""
     splits = {split: [index for index in left if found.splits[index] == split] for split in SPLITS}
     carved = [index for index in left if not found.splits[index]]
-    written = [split for split in SPLITS if splits[split]]
-    if carved and not written:
+    if carved and not any(splits.values()):
         _carve(found, targets, splits, carved, ["validation", "test"], wishes)
-        return splits, [f"{_counts(splits)}: split by seed {wishes.seed}{_evenly(targets)}"]
-    splits["train"] += carved
-    said = []
-    if not splits["validation"]:
-        _carve(found, targets, splits, splits["train"], ["validation"], wishes)
-        said.append(f"validation was taken from the training images by seed {wishes.seed}{_evenly(targets)}")
+        said = [f"split by seed {wishes.seed}{_evenly(targets)}"]
+    else:
+        splits["train"] += carved
+        said = ["as the source splits them"]
+        if not splits["validation"]:
+            _carve(found, targets, splits, splits["train"], ["validation"], wishes)
+            said.append(f"validation was taken from the training images by seed {wishes.seed}{_evenly(targets)}")
     if not splits["test"]:
         splits["test"] = splits["validation"]
         said.append("there are no test images of their own: the validation images are tested on too")
-    return splits, [f"{_counts(splits)}: as the source splits them", *said]
+    return splits, [f"{_counts(splits)}: {said[0]}", *said[1:]]
 
 
 def _carve(
@@ -156,12 +156,9 @@ def _carve(
 ) -> None:
     shares = [getattr(wishes, split) for split in wanted]
     names = [found.images.key(index) for index in of]
-    groups = [targets[index] if targets.task == "classes" else "" for index in of]
-    parts = carve(names, [str(group) for group in groups], shares, wishes.seed)
-    for split, part in zip([*wanted, "train"], parts, strict=True):
+    groups = [str(targets[index]) if targets.task == "classes" else "" for index in of]
+    for split, part in zip([*wanted, "train"], carve(names, groups, shares, wishes.seed), strict=True):
         splits[split] = [of[index] for index in part]
-    if not splits["test"] and "test" in wanted:
-        splits["test"] = splits["validation"]
 
 
 def _evenly(targets: Targets) -> str:
@@ -176,9 +173,11 @@ def _check(name: str, found: Found, targets: Targets, splits: dict[str, list[int
     for split in SPLITS:
         if not splits[split]:
             text = f"`{name}` has no images for {'training' if split == 'train' else split}"
-            total = plural(len(found.images) - len(found.broken), "image", ",")
-            help = (f"{total} can be read: give more, or larger shares for validation and test",)
-            raise InputError(Diagnostic("data-split", text, label="an image or more in each split", help=help))
+            total = len(found.images) - len(found.broken)
+            advice = [f"{plural(total, 'image', ',')} can be read: give more, or larger shares for validation and test"]
+            if targets.task == "classes" and len(targets.names) > total / 2:
+                advice.append(f"there are {plural(len(targets.names), 'class')}: for numbers, write `task: values`")
+            raise InputError(Diagnostic("data-split", text, label="an image or more in each split", help=tuple(advice)))
     if targets.task in ("classes", "map") and len(targets.names) < 2:
         what = f"one class, `{targets.names[0]}`" if len(targets.names) else "no class"
         help = ("a network learns to tell two classes or more apart",)

@@ -59,7 +59,16 @@ def find_folder(root: Path) -> Found:
             parts += [split] * len(images)
     if not files:
         raise InputError(_no_images(root))
+    if len(set(words)) == 1 and (inner := _inner(root / words[0])):
+        text = f"`{root}` has one folder with images, `{words[0]}`, which has folders of its own"
+        help = (f"did you mean `{inner}`?",)
+        raise InputError(Diagnostic("data-target", text, label="two classes or more, a folder for each", help=help))
     return Found(FileImages(root, files), class_targets(words), parts, list(_said(others, sorted(empty - set(words)))))
+
+
+def _inner(folder: Path) -> Path | None:
+    """A folder of one class that seems to hold the classes itself."""
+    return folder if len(folders_in(folder)) > 1 or set(split_folders(folder)) != {""} else None
 
 
 def _said(others: int, empty: list[str]) -> Iterator[str]:
@@ -123,15 +132,16 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _no_images(root: Path) -> Diagnostic:
     """Why a folder holds nothing to train on, and what to do."""
-    inside = _entries(root)
     label = "a folder per class, or `train` and `val` with a folder per class in each"
-    if not inside:
+    if not _entries(root):
         return Diagnostic("data", f"the folder `{root}` is empty", label=label)
-    loose = [entry.name for entry in inside if Path(entry.name).suffix.lower() in endings()]
-    if loose:
-        text = f"{plural(len(loose), 'image', ',')} lie in `{root}` itself, such as `{loose[0]}`, in no class's folder"
-        help = ("move each into the folder of its class, or write a CSV with the columns path and label",)
-        return Diagnostic("data", text, label=label, help=help)
+    for folder in split_folders(root).values():
+        loose = [entry.name for entry in _entries(folder) if Path(entry.name).suffix.lower() in endings()]
+        if loose:
+            lie = "lies" if len(loose) == 1 else "lie"
+            text = f"{plural(len(loose), 'image', ',')} {lie} in no class's folder, such as `{folder / loose[0]}`"
+            help = ("move each into the folder of its class, or write a CSV with the columns path and label",)
+            return Diagnostic("data", text, label=label, help=help)
     below = [folder for folder in folders_in(root) if any(one.name.lower() == "train" for one in folders_in(folder))]
     meant = tuple(f"did you mean `{one}`?" for one in below[:1])
     return Diagnostic("data", f"there are no images in the folders of `{root}`", label=label, help=meant)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from composer.errors import Diagnostic, InputError
@@ -115,8 +115,13 @@ class EncodedImages(ABC):
 def _read_header(stream: BinaryIO, name: str) -> Header:
     try:
         with Image.open(stream) as image:
-            lying = image.getexif().get(_ORIENTATION) in _LYING
-            width, height = image.size[::-1] if lying else image.size
+            # A PNG's own method reads all pixels, in case the EXIF stands behind them.
+            lying = Image.Image.getexif(image).get(_ORIENTATION) in _LYING
+            if lying and image.format == "TIFF":
+                # Pillow turns these itself, in some versions before the pixels are read.
+                width, height = ImageOps.exif_transpose(image).size
+            else:
+                width, height = image.size[::-1] if lying else image.size
             return Header(height, width, channels_of(image.mode))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(Diagnostic("image", f"`{name}` is not an image", label="PNG, JPEG, WebP …")) from error

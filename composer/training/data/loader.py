@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -108,6 +109,12 @@ class Loader:
         self._loader = None
 
     def _start(self) -> DataLoader[Any]:
+        with warnings.catch_warnings():
+            # That there are more workers than cores is for the user to choose.
+            warnings.filterwarnings("ignore", message="This DataLoader will create")
+            return self._made()
+
+    def _made(self) -> DataLoader[Any]:
         return DataLoader(
             self._items,
             batch_sampler=self._sampler,
@@ -133,11 +140,14 @@ def ended_worker(error: BaseException) -> InputError | None:
 def _ended(text: str, workers: int = 0) -> InputError:
     why = "shared memory ran out" if "shared memory" in text else text.splitlines()[0].rstrip(". ")
     many = f" of {workers}" if workers else ""
+    files = "Too many open files" in text or "ancdata" in text
+    message = f"a process{many} that reads images ended, or cannot be heard: {why}"
     help = (
-        "most often memory ran out: use fewer workers, or smaller batches",
+        "raise the limit of open files, `ulimit -n`"
+        if files
+        else "most often memory ran out: use fewer workers, or smaller batches",
         "workers: 0 reads images in the process that trains; if that ends too, an image is at fault",
     )
-    message = f"a process{many} that reads images ended: {why}"
     return InputError(Diagnostic("worker", message, label="workers that live as long as the run", help=help))
 
 
@@ -164,13 +174,17 @@ class _Items(Dataset[Any]):
                 with drawing(seed_of(self.seed, f"{epoch}:{index}")):
                     image, target = self.transform(self.split.image(index), self.split.target(index))
             except ComposerError as error:
-                return Failed(error.diagnostics)
+                return Failed(tuple(_with_name(problem, self.split.name(index)) for problem in error.diagnostics))
             except Exception as error:
                 text = f"the image `{self.split.name(index)}` cannot be used: {named(error)}"
                 return Failed((Diagnostic("data-image", text, help=("mend or remove it",)),))
             images.append(image)
             targets.append(target)
         return torch.stack(images), torch.stack([torch.as_tensor(target) for target in targets])
+
+
+def _with_name(problem: Diagnostic, name: str) -> Diagnostic:
+    return problem if name in problem.message else replace(problem, message=f"`{name}`: {problem.message}")
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -68,6 +68,8 @@ def _find(source: str, task: Task | None, wishes: Wishes) -> Found:
         return find_named(name, wishes)
     if kind == "idx" and name:
         return find_idx(Path(name))
+    if not source.strip():
+        raise InputError(Diagnostic("data", "no data is named", label=_FORMS))
     if is_tars(source):
         return find_tars(source, task, wishes.tell)
     path = Path(source)

@@ -1,0 +1,67 @@
+"""What the verbs that train share: data, devices, and the words at the end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from composer.cli.options import say
+from composer.cli.progress import Tell, stage
+from composer.cli.screen import out
+
+if TYPE_CHECKING:
+    from composer.training.data import Data
+    from composer.training.run import Run
+    from composer.training.train import Where
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Options for the devices that train."""
+
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu or another that Lightning knows.")] = "auto"
+    devices: Annotated[int | None, typer.Option(min=1, help="Devices on each machine (1, or all with --strategy).")] = (
+        None
+    )
+    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1
+    strategy: Annotated[str, typer.Option(help="auto or ddp.")] = "auto"
+
+    @property
+    def where(self) -> Where:
+        """The same, as training takes it."""
+        from composer.training.train import Where
+
+        return Where(self.accelerator, self.devices, self.nodes, self.strategy)
+
+
+def open_data(context: typer.Context, source: str, **options: Any) -> Data:
+    """The data of a source. Raises InputError."""
+    from composer.training.data import open_data
+
+    with stage(context, f"reading {source}") as tell:
+        return open_data(source, tell=tell, **options)
+
+
+@contextlib.contextmanager
+def leaving(context: typer.Context, run: Run) -> Iterator[tuple[Callable[[str], None], Tell]]:
+    """While a run trains: what prints results, and what shows progress; then the next command."""
+    from composer.training.keeping import Stop, words
+
+    said: list[str] = []
+    try:
+        with stage(context, f"training in {run}") as tell:
+            yield said.append, tell
+    except Stop as stop:
+        say(context, words(run))
+        raise typer.Exit(128 + int(stop.args[0])) from stop
+    from composer.training.train import is_first
+
+    if not is_first():
+        return
+    for text in said:
+        out(text)
+    say(context, f"the run is {run}; next: composer run {run.network} --weights {run} --image PATH")

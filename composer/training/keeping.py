@@ -1,0 +1,194 @@
+"""What Lightning calls between steps: checkpoints, history, the best epoch, early stopping, and stopping when asked."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from composer.amounts import plural
+from composer.foreign import Interrupt
+from composer.training import checkpoint
+from composer.training.learner import Learner
+from composer.training.page import write_page
+from composer.training.run import Run
+
+# A line of progress is written at most so often, in seconds.
+TELL_EVERY = 0.2
+# The page of a run is drawn at most so often, in seconds.
+DRAW_EVERY = 30.0
+
+
+class Stop(Interrupt):
+    """The user asked the training to stop, and a checkpoint was written. `except Exception` does not catch it."""
+
+
+class Keeper(pl.Callback):
+    """Writes checkpoints and history, and stops early.
+
+    run       the folder
+    learner   what is trained
+    state     of the last checkpoint, besides weights
+    metadata  of files of weights
+    tell      is told how far it is
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        learner: Learner,
+        state: Mapping[str, Any],
+        metadata: Mapping[str, str],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.run, self.learner, self.state, self.metadata, self.tell = run, learner, state, metadata, tell
+        self.asked: int | None = None
+        self._told, self._drawn = 0.0, -DRAW_EVERY
+        self._since = time.perf_counter()
+
+    @property
+    def waited_enough(self) -> bool:
+        """Whether so many epochs were no better that the training ends."""
+        patience = self.learner.recipe.patience
+        return patience is not None and self.learner.progress.waited >= patience
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What the last checkpoint kept besides weights is put back."""
+        self._since = time.perf_counter()
+        if not self.state:
+            return
+        optimizer = trainer.optimizers[0]
+        optimizer.load_state_dict(self.state["optimizer"])
+        if "averaged" in self.state and self.learner.averaged:
+            self.learner.averaged[0].load_state_dict(self.state["averaged"])
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        if scaler is not None and "scaler" in self.state:
+            scaler.load_state_dict(self.state["scaler"])
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """After a whole step: progress, a checkpoint if it is due, and the end if it was asked for."""
+        if (batch_idx + 1) % self.learner.recipe.accumulate:
+            return
+        step, total = self.learner.progress.step, self.learner.total
+        now = time.perf_counter()
+        if now - self._told > TELL_EVERY:
+            self._told = now
+            epochs = -(-total // self.learner.per_epoch)
+            last = self.learner.progress.rows[-1:]
+            best = f", {self.learner.task.metric} {last[0]['metric']:.4g}" if last else ""
+            epoch = (step - 1) // self.learner.per_epoch + 1
+            self.tell(f"epoch {epoch} of {epochs}, step {step} of {total}{best}")
+        self._log(trainer)
+        every = self.learner.recipe.save_every
+        if step % self.learner.per_epoch and (self.asked is not None or (every and not step % every)):
+            self.save(trainer)
+        if self.asked is not None and step % self.learner.per_epoch and step < total:
+            raise Stop(self.asked)
+
+    def _log(self, trainer: pl.Trainer) -> None:
+        if trainer.loggers and self.learner.losses:
+            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            self._metrics(trainer, {"loss": float(self.learner.losses[-1]), "lr": rate})
+
+    def _metrics(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=self.learner.progress.step)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A row of history, and the best epoch by validation."""
+        learner, progress = self.learner, self.learner.progress
+        trained, loss, metric = learner.validated()
+        now = time.perf_counter()
+        seconds, self._since = now - self._since, now
+        progress.seconds += seconds
+        row = {
+            "epoch": len(progress.rows) + 1,
+            "step": progress.step,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "training_loss": trained,
+            "validation_loss": loss,
+            "metric": metric,
+            "seconds": round(seconds, 3),
+        }
+        progress.rows.append(row)
+        progress.sums = [0.0, 0.0]
+        than = None if progress.best is None else progress.best["metric"]
+        # Averaged or not, an epoch whose number is none is no best; the first epoch is, if nothing else.
+        better = learner.task.is_better(metric, than) or progress.best is None
+        if better:
+            progress.best = {key: row[key] for key in ("epoch", "step", "metric", "validation_loss")}
+        progress.waited = 0 if better else progress.waited + 1
+        self._metrics(trainer, {"validation_loss": loss, learner.task.metric: metric})
+        self.save(trainer, best=better)
+        if trainer.is_global_zero:
+            self.run.write_history(progress.rows)
+            self._write_page()
+        if self.waited_enough:
+            trainer.should_stop = True
+        if self.asked is not None and progress.step < learner.total:
+            raise Stop(self.asked)
+
+    def _write_page(self) -> None:
+        """Drawing takes longer than a short epoch, so that not every epoch gets a new page."""
+        now = time.perf_counter()
+        if now - self._drawn > DRAW_EVERY:
+            write_page(self.run)
+            self._drawn = time.perf_counter()
+
+    def save(self, trainer: pl.Trainer, *, best: bool = False) -> None:
+        """Write a checkpoint; with `best`, also the weights that are kept as the best."""
+        learner = self.learner
+        learner.add_up()
+        state: dict[str, Any] = {"optimizer": trainer.optimizers[0].state_dict()}
+        if learner.averaged:
+            state["averaged"] = learner.averaged[0].state_dict()
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        if scaler is not None:
+            state["scaler"] = scaler.state_dict()
+        if trainer.is_global_zero:
+            tensors = _tensors(learner.model)
+            kept = _tensors(learner.kept) if best else None
+            checkpoint.save(self.run, learner.progress, tensors, state, kept, self.metadata)
+
+
+def _tensors(model: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: one.detach().cpu().contiguous() for name, one in model.state_dict().items()}
+
+
+@contextlib.contextmanager
+def stopping_after_step(keeper: Keeper) -> Iterator[None]:
+    """In this context, the first signal that ends a process waits for the step to end; the second does not."""
+    before: dict[int, Any] = {}
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        keeper.asked = number
+        keeper.tell("finishing the step")
+        signal.signal(number, before[number])
+
+    for name in ("SIGINT", "SIGTERM"):
+        number = getattr(signal, name)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            # Outside the main thread, `signal` raises ValueError.
+            with contextlib.suppress(ValueError):
+                before[number] = signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def words(run: Run) -> str:
+    """What to say of a training that stopped: how far it is, and how to go on."""
+    found = run.checkpoint
+    step = found["progress"]["step"] if found else 0
+    return f"stopped after {plural(step, 'step')}; go on: composer resume {run}"
