@@ -74,7 +74,7 @@ def command(
         _check_folder(output, force=force or data is not None, trained=data is None)
     read = read_comparison(file, reading.sets or ())
     settings = _settings(batch, runs, device) if latency else None
-    options = {"root": reading.root, "allow_code": reading.allow_code, "latency": settings}
+    options: dict[str, Any] = {"root": reading.root, "allow_code": reading.allow_code, "latency": settings}
     if data is not None and output is not None:
         _train(context, read, data, output, device, options, retry=retry, format=format)
         return
