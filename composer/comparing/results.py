@@ -68,9 +68,12 @@ class Results:
         found = [f"{plural(len(self.trials), 'run')}, {len(self.failed)} failed"]
         images = {len(one.scores) for one in self.trials.values() if one.status == "done"}
         found += [f"each network was tested once on {plural(number, 'image', ',')}" for number in images]
-        shown = [self.name(pair) for pair, one in self.verdicts if one.shown]
-        found.append(f"a difference is shown for {', '.join(shown)}" if shown else "no difference is shown")
-        return found
+        for word, sign in (("better", 1), ("worse", -1)):
+            names = [
+                self.name(pair) for pair, one in self.verdicts if one.shown and one.seeds and sign * one.seeds.mean > 0
+            ]
+            found += [f"shown to be {word}: {', '.join(names)}"] if names else []
+        return found if any(one.shown for _, one in self.verdicts) else [*found, "no difference is shown"]
 
     def name(self, pair: Pair) -> str:
         """A comparison's name."""

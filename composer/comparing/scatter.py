@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from composer.html import words
 
 WIDTH, HEIGHT = 620, 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 16, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 28, 14, 46
 _RADIUS = 4.5
 # Where the number of a point may stand beside it, the best first.
 _BESIDE = ((8, 4), (-8, 4), (0, -9), (0, 17), (9, -7), (-9, -7), (9, 14), (-9, 14))

@@ -77,7 +77,7 @@ def test_a_difference_that_is_there_is_shown_and_one_that_is_not_is_not(plan, tm
     assert results.sentences() == [
         "21 runs, 0 failed",
         "each network was tested once on 200 images",
-        "a difference is shown for good against plain",
+        "shown to be better: good against plain",
     ]
 
 
