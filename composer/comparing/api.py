@@ -94,7 +94,7 @@ def trained(
         data = open_data(data, tell=tell)
     check_data(data)
     plan = make_plan(file, fit=fitting_to(data), tell=tell, **options)
-    check_recipe(plan)
+    check_recipe(plan, data)
     declare(plan, folder, {"source": data.name, "fingerprint": data.fingerprint})
     for sentence in (*plan.sentences(), *data.said):
         say(sentence)

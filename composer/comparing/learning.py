@@ -16,7 +16,9 @@ from composer.spec.settings import read_settings
 from composer.spec.spec import Spec
 from composer.spec.training import settle_training
 from composer.training.data import Data
+from composer.training.learner import steps_of
 from composer.training.network import fitted
+from composer.training.optimizers import optimizer_maker
 from composer.training.run import IMAGES, Run, is_run
 from composer.training.train import Where, begin, go_on
 from composer.weights.choose import choose
@@ -40,12 +42,17 @@ def check_data(data: Data) -> None:
         raise InputError(Diagnostic("comparison", text, label="classes, labels or maps of classes"))
 
 
-def check_recipe(plan: Plan) -> None:
-    """Raises SpecError for a recipe that does not train all networks to the same full length."""
-    if any(settle_training(row.spec.files).recipe.patience is not None for row in plan.rows):
-        origin = (plan.file.origin / "train" / "patience").written
+def check_recipe(plan: Plan, data: Data) -> None:
+    """Raises SpecError or InputError for a recipe that trains no network, or not all to the same full length."""
+    training = settle_training(plan.running[0].spec.files) if plan.running else None
+    if training is None:
+        return
+    if training.recipe.patience is not None:
+        origin = training.origin("patience").written
         text, help = "`patience` ends a training early, and a comparison trains all to the full length", ("remove it",)
         raise SpecError(origin.problem("both", text, "no `patience`", help, key=True))
+    steps_of(training.recipe, len(data.train))
+    optimizer_maker(training)
 
 
 def learner(data: Data, where: Where, *, allow_code: bool = False, tell: Tell = lambda text: None) -> RunTrial:

@@ -114,6 +114,7 @@ def test_a_training_that_was_interrupted_goes_on(write, data, tmp_path, monkeypa
         ("{steps: 4, seed: 3}", "the seed of each run is one of the comparison's"),
         ("{step: 4}", "unknown key `step`"),
         ("{recipe: gone}", "no recipe is called `gone`"),
+        ("{optimizer: gone}", "gone"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused_at_its_line(write, data, tmp_path, train, words):
@@ -121,6 +122,12 @@ def test_a_recipe_that_cannot_be_is_refused_at_its_line(write, data, tmp_path, t
     with pytest.raises(SpecError, match=words) as error:
         composer.compare(path, data, out=tmp_path / "out", say=quiet)
     assert f"{path}:7:" in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_images_for_a_batch_are_said_before_the_first_run(write, data, tmp_path):
+    with pytest.raises(InputError, match="fewer than a batch of 512"):
+        composer.compare(write(TEXT), data, out=tmp_path / "out", sets=["train.batch=512"], say=quiet)
     assert not (tmp_path / "out").exists()
 
 
