@@ -36,10 +36,18 @@ def fitting_to(data: Data) -> Callable[[Spec], Graph]:
 
 
 def check_data(data: Data) -> None:
-    """Raises InputError for data whose targets are values: a comparison is about shares of what is right."""
+    """Raises InputError for data whose targets are values, and for data that is tested on its validation images.
+
+    A comparison is about shares of what is right, on images that did not choose the epoch.
+    """
     if data.task not in _COLUMNS:
         text = f"`{data.name}` has values to learn, and a comparison is about what is right of each image"
         raise InputError(Diagnostic("comparison", text, label="classes, labels or maps of classes"))
+    validation, test = ([split.name(index) for index in range(len(split))] for split in (data.validation, data.test))
+    if validation == test:
+        text = f"`{data.name}` has no test images of its own: the epoch would be chosen on the images that are tested"
+        help = ("give it a split `test`; of images without any split, a share is taken for each",)
+        raise InputError(Diagnostic("comparison", text, label="a test split", help=help))
 
 
 def check_recipe(plan: Plan, data: Data) -> None:

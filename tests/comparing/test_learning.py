@@ -141,6 +141,16 @@ def test_values_are_refused(write, tmp_path, data):
         check_data(type(found)(**{**vars(found), "task": "values"}))
 
 
+def test_images_that_chose_the_epoch_are_not_tested_on(write, tmp_path, data):
+    with np.load(data) as found:
+        images, labels = found["images"], found["labels"]
+    path = tmp_path / "no_test.npz"
+    np.savez(path, train_images=images[:90], train_labels=labels[:90], val_images=images[90:], val_labels=labels[90:])
+    with pytest.raises(InputError, match="the epoch would be chosen on the images that are tested"):
+        composer.compare(write(TEXT), str(path), out=tmp_path / "out", say=quiet)
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_a_folder_nothing_is_trained(write, data):
     with pytest.raises(ValueError, match="out="):
         api.compare(write(TEXT), data)
