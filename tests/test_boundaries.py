@@ -114,8 +114,8 @@ ALLOWED = {
     "training": {
         *("torch", "numpy", "PIL", "lightning", "safetensors", "torchmetrics", "matplotlib"),
         *_rooms(
-            "__version__ annealing api compile dag errors files foreign images looking network seeds spec summary"
-            " training weights"
+            "__version__ annealing api benchmark compile dag errors files foreign images looking network seeds"
+            " spec summary training weights"
         ),
     },
     "candidates.py": _rooms("dag errors registry spec summary"),

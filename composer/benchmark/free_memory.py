@@ -32,7 +32,7 @@ def check_room(graphs: Sequence[Composition], passes: Sequence[Pass], settings: 
             raise _too_large("the networks' parameters", weights, free, settings)
         return
     for graph in graphs:
-        needed = weights + number * graph.num_parameters + _kept(graph, number) * settings.batch
+        needed = weights + number * graph.num_parameters + kept_by_example(graph, number) * settings.batch
         if needed > free:
             raise _too_large(f"a training step of `{graph.spec.name}`", needed, free, settings)
 
@@ -45,7 +45,7 @@ def free_memory(device: torch.device) -> int | None:
     return int(found[1]) * 1024 if found else None
 
 
-def _kept(graph: Composition, number: int) -> int:
+def kept_by_example(graph: Composition, number: int) -> int:
     """Bytes that an example keeps for the backward pass; 0 where not known."""
     try:
         # They are counted in float32.

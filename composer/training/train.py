@@ -25,6 +25,7 @@ from composer.training.checkpoint import Progress
 from composer.training.network import Fitted, fitted, opened, output_of
 from composer.training.optimizers import optimizer_maker
 from composer.training.places import frozen_by, groups, norms
+from composer.training.room import ADVICE, check_room
 from composer.training.run import Run
 from composer.training.tasks import Task
 from composer.weights.choose import fill
@@ -259,6 +260,7 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
     )
     keeper = Keeper(run, learner, state, metadata_of(model), tell)
     trainer = _trainer(run, recipe, where, keeper, epochs=-(-(total - progress.step) // per_epoch))
+    check_room(model.graph, recipe, micro // trainer.world_size, trainer.strategy.root_device)
     if trainer.world_size > 1 and not recipe.freeze_norms and any(norms(model)):
         say(f"batch norms use the {micro // trainer.world_size} images of their own process; `freeze_norms` keeps them")
     if is_first():
@@ -341,7 +343,7 @@ def _explained(run: Run, model: ComposedModule, batch: int) -> Iterator[None]:
         each = summarise(model.graph).cost.memory or 0
         help = (
             f"a batch of {batch} keeps about {size(each * batch)} for its gradients, {size(each)} for each image",
-            "a smaller `batch`; `accumulate: 2`, which halves it; `checkpoint: true`; or `amp: bfloat16`",
+            ADVICE,
             f"the last checkpoint is kept: composer resume {run}",
         )
         raise InputError(Diagnostic("memory", "memory is full", help=help)) from error

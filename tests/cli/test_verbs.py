@@ -43,7 +43,7 @@ def test_list(run):
         "resnet50",
     ]
     names = set(run("list", "--format", "json").json)
-    assert names == {"mechanisms", "layers", "backbones", *zoo.ROOMS, "papers", "keys"}
+    assert names == {"mechanisms", "layers", "backbones", *zoo.ROOMS, "papers", "keys", "recipes"}
     assert [row["name"] for row in run("list", "video", "*/r3d*", "--format", "json").json] == ["video/r3d_18"]
     for room in zoo.ROOMS:
         assert [row["name"] for row in run("list", room, "--format", "json").json] == zoo.others(room)

@@ -196,6 +196,13 @@ def test_too_few_images_for_a_batch(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_step_that_does_not_fit_is_refused_before_it_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr("composer.training.room.free_memory", lambda device: 10**5)
+    with pytest.raises(InputError, match="a step of `small` at batch 64 needs at least") as caught:
+        trained(tmp_path / "run", {"epochs": 1})
+    assert "images fit beside the network" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "said"),
     [
