@@ -6,6 +6,7 @@ import gc
 import json
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from composer import registry
 from composer.cli.app import main
 
+# What `importorskip` says, and what the tests say themselves.
+LACKING = re.compile(r"could not import '([\w.]+)'|`([\w.-]+)` is not installed")
 NO_TIME = "NO TIME: --seconds are over"
 
 
@@ -60,6 +63,10 @@ def pytest_terminal_summary(terminalreporter):
     skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
     if absent := [reason for reason in skipped if "NO BROWSER" in reason]:
         terminalreporter.write_line(f"NO BROWSER: {len(absent)} tests of pages were skipped", red=True, bold=True)
+    if lacking := [found for reason in skipped if (found := LACKING.search(reason))]:
+        packages = ", ".join(sorted({next(filter(None, found.groups())) for found in lacking}))
+        text = f"NOT INSTALLED: {len(lacking)} tests were skipped that need {packages}"
+        terminalreporter.write_line(text, red=True, bold=True)
     if late := [reason for reason in skipped if NO_TIME in reason]:
         terminalreporter.write_line(f"NO TIME: {len(late)} tests were left for another sample", red=True, bold=True)
 

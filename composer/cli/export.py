@@ -23,7 +23,7 @@ To = enum.StrEnum("To", {name.upper(): name for name in FORMATS})  # type: ignor
 def command(
     context: typer.Context,
     *,
-    to: Annotated[To, typer.Option("--to", help="The format.")],
+    to: Annotated[To, typer.Option("--to", metavar="FORMAT", help=f"The format: {', '.join(FORMATS)}.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file (NAME with the format's ending).")
     ] = None,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from composer.compile.emit import emit
 from composer.compile.hosted_module import as_network
 from composer.compile.module import ComposedModule
 from composer.compile.origin import Composed
 from composer.dag.composition import Composition
 from composer.dag.host import HostScope
-from composer.kernels import set_kernels
+from composer.dag.scope import Scope
+from composer.kernels import Kernels, set_kernels
+from composer.spec.spec import Spec
 
 
 def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:
@@ -17,7 +21,17 @@ def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:
     if isinstance(graph.root, HostScope):
         model = as_network(model)
     assert isinstance(model, ComposedModule)
-    if graph.spec.kernels != "fused":
-        set_kernels(model, graph.spec.kernels)
+    for path, kernels in _said_kernels(graph.root, graph.spec):
+        set_kernels(model.get_submodule(path), kernels)
     model.composed = Composed(graph, seed)
     return model
+
+
+def _said_kernels(scope: Scope, spec: Spec | None) -> Iterator[tuple[str, Kernels]]:
+    """Path of a network -> what its file says of kernels; what the file around says holds for the networks inside."""
+    if spec is not None and spec.said_kernels is not None:
+        yield scope.path, spec.said_kernels
+    elif spec is None or spec.parts:
+        for node in scope.parts.values():
+            if isinstance(node.content, Scope) and node.owns:
+                yield from _said_kernels(node.content, node.content.network)

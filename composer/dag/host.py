@@ -79,6 +79,11 @@ class HostScope(Scope):
     given: Mapping[str, str] = field(default_factory=dict)
     whole: HostScope | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def is_recorded(self) -> bool:
+        """True."""
+        return True
+
 
 def recorded_part(whole: HostScope) -> HostScope:
     """A model of another library as it was recorded, without rules and without nodes behind it."""

@@ -318,6 +318,16 @@ class Scope:
         inner = [node.content for node in own if isinstance(node.content, Scope) and node.content.network is None]
         return sum(one.num_stages for one in inner) + sum(STAGE in node.sites for node in own)
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is a recorded module of another library."""
+        return False
+
+    @cached_property
+    def holds_recorded(self) -> bool:
+        """Whether a recorded module of another library is inside."""
+        return any(one.is_recorded or one.holds_recorded for one in self._scopes)
+
     @cached_property
     def _scopes(self) -> list[Scope]:
         return [node.content for node in self.nodes.values() if isinstance(node.content, Scope)]

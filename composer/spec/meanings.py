@@ -25,7 +25,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "weights": "The weights it starts with: a file, `timm:…`, `torchvision:…`, `hf:…`, or `none`; or those of "
         "networks inside it, `node: weights`.",
         "kernels": "`reference`: mechanisms run their plain formulas. `fused`, as without the key: faster kernels, "
-        "where there are some, with the same numbers up to rounding.",
+        "where there are some, with the same numbers up to rounding. Without the key, networks inside follow their own "
+        "files.",
         "train": "How the network is trained: a recipe (`composer list recipes`), a `.yaml` file, or a mapping.",
         "published": "The results that a paper measured with this network.",
         "lock": "Written by `composer build`: the versions and hashes of what the network was made with.",

@@ -197,7 +197,12 @@ class Spec:
     @property
     def kernels(self) -> Literal["fused", "reference"]:
         """Whether mechanisms run their kernels or their plain formulas, as the nearest file says."""
-        return next((file.content.kernels for file in self.files if file.content.kernels), "fused")
+        return self.said_kernels or "fused"
+
+    @property
+    def said_kernels(self) -> Literal["fused", "reference"] | None:
+        """As `kernels`; None if no file says it, so that each network inside has its own."""
+        return next((file.content.kernels for file in self.files if file.content.kernels), None)
 
     @property
     def sites(self) -> Mapping[str, tuple[tuple[str, ...], Origin]]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import composer
 from composer import ComposerError, GraphError, SpecError
 from composer.artefacts import lock
+from composer.kernels.choice import wants_reference
 from composer.spec.dump import dump
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -277,3 +278,20 @@ def test_circles_and_crowds_of_files(tmp_path: Path) -> None:
         (tmp_path / f"c{number}.yaml").write_text(net + (nodes if number < 8 else "  a: relu\n"))
     with pytest.raises(SpecError, match="more than 256 networks"):
         composer.load_spec(tmp_path / "c0.yaml")
+
+
+def test_kernels_are_those_of_the_part_unless_the_file_around_it_says() -> None:
+    names = ("se", "a.se", "b.se")
+
+    def unit(**more: str) -> dict[str, Any]:
+        return {"input": [8, 8, 8], "nodes": {"bn": "batch_norm", "se": "se"}, **more}
+
+    def chosen(**more: str) -> list[list[str]]:
+        nodes = {"se": "se", "a": {"backbone": unit()}, "b": {"backbone": unit(kernels="reference")}}
+        model = composer.build({"input": [8, 8, 8], "nodes": nodes, **more})
+        models = (model, pickle.loads(pickle.dumps(model)))
+        return [[name for name in names if wants_reference(one.get_submodule(name))] for one in models]
+
+    assert chosen() == [["b.se"]] * 2
+    assert chosen(kernels="reference") == [["se", "a.se", "b.se"]] * 2
+    assert chosen(kernels="fused") == [[]] * 2

@@ -61,7 +61,7 @@ def followed_elsewhere(root: Scope, before: Scope, infer: Inference) -> Scope:
 
     before  the network before the rule
     """
-    borrowing = {node.owner for node in root.walk() if _calls_elsewhere(node)}
+    borrowing = {node.owner for node in root.walk() if _calls_elsewhere(node)} if root.holds_recorded else ()
     if not borrowing:
         return root
     owners, old = ({one.path: one for one in scope.owners() if one.path in borrowing} for scope in (root, before))

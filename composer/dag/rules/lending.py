@@ -65,7 +65,7 @@ class Lending:
         """The owners for all places that the rule selects, whatever its condition."""
         if not rule.shared:
             return cls(rule, origin, infer)
-        places = Places.near(root, rule.selectors)
+        places = Places.of(root)
         chosen = selected(rule, origin, root)
         found = cls(rule, origin, infer, {place.node.path: place.stage for place in chosen})
         for child, extent in rule.shared.items():

@@ -107,18 +107,23 @@ class Places(Sequence[Place]):
 
     @classmethod
     def near(cls, root: Scope, selectors: Iterable[str]) -> Places:
-        """The places that these sites and globs select, and others: those inside a block that they cannot reach are
-        left out, so that a rule costs less than a walk through the whole network.
+        """The places that these sites and globs select: those inside a block that they cannot reach are not looked at,
+        so that a rule costs less than a walk through the whole network.
         """
-        sites = {STAGE, BLOCK, *selectors}
-        globs = [glob(one) for one in selectors if one not in root.sites]
+        wanted = frozenset(selectors)
+        sites = {STAGE, BLOCK, *wanted}
+        every = list(map(glob, wanted))
+        globs = [glob(one) for one in wanted if one not in root.sites]
+
+        def selects(node: Node) -> bool:
+            return not wanted.isdisjoint(node.sites) or any(one.matches(node.path) for one in every)
 
         def reaches(scope: Scope) -> bool:
             if not sites.isdisjoint(scope.sites) or any(one.may_match_below(scope.path) for one in globs):
                 return True
             return any(one.matches(path) or one.may_match_below(path) for path in scope.strangers for one in globs)
 
-        return cls(_Walk(root, reaches).places())
+        return cls(_Walk(root, reaches, selects).places())
 
     @overload
     def __getitem__(self, index: int) -> Place: ...
@@ -201,6 +206,8 @@ class _Walk:
     root: Scope
     # Whether the walk goes into a scope. It counts no blocks or stages in the others.
     reaches: Callable[[Scope], bool] = lambda scope: True
+    # Whether a place is wanted. The others are counted all the same.
+    selects: Callable[[Node], bool] = lambda node: True
     found: list[tuple[_Walk, Node, Scope, _Inside, int]] = field(default_factory=list)
     # Path -> number of its last operation in the network without rules, so that rules do not move the depth of others.
     ends: Mapping[str, int] = field(default_factory=dict)
@@ -269,7 +276,8 @@ class _Walk:
         """Note a place, then the places inside it."""
         # What a rule put in is as deep as the operation before it; a scope is as deep as its last operation.
         end = self.ends.get(node.path, self.end)
-        self.found.append((self, node, scope, at, end))
+        if self.selects(node):
+            self.found.append((self, node, scope, at, end))
         inside = node.content if isinstance(node.content, Scope) else None
         # What is inside a recorded module that another frame called before, rules reach there.
         called_before = isinstance(inside, HostScope) and not node.owns
@@ -277,7 +285,7 @@ class _Walk:
             if inside.network is None:
                 self.visit(inside, at)
             else:
-                _Walk(inside, self.reaches, self.found, self.ends, self.end).visit(inside, _Inside())
+                _Walk(inside, self.reaches, self.selects, self.found, self.ends, self.end).visit(inside, _Inside())
         self.end = end
 
 
