@@ -223,6 +223,11 @@ def make_twice(root: Path) -> None:
         classes_of(root / split, ["cat", "dog"], 1)
 
 
+def make_table(root: Path) -> None:
+    make_loose(root)
+    (root / "labels.csv").write_text("path,label\n")
+
+
 def make_loose_in_splits(root: Path) -> None:
     write_pictures(root, ["train/a.png", "val/b.png"])
 
@@ -234,6 +239,7 @@ def make_outer(root: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (make_table, "or did you mean"),
         (make_loose_in_splits, "1 image lies in no class's folder"),
         (make_outer, "data/photos`?"),
         (make_empty, "is empty"),

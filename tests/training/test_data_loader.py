@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import random
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,6 +187,20 @@ def test_a_worker_that_dies_is_said(way: str) -> None:
     assert "workers: 0" in str(caught.value)
     # PyTorch would blame the next process that ends for it.
     subprocess.run(["true"], check=True)
+
+
+def test_a_worker_that_dies_interrupts_nothing_but_the_next_batch() -> None:
+    split = Numbers(40)
+    batches = iter(Loader(split, evaluation_transform(SPEC, (1, 8, 8)), 2, seed=0, train=False, workers=1))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    worker.kill()
+    # PyTorch would raise here, in the midst of a training step.
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        pass
+    with pytest.raises(InputError, match="a process of 1 that reads images ended"):
+        list(batches)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_values(tmp_path: Path) -> None:
 def test_numbers_under_label_are_classes_sorted_by_name(tmp_path: Path) -> None:
     data = open_data(table(tmp_path, rows("path,label", ["9", "10", "9", "10", "9", "10", "9", "10"])))
     assert data.classes == ("10", "9")
+    assert "classes are sorted by their names as text: `10` comes before `9`" in data.said
 
 
 def test_masks(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def assemble(name: str, found: Found, wishes: Wishes) -> Data:
         size=size,
         unreadable=tuple((found.images.name(index), one.message) for index, one in sorted(found.broken.items())),
         fingerprint=_fingerprint(found.images, targets, splits),
-        said=(*found.said, *_left_out(found), *said),
+        said=(*found.said, *_left_out(found), *_order(targets), *said),
     )
 
 
@@ -119,6 +119,16 @@ def _left_out(found: Found) -> Iterator[str]:
         yield f"left out {plural(len(found.broken), 'image', ',')} that cannot be used: {first}{more}"
 
 
+def _order(targets: Targets) -> Iterator[str]:
+    """A warning where numbers as names of classes are not in the order of numbers."""
+    if isinstance(targets, ClassTargets) and not targets.given and all(name.isdecimal() for name in targets.names):
+        numbers = [int(name) for name in targets.names]
+        later = next((index for index in range(1, len(numbers)) if numbers[index] < numbers[index - 1]), 0)
+        if later:
+            before, after = targets.names[later - 1 : later + 1]
+            yield f"classes are sorted by their names as text: `{before}` comes before `{after}`"
+
+
 def _used(found: Found, left: list[int]) -> Targets:
     """The targets, without classes that no image is left of, unless the source states its classes."""
     targets = found.targets
@@ -127,7 +137,7 @@ def _used(found: Found, left: list[int]) -> Targets:
     used = np.unique(targets.values[left])
     if len(used) == len(targets.names):
         return targets
-    gone = [name for index, name in enumerate(targets.names) if index not in set(used.tolist())]
+    gone = [targets.names[index] for index in np.setdiff1d(np.arange(len(targets.names)), used)]
     found.said.append(f"left out {plural(len(gone), 'class')} without images: {one_of(gone)}")
     return ClassTargets(tuple(targets.names[index] for index in used), np.searchsorted(used, targets.values))
 

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from composer.images import MODES
+from composer.training.data.checking import in_threads
 
 # What a network learns of an image: its class, labels that may be several, numbers, or the class of every pixel.
 Task = Literal["classes", "labels", "values", "map"]
@@ -76,14 +77,14 @@ class Data:
         InputError for an image that cannot be read.
         """
         chosen = np.unique(np.linspace(0, len(self.train) - 1, min(at_most, len(self.train))).round().astype(int))
-        means = np.zeros(self.channels)
-        squares = np.zeros(self.channels)
-        for index in chosen:
-            pixels = pixels_of(self.train.image(int(index)), self.channels).reshape(-1, self.channels) / 255
-            means += pixels.mean(0)
-            squares += (pixels**2).mean(0)
-        mean = means / len(chosen)
-        deviation = np.sqrt(np.maximum(squares / len(chosen) - mean**2, 0))
+
+        def moments(index: int) -> np.ndarray:
+            pixels = pixels_of(self.train.image(index), self.channels).reshape(-1, self.channels) / 255
+            return np.stack([pixels.mean(0), (pixels**2).mean(0)])
+
+        every = list(in_threads(moments, chosen.tolist(), "measuring images", lambda text: None))
+        mean, square = np.mean(every, axis=0)
+        deviation = np.sqrt(np.maximum(square - mean**2, 0))
         return mean.tolist(), np.where(deviation > 1e-6, deviation, 1.0).tolist()
 
 

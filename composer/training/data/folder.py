@@ -140,7 +140,11 @@ def _no_images(root: Path) -> Diagnostic:
         if loose:
             lie = "lies" if len(loose) == 1 else "lie"
             text = f"{plural(len(loose), 'image', ',')} {lie} in no class's folder, such as `{folder / loose[0]}`"
-            help = ("move each into the folder of its class, or write a CSV with the columns path and label",)
+            tables = [entry.name for entry in _entries(root) if entry.name.lower().endswith(".csv")]
+            help = (
+                "move each into the folder of its class, or write a CSV with the columns path and label",
+                *(f"or did you mean `{root / name}`?" for name in tables[:1]),
+            )
             return Diagnostic("data", text, label=label, help=help)
     below = [folder for folder in folders_in(root) if any(one.name.lower() == "train" for one in folders_in(folder))]
     meant = tuple(f"did you mean `{one}`?" for one in below[:1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -170,8 +169,3 @@ def array_images(values: np.ndarray, source: str, digest: str) -> ArrayImages:
     digest  SHA-256 of the values
     """
     return ArrayImages(torch.from_numpy(np.ascontiguousarray(values.transpose(0, 3, 1, 2))), source, digest)
-
-
-def in_memory(content: bytes) -> BinaryIO:
-    """Bytes as a file."""
-    return io.BytesIO(content)

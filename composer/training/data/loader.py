@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ class Loader:
             self._loader = self._start()
         ended = None
         try:
-            for found in self._loader:
+            for found in _started(self._loader):
                 if isinstance(found, Failed):
                     raise InputError(found.problems)
                 yield found
@@ -126,6 +127,19 @@ class Loader:
             generator=torch.Generator(),
             worker_init_fn=_ignore_interrupts if self.workers else None,
         )
+
+
+def _started(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The loader's batches; that a worker ended is raised where the next of them is waited for.
+
+    PyTorch sets a handler of signals that raises it in whatever the main process does when the worker ends.
+    """
+    here = threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD")
+    before = signal.getsignal(signal.SIGCHLD) if here else None
+    found = iter(loader)
+    if before is not None:
+        signal.signal(signal.SIGCHLD, before)
+    return found
 
 
 def ended_worker(error: BaseException) -> InputError | None:
