@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         view,
     )
     from composer.benchmark import Benchmark
+    from composer.comparing.api import compare
     from composer.compile.chain import Chain
     from composer.compile.module import ComposedModule
     from composer.difference import Difference
@@ -63,6 +64,7 @@ _LAZY = {
     "bench": "composer.api",
     "build": "composer.api",
     "check": "composer.hosts.insert",
+    "compare": "composer.comparing.api",
     "compose": "composer.api",
     "diff": "composer.api",
     "eject": "composer.api",
@@ -142,6 +144,7 @@ __all__ = [
     "bench",
     "build",
     "check",
+    "compare",
     "compose",
     "diff",
     "eject",

@@ -11,7 +11,7 @@ from composer.dag.infer import Inference
 from composer.dag.macs import growth
 from composer.dag.rules.default_place import default_place, default_sources
 from composer.dag.rules.match import match
-from composer.errors import GraphError, SpecError
+from composer.errors import ComposerError, GraphError, SpecError
 from composer.registry import POSITIONS, ModuleEntry
 from composer.spec.load import load_spec
 from composer.summary.memory import Traces, Unknown, activation_memory
@@ -148,7 +148,7 @@ def memory_of(graph: Composition, traces: Traces | None = None) -> int | None:
         return None
 
 
-def sentence(error: SpecError | GraphError) -> str:
+def sentence(error: ComposerError) -> str:
     """The first problem in a line, with the place that it is about."""
     first = error.diagnostics[0]
     return f"{first.path}: {first.message}" if first.path and not first.path.startswith("attention") else first.message

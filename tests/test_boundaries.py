@@ -96,7 +96,10 @@ ALLOWED = {
     },
     "comparing": {
         *("numpy", "pydantic", "pydantic_core"),
-        *_rooms("__version__ benchmark candidates comparing dag errors files html lines network options spec summary"),
+        *_rooms(
+            "__version__ benchmark candidates comparing dag errors files html lines network options spec summary"
+            " training weights"
+        ),
     },
     "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
     "sharing": {

@@ -1,9 +1,11 @@
-"""`composer compare`: what variants of a network cost and where they fit, side by side."""
+"""`composer compare`: what variants of a network cost, where they fit, and what training shows of them."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,10 +24,16 @@ from composer.cli.progress import stage
 from composer.cli.screen import print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
+from composer.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
     from composer.benchmark import Settings
+    from composer.comparing.file import ComparisonFile
     from composer.comparing.plan import Plan
+    from composer.comparing.results import Results
+
+# PyTorch's kind of device -> the name that Lightning gives it.
+_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu"}
 
 
 @spread
@@ -37,6 +45,11 @@ def command(
         Path | None,
         typer.Option("--output", "-o", metavar="FOLDER", help="Write report.html, the tables, and every spec."),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="DATA", help="Train all networks on it, as `composer train` does; needs -o."),
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed trainings again.")] = False,
     latency: Annotated[bool, typer.Option("--latency", help="Time forward passes too, in turn.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Examples in a timed pass.")] = 8,
     runs: Annotated[int, typer.Option(min=1, help="Timed passes of each, after 3 to warm up.")] = 20,
@@ -50,18 +63,25 @@ def command(
 
     FILE has a network (`base`, or `backbones`), `variants` by name, each a rule or a list of rules, or a `sweep`, a
     rule whose lists are axes; and if you like a `budget`, a `control` of plain networks that cost as much, and `seeds`.
-    A variant that does not compose is a row with its reason. docs/compare.md has all of it.
+    A variant that does not compose is a row with its reason. With --data all are trained, on the same seeds; the same
+    command goes on after an interruption. docs/compare.md has all of it.
     """
     from composer.comparing.file import read_comparison
 
+    if data is not None and output is None:
+        raise typer.BadParameter("what is trained needs a folder: -o FOLDER", param_hint="--data")
     if output is not None:
-        _check_folder(output, force=force)
+        _check_folder(output, force=force or data is not None, trained=data is None)
     read = read_comparison(file, reading.sets or ())
     settings = _settings(batch, runs, device) if latency else None
+    options: dict[str, Any] = {"root": reading.root, "allow_code": reading.allow_code, "latency": settings}
+    if data is not None and output is not None:
+        _train(context, read, data, output, device, options, retry=retry, format=format)
+        return
     with stage(context, f"composing the networks of {read.name}") as tell:
         from composer.comparing.plan import make_plan
 
-        plan = make_plan(read, root=reading.root, allow_code=reading.allow_code, latency=settings, tell=tell)
+        plan = make_plan(read, tell=tell, **options)
     if output is not None:
         from composer.comparing.write import write
 
@@ -71,11 +91,67 @@ def command(
         say(context, f"wrote {output / 'report.html'}, with its tables and specs beside it")
 
 
-def _check_folder(folder: Path, *, force: bool) -> None:
-    """Check, before any slow work, that the report may be written. Raises InputError."""
+def _train(
+    context: typer.Context,
+    read: ComparisonFile,
+    data: str,
+    output: Path,
+    device: str,
+    options: dict[str, Any],
+    *,
+    retry: bool,
+    format: TableFormat,
+) -> None:
+    """Train what is not trained yet, and report. Raises ComposerError."""
+    target = find_device(device)
+    from composer.comparing.api import trained
+    from composer.training.train import Where, require
+
+    require()
+    where = Where(_ACCELERATORS.get(target.type, "auto"))
+    with _leaving(context), stage(context, f"comparing the networks of {read.name}") as tell:
+        results = trained(
+            read, data, output, options, where=where, retry=retry, say=lambda text: say(context, text), tell=tell
+        )
+    _print_results(context, results, format)
+    say(context, f"wrote {output / 'report.html'}, with its tables and specs beside it")
+
+
+@contextlib.contextmanager
+def _leaving(context: typer.Context) -> Iterator[None]:
+    """While trainings run: an interruption ends the command with what to do next."""
+    from composer.training.keeping import Stop
+
+    try:
+        yield
+    except Stop as stop:
+        say(context, "stopped; the same command goes on where it was")
+        raise typer.Exit(128 + int(stop.args[0])) from stop
+
+
+def _print_results(context: typer.Context, results: Results, format: TableFormat) -> None:
+    from composer.comparing.findings import VERDICT_HEADS, VERDICT_RIGHT, verdict_cells
+
+    if format is TableFormat.JSON:
+        print_json(results.to_json())
+    elif format is TableFormat.CSV:
+        print_csv(results.comparisons())
+    else:
+        shown = print_markdown if format is TableFormat.MD else print_table
+        shown(VERDICT_HEADS, verdict_cells(results), VERDICT_RIGHT)
+        if format is TableFormat.TEXT:
+            words = [f"{results.name(pair)}: {one}" for pair, one in results.verdicts]
+            say(context, "\n".join(["", *words, *results.sentences()]))
+
+
+def _check_folder(folder: Path, *, force: bool, trained: bool) -> None:
+    """Check, before any slow work, that the report may be written; `trained`: not over trials. Raises InputError."""
     if str(folder) == "-":
         raise typer.BadParameter("a comparison is a folder, and `-` is stdout", param_hint="--output")
     check_output(folder / "report.html", force=force)
+    if trained and (folder / "declaration.json").exists():
+        help = ("--data DATA goes on with them; or choose another folder",)
+        raise InputError(Diagnostic("comparison", f"`{folder}` holds the trials of a comparison", help=help))
 
 
 def _settings(batch: int, runs: int, device: str) -> Settings:

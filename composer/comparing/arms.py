@@ -18,7 +18,7 @@ from composer.spec.spec import Spec
 
 MAX_ARMS = 500
 # Keys of a comparison that its networks have too.
-_SHARED = ("vars", "input")
+_SHARED = ("vars", "input", "train")
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ from composer.candidates import memory_of
 from composer.comparing.arms import Arm
 from composer.comparing.costs import Composer, Row
 from composer.comparing.file import PLAIN, ControlSpec
-from composer.errors import Diagnostic, GraphError, SpecError, did_you_mean, one_of
+from composer.errors import Diagnostic, GraphError, InputError, SpecError, did_you_mean, one_of
 from composer.network import Graph
 from composer.spec.dump import flow
 from composer.spec.origin import Origin
+from composer.spec.spec import Spec
 
 Kind = Literal["wider", "deeper"]
 # Vars that make a network of the zoo wider or deeper, the likeliest first.
@@ -55,7 +56,7 @@ class Controls:
 
     def __init__(self, composer: Composer, wanted: ControlSpec, origin: Origin) -> None:
         self.composer, self.wanted, self.origin = composer, wanted, origin
-        self.known: dict[tuple[str, str, str], Graph | None] = {}
+        self.known: dict[tuple[str, str, str], tuple[Spec, Graph] | None] = {}
 
     def check(self, plains: Iterable[Row]) -> None:
         """Raises SpecError for a var that a plain network does not have, or that holds no numbers."""
@@ -95,8 +96,8 @@ class Controls:
         value = plain.graph.spec.vars[var]
 
         def cost(other: Any) -> int | None:
-            graph = self._composed(plain.arm, var, other)
-            return None if graph is None else getattr(graph, f"num_{self.wanted.match}")
+            made = self._composed(plain.arm, var, other)
+            return None if made is None else getattr(made[1], f"num_{self.wanted.match}")
 
         tried = _deeper(value, cost, target) if pair.kind == "deeper" else _wider(value, cost, target)
         found = [(abs(got - target), index) for index, (_, got) in enumerate(tried) if got is not None]
@@ -107,18 +108,18 @@ class Controls:
         if other == value:
             reason = f"the plain network is nearer than any with more `{var}` ({_percent(pair.miss)})"
             return replace(pair, reason=reason), None
-        graph = self._composed(plain.arm, var, other)
-        assert graph is not None, "what has a cost was composed"
+        made = self._composed(plain.arm, var, other)
+        assert made is not None, "what has a cost was composed"
         arm = replace(plain.arm.with_vars({var: other}), variant=f"{PLAIN}, {var}: {flow(other)}", kind="control")
-        return replace(pair, against=arm.variant), Row(arm, graph, memory_of(graph, self.composer.traces))
+        return replace(pair, against=arm.variant), Row(arm, *made, memory_of(made[1], self.composer.traces))
 
-    def _composed(self, arm: Arm, var: str, value: Any) -> Graph | None:
+    def _composed(self, arm: Arm, var: str, value: Any) -> tuple[Spec, Graph] | None:
         """The plain network with another value of a var; None if it does not compose so."""
         key = arm.backbone, var, repr(value)
         if key not in self.known:
             try:
                 self.known[key] = self.composer.composed(arm.with_vars({var: value}))
-            except (SpecError, GraphError):
+            except (SpecError, GraphError, InputError):
                 self.known[key] = None
         return self.known[key]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from composer.comparing.file import BudgetSpec
 from composer.dag.composition import Composition
 from composer.dag.infer import Inference
 from composer.dag.rules.match import match
-from composer.errors import Diagnostic, GraphError, SpecError
+from composer.errors import Diagnostic, GraphError, InputError, SpecError
 from composer.network import Graph
 from composer.spec.document import Value
 from composer.spec.spec import Spec
@@ -26,6 +26,7 @@ _WORDS = {"parameters": "parameters", "macs": "MACs", "memory": "memory"}
 class Row:
     """An arm and what it costs.
 
+    spec      its spec
     graph     the network; None where it does not compose
     memory    bytes that an example keeps for a training step; None where not known
     asked     places that its rules ask for
@@ -35,6 +36,7 @@ class Row:
     """
 
     arm: Arm
+    spec: Spec
     graph: Graph | None
     memory: int | None = None
     asked: int = 0
@@ -62,10 +64,18 @@ class Composer:
     """Composes arms; operations that they share are inferred and traced once.
 
     path, root, allow_code  as for `Arm.examine`
+    fit                     makes the network of a spec, where it is another than the spec's own: that for some data
     """
 
-    def __init__(self, path: Path | None, root: str | Path | None = None, *, allow_code: bool = False) -> None:
-        self.path, self.root, self.allow_code = path, root, allow_code
+    def __init__(
+        self,
+        path: Path | None,
+        root: str | Path | None = None,
+        *,
+        allow_code: bool = False,
+        fit: Callable[[Spec], Graph] | None = None,
+    ) -> None:
+        self.path, self.root, self.allow_code, self.fit = path, root, allow_code, fit
         self.inference, self.traces = Inference(), Traces()
 
     def examined(self, arms: Sequence[Arm]) -> list[Spec]:
@@ -74,10 +84,13 @@ class Composer:
         SpecError.check(problem for _, problems in found for problem in problems)
         return [spec for spec, _ in found if spec is not None]
 
-    def composed(self, arm: Arm) -> Graph:
-        """The network of an arm. Raises SpecError, GraphError."""
+    def composed(self, arm: Arm) -> tuple[Spec, Graph]:
+        """The network of an arm, and its spec. Raises SpecError, GraphError, InputError."""
         (spec,) = self.examined([arm])
-        return Graph.of(spec, inference=self.inference)
+        return spec, self._graph(spec)
+
+    def _graph(self, spec: Spec) -> Graph:
+        return Graph.of(spec, inference=self.inference) if self.fit is None else self.fit(spec)
 
     def rows(self, arms: Sequence[Arm], budget: BudgetSpec) -> Iterator[Row]:
         """A row for each arm, as it is known; each backbone's plain arm comes before its variants.
@@ -90,15 +103,15 @@ class Composer:
         plain: Row | None = None
         for arm, spec in zip(arms, specs, strict=True):
             try:
-                graph = Graph.of(spec, inference=self.inference)
-            except GraphError as error:
+                graph = self._graph(spec)
+            except (SpecError, GraphError, InputError) as error:
                 unknown += [arm.placed(one) for one in error.diagnostics if one.code == "unknown-mechanism"]
                 if plain is None or arm.kind == "plain":
                     raise error.changed(arm.placed) from error
                 yield self._misfit(arm, spec, plain, error)
                 continue
             places = sum(len(one.places) for one in graph.added)
-            row = Row(arm, graph, memory_of(graph, self.traces), places, places)
+            row = Row(arm, spec, graph, memory_of(graph, self.traces), places, places)
             if arm.kind == "plain":
                 plain = row
             assert plain is not None, "the plain arm comes first"
@@ -106,9 +119,9 @@ class Composer:
         if unknown:
             raise GraphError(unknown)
 
-    def _misfit(self, arm: Arm, spec: Spec, plain: Row, error: GraphError) -> Row:
+    def _misfit(self, arm: Arm, spec: Spec, plain: Row, error: SpecError | GraphError | InputError) -> Row:
         """The row of an arm that does not compose: at how many places its only rule would fit."""
-        row = Row(arm, None, reason=sentence(error))
+        row = Row(arm, spec, None, reason=sentence(error))
         if len(spec.rules) != 1 or plain.graph is None:
             return row
         rule, origin = spec.rules[0]
@@ -126,7 +139,7 @@ class Composer:
         kept = {key: one for key, one in rule.data.items() if key not in ("where", "every", "expect")}
         written = replace(rule, data={**kept, position: Value([Value(path) for path in paths])})
         root = replace(root, data={**root.data, "attention": Value([written])})
-        return self.composed(replace(arm, document=replace(arm.document, root=root)))
+        return self.composed(replace(arm, document=replace(arm.document, root=root)))[1]
 
 
 def over(row: Row, plain: Row, budget: BudgetSpec) -> tuple[str, ...]:

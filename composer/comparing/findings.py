@@ -13,6 +13,7 @@ from composer.comparing.scatter import Axis, Point, scatter
 from composer.comparing.statistics import Interval, fewest_pairs
 from composer.html import table
 from composer.spec.dump import flow
+from composer.spec.training import settle_training
 
 VERDICT_HEADS = ("#", "comparison", "pairs", "difference", "these images", "new images", "p", "verdict")
 VERDICT_RIGHT = ("#", "pairs", "difference", "p")
@@ -120,8 +121,7 @@ def _runs(results: Results) -> str:
 
 
 def _how(results: Results) -> str:
-    train = results.plan.file.content.train
-    recipe = "the usual recipe" if train is None else f"`{train}`" if isinstance(train, str) else f"`{flow(train)}`"
+    recipe = f"`{flow(settle_training(results.plan.running[0].spec.files).recipe.to_mapping())}`"
     text = (
         f"All networks were trained alike, by {recipe}, each to its full length. Nothing was searched or tuned here; "
         "what was tuned before, this report does not know."

@@ -15,6 +15,8 @@ from composer.comparing.costs import Composer, Row
 from composer.comparing.file import PLAIN, ComparisonFile
 from composer.comparing.statistics import fewest_pairs
 from composer.errors import SpecError
+from composer.network import Graph
+from composer.spec.spec import Spec
 
 if TYPE_CHECKING:
     from composer.benchmark.report import Row as Measured
@@ -134,6 +136,7 @@ def make_plan(
     root: str | Path | None = None,
     allow_code: bool = False,
     latency: Settings | None = None,
+    fit: Callable[[Spec], Graph] | None = None,
     tell: Tell = lambda text: None,
 ) -> Plan:
     """The plan of a comparison; nothing is trained.
@@ -142,12 +145,13 @@ def make_plan(
     root        the folder that references may not leave; by default the file's own
     allow_code  let a backbone `package.module:factory` run its code
     latency     how forward passes are timed, in turn for each backbone; None not to
+    fit         makes the network of a spec, where it is another than the spec's own: that for some data
     tell        told what is being done
-    Raises SpecError and GraphError with the mistakes of the file.
+    Raises SpecError and GraphError with the mistakes of the file; InputError for a network that cannot be fitted.
     """
     if file.content.train is not None:
         _check_training(file)
-    composer = Composer(file.path, root, allow_code=allow_code)
+    composer = Composer(file.path, root, allow_code=allow_code, fit=fit)
     arms = arms_of(file)
     rows: list[Row] = []
     for row in composer.rows(arms, file.content.budget):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from composer.errors import ComposerError, Diagnostic, InputError
+from composer.errors import ComposerError, Diagnostic, InputError, UnavailableError
 from composer.files import write_text
 from composer.foreign import is_error, named
 from composer.paths import reason
@@ -63,10 +63,14 @@ def tried(run: RunTrial, spec: Path, seed: int, folder: Path, before: int = 0) -
     """The trial that a learner makes, also written into its folder; one that raises an error has failed.
 
     before  how often it was tried before
-    Raises InputError if the folder cannot be written; what is no error, such as an interruption, passes.
+    Raises InputError if the folder cannot be written, UnavailableError if a package or device is missing; what is no
+    error, such as an interruption, passes.
     """
     try:
         found = run(spec, seed, folder)
+    except UnavailableError:
+        # Every trial would fail: it is the machine that lacks something.
+        raise
     except ComposerError as error:
         found = Trial("failed", error=error.diagnostics[0].message)
     except Exception as error:

@@ -20,6 +20,7 @@ from composer.lines import csv_text
 from composer.paths import stem_of
 from composer.spec import zoo
 from composer.spec.dump import dump
+from composer.spec.training import settle_training
 
 REPORT, NETWORKS, PLAN, SPECS = "report.html", "networks.csv", "plan.json", "specs"
 RESULTS, RUNS, CURVES, COMPARISONS = "results.json", "runs.csv", "curves.csv", "comparisons.csv"
@@ -93,13 +94,15 @@ def spec_texts(plan: Plan) -> dict[str, str]:
 
 def spec_of(plan: Plan, row: Row) -> dict[str, Any]:
     """A network as a spec that stands alone: with a reference to the zoo or a library, or else written out."""
-    assert row.graph is not None
     written = dict(row.arm.document.plain())
     name = str(written["backbone"])
-    if zoo.find(name) is None and (name.endswith((".yaml", ".yml")) or row.graph.spec.source is None):
+    if zoo.find(name) is None and (name.endswith((".yaml", ".yml")) or row.spec.source is None):
         # A path of the comparison's own folder.
-        written = row.graph.spec.to_mapping()
-        written.pop("weights", None)
+        written = row.spec.to_mapping()
+    recipe = settle_training(row.spec.files)
+    if recipe.texts:
+        # Whole, for it may begin with a file of the comparison's own folder.
+        written["train"] = recipe.recipe.to_mapping()
     written["name"] = f"{plan.file.name} {plan.label(row.arm.backbone, row.arm.variant)}"
     return written
 

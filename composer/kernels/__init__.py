@@ -1,7 +1,7 @@
 """Faster forward and backward passes of mechanisms, with the numbers of their plain formulas.
 
 A mechanism's method keeps the plain formula as its body, and `@fused(kernel)` names the function that computes the same
-in its place where that is safe; everywhere else the body itself runs.
+in its place where that is safe and faster; everywhere else the body itself runs.
 """
 
 from composer.kernels.choice import KERNELS, Kernels, set_kernels

@@ -38,11 +38,8 @@ def selected_by_mean(module: Any, *branches: Tensor) -> Tensor:
 
 
 def _gated(x: Sequence[Tensor], dtype: torch.dtype | None, excite: Callable[[Tensor], Gates]) -> Tensor:
-    met, again = Met(), x
-    if torch.is_grad_enabled() and any(one.requires_grad for one in x):
-        pooled, *again = Pooled.apply(dtype, met, *x)
-    else:
-        pooled = _sum_of_means(x, dtype)
+    met = Met()
+    pooled, *again = Pooled.apply(dtype, met, *x)
     gates = excite(pooled)
     if gates[0].dtype != x[0].dtype:
         # Weights of another precision. PyTorch's own product leaves no gate.

@@ -20,24 +20,40 @@ _ON_FAKE = ContextVar("on_fake", default=False)
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 
-def fused(kernel: Callable[..., Any], *, inherited: bool = False) -> Callable[[Method], Method]:
+def fused(
+    kernel: Callable[..., Any],
+    *,
+    where: Callable[..., bool] = lambda module, *tensors: True,
+    inherited: bool = False,
+    in_inference: bool = False,
+) -> Callable[[Method], Method]:
     """Let a method run a kernel in place of its body, which stays its meaning: the plain formula.
 
-    kernel     called like the method: module, then tensors; gives the same values and gradients
-    inherited  whether it may run for subclasses too: the kernel calls nothing of the module that they could override
+    kernel        called like the method: module, then tensors; gives the same values and gradients
+    where         called like the method: whether the kernel is the faster one for tensors of these shapes
+    inherited     whether it may run for subclasses too: the kernel calls nothing of the module that they could override
+    in_inference  whether it is the faster one without a backward pass too, or to tensors that need no gradient
 
     The body runs wherever something else than eager PyTorch looks on or takes part: compilers, exporters, tracers,
     `torch.func`, autocast, fake tensors and other subclasses, devices other than the CPU; for subclasses of the class,
-    unless the kernel is `inherited`; and for modules with `kernels = "reference"`.
+    unless the kernel is `inherited`; without gradients, unless it is for `in_inference` too; where `where` says no; and
+    for modules with `kernels = "reference"`.
     """
 
     def decorate(method: Method) -> Method:
         @functools.wraps(method)
         def forward(self: nn.Module, *tensors: Tensor) -> Any:
             # First, because compilers take it for a constant and never see the kernel.
-            if torch.compiler.is_compiling() or not (_owns(self, forward, inherited) and may_run(self, tensors)):
-                return method(self, *tensors)
-            return kernel(self, *tensors)
+            if (
+                not torch.compiler.is_compiling()
+                and (in_inference or torch.is_grad_enabled())
+                and _owns(self, forward, inherited)
+                and may_run(self, tensors)
+                and (in_inference or any(tensor.requires_grad for tensor in tensors))
+                and where(self, *tensors)
+            ):
+                return kernel(self, *tensors)
+            return method(self, *tensors)
 
         forward.kernel, forward.inherited = kernel, inherited  # type: ignore[attr-defined]
         return forward  # type: ignore[return-value]

@@ -14,23 +14,19 @@ import torch
 from torch import Tensor
 from torch.autograd import Function, grad
 
-from composer.kernels.passes import MANY, groups, in_format_of, positions, product_sum
+from composer.kernels.passes import MANY, groups, has_many_positions, in_format_of, positions, product_sum
 
 Together = Literal["sum", "mean"] | None
 # What is computed over an axis, or over all positions.
 Reduction = tuple[Literal["mean", "max", "squares", "self"], int | None]
 
 
-def gated_by(
-    *reductions: Reduction, together: Together = None, by_rows: bool = False
-) -> Callable[[Any, Tensor], Tensor]:
+def gated_by(*reductions: Reduction, together: Together = None) -> Callable[[Any, Tensor], Tensor]:
     """A kernel: module.rescaled(x, *gates), with gates = module.excite(*module.statistics(x)): b c … -> b c …
 
     reductions  what `statistics` gives, in its order: the mean, the maximum or the sum of squares over an axis, or over
                 all positions (None), whose axes stay, with length 1; or x itself
     together    `sum` or `mean` if `rescaled` multiplies x by the sum or mean of its gates; else any product
-    by_rows     whether gates are those of rows and columns alone; of small maps, and of channels_first in bfloat16, the
-                plain formula is then faster, and runs
 
     `excite` makes a gate b …, or several, of the statistics, once for the whole batch, by any layers; they get the
     dtype of x. `rescaled` is the product: linear in x, sample by sample; a module without it has x * gate.
@@ -38,19 +34,17 @@ def gated_by(
 
     def kernel(module: Any, x: Tensor) -> Tensor:
         rescaled, met = getattr(module, "rescaled", _multiplied), Met()
-        if by_rows and (math.prod(x.shape[2:]) < MANY or (x.dtype == torch.bfloat16 and x.is_contiguous())):
-            gates = (gate.to(x.dtype) for gate in _several(module.excite(*_several(module.statistics(x)))))
-            plain: Tensor = rescaled(x, *gates)
-            return plain
-        if not (torch.is_grad_enabled() and x.requires_grad):
-            again, found = x, _statistics(module.statistics, reductions, x)
-        else:
-            *found, again = Statistics.apply(module.statistics, reductions, rescaled, met, x)
+        *found, again = Statistics.apply(module.statistics, reductions, rescaled, met, x)
         gates = (gate.to(x.dtype) for gate in _several(module.excite(*found)))
         result: Tensor = Product.apply(rescaled, together, met, x, again, *gates)
         return result
 
     return kernel
+
+
+def rows_are_faster(module: Any, x: Tensor) -> bool:
+    """Where the kernel is the faster one if the gates are those of rows and columns alone."""
+    return has_many_positions(module, x, MANY) and not (x.dtype == torch.bfloat16 and x.is_contiguous())
 
 
 class Met:

@@ -8,20 +8,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 # Bytes of a group of samples: a core's share of the caches.
-GROUP = 2**20
+GROUP = 2**19
 # Positions from which on a pass by batch norm's kernel is faster than a product and a sum in the cache.
 MANY = 512
+# Bytes of a batch from which on a plain formula's temporaries leave the caches.
+LARGE = 2**21
 
 
 def positions(x: Tensor) -> tuple[int, ...]:
     """The axes behind batch and channels."""
     return tuple(range(2, x.ndim))
+
+
+def is_large(module: Any, x: Tensor, *others: Tensor, last: int = 4) -> bool:
+    """Whether a batch of maps is so large that a kernel of fewer passes over it is the faster one.
+
+    Only for kernels that keep what the plain formula keeps: the memory of an example must not depend on the batch.
+
+    last  the share of it that is enough in channels_last, where plain products are slower: 4 is a quarter
+    """
+    return x.nbytes >= LARGE // (1 if x.is_contiguous() else last)
+
+
+def has_many_positions(module: Any, x: Tensor, many: int = 100) -> bool:
+    """Whether maps, whatever their number, are so large that a kernel is the faster one."""
+    return math.prod(x.shape[2:]) >= many
 
 
 def groups(x: Tensor) -> Iterator[slice]:

@@ -263,8 +263,8 @@ class CrossCovarianceAttention(nn.Module):
     def _mixed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weights b heads p p, and the values b heads p n."""
         q, k, v = self.qkv(x).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 4, 1).unbind(0)
-        # Squares of many tokens sum to more than half precision holds.
-        precision = torch.promote_types(q.dtype, torch.float32)
+        # Squares of many tokens sum to more than float16 holds.
+        precision = torch.float32 if q.dtype == torch.float16 else q.dtype
         q, k = (F.normalize(one.to(precision), dim=-1).to(v.dtype) for one in (q, k))
         return ((q @ k.transpose(2, 3)) * self.temperature).softmax(-1), v
 

@@ -62,3 +62,31 @@ def test_what_exists_is_kept_without_force(run, file, tmp_path):
     result = run("compare", file, "-o", "-")
     assert result.code == 2
     assert "`-` is stdout" in result.err
+
+
+TRAINED = "base: resnet18\nvariants:\n  se: {use: se, after: branch}\nseeds: 1\ntrain: {steps: 1, batch: 8}\n"
+
+
+def test_it_trains_and_goes_on(run, file, tmp_path, monkeypatch):
+    from composer.comparing import learning
+    from composer.comparing.trials import Trial
+
+    def learner(data, where, **options):
+        return lambda spec, seed, folder: Trial("done", [1.0, "se" in spec.stem], ["a", "b"], [0.5], 1)
+
+    monkeypatch.setattr(learning, "learner", learner)
+    file.write_text(TRAINED)
+    words = ("compare", file, "--data", "digits", "-o", tmp_path / "out")
+    first = run(*words)
+    assert first.code == 0, first.err
+    assert "se against plain" in first.out
+    assert "1 seed cannot show any difference" in first.err
+    assert (tmp_path / "out/comparisons.csv").exists()
+    assert run(*words, "--format", "json").json["comparisons"][0]["difference"] == 0.5
+    assert "was [0], and is [0, 1]" in run(*words, "--set", "seeds=2").err
+    plain = run("compare", file, "-o", tmp_path / "out", "--force")
+    assert plain.code == 1
+    assert "holds the trials of a comparison" in plain.err
+    assert run("compare", file, "--data", "digits").code == 2
+    assert "there is no data `gone`" in run("compare", file, "--data", "gone", "-o", tmp_path / "other").err
+    assert not (tmp_path / "other").exists()

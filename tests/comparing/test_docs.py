@@ -31,7 +31,7 @@ def test_its_python_runs(capsys):
 
 
 def test_its_table_of_seeds_is_right():
-    heads, _, row = re.findall(r"^\| ?(.*?) ?\|$", PAGE, re.MULTILINE)
+    heads, _, row = re.findall(r"^\| ?(.*?) ?\|$", PAGE, re.MULTILINE)[:3]
     for numbers, seeds in zip(heads.split(" | ")[1:], row.split(" | ")[1:], strict=True):
         first, _, last = numbers.partition(" to ")
         assert {fewest_pairs(one) for one in range(int(first), int(last or first) + 1)} == {int(seeds)}

@@ -16,7 +16,7 @@ from composer import registry
 from composer.contract import Refusal, Subject
 from composer.contract.subject import shake
 from composer.errors import SpecError
-from composer.kernels import set_kernels
+from composer.kernels import passes, set_kernels
 from composer.kernels.choice import has_kernel
 from composer.mechanisms.channel.se import SqueezeExcitation
 from composer.registry import ModuleEntry
@@ -164,17 +164,39 @@ def test_keeps_no_more_for_the_backward_pass(subject: Subject) -> None:
 
 def test_the_kernel_runs_where_nothing_looks_on(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = count_kernel_runs(monkeypatch)
-    module, x = SqueezeExcitation(8), torch.randn(2, 8, 5, 5)
+    module, x = SqueezeExcitation(8), torch.randn(2, 8, 5, 5, requires_grad=True)
     module(x)
+    assert len(ran) == 1
+
+
+def test_of_small_batches_the_plain_formula_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = count_kernel_runs(monkeypatch)
+    # Bytes: of two images of 8 × 5 × 5 in float32, or of one image in channels_last.
+    monkeypatch.setattr(passes, "LARGE", 1600)
+    module = SqueezeExcitation(8)
+    for batch, runs in ((1, 0), (2, 1)):
+        module(torch.randn(batch, 8, 5, 5, requires_grad=True))
+        assert len(ran) == runs
+    module(torch.randn(1, 8, 5, 5).to(memory_format=torch.channels_last).requires_grad_())
+    assert len(ran) == 2
+
+
+def test_without_a_backward_pass_the_plain_formula_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = count_kernel_runs(monkeypatch)
+    module, x = SqueezeExcitation(8), torch.randn(2, 8, 5, 5, requires_grad=True)
     with torch.no_grad():
         module(x)
-    assert len(ran) == 2
+    with torch.inference_mode():
+        module(x)
+    module(x.detach()).sum().backward()
+    assert not ran
+    assert module.fc1.weight.grad is not None
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_it_steps_aside_for_whoever_looks_on(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = count_kernel_runs(monkeypatch)
-    module, x = SqueezeExcitation(8), torch.randn(2, 8, 5, 5)
+    module, x = SqueezeExcitation(8), torch.randn(2, 8, 5, 5, requires_grad=True)
     wanted = copy.deepcopy(module)
     set_kernels(wanted, "reference")
 

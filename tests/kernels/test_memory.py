@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import composer
+from composer.kernels import passes
 from composer.registry import ModuleEntry
 from composer.summary import summarise
 from tests.kernels.test_fused import entries
@@ -31,8 +32,7 @@ def kept(model: nn.Module, batch: int) -> int:
     return sum(storage.nbytes() for storage in saved.values())
 
 
-@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
-def test_counted_is_what_is_kept(entry: ModuleEntry) -> None:
+def built(entry: ModuleEntry, kernels: str) -> composer.Model:
     nodes: dict[str, Any] = {
         "conv": {"op": "conv2d", "out_channels": 16, "kernel_size": 3},
         "mix": {"op": "conv2d", "out_channels": 16, "kernel_size": 3},
@@ -40,10 +40,26 @@ def test_counted_is_what_is_kept(entry: ModuleEntry) -> None:
         "act": "relu",
         "pool": "global_avg_pool",
     }
+    rule = {"use": entry.name, "replace": "mix"} if entry.replaces else {"use": entry.name, "after": "bn"}
+    return composer.build({"input": [3, 24, 24], "nodes": nodes, "attention": [rule], "kernels": kernels})
+
+
+def counted(model: composer.Model) -> int:
+    return summarise(model.graph).root.cost.memory
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_counted_is_what_is_kept(entry: ModuleEntry) -> None:
     counts = {}
     for kernels in ("fused", "reference"):
-        rule = {"use": entry.name, "replace": "mix"} if entry.replaces else {"use": entry.name, "after": "bn"}
-        model = composer.build({"input": [3, 24, 24], "nodes": nodes, "attention": [rule], "kernels": kernels})
-        counts[kernels] = summarise(model.graph).root.cost.memory
+        model = built(entry, kernels)
+        counts[kernels] = counted(model)
         assert kept(model, 5) - kept(model, 2) == 3 * counts[kernels]
     assert counts["fused"] <= counts["reference"]
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_an_example_needs_the_same_in_every_batch(entry: ModuleEntry, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_large_batches = counted(built(entry, "fused"))
+    monkeypatch.setattr(passes, "LARGE", 10**9)
+    assert counted(built(entry, "fused")) == of_large_batches

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.kernels import fused
-from composer.kernels.grouped import gated_by
+from composer.kernels.grouped import gated_by, rows_are_faster
 from composer.mechanisms.shared.channel_norm import ChannelNorm
 from composer.mechanisms.shared.divisors import divisor_at_most, nearest_divisors
 from composer.options import PositiveInt
@@ -90,6 +90,6 @@ class EfficientLocalAttention(nn.Module):
         """x, rescaled by the gates of its row and of its column, b c h w."""
         return x * rows * columns
 
-    @fused(gated_by(("mean", 3), ("mean", 2), by_rows=True))
+    @fused(gated_by(("mean", 3), ("mean", 2)), where=rows_are_faster)
     def forward(self, x: Tensor) -> Tensor:
         return self.rescaled(x, *self.excite(*self.statistics(x)))

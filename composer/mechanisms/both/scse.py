@@ -9,20 +9,17 @@ from torch import Tensor
 
 from composer.kernels import fused
 from composer.kernels.grouped import gated_by
+from composer.kernels.passes import is_large
 from composer.mechanisms.channel.cse import ChannelExcitation
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.spatial.sse import SpatialExcitation
 from composer.options import PositiveInt
 from composer.registry import mechanism
 
-_BOTH = gated_by(("mean", None), ("self", None), together="sum")
 
-
-def _by_sum(module: ConcurrentExcitation, x: Tensor) -> Tensor:
-    """The product with both gates: b c … -> b c …; their maximum is not linear in x."""
-    if module.fuse == "add":
-        return _BOTH(module, x)
-    return module.rescaled(x, *module.excite(*module.statistics(x)))
+def _faster(module: ConcurrentExcitation, x: Tensor) -> bool:
+    # The maximum of both products is not linear in x.
+    return module.fuse == "add" and is_large(module, x, last=1)
 
 
 @mechanism(
@@ -84,6 +81,6 @@ class ConcurrentExcitation(ChannelGate):
         # The larger result of a negative number is that of the smaller gate.
         return torch.where(x >= 0, torch.maximum(a, e), torch.minimum(a, e))
 
-    @fused(_by_sum)
+    @fused(gated_by(("mean", None), ("self", None), together="sum"), where=_faster)
     def forward(self, x: Tensor) -> Tensor:
         return self.rescaled(x, *self.excite(*self.statistics(x)))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from composer.kernels import fused
 from composer.kernels.grouped import gated_by
+from composer.kernels.passes import has_many_positions
 from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt
 from composer.registry import mechanism
@@ -86,6 +87,9 @@ class TripletAttention(nn.Module):
         gates = self.excite(*self.statistics(x))
         return sum(gates[1:], gates[0]) / len(gates)
 
-    @fused(gated_by(*((kind, axis) for axis in (2, 3, 1) for kind in ("max", "mean")), together="mean"))
+    @fused(
+        gated_by(*((kind, axis) for axis in (2, 3, 1) for kind in ("max", "mean")), together="mean"),
+        where=has_many_positions,
+    )
     def forward(self, x: Tensor) -> Tensor:
         return self.rescaled(x, *self.excite(*self.statistics(x)))

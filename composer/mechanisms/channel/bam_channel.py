@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from composer.kernels import fused
 from composer.kernels.channel import gated_by_mean
+from composer.kernels.passes import is_large
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.pooled_norm import NormAt, PooledNorm, pooled_norm
 from composer.options import PositiveInt
@@ -72,6 +73,6 @@ class BAMChannel(ChannelGate):
         """The factor, b c 1 1, in (1, 2)."""
         return self.excite(self.mean(x))
 
-    @fused(gated_by_mean)
+    @fused(gated_by_mean, where=is_large)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from composer.kernels import fused
 from composer.kernels.channel import gated_by_mean
+from composer.kernels.passes import is_large
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.registry import mechanism
 
@@ -57,6 +58,6 @@ class EffectiveSE(ChannelGate):
         """The gate, b c 1 1, in (0, 1); with hard_sigmoid in [0, 1]."""
         return self.excite(self.mean(x))
 
-    @fused(gated_by_mean)
+    @fused(gated_by_mean, where=is_large)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

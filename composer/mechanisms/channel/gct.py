@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from composer.kernels import fused
 from composer.kernels.grouped import gated_by
+from composer.kernels.passes import has_many_positions
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.precision import at_least_float32
 from composer.registry import mechanism
@@ -17,16 +17,9 @@ from composer.registry import mechanism
 torch.fx.wrap("at_least_float32")
 EPSILON = 1e-5
 
-# Below, the plain formula is faster.
-_FEWEST_POSITIONS = 100
-_BY_SQUARES = gated_by(("squares", None))
 
-
-def _gated_by_sums(module: GatedChannelTransformation, x: Tensor) -> Tensor:
-    """The product with the factors that follow from sums over each channel: b c … -> b c …"""
-    if module.norm == "l2" and math.prod(x.shape[2:]) >= _FEWEST_POSITIONS:
-        return _BY_SQUARES(module, x)
-    return x * module.attention(x)
+def _faster(module: GatedChannelTransformation, x: Tensor) -> bool:
+    return module.norm == "l2" and has_many_positions(module, x)
 
 
 @mechanism(
@@ -83,6 +76,6 @@ class GatedChannelTransformation(ChannelGate):
         """The factor of each channel, b c 1 1, in (0, 2)."""
         return self.excite(self.statistics(x)).to(x.dtype)
 
-    @fused(_gated_by_sums)
+    @fused(gated_by(("squares", None)), where=_faster)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from composer.kernels import fused
 from composer.kernels.channel import gated_by_fine_mean
+from composer.kernels.passes import is_large
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.shared.precision import at_least_float32
 from composer.options import PositiveFloat
@@ -55,6 +56,6 @@ class GaussianContextTransformer(ChannelGate):
         """The gate, b c 1 1, in (0, 1]."""
         return self.excite(self.mean(at_least_float32(x))).to(x.dtype)
 
-    @fused(gated_by_fine_mean)
+    @fused(gated_by_fine_mean, where=is_large)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

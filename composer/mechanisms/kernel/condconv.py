@@ -21,21 +21,23 @@ from composer.registry import mechanism
 _FEWEST_SAMPLES, _FEWEST_FOR_EACH, _MOST_OUTPUTS = 16, 4, 32
 
 
-def by_the_faster_way(module: ExpertConv2d, x: Tensor, mix: Tensor) -> Tensor:
-    """The outputs of all experts, mixed, if these are few; else the convolution with mixed kernels.
+def outputs_are_few(module: ExpertConv2d, x: Tensor, mix: Tensor) -> bool:
+    """Whether to mix the outputs of all experts rather than their kernels, by the shapes alone.
 
     A kernel of c/g k k is mixed for each sample and output. On maps of few positions that takes longer, and keeps more,
-    than the outputs of all experts. The shapes alone decide.
+    than the outputs of all experts.
     """
-    if x.ndim == 2:
-        return by_the_faster_way(module, x[:, :, None, None], mix)[:, :, 0, 0]
-    given = (x, mix, module.weight, module.bias, module.shape, module.settings)
     experts = len(module.weight)
     outputs = experts * math.prod(module.size_of_output(x))
     many = len(x) >= max(_FEWEST_SAMPLES, _FEWEST_FOR_EACH * experts)
-    if many and outputs <= min(_MOST_OUTPUTS, math.prod(module.shape[1:])):
-        return in_format_of(x, mix_outputs(*given))
-    return convolve_each(*given)
+    return many and outputs <= min(_MOST_OUTPUTS, math.prod(module.shape[1:]))
+
+
+def convolved_by_outputs(module: ExpertConv2d, x: Tensor, mix: Tensor) -> Tensor:
+    """The convolution of x with `mix`, as `convolve`, by mixing the outputs of all experts."""
+    if x.ndim == 2:
+        return convolved_by_outputs(module, x[:, :, None, None], mix)[:, :, 0, 0]
+    return in_format_of(x, mix_outputs(x, mix, module.weight, module.bias, module.shape, module.settings))
 
 
 class ExpertConv2d(nn.Module):
@@ -79,8 +81,8 @@ class ExpertConv2d(nn.Module):
         return (self.stride, self.padding, self.dilation, self.groups)
 
     def size_of_output(self, x: Tensor) -> tuple[int, ...]:
-        """Height and width of the convolution's output."""
-        sizes = zip(x.shape[2:], self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        """Height and width of the convolution's output; 1 × 1 for vectors b c."""
+        sizes = zip(x.shape[2:] or (1, 1), self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
         return tuple((length + 2 * p - d * (k - 1) - 1) // s + 1 for length, k, s, p, d in sizes)
 
 
@@ -198,7 +200,7 @@ class CondConv(ExpertConv2d):
             return gates
         return self.router(pooled(x)).sigmoid()
 
-    @fused(by_the_faster_way)
+    @fused(convolved_by_outputs, where=outputs_are_few, in_inference=True)
     def convolve(self, x: Tensor, mix: Tensor) -> Tensor:
         """The convolution of x with `mix`: b c h w, b experts -> b o h' w'; or b c -> b o, as maps of one position."""
         return convolve_each(x, mix, self.weight, self.bias, self.shape, self.settings)

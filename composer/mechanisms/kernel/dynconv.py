@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from composer.kernels import fused
 from composer.mechanisms.kernel.condconv import (
     ExpertConv2d,
-    by_the_faster_way,
     convolve_each,
+    convolved_by_outputs,
+    outputs_are_few,
     plain_mixture,
     pooled,
 )
@@ -81,7 +82,7 @@ class DynamicConv(FallingTemperature, ExpertConv2d):
         logits = self.fc2(self.act(self.fc1(pooled(x))))
         return (at_least_float32(logits) / self.temperature).softmax(1)
 
-    @fused(by_the_faster_way)
+    @fused(convolved_by_outputs, where=outputs_are_few, in_inference=True)
     def convolve(self, x: Tensor, mix: Tensor) -> Tensor:
         """The convolution of x with `mix`: b c h w, b experts -> b o h' w'; or b c -> b o, as maps of one position."""
         return convolve_each(x, mix, self.weight, self.bias, self.shape, self.settings)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from composer.arithmetic import pair
 from composer.kernels import fused
 from composer.kernels.channel import selected_by_mean
+from composer.kernels.passes import is_large
 from composer.mechanisms.shared.divisors import check_groups
 from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.shared.precision import at_least_float32
@@ -116,7 +117,7 @@ class SelectiveKernel(nn.Module):
         """The share of each branch, b m o 1 1; sums to 1 over m (one branch: in (0, 1))."""
         return self.excite(mean_of_sum(self._split(x)))
 
-    @fused(selected_by_mean)
+    @fused(selected_by_mean, where=is_large)
     def _chosen(self, *features: Tensor) -> Tensor:
         weights = self.excite(mean_of_sum(features)).to(features[0].dtype)
         return weighted_sum(weights.unbind(1), features)

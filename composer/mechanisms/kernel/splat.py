@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from composer.arithmetic import same_padding
 from composer.kernels import fused
 from composer.kernels.channel import selected_by_mean
+from composer.kernels.passes import is_large
 from composer.mechanisms.kernel.sk import mean_of_sum, weighted_sum
 from composer.mechanisms.shared.divisors import nearest_divisors
 from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
@@ -114,7 +115,7 @@ class SplitAttention(nn.Module):
             raise NotImplementedError("splat: radix 0 is a plain convolution and has no attention")
         return self.excite(mean_of_sum(self._split(x).unbind(1)))
 
-    @fused(selected_by_mean)
+    @fused(selected_by_mean, where=is_large)
     def _chosen(self, *features: Tensor) -> Tensor:
         weights = self.excite(mean_of_sum(features)).to(features[0].dtype)
         return weighted_sum(weights.unbind(1), features)

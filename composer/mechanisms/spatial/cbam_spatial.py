@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from composer.kernels import fused
 from composer.kernels.grouped import gated_by
+from composer.kernels.passes import is_large
 from composer.mechanisms.shared.odd import check_odd
 from composer.options import OddInt
 from composer.registry import mechanism
@@ -55,6 +56,6 @@ class SpatialAttention(nn.Module):
         """The gate, b 1 h w, in (0, 1)."""
         return self.excite(*self.statistics(x))
 
-    @fused(gated_by(("mean", 1), ("max", 1)))
+    @fused(gated_by(("mean", 1), ("max", 1)), where=is_large)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

@@ -6,9 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from composer.kernels import fused
+from composer.kernels.channel import gated_by_mean
+from composer.kernels.passes import is_large
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.mechanisms.spatial.ge import Extent
 from composer.registry import mechanism
+
+
+def _faster(module: GatherExciteMinus, x: Tensor) -> bool:
+    return module.extent == 0 and is_large(module, x)
 
 
 @mechanism("ge_minus", kind="spatial", layout="b c *", aliases=("ge-theta-minus", "gather-excite without parameters"))
@@ -35,11 +42,15 @@ class GatherExciteMinus(ChannelGate):
             raise ValueError("ge_minus: extent=1 gathers nothing; use 2 or more, or 0 for the whole map")
         self.extent = extent
 
+    def excite(self, z: Tensor) -> Tensor:
+        """The gate of the means, both b c 1 1."""
+        return z.sigmoid()
+
     def attention(self, x: Tensor) -> Tensor:
         """The gate, b c h w (b c 1 1 for the whole map), in (0, 1)."""
         e = self.extent
         if e == 0:
-            return self.mean(x).sigmoid()
+            return self.excite(self.mean(x))
         if self.spatial_dims == 3:
             # PyTorch's own padding of a video asks for a map as large as the window.
             around = [e - 1] * 6
@@ -48,7 +59,8 @@ class GatherExciteMinus(ChannelGate):
         else:
             pool = {1: F.avg_pool1d, 2: F.avg_pool2d}[self.spatial_dims]
             z = pool(x, 2 * e - 1, e, e - 1, count_include_pad=False)
-        return F.interpolate(z.sigmoid(), size=x.shape[2:])
+        return F.interpolate(self.excite(z), size=x.shape[2:])
 
+    @fused(gated_by_mean, where=_faster)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)

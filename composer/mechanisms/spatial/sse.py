@@ -6,6 +6,7 @@ from torch import Tensor
 
 from composer.kernels import fused
 from composer.kernels.grouped import gated_by
+from composer.kernels.passes import is_large
 from composer.mechanisms.shared.channel_gate import ChannelGate
 from composer.registry import mechanism
 
@@ -48,6 +49,6 @@ class SpatialExcitation(ChannelGate):
         """The gate, b 1 h w, in (0, 1)."""
         return self.excite(x)
 
-    @fused(gated_by(("self", None)))
+    @fused(gated_by(("self", None)), where=is_large)
     def forward(self, x: Tensor) -> Tensor:
         return x * self.attention(x)
