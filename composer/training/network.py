@@ -32,11 +32,13 @@ class Fitted:
 
     graph    the network, composed from one spec without references
     mapping  that spec, as a file writes it
+    written  the network as its user's files write it, which is compared with how weights want their images
     said     what was changed, in sentences
     """
 
     graph: Graph
     mapping: dict[str, Any]
+    written: Graph
     said: tuple[str, ...]
 
 
@@ -77,7 +79,7 @@ def fitted(
     shape = next(iter(graph.root.inputs.values())).shape[1:]
     mapping["inputs"] = {name: {**one, "shape": list(shape), **_preparation(one, data, image, shape[0])}}
     final = load_spec(mapping, allow_code=spec.allow_code)
-    return Fitted(Graph.of(final, Limits(MAX_NODES, MAX_PARAMETERS)), mapping, tuple(said))
+    return Fitted(Graph.of(final, Limits(MAX_NODES, MAX_PARAMETERS)), mapping, graph, tuple(said))
 
 
 def opened(run: Run, *, allow_code: bool = False) -> ComposedModule:

@@ -137,7 +137,7 @@ def _first(
     image: InputSpec | None = None
     if weights is not None:
         # How the weights want their images is known when they are read; the classifier of the data is another.
-        trial = compile_graph(fitted(spec, data, size=size, image=next(iter(spec.inputs.values()))).graph, seed)
+        trial = compile_graph(fitted(spec, data, size=size, image=next(iter(spec.inputs.values()))).written, seed)
         image = fill(trial, weights)[0].image or next(iter(spec.inputs.values()))
     found = fitted(spec, data, image=image, size=size)
     model = compile_graph(found.graph, seed)

@@ -255,3 +255,17 @@ def test_frozen_places_stay(tmp_path):
     for name, tensor in before.items():
         same = name.startswith(("conv1.", "bn1."))
         assert torch.equal(tensor, after[name]) == same, name
+
+
+def test_weights_bring_how_they_want_their_images(tmp_path):
+    first = trained(tmp_path / "first", {"epochs": 1})
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(yaml.safe_dump({**SMALL, "input": {"shape": [1, 16, 16]}}, sort_keys=False))
+    said: list[str] = []
+    second = composer.train(
+        spec, out=tmp_path / "second", recipe={"epochs": 1}, weights=first.folder, size=16, say=said.append
+    )
+    one, other = (next(iter(yaml.safe_load(run.network.read_text())["inputs"].values())) for run in (first, second))
+    assert other["mean"] == one["mean"] != [0.0]
+    start = load_file(second.folder / "checkpoints" / "step-0000000.safetensors")
+    assert torch.equal(start["conv1.weight"], load_file(first.weights)["conv1.weight"])
