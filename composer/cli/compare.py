@@ -105,7 +105,7 @@ def _train(
     """Train what is not trained yet, and report. Raises ComposerError."""
     target = find_device(device)
     from composer.comparing.api import trained
-    from composer.training.train import Where, require
+    from composer.training.trainer import Where, require
 
     require()
     where = Where(_ACCELERATORS.get(target.type, "auto"))

@@ -26,12 +26,12 @@ def command(
     saying: Saying,
 ) -> None:
     """Train from a run's last checkpoint to its end: on a CPU, the result is that of a run that never stopped."""
-    from composer.training.train import require
+    from composer.training.trainer import require
 
     require()
     from composer.training.api import data_of
+    from composer.training.go_on import go_on
     from composer.training.run import Run
-    from composer.training.train import go_on
 
     run = Run(folder)
     with stage(context, f"reading the data of {run}") as tell:

@@ -27,7 +27,7 @@ def command(
     saying: Saying,
 ) -> None:
     """Test a run's best weights. On the run's own data this reads its test split again: choose nothing by it."""
-    from composer.training.train import require
+    from composer.training.trainer import require
 
     require()
     from composer.training.api import data_of

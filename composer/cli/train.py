@@ -58,7 +58,7 @@ def command(
     """
     from composer.spec.settings import read_settings
     from composer.spec.training import settle_training
-    from composer.training.train import is_first, require
+    from composer.training.trainer import is_first, require
 
     sets = [one for one in opening.reading.sets or () if one.startswith("train.")]
     given = {"epochs": epochs, "batch": batch, "optimizer.lr": lr, "seed": opening.seed or None}
@@ -68,8 +68,9 @@ def command(
     folder = output if output is not None else Path("runs") / spec.name
     weights = opening.chosen(spec)
     require()
+    from composer.training.begin import begin
+    from composer.training.go_on import go_on
     from composer.training.run import Run
-    from composer.training.train import begin, go_on
 
     if is_first():
         Run.check_new(folder)

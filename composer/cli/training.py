@@ -16,7 +16,7 @@ from composer.cli.screen import out
 if TYPE_CHECKING:
     from composer.training.data import Data
     from composer.training.run import Run
-    from composer.training.train import Where
+    from composer.training.trainer import Where
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Resources:
     @property
     def where(self) -> Where:
         """The same, as training takes it."""
-        from composer.training.train import Where
+        from composer.training.trainer import Where
 
         return Where(self.accelerator, self.devices, self.nodes, self.strategy)
 
@@ -58,7 +58,7 @@ def leaving(context: typer.Context, run: Run) -> Iterator[tuple[Callable[[str], 
     except Stop as stop:
         say(context, words(run))
         raise typer.Exit(128 + int(stop.args[0])) from stop
-    from composer.training.train import is_first
+    from composer.training.trainer import is_first
 
     if not is_first():
         return

@@ -15,7 +15,7 @@ from composer.comparing.write import write, write_results
 
 if TYPE_CHECKING:
     from composer.training.data import Data
-    from composer.training.train import Where
+    from composer.training.trainer import Where
 
 Tell = Callable[[str], None]
 
@@ -83,7 +83,7 @@ def trained(
     options  for `make_plan`
     Other arguments and errors are those of `compare`.
     """
-    from composer.training.train import HERE, require
+    from composer.training.trainer import HERE, require
 
     require()
     from composer.comparing.learning import check_data, check_recipe, fitting_to, learner

@@ -15,12 +15,14 @@ from composer.spec.load import load_spec
 from composer.spec.settings import read_settings
 from composer.spec.spec import Spec
 from composer.spec.training import settle_training
+from composer.training.begin import begin
 from composer.training.data import Data
+from composer.training.go_on import go_on
 from composer.training.learner import steps_of
 from composer.training.network import fitted
 from composer.training.optimizers import optimizer_maker
 from composer.training.run import IMAGES, Run, is_run
-from composer.training.train import Where, begin, go_on
+from composer.training.trainer import Where
 from composer.weights.choose import choose
 
 RUN = "run"

@@ -11,10 +11,12 @@ from composer.spec.document import Document
 from composer.spec.load import load_spec
 from composer.spec.settings import Setting
 from composer.spec.training import settle_training
+from composer.training.begin import begin
 from composer.training.data import Data, open_data
 from composer.training.evaluating import Evaluation, again
+from composer.training.go_on import go_on
 from composer.training.run import Run
-from composer.training.train import HERE, Where, begin, go_on, require
+from composer.training.trainer import HERE, Where, require
 from composer.weights.choose import choose
 
 

@@ -1,0 +1,116 @@
+"""Lightning's trainer as a run needs it, and the devices that it trains on."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from composer.errors import Diagnostic, InputError, UnavailableError
+from composer.spec.recipe import Recipe
+from composer.training.run import Run
+
+
+@dataclass(frozen=True)
+class Where:
+    """The devices that train.
+
+    accelerator  `auto`, `cpu`, `gpu` …, as Lightning has them
+    devices      how many, on each machine; None for Lightning's own choice, which is 1 on a CPU
+    nodes        machines
+    strategy     `auto` or `ddp`
+    """
+
+    accelerator: str = "auto"
+    devices: int | None = None
+    nodes: int = 1
+    strategy: str = "auto"
+
+
+# This process, on the device that Lightning chooses.
+HERE = Where()
+
+
+def require() -> None:
+    """Raises UnavailableError without the extra `train`."""
+    try:
+        for package in ("lightning.pytorch", "torchmetrics"):
+            importlib.import_module(package)
+    except ImportError as error:
+        text = f"training needs the package `{package.partition('.')[0]}`"
+        help = ("pip install 'attention-composer[train]'",)
+        raise UnavailableError(Diagnostic("extra", text, label="an extra of composer", help=help)) from error
+
+
+def is_first() -> bool:
+    """Whether this process is the first of those that train together."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+
+def trainer_for(run: Run, recipe: Recipe, where: Where, keeper: Any, epochs: int) -> Any:
+    """The trainer of a run: no files, bars or words of its own.
+
+    run     the folder
+    recipe  its precision, clipping and loggers
+    where   the devices
+    keeper  the callback that writes checkpoints
+    epochs  so many are left, of which the first may have begun
+    Raises UnavailableError for a logger whose package is not installed, InputError for a batch that the devices cannot
+    share.
+    """
+    import lightning.pytorch as pl
+
+    from composer.training.quiet import quiet
+
+    quiet()
+    plain = "64-true" if recipe.dtype == "float64" else "32-true"
+    precision = {"bfloat16": "bf16-mixed", "float16": "16-mixed", None: plain}[recipe.amp]
+    options: dict[str, Any] = {"devices": where.devices} if where.devices is not None else {}
+    if where.devices is None and where.strategy == "auto":
+        options["devices"] = 1
+    found = pl.Trainer(
+        accelerator=where.accelerator,
+        num_nodes=where.nodes,
+        strategy=where.strategy,
+        precision=precision,  # type: ignore[arg-type]
+        max_epochs=max(1, epochs),
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.clip,
+        callbacks=[keeper],
+        logger=_loggers(run, recipe),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        reload_dataloaders_every_n_epochs=1,
+        inference_mode=False,
+        default_root_dir=run.folder,
+        log_every_n_steps=1,
+        **options,
+    )
+    if recipe.batch // recipe.accumulate % found.world_size:
+        text = f"{recipe.batch // recipe.accumulate} images at once cannot be shared among {found.world_size} processes"
+        raise InputError(Diagnostic("batch", text, label="a multiple of the number of processes"))
+    return found
+
+
+def _loggers(run: Run, recipe: Recipe) -> list[Any]:
+    """Lightning's loggers that the recipe asks for. Raises UnavailableError for a package that is not installed."""
+    from lightning.pytorch import loggers
+
+    found: list[Any] = []
+    try:
+        for name in recipe.loggers:
+            match name:
+                case "tensorboard":
+                    found.append(loggers.TensorBoardLogger(run.folder, name="", version="tensorboard"))
+                case "wandb":
+                    found.append(loggers.WandbLogger(name=run.folder.name, save_dir=run.folder))
+                case "mlflow":
+                    found.append(loggers.MLFlowLogger(run.folder.name, save_dir=str(run.folder / "mlruns")))
+    except ModuleNotFoundError as error:
+        text = f"the logger `{name}` needs a package that is not installed"
+        raise UnavailableError(Diagnostic("extra", text, help=(f"pip install {name}",))) from error
+    return found
