@@ -33,10 +33,10 @@ def millions(number: int | None) -> str:
 def plural(number: int, noun: str, form: str = "") -> str:
     """A count and its noun; `form` is the number's format: `,` for thousands separators.
 
-    >>> plural(1, "tensor"), plural(0, "box"), plural(2000, "parameter", ",")
-    ('1 tensor', '0 boxes', '2,000 parameters')
+    >>> plural(1, "tensor"), plural(0, "box"), plural(2000, "parameter", ","), plural(3, "epoch")
+    ('1 tensor', '0 boxes', '2,000 parameters', '3 epochs')
     """
-    several = f"{noun}es" if noun.endswith(("s", "x", "ch")) else f"{noun}s"
+    several = f"{noun}es" if noun.endswith(("s", "x", "tch", "nch")) else f"{noun}s"
     return f"{number:{form}} {noun if number == 1 else several}"
 
 

@@ -13,6 +13,7 @@ from composer.dag.composition import Composition
 from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
 from composer.errors import ComposerError, Diagnostic, InputError
 from composer.network import Graph
+from composer.spec import zoo
 from composer.spec.load import load_spec
 from composer.spec.sized import sized
 from composer.spec.spec import Spec
@@ -55,6 +56,8 @@ def fitted(
     Raises InputError for a network that cannot be fitted, SpecError, GraphError.
     """
     said: list[str] = []
+    # Whoever writes an input means it.
+    is_free = image is None and not (_is_own(spec) and {"input", "inputs"} & spec.files[0].content.model_fields_set)
     if len(spec.inputs) != 1:
         text = f"`{spec.name}` takes {plural(len(spec.inputs), 'input')}"
         raise InputError(Diagnostic("input", text, label="a network that takes images"))
@@ -66,10 +69,10 @@ def fitted(
         said.append(f"num_classes is {data.outputs}, as in the data")
     graph = compose(spec)
     channels = next(iter(graph.root.inputs.values())).channels
-    if image is None and channels != data.channels and "input" not in spec.files[0].content.model_fields_set:
+    if is_free and channels != data.channels:
         spec = sized(spec, in_chans=data.channels)
         said.append(f"the input has {plural(data.channels, 'channel')}, as the images")
-    graph = _of_size(spec, data, image, size, said)
+    graph = _of_size(spec, data, size, said) if is_free or size is not None else compose(spec)
     _check_outputs(graph, data)
     mapping = graph.spec.to_mapping()
     mapping.pop("weights", None)
@@ -89,20 +92,24 @@ def opened(run: Run, *, allow_code: bool = False) -> ComposedModule:
 
 
 def _is_set(spec: Spec, name: str) -> bool:
-    """Whether the user writes the var: with a setting, or in the requested file where it is not the zoo's."""
-    given = any(one.steps[:2] == ("vars", name) for one in spec.overrides)
-    first = spec.files[0]
-    return given or (name in first.content.vars and first.content.backbone is not None)
+    """Whether the user writes the var, with a setting or in the requested file."""
+    return any(one.steps[:2] == ("vars", name) for one in spec.overrides) or (
+        _is_own(spec) and name in spec.files[0].content.vars and spec.files[0].content.backbone is not None
+    )
 
 
-def _of_size(
-    spec: Spec, data: Data, image: InputSpec | None, size: int | tuple[int, int] | None, said: list[str]
-) -> Graph:
+def _is_own(spec: Spec) -> bool:
+    """Whether the requested file is the user's, and none of the zoo."""
+    path = spec.files[0].path
+    return path is None or not path.resolve().is_relative_to(zoo.folder().resolve())
+
+
+def _of_size(spec: Spec, data: Data, size: int | tuple[int, int] | None, said: list[str]) -> Graph:
     if size is not None:
         return compose(sized(spec, img_size=size))
-    if image is not None or data.size is None or "input" in spec.files[0].content.model_fields_set:
-        return compose(spec)
     own = compose(spec)
+    if data.size is None:
+        return own
     sides = [max(LEAST_SIDE, side) for side in data.size]
     if sides == list(next(iter(own.root.inputs.values())).shape[2:]):
         return own

@@ -19,9 +19,11 @@ from training.small import SMALL, equal, kept, record, rows, trained
 import composer
 from composer.errors import InputError, SpecError
 from composer.spec.augment import Augment
+from composer.spec.load import load_spec
 from composer.training import checkpoint
 from composer.training.data import Loader, open_data, training_transform
 from composer.training.keeping import Keeper
+from composer.training.network import fitted
 from composer.training.run import Run
 
 # Everything that draws, and everything that has a state.
@@ -269,3 +271,22 @@ def test_weights_bring_how_they_want_their_images(tmp_path):
     assert other["mean"] == one["mean"] != [0.0]
     start = load_file(second.folder / "checkpoints" / "step-0000000.safetensors")
     assert torch.equal(start["conv1.weight"], load_file(first.weights)["conv1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        ("resnet18", [1, 32, 32]),
+        ("vit_tiny_patch16_224", [1, 32, 32]),
+        ({"backbone": "resnet18", "input": [3, 64, 64]}, [3, 64, 64]),
+        ({"backbone": "swin_tiny_patch4_window7_224"}, [1, 32, 32]),
+        ("efficientnet_b1", [1, 32, 32]),
+    ],
+    ids=["resnet", "vit", "written", "swin", "own size"],
+)
+def test_network_follows_the_data_unless_it_is_written(network, shape):
+    found = fitted(load_spec(network), open_data("digits"))
+    (written,) = found.mapping["inputs"].values()
+    assert written["shape"] == shape
+    assert next(iter(found.graph.outputs.values())).channels == 10
+    assert found.mapping["classes"] == [str(digit) for digit in range(10)]
