@@ -112,7 +112,7 @@ ALLOWED = {
     # Libraries of the extra are imported by name, where they are needed.
     # Places are the network's, memory the summary's, figures and pages those of looks.
     "training": {
-        *("torch", "numpy", "PIL", "lightning", "safetensors", "torchmetrics", "matplotlib"),
+        *("torch", "numpy", "PIL", "pydantic", "lightning", "safetensors", "torchmetrics", "matplotlib"),
         *_rooms(
             "__version__ annealing api benchmark compile dag errors files foreign images looking network seeds"
             " spec summary training weights"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -120,11 +121,22 @@ def load(run: Run) -> tuple[Progress, dict[str, Tensor], dict[str, Any]] | None:
     if found is None:
         return None
     folder = run.folder / CHECKPOINTS
-    try:
-        weights = load_file(folder / found["weights"])
+    weights = read_weights(folder / found["weights"])
+    with _readable(folder / found["state"]):
         state = torch.load(folder / found["state"], weights_only=True, map_location="cpu")
-        return Progress(**found["progress"]), weights, state
+    return Progress(**found["progress"]), weights, state
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint's file. Raises InputError if it cannot be read."""
+    with _readable(path):
+        return load_file(path)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:
         # A file that another program damaged can make a reader fail in any way.
-        text = f"cannot read the checkpoint of the run `{run}`: {reason(error)}"
-        raise InputError(Diagnostic("checkpoint", text)) from error
+        raise InputError(Diagnostic("checkpoint", f"cannot read the checkpoint `{path}`: {reason(error)}")) from error

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from composer.amounts import duration, plural
 from composer.compile.module import ComposedModule
 from composer.errors import Diagnostic, InputError, one_of
+from composer.training.checkpoint import read_weights
 from composer.training.data import Loader, evaluation_transform
 from composer.training.network import opened, output_of
 from composer.training.page import write_page
@@ -115,7 +115,7 @@ def conclude(
     say    is told sentences
     tell   is told how far it is
     """
-    model.load_state_dict(load_file(run.weights))
+    model.load_state_dict(read_weights(run.weights))
     recipe = run.training.recipe
     found = evaluate(
         model, data.test, Task(data.task, data.outputs), batch=recipe.batch, workers=recipe.workers, tell=tell
@@ -152,7 +152,7 @@ def again(run: Run, data: Data, device: torch.device, tell: Callable[[str], None
         text = f"`{data.name}` has other classes than `{run}` learnt"
         help = tuple(parts or ["their order is another"])
         raise InputError(Diagnostic("run-classes", text, help=help))
-    model.load_state_dict(load_file(run.weights))
+    model.load_state_dict(read_weights(run.weights))
     return evaluate(
         model.to(device), data.test, Task(data.task, data.outputs), batch=run.training.recipe.batch, tell=tell
     )

@@ -50,13 +50,13 @@ def go_on(run: Run, data: Data, *, where: Where = HERE, say: Tell = print, tell:
 def _check_data(run: Run, record: Mapping[str, Any], data: Data) -> None:
     """Raises InputError if the data is not what the run was begun with."""
     begun = record["data"]
-    if begun["fingerprint"] == data.fingerprint:
+    if begun["fingerprint"] == data.fingerprint and record["classes"] == list(data.classes):
         return
     found = {"training": len(data.train), "validation": len(data.validation), "test": len(data.test)}
     differing = [f"{name}: {begun[name]} images, now {now}" for name, now in found.items() if begun[name] != now]
     text = f"`{data.name}` is not the data that `{run}` was begun with"
     raise InputError(
-        Diagnostic("run-data", text, help=tuple(differing or ["names, sizes, targets or the split are others"]))
+        Diagnostic("run-data", text, help=tuple(differing or ["names, classes, sizes, targets or the split are others"]))
     )
 
 

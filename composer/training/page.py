@@ -53,7 +53,7 @@ def write_page(run: Run, data: Data | None = None) -> None:
             file.write_bytes(image)
 
 
-def _lead(run: Run, record: Mapping[str, Any], rows: Sequence[Mapping[str, str]]) -> list[str]:
+def _lead(run: Run, record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     data = record["data"]
     split = ", ".join(f"{data[name]:,} {name}" for name in ("training", "validation", "test"))
     found = [
@@ -67,7 +67,7 @@ def _lead(run: Run, record: Mapping[str, Any], rows: Sequence[Mapping[str, str]]
     between = (
         "" if test["interval"] is None else f", 95 % interval {test['interval'][0]:.4f} to {test['interval'][1]:.4f}"
     )
-    seconds = sum(float(row["seconds"]) for row in rows)
+    seconds = sum(row["seconds"] for row in rows)
     found.append(
         f"Epoch {best['epoch']} of {len(rows)} is the best by validation ({test['metric']} {best['metric']:.4f}). "
         f"Its test, read once: {test['metric']} {test['value']:.4f}{between}, over {plural(test['of'], 'image')}."
@@ -76,7 +76,7 @@ def _lead(run: Run, record: Mapping[str, Any], rows: Sequence[Mapping[str, str]]
     return found
 
 
-def _curves(rows: Sequence[Mapping[str, str]], record: Mapping[str, Any]) -> Section:
+def _curves(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Section:
     heads = tuple(rows[0])
     shown = tuple(tuple(_short(row[head]) for head in heads) for row in rows)
     metric = record["metric"]
@@ -93,15 +93,11 @@ def _curves(rows: Sequence[Mapping[str, str]], record: Mapping[str, Any]) -> Sec
     return Section("Curves", text, [plate], Table(heads, shown, heads))
 
 
-def _short(text: str) -> str:
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return text if number == int(number) else f"{number:.4g}"
+def _short(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:.4g}"
 
 
-def _draw_curves(rows: Sequence[Mapping[str, str]], metric: str, *, ascends: bool) -> Figure:
+def _draw_curves(rows: Sequence[Mapping[str, Any]], metric: str, *, ascends: bool) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     made, ((left, right),) = panels(1, 2, aspect=0.62, gap=(0.45, 0.3), left=0.4, bottom=0.4, widest=3.0)
@@ -188,7 +184,7 @@ def _draw_confusion(pairs: Counter[tuple[int, int]], classes: Sequence[str]) -> 
     return made
 
 
-def _mistakes(wrong: Sequence[int], rows: Sequence[Mapping[str, str]], classes: Sequence[str], data: Data) -> Section:
+def _mistakes(wrong: Sequence[int], rows: Sequence[Mapping[str, Any]], classes: Sequence[str], data: Data) -> Section:
     table = Table(
         ("image", "is", "taken for", "probability"),
         tuple(
@@ -214,7 +210,7 @@ def _mistakes(wrong: Sequence[int], rows: Sequence[Mapping[str, str]], classes: 
 
 
 def _draw_mistakes(
-    wrong: Sequence[int], rows: Sequence[Mapping[str, str]], classes: Sequence[str], data: Data
+    wrong: Sequence[int], rows: Sequence[Mapping[str, Any]], classes: Sequence[str], data: Data
 ) -> Figure:
     made, grid = panels(rows_of(wrong, ACROSS), ACROSS, widest=1.1, gap=(0.08, 0.25))
     places = [place for line in grid for place in line]

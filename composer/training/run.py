@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from composer.errors import Diagnostic, InputError
 from composer.files import write_text
-from composer.paths import reason
+from composer.paths import PATH_ERRORS, reason
 from composer.spec.dump import dump
 from composer.spec.training import Training, settle_training
+from composer.training.record import CheckpointRecord, Record, checked
 from composer.weights.run_folder import CHECKPOINTS, LAST, best_of
 
 NETWORK, RECIPE, RECORD, HISTORY = "network.yaml", "recipe.yaml", "run.json", "history.csv"
@@ -42,13 +45,13 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """What was trained, on what, where, and what came out. Raises InputError if the folder is no run."""
-        return _json(self.folder / RECORD, f"`{self.folder}` is no run")
+        return _json(self.folder / RECORD, Record, f"`{self.folder}` is no run")
 
     @property
     def checkpoint(self) -> dict[str, Any] | None:
         """The last checkpoint: its step, its files, and progress; None before the first."""
         path = self.folder / CHECKPOINTS / LAST
-        return _json(path, f"the run `{self.folder}` is damaged") if path.exists() else None
+        return _json(path, CheckpointRecord, f"the run `{self.folder}` is damaged") if path.exists() else None
 
     @property
     def network(self) -> Path:
@@ -64,14 +67,16 @@ class Run:
     def weights(self) -> Path:
         """The file of its best weights, by validation. Raises WeightsError before the end of the first epoch."""
         found = best_of(self.folder)
-        assert found is not None, "a run has a checkpoint"
+        if found is None:
+            text = f"the run `{self.folder}` has no checkpoint"
+            raise InputError(Diagnostic("run", text, label="a folder that `composer train` wrote"))
         return found
 
     @property
-    def history(self) -> list[dict[str, str]]:
-        """A row for each epoch."""
-        path = self.folder / HISTORY
-        return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.exists() else []
+    def history(self) -> list[dict[str, Any]]:
+        """A row for each epoch, as history.csv has them."""
+        found = self.checkpoint
+        return [] if found is None else list(found["progress"]["rows"])
 
     @classmethod
     def begun(
@@ -163,15 +168,18 @@ def _said(folder: Path) -> Iterator[None]:
         raise InputError(Diagnostic("output", f"cannot use the folder `{folder}`: {reason(error)}")) from error
 
 
-def _json(path: Path, otherwise: str) -> dict[str, Any]:
+def _json(path: Path, model: type[BaseModel], otherwise: str) -> dict[str, Any]:
+    """What a file of a run holds. Raises InputError if it cannot be read, or was changed."""
+    label = "a folder that `composer train` wrote"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        text = f"{otherwise}: cannot read `{path.name}`"
-        raise InputError(Diagnostic("run", text, label="a folder that `composer train` wrote")) from error
-    if not isinstance(found, dict):
-        raise InputError(Diagnostic("run", f"{otherwise}: `{path.name}` holds something else"))
-    return found
+        return checked(json.loads(path.read_text(encoding="utf-8")), model)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "all of it"
+        text = f"the run `{path.parent}` is damaged: `{path.name}` has no sound `{where}`"
+        raise InputError(Diagnostic("run", text, label=label)) from error
+    except (*PATH_ERRORS, ValueError, RecursionError) as error:
+        raise InputError(Diagnostic("run", f"{otherwise}: cannot read `{path.name}`", label=label)) from error
 
 
 def is_run(path: str | os.PathLike[str]) -> bool:

@@ -24,4 +24,6 @@ def best_of(folder: Path) -> Path | None:
     if best is None:
         text = f"the run `{folder}` has no weights yet: its first epoch is not over"
         raise WeightsError(Diagnostic("weights-file", text, help=(f"composer resume {folder}",)))
-    return folder / CHECKPOINTS / str(best["file"])
+    file = best.get("file") if isinstance(best, dict) else None
+    # A file that was changed must not name one elsewhere.
+    return folder / CHECKPOINTS / file if isinstance(file, str) and Path(file).name == file else None

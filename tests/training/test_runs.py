@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -290,3 +293,28 @@ def test_network_follows_the_data_unless_it_is_written(network, shape):
     assert written["shape"] == shape
     assert next(iter(found.graph.outputs.values())).channels == 10
     assert found.mapping["classes"] == [str(digit) for digit in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "value", "said"),
+    [
+        ("run.json", ["data", "fingerprint"], None, "no sound `data.fingerprint`"),
+        ("run.json", ["classes", 0], 5, "no sound `classes.0`"),
+        ("checkpoints/last.json", ["progress", "step"], -1, "no sound `progress.step`"),
+        ("checkpoints/last.json", ["weights"], "../../../secret", "no sound `weights`"),
+        ("checkpoints/last.json", ["state"], "gone.pt", "cannot read the checkpoint"),
+    ],
+)
+def test_damaged_run_is_said(tmp_path, whole, file, keys, value, said):
+    shutil.copytree(whole.folder, tmp_path / "run")
+    path = tmp_path / "run" / file
+    content = json.loads(path.read_text())
+    inner = content
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    path.write_text(json.dumps(content))
+    record_file = tmp_path / "run" / "run.json"
+    record_file.write_text(record_file.read_text().replace('"state": "done"', '"state": "training"'))
+    with pytest.raises(InputError, match=re.escape(said)):
+        composer.resume(tmp_path / "run", say=lambda text: None)
