@@ -88,7 +88,7 @@ def evaluate(
     for index, row in enumerate(rows):
         rows[index] = {"name": split.name(index), **row}
     low, high = _bounds(task, rows)
-    return Evaluation(task.metric, float(counter.compute()), low, high, losses / max(1, len(rows)), rows)
+    return Evaluation(task.metric, task.value(counter), low, high, losses / max(1, len(rows)), rows)
 
 
 def _bounds(task: Task, rows: list[dict[str, Any]]) -> tuple[float | None, float | None]:

@@ -55,9 +55,8 @@ def _check_data(run: Run, record: Mapping[str, Any], data: Data) -> None:
     found = {"training": len(data.train), "validation": len(data.validation), "test": len(data.test)}
     differing = [f"{name}: {begun[name]} images, now {now}" for name, now in found.items() if begun[name] != now]
     text = f"`{data.name}` is not the data that `{run}` was begun with"
-    raise InputError(
-        Diagnostic("run-data", text, help=tuple(differing or ["names, classes, sizes, targets or the split are others"]))
-    )
+    help = tuple(differing) or ("names, classes, sizes, targets or the split are others",)
+    raise InputError(Diagnostic("run-data", text, help=help))
 
 
 def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:

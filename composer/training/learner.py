@@ -185,7 +185,7 @@ class Learner(pl.LightningModule):
         if self.trainer.world_size > 1:
             torch.distributed.all_reduce(sums)
         trained, steps, loss, images = sums.tolist()
-        return trained / steps if steps else math.nan, loss / images, float(self.counter.compute())
+        return trained / steps if steps else math.nan, loss / images, self.task.value(self.counter)
 
     def _not_finite(self, images: Tensor) -> InputError:
         """The loss is not a number: which module is the first whose output is not?"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,14 +79,15 @@ class Task:
         from torchmetrics import classification, regression
 
         own: dict[str, Any] = {"sync_on_compute": not alone}
+        checked = {**own, "validate_args": False}
         match self.kind:
             case "classes":
-                return classification.MulticlassAccuracy(self.outputs, average="micro", validate_args=False, **own)
+                return classification.MulticlassAccuracy(self.outputs, average="micro", **checked)
             case "labels":
-                return classification.MultilabelAveragePrecision(self.outputs, validate_args=False, **own)
+                return classification.MultilabelAveragePrecision(self.outputs, average="none", **checked)
             case "values":
                 return regression.MeanAbsoluteError(**own)
-        return classification.MulticlassJaccardIndex(self.outputs, ignore_index=IGNORED, validate_args=False, **own)
+        return classification.MulticlassJaccardIndex(self.outputs, ignore_index=IGNORED, **checked)
 
     def count(self, counter: Any, output: Tensor, target: Tensor) -> None:
         """Let a metric see a batch of outputs and targets."""
@@ -95,6 +97,16 @@ class Task:
             counter.update(output.sigmoid(), target.long())
         else:
             counter.update(output.contiguous(), target.to(output.dtype) if self.kind == "values" else target)
+
+    def value(self, counter: Any) -> float:
+        """The number that a metric has counted; of labels the mean over those that an image has."""
+        if self.kind != "labels":
+            return float(counter.compute())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No positive samples found")
+            found = counter.compute()
+        # Of a label that an image has, the precision is above 0, however late it comes.
+        return float(found[found > 0].mean())
 
     def rows(self, output: Tensor, target: Tensor) -> list[dict[str, Any]]:
         """What is kept of each image of a test: its prediction, target, and whether or how much they differ."""

@@ -173,7 +173,7 @@ def test_other_data_is_refused(tmp_path):
     run.write_record({**record(run), "state": "training"})
     with pytest.raises(InputError, match="is not the data that") as caught:
         composer.resume(run.folder, open_data("digits", seed=1))
-    assert "names, sizes, targets or the split" in str(caught.value)
+    assert "names, classes, sizes, targets or the split" in str(caught.value)
 
 
 def test_one_folder_holds_one_run(tmp_path):
