@@ -30,7 +30,7 @@ def gated_by_fine_mean(module: Any, x: Tensor) -> Tensor:
 
 
 def selected_by_mean(module: Any, *branches: Tensor) -> Tensor:
-    """sum_l x_l * a_l with a = module.excite(sum_l mean(x_l)): b c h w each -> b c h w; `excite`: b c 1 1 -> b l c 1 1
+    """sum_l x_l * a_l with a = module.excite(mean(sum_l x_l)): b c h w each -> b c h w; `excite`: b c 1 1 -> b l c 1 1
 
     The backward pass is that of `gated_by_mean` for each branch.
     """
@@ -48,7 +48,10 @@ def _gated(x: Sequence[Tensor], dtype: torch.dtype | None, excite: Callable[[Ten
     return result
 
 
-def _sum_of_means(x: Sequence[Tensor], dtype: torch.dtype | None) -> Tensor:
+def _mean_of_sum(x: Sequence[Tensor], dtype: torch.dtype | None) -> Tensor:
+    """As the plain formulas have it; in half precision, where a sum of maps loses digits, of the means."""
+    if x[0].dtype not in (torch.float16, torch.bfloat16):
+        return mean(sum(x[1:], x[0]), dtype)
     first, *others = (mean(one, dtype) for one in x)
     return sum(others, first)
 
@@ -74,7 +77,7 @@ class Met:
 
 
 class Pooled(Function):
-    """x … -> the sum of their means, x …. The gradients of the latter are multiplied by the gates only here.
+    """x … -> the mean of their sum, x …. The gradients of the latter are multiplied by the gates only here.
 
     Nobody but `Gated` may take the latter.
     """
@@ -83,7 +86,7 @@ class Pooled(Function):
     def forward(ctx: Any, dtype: torch.dtype | None, met: Met, *x: Tensor) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         ctx.met, ctx.shape, ctx.dtype = met, x[0].shape, x[0].dtype
-        return _sum_of_means(x, dtype), *(one.view_as(one) for one in x)
+        return _mean_of_sum(x, dtype), *(one.view_as(one) for one in x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:

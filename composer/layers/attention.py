@@ -236,6 +236,16 @@ def _over_heads(linear: nn.Linear, x: Tensor) -> Tensor:
     return linear(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+def _unit(x: Tensor) -> Tensor:
+    """Rows of length 1: ... n -> ... n. Squares of many tokens sum to more than float16 holds."""
+    precision = torch.float32 if x.dtype == torch.float16 else x.dtype
+    return F.normalize(x.to(precision), dim=-1).to(x.dtype)
+
+
+# What asks for a type is no step that a tracer can write down.
+torch.fx.wrap("_unit")
+
+
 @layer("cross_covariance_attention", kind="other", layout="b n c -> b n c")
 class CrossCovarianceAttention(nn.Module):
     """Replace each channel by a mixture of its head's channels, weighted by how alike they are over all tokens.
@@ -263,9 +273,7 @@ class CrossCovarianceAttention(nn.Module):
     def _mixed(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The weights b heads p p, and the values b heads p n."""
         q, k, v = self.qkv(x).unflatten(2, (3, self.num_heads, -1)).permute(2, 0, 3, 4, 1).unbind(0)
-        # Squares of many tokens sum to more than float16 holds.
-        precision = torch.float32 if q.dtype == torch.float16 else q.dtype
-        q, k = (F.normalize(one.to(precision), dim=-1).to(v.dtype) for one in (q, k))
+        q, k = _unit(q), _unit(k)
         return ((q @ k.transpose(2, 3)) * self.temperature).softmax(-1), v
 
     def attention(self, x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from composer.errors import ComposerError, Diagnostic, InputError
 from composer.network import Graph
 from composer.spec import zoo
 from composer.spec.load import load_spec
+from composer.spec.model import SpecFile
 from composer.spec.sized import sized
 from composer.spec.spec import Spec
 from composer.training.run import Run
@@ -57,7 +58,7 @@ def fitted(
     """
     said: list[str] = []
     # Whoever writes an input means it.
-    is_free = image is None and not (_is_own(spec) and {"input", "inputs"} & spec.files[0].content.model_fields_set)
+    is_free = image is None and not any({"input", "inputs"} & file.model_fields_set for file in _own_files(spec))
     if len(spec.inputs) != 1:
         text = f"`{spec.name}` takes {plural(len(spec.inputs), 'input')}"
         raise InputError(Diagnostic("input", text, label="a network that takes images"))
@@ -92,16 +93,15 @@ def opened(run: Run, *, allow_code: bool = False) -> ComposedModule:
 
 
 def _is_set(spec: Spec, name: str) -> bool:
-    """Whether the user writes the var, with a setting or in the requested file."""
-    return any(one.steps[:2] == ("vars", name) for one in spec.overrides) or (
-        _is_own(spec) and name in spec.files[0].content.vars and spec.files[0].content.backbone is not None
-    )
+    """Whether the user writes the var, with a setting or on a backbone."""
+    given = any(one.steps[:2] == ("vars", name) for one in spec.overrides)
+    return given or any(name in file.vars and file.backbone is not None for file in _own_files(spec))
 
 
-def _is_own(spec: Spec) -> bool:
-    """Whether the requested file is the user's, and none of the zoo."""
-    path = spec.files[0].path
-    return path is None or not path.resolve().is_relative_to(zoo.folder().resolve())
+def _own_files(spec: Spec) -> list[SpecFile]:
+    """The files of a spec that its user wrote: those that are none of the zoo's."""
+    home = zoo.folder().resolve()
+    return [file.content for file in spec.files if file.path is None or not file.path.resolve().is_relative_to(home)]
 
 
 def _of_size(spec: Spec, data: Data, size: int | tuple[int, int] | None, said: list[str]) -> Graph:

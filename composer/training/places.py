@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import nn
-from torch.nn.modules.batchnorm import _NormBase
 
 from composer.compile.module import ComposedModule
 from composer.dag.rules.match import unknown_place
 from composer.errors import Diagnostic, InputError
 from composer.spec.recipe import GroupSpec
+from composer.torch_private import AnyBatchNorm
 
 Selectors = str | Sequence[str]
 
@@ -94,7 +94,7 @@ def frozen_by(model: ComposedModule, groups: Iterable[GroupSpec]) -> frozenset[s
 def norms(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules that keep running statistics of batches, with their paths."""
     for path, module in model.named_modules():
-        if isinstance(module, _NormBase) and module.track_running_stats:
+        if isinstance(module, AnyBatchNorm) and module.track_running_stats:
             yield path, module
 
 

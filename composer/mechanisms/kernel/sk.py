@@ -127,9 +127,11 @@ class SelectiveKernel(nn.Module):
 
 
 def mean_of_sum(features: Sequence[Tensor]) -> Tensor:
-    """mean_hw(sum_l u_l), as the sum of the means, which needs no sum of maps: b o h w each -> b o 1 1."""
-    first, *others = (u.mean((2, 3), keepdim=True) for u in features)
-    return sum(others, first)
+    """mean_hw(sum_l u_l): b o h w each -> b o 1 1. In half precision a sum of maps would lose digits."""
+    if features[0].dtype in (torch.float16, torch.bfloat16):
+        first, *others = (u.mean((2, 3), keepdim=True) for u in features)
+        return sum(others, first)
+    return sum(features[1:], features[0]).mean((2, 3), keepdim=True)
 
 
 def weighted_sum(weights: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
@@ -142,3 +144,4 @@ def weighted_sum(weights: Sequence[Tensor], features: Sequence[Tensor]) -> Tenso
 
 torch.fx.wrap("weighted_sum")
 torch.fx.wrap("at_least_float32")
+torch.fx.wrap("mean_of_sum")

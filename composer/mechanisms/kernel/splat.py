@@ -9,10 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.arithmetic import same_padding
-from composer.kernels import fused
-from composer.kernels.channel import selected_by_mean
-from composer.kernels.passes import is_large
-from composer.mechanisms.kernel.sk import mean_of_sum, weighted_sum
+from composer.mechanisms.kernel.sk import weighted_sum
 from composer.mechanisms.shared.divisors import nearest_divisors
 from composer.mechanisms.shared.pooled_norm import PooledNorm, pooled_norm
 from composer.mechanisms.shared.precision import at_least_float32
@@ -20,7 +17,6 @@ from composer.options import NonNegativeInt, Padding, PositiveInt, Size
 from composer.registry import mechanism
 
 torch.fx.wrap("at_least_float32")
-torch.fx.wrap("mean_of_sum")
 torch.fx.wrap("weighted_sum")
 
 
@@ -100,8 +96,8 @@ class SplitAttention(nn.Module):
         features = self.act0(self.bn0(self.conv(self.pool_before(x))))
         return features.unflatten(1, (max(self.radix, 1), -1))
 
-    def excite(self, s: Tensor) -> Tensor:
-        """The share of each branch, b R o 1 1, from the mean of their sum, b o 1 1."""
+    def _select(self, features: Tensor) -> Tensor:
+        s = features.sum(1).mean((2, 3), keepdim=True)
         logits = self.fc2(self.act1(self.bn1(self.fc1(s))))
         logits = logits.unflatten(1, (self.cardinality, self.radix, -1)).transpose(1, 2).flatten(2, 3)
         return at_least_float32(logits).softmax(1) if self.radix > 1 else logits.sigmoid()
@@ -113,16 +109,14 @@ class SplitAttention(nn.Module):
         """
         if self.radix == 0:
             raise NotImplementedError("splat: radix 0 is a plain convolution and has no attention")
-        return self.excite(mean_of_sum(self._split(x).unbind(1)))
-
-    @fused(selected_by_mean, where=is_large)
-    def _chosen(self, *features: Tensor) -> Tensor:
-        weights = self.excite(mean_of_sum(features)).to(features[0].dtype)
-        return weighted_sum(weights.unbind(1), features)
+        return self._select(self._split(x))
 
     def forward(self, x: Tensor) -> Tensor:
         features = self._split(x)
-        return self.pool_after(self._chosen(*features.unbind(1)) if self.radix else features.squeeze(1))
+        if self.radix == 0:
+            return self.pool_after(features.squeeze(1))
+        weights = self._select(features).to(features.dtype)
+        return self.pool_after(weighted_sum(weights.unbind(1), features.unbind(1)))
 
 
 def _check(in_channels: int, out_channels: int, cardinality: int, splits: int, hidden: int) -> None:
