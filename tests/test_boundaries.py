@@ -115,7 +115,7 @@ ALLOWED = {
         *("torch", "numpy", "PIL", "pydantic", "lightning", "safetensors", "torchmetrics", "matplotlib"),
         *_rooms(
             "__version__ annealing api benchmark compile dag errors files foreign images looking network seeds"
-            " spec summary training weights"
+            " spec summary torch_private training weights"
         ),
     },
     "candidates.py": _rooms("dag errors registry spec summary"),
