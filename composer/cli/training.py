@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from composer.training.trainer import Where
 
 
+class Strategy(enum.StrEnum):
+    """How several devices share the work."""
+
+    AUTO = "auto"
+    DDP = "ddp"
+
+
 @dataclass(frozen=True)
 class Resources:
     """Options for the devices that train."""
@@ -28,14 +37,14 @@ class Resources:
         None
     )
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1
-    strategy: Annotated[str, typer.Option(help="auto or ddp.")] = "auto"
+    strategy: Annotated[Strategy, typer.Option(help="How several devices share the work.")] = Strategy.AUTO
 
     @property
     def where(self) -> Where:
         """The same, as training takes it."""
         from composer.training.trainer import Where
 
-        return Where(self.accelerator, self.devices, self.nodes, self.strategy)
+        return Where(self.accelerator, self.devices, self.nodes, self.strategy.value)
 
 
 def open_data(context: typer.Context, source: str, **options: Any) -> Data:
@@ -44,6 +53,22 @@ def open_data(context: typer.Context, source: str, **options: Any) -> Data:
 
     with stage(context, f"reading {source}") as tell:
         return open_data(source, tell=tell, **options)
+
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+
+
+def open_run(context: typer.Context, folder: Path, data: str | None) -> tuple[Run, Data]:
+    """A run and its data, or other data opened in the same way. Raises UnavailableError, InputError."""
+    from composer.training.trainer import require
+
+    require()
+    from composer.training.api import data_of
+    from composer.training.run import Run
+
+    run = Run(folder)
+    with stage(context, f"reading the data of {run}") as tell:
+        return run, data_of(run, data, tell)
 
 
 @contextlib.contextmanager

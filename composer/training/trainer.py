@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from composer.errors import Diagnostic, InputError, UnavailableError
+from composer.foreign import said
 from composer.spec.recipe import Recipe
 from composer.training.run import Run
 
@@ -56,10 +57,11 @@ def trainer_for(run: Run, recipe: Recipe, where: Where, keeper: Any, epochs: int
     where   the devices
     keeper  the callback that writes checkpoints
     epochs  so many are left, of which the first may have begun
-    Raises UnavailableError for a logger whose package is not installed, InputError for a batch that the devices cannot
-    share.
+    Raises UnavailableError for a logger whose package is not installed and for devices that are not there, InputError
+    for a batch that the devices cannot share.
     """
     import lightning.pytorch as pl
+    from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
     from composer.training.quiet import quiet
 
@@ -69,27 +71,33 @@ def trainer_for(run: Run, recipe: Recipe, where: Where, keeper: Any, epochs: int
     options: dict[str, Any] = {"devices": where.devices} if where.devices is not None else {}
     if where.devices is None and where.strategy == "auto":
         options["devices"] = 1
-    found = pl.Trainer(
-        accelerator=where.accelerator,
-        num_nodes=where.nodes,
-        strategy=where.strategy,
-        precision=precision,  # type: ignore[arg-type]
-        max_epochs=max(1, epochs),
-        accumulate_grad_batches=recipe.accumulate,
-        gradient_clip_val=recipe.clip,
-        callbacks=[keeper],
-        logger=_loggers(run, recipe),
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        reload_dataloaders_every_n_epochs=1,
-        inference_mode=False,
-        default_root_dir=run.folder,
-        log_every_n_steps=1,
-        **options,
-    )
+    written = _loggers(run, recipe)
+    try:
+        found = pl.Trainer(
+            accelerator=where.accelerator,
+            num_nodes=where.nodes,
+            strategy=where.strategy,
+            precision=precision,  # type: ignore[arg-type]
+            max_epochs=max(1, epochs),
+            accumulate_grad_batches=recipe.accumulate,
+            gradient_clip_val=recipe.clip,
+            callbacks=[keeper],
+            logger=written,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            reload_dataloaders_every_n_epochs=1,
+            inference_mode=False,
+            default_root_dir=run.folder,
+            log_every_n_steps=1,
+            **options,
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        text = f"Lightning cannot train on these devices: {said(error)}"
+        help = ("`--accelerator cpu` trains on the CPU",)
+        raise UnavailableError(Diagnostic("device", text, help=help)) from error
     if recipe.batch // recipe.accumulate % found.world_size:
         text = f"{recipe.batch // recipe.accumulate} images at once cannot be shared among {found.world_size} processes"
         raise InputError(Diagnostic("batch", text, label="a multiple of the number of processes"))

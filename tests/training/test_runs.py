@@ -20,7 +20,7 @@ from torch.nn import functional
 from training.small import SMALL, equal, kept, record, rows, trained
 
 import composer
-from composer.errors import InputError, SpecError
+from composer.errors import InputError, SpecError, UnavailableError
 from composer.spec.augment import Augment
 from composer.spec.load import load_spec
 from composer.training import checkpoint
@@ -28,6 +28,7 @@ from composer.training.data import Loader, open_data, training_transform
 from composer.training.keeping import Keeper
 from composer.training.network import fitted
 from composer.training.run import Run
+from composer.training.trainer import Where
 
 # Everything that draws, and everything that has a state.
 FULL = {
@@ -318,3 +319,9 @@ def test_damaged_run_is_said(tmp_path, whole, file, keys, value, said):
     record_file.write_text(record_file.read_text().replace('"state": "done"', '"state": "training"'))
     with pytest.raises(InputError, match=re.escape(said)):
         composer.resume(tmp_path / "run", say=lambda text: None)
+
+
+def test_device_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(UnavailableError, match="Lightning cannot train on these devices") as caught:
+        trained(tmp_path / "run", {"epochs": 1}, where=Where(accelerator="hovercraft"))
+    assert "--accelerator cpu" in str(caught.value)
