@@ -61,7 +61,7 @@ def trainer_for(run: Run, recipe: Recipe, where: Where, keeper: Any, epochs: int
     for a batch that the devices cannot share.
     """
     import lightning.pytorch as pl
-    from lightning.pytorch.utilities.exceptions import MisconfigurationException
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from composer.training.quiet import quiet
 
