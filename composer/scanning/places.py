@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from composer.amounts import plural
+from composer.amounts import plural, share, size, thousands
 from composer.comparing.arms import Arm
 from composer.comparing.costs import COSTS, Composer, Row
 from composer.comparing.file import BudgetSpec
@@ -84,6 +84,17 @@ class Ground:
         arm = question.at(name, rule)
         (_, row) = self.composer.rows([question.plain(), arm], self.budget)
         return row
+
+
+def amount(ground: Ground, row: Row, cost: str) -> str:
+    """What a network costs more than the plain one, with its share; empty where it does not compose."""
+    if row.graph is None:
+        return ""
+    more = ground.added(row, cost)
+    if more is None:
+        return "?"
+    number = size(more, signed=True) if cost == "memory" else thousands(more, signed=True)
+    return f"{number} {share(more, getattr(ground.plain, cost))}"
 
 
 def ground(question: Question, *, fit: Callable[[Spec], Graph] | None = None, tell: Tell = lambda text: None) -> Ground:
