@@ -101,6 +101,7 @@ ALLOWED = {
             " training weights"
         ),
     },
+    "scanning": _rooms("comparing dag errors network registry scanning spec"),
     "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
     "sharing": {
         *("torch", "huggingface_hub"),
