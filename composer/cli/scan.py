@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.options import Reading, Saying, SpecName, TableFormat, TableFormatOption, say
+from composer.cli.options import Device, Reading, Saying, SpecName, TableFormat, TableFormatOption, say
 from composer.cli.progress import stage
-from composer.cli.screen import print_json
+from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
+from composer.cli.training import going_on, where_of
 from composer.errors import Diagnostic, Location, Source, SpecError
 
 if TYPE_CHECKING:
     from composer.scanning.question import Question
     from composer.scanning.scan import Scan
+    from composer.scanning.trained import TrainedScan
     from composer.spec.document import Value
 
 
@@ -59,20 +62,66 @@ def command(
         ),
     ] = None,
     cost: Annotated[Cost | None, typer.Option(help="What places are ranked by; the budget's if not given.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="DATA", help="Train on it, as `composer train` does; needs -o."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="The folder of the trainings.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="With --data: seeds that choose places.")] = 2,
+    fresh: Annotated[int, typer.Option(min=1, help="Further seeds, which report what was chosen.")] = 7,
+    places: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Train only so many places, evenly spread over the network.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, metavar="N", help="So many places together at most.")] = 3,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of the trainings that choose (the recipe's).")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed trainings again.")] = False,
+    device: Device = "auto",
     reading: Reading,
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
 ) -> None:
     """Scan the places of a network: what a mechanism costs at each by itself, and how many go together in a budget.
 
-    A place where it does not fit is a row with the reason. docs/compare.md has all of it.
+    A place where it does not fit is a row with the reason. With --data each place is trained beside the plain network
+    on the same seeds, ranked by its gain on the validation split for its cost, and the best go together while the gain
+    grows; what was chosen is then compared on fresh seeds. The same command goes on after an interruption. docs/scan.md
+    has all of it.
     """
-    from composer.scanning.api import scan_costs
+    from composer.scanning.api import cost_of, scan_costs
 
+    if data is None and output is not None:
+        raise typer.BadParameter("without --data nothing is trained, and --format writes the table", param_hint="-o")
+    if data is not None and output is None:
+        raise typer.BadParameter("what is trained needs a folder: -o FOLDER", param_hint="--data")
     rule = _rule(use, options or (), {"after": after, "before": before, "replace": replace, "beside": beside}, where)
     if start is not None:
         rule = rule.with_value(("start",), _value("--start", start.value))
     question = _question(spec, rule, budget or (), reading)
+    if data is not None and output is not None:
+        devices = where_of(device)
+        from composer.scanning.train import scan_trained
+        from composer.scanning.trained import Trainings
+
+        trainings = Trainings(seeds, fresh, places, most, epochs)
+        by = cost_of(question, cost and cost.value)
+        with going_on(context), stage(context, f"scanning {question.name}") as tell:
+            trained = scan_trained(
+                question,
+                data,
+                output,
+                by,
+                trainings,
+                where=devices,
+                retry=retry,
+                say=lambda text: say(context, text),
+                tell=tell,
+            )
+        _print_trained(context, trained, format)
+        more = "" if trained.results is None else f", and of the fresh seeds {output / 'confirm' / 'report.html'}"
+        say(context, f"wrote {output / 'scan.html'}{more}")
+        return
     with stage(context, f"scanning {question.name}") as tell:
         found = scan_costs(question, cost and cost.value, tell=tell)
     _print(context, found, format)
@@ -137,5 +186,22 @@ def _print(context: typer.Context, found: Scan, format: TableFormat) -> None:
         print_csv([found.values(site) for site in found.rows])
     else:
         (print_markdown if format is TableFormat.MD else print_table)(HEADS, cells(found), RIGHT)
+        if format is TableFormat.TEXT:
+            say(context, "\n" + "\n".join(found.sentences()))
+
+
+def _print_trained(context: typer.Context, found: TrainedScan, format: TableFormat) -> None:
+    from composer.scanning.table import STEP_HEADS, STEP_RIGHT, gained_cells, gained_heads, gained_right, step_cells
+
+    if format is TableFormat.JSON:
+        print_json(found.to_json())
+    elif format is TableFormat.CSV:
+        print_csv(found.rows())
+    else:
+        shown = print_markdown if format is TableFormat.MD else print_table
+        shown(gained_heads(found), gained_cells(found), gained_right(found))
+        if len(found.steps) > 1:
+            out("")
+            shown(STEP_HEADS, step_cells(found), STEP_RIGHT)
         if format is TableFormat.TEXT:
             say(context, "\n" + "\n".join(found.sentences()))

@@ -98,8 +98,10 @@ def spec_of(plan: Plan, row: Row) -> dict[str, Any]:
     written = dict(row.arm.document.plain())
     name = str(written["backbone"])
     if zoo.find(name) is None and (name.endswith((".yaml", ".yml")) or row.spec.source is None):
-        # A path of the comparison's own folder.
-        written = row.graph.written(row.spec)
+        # A path of the comparison's own folder; written out as it was fitted to the data, for whoever writes an input
+        # keeps it.
+        weights = {key: one for key, one in row.spec.to_mapping().items() if key == "weights"}
+        written = {**row.graph.written(), **weights}
     recipe = settle_training(row.spec.files)
     if recipe.texts:
         # Whole, for it may begin with a file of the comparison's own folder.

@@ -145,14 +145,12 @@ class Composition:
         """The output tensors of the network, by name."""
         return {name: self.root.tensor(reference) for name, reference in self.root.outputs.items()}
 
-    def written(self, spec: Spec | None = None) -> dict[str, Any]:
-        """A single spec without references, which loads to an equal network.
+    def written(self) -> dict[str, Any]:
+        """The network as a single spec without references, which loads to an equal one.
 
-        spec  one that this network was made from, in place of its own
-
-        Class names of another number than the network's outputs belong to the backbone's own network, and are left out.
+        Class names of another number than its outputs belong to the backbone's own network, and are left out.
         """
-        found = (spec or self.spec).to_mapping()
+        found = self.spec.to_mapping()
         if len(found.get("classes", ())) not in {tensor.channels for tensor in self.outputs.values()}:
             found.pop("classes", None)
         return found

@@ -21,6 +21,8 @@ from composer.scanning.question import Question
 from composer.spec.load import load_spec
 from composer.spec.spec import Spec
 
+# Costs in words.
+NAMES = {"parameters": "parameters", "macs": "MACs", "memory": "memory"}
 Tell = Callable[[str], None]
 
 
@@ -120,7 +122,7 @@ def ground(question: Question, *, fit: Callable[[Spec], Graph] | None = None, te
     except GraphError as error:
         raise error.changed(everywhere.placed) from error
     names = graph.places.sites
-    arms = [question.at(one.node.path, question.rule_at([one.node.path], names)) for one in places]
+    arms = [question.at(_name(question, one), question.rule_at([one.node.path], names)) for one in places]
     found: list[Row] = []
     for row in composer.rows([question.plain(), *arms], budget):
         tell(f"{len(found)} of {len(arms)} places")
@@ -158,6 +160,11 @@ def together(question: Question, ground: Ground, order: Sequence[Site], tell: Te
         if more.runs:
             taken, row = [*taken, site], more
     return taken, row
+
+
+def _name(question: Question, place: Place) -> str:
+    """The name of the network with the rule at a place."""
+    return f"{question.position} {place.node.path}"
 
 
 def _check_known(composer: Composer, everywhere: Arm) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from composer.amounts import plural
 from composer.comparing.costs import COSTS, Row
-from composer.scanning.places import Ground, Site, amount
+from composer.scanning.places import NAMES, Ground, Site, amount
 from composer.scanning.question import Question
 from composer.spec.dump import flow
 
@@ -63,8 +63,7 @@ class Scan:
 
     def words(self, row: Row) -> list[str]:
         """What a network costs more than the plain one, as text: a phrase for each cost that is known."""
-        names = {"parameters": "parameters", "macs": "MACs", "memory": "memory"}
-        return [f"{amount(self.ground, row, cost)} {names[cost]}" for cost in COSTS if amount(self.ground, row, cost)]
+        return [f"{amount(self.ground, row, cost)} {NAMES[cost]}" for cost in COSTS if amount(self.ground, row, cost)]
 
     def to_json(self) -> dict[str, Any]:
         """The scan as plain JSON values: a row for each place, what goes together, and the sentences."""

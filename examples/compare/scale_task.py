@@ -4,9 +4,10 @@ python examples/compare/scale_task.py scale.npz
 
 The dots of near pairs touch, those of far pairs are four pixels apart. In each image all near pairs point in one
 direction and all far pairs in another; below a short bar the class is the direction of the near pairs, with a long bar
-that of the far ones. A kernel of 3 × 3 sees both dots of near pairs alone, one of 3 × 3 with dilation 2 both dots of far
-pairs alone. A network that adds up what both see cannot tell which is asked for: it has to switch. `scales_test` holds the
-scale that counts, `others_test` the direction of the pairs that do not.
+that of the far ones. A kernel of 3 × 3 sees both dots of near pairs alone; one of 3 × 3 with dilation 2, both dots of
+far pairs alone. A network that adds up what both see cannot tell which is asked for: it has to switch.
+
+`scales_test` holds the scale that counts, `others_test` the direction of the pairs that do not.
 """
 
 from __future__ import annotations
