@@ -26,6 +26,7 @@ class Strategy(enum.StrEnum):
 
     AUTO = "auto"
     DDP = "ddp"
+    FSDP = "fsdp"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from composer.compile.checkpointing import set_checkpointed
 from composer.compile.classifier import change_classes, head_nodes
 from composer.compile.edits import edits_of
 from composer.compile.features import FeatureInfo
-from composer.compile.groups import group_matcher, undecayed
+from composer.compile.groups import block_nodes, group_matcher, undecayed
 from composer.compile.links import Links
 from composer.compile.origin import Composed
 from composer.compile.trace import explain
@@ -21,7 +21,6 @@ from composer.dag.levels import end_of_features, features_of
 from composer.dag.scope import Scope, num_parameters
 from composer.errors import Diagnostic, InputError
 from composer.load_report import LoadReport
-from composer.spec.sites import BLOCK, STAGE
 from composer.spec.spec import Spec
 
 
@@ -154,17 +153,16 @@ class ComposedModule(nn.Module):
 
         Raises InputError for a network without blocks or stages.
         """
-        root = self.composed.graph.root
-        site = next((site for site in (BLOCK, STAGE) if any(site in node.sites for node in root.walk())), None)
-        if site is None:
+        nodes = block_nodes(self.composed.graph.root)
+        if not nodes:
             help = ("tag the blocks of its spec: `site: block`",)
             raise InputError(
                 Diagnostic("checkpointing", f"`{self.spec.name}` has neither blocks nor stages", help=help)
             )
         there = {path for path, _ in self.named_modules()}
-        for node in root.walk():
+        for node in nodes:
             # A block may have been removed by hand.
-            if site in node.sites and isinstance(node.content, Scope) and node.path in there:
+            if node.path in there:
                 set_checkpointed(self.get_submodule(node.path), enable)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

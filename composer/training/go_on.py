@@ -133,7 +133,8 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
     if is_first():
         from composer.training.evaluating import conclude
 
-        conclude(run, model, data, say, tell)
+        # A share of a network cannot be tested by one process.
+        conclude(run, opened(run) if learner.is_sharded else model, data, say, tell)
 
 
 @contextlib.contextmanager

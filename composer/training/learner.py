@@ -66,7 +66,7 @@ class Learner(pl.LightningModule):
         self.per_epoch, self.total, self.frozen = per_epoch, total, frozen
         self._loader, self._validation, self._optimizer = loader, validation, optimizer
         # Compiled code is another module with the same parameters, and no part of what is saved.
-        self.call: Any = [torch.compile(model) if recipe.compile else model]
+        self.call: list[Any] = []
         # A list keeps the averaged network out of what devices and strategies look at.
         self.averaged: list[AveragedModel] = []
         self.counter: Any = task.counter()
@@ -99,9 +99,42 @@ class Learner(pl.LightningModule):
         """The optimizer, its groups by place."""
         return self._optimizer(self.model)
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether processes share the parameters (FSDP)."""
+        return self.device_mesh is not None
+
+    def configure_model(self) -> None:
+        """Share the parameters among processes, where the strategy asks for it."""
+        if self.device_mesh is None:
+            return
+        from composer.training.sharding import shard
+
+        mesh = self.device_mesh["data_parallel"]
+        # Lightning has no float64 for this strategy.
+        self.model.to(getattr(torch, self.recipe.dtype))
+        # A sharded network cannot be copied.
+        self._average()
+        for one in (self.model, *(averaged.module for averaged in self.averaged)):
+            shard(one, self.model, mesh)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Images and targets in the type of the weights, where Lightning does not see to it."""
+        if not self.is_sharded:
+            return batch
+        return [one.to(getattr(torch, self.recipe.dtype)) if one.is_floating_point() else one for one in batch]
+
     def on_fit_start(self) -> None:
         """The averaged network starts as the network."""
-        if self.recipe.ema is not None and not self.averaged:
+        if self.is_sharded:
+            for averaged in self.averaged:
+                averaged.to(self.device)
+        else:
+            self._average()
+        self.call = [torch.compile(self.model) if self.recipe.compile else self.model]
+
+    def _average(self) -> None:
+        if self.recipe.ema is not None:
             average = get_ema_multi_avg_fn(self.recipe.ema)
             self.averaged = [AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)]
 
@@ -168,6 +201,10 @@ class Learner(pl.LightningModule):
         self.counter.reset()
         self._sums = [0.0, 0]
         self.kept.eval()
+        if self.trainer.world_size > 1:
+            # Batch norms count on each process, and what is kept is the first's.
+            for one in self.kept.buffers():
+                torch.distributed.broadcast(one, 0)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """A batch is counted."""
