@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,8 @@ class ComposedModule(nn.Module):
     weights_report: LoadReport | None = None
     # In a view (`composer.features`): links to the live modules that it follows.
     links: Links | None = None
+    # Paths of the batch norms that keep their statistics; see `composer.freeze`.
+    frozen_norms: frozenset[str] = frozenset()
 
     if not TYPE_CHECKING:
 
@@ -54,6 +56,15 @@ class ComposedModule(nn.Module):
             except Exception as error:
                 explain(error, self, self.composed.graph)
                 raise
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all modules; frozen batch norms stay in eval mode, in which they keep their statistics."""
+        super().train(mode)
+        if mode and self.frozen_norms:
+            for path, module in self.named_modules():
+                if path in self.frozen_norms:
+                    module.eval()
+        return self
 
     @property
     def graph(self) -> Composition:

@@ -20,7 +20,6 @@ from composer.seeds import seed_of
 from composer.spec.recipe import Recipe
 from composer.training.checkpoint import Progress
 from composer.training.data import Loader, mixed
-from composer.training.places import frozen_norms, norms
 from composer.training.schedule import share
 from composer.training.tasks import Task, full
 
@@ -42,7 +41,6 @@ class Learner(pl.LightningModule):
     optimizer  makes the optimizer of the model
     per_epoch, total  steps of an epoch, and of the whole training
     progress   how far it is; it is changed
-    frozen     names of parameters that stay
     """
 
     def __init__(
@@ -58,12 +56,11 @@ class Learner(pl.LightningModule):
         per_epoch: int,
         total: int,
         progress: Progress,
-        frozen: frozenset[str],
     ) -> None:
         super().__init__()
         self.model = model
         self.task, self.recipe, self.output, self.progress = task, recipe, output, progress
-        self.per_epoch, self.total, self.frozen = per_epoch, total, frozen
+        self.per_epoch, self.total = per_epoch, total
         self._loader, self._validation, self._optimizer = loader, validation, optimizer
         # Compiled code is another module with the same parameters, and no part of what is saved.
         self.call: list[Any] = []
@@ -139,13 +136,8 @@ class Learner(pl.LightningModule):
             self.averaged = [AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)]
 
     def on_train_epoch_start(self) -> None:
-        """Modules that change over the epochs are set; norms that keep their statistics, kept."""
+        """Modules that change over the epochs are set."""
         anneal(self.model, epoch=self.epoch)
-        kept = (
-            (one for _, one in norms(self.model)) if self.recipe.freeze_norms else frozen_norms(self.model, self.frozen)
-        )
-        for module in kept:
-            module.eval()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of a part of a step."""
@@ -179,8 +171,11 @@ class Learner(pl.LightningModule):
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
         """A step at the learning rate of its number."""
-        rate = share(self.recipe.schedule, self.progress.step, total=self.total, epoch=self.per_epoch)
         for group in optimizer.param_groups:
+            schedule = self.recipe.schedule
+            if "warmup" in group:
+                schedule = schedule.model_copy(update={"warmup": group["warmup"]})
+            rate = share(schedule, self.progress.step, total=self.total, epoch=self.per_epoch)
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.progress.step += 1
