@@ -97,8 +97,10 @@ def spec_of(plan: Plan, row: Row) -> dict[str, Any]:
     written = dict(row.arm.document.plain())
     name = str(written["backbone"])
     if zoo.find(name) is None and (name.endswith((".yaml", ".yml")) or row.spec.source is None):
-        # A path of the comparison's own folder.
-        written = row.spec.to_mapping()
+        # A path of the comparison's own folder; written out as it was fitted to the data, for whoever writes an input
+        # keeps it.
+        weights = {key: one for key, one in row.spec.to_mapping().items() if key == "weights"}
+        written = {**(row.spec if row.graph is None else row.graph.spec).to_mapping(), **weights}
     recipe = settle_training(row.spec.files)
     if recipe.texts:
         # Whole, for it may begin with a file of the comparison's own folder.
