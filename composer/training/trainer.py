@@ -29,6 +29,8 @@ class Where:
     strategy: str = "auto"
 
 
+# Variables of the environment with the number of this process, the first that is set.
+_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 # This process, on the device that Lightning chooses.
 HERE = Where()
 
@@ -46,7 +48,8 @@ def require() -> None:
 
 def is_first() -> bool:
     """Whether this process is the first of those that train together."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+    # torchrun, processes that Lightning started, and SLURM's srun say it each in their own way.
+    return int(next((os.environ[name] for name in _RANKS if name in os.environ), "0")) == 0
 
 
 def trainer_for(run: Run, recipe: Recipe, where: Where, keeper: Any, epochs: int) -> Any:
