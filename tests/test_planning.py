@@ -92,9 +92,8 @@ def test_bad_questions_are_answered():
 def test_figures_of_the_page_are_those_of_the_command():
     text = SCALE.read_text(encoding="utf-8")
     vit = composer.plan("vit_large_patch16_224", 64, recipe={**BF16, "batch": 4096})
-    resnest = composer.plan(
-        "resnest269e", 64, recipe={**BF16, "batch": 2048, "optimizer": {"name": "sgd", "momentum": 0.9}}
-    )
+    momentum = {"name": "sgd", "momentum": 0.9}
+    resnest = composer.plan("resnest269e", 64, recipe={**BF16, "batch": 2048, "optimizer": momentum})
     figures = [
         *(f"{vit.sizes.parameters:,}", f"{vit.sizes.kept:,}", f"{row(vit, 'ddp').memory / 1e9:.2f} GB"),
         *(f"{row(vit, 'fsdp').memory / 1e9:.2f} GB", f"{row(vit, 'ddp').computation * 1e3:.0f} ms"),
