@@ -76,8 +76,9 @@ class GroupSpec(BaseModel):
     at            sites, globs over paths, `inserted` (what rules put in), `backbone` (the rest), `head`
     lr            their learning rate, as a multiple of the optimizer's
     weight_decay  in place of the optimizer's
-    freeze        they stay as they are, and their norms keep their statistics; false takes back what an earlier group
-                  freezes
+    warmup        epochs in which their learning rate grows from 0, in place of the schedule's
+    freeze        they stay as they are, and their norms keep their statistics; false takes back what the spec or an
+                  earlier group freezes
     """
 
     model_config = _FROZEN
@@ -85,7 +86,14 @@ class GroupSpec(BaseModel):
     at: Places
     lr: PositiveFloat = 1.0
     weight_decay: NonNegative | None = None
+    warmup: NonNegative | None = None
     freeze: bool = False
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What is different there, as `composer.groups` takes it."""
+        found = {"lr": self.lr, "weight_decay": self.weight_decay, "warmup": self.warmup}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 class Recipe(BaseModel):
