@@ -117,6 +117,9 @@ class TrainedScan:
 
     def choice(self) -> str:
         """Which places were chosen, as a sentence."""
+        if self.chosen is None and not any(one.gain.differences for one in self.single):
+            why = next((one.gain.failed for one in self.single if one.gain.failed), "")
+            return f"no place was trained beside the plain network ({why}), so nothing was chosen; --retry tries again"
         if self.chosen is None:
             return "no place gained by validation, so nothing was chosen and nothing was run on fresh seeds"
         paths = ", ".join(site.path for site in self.chosen.sites)
