@@ -133,8 +133,8 @@ class TrainedScan:
         found += [self.choice(), *([] if self.chosen is None else [f"as a rule: {flow(self.rule)}"])]
         if self.results is not None:
             found.append(
-                "the gains that chose are the largest of several, and too large on average; fresh seeds and the test "
-                f"split, over {plural(len(self.trainings.reporting), 'seed')} that chose nothing, say:"
+                "gains that chose are the largest of several, so too large on average; what follows is of the test "
+                f"split, over {plural(len(self.trainings.reporting), 'seed')} that chose nothing"
             )
             found += [f"{self.results.name(pair)}: {one}" for pair, one in self.results.verdicts]
         return found
