@@ -171,3 +171,13 @@ def test_specs_of_the_zoo_stay_short(write, tmp_path):
     text = (tmp_path / "out/specs/resnet18_se.yaml").read_text()
     assert "backbone: resnet18\n" in text
     assert len(text.splitlines()) < 10
+
+
+def test_force_removes_the_specs_of_the_report_that_it_replaces_and_no_others(write, tmp_path):
+    text, folder = "base: tiny.yaml\nvariants:\n  se: {use: se, after: branch}\n", tmp_path / "out"
+    write_plan(make_plan(read_comparison(write(text))), folder)
+    (folder / "specs" / "mine.yaml").write_text("name: mine\n")
+    write_plan(
+        make_plan(read_comparison(write(text.replace("se:", "eca:").replace("se,", "eca,")))), folder, force=True
+    )
+    assert {one.name for one in (folder / "specs").iterdir()} == {"tiny.yaml.yaml", "tiny.yaml_eca.yaml", "mine.yaml"}
