@@ -101,14 +101,15 @@ def trained(
     workers  where several are trained at once; None for one after another, in this process
     Other arguments and errors are those of `compare`.
     """
+    if workers is not None:
+        require()
+        if workers.address is not None:
+            tell(f"asking {workers.address}")
+            check_address(workers.address)
     from composer.training.trainer import HERE
     from composer.training.trainer import require as require_training
 
     require_training()
-    if workers is not None:
-        require()
-        if workers.address is not None:
-            check_address(workers.address)
     from composer.comparing.learning import Learning, check_data, check_recipe, fitting_to
     from composer.training.data import Data, open_data
 

@@ -86,8 +86,8 @@ def connected(workers: Workers, folder: Path) -> Iterator[None]:
     """In this context, Ray is there for trials; one that was started for it ends with it, and leaves nothing.
 
     folder  of the trials, which all machines must see
-    Raises UnavailableError if Ray is not installed or does not start; InputError for an address where no cluster
-    answers, and for machines that do not see the folder.
+    Raises UnavailableError if Ray is not installed or does not start; InputError for machines that do not see the
+    folder. Whether a cluster answers at the address, `check_address` says.
     """
     require()
     import ray
@@ -101,8 +101,6 @@ def connected(workers: Workers, folder: Path) -> Iterator[None]:
         own = None if workers.address is not None else _place()
         try:
             if own is None:
-                assert workers.address is not None
-                _check_address(workers.address)
                 ray.init(address=workers.address, **_options())
                 _check_machines(folder)
             else:
@@ -157,19 +155,16 @@ def _environment() -> Iterator[None]:
 
 
 def check_address(text: str) -> None:
-    """Raises InputError for what is no address of a cluster."""
+    """Raises InputError for what is no address of a cluster, and if none answers there.
+
+    Ray itself would end this process after a minute.
+    """
     found = _ADDRESS.fullmatch(text)
     if text != "auto" and (found is None or not 0 < int(found["port"]) < 65536):
         help = ("`ray start --head` prints the address of the cluster that it starts",)
         raise InputError(
             Diagnostic("cluster", f"`{text}` is no address of a Ray cluster", label="HOST:PORT, or `auto`", help=help)
         )
-
-
-def _check_address(text: str) -> None:
-    """Raises InputError if no cluster answers: Ray itself would end this process after a minute."""
-    check_address(text)
-    found = _ADDRESS.fullmatch(text)
     if found is not None:
         try:
             socket.create_connection((found["host"].strip("[]"), int(found["port"])), timeout=_PORT).close()
@@ -188,7 +183,8 @@ def _check_address(text: str) -> None:
         raise _no_cluster(text, f"nothing was said within {_ANSWER:.0f} seconds") from error
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if re.match(r"\w+(\.\w+)*Error: ", line)]
-        raise _no_cluster(text, said[-1].partition(": ")[2] if said else "what is there is no Ray cluster")
+        why = said[-1].partition(": ")[2] if said else "what is there is no Ray cluster"
+        raise _no_cluster(text, "none runs on this machine" if why.startswith("Could not find any running") else why)
 
 
 def _no_cluster(text: str, why: str) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import sys
 import time
@@ -17,13 +18,14 @@ from composer.comparing.cluster import Workers, connected, require
 from composer.comparing.plugins import load_all
 from composer.comparing.trials import Job, RunJobs, RunTrial, Tell, Trial, record, tried
 from composer.errors import ComposerError, InputError, UnavailableError
-from composer.foreign import named
 from composer.training.keeping import Stop, stopping_after_step
 
 # What Tune writes lies in the folder of the comparison, which all machines see, until the trials are run.
 _TUNE = ".tune"
 # A line of progress is written at most so often, in seconds.
 _TELL_EVERY = 1.0
+# What Ray says of a process that is gone.
+_ENDED = re.compile(r"Actor(Died|Unavailable)|actor (is dead|died|is unavailable)|worker (process )?(has )?died", re.I)
 # So many trials are named in it.
 _NAMED = 2
 
@@ -210,9 +212,9 @@ def _aloud(tell: Tell) -> Tell:
     return aloud
 
 
-def _words(error: BaseException | None) -> str:
-    """Why a trial failed in Ray, in a sentence."""
-    cause = getattr(error, "cause", None) or error
-    if cause is None or "Actor" in type(cause).__name__ or "Worker" in type(cause).__name__:
+def _words(trace: str | None) -> str:
+    """Why a trial failed in Ray, in a sentence: from the trace that Tune keeps."""
+    lines = [line.strip() for line in (trace or "").splitlines() if line.strip()]
+    if not lines or _ENDED.search(trace or ""):
         return "its process ended twice: it was killed, or memory ran out"
-    return named(cause).splitlines()[0]
+    return lines[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 
 import composer
 from composer import registry
-from composer.comparing.cluster import Workers, check_address, connected
+from composer.comparing.cluster import Workers, check_address
 from composer.comparing.file import read_comparison
 from composer.comparing.plan import make_plan
 from composer.comparing.plugins import load_all, plugins_of
@@ -116,19 +117,16 @@ def test_a_missing_extra_is_named_before_any_work(write, data, tmp_path, monkeyp
 def test_what_is_no_address_is_said(write, data, tmp_path, text):
     with pytest.raises(InputError, match="is no address of a Ray cluster"):
         composer.compare(write(TEXT), data, out=tmp_path / "out", address=text)
-    for good in ("auto", "host:6379", "10.0.0.1:1", "[::1]:6379"):
-        check_address(good)
+    assert not (tmp_path / "out").exists()
 
 
-def test_an_address_where_nothing_answers_is_said_at_once(tmp_path):
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_an_address_where_nothing_answers_is_said_at_once(host):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with (
-        pytest.raises(InputError, match=f"no Ray cluster answers at `127.0.0.1:{port}`"),
-        connected(Workers(address=f"127.0.0.1:{port}"), tmp_path),
-    ):
-        pass
+    with pytest.raises(InputError, match=f"no Ray cluster answers at `{re.escape(host)}:{port}`"):
+        check_address(f"{host}:{port}")
 
 
 def test_what_a_trial_takes_of_a_machine():
