@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt, Probability
     from composer.recording import record
     from composer.registry import layer, mechanism
+    from composer.scanning.api import scan
+    from composer.scanning.scan import Scan
     from composer.sharing import from_folder
     from composer.spec.spec import Spec
     from composer.summary import Summary
@@ -91,6 +93,7 @@ _LAZY = {
     "remove": "composer.hosts.remove",
     "resume": "composer.training.api",
     "rules_of": "composer.hosts.insert",
+    "scan": "composer.scanning.api",
     "train": "composer.training.api",
     "Benchmark": "composer.benchmark",
     "Chain": "composer.compile.chain",
@@ -107,6 +110,7 @@ _LAZY = {
     "PositiveInt": "composer.options",
     "Probability": "composer.options",
     "Run": "composer.training.run",
+    "Scan": "composer.scanning.scan",
     "Spec": "composer.spec.spec",
     "Summary": "composer.summary",
     "layer": "composer.registry",
@@ -135,6 +139,7 @@ __all__ = [
     "PositiveInt",
     "Probability",
     "Run",
+    "Scan",
     "Spec",
     "SpecError",
     "Summary",
@@ -172,6 +177,7 @@ __all__ = [
     "remove",
     "resume",
     "rules_of",
+    "scan",
     "train",
     "view",
 ]

@@ -78,10 +78,7 @@ def lock(
         from composer.sources import identity
 
         record["model"] = identity(graph.spec.source)
-    written = {key: value for key, value in graph.spec.to_mapping().items() if key != "weights"}
-    if len(written.get("classes", ())) not in {tensor.channels for tensor in graph.outputs.values()}:
-        # These are the classes of the backbone's own network; this network has another number.
-        written.pop("classes", None)
+    written = {key: value for key, value in graph.written().items() if key != "weights"}
     if report:
         if report.image:
             image = _preparation(report.image)

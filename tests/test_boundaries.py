@@ -101,6 +101,7 @@ ALLOWED = {
             " spec summary training weights"
         ),
     },
+    "scanning": _rooms("__version__ comparing dag errors html network registry scanning spec training"),
     "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
     "sharing": {
         *("torch", "huggingface_hub"),

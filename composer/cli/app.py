@@ -24,7 +24,21 @@ _REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug â€
 
 VERBS = (
     *("build", "validate", "run", "list", "show", "sites", "summary", "graph", "look", "diff", "bench"),
-    *("train", "resume", "test", "compare", "check", "eject", "export", "import", "push", "pull", "schema", "new"),
+    *(
+        "train",
+        "resume",
+        "test",
+        "compare",
+        "scan",
+        "check",
+        "eject",
+        "export",
+        "import",
+        "push",
+        "pull",
+        "schema",
+        "new",
+    ),
 )
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from composer.cli.options import say
+from composer.cli.options import find_device, say
 from composer.cli.progress import Tell, stage
 from composer.cli.screen import out
+from composer.cli.stopping import Stopped
 
 if TYPE_CHECKING:
     from composer.training.data import Data
@@ -90,3 +91,32 @@ def leaving(context: typer.Context, run: Run) -> Iterator[tuple[Callable[[str], 
     for text in said:
         out(text)
     say(context, f"the run is {run}; next: composer run {run.network} --weights {run} --image PATH")
+
+
+# PyTorch's kind of device -> the name that Lightning gives it.
+_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu"}
+
+
+def where_of(device: str) -> Where:
+    """The device with this name, as training takes it. Raises UnavailableError."""
+    target = find_device(device)
+    from composer.training.trainer import Where, require
+
+    require()
+    return Where(_ACCELERATORS.get(target.type, "auto"))
+
+
+@contextlib.contextmanager
+def going_on(context: typer.Context) -> Iterator[None]:
+    """While many networks train: an interruption ends the command with what to do next."""
+    from composer.training.keeping import Stop
+
+    words = "the same command goes on where it was"
+    try:
+        yield
+    except Stop as stop:
+        say(context, f"stopped; {words}")
+        raise typer.Exit(128 + int(stop.args[0])) from stop
+    except Stopped:
+        say(context, words)
+        raise

@@ -165,7 +165,15 @@ def read_comparison(source: str | Path | Mapping[str, Any], sets: Iterable[str] 
     """
     path = None if isinstance(source, Mapping) else Path(source)
     document = Document.from_mapping(source, "<comparison>") if isinstance(source, Mapping) else read_file(Path(source))
-    document = _with_settings(document, sets)
+    return check_comparison(_with_settings(document, sets), path)
+
+
+def check_comparison(document: Document, path: Path | None) -> ComparisonFile:
+    """The comparison of a text that is read. Raises SpecError with every mistake but those of its networks.
+
+    document  the text
+    path      where it is; None for one that is in no file
+    """
     origin, plain = Origin(document), document.plain()
     if not isinstance(plain, dict):
         raise SpecError(origin.problem("structure", f"a comparison is a mapping, not {found(plain)}", "`key: value`"))

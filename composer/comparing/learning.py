@@ -40,7 +40,13 @@ Tell = Callable[[str], None]
 
 def fitting_to(data: Data) -> Callable[[Spec], Graph]:
     """What makes a spec's network for this data: its classes, channels and size, as training does."""
-    return lambda spec: fitted(spec, data).graph
+
+    def fit(spec: Spec) -> Graph:
+        # With weights, a network keeps the size for which these were made.
+        image = None if spec.weights is None else next(iter(spec.inputs.values()))
+        return fitted(spec, data, image=image).graph
+
+    return fit
 
 
 def check_data(data: Data) -> None:

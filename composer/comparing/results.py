@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,9 @@ from composer.comparing.control import Pair
 from composer.comparing.plan import Plan
 from composer.comparing.trials import Trial
 from composer.comparing.verdict import Verdict, verdicts
+
+# So many reasons why trainings failed are told; runs.csv has all.
+_ERRORS = 3
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Results:
     def sentences(self) -> list[str]:
         """What was run, and what came of it."""
         found = [f"{plural(len(self.trials), 'run')}, {len(self.failed)} failed"]
+        errors = Counter(trial.error for _, trial in self.failed).most_common()
+        found += [f"{number} failed: {error}" for error, number in errors[:_ERRORS]]
+        found += [f"and {plural(len(errors) - _ERRORS, 'other reason')}"] if len(errors) > _ERRORS else []
         images = {len(one.scores) for one in self.trials.values() if one.status == "done"}
         found += [f"each network was tested once on {plural(number, 'image', ',')}" for number in images]
         for word, sign in (("better", 1), ("worse", -1)):

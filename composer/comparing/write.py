@@ -108,12 +108,15 @@ def spec_texts(plan: Plan) -> dict[str, str]:
 
 
 def spec_of(plan: Plan, row: Row) -> dict[str, Any]:
-    """A network as a spec that stands alone: with a reference to the zoo or a library, or else written out."""
+    """A composed network as a spec that stands alone: with a reference to the zoo or a library, or else written out."""
+    assert row.graph is not None, "a network that composes"
     written = dict(row.arm.document.plain())
     name = str(written["backbone"])
     if zoo.find(name) is None and (name.endswith((".yaml", ".yml")) or row.spec.source is None):
-        # A path of the comparison's own folder.
-        written = row.spec.to_mapping()
+        # A path of the comparison's own folder; written out as it was fitted to the data, for whoever writes an input
+        # keeps it.
+        weights = {key: one for key, one in row.spec.to_mapping().items() if key == "weights"}
+        written = {**row.graph.written(), **weights}
     recipe = settle_training(row.spec.files)
     if recipe.texts:
         # Whole, for it may begin with a file of the comparison's own folder.

@@ -145,6 +145,16 @@ class Composition:
         """The output tensors of the network, by name."""
         return {name: self.root.tensor(reference) for name, reference in self.root.outputs.items()}
 
+    def written(self) -> dict[str, Any]:
+        """The network as a single spec without references, which loads to an equal one.
+
+        Class names of another number than its outputs belong to the backbone's own network, and are left out.
+        """
+        found = self.spec.to_mapping()
+        if len(found.get("classes", ())) not in {tensor.channels for tensor in self.outputs.values()}:
+            found.pop("classes", None)
+        return found
+
     @property
     def num_parameters(self) -> int:
         """Learnable numbers of the network."""

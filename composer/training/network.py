@@ -75,7 +75,7 @@ def fitted(
         said.append(f"the input has {plural(data.channels, 'channel')}, as the images")
     graph = _of_size(spec, data, size, said) if is_free or size is not None else compose(spec)
     _check_outputs(graph, data)
-    mapping = graph.spec.to_mapping()
+    mapping = graph.written()
     mapping.pop("weights", None)
     if data.task in ("classes", "labels", "map"):
         mapping["classes"] = list(data.classes)

@@ -71,6 +71,18 @@ def test_trainings_pair_and_are_not_run_twice(write, data, tmp_path, monkeypatch
         composer.compare(write(TEXT), data, out=folder, sets=["seeds=3"], say=quiet)
 
 
+def test_a_network_of_the_users_own_is_trained_as_it_is_counted(tmp_path, data):
+    (tmp_path / "own.yaml").write_text("backbone: resnet18\nvars: {widths: [4, 4, 4, 4], depths: [1, 1, 1, 1]}\n")
+    path = tmp_path / "compare.yaml"
+    path.write_text("base: own.yaml\nvariants: {eca: {use: eca, after: block}}\nseeds: 1\ntrain: {steps: 1, batch: 8}")
+    found = composer.compare(path, data, out=tmp_path / "out", say=quiet)
+    assert isinstance(found, Results)
+    for run, row in zip(sorted((tmp_path / "out/trials").iterdir()), found.plan.rows, strict=True):
+        record = json.loads((run / "seed-0/run/run.json").read_text())
+        assert (record["parameters"], record["macs"]) == (row.parameters, row.macs)
+        assert row.graph.root.inputs["input"].shape[2:] == (32, 32)
+
+
 def stem(row):
     return (
         "tiny.yaml"

@@ -13,6 +13,7 @@ from composer.benchmark import Settings
 from composer.comparing.file import read_comparison
 from composer.comparing.plan import make_plan
 from composer.comparing.table import cells, heads
+from composer.comparing.write import spec_of
 from composer.comparing.write import write as write_plan
 from composer.errors import GraphError, InputError, SpecError
 from composer.summary.memory import activation_memory
@@ -181,3 +182,13 @@ def test_force_removes_the_specs_of_the_report_that_it_replaces_and_no_others(wr
         make_plan(read_comparison(write(text.replace("se:", "eca:").replace("se,", "eca,")))), folder, force=True
     )
     assert {one.name for one in (folder / "specs").iterdir()} == {"tiny.yaml.yaml", "tiny.yaml_eca.yaml", "mine.yaml"}
+
+
+def test_a_spec_of_the_folder_on_a_zoo_network_is_written_so_that_it_loads(write, tmp_path):
+    # The zoo's network has a thousand names of classes, and this one ten outputs.
+    (tmp_path / "ten.yaml").write_text("backbone: resnet10\nvars: {num_classes: 10}\n")
+    plan = make_plan(read_comparison(write("base: ten.yaml\nvariants: {eca: {use: eca, after: branch}}\n")))
+    for row in plan.rows:
+        mapping = spec_of(plan, row)
+        assert "backbone" not in mapping
+        assert composer.Graph.of(composer.load_spec(mapping)).num_parameters == row.parameters

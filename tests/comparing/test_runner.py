@@ -100,7 +100,7 @@ def test_a_failed_trial_is_counted_and_leaves_its_pair_out(plan, tmp_path):
     fail = [("plain", 2), ("good", 4)]
     results = ran(plan, tmp_path / "out", Learner(fail))
     assert [one.pairs for _, one in results.verdicts] == [5, 6]
-    assert results.sentences()[0] == "21 runs, 2 failed"
+    assert results.sentences()[:2] == ["21 runs, 2 failed", "2 failed: ValueError: the loss is not finite"]
     errors = {(row["variant"], row["seed"]): row["error"] for row in results.runs() if row["status"] == "failed"}
     assert errors == dict.fromkeys(fail, "ValueError: the loss is not finite")
     still = Learner(fail)
@@ -117,12 +117,21 @@ def test_an_error_of_composer_is_a_sentence(plan, tmp_path):
         raise InputError(Diagnostic("batch", "there are 3 training images, fewer than a batch of 8"))
 
     results = ran(plan, tmp_path / "out", refuses)
-    assert results.sentences() == ["21 runs, 21 failed", "no difference is shown"]
+    why = "21 failed: there are 3 training images, fewer than a batch of 8"
+    assert results.sentences() == ["21 runs, 21 failed", why, "no difference is shown"]
     assert {trial.error for trial in results.trials.values()} == {
         "there are 3 training images, fewer than a batch of 8"
     }
     assert [str(one) for _, one in results.verdicts] == ["not shown: no seed was finished by both"] * 2
     write_results(results, tmp_path / "out")
+
+
+def test_many_reasons_are_not_all_told(plan, tmp_path):
+    def refuses(spec, seed, folder):
+        raise ValueError(f"reason {seed}")
+
+    found = ran(plan, tmp_path / "out", refuses).sentences()
+    assert found[1:5] == [*(f"3 failed: ValueError: reason {seed}" for seed in range(3)), "and 4 other reasons"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from training.small import SMALL, record
 
@@ -78,6 +79,22 @@ def test_labels_and_numbers_are_learnt(tmp_path):
     assert record(numbers)["metric"] == "mean absolute error"
     low, high = record(numbers)["test"]["interval"]
     assert low <= record(numbers)["test"]["value"] <= high
+
+
+def test_a_network_with_names_of_other_classes_learns_values(tmp_path):
+    random = np.random.default_rng(0)
+    np.savez(tmp_path / "values.npz", images=random.random((24, 16, 16)), labels=random.normal(size=24))
+    small = {**SMALL, "vars": {"num_classes": 1000}}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump({**small, "classes": "imagenet1k"}, sort_keys=False))
+    (tmp_path / "mine.yaml").write_text("backbone: small.yaml\n")
+    run = composer.train(
+        tmp_path / "mine.yaml",
+        str(tmp_path / "values.npz"),
+        out=tmp_path / "a",
+        recipe={"steps": 1, "batch": 8},
+        say=print,
+    )
+    assert record(run)["metric"] == "mean absolute error"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,48 @@
+"""What a scan that trains is, written before its first training: the same command goes on, another one is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.comparing.write import write_texts
+from composer.errors import Diagnostic, InputError
+from composer.paths import PATH_ERRORS, reason
+
+DECLARATION = "declaration.json"
+
+
+def declare(folder: Path, wanted: Mapping[str, Any]) -> None:
+    """Write what a scan is; or, in a folder that has one, check that it is the same.
+
+    wanted  plain JSON values by name
+    Raises InputError with what differs, and for a folder that holds something else or cannot be used.
+    """
+    wanted = json.loads(json.dumps(wanted))
+    path = folder / DECLARATION
+    try:
+        if not path.exists():
+            if folder.is_dir() and any(folder.iterdir()):
+                text = f"the folder `{folder}` is not empty, and holds no scan"
+                raise InputError(Diagnostic("scan", text, label="an empty or a new folder"))
+            write_texts(folder, {DECLARATION: f"{json.dumps(wanted, indent=1, ensure_ascii=False)}\n"}, force=True)
+            return
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(before, dict):
+            raise ValueError("it holds no declaration")
+    except (*PATH_ERRORS, ValueError) as error:
+        text = f"cannot read `{path}`: {reason(error)}"
+        raise InputError(Diagnostic("scan", text, help=("choose another folder",))) from error
+    differing = [
+        f"`{key}` was {json.dumps(before.get(key))}, and is {json.dumps(wanted.get(key))}"
+        for key in {**before, **wanted}
+        if before.get(key) != wanted.get(key)
+    ]
+    if differing:
+        help = (
+            *differing,
+            "choose another folder: what was declared before the first training stays",
+        )
+        raise InputError(Diagnostic("scan", f"`{folder}` holds another scan", help=help))

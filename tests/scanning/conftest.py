@@ -1,0 +1,52 @@
+"""A small network to scan, and images to train it on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+NETWORK = """\
+name: tiny
+input: [3, 16, 16]
+vars: {widths: [8, 16], num_classes: 3}
+blocks:
+  unit:
+    site: block
+    args: {width: }
+    nodes:
+      conv: {op: conv2d, out_channels: $width, kernel_size: 3, site: spatial_conv}
+      bn: {op: batch_norm, site: branch}
+      act: relu
+  stage:
+    site: stage
+    args: {width: }
+    nodes:
+      down: {op: conv2d, out_channels: $width, kernel_size: 3, stride: 2}
+      units: {block: unit, repeat: 2, args: {width: $width}}
+nodes:
+  stages: {block: stage, repeat: 2, args: {width: "${widths[index]}"}}
+  pool: global_avg_pool
+  head: {op: linear, out_features: $num_classes, site: head}
+train: {steps: 4, batch: 16}
+"""
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    """A network with four blocks in two stages."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(NETWORK)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """120 small images of three classes, in a file of arrays."""
+    path = tmp_path_factory.mktemp("data") / "small.npz"
+    draw = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    images = (draw.random((120, 16, 16, 3)) * 80 + 70 * labels[:, None, None, None]).astype(np.uint8)
+    np.savez(path, images=images, labels=labels)
+    return str(path)
