@@ -18,7 +18,6 @@ from composer.comparing.trials import RunJobs, in_turn
 from composer.comparing.write import write, write_results
 
 if TYPE_CHECKING:
-    from composer.comparing.learning import Learning
     from composer.training.data import Data
     from composer.training.trainer import Where
 
@@ -110,7 +109,7 @@ def trained(
     from composer.training.trainer import require as require_training
 
     require_training()
-    from composer.comparing.learning import Learning, check_data, check_recipe, fitting_to
+    from composer.comparing.learning import check_data, check_recipe, fitting_to, is_on_gpu, learner
     from composer.training.data import Data, open_data
 
     threads = threads or declared_threads(folder) or 1
@@ -123,27 +122,27 @@ def trained(
     declare(plan, folder, {"source": data.name, "fingerprint": data.fingerprint}, threads)
     for sentence in (*plan.sentences(), *data.said):
         say(sentence)
-    run = Learning(data, where or HERE, threads, bool(options.get("allow_code")))
     at = [""]
 
     def told(text: str) -> None:
         at[0] = text
         tell(text)
 
-    every: RunJobs
+    where = where or HERE
+    known: dict[str, Any] = {"threads": threads, "allow_code": bool(options.get("allow_code"))}
     if workers is None:
-        every, run = in_turn, replace(run, tell=lambda text: tell(f"{at[0]}, {text}"))
+        every, run = in_turn, learner(data, where, **known, tell=lambda text: tell(f"{at[0]}, {text}"))
     else:
-        every = _at_once(workers, plan, folder, run, say)
+        workers = replace(workers, gpu=is_on_gpu(where))
+        every, run = _at_once(workers, plan, folder, threads, say), learner(data, where, **known)
     results = Results(plan, run_trials(plan, folder, run, every=every, retry=retry, tell=told))
     write_results(results, folder)
     return results
 
 
-def _at_once(workers: Workers, plan: Plan, folder: Path, run: Learning, say: Tell) -> RunJobs:
+def _at_once(workers: Workers, plan: Plan, folder: Path, threads: int, say: Tell) -> RunJobs:
     from composer.comparing.learning import progress_of
     from composer.comparing.parallel import at_once
 
-    workers = replace(workers, gpu=run.on_gpu)
     plugins = plugins_of(row.graph for row in plan.running if row.graph is not None)
-    return at_once(workers, folder, threads=run.threads, plugins=plugins, say=say, at=progress_of)
+    return at_once(workers, folder, threads=threads, plugins=plugins, say=say, at=progress_of)

@@ -8,12 +8,11 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from composer.comparing.plan import Plan
-from composer.comparing.trials import Job, Trial
+from composer.comparing.trials import Job, RunTrial, Trial
 from composer.compile.graph import compile_graph
 from composer.errors import Diagnostic, InputError, SpecError
 from composer.network import Graph
@@ -88,36 +87,34 @@ def check_recipe(plan: Plan, data: Data) -> None:
         SpecError.check(problems)
 
 
-@dataclass(frozen=True)
-class Learning:
-    """What trains a network, as a trial. A folder with an interrupted run is gone on with.
+def learner(
+    data: Data, where: Where, *, threads: int = 1, allow_code: bool = False, tell: Tell = lambda text: None
+) -> RunTrial:
+    """What trains a network: on data, on some devices. A folder with an interrupted run is gone on with.
 
     data        the same for all trials
     where       the devices
-    threads     of a trial on a CPU: sums are taken in another order by more of them, and end in other bits
+    threads     of a trial on a CPU: more of them add up in another order, and end in other bits
     allow_code  let a backbone `package.module:factory` run its code
     tell        is told how far a training is
     """
+    return _Learner(data, where, threads, allow_code, tell)
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """What `learner` gives. It can be sent to other processes, if `tell` can."""
 
     data: Data
     where: Where
-    threads: int = 1
-    allow_code: bool = False
-    tell: Tell = lambda text: None
-
-    @property
-    def on_gpu(self) -> bool:
-        """Whether it trains on a GPU."""
-        own = self.where.accelerator
-        return own in ("gpu", "cuda") or (own == "auto" and torch.cuda.is_available())
+    threads: int
+    allow_code: bool
+    tell: Tell
 
     def __call__(self, spec: Path, seed: int, folder: Path) -> Trial:
-        """The trial of a network, by the file of its spec, with a seed, in a folder of its own."""
         with _threads(self.threads):
-            return trial_of(go_on(self._run(spec, seed, folder / RUN), self.data, **self._options()))
-
-    def _options(self) -> dict[str, Any]:
-        return {"where": self.where, "say": lambda text: None, "tell": self.tell}
+            run = self._run(spec, seed, folder / RUN)
+            return trial_of(go_on(run, self.data, where=self.where, say=lambda text: None, tell=self.tell))
 
     def _run(self, path: Path, seed: int, folder: Path) -> Run:
         if is_run(folder):
@@ -127,6 +124,11 @@ class Learning:
         spec = load_spec(path, allow_code=self.allow_code)
         training = settle_training(spec.files, None, read_settings({}, [f"train.seed={seed}"]))
         return begin(spec, self.data, training, folder, weights=choose(spec, None), say=lambda text: None)
+
+
+def is_on_gpu(where: Where) -> bool:
+    """Whether these devices are a GPU's."""
+    return where.accelerator in ("gpu", "cuda") or (where.accelerator == "auto" and torch.cuda.is_available())
 
 
 def progress_of(job: Job) -> str:

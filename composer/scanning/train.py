@@ -64,7 +64,7 @@ def scan_trained(
 
     require()
     from composer.comparing.api import trained
-    from composer.comparing.learning import Learning, check_data, check_recipe, fitting_to
+    from composer.comparing.learning import check_data, check_recipe, fitting_to, learner
     from composer.training.data import Data, open_data
 
     full, short = _with_recipes(question, trainings.epochs)
@@ -83,7 +83,7 @@ def scan_trained(
         at[0] = text
         tell(text)
 
-    run = Learning(
+    run = learner(
         without_test(data), where or HERE, allow_code=question.allow_code, tell=lambda text: tell(f"{at[0]}, {text}")
     )
     selection = Selection(short, base, trainings.choosing, cost, folder / SELECTION, run, retry, told)

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,14 +46,14 @@ def data(tmp_path):
 def test_trials_at_once_end_in_the_same_bits_though_processes_are_killed(write, data, tmp_path):
     import ray
 
-    from composer.comparing.learning import Learning, fitting_to, progress_of
+    from composer.comparing.learning import fitting_to, learner, progress_of
     from composer.comparing.parallel import at_once
     from composer.training.trainer import HERE
 
     plan = make_plan(read_comparison(write(TEXT)), fit=fitting_to(data))
     for name, text in spec_texts(plan).items():
         (tmp_path / name).write_text(text)
-    learning = Learning(data, HERE)
+    learning = learner(data, HERE)
     said, told, order = [], [], []
 
     def jobs(where):
@@ -77,7 +76,7 @@ def test_trials_at_once_end_in_the_same_bits_though_processes_are_killed(write, 
 
         if seed == 6:
             os.kill(os.getpid(), signal.SIGKILL)
-        return replace(learning, tell=tell if folder.name == "x_se" else learning.tell)(spec, seed, folder)
+        return (learner(data, HERE, tell=tell) if folder.name == "x_se" else learning)(spec, seed, folder)
 
     apart, together = jobs(tmp_path / "apart"), jobs(tmp_path / "together")
     in_turn(learning, apart[:2], lambda job: None, lambda text: None)
