@@ -130,6 +130,7 @@ def trained(
 
     where = where or HERE
     known: dict[str, Any] = {"threads": threads, "allow_code": bool(options.get("allow_code"))}
+    every: RunJobs
     if workers is None:
         every, run = in_turn, learner(data, where, **known, tell=lambda text: tell(f"{at[0]}, {text}"))
     else:

@@ -122,7 +122,7 @@ class _Learner:
         # What was interrupted before it began holds nothing.
         shutil.rmtree(folder, ignore_errors=True)
         spec = load_spec(path, allow_code=self.allow_code)
-        training = settle_training(spec.files, None, read_settings({}, [f"train.seed={seed}"]))
+        training = settle_training(spec.files, None, read_settings({}, [f"train.seed={seed}", "train.look=false"]))
         return begin(spec, self.data, training, folder, weights=choose(spec, None), say=lambda text: None)
 
 
