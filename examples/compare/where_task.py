@@ -1,9 +1,9 @@
-"""Writes where.npz: four letters in each image, one of them underlined; its class is the underlined letter.
+"""Writes where.npz: nine letters in each image, one of them underlined; its class is the underlined letter.
 
 python examples/compare/where_task.py where.npz
 
-A network that pools over the whole image sees all four letters, and has to attend to the one above the line.
-`object_test` holds where that letter is, `distractors_test` where the other three are.
+A network that pools over the whole image sees all nine letters, and has to attend to the one above the line.
+`object_test` holds where that letter is, `distractors_test` where the other eight are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import sys
 
 import numpy as np
 
-SIDE, CELL, LETTERS = 32, 16, 4
+ACROSS, CELL = 3, 12
+SIDE, LETTERS = ACROSS * CELL, ACROSS**2
 GLYPHS = {
     "A": ".###. #...# #...# ##### #...# #...# #...#",
     "E": "##### #.... #.... ####. #.... #.... #####",
@@ -37,13 +38,13 @@ def draw(number: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np
     classes = np.empty(number, np.int64)
     masks, others = np.zeros((2, number, SIDE, SIDE), bool)
     for index in range(number):
-        letters = random.permutation(len(GLYPHS))[:LETTERS]
-        underlined = random.integers(LETTERS)
+        # The others are drawn alike: what they are says nothing of the class.
+        letters, underlined = random.integers(len(GLYPHS), size=LETTERS), random.integers(LETTERS)
         classes[index] = letters[underlined]
         for place, letter in enumerate(letters):
-            # One in each quarter, with room for a line below it.
-            top = place // 2 * CELL + random.integers(1, CELL - HEIGHT - 3)
-            left = place % 2 * CELL + random.integers(1, CELL - WIDTH)
+            # One in each cell, with room for a line below it.
+            top = place // ACROSS * CELL + random.integers(1, CELL - HEIGHT - 3)
+            left = place % ACROSS * CELL + random.integers(1, CELL - WIDTH)
             box = (index, slice(top, top + HEIGHT), slice(left, left + WIDTH))
             images[box][SHAPES[letter]] += 120
             (masks if place == underlined else others)[box] = True
