@@ -129,7 +129,7 @@ def chance_where(data: Mapping[str, Array]) -> dict[str, float]:
     }
 
 
-# Kernels, against the scale that counts.
+# Kernels, against the scale that is asked for.
 
 
 class Given(nn.Module):
@@ -140,84 +140,58 @@ class Given(nn.Module):
         self.shares = shares
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """The shares as logits, b (m o) 1 1."""
+        """The shares b m o 1 1 as logits, b (m o) 1 1."""
         return self.shares.log().flatten(1, 2)
 
 
-def unit_of(model: ComposedModule) -> Any:
-    """The network's selective kernel."""
-    (found,) = (module for module in model.modules() if type(module).__name__ == "SelectiveKernel")
-    return found
-
-
-def answers(model: ComposedModule, images: Array, shares: Tensor) -> Array:
-    """The classes that the network gives with these shares of its kernels, b m o 1 1, in place of its own."""
-    unit = unit_of(model)
-    own = unit.attn
-    unit.attn = Given(shares)
+def found(model: ComposedModule, images: Array, shares: Tensor | None = None) -> Array:
+    """Where the network says that a middle is, b h w; with shares of its kernels that take the place of its own."""
+    (unit,) = (module for module in model.modules() if type(module).__name__ == "SelectiveKernel")
+    own: Any = unit.attn
+    if shares is not None:
+        unit.attn = Given(shares)
     with torch.no_grad():
-        found: Array = model(prepared(model, images)).argmax(1).numpy()
+        scores = model(prepared(model, images))
     unit.attn = own
-    return found
-
-
-def evidence(model: ComposedModule, images: Array, shares: Tensor, classes: tuple[Array, Array]) -> tuple[Array, Array]:
-    """How much each kernel's gated maps add to the logit of a class, less the mean of all classes: two arrays b.
-
-    classes  that of the smaller kernel's pairs, and that of the larger one's
-    """
-    x = prepared(model, images)
-    weights = model.get_submodule("fc").weight.detach()
-    weights = weights - weights.mean(0)
-    with torch.no_grad():
-        maps = [path(x).mean((2, 3)) for path in unit_of(model).paths]
-    smaller, larger = (
-        (weights[torch.from_numpy(wanted)] * shares[:, number, :, 0, 0] * found).sum(1).numpy()
-        for number, (wanted, found) in enumerate(zip(classes, maps, strict=True))
-    )
-    return smaller, larger
+    said: Array = scores.argmax(1).numpy() == 1
+    return said
 
 
 def scale(model: ComposedModule, data: Mapping[str, Array]) -> dict[str, float]:
-    """Whether the shares of kernels change with the scale that counts, and whether they decide."""
-    images, asked, others = data["x_test"], data["y_test"], data["others_test"]
-    classes, shares = recorded(model, images)
+    """Whether the shares of the kernels change with the scale that is asked for, and whether they decide."""
+    images, asked, others = data["x_test"], data["y_test"] > 0, data["others_test"] > 0
     far = data["scales_test"] == data["scales_test"].max()
-    # The share of the larger kernel, b o, and how much more it is where far pairs count.
+    with torch.no_grad(), composer.record(model) as values:
+        model(prepared(model, images))
+    (shares,) = values.values()
+    # The share of the larger kernel, b o, and how much more it is where large squares are asked for.
     larger = shares[:, 1, :, 0, 0].numpy()
     more = larger[far].mean(0) - larger[~far].mean(0)
     # Each image gets the shares of an image with the other bar.
     partner = np.empty(len(images), np.int64)
-    partner[far], partner[~far] = (
-        np.resize(np.flatnonzero(~far), far.sum()),
-        np.resize(np.flatnonzero(far), (~far).sum()),
-    )
-    exchanged = answers(model, images, shares[partner])
-    frozen = answers(model, images, shares.mean(0, keepdim=True).expand_as(shares))
-    smaller_adds, larger_adds = evidence(
-        model, images, shares, (np.where(far, others, asked), np.where(far, asked, others))
-    )
-    telling = asked != others
+    partner[far], partner[~far] = (np.resize(np.flatnonzero(one), (~one).sum()) for one in (~far, far))
+    said = found(model, images)
+    frozen = found(model, images, shares.mean(0, keepdim=True).expand_as(shares))
+    exchanged = found(model, images, shares[partner])
     return {
-        "accuracy": float((classes == asked).mean()),
-        "accuracy, shares frozen at their mean": float((frozen == asked).mean()),
-        "own shares: the asked pairs": float((classes == asked)[telling].mean()),
-        "shares of the other bar: the asked pairs": float((exchanged == asked)[telling].mean()),
-        "shares of the other bar: the other pairs": float((exchanged == others)[telling].mean()),
-        "change of a channel's share, mean": float(np.abs(more).mean()),
-        "change of a channel's share, largest": float(np.abs(more).max()),
-        "channels that go up with the scale": float((more > 0).mean()),
-        "larger kernel, near pairs count": float(larger[~far].mean()),
-        "larger kernel, far pairs count": float(larger[far].mean()),
-        "correlation of its mean share with the scale": float(np.corrcoef(larger.mean(1), far)[0, 1]),
-        "correlation of its evidence with the scale": float(np.corrcoef(larger_adds - smaller_adds, far)[0, 1]),
+        "share of the larger kernel, small asked for": float(larger[~far].mean()),
+        "share of the larger kernel, large asked for": float(larger[far].mean()),
+        "change of the channel that changes most": float(more[np.abs(more).argmax()]),
+        "correlation with the scale": float(np.corrcoef(larger.mean(1), far)[0, 1]),
+        "asked squares found": float(said[asked].mean()),
+        "other squares found": float(said[others].mean()),
+        "asked, with shares frozen at their mean": float(frozen[asked].mean()),
+        "others, with shares frozen at their mean": float(frozen[others].mean()),
+        "asked, with the shares of the other bar": float(exchanged[asked].mean()),
+        "others, with the shares of the other bar": float(exchanged[others].mean()),
     }
 
 
 def chance_scale(data: Mapping[str, Array]) -> dict[str, float]:
-    """What a network reaches that sees both kinds of pairs and not which of them count."""
-    same = float((data["y_test"] == data["others_test"]).mean())
-    return {"accuracy": same + (1 - same) / 2}
+    """Of shares that know nothing."""
+    return dict.fromkeys(
+        ("share of the larger kernel, small asked for", "share of the larger kernel, large asked for"), 0.5
+    ) | {"change of the channel that changes most": 0.0}
 
 
 # Pictures.
@@ -244,34 +218,37 @@ def draw_where(runs: Mapping[str, ComposedModule], data: Mapping[str, Array], pa
 
 
 def draw_scale(runs: Mapping[str, ComposedModule], data: Mapping[str, Array], path: Path) -> None:
-    """Four images, and the share of the larger kernel in each channel for near pairs and for far ones."""
+    """Four images, and the share of the larger kernel in each channel above a short bar and above a long one."""
     from matplotlib import pyplot as plt
 
     far = data["scales_test"] == data["scales_test"].max()
     chosen = [*np.flatnonzero(~far)[:2], *np.flatnonzero(far)[:2]]
-    figure = plt.figure(figsize=(8, 4.6), layout="constrained")
+    figure = plt.figure(figsize=(8, 4.8), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(1, 1.25))
     for axis, index in zip(above.subplots(1, len(chosen)), chosen, strict=True):
         axis.imshow(data["x_test"][index], cmap="gray")
+        rows, columns = np.nonzero(data["y_test"][index])
+        axis.plot(columns, rows, "o", markersize=11, markerfacecolor="none", markeredgecolor="tab:orange")
         axis.set(xticks=[], yticks=[])
-        counts = "far" if far[index] else "near"
-        axis.set_title(f"{counts} pairs count: {data['classes'][data['y_test'][index]]}", fontsize=9)
-    plots = below.subplots(1, 2, sharey=True)
+        axis.set_title(f"{'large' if far[index] else 'small'} asked for", fontsize=9)
+    plots = below.subplots(1, len(runs), sharey=True)
     for axis, (name, model) in zip(plots, runs.items(), strict=True):
-        larger = recorded(model, data["x_test"])[1][:, 1, :, 0, 0].numpy()
-        for mark, images, word in (("o", ~far, "near"), ("^", far, "far")):
-            axis.plot(larger[images].mean(0), mark, label=f"{word} pairs count")
+        with torch.no_grad(), composer.record(model) as values:
+            model(prepared(model, data["x_test"]))
+        larger = next(iter(values.values()))[:, 1, :, 0, 0].numpy()
+        for mark, images, word in (("o", ~far, "small"), ("^", far, "large")):
+            axis.plot(larger[images].mean(0), mark, label=f"{word} asked for")
+        axis.set(ylim=(-0.05, 1.05), xticks=range(larger.shape[1]))
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("channel", fontsize=9)
-        axis.set_ylim(0, 1)
     plots[0].set_ylabel("share of the larger kernel", fontsize=9)
-    plots[1].legend(fontsize=8)
+    plots[-1].legend(fontsize=8)
     figure.savefig(path, dpi=100)
 
 
 TASKS = {
     "where": ("letters.yaml_cbam_spatial", where, chance_where, draw_where),
-    "scale": ("pairs.yaml_sk", scale, chance_scale, draw_scale),
+    "scale": ("squares.yaml_sk", scale, chance_scale, draw_scale),
 }
 
 
