@@ -77,8 +77,10 @@ def auc(gate: Array, ones: Array, zeros: Array) -> float:
 def best_overlap(gate: Array, inside: Array) -> float:
     """Intersection over union of the mask and the pixels above a threshold: the best one for all images together."""
     order = np.argsort(-gate, axis=None)
-    hits = np.cumsum(inside.ravel()[order])
-    return float((hits / (np.arange(1, len(order) + 1) + inside.sum() - hits)).max())
+    hits, taken = np.cumsum(inside.ravel()[order]), np.arange(1, len(order) + 1)
+    # A threshold takes all pixels of one value, or none of them.
+    whole = np.append(np.diff(gate.ravel()[order]) != 0, True)
+    return float((hits / (taken + inside.sum() - hits))[whole].max())
 
 
 def at_the_peak(gate: Array, inside: Array, others: Array) -> tuple[float, float]:
