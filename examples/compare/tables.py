@@ -1,6 +1,6 @@
 """Keeps the results of comparisons, and makes the tables of README.md from them.
 
-python examples/compare/tables.py where scale digits fashion_mnist    # folders of comparisons; none: those that are kept
+python examples/compare/tables.py where scale digits fashion_mnist    # folders of comparisons; none: what is kept
 """
 
 from __future__ import annotations
