@@ -56,13 +56,16 @@ def compose(
     Raises SpecError or GraphError with every problem of the stage that failed; InputError for a keyword that does not
     fit the spec or that `vars` sets too; UnavailableError if the library of a model is not installed.
     """
+    from composer.dag.frozen import check_frozen
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.network import Graph
 
     limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
     spec = load_spec(source, vars=vars, allow_code=allow_code)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
-    return Graph.of(spec, limits)
+    graph = Graph.of(spec, limits)
+    check_frozen(graph)
+    return graph
 
 
 # Names from earlier versions.

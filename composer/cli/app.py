@@ -30,6 +30,7 @@ VERBS = (
         "test",
         "compare",
         "scan",
+        "plan",
         "check",
         "eject",
         "export",

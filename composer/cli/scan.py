@@ -17,6 +17,8 @@ from composer.cli.training import going_on, where_of
 from composer.errors import Diagnostic, Location, Source, SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from composer.scanning.question import Question
     from composer.scanning.scan import Scan
     from composer.scanning.trained import TrainedScan
@@ -185,9 +187,22 @@ def _print(context: typer.Context, found: Scan, format: TableFormat) -> None:
     elif format is TableFormat.CSV:
         print_csv([found.values(site) for site in found.rows])
     else:
-        (print_markdown if format is TableFormat.MD else print_table)(HEADS, cells(found), RIGHT)
+        rows = cells(found)
+        _shown(HEADS, rows, RIGHT, format)
         if format is TableFormat.TEXT:
             say(context, "\n" + "\n".join(found.sentences()))
+
+
+def _shown(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str], format: TableFormat) -> None:
+    """A table of places; as text, notes stand below it, where a narrow terminal has room for them."""
+    if format is TableFormat.MD:
+        print_markdown(heads, rows, right)
+        return
+    from composer.scanning.table import notes
+
+    print_table(heads[:-1], [row[:-1] for row in rows], right)
+    for line in notes(rows):
+        out(line)
 
 
 def _print_trained(context: typer.Context, found: TrainedScan, format: TableFormat) -> None:
@@ -198,10 +213,9 @@ def _print_trained(context: typer.Context, found: TrainedScan, format: TableForm
     elif format is TableFormat.CSV:
         print_csv(found.rows())
     else:
-        shown = print_markdown if format is TableFormat.MD else print_table
-        shown(gained_heads(found), gained_cells(found), gained_right(found))
+        _shown(gained_heads(found), gained_cells(found), gained_right(found), format)
         if len(found.steps) > 1:
             out("")
-            shown(STEP_HEADS, step_cells(found), STEP_RIGHT)
+            (print_markdown if format is TableFormat.MD else print_table)(STEP_HEADS, step_cells(found), STEP_RIGHT)
         if format is TableFormat.TEXT:
             say(context, "\n" + "\n".join(found.sentences()))

@@ -27,6 +27,7 @@ class Strategy(enum.StrEnum):
 
     AUTO = "auto"
     DDP = "ddp"
+    FSDP = "fsdp"
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,11 @@ def _checked(source: str, reading: Reading) -> Composition:
     if spec is None:
         raise SpecError(problems)
     from composer.dag.composition import Composition
+    from composer.dag.frozen import check_frozen
 
     try:
         found = Composition.of(spec)
+        check_frozen(found)
     except GraphError as error:
         if not problems:
             raise

@@ -95,7 +95,7 @@ def learner(data: Data, where: Where, *, allow_code: bool = False, tell: Tell = 
 
 def _begun(path: Path, seed: int, folder: Path, data: Data, allow_code: bool) -> Run:
     spec = load_spec(path, allow_code=allow_code)
-    training = settle_training(spec.files, None, read_settings({}, [f"train.seed={seed}"]))
+    training = settle_training(spec.files, None, read_settings({}, [f"train.seed={seed}", "train.look=false"]))
     return begin(spec, data, training, folder, weights=choose(spec, None), say=lambda text: None)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from composer.compile.emit import emit
+from composer.compile.freezing import freeze_where
 from composer.compile.hosted_module import as_network
 from composer.compile.module import ComposedModule
 from composer.compile.origin import Composed
 from composer.dag.composition import Composition
+from composer.dag.frozen import frozen_in_spec
 from composer.dag.host import HostScope
 from composer.dag.scope import Scope
 from composer.kernels import Kernels, set_kernels
@@ -24,6 +26,8 @@ def compile_graph(graph: Composition, seed: int = 0) -> ComposedModule:
     for path, kernels in _said_kernels(graph.root, graph.spec):
         set_kernels(model.get_submodule(path), kernels)
     model.composed = Composed(graph, seed)
+    for is_frozen in frozen_in_spec(graph):
+        freeze_where(model, is_frozen)
     return model
 
 

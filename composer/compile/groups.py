@@ -15,6 +15,12 @@ from composer.spec.sites import BLOCK, HEAD, STAGE
 _TABLES = ("relative_position_bias_table",)
 
 
+def block_nodes(root: Scope) -> list[Node]:
+    """The nodes that are one after another in training: the blocks, or the stages of a network without; may be none."""
+    site = next((site for site in (BLOCK, STAGE) if any(site in node.sites for node in root.walk())), None)
+    return [node for node in root.walk() if site in node.sites and isinstance(node.content, Scope)]
+
+
 def group_matcher(root: Scope, coarse: bool) -> dict[str, Any]:
     """Patterns of parameter names in timm's form: `stem`, then a group per block, or per stage with `coarse`.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from composer.compile.checkpointing import set_checkpointed
 from composer.compile.classifier import change_classes, head_nodes
 from composer.compile.edits import edits_of
 from composer.compile.features import FeatureInfo
-from composer.compile.groups import group_matcher, undecayed
+from composer.compile.groups import block_nodes, group_matcher, undecayed
 from composer.compile.links import Links
 from composer.compile.origin import Composed
 from composer.compile.trace import explain
@@ -21,7 +21,6 @@ from composer.dag.levels import end_of_features, features_of
 from composer.dag.scope import Scope, num_parameters
 from composer.errors import Diagnostic, InputError
 from composer.load_report import LoadReport
-from composer.spec.sites import BLOCK, STAGE
 from composer.spec.spec import Spec
 
 
@@ -41,6 +40,8 @@ class ComposedModule(nn.Module):
     weights_report: LoadReport | None = None
     # In a view (`composer.features`): links to the live modules that it follows.
     links: Links | None = None
+    # Paths of the batch norms that keep their statistics; see `composer.freeze`.
+    frozen_norms: frozenset[str] = frozenset()
 
     if not TYPE_CHECKING:
 
@@ -55,6 +56,15 @@ class ComposedModule(nn.Module):
             except Exception as error:
                 explain(error, self, self.composed.graph)
                 raise
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all modules; frozen batch norms stay in eval mode, in which they keep their statistics."""
+        super().train(mode)
+        if mode and self.frozen_norms:
+            for path, module in self.named_modules():
+                if path in self.frozen_norms:
+                    module.eval()
+        return self
 
     @property
     def graph(self) -> Composition:
@@ -154,17 +164,16 @@ class ComposedModule(nn.Module):
 
         Raises InputError for a network without blocks or stages.
         """
-        root = self.composed.graph.root
-        site = next((site for site in (BLOCK, STAGE) if any(site in node.sites for node in root.walk())), None)
-        if site is None:
+        nodes = block_nodes(self.composed.graph.root)
+        if not nodes:
             help = ("tag the blocks of its spec: `site: block`",)
             raise InputError(
                 Diagnostic("checkpointing", f"`{self.spec.name}` has neither blocks nor stages", help=help)
             )
         there = {path for path, _ in self.named_modules()}
-        for node in root.walk():
+        for node in nodes:
             # A block may have been removed by hand.
-            if site in node.sites and isinstance(node.content, Scope) and node.path in there:
+            if node.path in there:
                 set_checkpointed(self.get_submodule(node.path), enable)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from composer.spec.form import is_attribute
 
 # Further attributes of a composed module; a variable `self` would overwrite the `self` of the generated forward.
 OWN = (
-    *("spec", "graph", "seed", "self", "weights_report", "composed", "links"),
+    *("spec", "graph", "seed", "self", "weights_report", "composed", "links", "frozen_norms"),
     *("forward_attention", "forward_features", "forward_head", "num_features", "num_classes", "feature_info"),
     *("head_hidden_size", "get_classifier", "reset_classifier", "set_grad_checkpointing", "group_matcher"),
     # Of a sequence with attention in it.

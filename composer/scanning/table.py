@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
-from composer.comparing.costs import COSTS
+from collections.abc import Sequence
+
+from composer.amounts import size, three_figures
+from composer.comparing.costs import COSTS, Row
 from composer.scanning.gains import UNITS
-from composer.scanning.places import amount
+from composer.scanning.places import Ground
 from composer.scanning.scan import Scan
 from composer.scanning.trained import TrainedScan, points
 
-HEADS = ("#", "place", "parameters", "MACs", "memory", "together", "note")
-RIGHT = ("#", "parameters", "MACs", "memory", "together")
+# So many places with the same note are named.
+SHOWN = 6
+HEADS = ("#", "place", "parameters", "MACs", "memory", "taken", "note")
+RIGHT = ("#", "parameters", "MACs", "memory", "taken")
 
 
 def cells(scan: Scan) -> list[list[str]]:
     """A row of text for each place, in the columns of HEADS; costs are what the mechanism adds there."""
     found = []
     for number, site in enumerate(scan.rows, 1):
-        costs = [amount(scan.ground, site.row, cost) for cost in COSTS]
+        costs = [short(scan.ground, site.row, cost) for cost in COSTS]
         taken = scan.number(site)
         found.append([str(number), site.path, *costs, str(taken or ""), site.reason])
     return found
+
+
+def notes(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The last cells of rows whose second is a place, as sentences, each once; for a table without its last column.
+
+    >>> notes([["1", "layer1.0", ""], ["2", "layer1.1", "too dear"], ["3", "layer2.0", "too dear"]])
+    ['layer1.1, layer2.0: too dear']
+    """
+    places: dict[str, list[str]] = {}
+    for row in rows:
+        places.setdefault(row[-1], []).append(row[1])
+    return [
+        f"{', '.join(some[:SHOWN])}{', …' if len(some) > SHOWN else ''}: {note}"
+        for note, some in places.items()
+        if note
+    ]
+
+
+def short(ground: Ground, row: Row, cost: str) -> str:
+    """What a network costs more than the plain one, in three figures; empty where it does not compose."""
+    if row.graph is None:
+        return ""
+    more = ground.added(row, cost)
+    if more is None:
+        return "?"
+    number = size(abs(more)) if cost == "memory" else three_figures(abs(more))
+    return f"{'-' if more < 0 else '+'}{number}"
 
 
 STEP_HEADS = ("places", "gain", "parameters", "MACs", "memory", "kept")
@@ -41,10 +73,10 @@ def gained_cells(found: TrainedScan) -> list[list[str]]:
     rows = []
     for one in found.single:
         per = one.per(found.cost) if one.gain.differences else None
-        costs = [amount(found.ground, one.site.row, cost) for cost in COSTS]
+        costs = [short(found.ground, one.site.row, cost) for cost in COSTS]
         rows.append([one.site.path, points(one.gain), "" if per is None else f"{per:+.3g}", *costs, one.gain.failed])
     for site in found.left:
-        rows.append([site.path, "", "", *(amount(found.ground, site.row, cost) for cost in COSTS), found.why(site)])
+        rows.append([site.path, "", "", *(short(found.ground, site.row, cost) for cost in COSTS), found.why(site)])
     return [[str(number), *row] for number, row in enumerate(rows, 1)]
 
 
@@ -54,7 +86,7 @@ def step_cells(found: TrainedScan) -> list[list[str]]:
         [
             ", ".join(site.path for site in one.sites),
             points(one.gain) or one.gain.failed,
-            *(amount(found.ground, one.row, cost) for cost in COSTS),
+            *(short(found.ground, one.row, cost) for cost in COSTS),
             "yes" if one.kept else "no",
         ]
         for one in found.steps

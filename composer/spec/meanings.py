@@ -27,6 +27,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "kernels": "`reference`: mechanisms run their plain formulas. `fused`, as without the key: faster kernels, "
         "where there are some, with the same numbers up to rounding. Without the key, networks inside follow their own "
         "files.",
+        "freeze": "Places whose parameters stay as they are, and whose batch norms keep their statistics: sites, "
+        "globs, `inserted`, `backbone`; or `{all_but: …}`.",
         "train": "How the network is trained: a recipe (`composer list recipes`), a `.yaml` file, or a mapping.",
         "published": "The results that a paper measured with this network.",
         "lock": "Written by `composer build`: the versions and hashes of what the network was made with.",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from composer.options import PositiveFloat, PositiveInt
+from composer.spec.freeze import FreezeSpec
 
 POSITIONS = ("before", "after", "replace", "beside", "remove")
 # Position -> keys of a rule that say nothing there.
@@ -382,6 +383,7 @@ class SpecFile(BaseModel):
     classes: str | list[str] | None = None
     weights: Weights | None = None
     kernels: Literal["fused", "reference"] | None = None
+    freeze: FreezeSpec | None = None
     # Read by composer.spec.training, as a Recipe.
     train: str | dict[str, Any] | None = None
     published: Published | None = None

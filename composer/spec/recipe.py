@@ -76,8 +76,9 @@ class GroupSpec(BaseModel):
     at            sites, globs over paths, `inserted` (what rules put in), `backbone` (the rest), `head`
     lr            their learning rate, as a multiple of the optimizer's
     weight_decay  in place of the optimizer's
-    freeze        they stay as they are, and their norms keep their statistics; false takes back what an earlier group
-                  freezes
+    warmup        epochs in which their learning rate grows from 0, in place of the schedule's
+    freeze        they stay as they are, and their norms keep their statistics; false takes back what the spec or an
+                  earlier group freezes
     """
 
     model_config = _FROZEN
@@ -85,7 +86,14 @@ class GroupSpec(BaseModel):
     at: Places
     lr: PositiveFloat = 1.0
     weight_decay: NonNegative | None = None
+    warmup: NonNegative | None = None
     freeze: bool = False
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What is different there, as `composer.groups` takes it."""
+        found = {"lr": self.lr, "weight_decay": self.weight_decay, "warmup": self.warmup}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 class Recipe(BaseModel):
@@ -116,6 +124,8 @@ class Recipe(BaseModel):
     freeze_norms     batch norms keep their statistics
     save_every       steps after which a checkpoint is written, besides the end of each epoch
     loggers          besides history.csv: `tensorboard`, `wandb`, `mlflow`, as Lightning has them
+    look             images on which attention is looked at before and after, as paths from the working folder; or true,
+                     for the first validation image of each of the first four classes; or false, for none
     """
 
     model_config = _FROZEN
@@ -145,6 +155,7 @@ class Recipe(BaseModel):
     freeze_norms: bool = False
     save_every: PositiveInt | None = None
     loggers: list[Literal["tensorboard", "wandb", "mlflow"]] = []
+    look: bool | list[str] = True
 
     @model_validator(mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from composer.amounts import plural
 from composer.errors import Diagnostic
 from composer.spec.expression import escape
+from composer.spec.freeze import FreezeSpec
 from composer.spec.hub import hub_of
 from composer.spec.kind import Kind, is_declaration
 from composer.spec.model import (
@@ -205,6 +206,19 @@ class Spec:
         return next((file.content.kernels for file in self.files if file.content.kernels), None)
 
     @property
+    def freezes(self) -> bool:
+        """Whether a file of the network, or of one inside it, freezes anything."""
+        return any(file.content.freeze is not None for file in self.every_file)
+
+    @property
+    def freeze(self) -> tuple[FreezeSpec, Origin] | None:
+        """What the nearest file that says it freezes, and where; None if no file does."""
+        for file in self.files:
+            if file.content.freeze is not None:
+                return file.content.freeze, file.origin / "freeze"
+        return None
+
+    @property
     def sites(self) -> Mapping[str, tuple[tuple[str, ...], Origin]]:
         """Site -> the globs that the nearest file gives it, and where; of a model of another library."""
         found: dict[str, tuple[tuple[str, ...], Origin]] = {}
@@ -283,6 +297,8 @@ class Spec:
         raw["sites"] = {name: list(globs) for name, (globs, _) in self.sites.items()}
         if self.kernels != "fused":
             raw["kernels"] = self.kernels
+        if self.freeze is not None:
+            raw["freeze"] = self.freeze[0].model_dump(exclude_none=True)
         if self.classes is not None:
             raw["classes"] = list(self.classes)
         if self.weights is not None:

@@ -13,6 +13,7 @@ from composer import __version__
 from composer.compile.graph import compile_graph
 from composer.compile.module import ComposedModule
 from composer.errors import InputError, SpecError
+from composer.images import find_images, read_image
 from composer.spec.model import InputSpec, WeightsSpec
 from composer.spec.spec import Spec
 from composer.spec.training import Training
@@ -59,6 +60,10 @@ def begin(
     recipe = training.recipe
     steps_of(recipe, len(data.train))
     optimizer_maker(training)
+    if isinstance(recipe.look, list):
+        # An image that cannot be read is said before the training.
+        for path in find_images(map(Path, recipe.look)):
+            read_image(path)
     found, model, notes = _first(spec, data, weights, size, recipe.seed)
     _check_groups(model, training)
     for sentence in (*data.said, *found.said, *notes):

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from composer.compile.freezing import norms
 from composer.compile.module import ComposedModule
 from composer.errors import Diagnostic, InputError
 from composer.training import checkpoint
 from composer.training.network import opened, output_of
 from composer.training.optimizers import optimizer_maker
-from composer.training.places import frozen_by, groups, norms
+from composer.training.places import frozen_by, groups, kept_norms
 from composer.training.room import ADVICE, check_room
 from composer.training.run import Run
 from composer.training.tasks import Task
@@ -72,8 +73,12 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
     progress, weights, state = kept
     model.load_state_dict(weights)
     frozen = frozen_by(model, recipe.groups)
-    for name in frozen:
-        model.get_parameter(name).requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    every = frozenset(path for path, _ in norms(model))
+    model.frozen_norms = every if recipe.freeze_norms else kept_norms(model, frozen)
+    # Lightning leaves the mode of every module as it finds it.
+    model.train()
     if recipe.checkpoint:
         model.set_grad_checkpointing()
     if recipe.channels_last:
@@ -85,7 +90,7 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
     micro = recipe.batch // recipe.accumulate
 
     def optimizer(module: torch.nn.Module) -> torch.optim.Optimizer:
-        at = [(one.at, {"lr": one.lr, "weight_decay": one.weight_decay}) for one in recipe.groups]
+        at = [(one.at, one.changes) for one in recipe.groups]
         chosen = recipe.optimizer
         return make(groups(model, at, lr=chosen.lr, weight_decay=chosen.weight_decay, layer_decay=recipe.layer_decay))
 
@@ -118,12 +123,11 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
         per_epoch=per_epoch,
         total=total,
         progress=progress,
-        frozen=frozen,
     )
     keeper = Keeper(run, learner, state, metadata_of(model), tell)
     trainer = trainer_for(run, recipe, where, keeper, epochs=-(-(total - progress.step) // per_epoch))
     check_room(model.graph, recipe, micro // trainer.world_size, trainer.strategy.root_device)
-    if trainer.world_size > 1 and not recipe.freeze_norms and any(norms(model)):
+    if trainer.world_size > 1 and every - model.frozen_norms:
         say(f"batch norms use the {micro // trainer.world_size} images of their own process; `freeze_norms` keeps them")
     if is_first():
         run.write_record({**run.record, "state": "training"})
@@ -133,7 +137,8 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
     if is_first():
         from composer.training.evaluating import conclude
 
-        conclude(run, model, data, say, tell)
+        # A share of a network cannot be tested by one process.
+        conclude(run, opened(run) if learner.is_sharded else model, data, say, tell)
 
 
 @contextlib.contextmanager

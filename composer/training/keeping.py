@@ -19,6 +19,7 @@ from composer.training import checkpoint
 from composer.training.learner import Learner
 from composer.training.page import write_page
 from composer.training.run import Run
+from composer.training.sharding import load_optimizer, load_weights, whole
 
 # A line of progress is written at most so often, in seconds.
 TELL_EVERY = 0.2
@@ -65,9 +66,9 @@ class Keeper(pl.Callback):
         if not self.state:
             return
         optimizer = trainer.optimizers[0]
-        optimizer.load_state_dict(self.state["optimizer"])
+        load_optimizer(optimizer, self.state["optimizer"])
         if "averaged" in self.state and self.learner.averaged:
-            self.learner.averaged[0].load_state_dict(self.state["averaged"])
+            load_weights(self.learner.averaged[0], self.state["averaged"])
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         if scaler is not None and "scaler" in self.state:
             scaler.load_state_dict(self.state["scaler"])
@@ -148,20 +149,21 @@ class Keeper(pl.Callback):
         """Write a checkpoint; with `best`, also the weights that are kept as the best."""
         learner = self.learner
         learner.add_up()
-        state: dict[str, Any] = {"optimizer": trainer.optimizers[0].state_dict()}
+        # Where processes share parameters, all of them take part in putting tensors together.
+        state: dict[str, Any] = {"optimizer": whole(trainer.optimizers[0].state_dict())}
         if learner.averaged:
-            state["averaged"] = learner.averaged[0].state_dict()
+            state["averaged"] = whole(learner.averaged[0].state_dict())
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         if scaler is not None:
             state["scaler"] = scaler.state_dict()
+        tensors = _tensors(learner.model)
+        kept = _tensors(learner.kept) if best else None
         if trainer.is_global_zero:
-            tensors = _tensors(learner.model)
-            kept = _tensors(learner.kept) if best else None
             checkpoint.save(self.run, learner.progress, tensors, state, kept, self.metadata)
 
 
 def _tensors(model: torch.nn.Module) -> dict[str, Tensor]:
-    return {name: one.detach().cpu().contiguous() for name, one in model.state_dict().items()}
+    return {name: whole(one).detach().cpu().contiguous() for name, one in model.state_dict().items()}
 
 
 @contextlib.contextmanager

@@ -20,7 +20,6 @@ from composer.seeds import seed_of
 from composer.spec.recipe import Recipe
 from composer.training.checkpoint import Progress
 from composer.training.data import Loader, mixed
-from composer.training.places import frozen_norms, norms
 from composer.training.schedule import share
 from composer.training.tasks import Task, full
 
@@ -42,7 +41,6 @@ class Learner(pl.LightningModule):
     optimizer  makes the optimizer of the model
     per_epoch, total  steps of an epoch, and of the whole training
     progress   how far it is; it is changed
-    frozen     names of parameters that stay
     """
 
     def __init__(
@@ -58,15 +56,14 @@ class Learner(pl.LightningModule):
         per_epoch: int,
         total: int,
         progress: Progress,
-        frozen: frozenset[str],
     ) -> None:
         super().__init__()
         self.model = model
         self.task, self.recipe, self.output, self.progress = task, recipe, output, progress
-        self.per_epoch, self.total, self.frozen = per_epoch, total, frozen
+        self.per_epoch, self.total = per_epoch, total
         self._loader, self._validation, self._optimizer = loader, validation, optimizer
         # Compiled code is another module with the same parameters, and no part of what is saved.
-        self.call: Any = [torch.compile(model) if recipe.compile else model]
+        self.call: list[Any] = []
         # A list keeps the averaged network out of what devices and strategies look at.
         self.averaged: list[AveragedModel] = []
         self.counter: Any = task.counter()
@@ -99,20 +96,48 @@ class Learner(pl.LightningModule):
         """The optimizer, its groups by place."""
         return self._optimizer(self.model)
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether processes share the parameters (FSDP)."""
+        return self.device_mesh is not None
+
+    def configure_model(self) -> None:
+        """Share the parameters among processes, where the strategy asks for it."""
+        if self.device_mesh is None:
+            return
+        from composer.training.sharding import shard
+
+        mesh = self.device_mesh["data_parallel"]
+        # Lightning has no float64 for this strategy.
+        self.model.to(getattr(torch, self.recipe.dtype))
+        # A sharded network cannot be copied.
+        self._average()
+        for one in (self.model, *(averaged.module for averaged in self.averaged)):
+            shard(one, self.model, mesh)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Images and targets in the type of the weights, where Lightning does not see to it."""
+        if not self.is_sharded:
+            return batch
+        return [one.to(getattr(torch, self.recipe.dtype)) if one.is_floating_point() else one for one in batch]
+
     def on_fit_start(self) -> None:
         """The averaged network starts as the network."""
-        if self.recipe.ema is not None and not self.averaged:
+        if self.is_sharded:
+            for averaged in self.averaged:
+                averaged.to(self.device)
+        else:
+            self._average()
+        self.call = [torch.compile(self.model) if self.recipe.compile else self.model]
+
+    def _average(self) -> None:
+        if self.recipe.ema is not None:
             average = get_ema_multi_avg_fn(self.recipe.ema)
             self.averaged = [AveragedModel(self.model, multi_avg_fn=average, use_buffers=True)]
 
     def on_train_epoch_start(self) -> None:
-        """Modules that change over the epochs are set; norms that keep their statistics, kept."""
+        """Modules that change over the epochs are set."""
         anneal(self.model, epoch=self.epoch)
-        kept = (
-            (one for _, one in norms(self.model)) if self.recipe.freeze_norms else frozen_norms(self.model, self.frozen)
-        )
-        for module in kept:
-            module.eval()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of a part of a step."""
@@ -146,8 +171,11 @@ class Learner(pl.LightningModule):
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
         """A step at the learning rate of its number."""
-        rate = share(self.recipe.schedule, self.progress.step, total=self.total, epoch=self.per_epoch)
         for group in optimizer.param_groups:
+            schedule = self.recipe.schedule
+            if "warmup" in group:
+                schedule = schedule.model_copy(update={"warmup": group["warmup"]})
+            rate = share(schedule, self.progress.step, total=self.total, epoch=self.per_epoch)
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * rate
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.progress.step += 1
@@ -168,6 +196,10 @@ class Learner(pl.LightningModule):
         self.counter.reset()
         self._sums = [0.0, 0]
         self.kept.eval()
+        if self.trainer.world_size > 1:
+            # Batch norms count on each process, and what is kept is the first's.
+            for one in self.kept.buffers():
+                torch.distributed.broadcast(one, 0)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """A batch is counted."""

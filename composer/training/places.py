@@ -1,23 +1,15 @@
-"""Parameters by place: what a site, a glob, `inserted` or `backbone` holds; frozen, or in groups of an optimizer."""
+"""Parameters by place: what a site, a glob, `inserted` or `backbone` holds; those that stay; groups of an optimizer."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from torch import nn
-
+from composer.compile.freezing import Selectors, norms
 from composer.compile.module import ComposedModule
-from composer.dag.rules.match import unknown_place
-from composer.errors import Diagnostic, InputError
+from composer.dag.frozen import Frozen
 from composer.spec.recipe import GroupSpec
-from composer.torch_private import AnyBatchNorm
-
-Selectors = str | Sequence[str]
-
-# What rules inserted, and the rest.
-INSERTED, BACKBONE = "inserted", "backbone"
 
 
 def parameters_at(model: ComposedModule, selectors: Selectors) -> list[str]:
@@ -28,74 +20,33 @@ def parameters_at(model: ComposedModule, selectors: Selectors) -> list[str]:
     Raises InputError for a word that selects nothing.
     """
     several = [selectors] if isinstance(selectors, str) else list(selectors)
-    found = [_below(model, word) for word in several]
-    return [name for name, _ in model.named_parameters() if any(is_at(name) for is_at in found)]
-
-
-class _below:
-    """Whether a name of a parameter or a module is at or below the places that a word selects."""
-
-    def __init__(self, model: ComposedModule, word: str) -> None:
-        graph = model.composed.graph
-        self.inverted = word == BACKBONE
-        if word in (INSERTED, BACKBONE) and word not in graph.places.sites:
-            paths = list(graph.inserted)
-        else:
-            paths = list(graph.places.select(word).paths)
-            if not paths:
-                text, help = unknown_place(word, graph.places)
-                raise InputError(
-                    Diagnostic("no-match", text, label="a site, a glob over paths, `inserted`, `backbone`", help=help)
-                )
-        self.pattern = re.compile(rf"(?:{'|'.join(map(re.escape, paths))})(?:\.|$)" if paths else r"(?!)")
-
-    def __call__(self, name: str) -> bool:
-        return (self.pattern.match(name) is None) == self.inverted
-
-
-def freeze(model: ComposedModule, at: Selectors | None = None, *, all_but: Selectors | None = None) -> list[str]:
-    """Keep parameters as they are: they need no gradients any more. Returns their names.
-
-    model    a composed network; it is changed
-    at       where: a site, a glob over paths, `inserted`, `backbone`; or several
-    all_but  everywhere else; exactly one of the two
-
-    Batch norms there are put in eval mode, so that they keep their statistics. `model.train()` puts them back: call
-    `freeze` after it. Raises InputError for a place that does not exist.
-    """
-    if (at is None) == (all_but is None):
-        raise InputError(Diagnostic("keyword", "`freeze` takes `at` or `all_but`", label="exactly one of the two"))
-    words = at if at is not None else all_but
-    assert words is not None
-    several = [_below(model, word) for word in ([words] if isinstance(words, str) else words)]
-    frozen = []
-    for name, parameter in model.named_parameters():
-        if any(is_at(name) for is_at in several) == (at is not None):
-            parameter.requires_grad_(False)
-            frozen.append(name)
-    for path, module in norms(model):
-        if any(is_at(path) for is_at in several) == (at is not None):
-            module.eval()
-    return frozen
+    is_at = Frozen(model.composed.graph, several)
+    return [name for name, _ in model.named_parameters() if is_at(name)]
 
 
 def frozen_by(model: ComposedModule, groups: Iterable[GroupSpec]) -> frozenset[str]:
-    """Names of the parameters that a recipe freezes: the last group that has a parameter says it.
+    """Names of the parameters that stay: those that the spec freezes, and then what the last group that has one says.
 
     Raises InputError for a place that does not exist.
     """
-    found: set[str] = set()
+    found = {name for name, one in model.named_parameters() if not one.requires_grad}
     for group in groups:
         names = parameters_at(model, group.at)
         found = found.union(names) if group.freeze else found.difference(names)
     return frozenset(found)
 
 
-def norms(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The modules that keep running statistics of batches, with their paths."""
-    for path, module in model.named_modules():
-        if isinstance(module, AnyBatchNorm) and module.track_running_stats:
-            yield path, module
+def kept_norms(model: ComposedModule, frozen: Collection[str]) -> frozenset[str]:
+    """Paths of the batch norms that keep their statistics when these parameters are frozen.
+
+    A norm without parameters of its own stays as the spec has it.
+    """
+    found = set()
+    for path, module in norms(model):
+        own = [f"{path}.{name}" for name, _ in module.named_parameters(recurse=False)]
+        if all(name in frozen for name in own) if own else path in model.frozen_norms:
+            found.add(path)
+    return frozenset(found)
 
 
 def groups(
@@ -163,11 +114,3 @@ def _scales(model: ComposedModule, decay: float) -> dict[str, float]:
         return next((index + 1 for pattern, index in blocks if pattern.match(name)), last)
 
     return {name: decay ** (last - layer(name)) for name, _ in model.named_parameters()}
-
-
-def frozen_norms(model: nn.Module, names: Collection[str]) -> Iterator[nn.Module]:
-    """The norms whose parameters are all frozen."""
-    for path, module in norms(model):
-        own = [f"{path}.{name}" for name, _ in module.named_parameters(recurse=False)]
-        if own and all(name in names for name in own):
-            yield module

@@ -20,7 +20,7 @@ class Where:
     accelerator  `auto`, `cpu`, `gpu` …, as Lightning has them
     devices      how many, on each machine; None for Lightning's own choice, which is 1 on a CPU
     nodes        machines
-    strategy     `auto` or `ddp`
+    strategy     `auto`, `ddp`: each process has the whole network; `fsdp`: a share of it (FSDP2)
     """
 
     accelerator: str = "auto"
@@ -29,6 +29,8 @@ class Where:
     strategy: str = "auto"
 
 
+# Variables of the environment with the number of this process, the first that is set.
+_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
 # This process, on the device that Lightning chooses.
 HERE = Where()
 
@@ -46,7 +48,8 @@ def require() -> None:
 
 def is_first() -> bool:
     """Whether this process is the first of those that train together."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+    # torchrun, processes that Lightning started, and SLURM's srun say it each in their own way.
+    return int(next((os.environ[name] for name in _RANKS if name in os.environ), "0")) == 0
 
 
 def trainer_for(run: Run, recipe: Recipe, where: Where, keeper: Any, epochs: int) -> Any:
@@ -66,7 +69,11 @@ def trainer_for(run: Run, recipe: Recipe, where: Where, keeper: Any, epochs: int
     from composer.training.quiet import quiet
 
     quiet()
-    plain = "64-true" if recipe.dtype == "float64" else "32-true"
+    is_sharded = where.strategy == "fsdp"
+    if is_sharded and recipe.amp == "float16":
+        text = "shares of a network cannot be trained with `amp: float16`"
+        raise InputError(Diagnostic("device", text, help=("`--set train.amp=bfloat16`",)))
+    plain = "64-true" if recipe.dtype == "float64" and not is_sharded else "32-true"
     precision = {"bfloat16": "bf16-mixed", "float16": "16-mixed", None: plain}[recipe.amp]
     options: dict[str, Any] = {"devices": where.devices} if where.devices is not None else {}
     if where.devices is None and where.strategy == "auto":
@@ -76,7 +83,7 @@ def trainer_for(run: Run, recipe: Recipe, where: Where, keeper: Any, epochs: int
         found = pl.Trainer(
             accelerator=where.accelerator,
             num_nodes=where.nodes,
-            strategy=where.strategy,
+            strategy=_strategy(where),
             precision=precision,  # type: ignore[arg-type]
             max_epochs=max(1, epochs),
             accumulate_grad_batches=recipe.accumulate,
@@ -102,6 +109,18 @@ def trainer_for(run: Run, recipe: Recipe, where: Where, keeper: Any, epochs: int
         text = f"{recipe.batch // recipe.accumulate} images at once cannot be shared among {found.world_size} processes"
         raise InputError(Diagnostic("batch", text, label="a multiple of the number of processes"))
     return found
+
+
+def _strategy(where: Where) -> Any:
+    """How the devices work together, as Lightning has it."""
+    if where.strategy != "fsdp":
+        return where.strategy
+    import torch
+    from lightning.pytorch.strategies import ModelParallelStrategy
+
+    there = torch.accelerator.device_count() if where.accelerator != "cpu" else 1
+    devices = where.devices if where.devices is not None else max(1, there)
+    return ModelParallelStrategy(data_parallel_size=devices * where.nodes, tensor_parallel_size=1)
 
 
 def _loggers(run: Run, recipe: Recipe) -> list[Any]:
