@@ -189,6 +189,16 @@ def test_one_folder_holds_one_run(tmp_path):
         composer.resume(run.folder)
 
 
+def test_a_run_that_exists_is_told_from_what_is_wanted(tmp_path):
+    run = trained(tmp_path / "run", {"epochs": 1})
+    with pytest.raises(InputError, match="it is the same network, recipe and data; go on with it"):
+        trained(run.folder, {"epochs": 1})
+    with pytest.raises(InputError) as caught:
+        trained(run.folder, {"epochs": 2, "batch": 32}, size=48)
+    assert "`recipe.epochs` was 1, and is 2" in str(caught.value)
+    assert "network.yaml: +    shape: [1, 48, 48]\n" in str(caught.value)
+
+
 def test_loss_that_is_not_finite_names_step_and_module(tmp_path):
     with pytest.raises(InputError, match="the loss is not finite at step") as caught:
         trained(tmp_path / "run", {"epochs": 2, "optimizer": {"name": "sgd", "lr": 1e30}, "schedule": "constant"})
