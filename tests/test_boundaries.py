@@ -95,10 +95,10 @@ ALLOWED = {
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
     "comparing": {
-        *("numpy", "pydantic", "pydantic_core"),
+        *("numpy", "pydantic", "pydantic_core", "torch", "ray", "optuna"),
         *_rooms(
-            "__version__ benchmark candidates comparing dag errors files html lines network options spec summary"
-            " training weights"
+            "__version__ benchmark candidates comparing compile dag errors files html lines network options registry"
+            " spec summary training weights"
         ),
     },
     "scanning": _rooms("__version__ comparing dag errors html network registry scanning spec training"),

@@ -49,6 +49,16 @@ def command(
         str | None,
         typer.Option("--data", metavar="DATA", help="Train all networks on it, as `composer train` does; needs -o."),
     ] = None,
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", min=1, metavar="N", help="Train N at once on this machine, by Ray.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="HOST:PORT", help="Train on this Ray cluster, or `auto`.")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", min=1, help="Threads of each training on a CPU (1)."),
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed trainings again.")] = False,
     latency: Annotated[bool, typer.Option("--latency", help="Time forward passes too, in turn.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Examples in a timed pass.")] = 8,
@@ -70,13 +80,19 @@ def command(
 
     if data is not None and output is None:
         raise typer.BadParameter("what is trained needs a folder: -o FOLDER", param_hint="--data")
+    if data is None and (parallel is not None or address is not None):
+        raise typer.BadParameter("without --data nothing is trained", param_hint="--parallel, --address")
     if output is not None:
         _check_folder(output, force=force or data is not None, trained=data is None)
     read = read_comparison(file, reading.sets or ())
     settings = _settings(batch, runs, device) if latency else None
     options: dict[str, Any] = {"root": reading.root, "allow_code": reading.allow_code, "latency": settings}
     if data is not None and output is not None:
-        _train(context, read, data, output, device, options, retry=retry, format=format)
+        from composer.comparing.cluster import Workers
+
+        workers = None if parallel is None and address is None else Workers(parallel, address)
+        training = {"workers": workers, "threads": threads, "retry": retry}
+        _train(context, read, data, output, device, options, training, format)
         return
     with stage(context, f"composing the networks of {read.name}") as tell:
         from composer.comparing.plan import make_plan
@@ -98,8 +114,7 @@ def _train(
     output: Path,
     device: str,
     options: dict[str, Any],
-    *,
-    retry: bool,
+    training: dict[str, Any],
     format: TableFormat,
 ) -> None:
     """Train what is not trained yet, and report. Raises ComposerError."""
@@ -111,7 +126,7 @@ def _train(
     where = Where(_ACCELERATORS.get(target.type, "auto"))
     with _leaving(context), stage(context, f"comparing the networks of {read.name}") as tell:
         results = trained(
-            read, data, output, options, where=where, retry=retry, say=lambda text: say(context, text), tell=tell
+            read, data, output, options, where=where, say=lambda text: say(context, text), tell=tell, **training
         )
     _print_results(context, results, format)
     say(context, f"wrote {output / 'report.html'}, with its tables and specs beside it")
@@ -120,11 +135,11 @@ def _train(
 @contextlib.contextmanager
 def _leaving(context: typer.Context) -> Iterator[None]:
     """While trainings run: an interruption ends the command with what to do next."""
-    from composer.training.keeping import Stop
+    from composer.foreign import Interrupt
 
     try:
         yield
-    except Stop as stop:
+    except Interrupt as stop:
         say(context, "stopped; the same command goes on where it was")
         raise typer.Exit(128 + int(stop.args[0])) from stop
 

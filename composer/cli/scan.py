@@ -168,10 +168,10 @@ def _pairs(option: str, texts: list[str] | tuple[str, ...], such_as: str) -> Val
     found = Value({})
     for text in texts:
         source = Source(option, text)
-        key, equals, _ = text.partition("=")
+        key, equals, written = text.partition("=")
         whole = Location(source, 1, 1, max(1, len(key)) + 1)
         steps = tuple(step.strip() for step in key.split("."))
-        if not equals or not all(steps):
+        if not equals or not all(steps) or not written.strip():
             help = (f"for example `{option} {such_as}`",)
             raise SpecError(Diagnostic("set", f"cannot read `{option} {text}`", whole, label="`key=value`", help=help))
         value = read_value(source, len(key) + 1)

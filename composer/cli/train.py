@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,10 @@ def command(
     lr: Annotated[float | None, typer.Option(help="The learning rate.")] = None,
     size: Annotated[int | None, typer.Option(min=1, metavar="PIXELS", help="Another size of image.")] = None,
     task: Annotated[Kind | None, typer.Option("--task", help="What is learnt, where the data does not say it.")] = None,
+    look: Annotated[
+        list[Path] | None,
+        typer.Option("--look", metavar="IMAGE", help="Where attention is shown before and after (four images)."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse data with images that cannot be read.")] = False,
     resources: Resources,
     opening: Opening,
@@ -63,6 +68,8 @@ def command(
     sets = [one for one in opening.reading.sets or () if one.startswith("train.")]
     given = {"epochs": epochs, "batch": batch, "optimizer.lr": lr, "seed": opening.seed or None}
     own = [f"train.{name}={value}" for name, value in given.items() if value is not None]
+    if look:
+        own.append(f"train.look={json.dumps([str(one.resolve()) for one in look])}")
     spec = opening.load([one for one in opening.reading.sets or () if one not in sets])
     training = settle_training(spec.files, recipe, read_settings({}, [*sets, *own]))
     folder = output if output is not None else Path("runs") / spec.name

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.benchmark import Settings
+from composer.comparing.cluster import Workers, check_address, require
 from composer.comparing.file import ComparisonFile, read_comparison
 from composer.comparing.plan import Plan, make_plan
+from composer.comparing.plugins import plugins_of
 from composer.comparing.results import Results
-from composer.comparing.runner import declare, run_trials
+from composer.comparing.runner import declare, declared_threads, run_trials
+from composer.comparing.trials import RunJobs, in_turn
 from composer.comparing.write import write, write_results
 
 if TYPE_CHECKING:
@@ -30,6 +34,9 @@ def compare(
     allow_code: bool = False,
     latency: Settings | None = None,
     where: Where | None = None,
+    parallel: int | None = None,
+    address: str | None = None,
+    threads: int | None = None,
     retry: bool = False,
     force: bool = False,
     say: Tell = print,
@@ -45,11 +52,15 @@ def compare(
     allow_code  let a backbone `package.module:factory` run its code
     latency     how forward passes are timed, in turn for each backbone; None not to
     where       the devices that train
+    parallel    so many trainings at once, by Ray; by default one after another, in this process
+    address     of a Ray cluster that trains, `HOST:PORT` or `auto`
+    threads     of each training on a CPU, which its last bits depend on: 1, or what the folder's first call said
     retry       run failed trainings again
     force       replace a report that exists
     say, tell   are told sentences for the user, and how far it is
     Raises SpecError and GraphError with the mistakes of the file; InputError for data that cannot be used, for data
-    without `out`, and for a folder with the trials of another comparison; UnavailableError without the extra `train`.
+    without `out`, for a folder with the trials of another comparison, and for an address where no cluster answers;
+    UnavailableError without the extra `train`, or `sweep` for several at once.
 
     >>> found = compare({"base": "resnet18", "variants": {"se": {"use": "se", "after": "branch"}}})
     >>> [(row.arm.variant, row.parameters) for row in found.rows]
@@ -64,7 +75,10 @@ def compare(
     if out is None:
         raise ValueError("what is trained needs a folder: out=…")
     options: dict[str, Any] = {"root": root, "allow_code": allow_code, "latency": latency}
-    return trained(file, data, Path(out), options, where=where, retry=retry, say=say, tell=tell)
+    workers = None if parallel is None and address is None else Workers(parallel, address)
+    return trained(
+        file, data, Path(out), options, where=where, workers=workers, threads=threads, retry=retry, say=say, tell=tell
+    )
 
 
 def trained(
@@ -74,6 +88,8 @@ def trained(
     options: Mapping[str, Any],
     *,
     where: Where | None = None,
+    workers: Workers | None = None,
+    threads: int | None = None,
     retry: bool = False,
     say: Tell = print,
     tell: Tell = lambda text: None,
@@ -81,21 +97,29 @@ def trained(
     """The results of a comparison whose networks are all trained; what a folder has is not trained again.
 
     options  for `make_plan`
+    workers  where several are trained at once; None for one after another, in this process
     Other arguments and errors are those of `compare`.
     """
-    from composer.training.trainer import HERE, require
+    if workers is not None:
+        require()
+        if workers.address is not None:
+            tell(f"asking {workers.address}")
+            check_address(workers.address)
+    from composer.training.trainer import HERE
+    from composer.training.trainer import require as require_training
 
-    require()
-    from composer.comparing.learning import check_data, check_recipe, fitting_to, learner
+    require_training()
+    from composer.comparing.learning import check_data, check_recipe, fitting_to, is_on_gpu, learner
     from composer.training.data import Data, open_data
 
+    threads = threads or declared_threads(folder) or 1
     if not isinstance(data, Data):
         tell(f"reading {data}")
         data = open_data(data, tell=tell)
     check_data(data)
     plan = make_plan(file, fit=fitting_to(data), tell=tell, **options)
     check_recipe(plan, data)
-    declare(plan, folder, {"source": data.name, "fingerprint": data.fingerprint})
+    declare(plan, folder, {"source": data.name, "fingerprint": data.fingerprint}, threads)
     for sentence in (*plan.sentences(), *data.said):
         say(sentence)
     at = [""]
@@ -104,9 +128,22 @@ def trained(
         at[0] = text
         tell(text)
 
-    run = learner(
-        data, where or HERE, allow_code=bool(options.get("allow_code")), tell=lambda text: tell(f"{at[0]}, {text}")
-    )
-    results = Results(plan, run_trials(plan, folder, run, retry=retry, tell=told))
+    where = where or HERE
+    known: dict[str, Any] = {"threads": threads, "allow_code": bool(options.get("allow_code"))}
+    every: RunJobs
+    if workers is None:
+        every, run = in_turn, learner(data, where, **known, tell=lambda text: tell(f"{at[0]}, {text}"))
+    else:
+        workers = replace(workers, gpu=is_on_gpu(where))
+        every, run = _at_once(workers, plan, folder, threads, say), learner(data, where, **known)
+    results = Results(plan, run_trials(plan, folder, run, every=every, retry=retry, tell=told))
     write_results(results, folder)
     return results
+
+
+def _at_once(workers: Workers, plan: Plan, folder: Path, threads: int, say: Tell) -> RunJobs:
+    from composer.comparing.learning import progress_of
+    from composer.comparing.parallel import at_once
+
+    plugins = plugins_of(row.graph for row in plan.running if row.graph is not None)
+    return at_once(workers, folder, threads=threads, plugins=plugins, say=say, at=progress_of)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from composer.comparing.plan import Plan
-from composer.comparing.trials import RunTrial, Trial
+from composer.comparing.trials import Job, RunTrial, Trial
+from composer.compile.graph import compile_graph
 from composer.errors import Diagnostic, InputError, SpecError
 from composer.network import Graph
 from composer.spec.load import load_spec
 from composer.spec.settings import read_settings
 from composer.spec.spec import Spec
 from composer.spec.training import settle_training
-from composer.training.begin import begin
+from composer.training.begin import begin, group_problems
 from composer.training.data import Data
 from composer.training.go_on import go_on
 from composer.training.learner import steps_of
@@ -59,7 +64,9 @@ def check_data(data: Data) -> None:
 
 
 def check_recipe(plan: Plan, data: Data) -> None:
-    """Raises SpecError or InputError for a recipe that trains no network, or not all to the same full length."""
+    """Raises SpecError or InputError for a recipe that trains no network, not all of them, or not all to the same full
+    length.
+    """
     training = settle_training(plan.running[0].spec.files) if plan.running else None
     if training is None:
         return
@@ -69,34 +76,78 @@ def check_recipe(plan: Plan, data: Data) -> None:
         raise SpecError(origin.problem("both", text, "no `patience`", help, key=True))
     steps_of(training.recipe, len(data.train))
     optimizer_maker(training)
+    if training.recipe.groups:
+        problems: list[Diagnostic] = []
+        for row in plan.running:
+            assert row.graph is not None, "what is trained was composed"
+            network = f"this is so in `{plan.label(*row.arm.key)}`, and one recipe trains all networks"
+            problems += [
+                replace(one, help=(network, *one.help)) for one in group_problems(compile_graph(row.graph), training)
+            ]
+        SpecError.check(problems)
 
 
-def learner(data: Data, where: Where, *, allow_code: bool = False, tell: Tell = lambda text: None) -> RunTrial:
+def learner(
+    data: Data, where: Where, *, threads: int = 1, allow_code: bool = False, tell: Tell = lambda text: None
+) -> RunTrial:
     """What trains a network: on data, on some devices. A folder with an interrupted run is gone on with.
 
     data        the same for all trials
     where       the devices
+    threads     of a trial on a CPU: more of them add up in another order, and end in other bits
     allow_code  let a backbone `package.module:factory` run its code
     tell        is told how far a training is
     """
-
-    def run(spec: Path, seed: int, folder: Path) -> Trial:
-        own = folder / RUN
-        if is_run(own):
-            found = Run(own)
-        else:
-            # What was interrupted before it began holds nothing.
-            shutil.rmtree(own, ignore_errors=True)
-            found = _begun(spec, seed, own, data, allow_code)
-        return trial_of(go_on(found, data, where=where, say=lambda text: None, tell=tell))
-
-    return run
+    return _Learner(data, where, threads, allow_code, tell)
 
 
-def _begun(path: Path, seed: int, folder: Path, data: Data, allow_code: bool) -> Run:
-    spec = load_spec(path, allow_code=allow_code)
-    training = settle_training(spec.files, None, read_settings({}, [f"train.seed={seed}"]))
-    return begin(spec, data, training, folder, weights=choose(spec, None), say=lambda text: None)
+@dataclass(frozen=True)
+class _Learner:
+    """What `learner` gives. It can be sent to other processes, if `tell` can."""
+
+    data: Data
+    where: Where
+    threads: int
+    allow_code: bool
+    tell: Tell
+
+    def __call__(self, spec: Path, seed: int, folder: Path) -> Trial:
+        with _threads(self.threads):
+            run = self._run(spec, seed, folder / RUN)
+            return trial_of(go_on(run, self.data, where=self.where, say=lambda text: None, tell=self.tell))
+
+    def _run(self, path: Path, seed: int, folder: Path) -> Run:
+        if is_run(folder):
+            return Run(folder)
+        # What was interrupted before it began holds nothing.
+        shutil.rmtree(folder, ignore_errors=True)
+        spec = load_spec(path, allow_code=self.allow_code)
+        training = settle_training(spec.files, None, read_settings({}, [f"train.seed={seed}", "train.look=false"]))
+        return begin(spec, self.data, training, folder, weights=choose(spec, None), say=lambda text: None)
+
+
+def is_on_gpu(where: Where) -> bool:
+    """Whether these devices are a GPU's."""
+    return where.accelerator in ("gpu", "cuda") or (where.accelerator == "auto" and torch.cuda.is_available())
+
+
+def progress_of(job: Job) -> str:
+    """How far a trial is, in words to be put behind its name; its process may be another."""
+    try:
+        rows = Run(job.folder / RUN).history
+    except InputError:
+        return ""
+    return f", epoch {len(rows) + 1}"
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def trial_of(run: Run) -> Trial:

@@ -1,15 +1,15 @@
-"""Runs the trials of a plan, one after another, and goes on where an earlier run of the same plan stopped."""
+"""Runs the trials of a plan, and goes on where an earlier run of the same plan stopped."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from composer.amounts import plural
 from composer.comparing.plan import Plan
-from composer.comparing.trials import RunTrial, Trial, read_trial, tried
+from composer.comparing.trials import Job, RunJobs, RunTrial, Tell, Trial, in_turn, read_trial
 from composer.comparing.write import SPECS, spec_names, spec_texts, write_texts
 from composer.errors import Diagnostic, InputError
 from composer.paths import reason
@@ -18,8 +18,9 @@ DECLARATION, TRIALS = "declaration.json", "trials"
 Trials = Mapping[tuple[str, str, int], Trial]
 
 
-def declaration(plan: Plan, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that must not change between the first run and the last: networks, comparisons, seeds, recipe, data.
+def declaration(plan: Plan, data: Mapping[str, Any], threads: int = 1) -> dict[str, Any]:
+    """Everything that must not change between the first run and the last: networks, comparisons, seeds, recipe, data,
+    threads of a trial.
 
     data  what tells the data from other data
     """
@@ -31,10 +32,18 @@ def declaration(plan: Plan, data: Mapping[str, Any]) -> dict[str, Any]:
         "seeds": plan.file.content.seed_numbers,
         "train": plan.file.content.train,
         "data": dict(data),
+        "threads": threads,
     }
 
 
-def declare(plan: Plan, folder: Path, data: Mapping[str, Any]) -> None:
+def declared_threads(folder: Path) -> int | None:
+    """The threads of each trial of a folder; None where nothing is declared. Raises InputError if it is damaged."""
+    path = folder / DECLARATION
+    found = _declared(path).get("threads") if path.exists() else None
+    return found if isinstance(found, int) else None
+
+
+def declare(plan: Plan, folder: Path, data: Mapping[str, Any], threads: int = 1) -> None:
     """Write what is declared before the first run; or, in a folder that has a declaration, check that it is the same.
 
     Raises InputError with what differs, for a plan without a comparison, and for a folder that holds something else.
@@ -42,7 +51,7 @@ def declare(plan: Plan, folder: Path, data: Mapping[str, Any]) -> None:
     if not plan.declared:
         text = f"`{plan.file.name}` has no comparison to run: no variant composes within the budget"
         raise InputError(Diagnostic("comparison", text, help=plan.unmade))
-    wanted = json.loads(json.dumps(declaration(plan, data)))
+    wanted = json.loads(json.dumps(declaration(plan, data, threads)))
     path = folder / DECLARATION
     if path.exists():
         differing = [*_differences(_declared(path), wanted)]
@@ -63,29 +72,49 @@ def declare(plan: Plan, folder: Path, data: Mapping[str, Any]) -> None:
 
 
 def run_trials(
-    plan: Plan, folder: Path, run: RunTrial, *, retry: bool = False, tell: Callable[[str], None] = lambda text: None
+    plan: Plan,
+    folder: Path,
+    run: RunTrial,
+    *,
+    every: RunJobs = in_turn,
+    retry: bool = False,
+    tell: Tell = lambda text: None,
 ) -> dict[tuple[str, str, int], Trial]:
     """Run every trial that the folder does not have; seed by seed, so that an interruption leaves whole pairs.
 
     run    trains a network
+    every  runs the trials: one after another in this process, or several at once
     retry  run failed trials again
     tell   told what is being done
     Returns (backbone, variant, seed) -> its trial. Raises InputError if the folder cannot be written, or if two
     networks were tested on other images.
     """
     names = spec_names(plan)
-    wanted = [(row.arm.key, seed) for seed in plan.file.content.seed_numbers for row in plan.running]
+    wanted = [(*row.arm.key, seed) for seed in plan.file.content.seed_numbers for row in plan.running]
     found: dict[tuple[str, str, int], Trial] = {}
-    for number, (key, seed) in enumerate(wanted, 1):
-        own = trial_folder(folder, names[key], seed)
+    jobs: dict[Path, tuple[tuple[str, str, int], Job]] = {}
+    for key in wanted:
+        name, seed = names[key[:2]], key[2]
+        own = trial_folder(folder, name, seed)
         trial = read_trial(own)
         if trial is None or (retry and trial.status == "failed"):
-            tell(f"{number} of {len(wanted)}: {plan.label(*key)}, seed {seed}")
             own.mkdir(parents=True, exist_ok=True)
-            trial = tried(run, folder / SPECS / names[key], seed, own, trial.attempts if trial else 0)
-        found[*key, seed] = trial
-        _check_images(plan, found, (*key, seed))
-    return found
+            label = f"{plan.label(*key[:2])}, seed {seed}"
+            jobs[own] = key, Job(label, folder / SPECS / name, seed, own, trial.attempts if trial else 0)
+        else:
+            found[key] = trial
+            _check_images(plan, found, key)
+
+    def done(job: Job) -> None:
+        key, _ = jobs[job.folder]
+        trial = read_trial(job.folder)
+        assert trial is not None, "a job that is done has a record"
+        found[key] = trial
+        _check_images(plan, found, key)
+
+    if jobs:
+        every(run, [job for _, job in jobs.values()], done, tell)
+    return {key: found[key] for key in wanted}
 
 
 def trial_folder(folder: Path, spec: str, seed: int) -> Path:
@@ -121,6 +150,7 @@ def _declared(path: Path) -> dict[str, Any]:
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """What two declarations differ in, a sentence each."""
+    before = {"threads": 1, **before}
     networks, others = before.get("networks", {}), now["networks"]
     for name in [*networks, *(one for one in others if one not in networks)]:
         if name not in others:
@@ -132,6 +162,6 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
     if before.get("comparisons") != now["comparisons"] and networks == others:
         was = plural(len(before.get("comparisons", ())), "comparison")
         yield f"{was} declared then, and other ones now"
-    for key in ("seeds", "train", "data"):
+    for key in ("seeds", "train", "data", "threads"):
         if before.get(key) != now[key]:
             yield f"`{key}` was {json.dumps(before.get(key))}, and is {json.dumps(now[key])}"

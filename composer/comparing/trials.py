@@ -57,17 +57,47 @@ class Trial:
 
 # The file of a network's spec, a seed, and a folder of the trial's own, which may hold what an interrupted one left.
 RunTrial = Callable[[Path, int, Path], Trial]
+Tell = Callable[[str], None]
 
 
-def tried(run: RunTrial, spec: Path, seed: int, folder: Path, before: int = 0) -> Trial:
+@dataclass(frozen=True)
+class Job:
+    """A trial that is to be run.
+
+    name    for people
+    spec    the file of its network's spec
+    seed    of its training
+    folder  of its own; it exists
+    before  how often it was tried before
+    """
+
+    name: str
+    spec: Path
+    seed: int
+    folder: Path
+    before: int = 0
+
+
+# Runs all jobs, and calls what it is given with each whose folder then has a record; the last is told how far it is.
+RunJobs = Callable[[RunTrial, Sequence[Job], Callable[[Job], None], Tell], None]
+
+
+def in_turn(run: RunTrial, jobs: Sequence[Job], done: Callable[[Job], None], tell: Tell) -> None:
+    """Run jobs in this process, one after another. Errors are those of `tried`."""
+    for number, job in enumerate(jobs, 1):
+        tell(f"{number} of {len(jobs)}: {job.name}")
+        tried(run, job)
+        done(job)
+
+
+def tried(run: RunTrial, job: Job) -> Trial:
     """The trial that a learner makes, also written into its folder; one that raises an error has failed.
 
-    before  how often it was tried before
     Raises InputError if the folder cannot be written, UnavailableError if a package or device is missing; what is no
     error, such as an interruption, passes.
     """
     try:
-        found = run(spec, seed, folder)
+        found = run(job.spec, job.seed, job.folder)
     except UnavailableError:
         # Every trial would fail: it is the machine that lacks something.
         raise
@@ -77,8 +107,13 @@ def tried(run: RunTrial, spec: Path, seed: int, folder: Path, before: int = 0) -
         if not is_error(error):
             raise
         found = Trial("failed", error=named(error))
-    found = replace(found, attempts=before + 1)
-    write_text(folder / RECORD, json.dumps(asdict(found), ensure_ascii=True), force=True)
+    return record(found, job)
+
+
+def record(trial: Trial, job: Job) -> Trial:
+    """Write what became of a job into its folder; returns it with the number of attempts. Raises InputError."""
+    found = replace(trial, attempts=job.before + 1)
+    write_text(job.folder / RECORD, json.dumps(asdict(found), ensure_ascii=True), force=True)
     return found
 
 

@@ -29,9 +29,24 @@ RESULTS, RUNS, CURVES, COMPARISONS = "results.json", "runs.csv", "curves.csv", "
 def write(plan: Plan, folder: Path, *, force: bool = False) -> list[Path]:
     """Write report.html, networks.csv, plan.json and a spec for each network, all or none; returns their paths.
 
-    Raises InputError for files that exist, without `force`, and for a folder that cannot be written.
+    With `force`, specs of the report that is replaced are removed. Raises InputError for files that exist, without
+    `force`, and for a folder that cannot be written.
     """
-    return write_texts(folder, _texts(plan), force=force)
+    texts = _texts(plan)
+    old = [name for name in _specs_of(folder) if f"{SPECS}/{name}" not in texts] if force else []
+    written = write_texts(folder, texts, force=force)
+    for name in old:
+        (folder / SPECS / name).unlink(missing_ok=True)
+    return written
+
+
+def _specs_of(folder: Path) -> list[str]:
+    """The files of specs that an earlier report wrote: others in that folder are somebody's own."""
+    try:
+        found = json.loads((folder / PLAN).read_text(encoding="utf-8"))["specs"]
+        return [name for name in found if re.fullmatch(r"[^/\\]+\.yaml", name)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def write_results(results: Results, folder: Path) -> list[Path]:
@@ -53,7 +68,7 @@ def _texts(plan: Plan, parts: Sequence[str] = ()) -> dict[str, str]:
     return {
         **{f"{SPECS}/{name}": text for name, text in specs.items()},
         NETWORKS: f"{table_text(flat(plan))}\n",
-        PLAN: _json(plan.to_json()),
+        PLAN: _json({**plan.to_json(), "specs": [*specs]}),
         REPORT: report(plan, specs, parts),
     }
 

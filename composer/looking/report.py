@@ -12,7 +12,7 @@ from composer.errors import Diagnostic, InputError
 from composer.files import staged
 from composer.looking.branches import branches_section
 from composer.looking.canvas import png, styled
-from composer.looking.chosen import choose
+from composer.looking.chosen import Chosen, choose
 from composer.looking.classes import choose_classes, class_section
 from composer.looking.fields import check_nodes, fields_section
 from composer.looking.gates import gates_section
@@ -111,6 +111,20 @@ def look_at(
     return Look(model.spec.name, _lead(model, gathered), sections)
 
 
+def attention_on(model: ComposedModule, images: Images) -> Look | None:
+    """What a network's attention does on images, and nothing else; None for a network whose attention shows nothing.
+
+    model   the network, which stays as it is
+    images  a path, several paths or a folder; or a batch b c h w, prepared for the network's input
+    Raises InputError for images that cannot be read.
+    """
+    if not sites_of(model):
+        return None
+    gathered = gather(model, images)
+    sections = _of_attention(gathered, choose(gathered, None)) if gathered.seen else []
+    return Look(model.spec.name, _lead(model, gathered), tuple(sections)) if sections else None
+
+
 def _nothing(model: ComposedModule, what: str) -> InputError:
     name = model.spec.name
     help = (
@@ -131,6 +145,12 @@ def _sections(
     # All requests are checked before slow work begins.
     chosen = choose(gathered, patch)
     wanted = choose_classes(None if target is None else str(target), gathered, classes)
+    found: list[Section | None] = list(_of_attention(gathered, chosen))
+    found += [class_section(gathered, wanted), fields_section(gathered.model, paths)]
+    return [section for section in found if section is not None]
+
+
+def _of_attention(gathered: Gathered, chosen: Chosen | None) -> list[Section]:
     mechanisms = dict.fromkeys(one.form.site.mechanism for one in gathered.seen)
     found: list[Section | None] = [sites_section(gathered)]
     for name in mechanisms:
@@ -143,7 +163,6 @@ def _sections(
             tokens_section(gathered, name, chosen),
         ]
     found += [rollout_section(gathered, chosen), other_section(gathered)]
-    found += [class_section(gathered, wanted), fields_section(gathered.model, paths)]
     return [section for section in found if section is not None]
 
 

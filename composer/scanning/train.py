@@ -66,6 +66,7 @@ def scan_trained(
     from composer.comparing.api import trained
     from composer.comparing.learning import check_data, check_recipe, fitting_to, learner
     from composer.training.data import Data, open_data
+    from composer.training.run import Run
 
     full, short = _with_recipes(question, trainings.epochs)
     if not isinstance(data, Data):
@@ -89,21 +90,25 @@ def scan_trained(
     selection = Selection(short, base, trainings.choosing, cost, folder / SELECTION, run, retry, told)
     check_recipe(selection.plan([site.row for site in sites]), data)
     texts = spec_texts(selection.plan([site.row for site in sites]))
-    declare(folder, _declaration(texts, full, data, cost, trainings))
-    for sentence in (*data.said, trainings.words(len(sites))):
-        say(sentence)
-    single = selection.singles(sites)
-    found = TrainedScan(full, base, cost, trainings, single, selection.steps(single, trainings.most))
-    write_scan(found, folder)
-    if found.chosen is None:
+    declaration = _declaration(texts, full, data, cost, trainings)
+    with Run(folder).alone():
+        declare(folder, declaration)
+        for sentence in (*data.said, trainings.words(len(sites))):
+            say(sentence)
+        single = selection.singles(sites)
+        found = TrainedScan(full, base, cost, trainings, single, selection.steps(single, trainings.most))
+        write_scan(found, folder)
+        if found.chosen is None:
+            return found
+        say(found.choice())
+        file = _comparison(full, found.chosen, cost, trainings, folder / CONFIRM)
+        options = {"root": question.root, "allow_code": question.allow_code}
+        results = trained(
+            file, data, folder / CONFIRM, options, where=where, retry=retry, say=lambda text: None, tell=tell
+        )
+        found = replace(found, results=results)
+        write_scan(found, folder)
         return found
-    say(found.choice())
-    file = _comparison(full, found.chosen, cost, trainings, folder / CONFIRM)
-    options = {"root": question.root, "allow_code": question.allow_code}
-    results = trained(file, data, folder / CONFIRM, options, where=where, retry=retry, say=lambda text: None, tell=tell)
-    found = replace(found, results=results)
-    write_scan(found, folder)
-    return found
 
 
 def _with_recipes(question: Question, epochs: int | None) -> tuple[Question, Question]:

@@ -124,6 +124,8 @@ class Recipe(BaseModel):
     freeze_norms     batch norms keep their statistics
     save_every       steps after which a checkpoint is written, besides the end of each epoch
     loggers          besides history.csv: `tensorboard`, `wandb`, `mlflow`, as Lightning has them
+    look             images on which attention is looked at before and after, as paths from the working folder; or true,
+                     for the first validation image of each of the first four classes; or false, for none
     """
 
     model_config = _FROZEN
@@ -153,6 +155,7 @@ class Recipe(BaseModel):
     freeze_norms: bool = False
     save_every: PositiveInt | None = None
     loggers: list[Literal["tensorboard", "wandb", "mlflow"]] = []
+    look: bool | list[str] = True
 
     @model_validator(mode="before")
     @classmethod

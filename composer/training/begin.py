@@ -12,7 +12,8 @@ import torch
 from composer import __version__
 from composer.compile.graph import compile_graph
 from composer.compile.module import ComposedModule
-from composer.errors import InputError, SpecError
+from composer.errors import Diagnostic, InputError, SpecError
+from composer.images import find_images, read_image
 from composer.spec.model import InputSpec, WeightsSpec
 from composer.spec.spec import Spec
 from composer.spec.training import Training
@@ -20,7 +21,7 @@ from composer.training import checkpoint
 from composer.training.checkpoint import Progress
 from composer.training.network import Fitted, fitted
 from composer.training.optimizers import optimizer_maker
-from composer.training.places import parameters_at
+from composer.training.places import frozen_by, parameters_at
 from composer.training.run import Run
 from composer.training.tasks import Task
 from composer.weights.choose import fill
@@ -59,8 +60,12 @@ def begin(
     recipe = training.recipe
     steps_of(recipe, len(data.train))
     optimizer_maker(training)
+    if isinstance(recipe.look, list):
+        # An image that cannot be read is said before the training.
+        for path in find_images(map(Path, recipe.look)):
+            read_image(path)
     found, model, notes = _first(spec, data, weights, size, recipe.seed)
-    _check_groups(model, training)
+    SpecError.check(group_problems(model, training))
     for sentence in (*data.said, *found.said, *notes):
         say(sentence)
     record = {
@@ -109,10 +114,10 @@ def _first(
     return found, model, [str(one) for one in (*report.adapted, *report.heads, *report.notes)]
 
 
-def _check_groups(model: ComposedModule, training: Training) -> None:
-    """Raises SpecError for a group at places that do not exist."""
-    problems = []
-    for index, group in enumerate(training.recipe.groups):
+def group_problems(model: ComposedModule, training: Training) -> list[Diagnostic]:
+    """What is wrong with the groups of a recipe for this network: places that it does not have, nothing to train."""
+    problems, groups = list[Diagnostic](), training.recipe.groups
+    for index, group in enumerate(groups):
         for word in group.at:
             try:
                 parameters_at(model, word)
@@ -120,4 +125,8 @@ def _check_groups(model: ComposedModule, training: Training) -> None:
                 one = error.diagnostics[0]
                 origin = training.origin("groups", index, "at").written
                 problems.append(origin.problem("no-match", one.message, one.label, one.help))
-    SpecError.check(problems)
+    if not problems and frozen_by(model, groups) == {name for name, _ in model.named_parameters()}:
+        origin = training.origin("groups").written
+        text, help = "the groups freeze all parameters", ("`{at: head, freeze: false}` after them trains the head",)
+        problems.append(origin.problem("empty", text, "something to train", help))
+    return problems

@@ -14,6 +14,7 @@ from composer.compile.module import ComposedModule
 from composer.errors import Diagnostic, InputError, one_of
 from composer.training.checkpoint import read_weights
 from composer.training.data import Loader, evaluation_transform
+from composer.training.looks import look_back
 from composer.training.network import opened, output_of
 from composer.training.page import write_page
 from composer.training.run import IMAGES, Run
@@ -124,12 +125,15 @@ def conclude(
     progress = (run.checkpoint or {})["progress"]
     record = run.record
     run.write_record({**record, "state": "done", "best": progress["best"], "test": found.to_json()})
+    seen = look_back(run, model, data, say)
     write_page(run, data)
     best = progress["best"]
     say(f"best epoch {best['epoch']} of {len(progress['rows'])}: {found.metric} {best['metric']:.4f} by validation")
     say(f"test, read once: {found}")
     took, parameters = duration(progress["seconds"]), record["parameters"]
     say(f"{took} of training, {parameters:,} parameters")
+    if seen is not None:
+        say(f"what attention does on a few images, before and after: {seen}")
     return found
 
 

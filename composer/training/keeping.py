@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import lightning.pytorch as pl
 import torch
@@ -166,14 +166,21 @@ def _tensors(model: torch.nn.Module) -> dict[str, Tensor]:
     return {name: whole(one).detach().cpu().contiguous() for name, one in model.state_dict().items()}
 
 
+class Asked(Protocol):
+    """What is asked to stop: it keeps the number of the signal, and stops when it can."""
+
+    asked: int | None
+    tell: Callable[[str], None]
+
+
 @contextlib.contextmanager
-def stopping_after_step(keeper: Keeper) -> Iterator[None]:
+def stopping_after_step(keeper: Asked, words: str = "finishing the step") -> Iterator[None]:
     """In this context, the first signal that ends a process waits for the step to end; the second does not."""
     before: dict[int, Any] = {}
 
     def ask(number: int, frame: FrameType | None) -> None:
         keeper.asked = number
-        keeper.tell("finishing the step")
+        keeper.tell(words)
         signal.signal(number, before[number])
 
     for name in ("SIGINT", "SIGTERM"):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from composer.training.data import Data
 
-PAGE = "run.html"
+PAGE, LOOK = "run.html", "look.html"
 # The worst mistakes that are shown, and how many in a row.
 MISTAKES, ACROSS = 12, 6
 # More classes than this make a matrix in which nothing can be seen.
@@ -72,6 +72,8 @@ def _lead(run: Run, record: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
         f"Epoch {best['epoch']} of {len(rows)} is the best by validation ({test['metric']} {best['metric']:.4f}). "
         f"Its test, read once: {test['metric']} {test['value']:.4f}{between}, over {plural(test['of'], 'image')}."
     )
+    if (run.folder / LOOK).exists():
+        found.append(f"What attention does on a few images, before and after: `{LOOK}`, beside this page.")
     found.append(f"{duration(seconds)} of training. `composer run {run.network} --weights {run} --image PATH`")
     return found
 

@@ -51,7 +51,9 @@ def _check_prefix(checkpoint: Checkpoint, choice: Choice) -> None:
 
 
 def _fitting(checkpoint: Checkpoint, wanted: Wanted, choice: Choice, maps: list[KeyMap]) -> list[Reading]:
-    """The readings that fill the backbone; else those that fill the network; else those that have all the names."""
+    """The readings that fill the network with what rules inserted; else those that fill the backbone; else those that
+    fill the network but for that; else those that have all the names.
+    """
     whole, own = wanted.needed
     least = len(whole) if len(maps) > 1 else min(len(whole), len(own))
     found = [
@@ -62,6 +64,8 @@ def _fitting(checkpoint: Checkpoint, wanted: Wanted, choice: Choice, maps: list[
         if (reading := _read(entry, held, prefix, keys, wanted)) is not None
     ]
     fits: tuple[Callable[[Reading], bool], ...] = (
+        # First: where a rule replaces most of a small backbone, parts of what it inserts look like the backbone.
+        lambda one: one.fills(wanted.with_inserted),
         lambda one: one.fills(whole),
         lambda one: one.fills(own),
         lambda one: one.names_all(whole),

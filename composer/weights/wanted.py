@@ -60,6 +60,11 @@ class Wanted:
         whole, part = ({n: s for n, s in some.items() if self._must_be_there(n)} for some in (self.backbone, own))
         return whole, part
 
+    @cached_property
+    def with_inserted(self) -> Shapes:
+        """What fills the network with all that rules inserted, as a file of its own does; nothing without rules."""
+        return {name: shape for name, shape in self.own.items() if self.inserted and self._must_be_there(name)}
+
     def knows(self, name: str) -> bool:
         """Whether a name belongs to the network or its backbone."""
         return name in self.own or name in self.backbone

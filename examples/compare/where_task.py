@@ -1,9 +1,9 @@
-"""Writes where.npz: four letters in each image, one of them underlined; its class is the underlined letter.
+"""Writes where.npz: nine letters in each image, one of them underlined; its class is the underlined letter.
 
 python examples/compare/where_task.py where.npz
 
-A network that pools over the whole image sees all four letters, and has to attend to the one above the line.
-`object_test` holds where that letter is, `distractors_test` where the other three are.
+A network that pools over the whole image sees all nine letters, and has to attend to the one above the line.
+`object_test` holds where that letter is, `distractors_test` where the other eight are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-SIDE, CELL, LETTERS = 32, 16, 4
+ACROSS, CELL = 3, 12
 GLYPHS = {
     "A": ".###. #...# #...# ##### #...# #...# #...#",
     "E": "##### #.... #.... ####. #.... #.... #####",
@@ -25,25 +25,27 @@ SHAPES = np.array([[[pixel == "#" for pixel in row] for row in text.split()] for
 HEIGHT, WIDTH = SHAPES.shape[1:]
 
 
-def draw(number: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def draw(number: int, seed: int, across: int = ACROSS) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Images and the classes of their underlined letters; masks of these letters, and of the other ones.
 
     number  of images
     seed    of all that is drawn
+    across  letters in a row, and rows
     Returns b h w uint8, b, and b h w bool twice.
     """
     random = np.random.default_rng(seed)
-    images = random.normal(60, 20, (number, SIDE, SIDE))
+    side, many = across * CELL, across**2
+    images = random.normal(60, 20, (number, side, side))
     classes = np.empty(number, np.int64)
-    masks, others = np.zeros((2, number, SIDE, SIDE), bool)
+    masks, others = np.zeros((2, number, side, side), bool)
     for index in range(number):
-        letters = random.permutation(len(GLYPHS))[:LETTERS]
-        underlined = random.integers(LETTERS)
+        # The others are drawn alike: what they are says nothing of the class.
+        letters, underlined = random.integers(len(GLYPHS), size=many), random.integers(many)
         classes[index] = letters[underlined]
         for place, letter in enumerate(letters):
-            # One in each quarter, with room for a line below it.
-            top = place // 2 * CELL + random.integers(1, CELL - HEIGHT - 3)
-            left = place % 2 * CELL + random.integers(1, CELL - WIDTH)
+            # One in each cell, with room for a line below it.
+            top = place // across * CELL + random.integers(1, CELL - HEIGHT - 3)
+            left = place % across * CELL + random.integers(1, CELL - WIDTH)
             box = (index, slice(top, top + HEIGHT), slice(left, left + WIDTH))
             images[box][SHAPES[letter]] += 120
             (masks if place == underlined else others)[box] = True

@@ -166,3 +166,27 @@ def test_images_that_chose_the_epoch_are_not_tested_on(write, tmp_path, data):
 def test_without_a_folder_nothing_is_trained(write, data):
     with pytest.raises(ValueError, match="out="):
         api.compare(write(TEXT), data)
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ('[{at: "*.se", lr: 2}]', ["no place is called `*.se`", "this is so in `plain`"]),
+        ("[{at: gone, lr: 2}, {at: nowhere, freeze: true}]", ["`gone`", "`nowhere`"]),
+        ("[{at: backbone, freeze: true}]", ["the groups freeze all parameters", "this is so in `plain`"]),
+    ],
+)
+def test_groups_that_a_network_does_not_have_are_said_before_the_first_run(write, data, tmp_path, groups, words):
+    path = write(TEXT.replace("batch: 16}", f"batch: 16, groups: {groups}}}"))
+    with pytest.raises(SpecError) as error:
+        composer.compare(path, data, out=tmp_path / "out", say=quiet)
+    for one in [*words, f"{path}:7:"]:
+        assert one in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_inserted_may_be_a_group_where_nothing_is(write, data, tmp_path):
+    path = write(TEXT.replace("batch: 16}", "batch: 16, groups: [{at: inserted, lr: 2}]}"))
+    found = composer.compare(path, data, out=tmp_path / "out", sets=["seeds=1"], say=quiet)
+    assert isinstance(found, Results)
+    assert not found.failed

@@ -174,6 +174,14 @@ def test_specs_of_the_zoo_stay_short(write, tmp_path):
     assert len(text.splitlines()) < 10
 
 
+def test_force_removes_the_specs_of_the_report_that_it_replaces_and_no_others(write, tmp_path):
+    text, folder = "base: tiny.yaml\nvariants:\n  se: {use: se, after: branch}\n", tmp_path / "out"
+    write_plan(make_plan(read_comparison(write(text))), folder)
+    (folder / "specs" / "mine.yaml").write_text("name: mine\n")
+    write_plan(make_plan(read_comparison(write(text.replace(" se", " eca")))), folder, force=True)
+    assert {one.name for one in (folder / "specs").iterdir()} == {"tiny.yaml.yaml", "tiny.yaml_eca.yaml", "mine.yaml"}
+
+
 def test_a_spec_of_the_folder_on_a_zoo_network_is_written_so_that_it_loads(write, tmp_path):
     # The zoo's network has a thousand names of classes, and this one ten outputs.
     (tmp_path / "ten.yaml").write_text("backbone: resnet10\nvars: {num_classes: 10}\n")

@@ -15,6 +15,7 @@ from composer.scanning.gains import Gain, Gained, ranked
 from composer.scanning.selection import without_test
 from composer.scanning.trained import TrainedScan, Trainings
 from composer.training.data import open_data
+from composer.training.run import Run
 
 FIRST, SECOND, THIRD, LAST = ("stages.0.units.0", "stages.0.units.1", "stages.1.units.0", "stages.1.units.1")
 # What the mechanism gains at a place, in images of a hundred.
@@ -136,6 +137,20 @@ def test_the_same_command_goes_on_and_another_is_refused(scan):
     with pytest.raises(InputError, match="holds another scan") as error:
         scan(Learner(), most=2)
     assert "`most` was 3, and is 2" in str(error.value)
+
+
+def test_two_scans_do_not_share_a_folder(scan, tmp_path):
+    learner = Learner()
+    with Run(tmp_path / "out").alone(), pytest.raises(InputError, match="another process trains in"):
+        scan(learner)
+    assert learner.calls == []
+    assert scan(learner).chosen is not None
+
+
+def test_trainings_that_all_fail_are_no_losses(scan):
+    found = scan(Learner(fail=[([], 0), ([], 1)]))
+    assert found.choice().startswith("no place was trained beside the plain network (ValueError: the loss is not")
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["chosen"] is None
 
 
 def test_a_folder_of_something_else_is_refused(scan, tmp_path):

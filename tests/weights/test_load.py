@@ -62,6 +62,21 @@ def test_a_composed_networks_own_weights_fit_exactly(spec):
     assert all(torch.equal(tensor, second.state_dict()[name]) for name, tensor in first.state_dict().items())
 
 
+def test_a_network_of_which_a_rule_replaces_most_takes_its_own_weights():
+    # Each of the two paths inside `sk` looks like the whole backbone.
+    nodes = {
+        "conv": {"op": "conv2d", "out_channels": 4, "kernel_size": 3},
+        "bn": "batch_norm",
+        "act": "relu",
+        "pool": "global_avg_pool",
+        "fc": {"op": "linear", "out_features": 2, "site": "head"},
+    }
+    spec = {"input": [1, 8, 8], "nodes": nodes, "attention": [{"use": "sk", "replace": "conv"}]}
+    model = composer.build(spec)
+    report = composer.load_weights(composer.build(spec, seed=1), model.state_dict(), require="all")
+    assert set(report.loaded) == set(model.state_dict())
+
+
 def test_features_leave_out_the_rest_of_the_backbone(plain, refused):
     model = composer.build(FEATURES)
     report = composer.load_weights(model, {**plain.state_dict()})
