@@ -13,8 +13,8 @@ from composer.spec.settings import Setting
 from composer.spec.training import settle_training
 from composer.training.begin import begin
 from composer.training.data import Data, open_data
-from composer.training.evaluating import Evaluation, again
 from composer.training.differing import run_exists
+from composer.training.evaluating import Evaluation, again
 from composer.training.go_on import go_on
 from composer.training.run import Run, is_run
 from composer.training.trainer import HERE, Where, require
