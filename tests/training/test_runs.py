@@ -100,9 +100,14 @@ def test_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, whole, number
             os.kill(os.getpid(), number)
         real(self, *arguments)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "on_train_batch_end", asked)
-        result = run("train", spec, "-o", folder)
+    # A process that was started in the background ignores SIGINT.
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Keeper, "on_train_batch_end", asked)
+            result = run("train", spec, "-o", folder)
+    finally:
+        signal.signal(number, before)
     assert result.code == 128 + number
     assert f"stopped after 12 steps; go on: composer resume {folder}" in result.err
     assert run("resume", folder).code == 0
