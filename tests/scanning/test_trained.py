@@ -55,7 +55,7 @@ def scan(network, data, tmp_path, monkeypatch):
 
     def scanned(learner, **options):
         monkeypatch.setattr(learning, "learner", learner)
-        found = composer.scan(network, RULE, data, out=tmp_path / "out", **{"fresh": 6, "say": quiet, **options})
+        found = composer.scan(network, RULE, data, out=tmp_path / "out", **{"fresh": 1, "say": quiet, **options})
         assert isinstance(found, TrainedScan)
         return found
 
@@ -73,7 +73,7 @@ def test_places_are_ranked_by_gain_for_their_cost(scan):
 
 def test_the_best_go_together_while_the_gain_grows(scan, tmp_path):
     learner = Learner()
-    found = scan(learner)
+    found = scan(learner, fresh=6)
     # 2, then 6 + 2/2, then 6 + (3 + 2)/2; at most three.
     assert [[site.path for site in one.sites] for one in found.steps] == [[FIRST], [FIRST, THIRD], [FIRST, THIRD, LAST]]
     assert [round(100 * one.gain.mean) for one in found.steps] == [2, 7, 8]
@@ -133,7 +133,7 @@ def test_the_same_command_goes_on_and_another_is_refused(scan):
     again = Learner()
     assert scan(again).to_json() == found.to_json()
     assert again.calls == []
-    assert len(rest.calls) == 2 * (5 + 2) + 6 * 3 - 7
+    assert len(rest.calls) == 2 * (5 + 2) + 3 - 7
     with pytest.raises(InputError, match="holds another scan") as error:
         scan(Learner(), most=2)
     assert "`most` was 3, and is 2" in str(error.value)
@@ -188,6 +188,22 @@ def test_no_test_image_chooses(scan, data):
     assert choosing.test is choosing.validation
     assert choosing.fingerprint != own.fingerprint == reporting.fingerprint
     assert [reporting.test.name(index) for index in range(len(reporting.test))] == names
+
+
+def test_several_at_once_are_the_same_trainings(scan, monkeypatch):
+    from composer.comparing import parallel
+    from composer.comparing.trials import in_turn
+
+    asked = []
+
+    def at_once(workers, folder, **options):
+        asked.append((workers.number, folder.name))
+        return in_turn
+
+    monkeypatch.setattr(parallel, "at_once", at_once)
+    found = scan(Learner(), parallel=3)
+    assert found.rule["after"] == [FIRST, THIRD, LAST]
+    assert asked == [(3, "selection"), (3, "confirm")]
 
 
 def test_gains_without_a_cost_come_first_and_losses_by_themselves():
