@@ -13,10 +13,11 @@ from composer.comparing.statistics import fewest_pairs
 
 HERE = Path(__file__).parents[2] / "examples/compare"
 TABLES = runpy.run_path(str(HERE / "tables.py"))
-RESULTS = sorted((HERE / "results").iterdir())
+FILES = [HERE / f"{name}.yaml" for name in ("gates", "where", "scale", "digits", "fashion_mnist")]
+RESULTS = [path for path in sorted((HERE / "results").iterdir()) if (HERE / f"{path.name}.yaml") in FILES]
 
 
-@pytest.mark.parametrize("path", sorted(HERE.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_its_file_is_a_plan_that_can_show_something(path: Path) -> None:
     # Controls are searched for in tests of their own, and take longer.
     plan = make_plan(read_comparison(path, ["control.wider=false"]))

@@ -300,8 +300,10 @@ def test_weights_bring_how_they_want_their_images(tmp_path):
         ({"backbone": "resnet18", "input": [3, 64, 64]}, [3, 64, 64]),
         ({"backbone": "swin_tiny_patch4_window7_224"}, [1, 32, 32]),
         ("efficientnet_b1", [1, 32, 32]),
+        ("timm:resnet10t", [1, 32, 32]),
+        ({"backbone": "timm:resnet10t", "input": [3, 64, 64]}, [3, 64, 64]),
     ],
-    ids=["resnet", "vit", "written", "swin", "own size"],
+    ids=["resnet", "vit", "written", "swin", "own size", "timm", "timm, written"],
 )
 def test_network_follows_the_data_unless_it_is_written(network, shape):
     found = fitted(load_spec(network), open_data("digits"))
