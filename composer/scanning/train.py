@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from composer.amounts import plural
 from composer.comparing.file import ComparisonFile
+from composer.comparing.untested import without_test
 from composer.comparing.write import spec_texts, write_texts
 from composer.errors import Diagnostic, InputError
 from composer.scanning.declared import declare
@@ -17,7 +18,7 @@ from composer.scanning.gains import spread
 from composer.scanning.page import write_scan
 from composer.scanning.places import ground
 from composer.scanning.question import Question
-from composer.scanning.selection import Selection, Step, without_test
+from composer.scanning.selection import Selection, Step
 from composer.scanning.trained import TrainedScan, Trainings
 from composer.spec.document import Document, Value
 from composer.spec.dump import dump
