@@ -50,12 +50,21 @@ def _asked(words: Sequence[str]) -> Sequence[str]:
 def composer(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="With --version: extras, device, and what is in the way.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Write which backbone and where which attention goes in YAML; get a plain PyTorch module."""
     context.obj.debug = debug
     if version:
-        screen.out(f"composer {__version__}")
+        if not verbose:
+            screen.out(f"composer {__version__}")
+            raise typer.Exit
+        from composer.cli.versions import report
+
+        for line in report():
+            screen.out(line)
         raise typer.Exit
 
 

@@ -10,7 +10,7 @@ import typer
 
 from composer.amounts import share, size, thousands
 from composer.cli.options import TableFormat, say
-from composer.cli.progress import stage
+from composer.cli.progress import counted, stage
 from composer.cli.screen import print_json
 from composer.cli.tables import print_csv, print_markdown, print_table
 
@@ -43,14 +43,15 @@ def print_candidates(
     allow_code: bool,
 ) -> None:
     """Print a row for each mechanism. Raises SpecError or GraphError if the network alone is wrong."""
-    with stage(context, f"composing {network} with {len(cards)} mechanisms"):
+    with stage(context, f"composing {network}") as tell:
         from composer import registry
         from composer.candidates import Candidates
         from composer.contract.block import mechanism_of
 
         known = Candidates(network, place, allow_code=allow_code)
         entries = [entry for one in cards if (entry := registry.get(one.name)) is not None]
-        found = _sorted(known.of(map(mechanism_of, entries)), sort)
+        asked = counted(map(mechanism_of, entries), tell, f"{len(entries)} mechanisms")
+        found = _sorted(known.of(asked), sort)
     rows = [_row(one, known) for one in found]
     if format is TableFormat.JSON:
         print_json(rows)

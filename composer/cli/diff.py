@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from composer.cli.browser import Open, open_page, page_to_open
 from composer.cli.options import (
     SPEC_HELP,
     Budget,
@@ -59,6 +60,7 @@ def command(
         Path, typer.Option("--output", "-o", metavar="FILE", help="Its ending is the format; `-` is stdout.")
     ] = Path("-"),
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 where they differ.")] = False,
+    open_it: Open = False,
     force: Force = False,
     reading: Reading,
     budget: Budget,
@@ -71,6 +73,8 @@ def command(
     spec. Text has changes of one sort in one line, JSON each by itself; HTML is a page with both networks, the changes
     marked. `--set` changes both.
     """
+    if open_it and str(output) == "-":
+        output = page_to_open(after)
     kind = format_of(output, format, _SUFFIXES, "text")
     check_output(output, force=force)
     graphs = [reading.compose(context, spec, budget) for spec in (before, after)]
@@ -79,6 +83,8 @@ def command(
     difference = compare(*graphs)
     if str(output) != "-" or kind == Format.HTML:
         write(context, output, _rendered(difference, kind).encode("utf-8", "replace"), force=force)
+        if open_it:
+            open_page(context, output)
     elif kind == Format.JSON:
         print_json(difference.to_json())
     elif difference:

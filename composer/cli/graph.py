@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from composer.cli.browser import Open, open_page, page_to_open
 from composer.cli.options import Budget, Force, Reading, Saying, SpecName, check_output, measured, write
 from composer.cli.progress import stage
 from composer.cli.screen import is_terminal
@@ -79,6 +80,7 @@ def command(
     insets: Annotated[
         bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
     ] = True,
+    open_it: Open = False,
     force: Force = False,
     reading: Reading,
     budget: Budget,
@@ -90,6 +92,10 @@ def command(
     with all that is known of each node: one file that asks for nothing. Of a spec with mistakes, what can be drawn is,
     the failing nodes in red; the mistakes are printed, and the exit code is 1.
     """
+    if open_it and output is None and format is None:
+        output = page_to_open(spec)
+    if open_it and str(output or _STDOUT) == "-":
+        raise typer.BadParameter("a browser opens files: `-o FILE`", param_hint="--open")
     kind = format_of(output or _STDOUT, format)
     output = _destination(output, format, kind)
     check_output(output, force=force)
@@ -128,6 +134,8 @@ def command(
     with stage(context, f"drawing {loaded.name}"):
         content = _rendered(drawn, network, wish, kind, theme.value, seconds)
     write(context, output, content, force=force)
+    if open_it:
+        open_page(context, output)
     if failure is not None:
         raise failure
 

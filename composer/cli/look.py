@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from composer.amounts import plural
+from composer.cli.browser import Open, open_page, page_to_open
 from composer.cli.opening import Opening
 from composer.cli.options import Device, Force, Format, FormatOption, find_device, say
 from composer.cli.progress import stage
@@ -49,6 +50,7 @@ def command(
     target: Annotated[
         str | None, typer.Option("--class", metavar="CLASS", help="Grad-CAM of it, by number or name (the likeliest).")
     ] = None,
+    open_it: Open = False,
     force: Force = False,
     device: Device = "auto",
     format: FormatOption = Format.TEXT,
@@ -58,6 +60,8 @@ def command(
 
     With -o FOLDER, write one page that needs no network, and a PNG for each of its figures. Needs the extra `look`.
     """
+    if open_it and output is None:
+        output = page_to_open(opening.spec).parent
     place = _patch(patch)
     graph, weights = opening.compose(context)
     device_found = find_device(device)
@@ -82,6 +86,8 @@ def command(
         _print(found)
     if written:
         say(context, f"wrote {written[0]} and {plural(len(written) - 1, 'figure')} beside it")
+        if open_it:
+            open_page(context, Path(written[0]))
     else:
         say(context, "\nfigures and a page: -o FOLDER")
 

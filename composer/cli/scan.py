@@ -78,6 +78,12 @@ def command(
     ] = None,
     most: Annotated[int, typer.Option(min=1, metavar="N", help="So many places together at most.")] = 3,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the trainings that choose (the recipe's).")] = None,
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", min=1, metavar="N", help="Train N at once on this machine, by Ray.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="HOST:PORT", help="Train on this Ray cluster, or `auto`.")
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed trainings again.")] = False,
     device: Device = "auto",
     reading: Reading,
@@ -95,6 +101,8 @@ def command(
 
     if data is None and output is not None:
         raise typer.BadParameter("without --data nothing is trained, and --format writes the table", param_hint="-o")
+    if data is None and (parallel is not None or address is not None):
+        raise typer.BadParameter("without --data nothing is trained", param_hint="--parallel, --address")
     if data is not None and output is None:
         raise typer.BadParameter("what is trained needs a folder: -o FOLDER", param_hint="--data")
     rule = _rule(use, options or (), {"after": after, "before": before, "replace": replace, "beside": beside}, where)
@@ -103,6 +111,7 @@ def command(
     question = _question(spec, rule, budget or (), reading)
     if data is not None and output is not None:
         devices = where_of(device)
+        from composer.comparing.cluster import Workers
         from composer.scanning.train import scan_trained
         from composer.scanning.trained import Trainings
 
@@ -116,6 +125,7 @@ def command(
                 by,
                 trainings,
                 where=devices,
+                workers=None if parallel is None and address is None else Workers(parallel, address),
                 retry=retry,
                 say=lambda text: say(context, text),
                 tell=tell,
@@ -168,10 +178,10 @@ def _pairs(option: str, texts: list[str] | tuple[str, ...], such_as: str) -> Val
     found = Value({})
     for text in texts:
         source = Source(option, text)
-        key, equals, _ = text.partition("=")
+        key, equals, written = text.partition("=")
         whole = Location(source, 1, 1, max(1, len(key)) + 1)
         steps = tuple(step.strip() for step in key.split("."))
-        if not equals or not all(steps):
+        if not equals or not all(steps) or not written.strip():
             help = (f"for example `{option} {such_as}`",)
             raise SpecError(Diagnostic("set", f"cannot read `{option} {text}`", whole, label="`key=value`", help=help))
         value = read_value(source, len(key) + 1)

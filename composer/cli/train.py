@@ -77,12 +77,17 @@ def command(
     require()
     from composer.training.begin import begin
     from composer.training.go_on import go_on
-    from composer.training.run import Run
+    from composer.training.run import Run, is_run
 
-    if is_first():
+    exists = is_first() and is_run(folder)
+    if is_first() and not exists:
         Run.check_new(folder)
     options = {"task": task.value if task else None, "strict": strict, "seed": training.recipe.seed}
     found = open_data(context, data, **options)
+    if exists:
+        from composer.training.differing import run_exists
+
+        raise run_exists(Run(folder), spec, found, training, weights=weights, size=size)
     if is_first():
         with stage(context, f"building {spec.name}"):
             run = begin(

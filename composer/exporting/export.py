@@ -195,7 +195,8 @@ class _Attempt:
             self.tell("running the file")
             runner: Runner | None = self.writer.load(job)
             runs = self._runs(runner) if runner is not None else ()
-            accuracy = self._accuracy(runner) if runner is not None and self.images is not None else None
+            # A file that is not run here has its accuracy from the program that it was made of.
+            accuracy = self._accuracy(runner or self._expected) if self.images is not None else None
         return Exported(
             self.subject.name,
             self.format.name,

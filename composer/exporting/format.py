@@ -56,6 +56,8 @@ class Format:
                 raise missing(package, self.extra, f"the format `{self.name}`")
         if int8 and self.quantizer.startswith("torchao") and not _is_there("torchao"):
             raise missing("torchao", "int8", "`--int8`")
+        if int8 and self.name == "openvino":
+            FORMATS["onnx"].require()
 
     def check_output(self, path: Path, *, force: bool) -> None:
         """Raises InputError if the file cannot be written, for use before slow work."""
@@ -125,6 +127,7 @@ FORMATS = {
             "openvino",
             "openvino",
             (("openvino", "openvino"),),
+            f"{_X86}, by way of ONNX",
             beside=(".bin",),
         ),
         Format(
@@ -155,6 +158,7 @@ FORMATS = {
             "coremltools",
             "coreml",
             (("coremltools", "coremltools"),),
+            _X86,
             runs=False,
         ),
     )

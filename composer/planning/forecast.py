@@ -203,15 +203,15 @@ def rows_of(sizes: Sizes, recipe: Recipe, cluster: Cluster, *, states: float, ut
 
 def table(forecast: Forecast) -> tuple[Sequence[str], list[list[str]], Sequence[str]]:
     """Heads, cells, and the heads of numbers, as terminals show the strategies."""
-    heads = ["strategy", "memory of a rank", "fits", "of it state", "buffers", "kept", "sent a pass", "efficiency"]
+    heads = ["strategy", "memory", "fits", "efficiency", "sent", "kept", "state", "buffers"]
     rows = []
     for row in forecast.rows:
         state = row.weights + row.gradients + row.optimizer
         efficiency = row.efficiency
         words = "?" if efficiency is None else f"{efficiency[0]:.0%} to {efficiency[1]:.0%}"
         fits = "yes" if forecast.fits(row) else "no"
-        numbers = [size(one) for one in (state, row.buffers, row.kept, row.traffic)]
-        rows.append([row.name, size(row.memory), fits, *numbers, words])
+        numbers = [size(one) for one in (row.traffic, row.kept, state, row.buffers)]
+        rows.append([row.name, size(row.memory), fits, words, *numbers])
     return heads, rows, [head for head in heads if head not in ("strategy", "fits")]
 
 

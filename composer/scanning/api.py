@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from composer.comparing.cluster import Workers
 from composer.comparing.costs import COSTS
 from composer.errors import Diagnostic, InputError, one_of
 from composer.registry import POSITIONS
@@ -41,6 +42,8 @@ def scan(
     root: str | Path | None = None,
     allow_code: bool = False,
     where: Where | None = None,
+    parallel: int | None = None,
+    address: str | None = None,
     retry: bool = False,
     say: Tell = print,
     tell: Tell = lambda text: None,
@@ -66,11 +69,13 @@ def scan(
     root        the folder that references may not leave; by default that of the network's file
     allow_code  let a backbone `package.module:factory` run its code
     where       the devices that train
+    parallel    train so many at once on this machine, by Ray; None for one after another, in this process
+    address     train on this Ray cluster, `HOST:PORT` or `auto`
     retry       run failed trainings again
     say, tell   are told sentences for the user, and how far it is
     Raises SpecError, GraphError and InputError with the mistakes of the network, rule and budget, and if no place fits;
     with data, InputError for data that cannot be used, for data without `out`, and for a folder with another scan;
-    UnavailableError without the extra `train`.
+    UnavailableError without the extra `train`, or `sweep` for several at once.
 
     >>> found = scan("resnet18", {"use": "se", "after": "block"}, budget={"parameters": "+0.1%"})
     >>> assert isinstance(found, Scan)
@@ -95,7 +100,9 @@ def scan(
         raise InputError(Diagnostic("scan", "what is trained needs a folder", label="out=…"))
     trainings = Trainings(seeds, fresh, places, most, epochs)
     by = cost_of(question, cost)
-    return scan_trained(question, data, Path(out), by, trainings, where=where, retry=retry, say=say, tell=tell)
+    workers = None if parallel is None and address is None else Workers(parallel, address)
+    options: dict[str, Any] = {"where": where, "workers": workers, "retry": retry, "say": say, "tell": tell}
+    return scan_trained(question, data, Path(out), by, trainings, **options)
 
 
 def scan_costs(question: Question, cost: str | None = None, *, tell: Tell = lambda text: None) -> Scan:

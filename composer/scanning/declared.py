@@ -11,7 +11,7 @@ from composer.comparing.write import write_texts
 from composer.errors import Diagnostic, InputError
 from composer.paths import PATH_ERRORS, reason
 
-DECLARATION = "declaration.json"
+DECLARATION, LOCK = "declaration.json", ".lock"
 
 
 def declare(folder: Path, wanted: Mapping[str, Any]) -> None:
@@ -24,7 +24,7 @@ def declare(folder: Path, wanted: Mapping[str, Any]) -> None:
     path = folder / DECLARATION
     try:
         if not path.exists():
-            if folder.is_dir() and any(folder.iterdir()):
+            if folder.is_dir() and any(one.name != LOCK for one in folder.iterdir()):
                 text = f"the folder `{folder}` is not empty, and holds no scan"
                 raise InputError(Diagnostic("scan", text, label="an empty or a new folder"))
             write_texts(folder, {DECLARATION: f"{json.dumps(wanted, indent=1, ensure_ascii=False)}\n"}, force=True)

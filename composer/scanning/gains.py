@@ -55,8 +55,8 @@ class Gained:
     added: int | None
 
     def per(self, cost: str) -> float | None:
-        """The gain in points for a unit of the cost; None where the place costs nothing, or nobody knows what."""
-        if self.added is None or self.added <= 0:
+        """The gain in points for a unit of the cost; None without a gain, and where the place costs nothing known."""
+        if self.added is None or self.added <= 0 or not self.gain.differences:
             return None
         return 100 * self.gain.mean / (self.added / UNITS[cost][0])
 
@@ -68,7 +68,8 @@ class Gained:
         """
         gain = self.gain.mean if self.gain.differences else -math.inf
         share = self.per(cost)
-        return gain > 0, share is None, share or 0.0 if gain > 0 else 0.0, gain
+        gains = gain > 0
+        return gains, gains and share is None, (share or 0.0) * gains, gain
 
 
 def ranked(found: Sequence[Gained], cost: str) -> list[Gained]:

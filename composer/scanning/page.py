@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 from composer import __version__
-from composer.comparing.report import full, prose, section
+from composer.comparing import forest, scatter
+from composer.comparing.forest import Line
+from composer.comparing.report import figure, prose, section
+from composer.comparing.statistics import LEVEL, Interval
 from composer.comparing.write import table_text, write_texts
 from composer.html import STYLE, document, table, words
 from composer.scanning.table import STEP_HEADS, STEP_RIGHT, gained_cells, gained_heads, gained_right, step_cells
@@ -33,7 +36,7 @@ def _page(found: TrainedScan) -> str:
     body = "\n".join(
         [
             f"<main><h1>{words(found.question.name)}</h1>",
-            *(f"<p>{prose(full(one))}</p>" for one in found.sentences()),
+            f"<ul>{''.join(f'<li>{prose(one)}</li>' for one in found.sentences())}</ul>",
             *([] if found.results is None else [_LINK]),
             _singles(found),
             _steps(found),
@@ -41,7 +44,7 @@ def _page(found: TrainedScan) -> str:
             "</main>",
         ]
     )
-    return document(found.question.name, body, styles=[STYLE])
+    return document(found.question.name, body, styles=[STYLE, scatter.STYLE, forest.STYLE])
 
 
 def _singles(found: TrainedScan) -> str:
@@ -52,7 +55,19 @@ def _singles(found: TrainedScan) -> str:
         "nothing: the best of several is good by chance too."
     )
     rows = table(gained_heads(found), gained_cells(found), gained_right(found), "Places by gain for their cost", "wide")
-    return section("Each place by itself", f"<p>{words(text)}</p>", rows)
+    return section("Each place by itself", f"<p>{words(text)}</p>", _dots(found), rows)
+
+
+def _dots(found: TrainedScan) -> str:
+    """Every pair of trainings as a dot."""
+    lines = []
+    for number, one in enumerate(found.single, 1):
+        runs = [100 * value for value in one.gain.differences]
+        # Two or three seeds make an interval that says nothing; the dots are all of them.
+        middle = Interval(one.gain.mean, None, None, LEVEL, len(runs)) if runs else None
+        lines.append(Line(number, one.site.path, runs, middle, None))
+    caption = "Every pair of trainings (open dots) and their mean (disc), by rank. Numbers are those of the table."
+    return figure(forest.forest(lines, "gain by validation, in points"), caption)
 
 
 def _steps(found: TrainedScan) -> str:

@@ -12,7 +12,7 @@ from composer.comparing.costs import Row
 from composer.comparing.file import PLAIN
 from composer.comparing.plan import Plan
 from composer.comparing.runner import run_trials
-from composer.comparing.trials import RunTrial, Trial
+from composer.comparing.trials import RunJobs, RunTrial, Trial, in_turn
 from composer.comparing.write import SPECS, spec_names, spec_texts, write_texts
 from composer.scanning.gains import Gain, Gained, gain_of, ranked
 from composer.scanning.places import Ground, Site
@@ -50,6 +50,7 @@ class Selection:
     cost      what a gain is divided by
     folder    of the trainings, with those of an interrupted scan
     run       trains a network; on data without a test split
+    every     runs the trainings: one after another in this process, or several at once
     retry     run failed trainings again
     tell      is told how far it is
     """
@@ -60,6 +61,7 @@ class Selection:
     cost: str
     folder: Path
     run: RunTrial
+    every: RunJobs = in_turn
     retry: bool = False
     tell: Tell = lambda text: None
 
@@ -112,7 +114,7 @@ class Selection:
     def _trained(self, plan: Plan) -> dict[tuple[str, str, int], Trial]:
         names, texts = spec_names(plan), spec_texts(plan)
         write_texts(self.folder, {f"{SPECS}/{name}": texts[name] for name in names.values()}, force=True)
-        return run_trials(plan, self.folder, self.run, retry=self.retry, tell=self.tell)
+        return run_trials(plan, self.folder, self.run, every=self.every, retry=self.retry, tell=self.tell)
 
     def _of(self, trials: dict[tuple[str, str, int], Trial], variant: str) -> list[Trial]:
         return [trials[self.question.base, variant, seed] for seed in self.seeds]

@@ -72,7 +72,7 @@ def gained_cells(found: TrainedScan) -> list[list[str]]:
     """A row of text for each place, by gain for its cost; then the places that were not trained, with the reason."""
     rows = []
     for one in found.single:
-        per = one.per(found.cost) if one.gain.differences else None
+        per = one.per(found.cost)
         costs = [short(found.ground, one.site.row, cost) for cost in COSTS]
         rows.append([one.site.path, points(one.gain), "" if per is None else f"{per:+.3g}", *costs, one.gain.failed])
     for site in found.left:

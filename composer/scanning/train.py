@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.amounts import plural
+from composer.comparing.cluster import Workers
+from composer.comparing.cluster import require as require_ray
 from composer.comparing.file import ComparisonFile
+from composer.comparing.plugins import plugins_of
+from composer.comparing.trials import RunJobs, in_turn
 from composer.comparing.untested import without_test
 from composer.comparing.write import spec_texts, write_texts
 from composer.errors import Diagnostic, InputError
 from composer.scanning.declared import declare
 from composer.scanning.gains import spread
 from composer.scanning.page import write_scan
-from composer.scanning.places import ground
+from composer.scanning.places import Ground, ground
 from composer.scanning.question import Question
 from composer.scanning.selection import Selection, Step
 from composer.scanning.trained import TrainedScan, Trainings
@@ -44,6 +48,7 @@ def scan_trained(
     trainings: Trainings,
     *,
     where: Where | None = None,
+    workers: Workers | None = None,
     retry: bool = False,
     say: Tell = print,
     tell: Tell = lambda text: None,
@@ -56,6 +61,7 @@ def scan_trained(
     cost       what gains are divided by
     trainings  which
     where      the devices that train
+    workers    where several are trained at once; None for one after another, in this process
     retry      run failed trainings again
     say, tell  are told sentences for the user, and how far it is
     Raises what `ground` raises; InputError for data without a test split of its own, for a recipe that ends early, and
@@ -64,9 +70,12 @@ def scan_trained(
     from composer.training.trainer import HERE, require
 
     require()
+    if workers is not None:
+        require_ray()
     from composer.comparing.api import trained
-    from composer.comparing.learning import check_data, check_recipe, fitting_to, learner
+    from composer.comparing.learning import check_data, check_recipe, fitting_to, is_on_gpu, learner
     from composer.training.data import Data, open_data
+    from composer.training.run import Run
 
     full, short = _with_recipes(question, trainings.epochs)
     if not isinstance(data, Data):
@@ -84,27 +93,52 @@ def scan_trained(
         at[0] = text
         tell(text)
 
-    run = learner(
-        without_test(data), where or HERE, allow_code=question.allow_code, tell=lambda text: tell(f"{at[0]}, {text}")
-    )
-    selection = Selection(short, base, trainings.choosing, cost, folder / SELECTION, run, retry, told)
+    where, of_choosing = where or HERE, without_test(data)
+    if workers is None:
+        every: RunJobs = in_turn
+        run = learner(of_choosing, where, allow_code=question.allow_code, tell=lambda text: tell(f"{at[0]}, {text}"))
+    else:
+        # What runs in another process takes no function of this one with it.
+        workers = replace(workers, gpu=is_on_gpu(where))
+        every, run = _at_once(workers, base, folder, say), learner(of_choosing, where, allow_code=question.allow_code)
+    selection = Selection(short, base, trainings.choosing, cost, folder / SELECTION, run, every, retry, told)
     check_recipe(selection.plan([site.row for site in sites]), data)
     texts = spec_texts(selection.plan([site.row for site in sites]))
-    declare(folder, _declaration(texts, full, data, cost, trainings))
-    for sentence in (*data.said, trainings.words(len(sites))):
-        say(sentence)
-    single = selection.singles(sites)
-    found = TrainedScan(full, base, cost, trainings, single, selection.steps(single, trainings.most))
-    write_scan(found, folder)
-    if found.chosen is None:
+    declaration = _declaration(texts, full, data, cost, trainings)
+    with Run(folder).alone():
+        declare(folder, declaration)
+        for sentence in (*data.said, trainings.words(len(sites))):
+            say(sentence)
+        single = selection.singles(sites)
+        found = TrainedScan(full, base, cost, trainings, single, selection.steps(single, trainings.most))
+        write_scan(found, folder)
+        if found.chosen is None:
+            return found
+        say(found.choice())
+        file = _comparison(full, found.chosen, cost, trainings, folder / CONFIRM)
+        options = {"root": question.root, "allow_code": question.allow_code}
+        results = trained(
+            file,
+            data,
+            folder / CONFIRM,
+            options,
+            where=where,
+            workers=workers,
+            retry=retry,
+            say=lambda text: None,
+            tell=tell,
+        )
+        found = replace(found, results=results)
+        write_scan(found, folder)
         return found
-    say(found.choice())
-    file = _comparison(full, found.chosen, cost, trainings, folder / CONFIRM)
-    options = {"root": question.root, "allow_code": question.allow_code}
-    results = trained(file, data, folder / CONFIRM, options, where=where, retry=retry, say=lambda text: None, tell=tell)
-    found = replace(found, results=results)
-    write_scan(found, folder)
-    return found
+
+
+def _at_once(workers: Workers, ground: Ground, folder: Path, say: Tell) -> RunJobs:
+    from composer.comparing.learning import progress_of
+    from composer.comparing.parallel import at_once
+
+    plugins = plugins_of(site.row.graph for site in ground.sites if site.row.graph is not None)
+    return at_once(workers, folder / SELECTION, threads=1, plugins=plugins, say=say, at=progress_of)
 
 
 def _with_recipes(question: Question, epochs: int | None) -> tuple[Question, Question]:

@@ -117,6 +117,9 @@ class TrainedScan:
 
     def choice(self) -> str:
         """Which places were chosen, as a sentence."""
+        if self.chosen is None and not any(one.gain.differences for one in self.single):
+            why = next((one.gain.failed for one in self.single if one.gain.failed), "")
+            return f"no place was trained beside the plain network ({why}), so nothing was chosen; --retry tries again"
         if self.chosen is None:
             return "no place gained by validation, so nothing was chosen and nothing was run on fresh seeds"
         paths = ", ".join(site.path for site in self.chosen.sites)
@@ -130,8 +133,8 @@ class TrainedScan:
         found += [self.choice(), *([] if self.chosen is None else [f"as a rule: {flow(self.rule)}"])]
         if self.results is not None:
             found.append(
-                "the gains that chose are the largest of several, and too large on average; fresh seeds and the test "
-                f"split, over {plural(len(self.trainings.reporting), 'seed')} that chose nothing, say:"
+                "gains that chose are the largest of several, so too large on average; what follows is of the test "
+                f"split, over {plural(len(self.trainings.reporting), 'seed')} that chose nothing"
             )
             found += [f"{self.results.name(pair)}: {one}" for pair, one in self.results.verdicts]
         return found

@@ -13,9 +13,10 @@ from composer.spec.settings import Setting
 from composer.spec.training import settle_training
 from composer.training.begin import begin
 from composer.training.data import Data, open_data
+from composer.training.differing import run_exists
 from composer.training.evaluating import Evaluation, again
 from composer.training.go_on import go_on
-from composer.training.run import Run
+from composer.training.run import Run, is_run
 from composer.training.trainer import HERE, Where, require
 from composer.weights.choose import choose
 
@@ -61,9 +62,13 @@ def train(
     training = settle_training(spec.files, recipe, _settings(settings or {}))
     chosen = choose(spec, weights, download=download)
     folder = Path(out)
-    Run.check_new(folder)
+    exists = is_run(folder)
+    if not exists:
+        Run.check_new(folder)
     options = {"task": task, "strict": strict, "seed": training.recipe.seed}
     opened = data if isinstance(data, Data) else open_data(data, tell=tell, **options)  # type: ignore[arg-type]
+    if exists:
+        raise run_exists(Run(folder), spec, opened, training, weights=chosen, size=size)
     run = begin(spec, opened, training, folder, weights=chosen, size=size, opening=options, say=say)
     return go_on(run, opened, where=where, say=say, tell=tell)
 

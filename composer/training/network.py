@@ -99,9 +99,10 @@ def _is_set(spec: Spec, name: str) -> bool:
 
 
 def _own_files(spec: Spec) -> list[SpecFile]:
-    """The files of a spec that its user wrote: those that are none of the zoo's."""
+    """The files of a spec that its user wrote: those that are none of the zoo's, and stand for no library's model."""
     home = zoo.folder().resolve()
-    return [file.content for file in spec.files if file.path is None or not file.path.resolve().is_relative_to(home)]
+    files = spec.files if spec.source is None else spec.files[:-1]
+    return [file.content for file in files if file.path is None or not file.path.resolve().is_relative_to(home)]
 
 
 def _of_size(spec: Spec, data: Data, size: int | tuple[int, int] | None, said: list[str]) -> Graph:

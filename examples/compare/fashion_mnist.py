@@ -1,7 +1,7 @@
 """Writes fashion_mnist.npz: 10,000 of Fashion-MNIST's training images, a thousand of each class, and its test split.
 
 apt-get install dataset-fashion-mnist
-python examples/compare/fashion_mnist.py fashion_mnist.npz
+python examples/compare/fashion_mnist.py fashion_mnist.npz    # then, if it is another, the folder of the IDX files
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 OF_A_CLASS = 1000
 
 
-def read(name: str, folder: Path = FOLDER) -> np.ndarray:
+def read(folder: Path, name: str) -> np.ndarray:
     """The array of an IDX file: bytes 2 and 3 are the type and the number of axes, then the length of each axis."""
     content = gzip.decompress((folder / name).read_bytes())
     axes = content[3]
@@ -33,19 +33,22 @@ def chosen(labels: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.sort(np.concatenate(parts))
 
 
-def main(target: str) -> None:
+def main(target: str, source: str = str(FOLDER)) -> None:
     """Write the file."""
-    images, labels = read("train-images-idx3-ubyte.gz"), read("train-labels-idx1-ubyte.gz")
+    folder = Path(source)
+    if not folder.is_dir():
+        sys.exit(f"there is no folder `{folder}`: apt-get install dataset-fashion-mnist")
+    images, labels = read(folder, "train-images-idx3-ubyte.gz"), read(folder, "train-labels-idx1-ubyte.gz")
     own = chosen(labels)
     np.savez_compressed(
         target,
         x_train=images[own],
         y_train=labels[own],
-        x_test=read("t10k-images-idx3-ubyte.gz"),
-        y_test=read("t10k-labels-idx1-ubyte.gz"),
+        x_test=read(folder, "t10k-images-idx3-ubyte.gz"),
+        y_test=read(folder, "t10k-labels-idx1-ubyte.gz"),
         classes=np.array(CLASSES),
     )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

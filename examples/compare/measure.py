@@ -31,6 +31,8 @@ WEIGHTS: Mapping[str, Callable[[Run], Path]] = {
     "trained": lambda run: run.weights,
 }
 EXAMPLES = 6
+# A channel follows the scale, or goes against it, if its share changes by more.
+CHANGES = 0.1
 
 
 def opened(run: Run, weights: str) -> ComposedModule:
@@ -117,6 +119,13 @@ def where(model: ComposedModule, data: Mapping[str, Array]) -> dict[str, float]:
     }
 
 
+def plain_where(model: ComposedModule, data: Mapping[str, Array]) -> dict[str, float]:
+    """What can be said of the network without a gate."""
+    with torch.no_grad():
+        classes = model(prepared(model, data["x_test"])).argmax(1).numpy()
+    return {"accuracy": float((classes == data["y_test"]).mean())}
+
+
 def chance_where(data: Mapping[str, Array]) -> dict[str, float]:
     """The same of a gate that knows nothing: for most measures, what follows from the areas."""
     area = float(data["object_test"].mean())
@@ -148,14 +157,14 @@ class Given(nn.Module):
 
 def found(model: ComposedModule, images: Array, shares: Tensor | None = None) -> Array:
     """Where the network says that a middle is, b h w; with shares of its kernels that take the place of its own."""
-    (unit,) = (module for module in model.modules() if type(module).__name__ == "SelectiveKernel")
-    own: Any = unit.attn
+    units = [module for module in model.modules() if type(module).__name__ == "SelectiveKernel"]
+    own = [unit.attn for unit in units]
     if shares is not None:
-        unit.attn = Given(shares)
+        units[0].attn = Given(shares)
     with torch.no_grad():
-        scores = model(prepared(model, images))
-    unit.attn = own
-    said: Array = scores.argmax(1).numpy() == 1
+        said: Array = model(prepared(model, images)).argmax(1).numpy() == 1
+    for unit, before in zip(units, own, strict=True):
+        unit.attn = before
     return said
 
 
@@ -178,7 +187,9 @@ def scale(model: ComposedModule, data: Mapping[str, Array]) -> dict[str, float]:
     return {
         "share of the larger kernel, small asked for": float(larger[~far].mean()),
         "share of the larger kernel, large asked for": float(larger[far].mean()),
-        "change of the channel that changes most": float(more[np.abs(more).argmax()]),
+        "change of the channel that changes most": float(np.abs(more).max()),
+        "channels that follow the scale": float((more > CHANGES).mean()),
+        "channels that go against it": float((more < -CHANGES).mean()),
         "correlation with the scale": float(np.corrcoef(larger.mean(1), far)[0, 1]),
         "asked squares found": float(said[asked].mean()),
         "other squares found": float(said[others].mean()),
@@ -189,11 +200,28 @@ def scale(model: ComposedModule, data: Mapping[str, Array]) -> dict[str, float]:
     }
 
 
+def plain_scale(model: ComposedModule, data: Mapping[str, Array]) -> dict[str, float]:
+    """What can be said of the network with one kernel."""
+    said = found(model, data["x_test"])
+    return {
+        "asked squares found": float(said[data["y_test"] > 0].mean()),
+        "other squares found": float(said[data["others_test"] > 0].mean()),
+    }
+
+
 def chance_scale(data: Mapping[str, Array]) -> dict[str, float]:
     """Of shares that know nothing."""
     return dict.fromkeys(
         ("share of the larger kernel, small asked for", "share of the larger kernel, large asked for"), 0.5
-    ) | {"change of the channel that changes most": 0.0}
+    ) | dict.fromkeys(
+        (
+            "change of the channel that changes most",
+            "channels that follow the scale",
+            "channels that go against it",
+            "correlation with the scale",
+        ),
+        0.0,
+    )
 
 
 # Pictures.
@@ -249,21 +277,24 @@ def draw_scale(runs: Mapping[str, ComposedModule], data: Mapping[str, Array], pa
 
 
 TASKS = {
-    "where": ("letters.yaml_cbam_spatial", where, chance_where, draw_where),
-    "scale": ("squares.yaml_sk", scale, chance_scale, draw_scale),
+    "where": ("letters.yaml", "cbam_spatial", where, plain_where, chance_where, draw_where),
+    "scale": ("squares.yaml", "sk", scale, plain_scale, chance_scale, draw_scale),
 }
 
 
 def main(task: str, source: str, folder: str) -> None:
     """Measure every seed of a comparison."""
-    name, measure, chance, draw = TASKS[task]
+    name, variant, measure, measure_plain, chance, draw = TASKS[task]
     data = dict(np.load(source))
     rows: list[dict[str, Any]] = [{"seed": "", "weights": "chance", **chance(data)}]
-    runs = sorted(Path(folder).glob(f"trials/*{name}/seed-*/run"), key=lambda one: int(one.parent.name[5:]))
+    runs = sorted(Path(folder).glob(f"trials/*{name}_{variant}/seed-*/run"), key=lambda one: int(one.parent.name[5:]))
     for path in runs:
+        seed = path.parent.name[5:]
         models = {weights: opened(Run(path), weights) for weights in WEIGHTS}
         for weights, model in models.items():
-            rows.append({"seed": path.parent.name[5:], "weights": weights, **measure(model, data)})
+            rows.append({"seed": seed, "weights": weights, **measure(model, data)})
+        (plain,) = Path(folder).glob(f"trials/*{name}/seed-{seed}/run")
+        rows.append({"seed": seed, "weights": "plain", **measure_plain(opened(Run(plain), "trained"), data)})
         if path is runs[0]:
             draw(models, data, Path(folder) / "attention.png")
     with (Path(folder) / "attention.csv").open("w", newline="", encoding="utf-8") as stream:

@@ -28,9 +28,12 @@ def read(name: str, file: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+WORDS = ("measure", "network", "against", "verdict")
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown, its first column of words and the others of numbers."""
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    """A table in Markdown; columns of numbers are aligned to the right."""
+    lines = [heads, ["---" if head in WORDS else "---:" for head in heads], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -43,15 +46,30 @@ def with_interval(values: Sequence[float], digits: int) -> str:
 def attention(name: str) -> str:
     """What was measured of attention: of chance, before training and after, and of each seed after it."""
     rows = read(name, "attention.csv")
-    of = {word: [row for row in rows if row["weights"] == word] for word in ("chance", "untrained", "trained")}
-    heads = ["measure", "chance", "untrained", "trained", *(f"seed {row['seed']}" for row in of["trained"])]
+    words = ("chance", "plain", "untrained", "trained")
+    of = {word: [row for row in rows if row["weights"] == word] for word in words}
+    heads = [
+        "measure",
+        "chance",
+        "without it",
+        "untrained",
+        "trained",
+        *(f"seed {row['seed']}" for row in of["trained"]),
+    ]
     cells = []
     for measure in list(rows[0])[2:]:
         (chance,) = (row[measure] for row in of["chance"])
+        plain = [float(row[measure]) for row in of["plain"] if row[measure]]
         before, after = ([float(row[measure]) for row in of[word]] for word in ("untrained", "trained"))
-        known = f"{float(chance):.2f}" if chance else ""
         cells.append(
-            [measure, known, with_interval(before, 2), with_interval(after, 2), *(f"{one:.2f}" for one in after)]
+            [
+                measure,
+                f"{float(chance):.2f}" if chance else "",
+                f"{mean(plain):.2f}" if plain else "",
+                with_interval(before, 2),
+                with_interval(after, 2),
+                *(f"{one:.2f}" for one in after),
+            ]
         )
     return table(heads, cells)
 

@@ -25,6 +25,7 @@ def test_it_prints_every_format(run):
         (("--use", "se", "--where", "stge > 2"), ["--> --where:1:1", "= at: rule.where"]),
         (("--use", "se", "--with", "reducton=2"), ["--> --with:1:1", "did you mean `reduction`?"]),
         (("--use", "se", "--with", "reduction"), ["cannot read `--with reduction`", "`--with reduction=4`"]),
+        (("--use", "se", "--budget", "parameters="), ["cannot read `--budget parameters=`"]),
         (("--use", "se", "--budget", "parameters=5%"), ["--> --budget:1:12", "such as `+5%`"]),
         (("--use", "se", "--set", "name=x"), ["a scan cannot set `name`", "--> --set:1:1"]),
     ],

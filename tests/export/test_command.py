@@ -164,6 +164,18 @@ def test_eight_bits_and_their_accuracy(model, tmp_path):
     assert not any(one.dtype == torch.float32 and one.ndim == 4 for one in program.state_dict.values())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["openvino", "coreml"])
+def test_eight_bits_of_other_engines_take_less_space(tmp_path, name):
+    model = composer.build("resnet10", img_size=32).eval()
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(7))
+    path = tmp_path / f"net{FORMATS[name].ending}"
+    report = composer.export(model, name, path, int8=True, images=images)
+    plain = composer.export(model, name, path, force=True)
+    assert report.accuracy.correlation > 0.99
+    assert report.size < 0.5 * plain.size
+
+
 def test_photographs_are_prepared_as_the_spec_says(run, spec, tmp_path):
     folder = tmp_path / "photographs"
     folder.mkdir()

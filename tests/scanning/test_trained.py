@@ -15,6 +15,7 @@ from composer.errors import InputError, SpecError
 from composer.scanning.gains import Gain, Gained, ranked
 from composer.scanning.trained import TrainedScan, Trainings
 from composer.training.data import open_data
+from composer.training.run import Run
 
 FIRST, SECOND, THIRD, LAST = ("stages.0.units.0", "stages.0.units.1", "stages.1.units.0", "stages.1.units.1")
 # What the mechanism gains at a place, in images of a hundred.
@@ -54,7 +55,7 @@ def scan(network, data, tmp_path, monkeypatch):
 
     def scanned(learner, **options):
         monkeypatch.setattr(learning, "learner", learner)
-        found = composer.scan(network, RULE, data, out=tmp_path / "out", **{"fresh": 6, "say": quiet, **options})
+        found = composer.scan(network, RULE, data, out=tmp_path / "out", **{"fresh": 1, "say": quiet, **options})
         assert isinstance(found, TrainedScan)
         return found
 
@@ -72,7 +73,7 @@ def test_places_are_ranked_by_gain_for_their_cost(scan):
 
 def test_the_best_go_together_while_the_gain_grows(scan, tmp_path):
     learner = Learner()
-    found = scan(learner)
+    found = scan(learner, fresh=6)
     # 2, then 6 + 2/2, then 6 + (3 + 2)/2; at most three.
     assert [[site.path for site in one.sites] for one in found.steps] == [[FIRST], [FIRST, THIRD], [FIRST, THIRD, LAST]]
     assert [round(100 * one.gain.mean) for one in found.steps] == [2, 7, 8]
@@ -132,10 +133,24 @@ def test_the_same_command_goes_on_and_another_is_refused(scan):
     again = Learner()
     assert scan(again).to_json() == found.to_json()
     assert again.calls == []
-    assert len(rest.calls) == 2 * (5 + 2) + 6 * 3 - 7
+    assert len(rest.calls) == 2 * (5 + 2) + 3 - 7
     with pytest.raises(InputError, match="holds another scan") as error:
         scan(Learner(), most=2)
     assert "`most` was 3, and is 2" in str(error.value)
+
+
+def test_two_scans_do_not_share_a_folder(scan, tmp_path):
+    learner = Learner()
+    with Run(tmp_path / "out").alone(), pytest.raises(InputError, match="another process trains in"):
+        scan(learner)
+    assert learner.calls == []
+    assert scan(learner).chosen is not None
+
+
+def test_trainings_that_all_fail_are_no_losses(scan):
+    found = scan(Learner(fail=[([], 0), ([], 1)]))
+    assert found.choice().startswith("no place was trained beside the plain network (ValueError: the loss is not")
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["chosen"] is None
 
 
 def test_a_folder_of_something_else_is_refused(scan, tmp_path):
@@ -173,6 +188,22 @@ def test_no_test_image_chooses(scan, data):
     assert choosing.test is choosing.validation
     assert choosing.fingerprint != own.fingerprint == reporting.fingerprint
     assert [reporting.test.name(index) for index in range(len(reporting.test))] == names
+
+
+def test_several_at_once_are_the_same_trainings(scan, monkeypatch):
+    from composer.comparing import parallel
+    from composer.comparing.trials import in_turn
+
+    asked = []
+
+    def at_once(workers, folder, **options):
+        asked.append((workers.number, folder.name))
+        return in_turn
+
+    monkeypatch.setattr(parallel, "at_once", at_once)
+    found = scan(Learner(), parallel=3)
+    assert found.rule["after"] == [FIRST, THIRD, LAST]
+    assert asked == [(3, "selection"), (3, "confirm")]
 
 
 def test_gains_without_a_cost_come_first_and_losses_by_themselves():

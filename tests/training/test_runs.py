@@ -100,9 +100,14 @@ def test_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, whole, number
             os.kill(os.getpid(), number)
         real(self, *arguments)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "on_train_batch_end", asked)
-        result = run("train", spec, "-o", folder)
+    # A process that was started in the background ignores SIGINT.
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Keeper, "on_train_batch_end", asked)
+            result = run("train", spec, "-o", folder)
+    finally:
+        signal.signal(number, before)
     assert result.code == 128 + number
     assert f"stopped after 12 steps; go on: composer resume {folder}" in result.err
     assert run("resume", folder).code == 0
@@ -187,6 +192,16 @@ def test_one_folder_holds_one_run(tmp_path):
         trained(tmp_path / "other", {"epochs": 1})
     with run.alone(), pytest.raises(InputError, match="another process trains"):
         composer.resume(run.folder)
+
+
+def test_a_run_that_exists_is_told_from_what_is_wanted(tmp_path):
+    run = trained(tmp_path / "run", {"epochs": 1})
+    with pytest.raises(InputError, match="it is the same network, recipe and data; go on with it"):
+        trained(run.folder, {"epochs": 1})
+    with pytest.raises(InputError) as caught:
+        trained(run.folder, {"epochs": 2, "batch": 32}, size=48)
+    assert "`recipe.epochs` was 1, and is 2" in str(caught.value)
+    assert "network.yaml: +    shape: [1, 48, 48]\n" in str(caught.value)
 
 
 def test_loss_that_is_not_finite_names_step_and_module(tmp_path):
@@ -285,8 +300,10 @@ def test_weights_bring_how_they_want_their_images(tmp_path):
         ({"backbone": "resnet18", "input": [3, 64, 64]}, [3, 64, 64]),
         ({"backbone": "swin_tiny_patch4_window7_224"}, [1, 32, 32]),
         ("efficientnet_b1", [1, 32, 32]),
+        ("timm:resnet10t", [1, 32, 32]),
+        ({"backbone": "timm:resnet10t", "input": [3, 64, 64]}, [3, 64, 64]),
     ],
-    ids=["resnet", "vit", "written", "swin", "own size"],
+    ids=["resnet", "vit", "written", "swin", "own size", "timm", "timm, written"],
 )
 def test_network_follows_the_data_unless_it_is_written(network, shape):
     found = fitted(load_spec(network), open_data("digits"))
