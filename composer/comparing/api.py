@@ -144,9 +144,11 @@ def run_plan(
     declare(plan, folder, {"source": data.name, "fingerprint": data.fingerprint}, threads)
     for sentence in plan.sentences():
         say(sentence)
-    run = learner(data, where, threads=threads, allow_code=allow_code)
+    known: dict[str, Any] = {"threads": threads, "allow_code": allow_code}
     if workers is None:
-        run, tell = told(lambda own: learner(data, where, threads=threads, allow_code=allow_code, tell=own), tell)
+        run, tell = told(lambda own: learner(data, where, **known, tell=own), tell)
+    else:
+        run = learner(data, where, **known)
     every = every_of(workers, plan, folder, where, threads, say)
     results = Results(plan, run_trials(plan, folder, run, every=every, retry=retry, tell=tell))
     write_results(results, folder)
