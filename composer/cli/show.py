@@ -18,6 +18,7 @@ from composer.cli.tables import print_table
 from composer.errors import Diagnostic, InputError, did_you_mean
 from composer.index.card import SIZE, card, cards, failures, shown
 from composer.spec import zoo
+from composer.spec.sites import MEANINGS
 
 if TYPE_CHECKING:
     from composer.spec.model_source import ModelSource
@@ -35,10 +36,11 @@ def command(
     name: Annotated[
         str,
         typer.Argument(
-            help="A mechanism, layer, backbone, paper's network or model (timm:NAME); or `errors`.",
+            help="A mechanism, layer, backbone, paper's network or model (timm:NAME); a site; or `errors`.",
             autocompletion=complete_spec,
         ),
     ],
+    code: Annotated[str | None, typer.Argument(help="With `errors`: only this code.")] = None,
     at: Annotated[
         tuple[int, int, int], typer.Option(metavar="C H W", help="The size at which to state the cost.")
     ] = SIZE,
@@ -49,10 +51,14 @@ def command(
 ) -> None:
     """Explain a mechanism or layer (maths, options, source) or a backbone (vars, rules, file).
 
-    `errors` are the codes that messages have in JSON, with what each means.
+    A site is where rules put things: what it means. `errors` are the codes that messages have in JSON.
     """
+    if code is not None and name != ERRORS:
+        raise typer.BadParameter("a code goes with `errors`: composer show errors CODE")
     if name == ERRORS:
-        _show_errors(format)
+        _show_errors(format, code)
+    elif name in MEANINGS and not zoo.find(name) and card(name) is None:
+        _show_site(name, format)
     elif not zoo.find(name) and (known := card(name)) is not None:
         with stage(context, f"explaining {name}"):
             found = shown(known, at)
@@ -70,7 +76,7 @@ def _show_network(context: typer.Context, name: str, format: Format, *, allow_co
     if not zoo.find(name) and short_form(name) is None:
         every = cards()
         mechanisms = [one for one in every if one.category == "mechanism"]
-        known = [*(one.name for one in every), *zoo.names()]
+        known = [*(one.name for one in every), *zoo.names(), *MEANINGS]
         help = finding.hint(mechanisms, name) or did_you_mean(name, known, "`composer list` shows all")
         raise InputError([Diagnostic("unknown-name", f"nothing is called `{name}`", help=help), *failures()])
     from composer.spec.load import load_spec
@@ -83,13 +89,26 @@ def _show_network(context: typer.Context, name: str, format: Format, *, allow_co
         _print_spec(found)
 
 
-def _show_errors(format: Format) -> None:
+def _show_errors(format: Format, code: str | None) -> None:
     from composer.codes import CODES
 
+    if code is not None and code not in CODES:
+        help = did_you_mean(code, CODES, "`composer show errors` lists them")
+        raise InputError(Diagnostic("unknown-name", f"no error has the code `{code}`", help=help))
+    found = CODES if code is None else {code: CODES[code]}
     if format is Format.JSON:
-        print_json(CODES)
+        print_json(found)
     else:
-        print_table(("code", "meaning"), CODES.items())
+        print_table(("code", "meaning"), found.items())
+
+
+def _show_site(name: str, format: Format) -> None:
+    written = f"attention:\n  - {{use: cbam, after: {name}}}"
+    if format is Format.JSON:
+        print_json({"name": name, "category": "site", "doc": MEANINGS[name], "yaml": written})
+        return
+    out(f"{name}  (site)\n\nA place where rules put things: {MEANINGS[name]}.\n\nYAML:\n{_indented(written)}\n")
+    out("`composer sites NETWORK` lists the places of a network, its own sites too.")
 
 
 def _print_entry(found: Mapping[str, Any]) -> None:

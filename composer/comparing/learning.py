@@ -121,7 +121,8 @@ class _Learner:
             return Run(folder)
         # What was interrupted before it began holds nothing.
         shutil.rmtree(folder, ignore_errors=True)
-        spec = load_spec(path, allow_code=self.allow_code)
+        # The comparison wrote this spec, with whole paths of weights, which its own spec was allowed to name.
+        spec = load_spec(path, root=path.absolute().anchor, allow_code=self.allow_code)
         training = settle_training(spec.files, None, read_settings({}, [f"train.seed={seed}", "train.look=false"]))
         return begin(spec, self.data, training, folder, weights=choose(spec, None), say=lambda text: None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from composer.amounts import plural
@@ -75,7 +75,14 @@ class Plan:
 
     def label(self, backbone: str, variant: str) -> str:
         """A network's name in tables."""
-        return f"{backbone}: {variant}" if self.several else variant
+        return f"{self.short_names[backbone]}: {variant}" if self.several else variant
+
+    @property
+    def short_names(self) -> Mapping[str, str]:
+        """Each backbone as the file has it -> the same without the folder and ending of a file, if that is clear."""
+        names = self.file.content.networks
+        short = [PurePath(one).stem if one.endswith((".yaml", ".yml")) else one for one in names]
+        return dict(zip(names, short if len({*short}) == len(names) else names, strict=True))
 
     def sentences(self) -> list[str]:
         """What was counted, and what so many seeds can show."""

@@ -13,7 +13,7 @@ from composer.registry import POSITIONS
 from composer.scanning.places import cheapest_first, ground, together
 from composer.scanning.question import Question
 from composer.scanning.scan import Scan
-from composer.scanning.train import scan_trained
+from composer.scanning.train import How, scan_trained
 from composer.scanning.trained import FRESH, MOST, SEEDS, TrainedScan, Trainings
 from composer.spec.document import Document, Value
 from composer.spec.settings import read_settings
@@ -101,8 +101,7 @@ def scan(
     trainings = Trainings(seeds, fresh, places, most, epochs)
     by = cost_of(question, cost)
     workers = None if parallel is None and address is None else Workers(parallel, address)
-    options: dict[str, Any] = {"where": where, "workers": workers, "retry": retry, "say": say, "tell": tell}
-    return scan_trained(question, data, Path(out), by, trainings, **options)
+    return scan_trained(question, data, Path(out), by, trainings, How(where, workers, retry, say, tell))
 
 
 def scan_costs(question: Question, cost: str | None = None, *, tell: Tell = lambda text: None) -> Scan:

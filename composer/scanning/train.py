@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,15 @@ from composer.comparing.cluster import Workers
 from composer.comparing.cluster import require as require_ray
 from composer.comparing.file import ComparisonFile
 from composer.comparing.plugins import plugins_of
-from composer.comparing.trials import RunJobs, in_turn
+from composer.comparing.results import Results
+from composer.comparing.trials import RunJobs, RunTrial, in_turn
 from composer.comparing.untested import without_test
 from composer.comparing.write import spec_texts, write_texts
-from composer.errors import Diagnostic, InputError
+from composer.errors import Diagnostic, InputError, SpecError
 from composer.scanning.declared import declare
 from composer.scanning.gains import spread
 from composer.scanning.page import write_scan
-from composer.scanning.places import Ground, ground
+from composer.scanning.places import Ground, Site, ground
 from composer.scanning.question import Question
 from composer.scanning.selection import Selection, Step
 from composer.scanning.trained import TrainedScan, Trainings
@@ -40,18 +42,25 @@ SELECTION, CONFIRM, COMPARISON = "selection", "confirm", "compare.yaml"
 MOST_PLACES = 400
 
 
+@dataclass(frozen=True)
+class How:
+    """How trainings of a scan are run.
+
+    where      the devices that train; None for this machine's
+    workers    where several are trained at once; None for one after another, in this process
+    retry      run failed trainings again
+    say, tell  are told sentences for the user, and how far it is
+    """
+
+    where: Where | None = None
+    workers: Workers | None = None
+    retry: bool = False
+    say: Tell = print
+    tell: Tell = lambda text: None
+
+
 def scan_trained(
-    question: Question,
-    data: str | Data,
-    folder: Path,
-    cost: str,
-    trainings: Trainings,
-    *,
-    where: Where | None = None,
-    workers: Workers | None = None,
-    retry: bool = False,
-    say: Tell = print,
-    tell: Tell = lambda text: None,
+    question: Question, data: str | Data, folder: Path, cost: str, trainings: Trainings, how: How
 ) -> TrainedScan:
     """What training shows of the places of a scan; what the folder has is not trained again.
 
@@ -60,85 +69,103 @@ def scan_trained(
     folder     of the scan
     cost       what gains are divided by
     trainings  which
-    where      the devices that train
-    workers    where several are trained at once; None for one after another, in this process
-    retry      run failed trainings again
-    say, tell  are told sentences for the user, and how far it is
+    how        they are run
     Raises what `ground` raises; InputError for data without a test split of its own, for a recipe that ends early, and
-    for a folder that holds something else; UnavailableError without the extra `train`.
+    for a folder that holds something else; UnavailableError without the extra `train`, or `sweep` for several at once.
     """
-    from composer.training.trainer import HERE, require
+    from composer.training.trainer import require
 
     require()
-    if workers is not None:
+    if how.workers is not None:
         require_ray()
-    from composer.comparing.api import trained
-    from composer.comparing.learning import check_data, check_recipe, fitting_to, is_on_gpu, learner
+    from composer.comparing.learning import check_data, check_recipe, fitting_to
     from composer.training.data import Data, open_data
     from composer.training.run import Run
 
     full, short = _with_recipes(question, trainings.epochs)
     if not isinstance(data, Data):
-        tell(f"reading {data}")
-        data = open_data(data, tell=tell)
+        how.tell(f"reading {data}")
+        data = open_data(data, tell=how.tell)
     check_data(data)
-    base = ground(short, fit=fitting_to(data), tell=tell)
-    sites = spread([site for site in base.sites if site.runs], trainings.places)
-    if len(sites) > MOST_PLACES:
-        text = f"{len(sites)} places fit, and at most {MOST_PLACES} are trained"
-        raise InputError(Diagnostic("scan", text, help=("`--places 20` trains 20 of them, evenly spread",)))
-    at = [""]
-
-    def told(text: str) -> None:
-        at[0] = text
-        tell(text)
-
-    where, of_choosing = where or HERE, without_test(data)
-    if workers is None:
-        every: RunJobs = in_turn
-        run = learner(of_choosing, where, allow_code=question.allow_code, tell=lambda text: tell(f"{at[0]}, {text}"))
-    else:
-        # What runs in another process takes no function of this one with it.
-        workers = replace(workers, gpu=is_on_gpu(where))
-        every, run = _at_once(workers, base, folder, say), learner(of_choosing, where, allow_code=question.allow_code)
-    selection = Selection(short, base, trainings.choosing, cost, folder / SELECTION, run, every, retry, told)
-    check_recipe(selection.plan([site.row for site in sites]), data)
-    texts = spec_texts(selection.plan([site.row for site in sites]))
-    declaration = _declaration(texts, full, data, cost, trainings)
+    base = ground(short, fit=fitting_to(data), tell=how.tell)
+    sites = _trained_sites(base, trainings)
+    selection = _selection(short, base, data, folder / SELECTION, cost, trainings, how)
+    plan = selection.plan([site.row for site in sites])
+    check_recipe(plan, data)
+    declaration = _declaration(spec_texts(plan), full, data, cost, trainings)
     with Run(folder).alone():
         declare(folder, declaration)
         for sentence in (*data.said, trainings.words(len(sites))):
-            say(sentence)
+            how.say(sentence)
         single = selection.singles(sites)
         found = TrainedScan(full, base, cost, trainings, single, selection.steps(single, trainings.most))
         write_scan(found, folder)
         if found.chosen is None:
             return found
-        say(found.choice())
-        file = _comparison(full, found.chosen, cost, trainings, folder / CONFIRM)
-        options = {"root": question.root, "allow_code": question.allow_code}
-        results = trained(
-            file,
-            data,
-            folder / CONFIRM,
-            options,
-            where=where,
-            workers=workers,
-            retry=retry,
-            say=lambda text: None,
-            tell=tell,
-        )
-        found = replace(found, results=results)
+        how.say(found.choice())
+        found = replace(found, results=_confirmed(found, found.chosen, data, folder / CONFIRM, how))
         write_scan(found, folder)
         return found
 
 
-def _at_once(workers: Workers, ground: Ground, folder: Path, say: Tell) -> RunJobs:
-    from composer.comparing.learning import progress_of
-    from composer.comparing.parallel import at_once
+def _trained_sites(base: Ground, trainings: Trainings) -> list[Site]:
+    """The places that are trained. Raises InputError for too many."""
+    sites = spread([site for site in base.sites if site.runs], trainings.places)
+    if len(sites) > MOST_PLACES:
+        text = f"{len(sites)} places fit, and at most {MOST_PLACES} are trained"
+        raise InputError(Diagnostic("scan", text, help=("`--places 20` trains 20 of them, evenly spread",)))
+    return sites
 
-    plugins = plugins_of(site.row.graph for site in ground.sites if site.row.graph is not None)
-    return at_once(workers, folder / SELECTION, threads=1, plugins=plugins, say=say, at=progress_of)
+
+def _selection(
+    question: Question, base: Ground, data: Data, folder: Path, cost: str, trainings: Trainings, how: How
+) -> Selection:
+    """The trainings that choose, on data without its test split."""
+    from composer.comparing.learning import learner
+    from composer.training.trainer import HERE
+
+    at = [""]
+
+    def told(text: str) -> None:
+        at[0] = text
+        how.tell(text)
+
+    run: Callable[..., RunTrial] = partial(
+        learner, without_test(data), how.where or HERE, allow_code=question.allow_code
+    )
+    # What runs in another process takes no function of this one with it.
+    one = run(tell=lambda text: how.tell(f"{at[0]}, {text}")) if how.workers is None else run()
+    every = in_turn if how.workers is None else _at_once(how.workers, base, folder, how)
+    return Selection(question, base, trainings.choosing, cost, folder, one, every, how.retry, told)
+
+
+def _at_once(workers: Workers, base: Ground, folder: Path, how: How) -> RunJobs:
+    from composer.comparing.learning import is_on_gpu, progress_of
+    from composer.comparing.parallel import at_once
+    from composer.training.trainer import HERE
+
+    workers = replace(workers, gpu=is_on_gpu(how.where or HERE))
+    plugins = plugins_of(site.row.graph for site in base.sites if site.row.graph is not None)
+    return at_once(workers, folder, threads=1, plugins=plugins, say=how.say, at=progress_of)
+
+
+def _confirmed(found: TrainedScan, chosen: Step, data: Data, folder: Path, how: How) -> Results:
+    """What fresh seeds show of the places that were chosen."""
+    from composer.comparing.api import trained
+
+    question = found.question
+    return trained(
+        _comparison(question, chosen, found.cost, found.trainings, folder),
+        data,
+        folder,
+        {"root": question.root, "allow_code": question.allow_code},
+        where=how.where,
+        workers=how.workers,
+        retry=how.retry,
+        # How many there are was said before.
+        say=lambda text: None,
+        tell=how.tell,
+    )
 
 
 def _with_recipes(question: Question, epochs: int | None) -> tuple[Question, Question]:
@@ -149,7 +176,12 @@ def _with_recipes(question: Question, epochs: int | None) -> tuple[Question, Que
     length = read_settings({}, [] if epochs is None else [f"train.epochs={epochs}"])
     found = []
     for settings in ([*own], [*own, *length]):
-        recipe = settle_training(spec.files, None, settings).recipe.to_mapping()
+        training = settle_training(spec.files, None, settings)
+        if training.recipe.patience is not None:
+            origin = training.origin("patience").written
+            text, help = "`patience` ends a training early, and a scan trains all to the full length", ("remove it",)
+            raise SpecError(origin.problem("both", text, "no `patience`", help, key=True))
+        recipe = training.recipe.to_mapping()
         # The seed of each run is one of the scan's.
         recipe.pop("seed", None)
         train = Document.from_mapping({"train": recipe}, "<recipe>").root.data["train"]

@@ -82,5 +82,5 @@ def test_a_path_that_cannot_be_used(option, kind, run, small, tmp_path):
     before = sorted(os.listdir(tmp_path))
     result = run(*(given.get(one, one) for one in VERBS[option]))
     assert result.code == 1, result.err
-    assert result.err.splitlines()[0].startswith(("error: ", "no weights: "))
+    assert result.err.splitlines()[0].startswith(("error[", "no weights: "))
     assert sorted(os.listdir(tmp_path)) == before

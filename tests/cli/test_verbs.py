@@ -92,6 +92,15 @@ def test_every_backbone_says_how_it_starts():
         assert len(re.findall("^Start: ", about, re.MULTILINE)) == 1, name
 
 
+def test_show_explains_a_site_and_a_code(run):
+    assert "residual add" in run("show", "branch").out
+    assert run("show", "errors", "no-match", "--format", "json").json == {"no-match": CODES["no-match"]}
+    wrong = run("show", "errors", "no-mtch")
+    assert wrong.code == 1
+    assert "did you mean `no-match`?" in wrong.err
+    assert run("show", "cbam", "no-match").code == 2
+
+
 def test_show_errors_lists_every_code(run):
     assert run("show", "errors", "--format", "json").json == CODES
     lines = run("show", "errors").out.splitlines()
@@ -128,7 +137,7 @@ def test_sites(run):
     assert "layer4.1.bn2" in run("sites", "resnet18", "branch").out
     nothing = run("sites", "resnet18", "spatial_con")
     assert nothing.code == 1
-    assert nothing.err.startswith("error: no place is called `spatial_con`")
+    assert nothing.err.startswith("error[no-match]: no place is called `spatial_con`")
     assert "did you mean `spatial_conv`?" in nothing.err
 
 

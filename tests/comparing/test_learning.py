@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import composer
 from composer.comparing import api
@@ -81,6 +81,20 @@ def test_a_network_of_the_users_own_is_trained_as_it_is_counted(tmp_path, data):
         record = json.loads((run / "seed-0/run/run.json").read_text())
         assert (record["parameters"], record["macs"]) == (row.parameters, row.macs)
         assert row.graph.root.inputs["input"].shape[2:] == (32, 32)
+
+
+def test_weights_of_the_users_own_file_start_all_networks(write, data, tmp_path):
+    write("")
+    save_file(composer.build(tmp_path / "tiny.yaml", seed=5).state_dict(), tmp_path / "tiny.safetensors")
+    (tmp_path / "own.yaml").write_text("backbone: tiny.yaml\nvars: {num_classes: 3}\nweights: tiny.safetensors\n")
+    text = "base: own.yaml\nvariants: {eca: {use: eca, after: block}}\nseeds: 1\ntrain: {steps: 1, batch: 8}"
+    found = composer.compare(write(text), data, out=tmp_path / "deep" / "out", say=quiet)
+    assert isinstance(found, Results)
+    assert not found.failed
+    given = load_file(tmp_path / "tiny.safetensors")
+    for run in (tmp_path / "deep/out/trials").iterdir():
+        first = load_file(run / "seed-0/run/checkpoints/step-0000000.safetensors")
+        assert all(first[name].equal(one) for name, one in given.items() if not name.startswith("head"))
 
 
 def stem(row):

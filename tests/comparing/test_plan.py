@@ -190,3 +190,14 @@ def test_a_spec_of_the_folder_on_a_zoo_network_is_written_so_that_it_loads(write
         mapping = spec_of(plan, row)
         assert "backbone" not in mapping
         assert composer.Graph.of(composer.load_spec(mapping)).num_parameters == row.parameters
+
+
+def test_files_are_called_by_their_names_where_these_are_clear(write, tmp_path):
+    (tmp_path / "other").mkdir()
+    for name in ("small.yaml", "other/tiny.yaml"):
+        (tmp_path / name).write_text((tmp_path / "tiny.yaml").read_text())
+    rest = "variants: {eca: {use: eca, after: branch}}\n"
+    plan = make_plan(read_comparison(write(f"backbones: [tiny.yaml, small.yaml, resnet10]\n{rest}")))
+    assert [row[1] for row in cells(plan)][::2] == ["tiny: plain", "small: plain", "resnet10: plain"]
+    alike = make_plan(read_comparison(write(f"backbones: [tiny.yaml, other/tiny.yaml]\n{rest}")))
+    assert [row[1] for row in cells(alike)][::2] == ["tiny.yaml: plain", "other/tiny.yaml: plain"]

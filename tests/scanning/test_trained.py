@@ -238,6 +238,13 @@ def test_mistakes_are_said_before_the_first_training(scan, tmp_path, options, wo
     assert not (tmp_path / "out").exists()
 
 
+def test_a_recipe_that_ends_early_is_said_with_its_line(network, data, tmp_path):
+    network.write_text(network.read_text().replace("{steps: 4, batch: 16}", "\n  epochs: 4\n  patience: 1"))
+    with pytest.raises(SpecError, match="a scan trains all to the full length") as error:
+        composer.scan(network, RULE, data, out=tmp_path / "out", say=quiet)
+    assert f"{network}:{len(network.read_text().splitlines())}:3" in str(error.value)
+
+
 def test_real_trainings_choose_by_validation(network, data, tmp_path):
     options = {"seeds": 1, "fresh": 1, "places": 1, "epochs": 1, "say": quiet}
     found = composer.scan(network, RULE, data, out=tmp_path / "out", **options)
