@@ -169,6 +169,7 @@ CODES = {
     "look": "The network has nothing to look at.",
     "class": "The network has no such class.",
     "comparison": "A comparison cannot be run in this folder, or has nothing to run.",
+    "range": "What a search may try is no range of a recipe's field.",
     "cluster": "Ray does not start, or a cluster cannot be used.",
     "scan": "A scan has no place to look at, or is asked for what it does not know.",
     "trial": "A trial's record cannot be read, or two trials do not pair.",

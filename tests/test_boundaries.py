@@ -98,7 +98,7 @@ ALLOWED = {
         *("numpy", "pydantic", "pydantic_core", "torch", "ray", "optuna"),
         *_rooms(
             "__version__ benchmark candidates comparing compile dag errors files html lines network options registry"
-            " spec summary training weights"
+            " seeds spec summary training weights"
         ),
     },
     "scanning": _rooms("__version__ comparing dag errors html network registry scanning spec training"),

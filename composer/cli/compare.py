@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from composer.comparing.results import Results
 
 # PyTorch's kind of device -> the name that Lightning gives it.
-_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu"}
+ACCELERATORS = {"cpu": "cpu", "cuda": "gpu"}
 
 
 @spread
@@ -123,17 +123,17 @@ def _train(
     from composer.training.trainer import Where, require
 
     require()
-    where = Where(_ACCELERATORS.get(target.type, "auto"))
-    with _leaving(context), stage(context, f"comparing the networks of {read.name}") as tell:
+    where = Where(ACCELERATORS.get(target.type, "auto"))
+    with leaving(context), stage(context, f"comparing the networks of {read.name}") as tell:
         results = trained(
             read, data, output, options, where=where, say=lambda text: say(context, text), tell=tell, **training
         )
-    _print_results(context, results, format)
+    print_results(context, results, format)
     say(context, f"wrote {output / 'report.html'}, with its tables and specs beside it")
 
 
 @contextlib.contextmanager
-def _leaving(context: typer.Context) -> Iterator[None]:
+def leaving(context: typer.Context) -> Iterator[None]:
     """While trainings run: an interruption ends the command with what to do next."""
     from composer.foreign import Interrupt
 
@@ -144,7 +144,8 @@ def _leaving(context: typer.Context) -> Iterator[None]:
         raise typer.Exit(128 + int(stop.args[0])) from stop
 
 
-def _print_results(context: typer.Context, results: Results, format: TableFormat) -> None:
+def print_results(context: typer.Context, results: Results, format: TableFormat) -> None:
+    """Print what the runs of a comparison show."""
     from composer.comparing.findings import VERDICT_HEADS, VERDICT_RIGHT, verdict_cells
 
     if format is TableFormat.JSON:

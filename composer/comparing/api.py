@@ -14,7 +14,7 @@ from composer.comparing.plan import Plan, make_plan
 from composer.comparing.plugins import plugins_of
 from composer.comparing.results import Results
 from composer.comparing.runner import declare, declared_threads, run_trials
-from composer.comparing.trials import RunJobs, in_turn
+from composer.comparing.trials import RunJobs, RunTrial, in_turn
 from composer.comparing.write import write, write_results
 
 if TYPE_CHECKING:
@@ -109,41 +109,70 @@ def trained(
     from composer.training.trainer import require as require_training
 
     require_training()
-    from composer.comparing.learning import check_data, check_recipe, fitting_to, is_on_gpu, learner
+    from composer.comparing.learning import check_data, check_recipe, fitting_to
     from composer.training.data import Data, open_data
 
-    threads = threads or declared_threads(folder) or 1
     if not isinstance(data, Data):
         tell(f"reading {data}")
         data = open_data(data, tell=tell)
     check_data(data)
     plan = make_plan(file, fit=fitting_to(data), tell=tell, **options)
     check_recipe(plan, data)
-    declare(plan, folder, {"source": data.name, "fingerprint": data.fingerprint}, threads)
-    for sentence in (*plan.sentences(), *data.said):
+    known: dict[str, Any] = {"threads": threads or declared_threads(folder) or 1, "retry": retry, "workers": workers}
+    allow_code = bool(options.get("allow_code"))
+    for sentence in data.said:
         say(sentence)
-    at = [""]
+    return run_plan(plan, data, folder, where or HERE, allow_code=allow_code, **known, say=say, tell=tell)
 
-    def told(text: str) -> None:
-        at[0] = text
-        tell(text)
 
-    where = where or HERE
-    known: dict[str, Any] = {"threads": threads, "allow_code": bool(options.get("allow_code"))}
-    every: RunJobs
+def run_plan(
+    plan: Plan,
+    data: Data,
+    folder: Path,
+    where: Where,
+    *,
+    workers: Workers | None,
+    threads: int,
+    allow_code: bool,
+    retry: bool,
+    say: Tell,
+    tell: Tell,
+) -> Results:
+    """Declare a plan, train all its networks, and write what they show. Arguments and errors are those of `trained`."""
+    from composer.comparing.learning import learner
+
+    declare(plan, folder, {"source": data.name, "fingerprint": data.fingerprint}, threads)
+    for sentence in plan.sentences():
+        say(sentence)
+    known: dict[str, Any] = {"threads": threads, "allow_code": allow_code}
     if workers is None:
-        every, run = in_turn, learner(data, where, **known, tell=lambda text: tell(f"{at[0]}, {text}"))
+        run, tell = told(lambda own: learner(data, where, **known, tell=own), tell)
     else:
-        workers = replace(workers, gpu=is_on_gpu(where))
-        every, run = _at_once(workers, plan, folder, threads, say), learner(data, where, **known)
-    results = Results(plan, run_trials(plan, folder, run, every=every, retry=retry, tell=told))
+        run = learner(data, where, **known)
+    every = every_of(workers, plan, folder, where, threads, say)
+    results = Results(plan, run_trials(plan, folder, run, every=every, retry=retry, tell=tell))
     write_results(results, folder)
     return results
 
 
-def _at_once(workers: Workers, plan: Plan, folder: Path, threads: int, say: Tell) -> RunJobs:
-    from composer.comparing.learning import progress_of
+def told(make: Callable[[Tell], RunTrial], tell: Tell) -> tuple[RunTrial, Tell]:
+    """What runs trials in this process, and what is told of them: behind each trial's name, how far it is."""
+    at = [""]
+
+    def named(text: str) -> None:
+        at[0] = text
+        tell(text)
+
+    return make(lambda text: tell(f"{at[0]}, {text}")), named
+
+
+def every_of(workers: Workers | None, plan: Plan, folder: Path, where: Where, threads: int, say: Tell) -> RunJobs:
+    """What runs trials of networks of a plan: one after another, or several at once. Raises PluginError."""
+    if workers is None:
+        return in_turn
+    from composer.comparing.learning import is_on_gpu, progress_of
     from composer.comparing.parallel import at_once
 
-    plugins = plugins_of(row.graph for row in plan.running if row.graph is not None)
+    workers = replace(workers, gpu=is_on_gpu(where))
+    plugins = plugins_of(row.graph for row in plan.rows if row.graph is not None)
     return at_once(workers, folder, threads=threads, plugins=plugins, say=say, at=progress_of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -91,6 +92,49 @@ class ControlSpec(BaseModel):
         return {kind: var for kind, var in both.items() if var}
 
 
+def _number(value: Any) -> int | float:
+    if type(value) in (int, float) and math.isfinite(value):
+        return value
+    raise PydanticCustomError("number", "a finite number")
+
+
+Number = Annotated[int | float, PlainValidator(_number)]
+
+
+class RangeSpec(BaseModel):
+    """Numbers that a field of the recipe may have: whole ones if both ends are.
+
+    from, to  the ends
+    log       drawn alike in each power of ten
+    """
+
+    model_config = ConfigDict(**_FROZEN, populate_by_name=True)
+
+    from_: Number = Field(alias="from")
+    to: Number
+    log: bool = False
+
+
+class SearchSpec(BaseModel):
+    """What `composer search` tries.
+
+    trials  trainings that choose a variant and its recipe; as many choose the recipe of the plain network beside it
+    ranges  a field of the recipe, such as `train.optimizer.lr` -> a range, or a list of values
+    seed    of these trainings; none of the comparison's
+    prune   whether trainings that do worse than others at the same epoch are ended
+    least   epochs that each has; at `factor` times so many, and again and again, the best go on, one in `factor`
+    """
+
+    model_config = _FROZEN
+
+    trials: Annotated[int, Field(gt=0, le=1000)]
+    ranges: Annotated[dict[str, RangeSpec | Annotated[list[Any], Field(min_length=1)]], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0)] | None = None
+    prune: bool = True
+    least: Annotated[int, Field(gt=0)] = 1
+    factor: Annotated[int, Field(ge=2)] = 3
+
+
 class ComparisonSpec(BaseModel):
     """A comparison.
 
@@ -102,6 +146,7 @@ class ComparisonSpec(BaseModel):
     control          plain networks of the same cost beside each variant
     seeds            how many, counted from 0; or which
     train            how all are trained, as in a spec
+    search           what `composer search` tries, to choose a variant and a recipe
     """
 
     model_config = _FROZEN
@@ -121,6 +166,13 @@ class ComparisonSpec(BaseModel):
         | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=_MAX_SEEDS)]
     ) = 6
     train: str | dict[str, Any] | None = None
+    search: SearchSpec | None = None
+
+    @property
+    def search_seed(self) -> int:
+        """The seed of a search: one that the comparison does not have."""
+        assert self.search is not None, "a search is asked for"
+        return self.search.seed if self.search.seed is not None else max(self.seed_numbers) + 1
 
     @property
     def networks(self) -> list[str]:
@@ -194,7 +246,13 @@ def _with_settings(document: Document, sets: Iterable[str]) -> Document:
 
 
 def _keys_at(path: Keys, here: Origin) -> Iterable[str]:
-    models: Mapping[Keys, type[BaseModel]] = {("budget",): BudgetSpec, ("control",): ControlSpec}
+    if path[:2] == ("search", "ranges"):
+        return ("from", "to", "log")
+    models: Mapping[Keys, type[BaseModel]] = {
+        ("budget",): BudgetSpec,
+        ("control",): ControlSpec,
+        ("search",): SearchSpec,
+    }
     return models.get(path, ComparisonSpec).model_fields
 
 
@@ -210,6 +268,8 @@ def _problems(content: ComparisonSpec, origin: Origin) -> Iterator[Diagnostic]:
         yield origin.problem("neither", "the comparison has neither `variants` nor a `sweep`", label, help)
     yield from _twice("backbones", content.backbones or [], origin)
     yield from _twice("seeds", content.seeds if isinstance(content.seeds, list) else [], origin)
+    if content.search is not None:
+        yield from _search_problems(content, content.search, origin / "search")
     for name, rules in content.variants.items():
         here = origin / "variants" / name
         if not _NAME.fullmatch(name):
@@ -218,6 +278,40 @@ def _problems(content: ComparisonSpec, origin: Origin) -> Iterator[Diagnostic]:
             yield here.problem("name", f"`{PLAIN}` is the network without rules", "another name", key=True)
         if not rules:
             yield here.problem("empty", f"`{name}` has no rule", "a rule, or a list of rules", key=True)
+
+
+# Fields of a recipe that a search leaves alone, and why.
+_FIXED = {
+    **dict.fromkeys(("epochs", "steps"), "all trainings have the same full length"),
+    "patience": "all trainings have the same full length",
+    "seed": "the seed of a search is `search.seed`",
+}
+
+
+def _search_problems(content: ComparisonSpec, search: SearchSpec, origin: Origin) -> Iterator[Diagnostic]:
+    if len(content.networks) > 1:
+        yield origin.problem("both", "a search has one network", "`base` in place of `backbones`", key=True)
+    if search.seed in content.seed_numbers:
+        text = f"the seed {search.seed} searches and reports: what is chosen on it looks better there than it is"
+        yield (origin / "seed").problem("both", text, "a seed that `seeds` does not have")
+    for path, values in search.ranges.items():
+        here = origin / "ranges" / path
+        first, *steps = path.split(".")
+        if first != "train" or not steps:
+            help = ("such as `train.optimizer.lr`; rules are searched by `variants` and `sweep`",)
+            yield here.problem("range", f"`{path}` is no field of the recipe", "`train.…`", help, key=True)
+        elif steps[0] in _FIXED:
+            yield here.problem("range", f"`{path}` is not searched: {_FIXED[steps[0]]}", "another field", key=True)
+        elif isinstance(values, list):
+            for index, value in enumerate(values):
+                if isinstance(value, list | dict):
+                    yield (here / index).problem("range", "a value to try is a list or a mapping", "a single value")
+                elif value in values[:index]:
+                    yield (here / index).problem("duplicate", f"`{value}` is listed twice", "each once")
+        elif not values.from_ < values.to:
+            yield here.problem("range", f"{values.from_} is not below {values.to}", "`from` below `to`")
+        elif values.log and values.from_ <= 0:
+            yield here.problem("range", f"a range with `log` starts at {values.from_}", "above 0")
 
 
 def _twice(key: str, values: list[Any], origin: Origin) -> Iterator[Diagnostic]:

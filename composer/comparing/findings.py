@@ -121,14 +121,24 @@ def _runs(results: Results) -> str:
 
 
 def _how(results: Results) -> str:
-    recipe = f"`{flow(settle_training(results.plan.running[0].spec.files).recipe.to_mapping())}`"
-    text = (
-        f"All networks were trained alike, by {recipe}, each to its full length. Nothing was searched or tuned here; "
-        "what was tuned before, this report does not know."
-    )
+    plan = results.plan
+    recipes = {
+        plan.label(*row.arm.key): flow(settle_training(row.spec.files).recipe.to_mapping()) for row in plan.running
+    }
+    if plan.tuning:
+        texts = [
+            *map(full, plan.tuning),
+            *(f"`{name}` was trained by `{recipe}`." for name, recipe in recipes.items()),
+            "All trainings of this comparison have seeds that the search did not have, and their full length.",
+        ]
+    else:
+        texts = [
+            f"All networks were trained alike, by `{next(iter(recipes.values()))}`, each to its full length. Nothing "
+            "was searched or tuned here; what was tuned before, this report does not know."
+        ]
     return section(
         "How they were trained",
-        f"<p>{prose(text)}</p>",
+        *(f"<p>{prose(text)}</p>" for text in texts),
         "<p>Runs of one seed share the data's order and how each image is altered, and all first weights that both "
         "networks have; a wider network has others.</p>",
     )

@@ -112,7 +112,7 @@ class _Learner:
     tell: Tell
 
     def __call__(self, spec: Path, seed: int, folder: Path) -> Trial:
-        with _threads(self.threads):
+        with threads_of(self.threads):
             run = self._run(spec, seed, folder / RUN)
             return trial_of(go_on(run, self.data, where=self.where, say=lambda text: None, tell=self.tell))
 
@@ -142,7 +142,8 @@ def progress_of(job: Job) -> str:
 
 
 @contextlib.contextmanager
-def _threads(number: int) -> Iterator[None]:
+def threads_of(number: int) -> Iterator[None]:
+    """In this context, this thread has so many threads for its sums."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

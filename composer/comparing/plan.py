@@ -33,6 +33,7 @@ class Plan:
     pairs     every comparison that is declared, and why some have no control
     measured  (backbone, variant) -> its latency; empty if it was not measured
     settings  how latency was measured
+    tuning    what was searched before, and with what effort, in sentences; then each network has a recipe of its own
     """
 
     file: ComparisonFile
@@ -40,6 +41,7 @@ class Plan:
     pairs: Sequence[Pair]
     measured: Mapping[tuple[str, str], Measured] = field(default_factory=dict)
     settings: Settings | None = None
+    tuning: Sequence[str] = ()
 
     @property
     def declared(self) -> list[Pair]:
@@ -110,6 +112,7 @@ class Plan:
             "declared": len(self.declared),
             "latency": None if self.settings is None else self.settings.to_json(),
             "notes": self.sentences(),
+            "tuning": list(self.tuning),
         }
 
     def values(self, row: Row) -> dict[str, Any]:

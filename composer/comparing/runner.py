@@ -33,6 +33,7 @@ def declaration(plan: Plan, data: Mapping[str, Any], threads: int = 1) -> dict[s
         "train": plan.file.content.train,
         "data": dict(data),
         "threads": threads,
+        **({"tuning": list(plan.tuning)} if plan.tuning else {}),
     }
 
 

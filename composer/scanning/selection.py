@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from composer.scanning.places import Ground, Site
 from composer.scanning.question import Question
 
 if TYPE_CHECKING:
-    from composer.training.data import Data
+    pass
 
 Tell = Callable[[str], None]
 
@@ -39,15 +38,6 @@ class Step:
     row: Row
     gain: Gain
     kept: bool
-
-
-def without_test(data: Data) -> Data:
-    """The same data whose test split is its validation split, so that nothing can read a test image.
-
-    It has a fingerprint of its own: a run on it is no run on the data, and cannot be gone on with as one.
-    """
-    fingerprint = hashlib.sha256(f"without test {data.fingerprint}".encode()).hexdigest()
-    return replace(data, test=data.validation, fingerprint=fingerprint)
 
 
 @dataclass(frozen=True)

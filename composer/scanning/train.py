@@ -16,6 +16,7 @@ from composer.comparing.file import ComparisonFile
 from composer.comparing.plugins import plugins_of
 from composer.comparing.results import Results
 from composer.comparing.trials import RunJobs, RunTrial, in_turn
+from composer.comparing.untested import without_test
 from composer.comparing.write import spec_texts, write_texts
 from composer.errors import Diagnostic, InputError, SpecError
 from composer.scanning.declared import NETWORKS, declare
@@ -23,7 +24,7 @@ from composer.scanning.gains import spread
 from composer.scanning.page import write_scan
 from composer.scanning.places import Ground, Site, ground
 from composer.scanning.question import Question
-from composer.scanning.selection import Selection, Step, without_test
+from composer.scanning.selection import Selection, Step
 from composer.scanning.trained import TrainedScan, Trainings
 from composer.spec.document import Document, Value
 from composer.spec.dump import dump

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,14 +25,24 @@ if TYPE_CHECKING:
     from composer.training.data import Data, Split
 
 Tell = Callable[[str], None]
+Enough = Callable[[Sequence[Mapping[str, Any]]], bool]
 
 
-def go_on(run: Run, data: Data, *, where: Where = HERE, say: Tell = print, tell: Tell = lambda text: None) -> Run:
+def go_on(
+    run: Run,
+    data: Data,
+    *,
+    where: Where = HERE,
+    enough: Enough = lambda rows: False,
+    say: Tell = print,
+    tell: Tell = lambda text: None,
+) -> Run:
     """Train from a run's last checkpoint to its end, then test it, once.
 
     run    the folder
     data   the data that it was begun with
     where  the devices
+    enough  the rows of history, after each epoch -> whether that was enough, before the end of the recipe
     say    is told sentences for the user
     tell   is told how far it is
     Raises InputError if the data is another, the loss is not finite, or memory or disk are full; the last checkpoint
@@ -44,7 +54,7 @@ def go_on(run: Run, data: Data, *, where: Where = HERE, say: Tell = print, tell:
         if record["state"] == "done":
             say(f"{run} is trained to its end")
             return run
-        _trained(run, data, where, say, tell)
+        _trained(run, data, where, enough, say, tell)
         return run
 
 
@@ -60,7 +70,7 @@ def _check_data(run: Run, record: Mapping[str, Any], data: Data) -> None:
     raise InputError(Diagnostic("run-data", text, help=help))
 
 
-def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
+def _trained(run: Run, data: Data, where: Where, enough: Enough, say: Tell, tell: Tell) -> None:
     from composer.training.data import Loader, evaluation_transform, training_transform
     from composer.training.keeping import Keeper, stopping_after_step
     from composer.training.learner import Learner, Part, steps_of
@@ -124,7 +134,7 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
         total=total,
         progress=progress,
     )
-    keeper = Keeper(run, learner, state, metadata_of(model), tell)
+    keeper = Keeper(run, learner, state, metadata_of(model), tell, enough)
     trainer = trainer_for(run, recipe, where, keeper, epochs=-(-(total - progress.step) // per_epoch))
     check_room(model.graph, recipe, micro // trainer.world_size, trainer.strategy.root_device)
     if trainer.world_size > 1 and every - model.frozen_norms:
@@ -132,7 +142,7 @@ def _trained(run: Run, data: Data, where: Where, say: Tell, tell: Tell) -> None:
     if is_first():
         run.write_record({**run.record, "state": "training"})
     with _explained(run, model, micro), stopping_after_step(keeper):
-        if progress.step < total and not keeper.waited_enough:
+        if progress.step < total and not keeper.has_enough:
             trainer.fit(learner)
     if is_first():
         from composer.training.evaluating import conclude

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
@@ -39,6 +39,7 @@ class Keeper(pl.Callback):
     state     of the last checkpoint, besides weights
     metadata  of files of weights
     tell      is told how far it is
+    enough    the rows of history -> whether they were enough, whatever the recipe says
     """
 
     def __init__(
@@ -48,17 +49,20 @@ class Keeper(pl.Callback):
         state: Mapping[str, Any],
         metadata: Mapping[str, str],
         tell: Callable[[str], None],
+        enough: Callable[[Sequence[Mapping[str, Any]]], bool] = lambda rows: False,
     ) -> None:
+        self.enough = enough
         self.run, self.learner, self.state, self.metadata, self.tell = run, learner, state, metadata, tell
         self.asked: int | None = None
         self._told, self._drawn = 0.0, -DRAW_EVERY
         self._since = time.perf_counter()
 
     @property
-    def waited_enough(self) -> bool:
-        """Whether so many epochs were no better that the training ends."""
-        patience = self.learner.recipe.patience
-        return patience is not None and self.learner.progress.waited >= patience
+    def has_enough(self) -> bool:
+        """Whether the training ends here: so many epochs were no better, or somebody says so."""
+        patience, progress = self.learner.recipe.patience, self.learner.progress
+        waited = patience is not None and progress.waited >= patience
+        return waited or (bool(progress.rows) and self.enough(progress.rows))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What the last checkpoint kept besides weights is put back."""
@@ -133,7 +137,7 @@ class Keeper(pl.Callback):
         if trainer.is_global_zero:
             self.run.write_history(progress.rows)
             self._write_page()
-        if self.waited_enough:
+        if self.has_enough:
             trainer.should_stop = True
         if self.asked is not None and progress.step < learner.total:
             raise Stop(self.asked)

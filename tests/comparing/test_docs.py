@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import yaml
+
 from composer.comparing.file import read_comparison
 from composer.comparing.plan import make_plan
 from composer.comparing.statistics import fewest_pairs
@@ -35,3 +37,11 @@ def test_its_table_of_seeds_is_right():
     for numbers, seeds in zip(heads.split(" | ")[1:], row.split(" | ")[1:], strict=True):
         first, _, last = numbers.partition(" to ")
         assert {fewest_pairs(one) for one in range(int(first), int(last or first) + 1)} == {int(seeds)}
+
+
+def test_its_search_is_one():
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    found = read_comparison(yaml.safe_load(f"base: resnet10\n{text}")).content
+    assert found.search is not None
+    assert found.search.trials == 8
+    assert found.search_seed == 100

@@ -10,9 +10,9 @@ import pytest
 import composer
 from composer.comparing import learning
 from composer.comparing.trials import Trial
+from composer.comparing.untested import without_test
 from composer.errors import InputError, SpecError
 from composer.scanning.gains import Gain, Gained, ranked
-from composer.scanning.selection import without_test
 from composer.scanning.trained import TrainedScan, Trainings
 from composer.training.data import open_data
 from composer.training.run import Run
