@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from composer import __version__
+from composer.artefacts import lock
 from composer.compile.graph import compile_graph
 from composer.compile.module import ComposedModule
 from composer.errors import Diagnostic, InputError, SpecError
+from composer.files import write_text
 from composer.images import find_images, read_image
+from composer.spec.dump import dump
 from composer.spec.model import InputSpec, WeightsSpec
 from composer.spec.spec import Spec
 from composer.spec.training import Training
@@ -29,6 +33,8 @@ from composer.weights.save import metadata_of
 
 if TYPE_CHECKING:
     from composer.training.data import Data
+
+LOCKED, ENVIRONMENT = "network.lock.yaml", "environment.txt"
 
 
 def begin(
@@ -92,9 +98,17 @@ def begin(
         "macs": found.graph.num_macs,
     }
     run = Run.begun(folder, found.mapping, recipe.to_mapping(), record)
+    write_text(folder / LOCKED, dump(lock(found.graph, recipe.seed)), force=True)
+    write_text(folder / ENVIRONMENT, _environment(), force=True)
     tensors = {name: one.detach().contiguous() for name, one in model.state_dict().items()}
     checkpoint.save(run, Progress(), tensors, {}, metadata=metadata_of(model))
     return run
+
+
+def _environment() -> str:
+    """The installed packages, as `pip freeze` writes them."""
+    found = {one.name: one.version for one in metadata.distributions() if one.name}
+    return "".join(f"{name}=={found[name]}\n" for name in sorted(found, key=str.lower))
 
 
 def _first(

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -156,6 +157,14 @@ def test_recipe_of_a_run_is_that_of_its_file(tmp_path):
     first = load_file(run.folder / "checkpoints" / "step-0000000.safetensors")
     moved = [name for name, one in kept(run)[0].items() if not torch.equal(one, first[name])]
     assert moved == ["fc.bias", "fc.weight"]
+
+
+def test_a_run_is_locked_and_knows_its_environment(tmp_path):
+    run = trained(tmp_path / "run", {"epochs": 1, "seed": 3})
+    locked = composer.load_spec(run.folder / "network.lock.yaml")
+    assert composer.diff(locked, run.network).to_json() == composer.diff(run.network, run.network).to_json()
+    assert yaml.safe_load((run.folder / "network.lock.yaml").read_text())["lock"]["seed"] == 3
+    assert f"torch=={version('torch')}" in (run.folder / "environment.txt").read_text().splitlines()
 
 
 def test_full_disk_leaves_the_last_checkpoint(tmp_path, monkeypatch):
