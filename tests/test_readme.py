@@ -28,6 +28,7 @@ def fence(section: str, language: str, index: int = 0) -> str:
 
 def test_the_commands_of_the_tour(run, tmp_path, monkeypatch, weights, cat):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("webbrowser.open", lambda uri: True)
     shutil.copy(cat, "cat.png")
     shutil.copy(weights, "mobilenet_v2.pth")
     for line in fence("Five minutes", "sh").splitlines():
@@ -151,6 +152,7 @@ def test_the_python_of_the_mechanisms():
 @pytest.mark.slow
 def test_the_commands_of_looking(run, tmp_path, monkeypatch, weights, cat):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("webbrowser.open", lambda uri: True)
     shutil.copy(cat, "cat.png")
     shutil.copy(weights, "mobilenet_v2.pth")
     for line in fence("Looking at attention", "sh").splitlines():
