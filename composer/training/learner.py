@@ -230,16 +230,19 @@ class Learner(pl.LightningModule):
 
             return hook
 
-        handles = [one.register_forward_hook(look(name)) for name, one in self.model.named_modules() if name]
-        with torch.no_grad():
-            self.model(images)
-        for handle in handles:
-            handle.remove()
+        # A network that processes share runs only where all of them call it.
+        if not self.is_sharded:
+            handles = [one.register_forward_hook(look(name)) for name, one in self.model.named_modules() if name]
+            with torch.no_grad():
+                self.model(images)
+            for handle in handles:
+                handle.remove()
         step = self.progress.step + 1
         text = f"the loss is not finite at step {step}, in epoch {self.epoch + 1}"
-        bad = [name for name, one in self.model.named_parameters() if not one.isfinite().all()]
         where = f"the first output that is not finite is that of `{first[0]}`" if first else "all outputs are finite"
-        if bad:
+        if self.is_sharded:
+            where = "which module it is, a run with `--strategy ddp` says"
+        elif bad := [name for name, one in self.model.named_parameters() if not one.isfinite().all()]:
             where = f"weights are not finite, first `{bad[0]}`"
         help = (where, "a lower `optimizer.lr`, a longer `schedule.warmup`, `clip: 1.0`, or no `amp: float16`")
         return InputError(Diagnostic("not-finite", text, help=help))
