@@ -11,7 +11,7 @@ from composer.comparing.write import write_texts
 from composer.errors import Diagnostic, InputError
 from composer.paths import PATH_ERRORS, reason
 
-DECLARATION, LOCK = "declaration.json", ".lock"
+DECLARATION, LOCK, NETWORKS = "declaration.json", ".lock", "networks"
 
 
 def declare(folder: Path, wanted: Mapping[str, Any]) -> None:
@@ -35,14 +35,20 @@ def declare(folder: Path, wanted: Mapping[str, Any]) -> None:
     except (*PATH_ERRORS, ValueError) as error:
         text = f"cannot read `{path}`: {reason(error)}"
         raise InputError(Diagnostic("scan", text, help=("choose another folder",))) from error
-    differing = [
-        f"`{key}` was {json.dumps(before.get(key))}, and is {json.dumps(wanted.get(key))}"
-        for key in {**before, **wanted}
-        if before.get(key) != wanted.get(key)
-    ]
-    if differing:
+    if differing := _differing(before, wanted):
         help = (
             *differing,
             "choose another folder: what was declared before the first training stays",
         )
         raise InputError(Diagnostic("scan", f"`{folder}` holds another scan", help=help))
+
+
+def _differing(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What differs, a sentence each; networks, whose texts are long, by name, and only if nothing else says it."""
+    keys = [key for key in {**before, **wanted} if before.get(key) != wanted.get(key)]
+    values = [key for key in keys if key != NETWORKS]
+    if values or not keys:
+        return [f"`{key}` was {json.dumps(before.get(key))}, and is {json.dumps(wanted.get(key))}" for key in values]
+    then, now = before.get(NETWORKS) or {}, wanted.get(NETWORKS) or {}
+    names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    return [f"networks differ: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"]

@@ -19,7 +19,7 @@ from composer.comparing.trials import RunJobs, RunTrial, in_turn
 from composer.comparing.untested import without_test
 from composer.comparing.write import spec_texts, write_texts
 from composer.errors import Diagnostic, InputError, SpecError
-from composer.scanning.declared import declare
+from composer.scanning.declared import NETWORKS, declare
 from composer.scanning.gains import spread
 from composer.scanning.page import write_scan
 from composer.scanning.places import Ground, Site, ground
@@ -195,7 +195,7 @@ def _declaration(
     """Everything that must not change between the first training and the last."""
     (recipe,) = [one.value.plain() for one in full.settings if one.steps == ("train",)]
     return {
-        "networks": dict(texts),
+        NETWORKS: dict(texts),
         "rule": full.rule.plain(),
         "budget": None if full.budget is None else full.budget.plain(),
         "cost": cost,

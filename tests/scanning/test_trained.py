@@ -119,7 +119,7 @@ def test_without_a_gain_nothing_is_chosen(scan, tmp_path):
     assert not (tmp_path / "out" / "confirm").exists()
 
 
-def test_the_same_command_goes_on_and_another_is_refused(scan):
+def test_the_same_command_goes_on_and_another_is_refused(scan, network):
     class Interrupted(Learner):
         def trial(self, spec, seed, folder):
             if len(self.calls) == 7:
@@ -137,6 +137,9 @@ def test_the_same_command_goes_on_and_another_is_refused(scan):
     with pytest.raises(InputError, match="holds another scan") as error:
         scan(Learner(), most=2)
     assert "`most` was 3, and is 2" in str(error.value)
+    network.write_text(network.read_text().replace("widths: [8, 16]", "widths: [8, 32]"))
+    with pytest.raises(InputError, match="networks differ: tiny"):
+        scan(Learner())
 
 
 def test_two_scans_do_not_share_a_folder(scan, tmp_path):
