@@ -182,6 +182,9 @@ def check_address(text: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise _no_cluster(text, f"nothing was said within {_ANSWER:.0f} seconds") from error
     if done.returncode:
+        if "InvalidAuthToken" in done.stderr:
+            why = "it asks for its token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+            raise _no_cluster(text, why)
         said = [line for line in done.stderr.splitlines() if re.match(r"\w+(\.\w+)*Error: ", line)]
         why = said[-1].partition(": ")[2] if said else "what is there is no Ray cluster"
         raise _no_cluster(text, "none runs on this machine" if why.startswith("Could not find any running") else why)
