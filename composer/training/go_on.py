@@ -141,7 +141,7 @@ def _trained(run: Run, data: Data, where: Where, enough: Enough, say: Tell, tell
         say(f"batch norms use the {micro // trainer.world_size} images of their own process; `freeze_norms` keeps them")
     if is_first():
         run.write_record({**run.record, "state": "training"})
-    with _explained(run, model, micro), stopping_after_step(keeper):
+    with _explained(run, model, micro), stopping_after_step(keeper) as keeper.listen:
         if progress.step < total and not keeper.has_enough:
             trainer.fit(learner)
     if is_first():

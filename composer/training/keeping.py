@@ -16,7 +16,7 @@ from torch import Tensor
 from composer.amounts import plural
 from composer.foreign import Interrupt
 from composer.training import checkpoint
-from composer.training.learner import Learner
+from composer.training.learner import LOOK_EVERY, Learner
 from composer.training.page import write_page
 from composer.training.run import Run
 from composer.training.sharding import load_optimizer, load_weights, whole
@@ -54,6 +54,7 @@ class Keeper(pl.Callback):
         self.enough = enough
         self.run, self.learner, self.state, self.metadata, self.tell = run, learner, state, metadata, tell
         self.asked: int | None = None
+        self.listen: Callable[[], None] = lambda: None
         self._told, self._drawn = 0.0, -DRAW_EVERY
         self._since = time.perf_counter()
 
@@ -66,6 +67,8 @@ class Keeper(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What the last checkpoint kept besides weights is put back."""
+        # Lightning's handler of SIGTERM waits for the other processes, which may be waiting for this one.
+        self.listen()
         self._since = time.perf_counter()
         if not self.state:
             return
@@ -93,11 +96,11 @@ class Keeper(pl.Callback):
             epoch = (step - 1) // self.learner.per_epoch + 1
             self.tell(f"epoch {epoch} of {epochs}, step {step} of {total}{best}")
         self._log(trainer)
-        every = self.learner.recipe.save_every
-        if step % self.learner.per_epoch and (self.asked is not None or (every and not step % every)):
+        every, asked = self.learner.recipe.save_every, self._agreed(trainer)
+        if step % self.learner.per_epoch and (asked is not None or (every and not step % every)):
             self.save(trainer)
-        if self.asked is not None and step % self.learner.per_epoch and step < total:
-            raise Stop(self.asked)
+        if asked is not None and step % self.learner.per_epoch and step < total:
+            raise Stop(asked)
 
     def _log(self, trainer: pl.Trainer) -> None:
         if trainer.loggers and self.learner.losses:
@@ -139,8 +142,20 @@ class Keeper(pl.Callback):
             self._write_page()
         if self.has_enough:
             trainer.should_stop = True
-        if self.asked is not None and progress.step < learner.total:
-            raise Stop(self.asked)
+        asked = self._agreed(trainer)
+        if asked is not None and progress.step < learner.total:
+            raise Stop(asked)
+
+    def _agreed(self, trainer: pl.Trainer) -> int | None:
+        """The signal that ends the training. Processes that train together must stop at the same step."""
+        device = self.learner.device
+        if trainer.world_size == 1:
+            return self.asked
+        if device.type != "cpu" and self.learner.progress.step % min(LOOK_EVERY, self.learner.per_epoch):
+            return None
+        number = torch.tensor(self.asked or 0, device=device)
+        torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MAX)
+        return int(number) or None
 
     def _write_page(self) -> None:
         """Drawing takes longer than a short epoch, so that not every epoch gets a new page."""
@@ -178,14 +193,21 @@ class Asked(Protocol):
 
 
 @contextlib.contextmanager
-def stopping_after_step(keeper: Asked, words: str = "finishing the step") -> Iterator[None]:
-    """In this context, the first signal that ends a process waits for the step to end; the second does not."""
+def stopping_after_step(keeper: Asked, words: str = "finishing the step") -> Iterator[Callable[[], None]]:
+    """In this context, the first signal that ends a process waits for the step to end; the second does not.
+
+    Yields what takes signals back from a library that has meanwhile taken them.
+    """
     before: dict[int, Any] = {}
 
     def ask(number: int, frame: FrameType | None) -> None:
         keeper.asked = number
         keeper.tell(words)
         signal.signal(number, before[number])
+
+    def listen() -> None:
+        for number in before:
+            signal.signal(number, ask)
 
     for name in ("SIGINT", "SIGTERM"):
         number = getattr(signal, name)
@@ -194,7 +216,7 @@ def stopping_after_step(keeper: Asked, words: str = "finishing the step") -> Ite
             with contextlib.suppress(ValueError):
                 before[number] = signal.signal(number, ask)
     try:
-        yield
+        yield listen
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

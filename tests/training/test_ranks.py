@@ -60,15 +60,21 @@ def test_two_ranks_have_the_losses_of_one(tmp_path, strategy, network, more):
 
 
 @pytest.mark.slow
-def test_ranks_that_share_a_network_go_on_where_they_were(tmp_path):
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_ranks_go_on_where_they_were(tmp_path, strategy, number):
     spec = {**VIT, "train": {"epochs": 3, "batch": 128}}
-    several = ("--devices", "2", "--strategy", "fsdp")
+    several = ("--devices", "2", "--strategy", strategy)
     one = trained(tmp_path / "one", spec, *several)
     with subprocess.Popen(command(tmp_path / "two", spec, *several), stderr=subprocess.PIPE) as process:
         while not (tmp_path / "two" / "history.csv").exists():
             assert process.poll() is None
             time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(number)
+        if number == signal.SIGTERM:
+            _, said = process.communicate()
+            assert process.returncode == 128 + number, said
+            assert b"go on: composer resume" in said
     resumed = [sys.executable, "-m", "composer", "resume", str(tmp_path / "two"), *several]
     done = subprocess.run(resumed, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
