@@ -95,6 +95,7 @@ _LAZY = {
     "remove": "composer.hosts.remove",
     "resume": "composer.training.api",
     "rules_of": "composer.hosts.insert",
+    "search": "composer.comparing.search",
     "scan": "composer.scanning.api",
     "train": "composer.training.api",
     "Benchmark": "composer.benchmark",
@@ -182,6 +183,7 @@ __all__ = [
     "resume",
     "rules_of",
     "scan",
+    "search",
     "train",
     "view",
 ]

@@ -20,6 +20,7 @@ def test_a_browser_shows_every_run_and_asks_nobody(plan, tmp_path, open_page, sc
     opened.assert_quiet()
     assert opened.grave() == []
     assert opened.page.locator("svg.plot circle.run").count() == sum(one.pairs for _, one in results.verdicts)
-    assert opened.page.locator("text=ValueError: the loss is not finite").count() == 1
+    # In its row, and in the sentence on trainings that failed.
+    assert opened.page.locator("text=ValueError: the loss is not finite").count() == 2
     narrow = open_page(folder / "report.html", viewport={"width": 360, "height": 700})
     assert narrow.page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -100,7 +100,7 @@ def test_a_block_sums_up_what_is_in_it(se):
     }
     assert se.whole["parameters"] == 28_088_024
     assert se.whole["macs"] == se.graph.num_macs
-    assert se["layer1.0"]["defined"] == (2, 81)
+    assert se["layer1.0"]["defined"] == (2, 82)
 
 
 def test_code_of_scopes_is_what_is_generated_and_stored_once(se):
