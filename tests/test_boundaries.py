@@ -115,7 +115,7 @@ ALLOWED = {
     "training": {
         *("torch", "numpy", "PIL", "pydantic", "lightning", "safetensors", "torchmetrics", "matplotlib"),
         *_rooms(
-            "__version__ annealing api benchmark compile dag errors files foreign images looking network seeds"
+            "__version__ annealing api artefacts benchmark compile dag errors files foreign images looking network seeds"
             " spec summary torch_private training weights"
         ),
     },

@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs/compare.md").read_text(encoding="utf-8
 
 
 def test_its_file_is_a_comparison(tmp_path):
-    (text,) = re.findall(r"^```yml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    text, _ = re.findall(r"^```yml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     path = tmp_path / "compare.yaml"
     path.write_text(text)
     plan = make_plan(read_comparison(path))
@@ -40,7 +40,7 @@ def test_its_table_of_seeds_is_right():
 
 
 def test_its_search_is_one():
-    (text,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    _, text = re.findall(r"^```yml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     found = read_comparison(yaml.safe_load(f"base: resnet10\n{text}")).content
     assert found.search is not None
     assert found.search.trials == 8
