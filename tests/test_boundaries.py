@@ -115,8 +115,8 @@ ALLOWED = {
     "training": {
         *("torch", "numpy", "PIL", "pydantic", "lightning", "safetensors", "torchmetrics", "matplotlib"),
         *_rooms(
-            "__version__ annealing api artefacts benchmark compile dag errors files foreign images looking network seeds"
-            " spec summary torch_private training weights"
+            "__version__ annealing api artefacts benchmark compile dag errors files foreign images looking network"
+            " seeds spec summary torch_private training weights"
         ),
     },
     "candidates.py": _rooms("dag errors registry spec summary"),
