@@ -95,7 +95,7 @@ _LAZY = {
     "remove": "composer.hosts.remove",
     "resume": "composer.training.api",
     "rules_of": "composer.hosts.insert",
-    "search": "composer.comparing.search",
+    "search": "composer.searching.api",
     "scan": "composer.scanning.api",
     "train": "composer.training.api",
     "Benchmark": "composer.benchmark",

@@ -95,12 +95,13 @@ ALLOWED = {
         *_rooms("benchmark compile dag errors hosts lines registry sources spec summary timing"),
     },
     "comparing": {
-        *("numpy", "pydantic", "pydantic_core", "torch", "ray", "optuna"),
+        *("numpy", "pydantic", "pydantic_core", "torch", "ray"),
         *_rooms(
             "__version__ benchmark candidates comparing compile dag errors files html lines network options registry"
             " seeds spec summary training weights"
         ),
     },
+    "searching": {"optuna", *_rooms("comparing dag errors files searching seeds spec training")},
     "scanning": _rooms("__version__ comparing dag errors html network registry scanning spec training"),
     "inference": {"torch", *_rooms("benchmark compile errors hosts inference lines torch_private")},
     "sharing": {

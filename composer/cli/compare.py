@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +22,7 @@ from composer.cli.progress import stage
 from composer.cli.screen import print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
+from composer.cli.training import ManyTrainings, Threads, going_on, where_of
 from composer.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
@@ -31,9 +30,6 @@ if TYPE_CHECKING:
     from composer.comparing.file import ComparisonFile
     from composer.comparing.plan import Plan
     from composer.comparing.results import Results
-
-# PyTorch's kind of device -> the name that Lightning gives it.
-ACCELERATORS = {"cpu": "cpu", "cuda": "gpu"}
 
 
 @spread
@@ -49,22 +45,13 @@ def command(
         str | None,
         typer.Option("--data", metavar="DATA", help="Train all networks on it, as `composer train` does; needs -o."),
     ] = None,
-    parallel: Annotated[
-        int | None, typer.Option("--parallel", min=1, metavar="N", help="Train N at once on this machine, by Ray.")
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option("--address", metavar="HOST:PORT", help="Train on this Ray cluster, or `auto`.")
-    ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option("--threads", min=1, help="Threads of each training on a CPU (1)."),
-    ] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Run failed trainings again.")] = False,
+    threads: Threads = None,
     latency: Annotated[bool, typer.Option("--latency", help="Time forward passes too, in turn.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Examples in a timed pass.")] = 8,
     runs: Annotated[int, typer.Option(min=1, help="Timed passes of each, after 3 to warm up.")] = 20,
     device: Device = "auto",
     force: Force = False,
+    many: ManyTrainings,
     reading: Reading,
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
@@ -78,20 +65,14 @@ def command(
     """
     from composer.comparing.file import read_comparison
 
-    if data is not None and output is None:
-        raise typer.BadParameter("what is trained needs a folder: -o FOLDER", param_hint="--data")
-    if data is None and (parallel is not None or address is not None):
-        raise typer.BadParameter("without --data nothing is trained", param_hint="--parallel, --address")
+    many.check(data, output)
     if output is not None:
         _check_folder(output, force=force or data is not None, trained=data is None)
     read = read_comparison(file, reading.sets or ())
     settings = _settings(batch, runs, device) if latency else None
     options: dict[str, Any] = {"root": reading.root, "allow_code": reading.allow_code, "latency": settings}
     if data is not None and output is not None:
-        from composer.comparing.cluster import Workers
-
-        workers = None if parallel is None and address is None else Workers(parallel, address)
-        training = {"workers": workers, "threads": threads, "retry": retry}
+        training = {"workers": many.workers, "threads": threads, "retry": many.retry}
         _train(context, read, data, output, device, options, training, format)
         return
     with stage(context, f"composing the networks of {read.name}") as tell:
@@ -118,30 +99,15 @@ def _train(
     format: TableFormat,
 ) -> None:
     """Train what is not trained yet, and report. Raises ComposerError."""
-    target = find_device(device)
+    where = where_of(device)
     from composer.comparing.api import trained
-    from composer.training.trainer import Where, require
 
-    require()
-    where = Where(ACCELERATORS.get(target.type, "auto"))
-    with leaving(context), stage(context, f"comparing the networks of {read.name}") as tell:
+    with going_on(context), stage(context, f"comparing the networks of {read.name}") as tell:
         results = trained(
             read, data, output, options, where=where, say=lambda text: say(context, text), tell=tell, **training
         )
     print_results(context, results, format)
     say(context, f"wrote {output / 'report.html'}, with its tables and specs beside it")
-
-
-@contextlib.contextmanager
-def leaving(context: typer.Context) -> Iterator[None]:
-    """While trainings run: an interruption ends the command with what to do next."""
-    from composer.foreign import Interrupt
-
-    try:
-        yield
-    except Interrupt as stop:
-        say(context, "stopped; the same command goes on where it was")
-        raise typer.Exit(128 + int(stop.args[0])) from stop
 
 
 def print_results(context: typer.Context, results: Results, format: TableFormat) -> None:

@@ -13,7 +13,7 @@ from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
-from composer.cli.training import going_on, where_of
+from composer.cli.training import ManyTrainings, going_on, where_of
 from composer.errors import Diagnostic, Location, Source, SpecError
 
 if TYPE_CHECKING:
@@ -78,14 +78,8 @@ def command(
     ] = None,
     most: Annotated[int, typer.Option(min=1, metavar="N", help="So many places together at most.")] = 3,
     epochs: Annotated[int | None, typer.Option(min=1, help="Of the trainings that choose (the recipe's).")] = None,
-    parallel: Annotated[
-        int | None, typer.Option("--parallel", min=1, metavar="N", help="Train N at once on this machine, by Ray.")
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option("--address", metavar="HOST:PORT", help="Train on this Ray cluster, or `auto`.")
-    ] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Run failed trainings again.")] = False,
     device: Device = "auto",
+    many: ManyTrainings,
     reading: Reading,
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
@@ -101,25 +95,20 @@ def command(
 
     if data is None and output is not None:
         raise typer.BadParameter("without --data nothing is trained, and --format writes the table", param_hint="-o")
-    if data is None and (parallel is not None or address is not None):
-        raise typer.BadParameter("without --data nothing is trained", param_hint="--parallel, --address")
-    if data is not None and output is None:
-        raise typer.BadParameter("what is trained needs a folder: -o FOLDER", param_hint="--data")
+    many.check(data, output)
     rule = _rule(use, options or (), {"after": after, "before": before, "replace": replace, "beside": beside}, where)
     if start is not None:
         rule = rule.with_value(("start",), _value("--start", start.value))
     question = _question(spec, rule, budget or (), reading)
     if data is not None and output is not None:
         devices = where_of(device)
-        from composer.comparing.cluster import Workers
         from composer.scanning.train import How, scan_trained
         from composer.scanning.trained import Trainings
 
         trainings = Trainings(seeds, fresh, places, most, epochs)
         by = cost_of(question, cost and cost.value)
-        workers = None if parallel is None and address is None else Workers(parallel, address)
         with going_on(context), stage(context, f"scanning {question.name}") as tell:
-            how = How(devices, workers, retry, lambda text: say(context, text), tell)
+            how = How(devices, many.workers, many.retry, lambda text: say(context, text), tell)
             trained = scan_trained(question, data, output, by, trainings, how)
         _print_trained(context, trained, format)
         more = "" if trained.results is None else f", and of the fresh seeds {output / 'confirm' / 'report.html'}"

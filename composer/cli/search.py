@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.compare import ACCELERATORS, leaving, print_results
-from composer.cli.options import Device, Reading, Saying, TableFormat, TableFormatOption, find_device, say
+from composer.cli.compare import print_results
+from composer.cli.options import Device, Reading, Saying, TableFormat, TableFormatOption, say
 from composer.cli.progress import stage
 from composer.cli.spread import spread
+from composer.cli.training import ManyTrainings, Threads, going_on, where_of
 
 
 @spread
@@ -22,17 +23,9 @@ def command(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="The report, the tables, and all trainings.")
     ],
-    parallel: Annotated[
-        int | None, typer.Option("--parallel", min=1, metavar="N", help="Train N at once on this machine, by Ray.")
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option("--address", metavar="HOST:PORT", help="Train on this Ray cluster, or `auto`.")
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads of each training on a CPU (1).")
-    ] = None,
-    retry: Annotated[bool, typer.Option("--retry", help="Run failed trainings again.")] = False,
+    threads: Threads = None,
     device: Device = "auto",
+    many: ManyTrainings,
     reading: Reading,
     format: TableFormatOption = TableFormat.TEXT,
     saying: Saying,
@@ -44,30 +37,25 @@ def command(
     not have, beside a plain network of the same cost whose recipe was searched by as many trainings. The test images
     are read in this comparison alone. The same command goes on after an interruption. docs/compare.md has all of it.
     """
-    from composer.comparing.cluster import Workers
     from composer.comparing.file import read_comparison
 
     if str(output) == "-":
         raise typer.BadParameter("a search is a folder, and `-` is stdout", param_hint="--output")
     read = read_comparison(file, reading.sets or ())
-    target = find_device(device)
-    from composer.comparing.search import searched
-    from composer.training.trainer import Where, require
+    where = where_of(device)
+    from composer.searching.api import searched
 
-    require()
-    where = Where(ACCELERATORS.get(target.type, "auto"))
     options: dict[str, Any] = {"root": reading.root, "allow_code": reading.allow_code}
-    workers = None if parallel is None and address is None else Workers(parallel, address)
-    with leaving(context), stage(context, f"searching the networks of {read.name}") as tell:
+    with going_on(context), stage(context, f"searching the networks of {read.name}") as tell:
         found = searched(
             read,
             data,
             output,
             options,
             where=where,
-            workers=workers,
+            workers=many.workers,
             threads=threads,
-            retry=retry,
+            retry=many.retry,
             say=lambda text: say(context, text),
             tell=tell,
         )

@@ -14,9 +14,10 @@ import typer
 from composer.cli.options import find_device, say
 from composer.cli.progress import Tell, stage
 from composer.cli.screen import out
-from composer.cli.stopping import Stopped
+from composer.foreign import Interrupt
 
 if TYPE_CHECKING:
+    from composer.comparing.cluster import Workers
     from composer.training.data import Data
     from composer.training.run import Run
     from composer.training.trainer import Where
@@ -107,17 +108,41 @@ def where_of(device: str) -> Where:
     return Where(_ACCELERATORS.get(target.type, "auto"))
 
 
+@dataclass(frozen=True)
+class ManyTrainings:
+    """Options of verbs that train many networks."""
+
+    parallel: Annotated[
+        int | None, typer.Option("--parallel", min=1, metavar="N", help="Train N at once on this machine, by Ray.")
+    ] = None
+    address: Annotated[
+        str | None, typer.Option("--address", metavar="HOST:PORT", help="Train on this Ray cluster, or `auto`.")
+    ] = None
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed trainings again.")] = False
+
+    @property
+    def workers(self) -> Workers | None:
+        """The same, as comparing takes it."""
+        from composer.comparing.several import workers_of
+
+        return workers_of(self.parallel, self.address)
+
+    def check(self, data: str | None, output: Path | None) -> None:
+        """Raises BadParameter for trainings without a folder, and for options of trainings without data."""
+        if data is not None and output is None:
+            raise typer.BadParameter("what is trained needs a folder: -o FOLDER", param_hint="--data")
+        if data is None and (self.parallel is not None or self.address is not None):
+            raise typer.BadParameter("without --data nothing is trained", param_hint="--parallel, --address")
+
+
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of each training on a CPU (1).")]
+
+
 @contextlib.contextmanager
 def going_on(context: typer.Context) -> Iterator[None]:
     """While many networks train: an interruption ends the command with what to do next."""
-    from composer.training.keeping import Stop
-
-    words = "the same command goes on where it was"
     try:
         yield
-    except Stop as stop:
-        say(context, f"stopped; {words}")
+    except Interrupt as stop:
+        say(context, "stopped; the same command goes on where it was")
         raise typer.Exit(128 + int(stop.args[0])) from stop
-    except Stopped:
-        say(context, words)
-        raise

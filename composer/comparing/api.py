@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.benchmark import Settings
-from composer.comparing.cluster import Workers, check_address, require
+from composer.comparing.cluster import Workers
+from composer.comparing.declared import declared_threads
 from composer.comparing.file import ComparisonFile, read_comparison
 from composer.comparing.plan import Plan, make_plan
-from composer.comparing.plugins import plugins_of
 from composer.comparing.results import Results
-from composer.comparing.runner import declare, declared_threads, run_trials
-from composer.comparing.trials import RunJobs, RunTrial, in_turn
+from composer.comparing.runner import DECLARATION, declare, run_trials
+from composer.comparing.several import every_of, opened, told, workers_of
+from composer.comparing.trials import Tell
 from composer.comparing.write import write, write_results
 
 if TYPE_CHECKING:
     from composer.training.data import Data
     from composer.training.trainer import Where
-
-Tell = Callable[[str], None]
 
 
 def compare(
@@ -75,10 +73,8 @@ def compare(
     if out is None:
         raise ValueError("what is trained needs a folder: out=…")
     options: dict[str, Any] = {"root": root, "allow_code": allow_code, "latency": latency}
-    workers = None if parallel is None and address is None else Workers(parallel, address)
-    return trained(
-        file, data, Path(out), options, where=where, workers=workers, threads=threads, retry=retry, say=say, tell=tell
-    )
+    known: dict[str, Any] = {"workers": workers_of(parallel, address), "threads": threads, "retry": retry}
+    return trained(file, data, Path(out), options, where=where, **known, say=say, tell=tell)
 
 
 def trained(
@@ -100,25 +96,14 @@ def trained(
     workers  where several are trained at once; None for one after another, in this process
     Other arguments and errors are those of `compare`.
     """
-    if workers is not None:
-        require()
-        if workers.address is not None:
-            tell(f"asking {workers.address}")
-            check_address(workers.address)
+    data = opened(data, workers, tell)
+    from composer.comparing.learning import check_recipe, fitting_to
     from composer.training.trainer import HERE
-    from composer.training.trainer import require as require_training
 
-    require_training()
-    from composer.comparing.learning import check_data, check_recipe, fitting_to
-    from composer.training.data import Data, open_data
-
-    if not isinstance(data, Data):
-        tell(f"reading {data}")
-        data = open_data(data, tell=tell)
-    check_data(data)
     plan = make_plan(file, fit=fitting_to(data), tell=tell, **options)
     check_recipe(plan, data)
-    known: dict[str, Any] = {"threads": threads or declared_threads(folder) or 1, "retry": retry, "workers": workers}
+    threads = threads or declared_threads(folder / DECLARATION) or 1
+    known: dict[str, Any] = {"threads": threads, "retry": retry, "workers": workers}
     allow_code = bool(options.get("allow_code"))
     for sentence in data.said:
         say(sentence)
@@ -144,35 +129,8 @@ def run_plan(
     declare(plan, folder, {"source": data.name, "fingerprint": data.fingerprint}, threads)
     for sentence in plan.sentences():
         say(sentence)
-    known: dict[str, Any] = {"threads": threads, "allow_code": allow_code}
-    if workers is None:
-        run, tell = told(lambda own: learner(data, where, **known, tell=own), tell)
-    else:
-        run = learner(data, where, **known)
-    every = every_of(workers, plan, folder, where, threads, say)
+    run, tell = told(lambda own: learner(data, where, threads=threads, allow_code=allow_code, tell=own), workers, tell)
+    every = every_of(workers, [row.graph for row in plan.rows], folder, where, threads=threads, say=say)
     results = Results(plan, run_trials(plan, folder, run, every=every, retry=retry, tell=tell))
     write_results(results, folder)
     return results
-
-
-def told(make: Callable[[Tell], RunTrial], tell: Tell) -> tuple[RunTrial, Tell]:
-    """What runs trials in this process, and what is told of them: behind each trial's name, how far it is."""
-    at = [""]
-
-    def named(text: str) -> None:
-        at[0] = text
-        tell(text)
-
-    return make(lambda text: tell(f"{at[0]}, {text}")), named
-
-
-def every_of(workers: Workers | None, plan: Plan, folder: Path, where: Where, threads: int, say: Tell) -> RunJobs:
-    """What runs trials of networks of a plan: one after another, or several at once. Raises PluginError."""
-    if workers is None:
-        return in_turn
-    from composer.comparing.learning import is_on_gpu, progress_of
-    from composer.comparing.parallel import at_once
-
-    workers = replace(workers, gpu=is_on_gpu(where))
-    plugins = plugins_of(row.graph for row in plan.rows if row.graph is not None)
-    return at_once(workers, folder, threads=threads, plugins=plugins, say=say, at=progress_of)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -113,18 +113,25 @@ class _Learner:
 
     def __call__(self, spec: Path, seed: int, folder: Path) -> Trial:
         with threads_of(self.threads):
-            run = self._run(spec, seed, folder / RUN)
+            run = run_of(spec, [f"train.seed={seed}"], folder / RUN, self.data, allow_code=self.allow_code)
             return trial_of(go_on(run, self.data, where=self.where, say=lambda text: None, tell=self.tell))
 
-    def _run(self, path: Path, seed: int, folder: Path) -> Run:
-        if is_run(folder):
-            return Run(folder)
-        # What was interrupted before it began holds nothing.
-        shutil.rmtree(folder, ignore_errors=True)
-        # The comparison wrote this spec, with whole paths of weights, which its own spec was allowed to name.
-        spec = load_spec(path, root=path.absolute().anchor, allow_code=self.allow_code)
-        training = settle_training(spec.files, None, read_settings({}, [f"train.seed={seed}", "train.look=false"]))
-        return begin(spec, self.data, training, folder, weights=choose(spec, None), say=lambda text: None)
+
+def run_of(path: Path, sets: Iterable[str], folder: Path, data: Data, *, allow_code: bool) -> Run:
+    """The run of a trial: the one that its folder has, or a new one.
+
+    path    the spec, as a comparison wrote it
+    sets    `train.…` settings of the trial
+    folder  of the run
+    """
+    if is_run(folder):
+        return Run(folder)
+    # What was interrupted before it began holds nothing.
+    shutil.rmtree(folder, ignore_errors=True)
+    # The comparison wrote this spec, with whole paths of weights, which its own spec was allowed to name.
+    spec = load_spec(path, root=path.absolute().anchor, allow_code=allow_code)
+    training = settle_training(spec.files, None, read_settings({}, [*sets, "train.look=false"]))
+    return begin(spec, data, training, folder, weights=choose(spec, None), say=lambda text: None)
 
 
 def is_on_gpu(where: Where) -> bool:

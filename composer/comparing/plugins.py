@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from composer import registry
+from composer.dag.composition import Composition
 from composer.errors import Diagnostic, PluginError
-from composer.network import Graph
 
 _FILES = (".py", ".yaml", ".yml")
 
 
-def plugins_of(graphs: Iterable[Graph]) -> tuple[str, ...]:
+def plugins_of(graphs: Iterable[Composition]) -> tuple[str, ...]:
     """The files of all plugins that were loaded, and the modules that register what networks use, for `load_all`.
 
     Raises PluginError for a mechanism that the script itself registers: no other process can import it.

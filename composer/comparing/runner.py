@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from composer.amounts import plural
+from composer.comparing.declared import changes, declaration_text, read_declaration
 from composer.comparing.plan import Plan
 from composer.comparing.trials import Job, RunJobs, RunTrial, Tell, Trial, in_turn, read_trial
 from composer.comparing.write import SPECS, spec_names, spec_texts, write_texts
 from composer.errors import Diagnostic, InputError
-from composer.paths import reason
 
 DECLARATION, TRIALS = "declaration.json", "trials"
 Trials = Mapping[tuple[str, str, int], Trial]
@@ -37,13 +37,6 @@ def declaration(plan: Plan, data: Mapping[str, Any], threads: int = 1) -> dict[s
     }
 
 
-def declared_threads(folder: Path) -> int | None:
-    """The threads of each trial of a folder; None where nothing is declared. Raises InputError if it is damaged."""
-    path = folder / DECLARATION
-    found = _declared(path).get("threads") if path.exists() else None
-    return found if isinstance(found, int) else None
-
-
 def declare(plan: Plan, folder: Path, data: Mapping[str, Any], threads: int = 1) -> None:
     """Write what is declared before the first run; or, in a folder that has a declaration, check that it is the same.
 
@@ -54,8 +47,9 @@ def declare(plan: Plan, folder: Path, data: Mapping[str, Any], threads: int = 1)
         raise InputError(Diagnostic("comparison", text, help=plan.unmade))
     wanted = json.loads(json.dumps(declaration(plan, data, threads)))
     path = folder / DECLARATION
-    if path.exists():
-        differing = [*_differences(_declared(path), wanted)]
+    before = read_declaration(path)
+    if before is not None:
+        differing = [*_differences(before, wanted)]
         if differing:
             text = f"`{folder}` holds the trials of another comparison"
             help = (
@@ -69,7 +63,7 @@ def declare(plan: Plan, folder: Path, data: Mapping[str, Any], threads: int = 1)
         raise InputError(Diagnostic("comparison", text, help=("choose another folder",)))
     names = spec_names(plan)
     texts = {f"{SPECS}/{name}": text for name, text in spec_texts(plan).items() if name in names.values()}
-    write_texts(folder, {**texts, DECLARATION: f"{json.dumps(wanted, indent=1, ensure_ascii=False)}\n"}, force=True)
+    write_texts(folder, {**texts, DECLARATION: declaration_text(wanted)}, force=True)
 
 
 def run_trials(
@@ -138,17 +132,6 @@ def _words(plan: Plan, key: tuple[str, str, int]) -> str:
     return f"`{plan.label(key[0], key[1])}`, seed {key[2]},"
 
 
-def _declared(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-        why = "it holds no declaration"
-    except (OSError, ValueError) as error:
-        why = reason(error)
-    raise InputError(Diagnostic("comparison", f"cannot read `{path}`: {why}", help=("choose another folder",)))
-
-
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """What two declarations differ in, a sentence each."""
     before = {"threads": 1, **before}
@@ -163,6 +146,4 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
     if before.get("comparisons") != now["comparisons"] and networks == others:
         was = plural(len(before.get("comparisons", ())), "comparison")
         yield f"{was} declared then, and other ones now"
-    for key in ("seeds", "train", "data", "threads"):
-        if before.get(key) != now[key]:
-            yield f"`{key}` was {json.dumps(before.get(key))}, and is {json.dumps(now[key])}"
+    yield from changes(before, now, ("seeds", "train", "data", "threads"))

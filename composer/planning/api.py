@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from composer.api import Source, compose
+from composer.dag.composition import Composition
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
 from composer.planning.forecast import Forecast, rows_of
 from composer.planning.machine import DEVICES, Cluster
@@ -57,7 +58,7 @@ def plan(
 
 
 def forecast(
-    graph: Any,
+    graph: Composition,
     training: Training,
     gpus: int,
     *,
@@ -81,7 +82,6 @@ def forecast(
     states = _states(training)
     sizes = sizes_of(graph)
     rows = tuple(rows_of(sizes, recipe, cluster, states=states, utilisation=utilisation))
-    # The simplest first: without running blocks twice, then with.
     return Forecast(graph.spec.name, sizes, recipe, cluster, utilisation, states, rows)
 
 

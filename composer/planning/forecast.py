@@ -11,8 +11,6 @@ from composer.planning.machine import Cluster
 from composer.planning.network import Sizes
 from composer.spec.recipe import Recipe
 
-# Bytes of weights, gradients and optimizer states: with `amp` they stay float32.
-NUMBER = 4
 # A forward pass, and the gradients of its inputs and of its weights; two operations for each multiply-accumulate.
 PASSES = 3
 # The shares of the time of computing behind which traffic can hide: gradients are sent during the backward pass, and
@@ -64,8 +62,8 @@ class Row:
         """Shares of the time in which a rank computes: if no traffic hides behind it, and if all does that can."""
         if self.computation is None:
             return None
-        shown = max(0.0, self.communication - HIDDEN[self.strategy] * self.computation)
-        return tuple(self.computation / (self.computation + one) for one in (self.communication, shown))  # type: ignore[return-value]
+        seen = max(0.0, self.communication - HIDDEN[self.strategy] * self.computation)
+        return self.computation / (self.computation + self.communication), self.computation / (self.computation + seen)
 
     def to_json(self) -> dict[str, Any]:
         """The numbers by name."""
@@ -96,7 +94,7 @@ class Forecast:
     @property
     def images(self) -> int:
         """Images of a rank that are in memory at once."""
-        return self.recipe.batch // self.recipe.accumulate // self.cluster.gpus
+        return images_of(self.recipe, self.cluster)
 
     @property
     def chosen(self) -> Row | None:
@@ -167,6 +165,11 @@ class Forecast:
         }
 
 
+def images_of(recipe: Recipe, cluster: Cluster) -> int:
+    """Images of a rank that are in memory at once."""
+    return recipe.batch // recipe.accumulate // cluster.gpus
+
+
 def rows_of(sizes: Sizes, recipe: Recipe, cluster: Cluster, *, states: float, utilisation: float) -> Iterator[Row]:
     """Each strategy with and without checkpointing, the simplest first.
 
@@ -176,16 +179,17 @@ def rows_of(sizes: Sizes, recipe: Recipe, cluster: Cluster, *, states: float, ut
     states       numbers that the optimizer keeps for each parameter
     utilisation  the share of a GPU's peak that computing reaches
     """
-    images = recipe.batch // recipe.accumulate // cluster.gpus
-    ranks = cluster.gpus
-    whole = NUMBER * sizes.parameters
+    images, ranks = images_of(recipe, cluster), cluster.gpus
+    # Weights, gradients and optimizer states: with `amp` they stay float32.
+    number = 8 if recipe.dtype == "float64" else 4
+    whole = number * sizes.parameters
     optimizer = round(whole * (states + (recipe.ema is not None)))
     peak = cluster.device.half if recipe.amp else cluster.device.single
     every = [False, True] if sizes.checkpointed is not None else [False]
     for checkpoint in [True] if recipe.checkpoint and len(every) > 1 else every:
         kept = sizes.checkpointed if checkpoint else sizes.kept
         if kept is not None:
-            kept = kept * images // 2 + whole // 2 if recipe.amp else kept * images
+            kept = kept * images // 2 + whole // 2 if recipe.amp else kept * images * number // 4
         passes = PASSES + checkpoint
         computation = None if sizes.macs is None else passes * 2 * sizes.macs * images / (peak * utilisation)
         for strategy in ("ddp", "fsdp") if ranks > 1 else ("auto",):
@@ -195,8 +199,8 @@ def rows_of(sizes: Sizes, recipe: Recipe, cluster: Cluster, *, states: float, ut
             else:
                 held = (-(-whole // ranks), -(-whole // ranks), -(-optimizer // ranks))
                 # The block that runs and the next one, gathered, and the gradients of one; what is in no block stays.
-                first, second = (NUMBER * one for one in sizes.largest)
-                buffers, sent = NUMBER * sizes.outside + 2 * first + second, 3 * whole
+                first, second = (number * one for one in sizes.largest)
+                buffers, sent = number * sizes.outside + 2 * first + second, 3 * whole
             traffic = sent * (ranks - 1) // ranks
             yield Row(strategy, checkpoint, *held, buffers, kept, traffic, traffic / cluster.bandwidth, computation)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from composer.comparing.cluster import Workers
 from composer.comparing.costs import COSTS
+from composer.comparing.several import workers_of
+from composer.comparing.trials import Tell
 from composer.errors import Diagnostic, InputError, one_of
 from composer.registry import POSITIONS
 from composer.scanning.places import cheapest_first, ground, together
@@ -21,8 +22,6 @@ from composer.spec.settings import read_settings
 if TYPE_CHECKING:
     from composer.training.data import Data
     from composer.training.trainer import Where
-
-Tell = Callable[[str], None]
 
 
 def scan(
@@ -100,8 +99,8 @@ def scan(
         raise InputError(Diagnostic("scan", "what is trained needs a folder", label="out=…"))
     trainings = Trainings(seeds, fresh, places, most, epochs)
     by = cost_of(question, cost)
-    workers = None if parallel is None and address is None else Workers(parallel, address)
-    return scan_trained(question, data, Path(out), by, trainings, How(where, workers, retry, say, tell))
+    how = How(where, workers_of(parallel, address), retry, say, tell)
+    return scan_trained(question, data, Path(out), by, trainings, how)
 
 
 def scan_costs(question: Question, cost: str | None = None, *, tell: Tell = lambda text: None) -> Scan:

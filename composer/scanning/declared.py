@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from composer.comparing.declared import changes, declaration_text, read_declaration
 from composer.comparing.write import write_texts
 from composer.errors import Diagnostic, InputError
-from composer.paths import PATH_ERRORS, reason
 
 DECLARATION, LOCK, NETWORKS = "declaration.json", ".lock", "networks"
 
@@ -22,19 +22,13 @@ def declare(folder: Path, wanted: Mapping[str, Any]) -> None:
     """
     wanted = json.loads(json.dumps(wanted))
     path = folder / DECLARATION
-    try:
-        if not path.exists():
-            if folder.is_dir() and any(one.name != LOCK for one in folder.iterdir()):
-                text = f"the folder `{folder}` is not empty, and holds no scan"
-                raise InputError(Diagnostic("scan", text, label="an empty or a new folder"))
-            write_texts(folder, {DECLARATION: f"{json.dumps(wanted, indent=1, ensure_ascii=False)}\n"}, force=True)
-            return
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(before, dict):
-            raise ValueError("it holds no declaration")
-    except (*PATH_ERRORS, ValueError) as error:
-        text = f"cannot read `{path}`: {reason(error)}"
-        raise InputError(Diagnostic("scan", text, help=("choose another folder",))) from error
+    before = read_declaration(path)
+    if before is None:
+        if folder.is_dir() and any(one.name != LOCK for one in folder.iterdir()):
+            text = f"the folder `{folder}` is not empty, and holds no scan"
+            raise InputError(Diagnostic("scan", text, label="an empty or a new folder"))
+        write_texts(folder, {DECLARATION: declaration_text(wanted)}, force=True)
+        return
     if differing := _differing(before, wanted):
         help = (
             *differing,
@@ -48,7 +42,7 @@ def _differing(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str
     keys = [key for key in {**before, **wanted} if before.get(key) != wanted.get(key)]
     values = [key for key in keys if key != NETWORKS]
     if values or not keys:
-        return [f"`{key}` was {json.dumps(before.get(key))}, and is {json.dumps(wanted.get(key))}" for key in values]
+        return [*changes(before, wanted, values)]
     then, now = before.get(NETWORKS) or {}, wanted.get(NETWORKS) or {}
     names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
     return [f"networks differ: {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"]

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from composer.comparing.control import Pair
 from composer.comparing.costs import Row
 from composer.comparing.file import PLAIN
 from composer.comparing.plan import Plan
 from composer.comparing.runner import run_trials
-from composer.comparing.trials import RunJobs, RunTrial, Trial, in_turn
+from composer.comparing.trials import RunJobs, RunTrial, Tell, Trial, in_turn
 from composer.comparing.write import SPECS, spec_names, spec_texts, write_texts
 from composer.scanning.gains import Gain, Gained, gain_of, ranked
 from composer.scanning.places import Ground, Site
 from composer.scanning.question import Question
-
-if TYPE_CHECKING:
-    pass
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)

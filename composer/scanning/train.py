@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.amounts import plural
 from composer.comparing.cluster import Workers
-from composer.comparing.cluster import require as require_ray
 from composer.comparing.file import ComparisonFile
-from composer.comparing.plugins import plugins_of
 from composer.comparing.results import Results
-from composer.comparing.trials import RunJobs, RunTrial, in_turn
+from composer.comparing.several import every_of, opened, told
+from composer.comparing.trials import Tell
 from composer.comparing.untested import without_test
 from composer.comparing.write import spec_texts, write_texts
 from composer.errors import Diagnostic, InputError, SpecError
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from composer.training.data import Data
     from composer.training.trainer import Where
 
-Tell = Callable[[str], None]
 SELECTION, CONFIRM, COMPARISON = "selection", "confirm", "compare.yaml"
 # More single places than this are no short scan.
 MOST_PLACES = 400
@@ -73,20 +70,11 @@ def scan_trained(
     Raises what `ground` raises; InputError for data without a test split of its own, for a recipe that ends early, and
     for a folder that holds something else; UnavailableError without the extra `train`, or `sweep` for several at once.
     """
-    from composer.training.trainer import require
-
-    require()
-    if how.workers is not None:
-        require_ray()
-    from composer.comparing.learning import check_data, check_recipe, fitting_to
-    from composer.training.data import Data, open_data
+    full, short = _with_recipes(question, trainings.epochs)
+    data = opened(data, how.workers, how.tell)
+    from composer.comparing.learning import check_recipe, fitting_to
     from composer.training.run import Run
 
-    full, short = _with_recipes(question, trainings.epochs)
-    if not isinstance(data, Data):
-        how.tell(f"reading {data}")
-        data = open_data(data, tell=how.tell)
-    check_data(data)
     base = ground(short, fit=fitting_to(data), tell=how.tell)
     sites = _trained_sites(base, trainings)
     selection = _selection(short, base, data, folder / SELECTION, cost, trainings, how)
@@ -124,29 +112,13 @@ def _selection(
     from composer.comparing.learning import learner
     from composer.training.trainer import HERE
 
-    at = [""]
-
-    def told(text: str) -> None:
-        at[0] = text
-        how.tell(text)
-
-    run: Callable[..., RunTrial] = partial(
-        learner, without_test(data), how.where or HERE, allow_code=question.allow_code
+    where, chosen_on = how.where or HERE, without_test(data)
+    run, tell = told(
+        lambda own: learner(chosen_on, where, allow_code=question.allow_code, tell=own), how.workers, how.tell
     )
-    # What runs in another process takes no function of this one with it.
-    one = run(tell=lambda text: how.tell(f"{at[0]}, {text}")) if how.workers is None else run()
-    every = in_turn if how.workers is None else _at_once(how.workers, base, folder, how)
-    return Selection(question, base, trainings.choosing, cost, folder, one, every, how.retry, told)
-
-
-def _at_once(workers: Workers, base: Ground, folder: Path, how: How) -> RunJobs:
-    from composer.comparing.learning import is_on_gpu, progress_of
-    from composer.comparing.parallel import at_once
-    from composer.training.trainer import HERE
-
-    workers = replace(workers, gpu=is_on_gpu(how.where or HERE))
-    plugins = plugins_of(site.row.graph for site in base.sites if site.row.graph is not None)
-    return at_once(workers, folder, threads=1, plugins=plugins, say=how.say, at=progress_of)
+    graphs = [site.row.graph for site in base.sites]
+    every = every_of(how.workers, graphs, folder, where, threads=1, say=how.say)
+    return Selection(question, base, trainings.choosing, cost, folder, run, every, how.retry, tell)
 
 
 def _confirmed(found: TrainedScan, chosen: Step, data: Data, folder: Path, how: How) -> Results:

@@ -21,6 +21,14 @@ from composer.weights.run_folder import CHECKPOINTS, LAST
 from composer.weights.save import save_tensors
 
 
+def _stem(step: int) -> str:
+    return f"step-{step:07d}"
+
+
+# The first weights stay: what was learnt is the difference to them.
+FIRST = f"{_stem(0)}.safetensors"
+
+
 @dataclass
 class Progress:
     """How far a training is: all that the next step depends on, besides weights and the optimizer's state.
@@ -92,10 +100,6 @@ def _save_state(state: Mapping[str, Any], path: Path) -> None:
         raise OSError(reason(error)) from error
 
 
-def _stem(step: int) -> str:
-    return f"step-{step:07d}"
-
-
 def _named(run: Run) -> set[str]:
     """The names of files that the last checkpoint needs."""
     found = run.checkpoint
@@ -107,11 +111,9 @@ def _named(run: Run) -> set[str]:
 
 def _sweep(run: Run) -> None:
     """Remove files of earlier checkpoints, and those that killed processes left."""
-    kept = {*_named(run), LAST}
+    kept = {*_named(run), LAST, FIRST}
     for path in (run.folder / CHECKPOINTS).iterdir():
-        # The first weights stay: what was learnt is the difference to them.
-        kept_first = path.name == f"{_stem(0)}.safetensors"
-        if path.name not in kept and not kept_first and path.suffix in (".pt", ".safetensors"):
+        if path.name not in kept and path.suffix in (".pt", ".safetensors"):
             path.unlink(missing_ok=True)
 
 

@@ -24,7 +24,7 @@ from composer.looking.plates import Section, Table
 from composer.looking.prepared import SHOWN
 from composer.looking.report import Look, attention_on
 from composer.looking.sites import sites_of
-from composer.training.checkpoint import read_weights
+from composer.training.checkpoint import FIRST, read_weights
 from composer.training.data import evaluation_transform
 from composer.training.data.drawing import drawing
 from composer.training.page import LOOK
@@ -34,7 +34,6 @@ from composer.weights.run_folder import CHECKPOINTS
 if TYPE_CHECKING:
     from composer.training.data import Data
 
-FIRST = "step-0000000.safetensors"
 # More figures take longer than seconds: fewer images are looked at then, if there are several.
 FIGURES = 7
 _ROWS = "Above, with the first weights; below, with those of the best epoch."

@@ -36,7 +36,7 @@ def _on_meta(make: Callable[[], nn.Module]) -> nn.Module:
     try:
         with torch.device("meta"):
             return make()
-    except (RuntimeError, NotImplementedError):
+    except RuntimeError:
         # Some networks compute their widths with tensors, which fails on the meta device.
         return make().to("meta")
 

@@ -40,3 +40,12 @@ def test_one_position_is_given(run):
     result = run("scan", "resnet18", "--use", "se", "--after", "block", "--before", "block")
     assert result.code == 2
     assert "give one of --after, --before, --replace, --beside" in result.err
+
+
+def test_a_cluster_that_does_not_answer_is_said_before_any_training(run, tmp_path):
+    result = run(
+        *["scan", "resnet10", "--use", "se", "--data", "digits", "--address", "127.0.0.1:1", "-o"], tmp_path / "out"
+    )
+    assert result.code == 1
+    assert "no Ray cluster answers at `127.0.0.1:1`" in result.err
+    assert not (tmp_path / "out").exists()

@@ -24,17 +24,6 @@ train: {steps: 4, batch: 16}
 """
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Sixty small images of three classes, in a file of arrays."""
-    path = tmp_path_factory.mktemp("data") / "small.npz"
-    draw = np.random.default_rng(0)
-    labels = np.arange(120) % 3
-    images = (draw.random((120, 16, 16, 3)) * 80 + 70 * labels[:, None, None, None]).astype(np.uint8)
-    np.savez(path, images=images, labels=labels)
-    return str(path)
-
-
 def quiet(text):
     pass
 

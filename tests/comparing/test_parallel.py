@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 
-import numpy as np
 import pytest
 from safetensors.torch import load_file
 
@@ -32,28 +31,24 @@ EXTRA = "pip install 'attention-composer\\[sweep\\]'"
 
 
 @pytest.fixture
-def data(tmp_path):
+def opened(data):
     from composer.training.data import open_data
 
-    draw, path = np.random.default_rng(0), tmp_path / "small.npz"
-    labels = np.arange(120) % 3
-    images = (draw.random((120, 16, 16, 3)) * 80 + 70 * labels[:, None, None, None]).astype(np.uint8)
-    np.savez(path, images=images, labels=labels)
-    return open_data(str(path))
+    return open_data(data)
 
 
 @pytest.mark.slow
-def test_trials_at_once_end_in_the_same_bits_though_processes_are_killed(write, data, tmp_path):
+def test_trials_at_once_end_in_the_same_bits_though_processes_are_killed(write, opened, tmp_path):
     import ray
 
     from composer.comparing.learning import fitting_to, learner, progress_of
     from composer.comparing.parallel import at_once
     from composer.training.trainer import HERE
 
-    plan = make_plan(read_comparison(write(TEXT)), fit=fitting_to(data))
+    plan = make_plan(read_comparison(write(TEXT)), fit=fitting_to(opened))
     for name, text in spec_texts(plan).items():
         (tmp_path / name).write_text(text)
-    learning = learner(data, HERE)
+    learning = learner(opened, HERE)
     said, told, order = [], [], []
 
     def jobs(where):
@@ -76,7 +71,7 @@ def test_trials_at_once_end_in_the_same_bits_though_processes_are_killed(write, 
 
         if seed == 6:
             os.kill(os.getpid(), signal.SIGKILL)
-        return (learner(data, HERE, tell=tell) if folder.name == "x_se" else learning)(spec, seed, folder)
+        return (learner(opened, HERE, tell=tell) if folder.name == "x_se" else learning)(spec, seed, folder)
 
     apart, together = jobs(tmp_path / "apart"), jobs(tmp_path / "together")
     in_turn(learning, apart[:2], lambda job: None, lambda text: None)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.amounts import plural
+from composer.comparing.declared import changes, declaration_text, read_declaration
 from composer.comparing.plan import Plan
-from composer.comparing.searching import NETWORK, Attempt, best_of
 from composer.comparing.write import spec_names, spec_texts, table_text, write_texts
 from composer.errors import Diagnostic, InputError
-from composer.paths import reason
+from composer.searching.attempts import NETWORK, Attempt, best_of
 from composer.spec.dump import flow
 
 if TYPE_CHECKING:
@@ -40,41 +40,19 @@ def _declaration(plan: Plan, data: Data, threads: int) -> dict[str, Any]:
 def declare_search(plan: Plan, data: Data, folder: Path, threads: int) -> None:
     """Write what is searched before the first training; or check that it is the same. Raises InputError."""
     wanted, path = json.loads(json.dumps(_declaration(plan, data, threads))), folder / DECLARATION
-    if not path.exists():
+    before = read_declaration(path)
+    if before is None:
         others = [one for one in ("declaration.json", "report.html") if (folder.parent / one).exists()]
         if others:
             text = f"`{folder.parent}` holds a comparison without a search: it has `{others[0]}`"
             raise InputError(Diagnostic("comparison", text, help=("choose another folder",)))
-        write_texts(folder, {DECLARATION: f"{json.dumps(wanted, indent=1, ensure_ascii=False)}\n"}, force=True)
+        write_texts(folder, {DECLARATION: declaration_text(wanted)}, force=True)
         return
-    before = _read(path)
     differing = [key for key in wanted if before.get(key) != wanted[key]]
     if differing:
         text = f"`{folder.parent}` holds another search: {', '.join(f'`{key}`' for key in differing)} differ"
-        help = [
-            f"`{key}` was {json.dumps(before.get(key))}, and is {json.dumps(wanted[key])}"
-            for key in differing
-            if key != "networks"
-        ]
+        help = changes(before, wanted, (key for key in differing if key != "networks"))
         raise InputError(Diagnostic("comparison", text, help=(*help, "choose another folder")))
-
-
-def searched_threads(folder: Path) -> int | None:
-    """The threads of each training of a search; None where none is declared. Raises InputError."""
-    path = folder / DECLARATION
-    found = _read(path).get("threads") if path.exists() else None
-    return found if isinstance(found, int) else None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
-        why = "it holds no declaration"
-    except (OSError, ValueError) as error:
-        why = reason(error)
-    raise InputError(Diagnostic("comparison", f"cannot read `{path}`: {why}", help=("choose another folder",)))
 
 
 def effort(plan: Plan, attempts: Mapping[str, Sequence[Attempt]], beside: str) -> list[str]:

@@ -7,29 +7,24 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from composer.comparing.extra import optuna
 from composer.comparing.file import RangeSpec, SearchSpec
-from composer.comparing.learning import RUN, threads_of, trial_of
+from composer.comparing.learning import RUN, run_of, threads_of, trial_of
+from composer.comparing.several import unsaid
 from composer.comparing.trials import Tell, Trial, read_trial
 from composer.errors import Diagnostic, InputError
 from composer.files import write_text
+from composer.searching.extra import optuna
 from composer.seeds import seed_of
-from composer.spec.load import load_spec
-from composer.spec.settings import read_settings
-from composer.spec.training import settle_training
-from composer.training.begin import begin
 from composer.training.data import Data
 from composer.training.go_on import go_on
 from composer.training.learner import steps_of
 from composer.training.run import Run, is_run
 from composer.training.trainer import Where
-from composer.weights.choose import choose
 
 TRIED = "tried.json"
 # The axis of a search over networks.
@@ -58,7 +53,7 @@ class Space:
     def sets(self, values: Mapping[str, Any]) -> list[str]:
         """The settings of a recipe, with the seed."""
         own = [f"{path}={json.dumps(value)}" for path, value in values.items() if path != NETWORK]
-        return [*own, f"train.seed={self.seed}", "train.look=false"]
+        return [*own, f"train.seed={self.seed}"]
 
     def network(self, values: Mapping[str, Any]) -> str:
         """The name of the network that is tried."""
@@ -147,13 +142,13 @@ def study_of(space: Space, known: Sequence[Attempt], number: int) -> Any:
     for one in known:
         if one.trial is not None and one.trial.status == "failed":
             continue
-        trial, _ = told(study, space, one)
+        trial, _ = replayed(study, space, one)
         if one.trial is not None:
             study.tell(trial, one.best, state=package.trial.TrialState.COMPLETE)
     return study
 
 
-def told(study: Any, space: Space, attempt: Attempt) -> tuple[Any, bool]:
+def replayed(study: Any, space: Space, attempt: Attempt) -> tuple[Any, bool]:
     """Optuna's trial of a training, with all its epochs so far, and whether it ends with the last one."""
     study.enqueue_trial(dict(attempt.values))
     trial, ends = study.ask(space.distributions()), False
@@ -184,14 +179,10 @@ class Searcher:
 
     def __call__(self, spec: Path, seed: int, folder: Path) -> Trial:
         values = self._drawn(seed, folder)
-        own = folder / RUN
-        if is_run(own):
-            run = Run(own)
-        else:
-            shutil.rmtree(own, ignore_errors=True)
-            run = self._begun(values, own)
         with threads_of(self.threads):
-            go_on(run, self.data, where=self.where, enough=self._enough(seed, values), say=_unsaid, tell=self.tell)
+            path, sets = self.space.networks[self.space.network(values)], self.space.sets(values)
+            run = run_of(path, sets, folder / RUN, self.data, allow_code=self.allow_code)
+            go_on(run, self.data, where=self.where, enough=self._enough(seed, values), say=unsaid, tell=self.tell)
         found, steps = trial_of(run), (run.checkpoint or {})["progress"]["step"]
         pruned = steps < steps_of(run.training.recipe, len(self.data.train))[1]
         return Trial(
@@ -214,22 +205,13 @@ class Searcher:
         write_text(folder / TRIED, json.dumps(values), force=True)
         return values
 
-    def _begun(self, values: Mapping[str, Any], folder: Path) -> Run:
-        spec = load_spec(self.space.networks[self.space.network(values)], allow_code=self.allow_code)
-        training = settle_training(spec.files, None, read_settings({}, self.space.sets(values)))
-        return begin(spec, self.data, training, folder, weights=choose(spec, None), say=_unsaid)
-
     def _enough(self, number: int, values: Mapping[str, Any]) -> Callable[[Sequence[Mapping[str, Any]]], bool]:
         def enough(rows: Sequence[Mapping[str, Any]]) -> bool:
             others = [one for one in attempts(self.folder, self.space.search.trials) if one.number != number]
             own = Attempt(number, values, [float(row["metric"]) for row in rows])
-            return told(study_of(self.space, others, number), self.space, own)[1]
+            return replayed(study_of(self.space, others, number), self.space, own)[1]
 
         return enough
-
-
-def _unsaid(text: str) -> None:
-    pass
 
 
 def best_of(found: Sequence[Attempt]) -> Attempt:

@@ -12,24 +12,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from composer.comparing.cluster import Workers, check_address, connected
-from composer.comparing.cluster import require as require_ray
+from composer.comparing.cluster import Workers, connected
 from composer.comparing.control import Controls, Pair
 from composer.comparing.costs import Composer, Row
-from composer.comparing.extra import optuna
+from composer.comparing.declared import declared_threads
 from composer.comparing.file import PLAIN, ComparisonFile, ControlSpec, RangeSpec, read_comparison
 from composer.comparing.plan import Plan, make_plan
 from composer.comparing.results import Results
+from composer.comparing.several import every_of, opened, told, workers_of
 from composer.comparing.trials import Job, Tell, read_trial
 from composer.comparing.untested import without_test
 from composer.comparing.write import SPECS, spec_names, spec_texts, write_texts
 from composer.errors import Diagnostic, InputError, SpecError
+from composer.searching.extra import optuna
 from composer.spec.document import Document
 from composer.spec.settings import read_settings
 from composer.spec.training import settle_training
 
 if TYPE_CHECKING:
-    from composer.comparing.searching import Attempt, Space
+    from composer.searching.attempts import Attempt, Space
     from composer.training.data import Data
     from composer.training.trainer import Where
 
@@ -74,11 +75,8 @@ def search(
     the extra `sweep`.
     """
     options = {"root": root, "allow_code": allow_code}
-    workers = None if parallel is None and address is None else Workers(parallel, address)
-    file = read_comparison(source, sets)
-    return searched(
-        file, data, Path(out), options, where=where, workers=workers, threads=threads, retry=retry, say=say, tell=tell
-    )
+    known: dict[str, Any] = {"workers": workers_of(parallel, address), "threads": threads, "retry": retry}
+    return searched(read_comparison(source, sets), data, Path(out), options, where=where, **known, say=say, tell=tell)
 
 
 def searched(
@@ -99,37 +97,26 @@ def searched(
         help = ("such as `search: {trials: 8, ranges: {train.optimizer.lr: {from: 1.0e-4, to: 1.0e-2, log: true}}}`",)
         raise SpecError(file.origin.problem("neither", "the file has no `search`", "what is searched", help))
     optuna()
-    if workers is not None:
-        require_ray()
-        if workers.address is not None:
-            tell(f"asking {workers.address}")
-            check_address(workers.address)
-    from composer.training.trainer import HERE, require
-
-    require()
+    data = opened(data, workers, tell)
     from composer.comparing.api import run_plan
-    from composer.comparing.learning import check_data, check_recipe, fitting_to
-    from composer.comparing.search_record import (
+    from composer.comparing.learning import check_recipe, fitting_to
+    from composer.searching.record import (
         CONTROL,
+        DECLARATION,
         VARIANTS,
         declare_search,
         effort,
-        searched_threads,
         write_attempts,
     )
-    from composer.training.data import Data, open_data
+    from composer.training.trainer import HERE
 
-    if not isinstance(data, Data):
-        tell(f"reading {data}")
-        data = open_data(data, tell=tell)
-    check_data(data)
     plan = make_plan(file, fit=fitting_to(data), tell=tell, **options)
     if not plan.declared:
         text = f"`{file.name}` has nothing to search: no variant composes within the budget"
         raise InputError(Diagnostic("comparison", text, help=plan.unmade))
     check_recipe(plan, data)
     _check_ranges(plan)
-    threads = threads or searched_threads(folder / SEARCH) or 1
+    threads = threads or declared_threads(folder / SEARCH / DECLARATION) or 1
     declare_search(plan, data, folder / SEARCH, threads)
     for sentence in data.said:
         say(sentence)
@@ -175,7 +162,7 @@ class _Half:
         self, name: str, rows: Sequence[Row], say: Tell, tell: Tell
     ) -> tuple[list[Attempt], Row, Mapping[str, Any]]:
         """All trainings of some networks, the network of the best one, and its recipe."""
-        from composer.comparing.searching import Space, attempts, best_of
+        from composer.searching.attempts import Space, attempts, best_of
 
         search = self.plan.file.content.search
         assert search is not None, "a search is asked for"
@@ -196,8 +183,7 @@ class _Half:
         return {key: self.folder / SPECS / name for key, name in names.items()}
 
     def _run(self, name: str, space: Space, say: Tell, tell: Tell) -> None:
-        from composer.comparing.api import every_of, told
-        from composer.comparing.searching import Searcher, attempt_folder
+        from composer.searching.attempts import Searcher, attempt_folder
 
         folder = self.folder / name
         jobs = []
@@ -217,13 +203,10 @@ class _Half:
             return Searcher(here, folder.absolute(), without, self.where, self.threads, self.allow_code, own)
 
         without = without_test(self.data)
-        run, tell = told(make, tell) if self.workers is None else (make(_unsaid), tell)
-        every = every_of(self.workers, self.plan, self.folder, self.where, self.threads, say)
+        run, tell = told(make, self.workers, tell)
+        graphs = [row.graph for row in self.plan.rows]
+        every = every_of(self.workers, graphs, self.folder, self.where, threads=self.threads, say=say)
         every(run, jobs, lambda job: None, tell)
-
-
-def _unsaid(text: str) -> None:
-    pass
 
 
 def tuned(row: Row, recipe: Mapping[str, Any], composer: Composer) -> Row:
