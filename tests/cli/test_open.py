@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -18,10 +21,16 @@ def opened(monkeypatch):
 
 
 @pytest.mark.parametrize("words", [("graph", "resnet10"), ("diff", "resnet10", "resnet18")])
-def test_a_page_is_opened_from_a_temporary_file(run, opened, words):
-    result = run(*words, "--open")
-    assert result.code == 0, result.err
-    (path,) = opened
+def test_a_page_is_opened_from_a_temporary_file(tmp_path, words):
+    """In a process of its own, by a browser of the environment, which is a script that notes what it is to open."""
+    browser, noted = tmp_path / "browser", tmp_path / "noted"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {noted}\n')
+    browser.chmod(0o755)
+    environment = {**os.environ, "BROWSER": str(browser), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "composer", *words, "--open"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    path = Path(unquote(urlparse(noted.read_text().strip()).path))
+    assert path.is_relative_to(tmp_path)
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
