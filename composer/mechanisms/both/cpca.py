@@ -52,8 +52,8 @@ class ChannelPriorAttention(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 1)
 
     def _mix(self, x: Tensor) -> Tensor:
-        # Not the module: quantisers refuse one that is called three times.
-        return F.conv2d(x, self.conv.weight, self.conv.bias)
+        # Quantisers pass over a bare function, but refuse a module that is called three times.
+        return F.conv2d(x, self.conv.weight, self.conv.bias) if self.proj else self.conv(x)
 
     def _channels(self, x: Tensor) -> Tensor:
         """The factor of each channel, b c 1 1, in (0, 2)."""
