@@ -90,7 +90,8 @@ class Case:
                w', n; conv is out_channels, kernel_size, stride and groups
     small      options for a map of 4 × 4
     noise      the share of a ResNet-18's output that PT2E's eight bits may change, with the mechanism in its third
-               stage; of a plain one they change 0.09, and more where a stage's convolutions give way to attention
+               stage, and int8 weights alone a quarter of it; of a plain one PT2E changes 0.09, and more where a
+               stage's convolutions give way to attention
     least      side of the smallest map that it takes
     class_token  whether it goes only where tokens have a class token in front of them
     fused      the passes ("forward", "backward") in which torch's flash attention takes its softmax over tokens

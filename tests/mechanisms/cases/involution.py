@@ -16,6 +16,8 @@ def letters(c, h, w, conv, options):
 
 
 CASE = Case(
+    # Kernel and input are both rounded, and multiplied.
+    noise=0.3,
     starts=[
         (
             {"window": 3},
