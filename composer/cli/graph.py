@@ -78,7 +78,7 @@ def command(
     ] = None,
     theme: Annotated[Theme, typer.Option(help="`auto` is light or dark as the reader prefers.")] = Theme.AUTO,
     insets: Annotated[
-        bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
+        bool, typer.Option("--insets/--no-insets", help="Beside the network, one closed block of each kind, open.")
     ] = True,
     open_it: Open = False,
     force: Force = False,

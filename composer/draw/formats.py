@@ -19,7 +19,7 @@ SUFFIXES = {
     "pdf": (".pdf",),
 }
 # Formats that show a whole picture; other formats draw only the network.
-WITH_INSETS = ("svg", "json", "png", "pdf")
+WITH_INSETS = ("svg", "html", "json", "png", "pdf")
 
 
 def format_of(
