@@ -121,6 +121,12 @@ ALLOWED = {
         ),
     },
     "candidates.py": _rooms("dag errors registry spec summary"),
+    # `lsp` speaks to editors, `preview` to browsers; the rest knows neither.
+    "live": {
+        *("pygls", "lsprotocol"),
+        *_rooms("amounts dag docstring errors index live network schema spec"),
+        "composer.__version__",
+    },
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},
 }
