@@ -97,6 +97,7 @@ CODES = {
     "dtype": "The dtype is unknown.",
     "extra": "A package is not installed that this needs.",
     "font": "No font of this machine has the letters of a picture.",
+    "width": "A text is no width of a figure, or the network does not fit one so wide.",
     "eject": "The network cannot be written as one file.",
     "script": "TorchScript does not take composed networks.",
     # Weights.
