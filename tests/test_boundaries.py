@@ -72,7 +72,7 @@ ALLOWED = {
     # What a recorded model keeps for the backward pass is seen when it is recorded at two batch sizes.
     "summary": {"torch", *_rooms("alike compile dag errors hosts kernels lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
-    "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
+    "draw": {"cairosvg", "cairocffi", "PIL", *_rooms("dag draw errors")},
     "ejecting": {"torch", "networkx", *_rooms("__version__ amounts compile dag ejecting errors registry spec")},
     "page": {
         "torch",
@@ -124,6 +124,12 @@ ALLOWED = {
         ),
     },
     "candidates.py": _rooms("dag errors registry spec summary"),
+    # `lsp` speaks to editors, `preview` to browsers; the rest knows neither.
+    "live": {
+        *("pygls", "lsprotocol"),
+        *_rooms("amounts dag docstring errors index live network schema spec"),
+        "composer.__version__",
+    },
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},
 }

@@ -20,6 +20,8 @@ SUFFIXES = {
 }
 # Formats that show a whole picture; other formats draw only the network.
 WITH_INSETS = ("svg", "json", "png", "pdf")
+# Formats of figures of a fixed width.
+OF_PRINT = ("svg", "png", "pdf")
 
 
 def format_of(
