@@ -74,7 +74,10 @@ ALLOWED = {
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", "PIL", *_rooms("dag draw errors")},
     "ejecting": {"torch", "networkx", *_rooms("__version__ amounts compile dag ejecting errors registry spec")},
-    "page": {"torch", *_rooms("compile dag difference docstring draw errors html page registry spec summary")},
+    "page": {
+        "torch",
+        *_rooms("compile dag difference docstring draw errors html lines page registry spec summary"),
+    },
     "images.py": {"PIL", "numpy", "torch", *_rooms("compile errors spec")},
     "looking": {
         *("torch", "numpy", "PIL", "matplotlib", "pytorch_grad_cam"),
@@ -121,6 +124,12 @@ ALLOWED = {
         ),
     },
     "candidates.py": _rooms("dag errors registry spec summary"),
+    # `lsp` speaks to editors, `preview` to browsers; the rest knows neither.
+    "live": {
+        *("pygls", "lsprotocol"),
+        *_rooms("amounts dag docstring errors index live network schema spec"),
+        "composer.__version__",
+    },
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},
 }

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from composer.dag.composition import Composition
 
 
-# Codes of problems that do not depend on the values of vars.
-WHATEVER_THE_VARS = {"unknown-mechanism", "unknown-op", "unknown-option", "option-type", "plugin"}
 # What `--quick` leaves unchecked, of any spec.
 UNCHECKED = ("shapes", "places", "what expressions give", "weights")
 
@@ -113,17 +111,10 @@ def _checked(source: str, reading: Reading) -> Composition:
     spec, problems = examine(source, sets=reading.sets or (), root=reading.root, allow_code=reading.allow_code)
     if spec is None:
         raise SpecError(problems)
+    from composer.dag.checked import checked
     from composer.dag.composition import Composition
-    from composer.dag.frozen import check_frozen
 
-    try:
-        found = Composition.of(spec)
-        check_frozen(found)
-    except GraphError as error:
-        if not problems:
-            raise
-        # Vars with wrong values have their defaults: problems of shapes and places may come from that.
-        more = [one for one in error.diagnostics if not spec.misses or one.code in WHATEVER_THE_VARS]
-        raise SpecError([*problems, *more]) from error
-    SpecError.check(problems)
+    found, every = checked(spec, problems, Composition)
+    (SpecError if problems else GraphError).check(every)
+    assert found is not None, "what has no problems is a network"
     return found
