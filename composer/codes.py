@@ -90,12 +90,14 @@ CODES = {
     "place": "A mechanism cannot go to this place.",
     # Plugins, devices and packages.
     "plugin": "A plugin cannot be loaded, or declares a mechanism or layer wrongly.",
+    "failure": "Code of a plugin, or of composer, failed while a text was read for an editor.",
     "batch": "A network does not train on so few examples.",
     "memory": "Networks need more memory than is free.",
     "device": "The device is unknown, or not in this machine.",
     "dtype": "The dtype is unknown.",
     "extra": "A package is not installed that this needs.",
     "font": "No font of this machine has the letters of a picture.",
+    "width": "A text is no width of a figure, or the network does not fit one so wide.",
     "eject": "The network cannot be written as one file.",
     "script": "TorchScript does not take composed networks.",
     # Weights.
@@ -136,6 +138,7 @@ CODES = {
     "format": "No such format can be written.",
     "export": "A format does not take a node, or the network.",
     "export-differs": "An exported file computes something else than its network.",
+    "terminal": "What speaks with an editor was started in a terminal.",
     "stdout": "Standard output takes no data.",
     # Data to train on.
     "augment": "Training images cannot be altered so.",

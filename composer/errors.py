@@ -304,6 +304,15 @@ def did_you_mean(word: object, candidates: Iterable[str], otherwise: str = "") -
     return (*typed_in(str(word)[:80]), *((line,) if line else ()))
 
 
+_MEANT = re.compile(r"did you mean `([^`]+)`\?")
+
+
+def meant(problem: Diagnostic) -> str | None:
+    """The name that `did_you_mean` proposes in the help of a problem; None if there is none."""
+    found = next(filter(None, map(_MEANT.match, problem.help)), None)
+    return found[1] if found else None
+
+
 def one_of(names: Iterable[str], limit: int = 12) -> str:
     """A list of names for a message, shortened if there are more than `limit`."""
     known = list(names)

@@ -33,7 +33,10 @@ Padding3d = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt, NonNegativeIn
 Lengths = Size3d | tuple[PositiveInt, PositiveInt] | tuple[PositiveInt]
 Paddings = Padding3d | tuple[NonNegativeInt, NonNegativeInt] | tuple[NonNegativeInt]
 Probability = Annotated[float, Field(ge=0, le=1)]
-OddInt = Annotated[int, Field(gt=0, json_schema_extra={"not": {"multipleOf": 2}}), AfterValidator(_odd)]
+# What JSON Schema says of an even number, and of an expression: a string with a dollar sign, which any option may be.
+EVEN = {"multipleOf": 2}
+EXPRESSION = {"type": "string", "pattern": r"\$"}
+OddInt = Annotated[int, Field(gt=0, json_schema_extra={"not": EVEN}), AfterValidator(_odd)]
 
 # Strict: a bool is not an int, "3" is not 3, and an unknown option is an error.
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, validate_default=True, protected_namespaces=())
@@ -147,6 +150,8 @@ def describe_problem(error: Mapping[str, Any]) -> str:
 
 
 __all__ = [
+    "EVEN",
+    "EXPRESSION",
     "STRICT",
     "FiniteFloat",
     "Lengths",

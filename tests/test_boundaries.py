@@ -41,7 +41,7 @@ ALLOWED = {
     "lines.py": {"rich"},
     "finding.py": {"composer.errors"},
     # Whatever is heavy is imported where a card is not enough.
-    "index": _rooms("api contract dag docstring errors index registry schema spec"),
+    "index": {"pydantic", *_rooms("api contract dag docstring errors finding index options registry schema spec")},
     "files.py": {"composer.errors"},
     # Plugins in YAML are files of blocks.
     "registry": {"pydantic", *_rooms("errors finding options registry siblings spec")},
@@ -72,9 +72,12 @@ ALLOWED = {
     # What a recorded model keeps for the backward pass is seen when it is recorded at two batch sizes.
     "summary": {"torch", *_rooms("alike compile dag errors hosts kernels lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),
-    "draw": {"cairosvg", "cairocffi", *_rooms("dag draw errors")},
+    "draw": {"cairosvg", "cairocffi", "PIL", *_rooms("dag draw errors")},
     "ejecting": {"torch", "networkx", *_rooms("__version__ amounts compile dag ejecting errors registry spec")},
-    "page": {"torch", *_rooms("compile dag difference docstring draw errors html page registry spec summary")},
+    "page": {
+        "torch",
+        *_rooms("compile dag difference docstring draw errors html lines page registry spec summary"),
+    },
     "images.py": {"PIL", "numpy", "torch", *_rooms("compile errors spec")},
     "looking": {
         *("torch", "numpy", "PIL", "matplotlib", "pytorch_grad_cam"),
@@ -121,6 +124,12 @@ ALLOWED = {
         ),
     },
     "candidates.py": _rooms("dag errors registry spec summary"),
+    # `lsp` speaks to editors, `preview` to browsers; the rest knows neither.
+    "live": {
+        *("pygls", "lsprotocol"),
+        *_rooms("amounts dag docstring errors index live network schema spec"),
+        "composer.__version__",
+    },
     "notebook.py": {"IPython", *_rooms("dag draw page")},
     "network.py": {"networkx", *_rooms("dag notebook summary")},
 }

@@ -14,8 +14,9 @@ from composer.cli.progress import stage
 from composer.cli.screen import is_terminal
 from composer.cli.spread import spread
 from composer.cli.times import read_times
-from composer.draw.formats import PAGE, SUFFIXES, WITH_INSETS, format_of
-from composer.errors import GraphError, SpecError
+from composer.draw.formats import OF_PRINT, PAGE, SUFFIXES, WITH_INSETS, format_of
+from composer.draw.printed.width import Width, read_width
+from composer.errors import GraphError, SpecError, one_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,13 @@ def command(
         typer.Option(metavar="FILE", help="On a page: colour by times that `composer bench --nodes -o FILE` wrote."),
     ] = None,
     theme: Annotated[Theme, typer.Option(help="`auto` is light or dark as the reader prefers.")] = Theme.AUTO,
+    width: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LENGTH",
+            help="A figure for a paper, exactly so wide: `8cm`, also mm, in, pt. All text at 7 pt, at most 22 cm high.",
+        ),
+    ] = None,
     insets: Annotated[
         bool, typer.Option("--insets/--no-insets", help="Beside the network, one closed block of each kind, open.")
     ] = True,
@@ -104,11 +112,12 @@ def command(
             raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint=hint)
     if time is not None and color is not None:
         raise typer.BadParameter("times are either measured, `--time`, or read, `--color`", param_hint="--color")
+    asked = None if width is None else _asked_width(width, kind, direction)
     try:
         loaded = reading.load(spec)
     except SpecError as error:
         # A requested file is written, with the mistakes of the text. An unknown name ends here, without torch.
-        if str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):
+        if asked is None and str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):
             write(context, output, _failure(Path(spec).stem, error, kind, theme.value), force=force)
         raise
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
@@ -123,6 +132,8 @@ def command(
             network = Graph.of(loaded, limits)
             drawn = Sketch.of(network)
         except GraphError as error:
+            if asked is not None:
+                raise
             failure = error
             drawn = sketch(loaded, error.diagnostics, limits)
     wish = Wish(depth, select, direction.value, insets and kind in WITH_INSETS)
@@ -132,7 +143,7 @@ def command(
     elif network is not None and time is not None:
         seconds = measured(context, network, time, device)
     with stage(context, f"drawing {loaded.name}"):
-        content = _rendered(drawn, network, wish, kind, theme.value, seconds)
+        content = _rendered(drawn, network, wish, kind, theme.value, seconds, asked)
     write(context, output, content, force=force)
     if open_it:
         open_page(context, output)
@@ -144,16 +155,36 @@ def _destination(output: Path | None, format: str | None, kind: str) -> Path:
     """Where to write the picture. Raises BadParameter if it would fill a terminal without being asked to."""
     to_screen = str(output or _STDOUT) == "-" and is_terminal()
     if to_screen and (kind in _BYTES or (output is None and format is None)):
-        text = "a picture is no text for a terminal: name a file, `-o FILE.svg` (.html .png .pdf .dot .mmd .json)"
+        text = "a picture is no text for a terminal: name a file, `-o FILE.svg` (.html .png .pdf .tex .dot .mmd .json)"
         hint = "; `composer summary` prints the network as a tree" + "; `-o -` prints it anyway" * (kind not in _BYTES)
         raise typer.BadParameter(text + hint, param_hint="--output")
     return output or _STDOUT
 
 
+def _asked_width(text: str, kind: str, direction: Direction) -> Width:
+    """The width of a figure. Raises InputError if it is none, and BadParameter for what no such figure can be."""
+    width = read_width(text)
+    if kind not in OF_PRINT:
+        raise typer.BadParameter(f"a figure of a width is {one_of(OF_PRINT)}, not {kind}", param_hint="--width")
+    if direction is not Direction.TB:
+        raise typer.BadParameter("a figure of a width runs down: leave out `--direction`", param_hint="--width")
+    return width
+
+
 def _rendered(
-    drawn: Sketch, network: Graph | None, wish: Wish, kind: str, theme: str, seconds: Mapping[str, float] | None
+    drawn: Sketch,
+    network: Graph | None,
+    wish: Wish,
+    kind: str,
+    theme: str,
+    seconds: Mapping[str, float] | None,
+    width: Width | None,
 ) -> bytes:
     """A network as a file of this format."""
+    if width is not None:
+        from composer.draw.printed.render import render_figure
+
+        return render_figure(drawn, wish, width, kind, theme)
     if kind == PAGE:
         from composer.page.render import render_page
 

@@ -15,7 +15,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any, ParamSpec, TextIO, TypeVar
+from typing import IO, Any, BinaryIO, ParamSpec, TextIO, TypeVar
 
 from rich.console import Console
 from rich.text import Text
@@ -112,6 +112,11 @@ def out_bytes(content: bytes) -> None:
     with _told():
         _stdout().buffer.write(content)
         _stdout().buffer.flush()
+
+
+def raw() -> BinaryIO:
+    """Stdout itself, for a protocol: whoever writes to it writes all of it."""
+    return _stdout().buffer
 
 
 def print_lines(lines: Iterable[Line]) -> None:

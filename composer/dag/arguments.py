@@ -8,10 +8,10 @@ from typing import Any
 from composer import registry
 from composer.dag.infer import missing
 from composer.dag.tensor import TensorSpec
-from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
-from composer.options import ValidationError, describe_problem, validate_options
+from composer.errors import Diagnostic, Mistakes
+from composer.options import ValidationError, validate_options
 from composer.registry import Entry, ModuleEntry
-from composer.spec.model import NODE_KEYS
+from composer.spec.names import missing_option, unknown_option, wrong_option
 from composer.spec.origin import Origin
 
 
@@ -73,22 +73,14 @@ def unknown_options(entry: Entry, written: Mapping[str, Any], origin: Origin) ->
 
 
 def _unknown(entry: Entry, name: str, origin: Origin, path: str) -> Diagnostic:
-    known = entry.known_options
-    hint = did_you_mean(name, [*known, *NODE_KEYS], f"`{entry.name}` has {one_of(known)}")
-    # Papers give two mechanisms one name; the option says which is meant.
     others = [one.name for one in registry.called(entry.name) if name in one.known_options]
-    if others:
-        hint = (*hint, f"another mechanism of that name has it: {one_of(others)}")
-    text = f"`{entry.name}` has no option `{name}`"
-    return (origin / name).problem("unknown-option", text, "not an option", hint, key=True, path=path)
+    return unknown_option(entry.name, name, entry.known_options, others, origin, path)
 
 
 def _translate(entry: Entry, record: Any, origin: Origin, path: str) -> Diagnostic:
     name = str(record["loc"][0]) if record["loc"] else entry.name
-    here = origin / name
     if record["type"] == "extra_forbidden":
         return _unknown(entry, name, origin, path)
     if record["type"] == "missing":
-        return origin.problem("missing-option", f"`{entry.name}` needs `{name}`", f"`{name}: …`", key=True, path=path)
-    message = f"`{name}` of `{entry.name}`: {describe_problem(record)}"
-    return here.problem("option-type", message, path=path)
+        return missing_option(entry.name, name, origin, path)
+    return wrong_option(entry.name, name, record, origin, path)

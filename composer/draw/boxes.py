@@ -24,7 +24,7 @@ BASELINE = 4
 
 def container(view: View, layout: Layout) -> Iterator[str]:
     """The content of a container: wires below, boxes above."""
-    yield element("g", {"class": "wires"}, _wires(layout))
+    yield element("g", {"class": "wires"}, wires(layout))
     for placed in layout.boxes:
         box = view.by_name.get(placed.name)
         if box is None:
@@ -33,10 +33,10 @@ def container(view: View, layout: Layout) -> Iterator[str]:
             yield moved(placed.x, placed.y, frame(box, box.inner, placed.inside), about(box))
         else:
             yield moved(placed.x, placed.y, closed(box, placed), about(box))
-    yield from _shared(view, layout)
+    yield from shared(view, layout)
 
 
-def _shared(view: View, layout: Layout) -> Iterator[str]:
+def shared(view: View, layout: Layout) -> Iterator[str]:
     """Dashed lines from the boxes that own a module to those beside them that call it too."""
     places = {placed.name: placed for placed in layout.boxes}
     boxes = {path: box for box in view.boxes for path in box.copies or (box.path,)}
@@ -59,7 +59,7 @@ def _shared(view: View, layout: Layout) -> Iterator[str]:
 def frame(box: Box, view: View, layout: Layout) -> Iterator[str]:
     """An open block: its frame, its head, and its content."""
     yield title(tooltip(box))
-    yield from _sheets(box, layout.width, layout.height)
+    yield from sheets(box, layout.width, layout.height)
     yield rectangle(0, 0, layout.width, layout.height, "box", 6)
     yield from _head(box, layout.width)
     yield from container(view, layout)
@@ -67,10 +67,10 @@ def frame(box: Box, view: View, layout: Layout) -> Iterator[str]:
 
 def closed(box: Box, placed: Placed) -> Iterator[str]:
     """An operation, or a closed block."""
-    sheets = measure.SHEETS if box.count > 1 else 0
+    below_it = measure.SHEETS if box.count > 1 else 0
     yield title(tooltip(box))
-    yield from _sheets(box, placed.width, placed.height - sheets)
-    yield rectangle(0, 0, placed.width, placed.height - sheets, "box")
+    yield from sheets(box, placed.width, placed.height - below_it)
+    yield rectangle(0, 0, placed.width, placed.height - below_it, "box")
     yield from _head(box, placed.width)
     below = measure.ROW + 7
     if row := measure.second_row(box):
@@ -148,7 +148,7 @@ def _pills(box: Box, room: int, y: int) -> Iterator[str]:
         right -= length + measure.PILL_GAP
 
 
-def _sheets(box: Box, width: int, height: int) -> Iterator[str]:
+def sheets(box: Box, width: int, height: int) -> Iterator[str]:
     """The edges of further copies under a box."""
     if box.count > 1:
         for sheet in (2, 1):
@@ -156,20 +156,21 @@ def _sheets(box: Box, width: int, height: int) -> Iterator[str]:
             yield rectangle(inset, height - 12 + below, width - 2 * inset, 12, "box")
 
 
-def _wires(layout: Layout) -> Iterator[str]:
+def wires(layout: Layout, kind: str = "label") -> Iterator[str]:
+    """The wires of a container, with an arrow at each box that they enter, and the shapes beside them in this class."""
     drawn = {placed.name for placed in layout.boxes}
     for wire in layout.wires:
         edge = wire.edge
         about = title(f"{edge.source} → {edge.target}{': ' if edge.shape else ''}{edge.shape}")
         headed = edge.target in drawn
-        yield element("path", {"class": "wire", "d": _path(wire.points, ARROW - 2 if headed else 0)}, [about])
+        yield element("path", {"class": "wire", "d": path(wire.points, ARROW - 2 if headed else 0)}, [about])
         if headed:
             yield element("path", {"class": "head", "d": _arrow(wire.points)})
     for label in layout.labels:
-        yield text(label.shape, label.x, label.y, "label end" if label.end else "label")
+        yield text(label.shape, label.x, label.y, f"{kind} end" if label.end else kind)
 
 
-def _path(points: Sequence[Point], short: int) -> str:
+def path(points: Sequence[Point], short: int) -> str:
     """Straight lines with round corners, ending `short` before the last point."""
     parts = [f"M{points[0][0]} {points[0][1]}"]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):

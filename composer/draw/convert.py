@@ -28,8 +28,11 @@ SVG = "http://www.w3.org/2000/svg"
 FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "Malgun Gothic", "Arial Unicode MS")
 
 
-def convert(svg: str, format: str) -> bytes:
-    """The content of the file. Raises UnavailableError without CairoSVG, or if no font has a character of the SVG."""
+def convert(svg: str, format: str, *, scale: float = PNG_SCALE) -> bytes:
+    """The content of the file; a PNG has `scale` pixels per pixel of the SVG.
+
+    Raises UnavailableError without CairoSVG, or if no font has a character of the SVG.
+    """
     try:
         import cairosvg
     except (ImportError, OSError) as error:
@@ -40,7 +43,7 @@ def convert(svg: str, format: str) -> bytes:
     fitted = _fitted(svg, format)
     if format == "pdf":
         return bytes(cairosvg.svg2pdf(bytestring=fitted))
-    return bytes(cairosvg.svg2png(bytestring=fitted, scale=PNG_SCALE))
+    return bytes(cairosvg.svg2png(bytestring=fitted, scale=scale))
 
 
 def _fitted(svg: str, format: str) -> bytes:

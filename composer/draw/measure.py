@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from composer.amounts import three_figures
+from composer.draw.layout.metrics import SCREEN
 from composer.draw.text import width, wrap
 from composer.draw.view import Box, View
 from composer.visible import visible
@@ -30,6 +31,7 @@ BESIDE, BELOW = 5, 11
 # The room per wire on the edge of a frame.
 PORT = 12
 PILL_GAP = 4
+SPACING = SCREEN
 
 
 def box_width(view: View) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from composer.draw.chunks import in_chunks
 from composer.draw.dot import label_of
 from composer.draw.flat import flat_edges, shared_boxes
+from composer.draw.marks import COLOURS, Marks
 from composer.draw.picture import Picture
 from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View, num_levels, opened
@@ -21,11 +22,12 @@ LONGEST_LABEL = 160
 Part = tuple[Box | None, View]
 
 
-def render_mermaid(picture: Picture) -> str:
-    """The text of the file: the whole picture, or as much of it as Mermaid accepts."""
+def render_mermaid(picture: Picture, marks: Marks | None = None) -> str:
+    """The text of the file: the whole picture, or as much of it as Mermaid accepts. `marks` colours boxes."""
+    marks = marks or Marks()
     parts = [(figure.frame, figure.view) for figure in picture.figures]
     for number, smaller in enumerate(_ever_smaller(parts)):
-        text = _written(picture, smaller, folded=number > 0)
+        text = _written(picture, smaller, marks, folded=number > 0)
         if text is not None:
             return text
     raise AssertionError("a picture of few boxes is small")
@@ -41,7 +43,7 @@ def _ever_smaller(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
     yield [(frame, in_chunks(view, 3)) for frame, view in parts[:10]]
 
 
-def _written(picture: Picture, parts: Sequence[Part], *, folded: bool) -> str | None:
+def _written(picture: Picture, parts: Sequence[Part], marks: Marks, *, folded: bool) -> str | None:
     """The text of a file with these parts; None if it exceeds Mermaid's limits."""
     title = f"{picture.name}: {picture.description}" if picture.description else picture.name
     lines = ["---", f"title: {json.dumps(title[:200], ensure_ascii=False)}", "---"]
@@ -55,46 +57,50 @@ def _written(picture: Picture, parts: Sequence[Part], *, folded: bool) -> str | 
         if num_edges > MOST_EDGES:
             return None
         ids: dict[str, str] = {}
-        drawn = list(_part(frame, view, f"p{number}", ids))
+        drawn = list(_part(frame, view, f"p{number}", ids, marks))
         lines += drawn
         for edge in edges:
             label = f"|{_quoted(edge.shape)}|" if edge.shape else ""
             lines.append(f"  {ids[edge.source]} -->{label} {ids[edge.target]}")
         lines += [f"  {ids[owner]} -.- {ids[path]}" for path, owner in shared]
-    used = {class_of(box) for _, view in parts for box in view.walk() if box.inner is None}
+    used = {_class_of(box, marks) for _, view in parts for box in view.walk() if box.inner is None}
     text = "\n".join([*lines, *(_class(name) for name in sorted(used)), ""])
     return text if len(text) <= MOST_CHARACTERS else None
 
 
+def _class_of(box: Box, marks: Marks) -> str:
+    return marks.of(box) or class_of(box)
+
+
 def _class(name: str) -> str:
-    fill, line = colours(LIGHT)[name]
-    width = 2 if name in ("inserted", "failed", "holds") else 1
+    fill, line = COLOURS.get(name) or colours(LIGHT)[name]
+    width = 2 if name in ("inserted", "failed", "holds", *COLOURS) else 1
     return f"  classDef {name} fill:{fill},stroke:{line},stroke-width:{width}px,color:{LIGHT.ink}"
 
 
-def _part(frame: Box | None, view: View, prefix: str, ids: dict[str, str]) -> Iterator[str]:
+def _part(frame: Box | None, view: View, prefix: str, ids: dict[str, str], marks: Marks) -> Iterator[str]:
     for end, name in [(f"in:{name}", name) for name in view.inputs] + [(f"out:{name}", name) for name in view.outputs]:
         ids[end] = f"{prefix}e{len(ids)}"
         yield f"  {ids[end]}([{_quoted(name)}])"
     if frame is None:
-        yield from _boxes(view, prefix, ids, "  ")
+        yield from _boxes(view, prefix, ids, "  ", marks)
     else:
-        yield from _subgraph(frame, view, prefix, ids, "  ")
+        yield from _subgraph(frame, view, prefix, ids, "  ", marks)
 
 
-def _boxes(view: View, prefix: str, ids: dict[str, str], indent: str) -> Iterator[str]:
+def _boxes(view: View, prefix: str, ids: dict[str, str], indent: str, marks: Marks) -> Iterator[str]:
     for box in view.boxes:
         if box.inner is not None:
-            yield from _subgraph(box, box.inner, prefix, ids, indent)
+            yield from _subgraph(box, box.inner, prefix, ids, indent, marks)
         else:
             ids[box.path] = f"{prefix}n{len(ids)}"
-            yield f"{indent}{ids[box.path]}[{_quoted(label_of(box))}]:::{class_of(box)}"
+            yield f"{indent}{ids[box.path]}[{_quoted(label_of(box))}]:::{_class_of(box, marks)}"
 
 
-def _subgraph(box: Box, view: View, prefix: str, ids: dict[str, str], indent: str) -> Iterator[str]:
+def _subgraph(box: Box, view: View, prefix: str, ids: dict[str, str], indent: str, marks: Marks) -> Iterator[str]:
     name = ids[f"frame {box.path}"] = f"{prefix}f{len(ids)}"
     yield f"{indent}subgraph {name} [{_quoted(label_of(box))}]"
-    yield from _boxes(view, prefix, ids, f"{indent}  ")
+    yield from _boxes(view, prefix, ids, f"{indent}  ", marks)
     yield f"{indent}end"
 
 

@@ -90,7 +90,7 @@ def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> 
         gives=", ".join(edge.shape for edge in view.edges if edge.target.startswith("out:")),
         direction=wish.direction,
         figures=tuple(figures),
-        rules=tuple(_rules(sketch, view)),
+        rules=inserted_by(sketch, view),
         problems=sketch.problems,
         description=sketch.spec.description,
     )
@@ -115,11 +115,14 @@ def _problem(number: int, problem: Diagnostic) -> Box:
     return replace(found, state="failed", problem=problem)
 
 
-def _rules(sketch: Sketch, view: View) -> Iterator[Inserted]:
+def inserted_by(sketch: Sketch, view: View) -> tuple[Inserted, ...]:
+    """The attention rules of a network that inserted something."""
+    found = []
     for number, (rule, _) in enumerate(sketch.spec.every_rule):
         count = sum(count for box in view.boxes for at, _, count in box.holds if at == number)
         if count:
-            yield Inserted(number + 1, rule.use or "", f"{rule.position} {rule.selector}", count)
+            found.append(Inserted(number + 1, rule.use or "", f"{rule.position} {rule.selector}", count))
+    return tuple(found)
 
 
 def _network(view: View, wish: Wish, known: Known) -> Iterator[Figure]:

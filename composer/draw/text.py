@@ -55,6 +55,9 @@ _WIDTHS = [
 _UNKNOWN = 667
 # Class in the style sheet -> font size, and whether it is bold; text without a class has the usual size.
 USUAL = 11
+# In print, all text has one size: class `print`, or `name` in bold.
+PRINT_SIZE = 12
+PRINT_KINDS = {"print": (PRINT_SIZE, False), "name": (PRINT_SIZE, True)}
 KINDS = {"name": (12, True), "label": (10, False), "title": (17, True), "badge": (10, True)}
 
 
@@ -77,7 +80,8 @@ def advance(character: str, *, bold: bool = False) -> int:
 
 def size_of(kind: str) -> tuple[int, bool]:
     """The font size of text with these classes, and whether it is bold."""
-    return next((KINDS[one] for one in kind.split() if one in KINDS), (USUAL, False))
+    known = {**KINDS, **PRINT_KINDS}
+    return next((known[one] for one in kind.split() if one in known), (USUAL, False))
 
 
 def fit(text: str, size: float, limit: int, *, bold: bool = False) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from composer.draw.text import KINDS, USUAL
+from composer.draw.text import KINDS, PRINT_KINDS, PRINT_SIZE, USUAL
 
 if TYPE_CHECKING:
     from composer.draw.view import Box
@@ -105,6 +105,8 @@ PAPER = replace(
     helper=("#ffffff", "#b33a00"),
     inserted_width=2.0,
 )
+FIXED = {"light": LIGHT, "dark": DARK, "paper": PAPER}
+LINES = ".cg .end{text-anchor:end}.cg .mid{text-anchor:middle}.cg path{fill:none}.cg .wire{stroke-width:1.2}"
 
 
 def style(theme: str) -> str:
@@ -114,23 +116,26 @@ def style(theme: str) -> str:
     """
     if theme == "auto":
         return f"{sheet(LIGHT)}@media (prefers-color-scheme: dark){{{_colours(DARK)}}}"
-    return sheet({"light": LIGHT, "dark": DARK, "paper": PAPER}[theme])
+    return sheet(FIXED[theme])
 
 
 def sheet(theme: Theme) -> str:
     """Fonts, lines and the theme's colours."""
-    fixed = (
-        f".cg text{{font-family:{FONT};font-size:{USUAL}px}}"
-        + "".join(
-            f".cg .{kind}{{font-size:{size}px{';font-weight:bold' if bold else ''}}}"
-            for kind, (size, bold) in KINDS.items()
-        )
-        + f".cg .mono{{font-family:{MONO};font-size:10px;white-space:pre}}"
-        ".cg .end{text-anchor:end}.cg .mid{text-anchor:middle}"
-        ".cg path{fill:none}"
-        ".cg .wire{stroke-width:1.2}"
+    fixed = _fonts(USUAL, KINDS) + f".cg .mono{{font-family:{MONO};font-size:10px;white-space:pre}}"
+    return fixed + LINES + _colours(theme)
+
+
+def print_sheet(theme: str) -> str:
+    """The style sheet of a printed figure: `light`, `dark` or `paper`; `auto` is `paper`."""
+    return _fonts(PRINT_SIZE, PRINT_KINDS) + LINES + _colours(FIXED["paper" if theme == "auto" else theme])
+
+
+def _fonts(usual: int, kinds: Mapping[str, tuple[int, bool]]) -> str:
+    sizes = (
+        f".cg .{kind}{{font-size:{size}px{';font-weight:bold' if bold else ''}}}"
+        for kind, (size, bold) in kinds.items()
     )
-    return fixed + _colours(theme)
+    return f".cg text{{font-family:{FONT};font-size:{usual}px}}" + "".join(sizes)
 
 
 def _colours(theme: Theme) -> str:

@@ -132,6 +132,12 @@ def opened_at(view: View, paths: Container[str]) -> View:
     return replace(view, boxes=tuple(boxes))
 
 
+def without_shapes(view: View) -> View:
+    """The view without the shapes of tensors at its wires."""
+    boxes = (replace(box, inner=without_shapes(box.inner)) if box.inner is not None else box for box in view.boxes)
+    return replace(view, boxes=tuple(boxes), edges=tuple(replace(edge, shape="") for edge in view.edges))
+
+
 def num_levels(view: View) -> int:
     """The number of levels of boxes."""
     return 1 + max((num_levels(box.inner) for box in view.boxes if box.inner is not None), default=0)

@@ -52,6 +52,11 @@ class Card:
         return cls(entry.name, entry.category, entry.kind, group, aliases, entry.doc, entry.plugin.name)
 
     @property
+    def tensors(self) -> tuple[str, ...]:
+        """Names of the tensors that it takes; none if the card is not from the index."""
+        return tuple(self.shown["entry"]["tensors"]) if self.shown else ()
+
+    @property
     def summary(self) -> str:
         """The first line of the docstring."""
         return next(iter(self.doc.splitlines()), "")
@@ -63,6 +68,12 @@ def cards(category: str | None = None) -> Sequence[Card]:
     return [one for one in found if category in (None, one.category)]
 
 
+@cache
+def composers_own() -> Mapping[str, Card]:
+    """A card for each name of composer's own, whatever plugins there are."""
+    return {one.name: one for one in _of_index()}
+
+
 def card(name: str) -> Card | None:
     """The card of a name, or None."""
     return next((one for one in cards() if one.name == name), None)
@@ -70,11 +81,12 @@ def card(name: str) -> Card | None:
 
 def is_enough() -> bool:
     """Whether the index knows every name: no plugin is installed, and nothing was registered in this process."""
-    return not _is_used() and not _has_plugins()
+    return not _is_used() and not has_plugins()
 
 
 @cache
-def _has_plugins() -> bool:
+def has_plugins() -> bool:
+    """Whether a plugin is installed."""
     return bool(importlib.metadata.entry_points(group=ENTRY_POINTS))
 
 
@@ -82,6 +94,13 @@ def _has_plugins() -> bool:
 def read() -> Mapping[str, Any]:
     """The index: `entries`, `descriptions` of networks by name, rows of `papers`, and heads of `keys` by name."""
     found: Mapping[str, Any] = json.loads(INDEX.read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def read_schema() -> Mapping[str, Any]:
+    """The JSON Schema of specs, with the options of composer's own mechanisms and layers."""
+    found: Mapping[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
     return found
 
 

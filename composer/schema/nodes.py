@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from composer import registry
+from composer.options import EXPRESSION
 from composer.registry import Entry, ParameterEntry
-from composer.schema.options import EXPRESSION, options_of, required_options
+from composer.schema.options import options_of, required_options
 from composer.spec.meanings import MEANINGS
 from composer.spec.model import LIBRARIES, NODE_KEYS, POSITIONS, UNSAID
 

@@ -7,10 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from composer.options import EVEN, EXPRESSION
 from composer.registry import Entry
-
-# An expression, which any option may have as its value: a string with a dollar sign.
-EXPRESSION = {"type": "string", "pattern": r"\$"}
 
 
 def required_options(entry: Entry) -> list[str]:
@@ -97,6 +95,6 @@ def describe(part: Mapping[str, Any]) -> str:
         words.append(f"of {', '.join(map(describe, part['prefixItems']))}")
     else:
         words += [text.format(part[key]) for key, text in _COMPARISONS.items() if key in part]
-    if part.get("not") == {"multipleOf": 2}:
+    if part.get("not") == EVEN:
         words.append("odd")
     return " ".join(words)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from composer.errors import Diagnostic, Mistakes, SpecError
+from composer.spec import unasked
 from composer.spec.document import Document
 from composer.spec.model import InputSpec, SourceSpec
 from composer.spec.model_source import CLASSES, ModelSource
@@ -24,18 +25,25 @@ from composer.spec.structure import validate
 
 @dataclass(frozen=True)
 class Begun:
-    """Files whose last one says what its library knows of the model, with that model; problems of vars."""
+    """Files whose last one says what its library knows of the model, with that model; problems of vars.
+
+    library  what answers for the library: `composer.sources`, or `composer.spec.unasked`
+    """
 
     files: tuple[LoadedFile, ...]
     source: ModelSource
+    library: Any
     problems: tuple[Diagnostic, ...] = ()
 
 
-def begin(files: Sequence[LoadedFile], settings: Iterable[Setting], *, allow_code: bool) -> Begun | None:
+def begin(
+    files: Sequence[LoadedFile], settings: Iterable[Setting], *, allow_code: bool, ask: bool = True
+) -> Begun | None:
     """The files with the vars of the model that they begin with; None if they begin with nodes.
 
-    A var that a file sets and that no expression reads goes to the model's factory. Raises SpecError for a model that
-    its library does not have or that a spec may not name, UnavailableError if the library is not installed.
+    A var that a file sets and that no expression reads goes to the model's factory. Without `ask`, no library is
+    imported, and any model and any var of it will do. Raises SpecError for a model that its library does not have or
+    that a spec may not name, UnavailableError if the library is not installed.
     """
     written = files[-1].content.backbone
     if not isinstance(written, SourceSpec):
@@ -43,7 +51,7 @@ def begin(files: Sequence[LoadedFile], settings: Iterable[Setting], *, allow_cod
     # The last file stands for the model, so the one before it names it.
     origin = files[-2 if len(files) > 1 else -1].origin / "backbone"
     source = ModelSource.of(written, origin)
-    library = importlib.import_module("composer.sources")
+    library = _asked() if ask else unasked
     library.check_name(source, allow_code=allow_code)
     classes = library.num_classes(source)
     vars: dict[str, Any] = {} if classes is None else {CLASSES: classes}
@@ -51,7 +59,7 @@ def begin(files: Sequence[LoadedFile], settings: Iterable[Setting], *, allow_cod
     found = (library.var_problem(name, place, source) for name, place in wanted.items())
     problems = tuple(problem for problem in found if problem is not None)
     vars |= {name: {"default": None} for name in wanted}
-    return Begun((*files[:-1], _described(files[-1], vars)), source, problems)
+    return Begun((*files[:-1], _described(files[-1], vars)), source, library, problems)
 
 
 def settle_source(begun: Begun, vars: Mapping[str, Any], origins: Mapping[str, Origin]) -> Begun:
@@ -68,15 +76,19 @@ def settle_source(begun: Begun, vars: Mapping[str, Any], origins: Mapping[str, O
         raise SpecError(error.diagnostics) from error
     given = {name: vars[name] for name in last.content.vars if origins[name].document is not last.origin.document}
     source = replace(source, args=args, config=config, vars={key: one for key, one in given.items() if one is not None})
-    library = importlib.import_module("composer.sources")
-    if found := list(library.problems(source, origins)):
+    if found := list(begun.library.problems(source, origins)):
         raise SpecError([*begun.problems, *found])
-    source = replace(source, own_inputs=library.own_inputs(source))
-    return Begun((*begun.files[:-1], _described(last, last.content.vars, source.own_inputs)), source)
+    source = replace(source, own_inputs=begun.library.own_inputs(source))
+    files = (*begun.files[:-1], _described(last, last.content.vars, source.own_inputs))
+    return Begun(files, source, begun.library)
 
 
 def with_shapes(
-    source: ModelSource, inputs: Mapping[str, InputSpec], origins: Mapping[str, Origin], vars: Mapping[str, Any]
+    source: ModelSource,
+    inputs: Mapping[str, InputSpec],
+    origins: Mapping[str, Origin],
+    vars: Mapping[str, Any],
+    library: Any,
 ) -> ModelSource:
     """The model with the shapes of its inputs. Raises SpecError if it cannot have them."""
     try:
@@ -86,7 +98,7 @@ def with_shapes(
     # A shape that is none has its own problem when the network is composed.
     whole = {name: tuple(one) for name, one in shapes.items() if all(type(side) is int and side > 0 for side in one)}
     source = replace(source, shapes=whole)
-    SpecError.check(importlib.import_module("composer.sources").shape_problems(source, inputs, origins))
+    SpecError.check(library.shape_problems(source, inputs, origins))
     return source
 
 
@@ -95,7 +107,12 @@ def with_inputs(spec: Spec, inputs: Mapping[str, InputSpec]) -> Spec:
     spec = replace(spec, inputs=inputs)
     if spec.source is None:
         return spec
-    return replace(spec, source=with_shapes(spec.source, inputs, spec.input_origins, spec.vars))
+    return replace(spec, source=with_shapes(spec.source, inputs, spec.input_origins, spec.vars, _asked()))
+
+
+def _asked() -> Any:
+    """What knows the libraries."""
+    return importlib.import_module("composer.sources")
 
 
 def _set_vars(files: Sequence[LoadedFile], settings: Iterable[Setting]) -> Iterator[tuple[str, Origin]]:

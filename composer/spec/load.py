@@ -70,10 +70,13 @@ def examine(
     root: str | Path | None = None,
     weights: bool = True,
     allow_code: bool = False,
+    ask: bool = True,
 ) -> tuple[Spec | None, list[Diagnostic]]:
     """The Spec, as far as it is sound, or None if too little is; and every problem of its text.
 
-    Arguments as for `load_spec`. Raises SpecError if the source cannot be read at all.
+    Arguments as for `load_spec`. Without `ask`, only what is written is looked at: weights are not looked for, no other
+    library is asked for its model, and torch is not imported; the Spec is then good for nothing else. Raises SpecError
+    if the source cannot be read at all.
     """
     settings = read_settings(vars or {}, sets)
     if isinstance(source, Spec):
@@ -85,7 +88,7 @@ def examine(
     document, path = open_source(source)
     document = apply_settings(document, settings)
     document = document if weights else _without_weights(document)
-    return examine_document(document, path, settings, root, allow_code=allow_code)
+    return examine_document(document, path, settings, root, allow_code=allow_code, ask=ask)
 
 
 def examine_document(
@@ -95,6 +98,7 @@ def examine_document(
     root: str | Path | None = None,
     *,
     allow_code: bool = False,
+    ask: bool = True,
 ) -> tuple[Spec | None, list[Diagnostic]]:
     """As `examine`, of a document that is read already; `path` is where it was read from."""
     content, problems = inspect(document)
@@ -104,7 +108,7 @@ def examine_document(
         return None, problems
     file = LoadedFile(content, Origin(document), path, home(path, root))
     try:
-        spec = _settled(follow(file), tuple(filter(is_var, settings)), problems, allow_code=allow_code)
+        spec = _settled(follow(file), tuple(filter(is_var, settings)), problems, allow_code=allow_code, ask=ask)
     except SpecError as error:
         known = {problem.path for problem in problems}
         return None, [*problems, *(problem for problem in error.diagnostics if problem.path not in known)]
@@ -166,24 +170,26 @@ def _settled(
     finder: PartsFinder | None = None,
     *,
     allow_code: bool = False,
+    ask: bool = True,
 ) -> Spec:
     """As `assemble`, with the problems in the Spec, `problems` first. Raises SpecError if it cannot be settled."""
-    begun = begin(files, overrides, allow_code=allow_code)
+    begun = begin(files, overrides, allow_code=allow_code, ask=ask)
     problems = [*problems, *(begun.problems if begun else ())]
     vars = settle_vars(begun.files if begun else files, overrides)
     if begun:
         begun = settle_source(begun, vars.values, vars.origins)
         files = begun.files
     inputs, origins = settle_inputs(files)
-    source = with_shapes(begun.source, inputs, origins, vars.values) if begun else None
+    source = with_shapes(begun.source, inputs, origins, vars.values, begun.library) if begun else None
     written = settle_nodes(files)
     found = (settle_outputs(file.content, vars.values, file.origin) for file in down_to_writer(files))
     outputs = next((one for one in found if one is not None), None)
-    weights, part_weights = _weights(files) if finder is None or finder.with_weights else (None, {})
+    weights, part_weights = _weights(files, find=ask) if finder is None or finder.with_weights else (None, {})
     if finder is None:
         silent = any(file.content.weights is not None for file in files) and not weights and not part_weights
         finder = PartsFinder(
-            lambda files, within: _settled(files, (), (), within, allow_code=allow_code), with_weights=not silent
+            lambda files, within: _settled(files, (), (), within, allow_code=allow_code, ask=ask),
+            with_weights=not silent,
         )
     own = PartsFinder(finder.settle, finder.with_weights, finder.left)
     parts = own.find(written, vars.values)
@@ -222,16 +228,22 @@ def _settled(
     return replace(spec, problems=(*problems, *islice(more, MAX_FOUND)))
 
 
-def _weights(files: tuple[LoadedFile, ...]) -> tuple[FoundWeights | None, dict[str, FoundWeights]]:
-    """The `weights` of the nearest file that has them: of the whole network (None if it says `none`), or by part."""
+def _weights(
+    files: tuple[LoadedFile, ...], *, find: bool = True
+) -> tuple[FoundWeights | None, dict[str, FoundWeights]]:
+    """The `weights` of the nearest file that has them: of the whole network (None if it says `none`), or by part.
+
+    Without `find`, their files are not looked for. Raises SpecError.
+    """
     speaking = next((file for file in files if file.content.weights is not None), None)
     if speaking is None:
         return None, {}
     written, origin = speaking.content.weights, speaking.origin / "weights"
     if isinstance(written, WeightsSpec):
-        found = find_weights(written, speaking, origin)
+        found = find_weights(written, speaking, origin) if find else (written, origin)
         return (None if written.source == NO_WEIGHTS else found), {}
-    return None, {path: find_weights(one, speaking, origin / path) for path, one in (written or {}).items()}
+    named = {path: (one, origin / path) for path, one in (written or {}).items()}
+    return None, {path: find_weights(one[0], speaking, one[1]) if find else one for path, one in named.items()}
 
 
 def _without_weights(document: Document) -> Document:

@@ -39,6 +39,7 @@ def boxes(text):
         (".gv", "digraph"),
         (".mmd", "---\ntitle"),
         (".json", "{"),
+        (".tex", "% small, drawn by composer"),
     ],
 )
 def test_the_ending_is_the_format(run, small, tmp_path, ending, start):
@@ -67,6 +68,29 @@ def test_stdout_gets_what_is_asked_for(run, small):
     assert boxes(run("graph", small).out)["se"] == "inserted"
     assert "flowchart TB" in run("graph", small, "--format", "mmd", "-o", "-").out
     assert json.loads(run("graph", small, "--format", "json", "-o", "-").out)["name"] == "small"
+
+
+def test_a_figure_for_a_paper_has_the_width_it_is_asked_for(run, tmp_path):
+    target = tmp_path / "figure.svg"
+    assert run("graph", "resnet18", "--width", "8cm", "-o", target).code == 0
+    assert ElementTree.parse(target).getroot().get("width") == "8cm"
+    for words, told in (
+        (["--width", "1cm", "-o", "x.svg"], "does not fit 1cm"),
+        (["--width", "8", "-o", "x.svg"], "`8` is no width"),
+        (["--width", "8cm", "-o", "x.html"], "not html"),
+        (["--width", "8cm", "--direction", "LR", "-o", "x.svg"], "leave out `--direction`"),
+    ):
+        result = run("graph", "resnet18", *words)
+        assert result.code != 0
+        assert told in " ".join(result.err.split())
+
+
+def test_a_figure_for_a_paper_shows_no_mistakes(run, tmp_path):
+    (tmp_path / "bad.yaml").write_text(BAD_NODE, encoding="utf-8")
+    result = run("graph", tmp_path / "bad.yaml", "--width", "8cm", "-o", tmp_path / "bad.svg")
+    assert result.code == 1
+    assert "groups" in result.err
+    assert not (tmp_path / "bad.svg").exists()
 
 
 def test_options_change_the_picture(run, tmp_path):

@@ -18,10 +18,11 @@ from composer.dag.nodes.unfinished import Unfinished
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
-from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, one_of
+from composer.errors import Diagnostic, GraphError, Mistakes
 from composer.registry import BlockEntry, Entry
 from composer.spec.expression import is_dynamic
 from composer.spec.model import BlockSpec, NodeSpec
+from composer.spec.names import unknown_block, unknown_op
 from composer.spec.origin import Origin, evaluate
 from composer.spec.spec import Part, Spec
 
@@ -99,10 +100,7 @@ class Reader:
     def unknown_block(self, name: Any, origin: Origin, path: str) -> list[Diagnostic]:
         """The problem with a block that neither the spec nor a plugin has."""
         known = [*self.spec.names_of_blocks, *(one.name for one in registry.entries() if isinstance(one, BlockEntry))]
-        hint = did_you_mean(name, known, f"the blocks are {one_of(known)}")
-        label = "not a block of this spec"
-        problem = origin.problem("unknown-block", f"unknown block `{name}`", label, hint, path=path)
-        return [problem, *registry.failures()]
+        return [unknown_block(name, known, origin, path), *registry.failures()]
 
     def count(self, spec: NodeSpec, step: Step) -> int:
         """The value of `repeat`. Raises Stop."""
@@ -169,10 +167,15 @@ class Reader:
             raise self.note(_unknown_op(op, step.origin / "op", step.path), *registry.failures())
         return entry
 
+    @property
+    def _blocks(self) -> set[str]:
+        """The blocks of the spec, and the networks inside it: those that nodes are have names that no text spells."""
+        return {*self.spec.blocks, *self.spec.parts}
+
     def said_of(self, spec: NodeSpec, origin: Origin, path: str) -> list[Diagnostic]:
         """Problems of a node that do not depend on its inputs: an unknown operation or block, or unknown options."""
         if spec.block is not None:
-            known = is_dynamic(spec.block) or spec.block in self.spec.names_of_blocks or registry.get_block(spec.block)
+            known = is_dynamic(spec.block) or spec.block in self._blocks or registry.get_block(spec.block)
             sound = self.spec.is_sound(origin / "block")
             return self.unknown_block(spec.block, origin / "block", path) if sound and not known else []
         entry = registry.get(spec.op) if spec.op else None
@@ -183,5 +186,4 @@ class Reader:
 
 
 def _unknown_op(op: Any, origin: Origin, path: str) -> Diagnostic:
-    hint = did_you_mean(op, [one.name for one in registry.entries()], "`composer list` shows all")
-    return origin.problem("unknown-op", f"unknown operation `{op}`", "not in the registry", hint, path=path)
+    return unknown_op(op, [one.name for one in registry.entries()], origin, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from composer.dag.rules.insertion import Used
 from composer.dag.rules.spot import Spot
 from composer.dag.scope import Bound, Node, Scope
 from composer.dag.tensor import TensorSpec
-from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
+from composer.errors import Mistakes, did_you_mean, one_of
 from composer.spec.model import Rule
 from composer.spec.origin import Origin, evaluate
 
@@ -24,16 +24,6 @@ _LAYOUTS: Mapping[tuple[str | None, str | None], str] = {
     ("b h w c", "b c h w"): "`channels_first` moves them",
     ("b c h w", "b h w c"): "`channels_last` moves them",
 }
-
-
-def unknown_tensors(entry: Used, rule: Rule, origin: Origin) -> Iterator[Diagnostic]:
-    """A problem per tensor in the rule's `from` that the mechanism does not take, at any place."""
-    others = entry.tensors[1:]
-    for name in rule.sources:
-        if name not in others:
-            hint = did_you_mean(name, others, f"besides its place's, `{entry.name}` takes {one_of(others)}")
-            text = f"`{entry.name}` takes no tensor `{name}`"
-            yield (origin / "from" / name).problem("unknown-tensor", text, "not a tensor it takes", hint, key=True)
 
 
 def adapting(entry: Used, inputs: Sequence[TensorSpec]) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from composer import registry
 from composer.dag.limits import Limits
 from composer.dag.rules.insertion import Used
-from composer.dag.rules.taking import unknown_tensors
 from composer.dag.rules.use_block import UsedBlock
 from composer.dag.rules.use_entry import UsedLayer, UsedMechanism
-from composer.errors import Diagnostic, did_you_mean, one_of
+from composer.errors import Diagnostic, one_of
 from composer.registry import BlockEntry, ModuleEntry, ParameterEntry
 from composer.spec.model import Rule
+from composer.spec.names import takes_nothing, unknown_mechanism, unknown_tensors
 from composer.spec.origin import Origin
 from composer.spec.spec import Spec
 
@@ -41,13 +41,13 @@ def used(rule: Rule, origin: Origin, spec: Spec, limits: Limits) -> tuple[Used |
         found = UsedLayer(entry)
     else:
         return None, [_unknown(rule.use, origin / "use", spec, is_parameter=entry is not None), *registry.failures()]
-    return found, [*found.problems(rule.options, origin / "with"), *unknown_tensors(found, rule, origin)]
+    more = unknown_tensors(found.name, found.tensors, rule, origin)
+    return found, [*found.problems(rule.options, origin / "with"), *more]
 
 
 def _unknown(name: str, origin: Origin, spec: Spec, *, is_parameter: bool) -> Diagnostic:
     if is_parameter:
-        text = f"`{name}` takes no input, so that it cannot be put between two nodes"
-        return origin.problem("unknown-mechanism", text, "a mechanism, a layer with an input, or a block")
+        return takes_nothing(name, origin)
     lock = spec.writer.content.lock or {}
     loaded = {plugin.name for plugin in registry.plugin_versions()}
     if missing := [plugin for plugin in lock.get("plugins", {}) if plugin not in loaded]:
@@ -56,5 +56,4 @@ def _unknown(name: str, origin: Origin, spec: Spec, *, is_parameter: bool) -> Di
             "unknown-mechanism", f"unknown mechanism `{name}`", "of a plugin that is missing", (help,)
         )
     known = [*(one.name for one in registry.entries()), *spec.blocks]
-    hint = registry.hint(name) or did_you_mean(name, known, "`composer list` shows all")
-    return origin.problem("unknown-mechanism", f"unknown mechanism `{name}`", "not in the registry", hint)
+    return unknown_mechanism(name, known, registry.hint(name), origin)

@@ -16,9 +16,10 @@ from composer.dag.rules.insertion import Insertion, Made
 from composer.dag.rules.replaced import conv_settings, linear_settings
 from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
-from composer.errors import Diagnostic, Mistakes, did_you_mean, one_of
+from composer.errors import Diagnostic, Mistakes, one_of
 from composer.registry import CONV_FACTS, BlockEntry
 from composer.spec.model import BlockSpec
+from composer.spec.names import unknown_args
 from composer.spec.origin import Origin
 from composer.spec.spec import Spec
 
@@ -61,14 +62,7 @@ class UsedBlock:
         return () if self.block.layout is None else (self.block.layout,)
 
     def problems(self, written: Mapping[str, Any], origin: Origin) -> Sequence[Diagnostic]:
-        unknown = [name for name in written if name not in self.block.args]
-        help = {name: did_you_mean(name, self.block.args, f"it has {one_of(self.block.args)}") for name in unknown}
-        return [
-            (origin / name).problem(
-                "unknown-arg", f"block `{self.name}` has no argument `{name}`", "not an argument", help[name], key=True
-            )
-            for name in unknown
-        ]
+        return unknown_args(self.name, self.block.args, written, origin)
 
     def arguments(
         self, insertion: Insertion, host: Node, inputs: Sequence[TensorSpec], written: Mapping[str, Any], index: int

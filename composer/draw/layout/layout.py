@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from composer.draw import measure
+from composer.draw.layout.metrics import Metrics
 from composer.draw.layout.order import Arrangement, arrange
 from composer.draw.layout.placed import Label, Layout, Placed, Wire
 from composer.draw.layout.rank import Diagram
@@ -28,27 +29,34 @@ class Known:
 
 
 def lay_out(
-    view: View, direction: Direction = "TB", known: Known | None = None, *, role: Role = "nested", head: int = 0
+    view: View,
+    direction: Direction = "TB",
+    known: Known | None = None,
+    *,
+    role: Role = "nested",
+    head: int = 0,
+    metrics: Metrics = measure,
 ) -> Layout:
     """The layout of a view and of every open box in it.
 
     In a whole network, inputs and outputs are boxes too; any other view has a frame of at least `head` pixels width.
+    `metrics` has the sizes of words and closed boxes: those of a screen if not given.
     """
     known = known or Known()
     inside = {
-        box.name: lay_out(box.inner, direction, known, head=measure.header_width(box))
+        box.name: lay_out(box.inner, direction, known, head=metrics.header_width(box), metrics=metrics)
         for box in view.boxes
         if box.inner is not None
     }
     diagram = diagram_of(view)
-    measuring = Measuring(view, inside, direction, role)
+    measuring = Measuring(view, inside, direction, role, metrics)
     sizes = measuring.sizes(diagram)
     if diagram not in known.arrangements:
         known.arrangements[diagram] = arrange(diagram)
     if (diagram, sizes) not in known.routes:
         known.routes[diagram, sizes] = route(known.arrangements[diagram], sizes)
     labelled = {(name, output) for name in items_of(view) for output in measuring.shapes(name)}
-    framing = _Framing(view, inside, direction, role == "whole", head)
+    framing = _Framing(view, inside, direction, role == "whole", head, metrics)
     return framing.layout(diagram, sizes, known.routes[diagram, sizes], labelled)
 
 
@@ -61,6 +69,7 @@ class _Framing:
     direction: Direction
     whole: bool
     head: int
+    metrics: Metrics
 
     def layout(self, diagram: Diagram, sizes: Sizes, routed: Routed, labelled: Collection[tuple[str, str]]) -> Layout:
         width, height = self.turn((routed.width, routed.height))
@@ -99,9 +108,9 @@ class _Framing:
         (x, y), edge = wire.points[0], wire.edge
         if self.direction == "LR":
             return Label(edge.source, edge.output, edge.shape, x + 4, y - 4, end=False, room=room)
-        end = x + measure.BESIDE + measure.label_width(edge.shape) > right
-        x += -measure.BESIDE if end else measure.BESIDE
-        return Label(edge.source, edge.output, edge.shape, x, y + measure.BELOW, end, room)
+        end = x + self.metrics.BESIDE + self.metrics.label_width(edge.shape) > right
+        x += -self.metrics.BESIDE if end else self.metrics.BESIDE
+        return Label(edge.source, edge.output, edge.shape, x, y + self.metrics.BELOW, end, room)
 
     def turn(self, pair: Point) -> Point:
         return pair if self.direction == "TB" else (pair[1], pair[0])
@@ -111,14 +120,14 @@ class _Framing:
         if self.whole:
             return 0, 0
         if self.direction == "LR":
-            return 0, measure.HEADER + measure.FRAME // 2
-        return (self.framed(width, 0)[0] - width) // 2, measure.HEADER
+            return 0, self.metrics.HEADER + self.metrics.FRAME // 2
+        return (self.framed(width, 0)[0] - width) // 2, self.metrics.HEADER
 
     def framed(self, width: int, height: int) -> Point:
         """The size of the frame around content of this size."""
         if self.direction == "LR":
-            return width, height + measure.HEADER + measure.FRAME // 2 + measure.FRAME
-        return max(width + 2 * measure.FRAME, self.head), height + measure.HEADER
+            return width, height + self.metrics.HEADER + self.metrics.FRAME // 2 + self.metrics.FRAME
+        return max(width + 2 * self.metrics.FRAME, self.head), height + self.metrics.HEADER
 
 
 def _edges_by_end(view: View) -> dict[tuple[str, int], Edge]:

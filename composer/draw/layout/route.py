@@ -9,15 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from composer.draw.layout.columns import Pins, place_columns
+from composer.draw.layout.metrics import SCREEN, Spacing
 from composer.draw.layout.order import Arrangement
 from composer.draw.layout.tracks import Tracks, find_tracks
-from composer.draw.layout.ways import WIRE_GAP, End, find_ways
-
-BOX_GAP = 26
-TRACK_GAP = 8
-# The length of a wire out of a box before it turns, and the room for an arrow's head before the next box.
-LEAVE = 8
-ARRIVE = 14
+from composer.draw.layout.ways import End, find_ways
 
 Point = tuple[int, int]
 
@@ -35,6 +30,7 @@ class Sizes:
     labels: tuple[int, ...]
     inputs: tuple[tuple[int, tuple[int, ...]], ...] = ()
     outputs: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    spacing: Spacing = SCREEN
 
 
 @dataclass(frozen=True)
@@ -49,14 +45,14 @@ class Routed:
 
 def route(arrangement: Arrangement, sizes: Sizes) -> Routed:
     """Positions and wires. Boxes do not overlap, and wires touch only the boxes that they leave or enter."""
-    diagram, layer = arrangement.diagram, arrangement.ranking.layer
+    diagram, layer, spacing = arrangement.diagram, arrangement.ranking.layer, sizes.spacing
     pins = Pins([*sizes.width, *([0] * len(arrangement.bends))], dict(sizes.inputs), dict(sizes.outputs))
 
     def gap(one: int, other: int) -> int:
-        return BOX_GAP if one < diagram.num_items and other < diagram.num_items else WIRE_GAP
+        return spacing.box if one < diagram.num_items and other < diagram.num_items else spacing.wire
 
     left = place_columns(arrangement, pins, gap)
-    ways = find_ways(arrangement, pins, left)
+    ways = find_ways(arrangement, pins, left, spacing.wire)
     rows = [find_tracks(runs) for runs in ways.runs()]
     starts, first_tracks, height = _levels(arrangement, sizes, rows)
     corners = tuple((left[item], starts[layer[item]]) for item in range(diagram.num_items))
@@ -66,7 +62,7 @@ def route(arrangement: Arrangement, sizes: Sizes) -> Routed:
             points = [(ways.leaves[number], corners[net.source][1] + sizes.height[net.source])]
             for level, top, bottom in ways.path(number, end):
                 turns = rows[level].turns(number, top, bottom)
-                points += [(x, first_tracks[level] + track * TRACK_GAP) for x, track in turns]
+                points += [(x, first_tracks[level] + track * spacing.track) for x, track in turns]
             wires[number, end] = (*points, (ways.enters[end], corners[end[0]][1]))
     return Routed(corners, wires, ways.width, height)
 
@@ -80,6 +76,6 @@ def _levels(arrangement: Arrangement, sizes: Sizes, rows: Sequence[Tracks]) -> t
         starts.append(y)
         y += max((sizes.height[item] for item in items), default=0)
         if level < len(rows):
-            first_tracks.append(y + max((sizes.labels[item] for item in items), default=0) + LEAVE)
-            y = first_tracks[-1] + rows[level].count * TRACK_GAP + ARRIVE
+            first_tracks.append(y + max((sizes.labels[item] for item in items), default=0) + sizes.spacing.leave)
+            y = first_tracks[-1] + rows[level].count * sizes.spacing.track + sizes.spacing.arrive
     return starts, first_tracks, y

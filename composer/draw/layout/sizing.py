@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from composer.draw import measure
+from composer.draw.layout.metrics import Metrics
 from composer.draw.layout.placed import Layout
 from composer.draw.layout.rank import Diagram
 from composer.draw.layout.route import Sizes
@@ -28,9 +28,10 @@ class Measuring:
     inside: Mapping[str, Layout]
     direction: Direction
     role: Role
+    metrics: Metrics
 
     def sizes(self, diagram: Diagram) -> Sizes:
-        common = measure.box_width(self.view)
+        common = self.metrics.box_width(self.view)
         measured = [
             *(self.end(f"in:{name}") for name in self.view.inputs),
             *(self.box(box, common) for box in self.view.boxes),
@@ -54,23 +55,23 @@ class Measuring:
                 outputs.append((item, _evenly(across[item], diagram.gives[item])))
         labels = [self.labels(name) for name in items_of(self.view)]
         along = tuple(length for _, length in measured)
-        return Sizes(tuple(across), along, tuple(labels), tuple(inputs), tuple(outputs))
+        return Sizes(tuple(across), along, tuple(labels), tuple(inputs), tuple(outputs), self.metrics.SPACING)
 
     def box(self, box: Box, common: int) -> tuple[int, int]:
         inside = self.inside.get(box.name)
         if inside is None:
-            return measure.own_width(box, common), measure.box_height(box)
-        return inside.width, inside.height + (measure.SHEETS if box.count > 1 else 0)
+            return self.metrics.own_width(box, common), self.metrics.box_height(box)
+        return inside.width, inside.height + (self.metrics.SHEETS if box.count > 1 else 0)
 
     def end(self, name: str) -> tuple[int, int]:
         """The size of an input or output: a box in the whole network, else the room of a point on the frame."""
         if self.role == "whole":
-            words = 2 * (self.widest(name) + measure.PAD)
-            return max(measure.pill_width(name.partition(":")[2]), words), measure.ROW
+            words = 2 * (self.widest(name) + self.metrics.PAD)
+            return max(self.metrics.pill_width(name.partition(":")[2]), words), self.metrics.ROW
         if self.direction == "LR":
-            return 0, measure.PORT
+            return 0, self.metrics.PORT
         ends = self.view.inputs if name.startswith("in:") else self.view.outputs
-        return (measure.PORT if len(ends) == 1 else measure.PORT + 2 * self.widest(name)), 0
+        return (self.metrics.PORT if len(ends) == 1 else self.metrics.PORT + 2 * self.widest(name)), 0
 
     def widest(self, name: str) -> int:
         """The width of the widest shape at an item's wires."""
@@ -81,14 +82,16 @@ class Measuring:
         found: dict[str, int] = {}
         for edge in self.view.edges:
             for end in (edge.source, edge.target):
-                found[end] = max(found.get(end, 0), measure.label_width(edge.shape))
+                found[end] = max(found.get(end, 0), self.metrics.label_width(edge.shape))
         return found
 
     def row_of_labels(self, name: str, count: int) -> int:
         """How far across the picture the labels at an item's wires reach, side by side; 0 for fewer than 2 wires."""
         if count < 2:
             return 0
-        return (count + 1) * (self.widest(name) + measure.PAD if self.direction == "TB" else measure.LABEL_ROW + 1)
+        return (count + 1) * (
+            self.widest(name) + self.metrics.PAD if self.direction == "TB" else self.metrics.LABEL_ROW + 1
+        )
 
     def ports(self, box: Box, side: str, count: int) -> tuple[int, ...]:
         """Where wires enter or leave an open box, from its left (for `LR`, upper) edge."""
@@ -103,13 +106,17 @@ class Measuring:
         shapes = self.shapes(name)
         if not shapes:
             return 0
-        return measure.LABEL_ROW if self.direction == "TB" else max(map(measure.label_width, shapes.values())) + 6
+        return (
+            self.metrics.LABEL_ROW
+            if self.direction == "TB"
+            else max(map(self.metrics.label_width, shapes.values())) + 6
+        )
 
     def shapes(self, name: str) -> Mapping[str, str]:
         """The shapes to show at an item's wires, by output."""
         box = self.view.by_name.get(name)
         if box is not None:
-            shapes = box.shapes if measure.shows_shape(box) else {}
+            shapes = box.shapes if self.metrics.shows_shape(box) else {}
             inside = self.inside.get(name)
             return {key: shape for key, shape in shapes.items() if inside is None or shape != inside.gives(key)}
         side, _, end = name.partition(":")

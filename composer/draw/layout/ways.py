@@ -10,7 +10,6 @@ from composer.draw.layout.order import Arrangement
 from composer.draw.layout.tracks import Run
 
 PIN_GAP = 14
-WIRE_GAP = 14
 LEAST_PIN_GAP = 4
 
 # A target item, and the number of its input.
@@ -56,20 +55,23 @@ class Ways:
         return found
 
 
-def find_ways(arrangement: Arrangement, pins: Pins, left: Sequence[int]) -> Ways:
-    """Ways of wires: through the bends of their nets, or in lanes to the right of all items that they pass."""
+def find_ways(arrangement: Arrangement, pins: Pins, left: Sequence[int], wire_gap: int) -> Ways:
+    """Ways of wires: through the bends of their nets, or in lanes to the right of all items that they pass.
+
+    wire_gap  the distance of such lanes from one another
+    """
     diagram = arrangement.diagram
     leaves = [left[net.source] + pins.bottom(net.source, net.output) for net in diagram.nets]
     bends: list[list[int]] = [[] for _ in diagram.nets]
     # Bends are numbered along each net.
     for index, number in enumerate(arrangement.bends):
         bends[number].append(left[diagram.num_items + index])
-    lanes, width = _lanes(arrangement, pins, left)
+    lanes, width = _lanes(arrangement, pins, left, wire_gap)
     enters = _enters(arrangement, pins, left, Ways(arrangement, leaves, bends, lanes, {}, width))
     return Ways(arrangement, leaves, bends, lanes, enters, width)
 
 
-def _lanes(arrangement: Arrangement, pins: Pins, left: Sequence[int]) -> tuple[dict[int, int], int]:
+def _lanes(arrangement: Arrangement, pins: Pins, left: Sequence[int], wire_gap: int) -> tuple[dict[int, int], int]:
     """A lane for each net beside the picture, shorter nets nearer; and the total width."""
     nets, layer = arrangement.diagram.nets, arrangement.ranking.layer
     right = [max((left[item] + pins.width[item] for item in items), default=0) for items in arrangement.layers]
@@ -79,7 +81,7 @@ def _lanes(arrangement: Arrangement, pins: Pins, left: Sequence[int]) -> tuple[d
     }
     lanes = {}
     for number, (first, last) in sorted(spans.items(), key=lambda span: (span[1][1] - span[1][0], span[0])):
-        lanes[number] = x = max(right[first : last + 1]) + WIRE_GAP
+        lanes[number] = x = max(right[first : last + 1]) + wire_gap
         right[first : last + 1] = [x] * (last + 1 - first)
     return lanes, max(right, default=0)
 

@@ -1,0 +1,231 @@
+"""How a figure is arranged: the deepest, least wrapped arrangement that fits a width and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from composer.dag.sketch import Sketch
+from composer.draw.build import build_view
+from composer.draw.flow import flow
+from composer.draw.insets import insets
+from composer.draw.layout import Known, lay_out
+from composer.draw.legend import Entry, entries
+from composer.draw.picture import Inserted, Wish, inserted_by, readable_depth
+from composer.draw.printed.columns import Column, columns, gutter
+from composer.draw.printed.join import joined
+from composer.draw.printed.legend import height as legend_height
+from composer.draw.printed.legend import least_width
+from composer.draw.printed.metrics import LINE, PrintMetrics
+from composer.draw.printed.width import POINTS, Width
+from composer.draw.printed.words import wrapped
+from composer.draw.selection import selected
+from composer.draw.text import PRINT_SIZE
+from composer.draw.view import Box, View, opened, without_shapes
+from composer.errors import Diagnostic, InputError
+
+# Text of this many pt is as many units as the layout measures it.
+TEXT = 7
+UNITS = PRINT_SIZE / TEXT
+MOST_HEIGHT = int(22 * POINTS["cm"] * UNITS)
+MARGIN = 3
+GAP = 22
+# How much room a dashed line between boxes that share weights takes beside them.
+SHARING = 14
+# From boxes with a line each to narrow boxes, the words of which are wrapped, and then without shapes at the wires.
+METRICS = [
+    *(PrintMetrics(most, uniform=True) for most in (330, 260, 200, 160)),
+    *(PrintMetrics(most, uniform=False) for most in (160, 120, 90, 60)),
+    *(PrintMetrics(most, uniform=False, shapes=False) for most in (160, 120, 90, 60)),
+]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The network, as columns, or a block shown by itself, with the frame around it and words above."""
+
+    view: View
+    columns: tuple[Column, ...]
+    frame: Box | None = None
+    caption: tuple[str, ...] = ()
+
+    @property
+    def above(self) -> int:
+        """The height of the words above."""
+        return LINE * len(self.caption) + (3 if self.caption else 0)
+
+    @cached_property
+    def shares(self) -> bool:
+        """Whether dashed lines between boxes are beside it."""
+        return any(box.shares for box in self.view.boxes)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A column of a part in its place: its corner and its size."""
+
+    part: Part
+    number: int
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def column(self) -> Column:
+        """What it shows."""
+        return self.part.columns[self.number]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The pieces of a figure in their places, and the legend below them."""
+
+    metrics: PrintMetrics
+    pieces: tuple[Piece, ...]
+    legend: tuple[Entry, ...]
+    rules: tuple[Inserted, ...]
+
+    @cached_property
+    def width(self) -> int:
+        """The width that it needs."""
+        return max([least_width(self.legend), *(piece.x + piece.width for piece in self.pieces)])
+
+    @cached_property
+    def bottom(self) -> int:
+        """The height without the legend."""
+        return max(piece.y + piece.height for piece in self.pieces)
+
+    def height(self, room: int) -> int:
+        """The height with a legend of this width."""
+        below = legend_height(self.legend, room)
+        return self.bottom + (GAP // 2 + below if below else 0)
+
+    def fits(self, room: int) -> bool:
+        """Whether it is no wider than this, and no higher than a page, margins included."""
+        return self.width <= room and self.height(room) + 2 * MARGIN <= MOST_HEIGHT
+
+
+def room_in(width: Width) -> int:
+    """The units across a figure of this width, without its margins."""
+    return int(width.points * UNITS) - 2 * MARGIN
+
+
+def fitted(sketch: Sketch, wish: Wish, width: Width, *, coloured: bool) -> Arrangement:
+    """The arrangement of a network for this width.
+
+    coloured  whether the legend tells the colours of kinds
+
+    Raises InputError if nothing fits, with the least width that does, and for a selection that finds nothing.
+    """
+    room = room_in(width)
+    tried: list[Arrangement] = []
+    for alike in _candidates(sketch, wish, coloured=coloured):
+        found = [one for one in alike if one.fits(room)]
+        if found:
+            return min(found, key=lambda one: (one.height(room), one.width))
+        tried += alike
+    raise InputError(_too_narrow(sketch.spec.name, width, wish, tried))
+
+
+def _too_narrow(name: str, width: Width, wish: Wish, tried: Sequence[Arrangement]) -> Diagnostic:
+    help = "or draw less of it: `--depth 1`, `--no-insets` or `--select PLACE`"
+    for least in width.steps():
+        room = room_in(least)
+        if any(one.fits(room) for one in tried):
+            text = f"`{name}` does not fit {width}: at {TEXT} pt and at most 22 cm high it needs {least}"
+            return Diagnostic("width", text, label="the least width that does", help=(f"write `--width {least}`", help))
+    text = f"`{name}` fits no width: at {TEXT} pt a part of it is higher than 22 cm"
+    label = "a layer of boxes, with what is open in it, must fit a page"
+    few = wish.depth is None or wish.depth > 1
+    return Diagnostic("width", text, label=label, help=(help if few else "draw a part of it: `--select PLACE`",))
+
+
+def _candidates(sketch: Sketch, wish: Wish, *, coloured: bool) -> Iterator[list[Arrangement]]:
+    """Arrangements of equal boxes, the most welcome first."""
+    whole = build_view(sketch)
+    view = joined(whole)
+    rules = inserted_by(sketch, view)
+    known = Known()
+    chosen = [None] if wish.select is None else selected(sketch, view, wish.select)
+    # As deep as a picture of any width is drawn.
+    deepest = wish.depth or max(
+        readable_depth(whole, insets_too=wish.insets) if box is None else readable_depth(_inside(box)) for box in chosen
+    )
+    for depth in [deepest] if wish.depth else range(deepest, 0, -1):
+        for metrics in METRICS:
+            parts = list(_parts(view, chosen, depth, metrics, known, insets_too=wish.insets))
+            if all(part is not None for part in parts):
+                yield _arranged([part for part in parts if part is not None], rules, metrics, coloured=coloured)
+
+
+def _parts(
+    view: View, chosen: Sequence[Box | None], depth: int, metrics: PrintMetrics, known: Known, *, insets_too: bool
+) -> Iterator[Part | None]:
+    """The network or the chosen blocks, then the insets; None for what is too high."""
+    for box in chosen:
+        if box is not None:
+            yield _framed(replace(box, label=box.path), opened(_inside(box), depth), "", metrics, known)
+            continue
+        shown = _shown(opened(view, depth), metrics)
+        found = columns(lay_out(shown, "TB", known, role="whole", metrics=metrics), MOST_HEIGHT - 2 * MARGIN)
+        yield None if found is None else Part(shown, tuple(found))
+        if insets_too:
+            for inset in insets(view, depth):
+                yield _framed(inset.box, inset.view, inset.caption, metrics, known)
+
+
+def _framed(box: Box, view: View, caption: str, metrics: PrintMetrics, known: Known) -> Part:
+    view = _shown(view, metrics)
+    layout = lay_out(view, "TB", known, role="alone", head=metrics.header_width(box), metrics=metrics)
+    return Part(view, (Column(layout, (), ()),), box, tuple(wrapped(caption, layout.width)))
+
+
+def _shown(view: View, metrics: PrintMetrics) -> View:
+    return view if metrics.shapes else without_shapes(view)
+
+
+def _inside(box: Box) -> View:
+    assert box.inner is not None, "what is selected is a block"
+    return box.inner
+
+
+def _arranged(
+    parts: Sequence[Part], rules: Sequence[Inserted], metrics: PrintMetrics, *, coloured: bool
+) -> list[Arrangement]:
+    """The parts in columns: those of the network beside each other, then the blocks below or beside the last one."""
+    boxes = [box for part in parts for box in part.view.walk()]
+    shown = tuple(entries(rules, boxes, coloured=coloured))
+    items = [(part, number) for part in parts for number in range(len(part.columns))]
+    sizes = [_size(part, number) for part, number in items]
+    first = len(parts[0].columns) - 1
+    corners_before, x = [], 0
+    for (part, number), (width, _) in list(zip(items, sizes, strict=True))[:first]:
+        corners_before.append((x, 0))
+        x += width + gutter(len(part.columns[number].leaves))
+    found = {}
+    for limit in _limits([height for _, height in sizes[first:]]):
+        corners = tuple(flow(sizes[first:], limit, (GAP, GAP), rows=False))
+        found[corners] = tuple(
+            Piece(part, number, left, top, *size)
+            for (part, number), (left, top), size in zip(
+                items, [*corners_before, *((x + left, top) for left, top in corners)], sizes, strict=True
+            )
+        )
+    return [Arrangement(metrics, pieces, shown, tuple(rules)) for pieces in found.values()]
+
+
+def _size(part: Part, number: int) -> tuple[int, int]:
+    column = part.columns[number]
+    return column.layout.width + (SHARING if part.shares else 0), part.above + column.height
+
+
+def _limits(heights: Sequence[int]) -> list[int]:
+    """Every height that consecutive items have together."""
+    sums = {
+        sum(heights[start:stop]) + GAP * (stop - start - 1)
+        for start in range(len(heights))
+        for stop in range(start + 1, len(heights) + 1)
+    }
+    return sorted(sums)
