@@ -27,9 +27,11 @@ def test_the_first_screen_shows_how_its_blocks_work(open_page, page_of, name, pa
     assert first["path"] == path
     assert any(one.rpartition(".")[2].startswith(operation) for one in first["names"])
     left, right, top, bottom = first["area"]
-    assert 0 <= left < right <= 1440 and 0 <= top < bottom <= 900
+    assert 0 <= left < right <= 1440
+    assert 0 <= top < bottom <= 900
     network = page.locator("#drawing > .world > .inside").bounding_box()
-    assert network["x"] >= 0 and network["x"] + network["width"] <= left
+    assert network["x"] >= 0
+    assert network["x"] + network["width"] <= left
 
 
 def test_it_goes_where_its_block_is_open_or_there_is_no_room(open_page, page_of):

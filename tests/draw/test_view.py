@@ -123,7 +123,8 @@ def test_the_inset_shows_the_block_where_attention_mostly_goes():
     assert len(picture_of("papers/se/resnet50", insets=False).figures) == 1
     # Where it is in sight already, there is none, but for a block of each kind.
     _, block = picture_of("papers/bam/resnet50").figures
-    assert block.frame.op == "bottleneck" and not block.frame.holds
+    assert block.frame.op == "bottleneck"
+    assert not block.frame.holds
 
 
 @pytest.mark.parametrize(
