@@ -52,8 +52,8 @@ def insets(view: View, depth: int) -> Iterator[Inset]:
 def families(view: View, depth: int, others: Iterable[Inset] = ()) -> list[Inset]:
     """A block of each family whose blocks are all closed at this depth: of those that are named alike, the commonest.
 
-    A single block without branches is no family. Blocks with branches come first, then those that make up most of the network. Families that `others` show are left
-    out.
+    A single block without branches is no family. Blocks with branches come first, then those that make up most of the
+    network. Families that `others` show are left out.
     """
     shown = {box.op for box in opened(view, depth).walk() if box.inner is not None} | {one.box.op for one in others}
     found: dict[str, list[_Like]] = {}
