@@ -86,7 +86,7 @@ def command(
         ),
     ] = None,
     insets: Annotated[
-        bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
+        bool, typer.Option("--insets/--no-insets", help="Beside the network, one closed block of each kind, open.")
     ] = True,
     open_it: Open = False,
     force: Force = False,
@@ -136,7 +136,7 @@ def command(
                 raise
             failure = error
             drawn = sketch(loaded, error.diagnostics, limits)
-    wish = Wish(depth, select, direction.value, insets and kind != PAGE)
+    wish = Wish(depth, select, direction.value, insets)
     seconds = None
     if network is not None and color is not None:
         seconds = read_times(color, spec, network)
