@@ -63,7 +63,7 @@ def _fitted(svg: str, format: str) -> bytes:
 
 
 def _runs(words: str, usual: str) -> list[tuple[str, str]]:
-    """Parts of a text, each with a font that has its characters, if there is one; the whole text if one font has all."""
+    """Parts of a text, each with a font that has its characters if there is one; a single part if one font has all."""
     whole = next((family for family in _families(words, usual) if not _lacks(family, words)), None)
     if whole is not None:
         return [(whole, words)]
