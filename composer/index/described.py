@@ -104,7 +104,7 @@ def node_snippet(entry: Entry) -> str:
 
 def python_snippet(entry: ModuleEntry) -> str:
     """Python code that runs a mechanism by itself."""
-    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2, "prefix_tokens": 0}
+    values = {"height": 14, "width": 14, "tokens": 196, "spatial_dims": 2, "prefix_tokens": 1}
     required = [name for name, default in entry.facts.items() if default is inspect.Parameter.empty]
     # Of a further tensor, `skip_height` is a height.
     known = {name: values.get(name, values.get(name.rpartition("_")[2], 256)) for name in required}
@@ -119,7 +119,9 @@ def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str
     from composer.api import compose
 
     tokens = entry.works_on == "b n c"
-    sequence = {"shape": [height * width, channels], "layout": "b n c", "grid": [height, width]}
+    # Those that ask for it stand behind a class token.
+    prefix = int(entry.facts.get("prefix_tokens") is inspect.Parameter.empty)
+    sequence = {"shape": [prefix + height * width, channels], "layout": "b n c", "grid": [height, width]}
     shape: Any = sequence if tokens else [channels, height, width]
     written = {"out_channels": channels, "kernel_size": 3}
     settings = {name: value for name, value in written.items() if name in entry.settings.model_fields}
@@ -129,5 +131,5 @@ def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str
         )
     except ComposerError:
         return None
-    at = f"{height * width} tokens of {channels}" if tokens else f"{channels}×{height}×{width}"
+    at = f"{prefix + height * width} tokens of {channels}" if tokens else f"{channels}×{height}×{width}"
     return {"at": at, "parameters": found.num_parameters, "macs": found.num_macs}

@@ -198,7 +198,7 @@ def through_transformers(backbone: str, folder: Path) -> None:
         wanted = dict(kind(model))
         assert all(torch.equal(one, wanted[key]) for key, one in kind(again))
     # Tokens or windows have their places in one size alone.
-    fixed = ("botnet", "cait", "coatnet", "deit", "eva02", "hiera", "maxvit", "mixer", "swin", "vit")
+    fixed = ("biformer", "botnet", "cait", "coatnet", "deit", "eva02", "hiera", "maxvit", "mixer", "swin", "vit")
     size = composer.load(backbone).inputs["input"].shape[1] if backbone.startswith(fixed) else 96
     x = torch.randn(1, 3, size, size)
     torch.testing.assert_close(again.eval()(x).logits, model(x).logits)

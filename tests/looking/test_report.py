@@ -32,7 +32,12 @@ def pixels_of(made):
 @pytest.mark.parametrize("entry", SAMPLED)
 def test_every_mechanism_has_a_figure(entry):
     name = entry.name
-    look = composer.look(composer.build(small(name, side=16, **case_of(name).small)), torch.rand(1, 3, 16, 16))
+    spec = small(name, side=16, **case_of(name).small)
+    if case_of(name).class_token:
+        rule = {"use": name, "replace": "mixer", "where": "last", "with": case_of(name).small}
+        vit = {"backbone": "vit_tiny_patch16_224", "vars": {"depth": 2, "patch": 4}}
+        spec = {**vit, "input": [3, 16, 16], "attention": [rule]}
+    look = composer.look(composer.build(spec), torch.rand(1, 3, 16, 16))
     own = [section for section in look.sections if section.title.startswith(f"{name}: ")]
     assert own
     for section in own:

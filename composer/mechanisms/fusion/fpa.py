@@ -18,7 +18,8 @@ LEAST = 8
 @mechanism(
     "fpa",
     kind="fusion",
-    place={"after": "stage", "where": "last"},
+    applied="gate",
+    place={"after": "stage", "where": "stage == num_stages - 1"},
     aliases=("feature pyramid attention", "FPABlock", "PAN", "特征金字塔注意力"),
 )
 class FeaturePyramidAttention(nn.Module):

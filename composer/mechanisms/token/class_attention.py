@@ -48,7 +48,7 @@ class ClassAttention(ContextAttention):
     def __init__(
         self,
         channels: int,
-        prefix_tokens: int = 0,
+        prefix_tokens: int,
         *,
         num_heads: PositiveInt = 8,
         qkv_bias: bool = True,
