@@ -86,7 +86,7 @@ def command(
         ),
     ] = None,
     insets: Annotated[
-        bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
+        bool, typer.Option("--insets/--no-insets", help="Beside the network, one closed block of each kind, open.")
     ] = True,
     open_it: Open = False,
     force: Force = False,
@@ -155,7 +155,7 @@ def _destination(output: Path | None, format: str | None, kind: str) -> Path:
     """Where to write the picture. Raises BadParameter if it would fill a terminal without being asked to."""
     to_screen = str(output or _STDOUT) == "-" and is_terminal()
     if to_screen and (kind in _BYTES or (output is None and format is None)):
-        text = "a picture is no text for a terminal: name a file, `-o FILE.svg` (.html .png .pdf .dot .mmd .json)"
+        text = "a picture is no text for a terminal: name a file, `-o FILE.svg` (.html .png .pdf .tex .dot .mmd .json)"
         hint = "; `composer summary` prints the network as a tree" + "; `-o -` prints it anyway" * (kind not in _BYTES)
         raise typer.BadParameter(text + hint, param_hint="--output")
     return output or _STDOUT
