@@ -201,7 +201,7 @@ ABOVE = {
     "dag/composition.py": {"composer.sources", "composer.hosts.edits.naming"},
     "compile/hosted.py": {"composer.sources", "composer.hosts.edits.realise"},
     # It stands beside the package, whichever one it is.
-    "second_name/attention_composer.py": {"composer", "composer.__main__"},
+    "second_name/attention_composer.py": {"composer.__main__"},
 }
 
 
