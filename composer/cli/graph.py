@@ -14,7 +14,7 @@ from composer.cli.progress import stage
 from composer.cli.screen import is_terminal
 from composer.cli.spread import spread
 from composer.cli.times import read_times
-from composer.draw.formats import OF_PRINT, PAGE, SUFFIXES, WITH_INSETS, format_of
+from composer.draw.formats import OF_PRINT, PAGE, SUFFIXES, format_of
 from composer.draw.printed.width import Width, read_width
 from composer.errors import GraphError, SpecError, one_of
 
@@ -136,7 +136,7 @@ def command(
                 raise
             failure = error
             drawn = sketch(loaded, error.diagnostics, limits)
-    wish = Wish(depth, select, direction.value, insets and kind in WITH_INSETS)
+    wish = Wish(depth, select, direction.value, insets)
     seconds = None
     if network is not None and color is not None:
         seconds = read_times(color, spec, network)

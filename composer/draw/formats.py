@@ -19,8 +19,6 @@ SUFFIXES = {
     "pdf": (".pdf",),
     "tex": (".tex", ".tikz"),
 }
-# Formats that show a whole picture; other formats draw only the network.
-WITH_INSETS = ("svg", "html", "json", "png", "pdf", "tex")
 # Formats of figures of a fixed width.
 OF_PRINT = ("svg", "png", "pdf", "tex")
 
