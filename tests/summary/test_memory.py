@@ -76,7 +76,13 @@ def test_every_mechanism(entry):
     rule = {"use": entry.name, **place}
     if entry.inputs[0] > 1:
         rule["from"] = dict.fromkeys(entry.tensors[1:], "./stem")
-    check({"input": [3, 8, 8], "nodes": nodes, "attention": [rule]})
+    spec = {"input": [3, 8, 8], "nodes": nodes}
+    if entry.name == "class_attention":
+        # It goes where there is a class token.
+        spec = {"backbone": "vit_tiny_patch16_224", "vars": {"depth": 2}, "input": [3, 32, 32]}
+        rule["replace"] = "mixer"
+        del rule["after"]
+    check({**spec, "attention": [rule]})
 
 
 @pytest.mark.slow
