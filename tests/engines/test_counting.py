@@ -21,7 +21,6 @@ from timm.layers.adaptive_avgmax_pool import FastAdaptiveAvgPool
 
 import composer
 from composer.kernels import set_kernels
-from composer.kernels import set_kernels
 from composer.layers.pool import GlobalAvgPool2d
 from composer.layers.window import WindowAttention
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.attention import attended_in_full, is_bfloat16
 from composer.mechanisms.kernel.bot import attend, side_by_side, weights_of_keys
 from composer.mechanisms.shared.divisors import dim_of_heads
 from composer.mechanisms.shared.map_size import of_built_size
@@ -153,7 +155,11 @@ class HaloAttention(nn.Module):
         pairs = torch.stack([rows[:, None, :, None].expand(shape), columns[None, :, None, :].expand(shape)], -1)
         return pairs.masked_fill(pairs.isnan().any(-1, keepdim=True), float("nan")).flatten(2, 3)
 
+    @fused(attended_in_full, where=is_bfloat16)
+    def _attended(self, q: Tensor, k: Tensor, v: Tensor, positions: Tensor) -> Tensor:
+        return attend(q, k, v, positions)
+
     def forward(self, x: Tensor) -> Tensor:
         (q, positions), (k, v) = self._heads(x)
-        y = attend(q, k, v, positions.to(q.dtype))
+        y = self._attended(q, k, v, positions.to(q.dtype))
         return in_format_of(x, self._map(y).flatten(1, 2))
