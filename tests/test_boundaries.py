@@ -74,7 +74,10 @@ ALLOWED = {
     "difference": _rooms("alike dag difference lines summary"),
     "draw": {"cairosvg", "cairocffi", "PIL", *_rooms("dag draw errors")},
     "ejecting": {"torch", "networkx", *_rooms("__version__ amounts compile dag ejecting errors registry spec")},
-    "page": {"torch", *_rooms("compile dag difference docstring draw errors html page registry spec summary")},
+    "page": {
+        "torch",
+        *_rooms("compile dag difference docstring draw errors html lines page registry spec summary"),
+    },
     "images.py": {"PIL", "numpy", "torch", *_rooms("compile errors spec")},
     "looking": {
         *("torch", "numpy", "PIL", "matplotlib", "pytorch_grad_cam"),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from composer.difference import Difference
 
 _DIFFERENT = 1
-_SUFFIXES = {"text": (".txt",), "json": (".json",), "html": (".html", ".htm")}
+_SUFFIXES = {"text": (".txt",), "json": (".json",), "html": (".html", ".htm"), "md": (".md",)}
 
 
 class Format(enum.StrEnum):
@@ -39,6 +39,7 @@ class Format(enum.StrEnum):
     TEXT = "text"
     JSON = "json"
     HTML = "html"
+    MD = "md"
 
 
 def _note(context: typer.Context, value: Format | None) -> Format | None:
@@ -71,7 +72,7 @@ def command(
 
     Compared is what the networks compute: operations, options, shapes and wiring, not names, sites or lines of a
     spec. Text has changes of one sort in one line, JSON each by itself; HTML is a page with both networks, the changes
-    marked. `--set` changes both.
+    marked, MD a Mermaid picture with tables, for a pull request. `--set` changes both.
     """
     if open_it and str(output) == "-":
         output = page_to_open(after)
@@ -81,7 +82,7 @@ def command(
     from composer.difference import compare
 
     difference = compare(*graphs)
-    if str(output) != "-" or kind == Format.HTML:
+    if str(output) != "-" or kind in (Format.HTML, Format.MD):
         write(context, output, _rendered(difference, kind).encode("utf-8", "replace"), force=force)
         if open_it:
             open_page(context, output)
@@ -101,6 +102,10 @@ def _rendered(difference: Difference, kind: str) -> str:
         from composer.page.comparison import render_difference
 
         return render_difference(difference)
+    if kind == Format.MD:
+        from composer.page.markdown import markdown_difference
+
+        return markdown_difference(difference)
     if kind == Format.JSON:
         return json.dumps(difference.to_json(), indent=2, ensure_ascii=False) + "\n"
     return f"{difference}\n"

@@ -14,7 +14,7 @@ from composer.cli.progress import stage
 from composer.cli.screen import is_terminal
 from composer.cli.spread import spread
 from composer.cli.times import read_times
-from composer.draw.formats import OF_PRINT, PAGE, SUFFIXES, WITH_INSETS, format_of
+from composer.draw.formats import OF_PRINT, PAGE, SUFFIXES, format_of
 from composer.draw.printed.width import Width, read_width
 from composer.errors import GraphError, SpecError, one_of
 
@@ -86,7 +86,7 @@ def command(
         ),
     ] = None,
     insets: Annotated[
-        bool, typer.Option("--insets/--no-insets", help="Beside the network, blocks whose attention is out of sight.")
+        bool, typer.Option("--insets/--no-insets", help="Beside the network, one closed block of each kind, open.")
     ] = True,
     open_it: Open = False,
     force: Force = False,
@@ -136,7 +136,7 @@ def command(
                 raise
             failure = error
             drawn = sketch(loaded, error.diagnostics, limits)
-    wish = Wish(depth, select, direction.value, insets and kind in WITH_INSETS)
+    wish = Wish(depth, select, direction.value, insets)
     seconds = None
     if network is not None and color is not None:
         seconds = read_times(color, spec, network)
@@ -155,7 +155,7 @@ def _destination(output: Path | None, format: str | None, kind: str) -> Path:
     """Where to write the picture. Raises BadParameter if it would fill a terminal without being asked to."""
     to_screen = str(output or _STDOUT) == "-" and is_terminal()
     if to_screen and (kind in _BYTES or (output is None and format is None)):
-        text = "a picture is no text for a terminal: name a file, `-o FILE.svg` (.html .png .pdf .dot .mmd .json)"
+        text = "a picture is no text for a terminal: name a file, `-o FILE.svg` (.html .png .pdf .tex .dot .mmd .json)"
         hint = "; `composer summary` prints the network as a tree" + "; `-o -` prints it anyway" * (kind not in _BYTES)
         raise typer.BadParameter(text + hint, param_hint="--output")
     return output or _STDOUT

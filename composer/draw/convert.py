@@ -1,7 +1,8 @@
 """An SVG as PNG or PDF, in fonts that have its characters.
 
 CairoSVG uses a single font per text, even if it lacks characters, and ignores `textLength`. So each text gets the first
-installed font that has all its characters, and a size at which it is no longer than measured.
+installed font that has all its characters, or is drawn in parts of a font each, and becomes narrower where it is longer
+than measured.
 """
 
 from __future__ import annotations
@@ -47,29 +48,61 @@ def convert(svg: str, format: str, *, scale: float = PNG_SCALE) -> bytes:
 
 
 def _fitted(svg: str, format: str) -> bytes:
-    """The SVG with a font and size per text, and with words in visual order."""
+    """The SVG with fonts for each text, no text longer than measured, and words in visual order."""
     ElementTree.register_namespace("", SVG)
     root, missing = ElementTree.fromstring(svg), dict[str, None]()
-    for element in root.iter(f"{{{SVG}}}text"):
-        words, kind = element.text or "", element.get("class", "")
+    for element in list(root.iter(f"{{{SVG}}}text")):
+        kind = element.get("class", "")
         usual = _first(MONO if "mono" in kind.split() else FONT)
-        family = next((one for one in _families(words, usual) if not _lacks(one, words)), usual)
-        missing |= dict.fromkeys(_lacks(family, words))
-        element.set("style", f"font-family:'{family}'{_smaller(element, words, kind, family)}")
-        element.text = _as_seen(words)
+        runs = _runs(_as_seen(element.text or ""), usual)
+        missing |= dict.fromkeys(letter for family, words in runs for letter in _lacks(family, words))
+        _set(element, runs, kind)
     if missing:
         raise UnavailableError(_no_font(list(missing), format))
     return bytes(ElementTree.tostring(root))
 
 
-def _smaller(element: ElementTree.Element, words: str, kind: str, family: str) -> str:
-    """The font size at which words are no longer than measured, as CSS; empty if their own size fits."""
-    own, bold = size_of(kind)
-    size, most = float(own), float(element.get("textLength", 0))
-    # In steps, because glyphs are a whole number of dots wide: length is not exactly proportional to size.
-    while most and _length(words, family, size, bold=bold) > most + TOLERANCE:
-        size *= 0.98
-    return "" if size == own else f";font-size:{size:.2f}px"
+def _runs(words: str, usual: str) -> list[tuple[str, str]]:
+    """Parts of a text, each with a font that has its characters if there is one; a single part if one font has all."""
+    whole = next((family for family in _families(words, usual) if not _lacks(family, words)), None)
+    if whole is not None:
+        return [(whole, words)]
+    runs: list[tuple[str, str]] = []
+    for letter in words:
+        before = runs[-1][0] if runs else usual
+        families = (before, *_families(letter, usual)) if letter == " " else _families(letter, usual)
+        family = next((one for one in families if not _lacks(one, letter)), usual)
+        if runs and family == before:
+            runs[-1] = (before, runs[-1][1] + letter)
+        else:
+            runs.append((family, letter))
+    return runs
+
+
+def _set(element: ElementTree.Element, runs: list[tuple[str, str]], kind: str) -> None:
+    """Write a text in these fonts; one that is longer than measured becomes narrower, and keeps its height."""
+    size, bold = size_of(kind)
+    lengths = [_length(words, family, size, bold=bold) for family, words in runs]
+    most, length = float(element.get("textLength", 0)), sum(lengths)
+    narrow = most / length if most and length > most + TOLERANCE else 1.0
+    x, y = float(element.get("x", 0)), float(element.get("y", 0))
+    if len(runs) == 1:
+        element.text = runs[0][1]
+        element.set("style", f"font-family:'{runs[0][0]}'")
+        if narrow < 1:
+            element.set("transform", f"translate({x:g} {y:g}) scale({narrow:.4f} 1)")
+            element.attrib.update({"x": "0", "y": "0"})
+        return
+    own = kind.split()
+    x -= length * narrow * (1 if "end" in own else 0.5 if "mid" in own else 0)
+    element.clear()
+    element.tag = f"{{{SVG}}}g"
+    element.set("transform", f"translate({x:g} {y:g}) scale({narrow:.4f} 1)")
+    start, own = 0.0, [one for one in own if one not in ("end", "mid")]
+    for (family, words), along in zip(runs, lengths, strict=True):
+        place = {"x": f"{start:g}", "y": "0", "class": " ".join(own), "style": f"font-family:'{family}'"}
+        ElementTree.SubElement(element, f"{{{SVG}}}text", place).text = words
+        start += along
 
 
 def _families(words: str, usual: str) -> Iterator[str]:

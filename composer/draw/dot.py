@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from composer.draw import measure
 from composer.draw.flat import flat_edges, shared_boxes
+from composer.draw.legend import entries
 from composer.draw.picture import Figure, Picture
 from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View
@@ -27,11 +28,32 @@ def render_dot(picture: Picture) -> str:
     ]
     for number, figure in enumerate(picture.figures):
         lines += _figure(figure, f"{number}:" if number else "")
+    lines += _legend(picture)
     return "\n".join([*lines, "}", ""])
 
 
 def _title(picture: Picture) -> str:
     return "\n".join([picture.name, *wrap(picture.description, COLUMNS)])
+
+
+def _legend(picture: Picture) -> Iterator[str]:
+    """What the colours and marks mean: boxes one below the other, in a cluster of their own."""
+    boxes = [box for figure in picture.figures for box in figure.view.walk()]
+    shown = entries(picture.rules, boxes, coloured=True)
+    if not shown:
+        return
+    yield '  subgraph "cluster_:legend" {'
+    yield f"    label=legend labeljust=l style=rounded color={_quoted(LIGHT.frame[1])} fontsize=11"
+    for number, entry in enumerate(shown):
+        look = "shape=plaintext style=solid"
+        if entry.kind:
+            fill, line = colours(LIGHT)[entry.kind]
+            dashed = ',dashed"' if entry.kind in ("helper", "unreached") else '"'
+            look = f'style="rounded,filled{dashed} fillcolor={_quoted(fill)} color={_quoted(line)}'
+        yield f"    {_quoted(f':legend:{number}')} [label={_quoted(entry.told)} {look}]"
+    chain = " -> ".join(_quoted(f":legend:{number}") for number in range(len(shown)))
+    yield f"    {chain} [style=invis]"
+    yield "  }"
 
 
 def _figure(figure: Figure, prefix: str) -> Iterator[str]:
@@ -42,7 +64,7 @@ def _figure(figure: Figure, prefix: str) -> Iterator[str]:
     if figure.frame is None:
         yield from _boxes(view, prefix, "  ")
     else:
-        yield from _cluster(figure.frame, view, prefix, "  ")
+        yield from _cluster(figure.frame, view, prefix, "  ", figure.caption)
     for path, owner in shared_boxes(view):
         line = "style=dashed arrowhead=none constraint=false"
         yield f"  {_quoted(prefix + owner)} -> {_quoted(prefix + path)} [{line}]"
@@ -65,21 +87,21 @@ def _boxes(view: View, prefix: str, indent: str) -> Iterator[str]:
         )
 
 
-def _cluster(box: Box, view: View, prefix: str, indent: str) -> Iterator[str]:
+def _cluster(box: Box, view: View, prefix: str, indent: str, caption: str = "") -> Iterator[str]:
     yield f"{indent}subgraph {_quoted(f'cluster_{prefix}{box.path}')} {{"
     line = _quoted(LIGHT.frame[1])
-    yield f"{indent}  label={_quoted(label_of(box))} labeljust=l style=rounded color={line} fontsize=11"
+    yield f"{indent}  label={_quoted(label_of(box, caption))} labeljust=l style=rounded color={line} fontsize=11"
     yield from _boxes(view, prefix, f"{indent}  ")
     yield f"{indent}}}"
 
 
-def label_of(box: Box) -> str:
-    """The words in a box, line by line."""
+def label_of(box: Box, caption: str = "") -> str:
+    """The words in a box, line by line, then those that stand above it in a picture."""
     words = "  ".join(part for part in (box.label, measure.detail(box), measure.chip(box)) if part)
     lines = [words, *(measure.pill(*held) for held in box.holds if box.inner is None and box.kind == "block")]
     if box.rule is not None:
         lines.append(f"inserted by rule {box.rule + 1}")
-    return "\n".join([*lines, *measure.problem_lines(box)])
+    return "\n".join([*lines, *measure.problem_lines(box), *([caption] if caption else [])])
 
 
 def _quoted(text: str) -> str:

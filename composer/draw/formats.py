@@ -17,11 +17,10 @@ SUFFIXES = {
     "json": (".json",),
     "png": (".png",),
     "pdf": (".pdf",),
+    "tex": (".tex", ".tikz"),
 }
-# Formats that show a whole picture; other formats draw only the network.
-WITH_INSETS = ("svg", "json", "png", "pdf")
 # Formats of figures of a fixed width.
-OF_PRINT = ("svg", "png", "pdf")
+OF_PRINT = ("svg", "png", "pdf", "tex")
 
 
 def format_of(

@@ -27,6 +27,11 @@ class Entry:
     words: str
     number: str = ""
 
+    @property
+    def told(self) -> str:
+        """Its sign and meaning as text, where signs are boxes with words in them."""
+        return f"{self.number} · {self.words}" if self.number else self.words
+
 
 def legend(picture: Picture, room: int, *, coloured: bool) -> tuple[list[str], int, int]:
     """The legend's markup in the room that there is, its width and its height; colours only where kinds have some."""

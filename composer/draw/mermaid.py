@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+from composer.amounts import plural
 from composer.draw.chunks import in_chunks
 from composer.draw.dot import label_of
 from composer.draw.flat import flat_edges, shared_boxes
+from composer.draw.legend import Entry, entries
+from composer.draw.marks import COLOURS, Marks
 from composer.draw.picture import Picture
 from composer.draw.theme import LIGHT, class_of, colours
 from composer.draw.view import Box, View, num_levels, opened
@@ -18,84 +22,133 @@ MOST_EDGES = 500
 MOST_CHARACTERS = 50_000
 LONGEST_LABEL = 160
 
-Part = tuple[Box | None, View]
+# Entries of a legend, and letters in one: with them, any legend leaves room for a network.
+MOST_ENTRIES = 20
+LONGEST_ENTRY = 80
 
 
-def render_mermaid(picture: Picture) -> str:
-    """The text of the file: the whole picture, or as much of it as Mermaid accepts."""
-    parts = [(figure.frame, figure.view) for figure in picture.figures]
-    for number, smaller in enumerate(_ever_smaller(parts)):
-        text = _written(picture, smaller, folded=number > 0)
+@dataclass(frozen=True)
+class _Part:
+    """The network, or a block shown by itself, with the frame around it and words about it."""
+
+    frame: Box | None
+    view: View
+    caption: str
+
+
+def render_mermaid(picture: Picture, marks: Marks | None = None) -> str:
+    """The text of the file: the whole picture, or as much of it as Mermaid accepts.
+
+    `marks` colours boxes; the legend, which is of kinds and rules, is left out then.
+    """
+    parts = [_Part(figure.frame, figure.view, figure.caption) for figure in picture.figures]
+    for how, smaller in _ever_smaller(parts):
+        text = _written(picture, smaller, marks or Marks(), how)
         if text is not None:
             return text
     raise AssertionError("a picture of few boxes is small")
 
 
-def _ever_smaller(parts: Sequence[Part]) -> Iterator[Sequence[Part]]:
-    """The parts with fewer and fewer levels, then with fewer boxes, at last only the first ten parts."""
-    yield parts
-    for depth in range(max(num_levels(view) for _, view in parts) - 1, 0, -1):
-        yield [(frame, opened(view, depth)) for frame, view in parts]
+def _ever_smaller(parts: Sequence[_Part]) -> Iterator[tuple[str, Sequence[_Part]]]:
+    """The parts with fewer and fewer levels, then with fewer boxes, at last only the first; and what was done."""
+    yield "", parts
+    for depth in range(max(num_levels(part.view) for part in parts) - 1, 0, -1):
+        how = f"{plural(depth, 'level')} of blocks open, which `--depth {depth}` asks for"
+        yield how, [replace(part, view=opened(part.view, depth)) for part in parts]
     for most in (100, 50, 25, 10, 3):
-        yield [(frame, in_chunks(view, most)) for frame, view in parts]
-    yield [(frame, in_chunks(view, 3)) for frame, view in parts[:10]]
+        how = f"nodes in a row joined to at most {most} boxes"
+        yield how, [replace(part, view=in_chunks(part.view, most)) for part in parts]
+    for first in (10, 1):
+        how = f"nodes in a row joined to at most 3 boxes, only the first {plural(first, 'part')}"
+        yield how, [replace(part, view=in_chunks(part.view, 3)) for part in parts[:first]]
 
 
-def _written(picture: Picture, parts: Sequence[Part], *, folded: bool) -> str | None:
+def _written(picture: Picture, parts: Sequence[_Part], marks: Marks, how: str) -> str | None:
     """The text of a file with these parts; None if it exceeds Mermaid's limits."""
     title = f"{picture.name}: {picture.description}" if picture.description else picture.name
     lines = ["---", f"title: {json.dumps(title[:200], ensure_ascii=False)}", "---"]
     lines.append(f"flowchart {picture.direction}")
-    if folded:
-        lines.append(f"%% Folded: Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters.")
+    if how:
+        lines.append(f"%% Folded: Mermaid draws at most {MOST_EDGES} edges and {MOST_CHARACTERS} characters: {how}.")
     num_edges = 0
-    for number, (frame, view) in enumerate(parts):
-        edges, shared = flat_edges(view), shared_boxes(view)
+    for number, part in enumerate(parts):
+        edges, shared = flat_edges(part.view), shared_boxes(part.view)
         num_edges += len(edges) + len(shared)
         if num_edges > MOST_EDGES:
             return None
-        ids: dict[str, str] = {}
-        drawn = list(_part(frame, view, f"p{number}", ids))
-        lines += drawn
+        writer = _Writer(f"p{number}", marks)
+        lines += writer.part(part)
         for edge in edges:
             label = f"|{_quoted(edge.shape)}|" if edge.shape else ""
-            lines.append(f"  {ids[edge.source]} -->{label} {ids[edge.target]}")
-        lines += [f"  {ids[owner]} -.- {ids[path]}" for path, owner in shared]
-    used = {class_of(box) for _, view in parts for box in view.walk() if box.inner is None}
+            lines.append(f"  {writer.ids[edge.source]} -->{label} {writer.ids[edge.target]}")
+        lines += [f"  {writer.ids[owner]} -.- {writer.ids[path]}" for path, owner in shared]
+    boxes = [box for part in parts for box in part.view.walk()]
+    shown = [] if marks.kinds else entries(picture.rules, boxes, coloured=True)
+    lines += _legend(shown)
+    used = {_class_of(box, marks) for box in boxes if box.inner is None}
+    used |= {entry.kind for entry in shown[:MOST_ENTRIES] if entry.kind}
     text = "\n".join([*lines, *(_class(name) for name in sorted(used)), ""])
     return text if len(text) <= MOST_CHARACTERS else None
 
 
+def _legend(shown: Sequence[Entry]) -> Iterator[str]:
+    """What the colours and marks mean, one below the other."""
+    if not shown:
+        return
+    yield '  subgraph legend ["legend"]'
+    yield "    direction LR"
+    for number, entry in enumerate(shown[:MOST_ENTRIES]):
+        kind = f":::{entry.kind}" if entry.kind else ""
+        yield f"    l{number}[{_quoted(entry.told[:LONGEST_ENTRY])}]{kind}"
+    if len(shown) > MOST_ENTRIES:
+        yield f"    l{MOST_ENTRIES}[{_quoted(f'and {len(shown) - MOST_ENTRIES} more')}]"
+    yield "  end"
+
+
+def _class_of(box: Box, marks: Marks) -> str:
+    return marks.of(box) or class_of(box)
+
+
 def _class(name: str) -> str:
-    fill, line = colours(LIGHT)[name]
-    width = 2 if name in ("inserted", "failed", "holds") else 1
+    fill, line = COLOURS.get(name) or colours(LIGHT)[name]
+    width = 2 if name in ("inserted", "failed", "holds", *COLOURS) else 1
     return f"  classDef {name} fill:{fill},stroke:{line},stroke-width:{width}px,color:{LIGHT.ink}"
 
 
-def _part(frame: Box | None, view: View, prefix: str, ids: dict[str, str]) -> Iterator[str]:
-    for end, name in [(f"in:{name}", name) for name in view.inputs] + [(f"out:{name}", name) for name in view.outputs]:
-        ids[end] = f"{prefix}e{len(ids)}"
-        yield f"  {ids[end]}([{_quoted(name)}])"
-    if frame is None:
-        yield from _boxes(view, prefix, ids, "  ")
-    else:
-        yield from _subgraph(frame, view, prefix, ids, "  ")
+@dataclass
+class _Writer:
+    """Writes the boxes of a part; `ids` becomes the id of each box, frame and end in the file."""
 
+    prefix: str
+    marks: Marks
+    ids: dict[str, str] = field(default_factory=dict)
 
-def _boxes(view: View, prefix: str, ids: dict[str, str], indent: str) -> Iterator[str]:
-    for box in view.boxes:
-        if box.inner is not None:
-            yield from _subgraph(box, box.inner, prefix, ids, indent)
+    def part(self, part: _Part) -> Iterator[str]:
+        view = part.view
+        ends = [(f"in:{name}", name) for name in view.inputs] + [(f"out:{name}", name) for name in view.outputs]
+        for end, name in ends:
+            yield f"  {self.id(end, 'e')}([{_quoted(name)}])"
+        if part.frame is None:
+            yield from self.boxes(view, "  ")
         else:
-            ids[box.path] = f"{prefix}n{len(ids)}"
-            yield f"{indent}{ids[box.path]}[{_quoted(label_of(box))}]:::{class_of(box)}"
+            yield from self.subgraph(part.frame, view, "  ", part.caption)
 
+    def boxes(self, view: View, indent: str) -> Iterator[str]:
+        for box in view.boxes:
+            if box.inner is not None:
+                yield from self.subgraph(box, box.inner, indent)
+            else:
+                yield f"{indent}{self.id(box.path, 'n')}[{_quoted(label_of(box))}]:::{_class_of(box, self.marks)}"
 
-def _subgraph(box: Box, view: View, prefix: str, ids: dict[str, str], indent: str) -> Iterator[str]:
-    name = ids[f"frame {box.path}"] = f"{prefix}f{len(ids)}"
-    yield f"{indent}subgraph {name} [{_quoted(label_of(box))}]"
-    yield from _boxes(view, prefix, ids, f"{indent}  ")
-    yield f"{indent}end"
+    def subgraph(self, box: Box, view: View, indent: str, caption: str = "") -> Iterator[str]:
+        yield f"{indent}subgraph {self.id(f'frame {box.path}', 'f')} [{_quoted(label_of(box, caption))}]"
+        yield from self.boxes(view, f"{indent}  ")
+        yield f"{indent}end"
+
+    def id(self, name: str, kind: str) -> str:
+        """A new id for what has this name."""
+        self.ids[name] = f"{self.prefix}{kind}{len(self.ids)}"
+        return self.ids[name]
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from composer.dag.sketch import Sketch
 from composer.draw import measure
 from composer.draw.build import build_view
-from composer.draw.insets import insets
+from composer.draw.insets import beside, insets
 from composer.draw.layout import Known, Layout, lay_out
 from composer.draw.layout.sizing import Direction
 from composer.draw.selection import selected
@@ -28,7 +28,7 @@ class Wish:
 
     depth   levels of boxes; None for as many as stay readable
     select  a path, site or glob: draw only the blocks that it finds, or the blocks around what it finds
-    insets  whether to show, open beside the network, blocks whose attention is hidden
+    insets  whether to show, open beside the network, blocks whose attention is hidden and a block of each family
     """
 
     depth: int | None = None
@@ -130,7 +130,7 @@ def _network(view: View, wish: Wish, known: Known) -> Iterator[Figure]:
     shown = opened(view, depth)
     yield Figure(shown, lay_out(shown, wish.direction, known, role="whole"))
     if wish.insets:
-        for inset in insets(view, depth):
+        for inset in beside(view, depth):
             layout = lay_out(inset.view, wish.direction, known, role="alone", head=measure.header_width(inset.box))
             yield Figure(inset.view, layout, inset.box, inset.caption)
 
@@ -159,8 +159,10 @@ def readable_depth(view: View, *, insets_too: bool = False) -> int:
 
 
 def _num_boxes(view: View, depth: int, *, insets_too: bool) -> int:
-    beside = [1 + num_boxes(inset.view) for inset in insets(view, depth)] if insets_too else []
-    return len(view.inputs) + len(view.outputs) + num_boxes(opened(view, depth)) + sum(beside)
+    # Attention is shown in its place rather than closed for the sake of a block beside it.
+    shown = insets if any(box.holds for box in view.boxes) else beside
+    more = [1 + num_boxes(inset.view) for inset in shown(view, depth)] if insets_too else []
+    return len(view.inputs) + len(view.outputs) + num_boxes(opened(view, depth)) + sum(more)
 
 
 def _level(view: View, depth: int) -> Iterator[Box]:

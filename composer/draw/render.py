@@ -11,17 +11,24 @@ from composer.draw.dot import render_dot
 from composer.draw.mermaid import render_mermaid
 from composer.draw.picture import Picture
 from composer.draw.svg import render_svg
+from composer.draw.tikz import render_tikz
 
 if TYPE_CHECKING:
     from composer.dag.composition import Composition
 
 
 def render(picture: Picture, format: str, theme: str = "auto", graph: Composition | None = None) -> bytes:
-    """The file of a picture. `graph` adds its facts to JSON. Raises UnavailableError if an extra is missing."""
+    """The file of a picture. `graph` adds its facts to JSON.
+
+    Raises UnavailableError if an extra is missing, and InputError for a picture that is too large for TeX.
+    """
     if format in ("png", "pdf"):
         # These formats cannot follow the reader's preference.
         return convert(render_svg(picture, "light" if theme == "auto" else theme), format)
-    if format == "json":
+    if format == "tex":
+        fixed = "light" if theme == "auto" else theme
+        text = render_tikz(render_svg(picture, fixed), fixed)
+    elif format == "json":
         text = json.dumps(document(picture, graph), ensure_ascii=False, indent=1) + "\n"
     elif format == "dot":
         text = render_dot(picture)

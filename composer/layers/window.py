@@ -209,7 +209,7 @@ class WindowAttention(nn.Module):
         return self._rolled_back(self._map(each, 1))[0].unflatten(2, (-1, 2))
 
     # No class overrides it, and no position of a window sees none.
-    @fused(attended_in_full, inherited=True)
+    @fused(attended_in_full, inherited=True, in_inference=True)
     def _attended(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 

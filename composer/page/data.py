@@ -9,6 +9,7 @@ from functools import cached_property
 from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.draw.build import build_view
+from composer.draw.insets import beside
 from composer.draw.picture import Picture, Wish, readable_depth
 from composer.draw.selection import selected
 from composer.draw.view import View, opened
@@ -71,7 +72,7 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
         # Other networks have only the facts that differ from the first network's.
         known = facts.get(first.key, {})
         facts[network.key] = {path: one for path, one in found.items() if known.get(path) != one}
-        written.append(_network(network, whole, page))
+        written.append(_network(network, whole, page, wish))
         if known:
             written[-1]["absent"] = [path for path in known if path not in found]
     shared = page.shared.tables()
@@ -111,6 +112,7 @@ def failure_data(picture: Picture) -> PageData:
         "gives": "",
         "facts": {"op": picture.name, "kind": "network", "parameters": 0, "macs": None},
         "rules": [],
+        "insets": [],
     }
     tables = shared.tables()
     return {
@@ -149,8 +151,9 @@ def _costs(network: Network, page: _Page) -> Costs:
     return Costs(network.graph.macs, memory, network.seconds)
 
 
-def _network(network: Network, whole: FactsData, page: _Page) -> NetworkData:
+def _network(network: Network, whole: FactsData, page: _Page, wish: Wish) -> NetworkData:
     view, about = network.view, network.sketch.spec.description
+    insets = beside(view, wish.depth or readable_depth(view)) if wish.insets else []
     found: NetworkData = {
         "key": network.key,
         "label": network.label,
@@ -161,6 +164,7 @@ def _network(network: Network, whole: FactsData, page: _Page) -> NetworkData:
         "gives": ", ".join(edge.shape for edge in view.edges if edge.target.startswith("out:")),
         "facts": whole,
         "rules": list(_rules(network, page.files)),
+        "insets": [(inset.box.path, inset.caption) for inset in insets],
     }
     if about:
         found["description"] = about

@@ -14,15 +14,18 @@ from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.draw.chunks import in_chunks
 from composer.draw.picture import Picture, Wish, draw, readable_depth
-from composer.draw.svg import render_svg
+from composer.draw.svg import MARGIN, render_svg
 from composer.draw.view import num_boxes, opened
 from composer.html import document, words
 from composer.page.data import Network, failure_data, networks_of, page_data
-from composer.page.schema import PageData, RuleData
+from composer.page.schema import BoxData, PageData, RuleData, ViewData
 from composer.page.theme import page_style
 
 # A static picture of more boxes shows consecutive boxes as a single box.
 MOST_STATIC = 2000
+
+# From the network to the first block beside it, between those, and to the canvas's edge; as client/src/insets.js.
+GAP, BETWEEN, EDGE = 48, 32, 24
 
 _FOLDER = Path(__file__).parent
 
@@ -82,8 +85,34 @@ def write_page(picture: Picture, data: PageData, theme: str = "auto", without_sc
             f"<noscript>{''.join([*without_script, *_rules(data['rules'])])}</noscript>",
         ]
     )
-    styles = [page_style(theme), _read("client.css")]
+    styles = [page_style(theme), _read("client.css"), *_room_for_insets(data)]
     return document(picture.name, body, styles=styles, scripts=[_read("client.js")], data=data)
+
+
+def _room_for_insets(data: PageData) -> Iterator[str]:
+    """Styles that leave the room in which the script shows blocks beside the network, so that nothing jumps then."""
+    network = data["networks"][0]
+    boxes = {box["path"]: box for box in _boxes(network["root"])}
+    if data["direction"] != "TB" or not network["insets"]:
+        return
+
+    def width(view: ViewData, state: int) -> int:
+        return data["layouts"][view["layouts"][state]]["size"][0]
+
+    right, gap, rules = width(network["root"], -1), GAP, []
+    for path, _ in network["insets"]:
+        right += gap + width(boxes[path]["inner"], 0)
+        shift = f"margin-left:calc((100% - {right}px)/2 - {MARGIN}px)"
+        rules.append(f"@media (min-width:{right + 2 * EDGE}px){{#canvas>svg:not([id]){{{shift}}}}}")
+        gap = BETWEEN
+    yield "".join(rules)
+
+
+def _boxes(view: ViewData) -> Iterator[BoxData]:
+    for box in view["boxes"]:
+        yield box
+        if "inner" in box:
+            yield from _boxes(box["inner"])
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -120,7 +120,11 @@ class RuleData(TypedDict):
 
 
 class NetworkData(TypedDict):
-    """A network. `absent` are paths of nodes that only the first network has."""
+    """A network.
+
+    insets  closed blocks to show open beside it: path, and what the block stands for
+    absent  paths of nodes that only the first network has
+    """
 
     key: str
     label: str
@@ -131,6 +135,7 @@ class NetworkData(TypedDict):
     gives: str
     facts: FactsData
     rules: list[RuleData]
+    insets: list[tuple[str, str]]
     description: NotRequired[str]
     absent: NotRequired[list[str]]
 

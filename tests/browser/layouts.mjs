@@ -5,7 +5,7 @@ export async function answer(given, client) {
   const { createLayouts } = await import(`${client}/layout/layout.js`);
   const { setCharacters, fit, visible, width } = await import(`${client}/text.js`);
   const found = given.cases.map(({ root, states, ...data }) => {
-    const layOut = createLayouts(data);
+    const layOut = createLayouts(data).ofNetwork;
     return states.map((open) => plain(layOut(root, new Set(open))));
   });
   const texts = given.texts.map(({ text, size, limit, bold, characters }) => {

@@ -147,14 +147,14 @@ SEEN = """() => [...document.querySelectorAll("#drawing .inside")].map(inside =>
         const box = group.querySelector(":scope > rect.box:not(.sheet)").getBoundingClientRect();
         return [box.left, box.right, box.top, box.bottom];
     };
-    const around = inside.closest("[data-path]");
+    const around = inside.closest("[data-path], [data-inset]");
     const seen = (wire, at) => {
         const { x, y } = wire.getPointAtLength(at).matrixTransform(wire.getScreenCTM());
         return [x, y];
     };
     return {
         frame: around && rectangle(around),
-        boxes: [...inside.querySelectorAll(":scope > .boxes > [data-path]")].map(rectangle),
+        boxes: [...inside.querySelectorAll(":scope > .boxes > g")].map(rectangle),
         wires: [...inside.querySelectorAll(":scope > .wires > path.wire")].map(
             wire => [wire.querySelector("title").textContent, seen(wire, 0), seen(wire, wire.getTotalLength())]),
     };

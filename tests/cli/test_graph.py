@@ -39,6 +39,7 @@ def boxes(text):
         (".gv", "digraph"),
         (".mmd", "---\ntitle"),
         (".json", "{"),
+        (".tex", "% small, drawn by composer"),
     ],
 )
 def test_the_ending_is_the_format(run, small, tmp_path, ending, start):

@@ -49,6 +49,26 @@ def test_characters_that_no_font_has_are_named(monkeypatch):
     assert ".svg" in str(raised.value)
 
 
+def test_a_line_that_no_single_font_has_is_drawn_in_parts(monkeypatch):
+    def has(family, character):
+        return character in {"Noto Sans CJK SC": "网络", "DejaVu Sans": "אב"}.get(family, "abc ·×→" + "\n")
+
+    monkeypatch.setattr(convert, "_font_with", lambda characters: "")
+    monkeypatch.setattr(convert, "_has", has)
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg"><g class="cg">'
+        '<text x="100" y="9" class="name mid" textLength="30">a 网络 אב</text></g></svg>'
+    )
+    root = ElementTree.fromstring(convert._fitted(svg, "png"))
+    (line,) = (one for one in root.iter() if one.get("transform"))
+    assert [part.text for part in line] == ["a ", "网络", " ", "בא"]
+    assert [family_of(part) for part in line][1] == "Noto Sans CJK SC"
+    assert {part.get("class") for part in line} == {"name"}
+    places = [float(part.get("x")) for part in line]
+    assert places == sorted(places)
+    assert places[0] == 0
+
+
 @pytest.mark.parametrize(
     ("read", "seen"),
     [("conv1", "conv1"), ("a אב b", "a בא b"), ("אב גד", "דג בא"), ("אב_2", "בא_2"), ("", "")],
@@ -64,6 +84,8 @@ def test_no_line_is_longer_than_it_was_measured(monkeypatch, family):
     assert "global_avg_pool" in drawn
     for words, element in drawn.items():
         size, bold = size_of(element.get("class", ""))
-        size = float(element.get("style").partition("font-size:")[2].removesuffix("px") or size)
+        narrow = float((element.get("transform") or "scale(1 1)").partition("scale(")[2].split()[0])
         most = float(element.get("textLength"))
-        assert convert._length(words, family_of(element), size, bold=bold) <= most + 1.5, words
+        assert narrow * convert._length(words, family_of(element), size, bold=bold) <= most + 1.5, words
+        # Letters keep their height: text of 7 pt stays so in any font.
+        assert "font-size" not in element.get("style")

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from composer.dag.sketch import Sketch
 from composer.draw.chunks import in_chunks
 from composer.draw.flat import flat_edges
 from composer.draw.mermaid import MOST_CHARACTERS, MOST_EDGES, render_mermaid
-from composer.draw.picture import Figure, Picture, Wish, draw
+from composer.draw.picture import Figure, Inserted, Picture, Wish, draw
 from composer.draw.render import render
 from composer.errors import UnavailableError
 
@@ -127,6 +128,42 @@ def test_mermaid_of_very_many_inputs_and_parts(make):
     assert render_mermaid(a_picture(view)).count(" -->") <= MOST_EDGES
     small = make.view([make.box("a")], [("in:input", "a"), ("a", "out:output")])
     assert len(render_mermaid(a_picture(small, count=900))) <= MOST_CHARACTERS
+
+
+def test_insets_and_the_legend_are_in_dot_and_mermaid():
+    picture = picture_of("papers/cbam/resnet50")
+    dot, mermaid = (render(picture, format).decode() for format in ("dot", "mmd"))
+    for text in (dot, mermaid):
+        assert "12 of 16 blocks look like this one" in text
+        assert "1 · cbam: inserted after branch, 16 places" in text
+        assert "cbam<br/>inserted by rule 1" in text or "cbam\\ninserted by rule 1" in text
+    assert 'subgraph "cluster_1:layer1.1" {' in dot
+    assert '"1:layer1.1.bn3" -> "1:layer1.1.cbam"' in dot
+    assert re.search(r'l\d+\["1 · cbam[^"]*"\]:::inserted', mermaid)
+    used, defined = set(re.findall(r":::([\w-]+)", mermaid)), set(re.findall(r"classDef ([\w-]+)", mermaid))
+    assert used == defined
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_graphviz_reads_insets_and_the_legend():
+    text = render(picture_of("papers/cbam/resnet50"), "dot")
+    done = subprocess.run(["dot", "-Tplain"], input=text, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_very_many_rules_leave_room_for_a_network(make):
+    small = make.view([make.box("a")], [("in:input", "a"), ("a", "out:output")])
+    rules = tuple(Inserted(number, "<" * 200, "before layer", 3) for number in range(1, 901))
+    text = render_mermaid(replace(a_picture(small), rules=rules))
+    assert len(text) <= MOST_CHARACTERS
+    assert "and 88" in text
+    assert len(render_mermaid(replace(a_picture(small, count=900), rules=rules))) <= MOST_CHARACTERS
+
+
+def test_what_is_folded_is_said():
+    spec = {"backbone": "resnet152", "attention": [{"use": "se", "after": "branch", "where": "block % 2 == 0"}]}
+    text = written(spec, "mmd", depth=9)
+    assert re.search(r"%% Folded: .*500 edges and 50000 characters: \d levels? of blocks open", text)
 
 
 def test_chunks_keep_the_flow(make):

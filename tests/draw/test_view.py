@@ -121,8 +121,29 @@ def test_the_inset_shows_the_block_where_attention_mostly_goes():
     assert any(box.rule == 0 for box in inset.view.boxes)
     assert not any(box.rule == 0 for box in network.view.walk())
     assert len(picture_of("papers/se/resnet50", insets=False).figures) == 1
-    # Where it is in sight already, there is none.
-    assert len(picture_of("papers/bam/resnet50").figures) == 1
+    # Where it is in sight already, there is none, but for a block of each kind.
+    _, block = picture_of("papers/bam/resnet50").figures
+    assert block.frame.op == "bottleneck"
+    assert not block.frame.holds
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("resnet50", ["layer1.1: 12 of 16"]),
+        ("densenet121", ["features.denseblock1: all 58", "features.transition1: all 3"]),
+        ("googlenet", ["inception3a: all 9"]),
+        ("convnext_tiny", ["stages.0: all 18"]),
+        ("mobilenetv3_small_100", ["blocks.2.1: 5 of 10"]),
+        ("vgg11", []),
+    ],
+)
+def test_a_closed_block_of_each_kind_stands_open_beside_the_network(name, expected):
+    insets = picture_of(name).figures[1:]
+    assert [f"{one.frame.path}: {one.caption.removesuffix(' blocks look like this one')}" for one in insets] == expected
+    # None of them is open in the network as well.
+    opened = {box.op for box in picture_of(name).figures[0].view.walk() if box.inner is not None}
+    assert not opened & {one.frame.op for one in insets}
 
 
 def test_one_inset_does_for_two_rules_in_one_block():
@@ -170,7 +191,7 @@ def test_a_selection_is_drawn_alone(selector, labels):
 
 
 def test_an_operation_of_the_network_itself_selects_the_network():
-    (figure,) = picture_of("resnet50", select="conv1").figures
+    figure, *_ = picture_of("resnet50", select="conv1").figures
     assert figure.frame is None
 
 

@@ -103,7 +103,9 @@ def test_same_numbers(subject: Subject, memory_format: torch.memory_format, side
             assert found[name].dtype == wanted[name].dtype
             error = apart(wanted[name], exact[name], size)
             assert apart(found[name], exact[name], size) <= max(near, 2 * error), name
-        assert apart(found["y"], wanted["y"]) <= 1e-6
+        # Windows keep their logits in bfloat16, as timm's and torchvision's do.
+        rounded = dtype == torch.bfloat16 and "window" in subject.entry.name
+        assert apart(found["y"], wanted["y"]) <= (near if rounded else 1e-6)
 
 
 @each

@@ -9,7 +9,7 @@ from functools import cached_property
 from composer.dag.sketch import Sketch
 from composer.draw.build import build_view
 from composer.draw.flow import flow
-from composer.draw.insets import insets
+from composer.draw.insets import Inset, beside, insets
 from composer.draw.layout import Known, lay_out
 from composer.draw.legend import Entry, entries
 from composer.draw.picture import Inserted, Wish, inserted_by, readable_depth
@@ -154,16 +154,29 @@ def _candidates(sketch: Sketch, wish: Wish, *, coloured: bool) -> Iterator[list[
         readable_depth(whole, insets_too=wish.insets) if box is None else readable_depth(_inside(box)) for box in chosen
     )
     for depth in [deepest] if wish.depth else range(deepest, 0, -1):
-        for metrics in METRICS:
-            parts = list(_parts(view, chosen, depth, metrics, known, insets_too=wish.insets))
+        for metrics, families in _choices(insets_too=wish.insets):
+            found = beside(view, depth) if families else insets(view, depth) if wish.insets else ()
+            parts = list(_parts(view, chosen, depth, metrics, known, tuple(found)))
             if all(part is not None for part in parts):
                 yield _arranged([part for part in parts if part is not None], rules, metrics, coloured=coloured)
 
 
+def _choices(*, insets_too: bool) -> Iterator[tuple[PrintMetrics, bool]]:
+    """Sizes, and whether a block of each family is beside the network: these go first, then shapes at the wires."""
+    for shapes in (True, False):
+        for families in (True, False) if insets_too else (False,):
+            yield from ((metrics, families) for metrics in METRICS if metrics.shapes == shapes)
+
+
 def _parts(
-    view: View, chosen: Sequence[Box | None], depth: int, metrics: PrintMetrics, known: Known, *, insets_too: bool
+    view: View,
+    chosen: Sequence[Box | None],
+    depth: int,
+    metrics: PrintMetrics,
+    known: Known,
+    shown_beside: Sequence[Inset],
 ) -> Iterator[Part | None]:
-    """The network or the chosen blocks, then the insets; None for what is too high."""
+    """The network with the blocks beside it, or the chosen blocks; None for what is too high."""
     for box in chosen:
         if box is not None:
             yield _framed(replace(box, label=box.path), opened(_inside(box), depth), "", metrics, known)
@@ -171,9 +184,8 @@ def _parts(
         shown = _shown(opened(view, depth), metrics)
         found = columns(lay_out(shown, "TB", known, role="whole", metrics=metrics), MOST_HEIGHT - 2 * MARGIN)
         yield None if found is None else Part(shown, tuple(found))
-        if insets_too:
-            for inset in insets(view, depth):
-                yield _framed(inset.box, inset.view, inset.caption, metrics, known)
+        for inset in shown_beside:
+            yield _framed(inset.box, inset.view, inset.caption, metrics, known)
 
 
 def _framed(box: Box, view: View, caption: str, metrics: PrintMetrics, known: Known) -> Part:

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from composer.mechanisms.shared.precision import at_least_float32
 from composer.mechanisms.token.window import ShiftedWindowAttention
 from composer.options import NonNegativeInt, PositiveInt
 from composer.registry import mechanism
@@ -112,7 +110,10 @@ class CosineWindowAttention(ShiftedWindowAttention):
 
 def as_cosines(x: Tensor, scale: Tensor | float) -> Tensor:
     """Rows of length 1 times a scale, computed in float32 or better."""
-    return (F.normalize(at_least_float32(x), dim=-1) * scale).to(x.dtype)
+    # Backward keeps the rows as they are, and a number for each in float32.
+    precision = torch.promote_types(x.dtype, torch.float32)
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=precision).clamp_min(1e-12)
+    return (x * (scale / length)).to(x.dtype)
 
 
 torch.fx.wrap("as_cosines")

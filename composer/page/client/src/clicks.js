@@ -8,8 +8,8 @@ export function listenToClicks({ store, scene, actions }) {
   let timer = 0;
 
   function boxOf(event) {
-    const path = event.target.closest("[data-path]")?.dataset.path;
-    return path !== undefined && store.network().entry(path) ? path : null;
+    const { path, inset = path } = event.target.closest("[data-path], [data-inset]")?.dataset ?? {};
+    return inset !== undefined && store.network().entry(inset) ? inset : null;
   }
 
   picture.addEventListener("click", (event) => {

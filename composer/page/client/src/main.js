@@ -62,7 +62,7 @@ function start(canvas, data) {
     save();
   });
   store.onReveal(scene.reveal);
-  followSize(canvas, { store, scene, onChange: minimap.draw });
+  followSize(canvas, { store, scene, onChange: changeSize });
   listenToGestures(canvas, viewport);
   listenToPrinting(scene);
   listenToClicks({ store, scene, actions });
@@ -71,6 +71,11 @@ function start(canvas, data) {
   if (store.state.selected !== null) store.select(store.state.selected, { reveal: first.look === null });
   // For tests, and for the curious.
   globalThis.composer = { store, scene };
+
+  function changeSize() {
+    scene.drawBeside();
+    minimap.draw();
+  }
 
   /**
    * What Python drew is there until this is; where it is the same picture and can be read, it stays

@@ -10,7 +10,7 @@ import { colourScale } from "./scale.js";
 
 /** @param {any} scene @param {Store} store */
 export function createMarks(scene, store) {
-  const { drawing, picture } = scene;
+  const { drawing, insets, picture } = scene;
   let scale = null;
   let lit = null;
 
@@ -33,6 +33,12 @@ export function createMarks(scene, store) {
       });
       const button = one.own.at(-1);
       if (button?.matches(".toggle")) button.setAttribute("tabindex", isSelected ? "0" : "-1");
+      colour(one, path);
+    }
+    for (const one of insets.all()) {
+      const { path } = one.box;
+      const classes = [one.look, path === box?.path && "selected", state.onlyInserted && fadeOf(one.box)];
+      assign(one.group, { class: classes.filter(Boolean).join(" ") });
       colour(one, path);
     }
     const shown = selected ? drawing.shown(selected) : null;

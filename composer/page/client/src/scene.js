@@ -3,6 +3,7 @@
 import { createDrawing } from "./drawing/drawing.js";
 import { createMotion } from "./drawing/motion.js";
 import { svg } from "./dom.js";
+import { createInsets } from "./insets.js";
 import { createLayouts } from "./layout/layout.js";
 import { countShown, shownPath } from "./open.js";
 import { setCharacters } from "./text.js";
@@ -23,11 +24,12 @@ const ILLEGIBLE = 0.3;
 export function createScene(canvas, store) {
   setCharacters(store.data.characters);
   const { direction } = store.data;
-  const layOut = createLayouts(store.data);
+  const layouts = createLayouts(store.data);
   const world = svg("g", { class: "world", role: "presentation" });
   const picture = svg("svg", { id: "drawing", class: "cg", role: "tree", tabindex: "0" }, world);
   const motion = createMotion();
   const drawing = createDrawing(world, direction === "TB");
+  const insets = createInsets(world, store, layouts.ofContainer);
   const viewport = createViewport(canvas, world, motion);
   const listeners = new Set();
   let layout = null;
@@ -41,8 +43,8 @@ export function createScene(canvas, store) {
     const before = still && layout ? areaOf(still) : null;
     const { open } = store.state;
     const isFirst = layout === null;
-    layout = layOut(store.network().root, open);
-    viewport.setContent(layout.width, layout.height, startOf(layout));
+    layout = layouts.ofNetwork(store.network().root, open);
+    drawBeside();
     isClipped = countShown(store.network().root, open) > MANY;
     const after = before && areaOf(still);
     still = null;
@@ -56,6 +58,11 @@ export function createScene(canvas, store) {
       if (before) viewport.set({ x: x - shift[0] * scale * share, y: y - shift[1] * scale * share, scale }, false);
     };
     motion.run(move, !isFirst && !isClipped && step.size < MOST_MOVES);
+  }
+
+  function drawBeside() {
+    const { width, height } = insets.draw(layout, viewport.room());
+    viewport.setContent(width, height, startOf(layout));
   }
 
   /** How far a box moves: its upper left corner, at which its button is. */
@@ -121,7 +128,13 @@ export function createScene(canvas, store) {
     world,
     viewport,
     drawing,
+    insets,
     render,
+    /** Draws what stands beside the network anew, after the canvas has another size. */
+    drawBeside() {
+      drawBeside();
+      for (const listener of listeners) listener();
+    },
     drawWhole,
     drawSeen,
     /** When it draws next, this box stays where it is on the screen. */

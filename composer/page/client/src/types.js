@@ -93,6 +93,7 @@
  * @property {string} gives
  * @property {FactsData} facts
  * @property {RuleData[]} rules
+ * @property {[string, string][]} insets
  * @property {string} [description]
  * @property {string[]} [absent]
  */

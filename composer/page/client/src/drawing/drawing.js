@@ -24,8 +24,9 @@ const isOutside = (clip, x, y, wide, high) =>
 /**
  * @param {SVGGElement} world  where everything is drawn
  * @param {boolean} isDown  whether data runs down, or to the right
+ * @param {"box"|"inset"} role  boxes are items of a tree; insets show what is in it once more
  */
-export function createDrawing(world, isDown) {
+export function createDrawing(world, isDown, role = "box") {
   /** @type {Map<string, Shown>} */
   const shown = new Map();
   const root = insideGroup(world);
@@ -87,7 +88,8 @@ export function createDrawing(world, isDown) {
 
   /** @returns {Shown} */
   function create(key, level) {
-    const group = svg("g", { id: `box-${made++}`, role: "treeitem", "aria-level": level, "data-path": key });
+    const item = { id: `box-${made++}`, role: "treeitem", "aria-level": level, "data-path": key };
+    const group = svg("g", role === "box" ? item : { "data-inset": key });
     group.append(svg("title"));
     const one = { group, own: [], inside: null, box: undefined, form: "", place: null, look: "" };
     shown.set(key, one);
@@ -106,7 +108,8 @@ export function createDrawing(world, isDown) {
 /** Makes what a box looks like anew: it opens, closes, changes its size, or is another one at the same path. */
 function reform(one, placed, form, isDown) {
   const { box, inside, width, height } = placed;
-  if (one.box !== box) name(one, placed);
+  const isItem = one.group.hasAttribute("role");
+  if (one.box !== box) name(one, placed, isItem);
   Object.assign(one, { box, form, look: lookOf(box, Boolean(inside)) });
   const isFocused = one.own.includes(document.activeElement);
   for (const old of one.own) old.remove();
@@ -114,7 +117,7 @@ function reform(one, placed, form, isDown) {
   one.group.firstChild.after(...one.own);
   // Its button is another one now.
   if (isFocused) one.own.at(-1).focus({ preventScroll: true });
-  if (box?.inner) assign(one.group, { "aria-expanded": String(Boolean(inside)) });
+  if (box?.inner && isItem) assign(one.group, { "aria-expanded": String(Boolean(inside)) });
   if (inside && !one.inside) one.inside = insideGroup(one.group);
   if (!inside && one.inside) {
     one.inside.group.remove();
@@ -131,10 +134,10 @@ function contentOf({ box, name, inside }, width, height, isDown) {
 const nameOfEnd = (name) => name.replace(/^(in|out):/, "");
 
 /** What people who point at a box, or do not see it, are told. */
-function name({ group }, { box, name: end }) {
+function name({ group }, { box, name: end }, isItem) {
   const label = box ? spoken(box) : `${end.startsWith("in:") ? "input" : "output"} ${visible(nameOfEnd(end))}`;
   const copies = box?.copies ? `${box.copies[0]} … ${box.copies.at(-1)}` : null;
-  assign(group, { "aria-label": label, "data-copies": copies, "aria-expanded": null });
+  if (isItem) assign(group, { "aria-label": label, "data-copies": copies, "aria-expanded": null });
   group.firstChild.textContent = box ? tooltip(box) : label;
 }
 

@@ -69,8 +69,12 @@ export function createLayouts({ layouts, direction, open: first }) {
     return open && view.boxes.every((box, at) => isAsLarge(box, view.inputs.length + at)) ? open : closed;
   }
 
-  /** The layout of a whole network, in which the boxes of these paths are open. */
-  return (root, open) => layOut(root, open, true);
+  return {
+    /** The layout of a whole network, in which the boxes of these paths are open. */
+    ofNetwork: (root, open) => layOut(root, open, true),
+    /** The layout of a container by itself, in which everything is closed. */
+    ofContainer: (view) => layOut(view, new Set(), false),
+  };
 }
 
 /** @param {import("../types.js").LayoutData} written  @returns {import("./stretch.js").Layout} */
