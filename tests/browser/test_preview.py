@@ -44,7 +44,7 @@ def test_it_follows_the_text(browser: Any, preview: Preview, went: list[Location
     page.goto(preview.address)
     picture = page.frame_locator("#picture")
     picture.locator('[data-path="second"]').first.click()
-    page.wait_for_function("document.getElementById('status').textContent.includes('net.yaml:4')")
+    page.locator("#status", has_text="net.yaml:4").wait_for()
     assert [one.line for one in went] == [4]
     page.frames[1].wait_for_url("**/page?1#s=second*")
 
