@@ -1,15 +1,17 @@
-"""Consecutive equal nodes as a single box."""
+"""Consecutive equal nodes, and many equal nodes beside each other, as a single box."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from composer.draw.describe import describe_names
 from composer.draw.view import Box, Holds
 
 Reference = tuple[str, str]
+# More equal nodes beside each other than these are a single box.
+MOST_SIBLINGS = 8
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,39 @@ def fold(parts: Sequence[Part], ends: Mapping[str, Reference]) -> tuple[list[Par
         replace(_joined(run), sources=tuple((moved.get(name, name), output) for name, output in run[0].sources))
         for run in runs
     ]
-    return folded, {key: (moved.get(name, name), output) for key, (name, output) in ends.items()}
+    return _without_siblings(folded, uses), {
+        key: (moved.get(name, name), output) for key, (name, output) in ends.items()
+    }
+
+
+def _without_siblings(parts: Sequence[Part], uses: Mapping[str, int]) -> list[Part]:
+    """The parts, with many equal ones that take the same and all go into one operation as a single part."""
+    takers = {name: part.box for part in parts for name, _ in part.sources}
+    groups: dict[tuple[object, ...], list[Part]] = {}
+    for part in parts:
+        name, taker = part.box.name, takers.get(part.box.name)
+        alone = part.box.count == 1 and uses[name] == 1 and part.box.state == "made"
+        if alone and taker is not None and taker.inner is None:
+            groups.setdefault((part.key, part.sources, taker.name), []).append(part)
+    many = [group for group in groups.values() if len(group) > MOST_SIBLINGS]
+    first = {part.box.name: group[0].box.name for group in many for part in group}
+    joined = {group[0].box.name: _joined(group) for group in many}
+    kept = [part for part in parts if first.get(part.box.name, part.box.name) == part.box.name]
+    return [
+        replace(joined.get(part.box.name, part), sources=tuple(_once(part.sources, first))) if first else part
+        for part in kept
+    ]
+
+
+def _once(sources: Sequence[Reference], first: Mapping[str, str]) -> Iterator[Reference]:
+    """References with those to siblings as one, to the first of them."""
+    found: set[Reference] = set()
+    for name, output in sources:
+        if name not in first:
+            yield name, output
+        elif (first[name], output) not in found:
+            found.add((first[name], output))
+            yield first[name], output
 
 
 def _continues(before: Part, part: Part, uses: Mapping[str, int]) -> bool:

@@ -65,7 +65,7 @@ def _inserted(rules: Sequence[Inserted], boxes: Sequence[Box]) -> Iterator[Entry
     if any(box.helper for box in boxes):
         yield Entry("helper", "what inserted attention needs around it")
     if any(box.count > 1 for box in boxes):
-        yield Entry("", "so many copies in a row, drawn once", "×N")
+        yield Entry("", "so many copies, drawn once", "×N")
 
 
 def _states(boxes: Sequence[Box]) -> Iterator[Entry]:

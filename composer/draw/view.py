@@ -16,7 +16,7 @@ Holds = tuple[tuple[int, str, int], ...]
 
 @dataclass(frozen=True)
 class Box:
-    """A node, or several equal nodes in a row. Its texts are made visible here, once for all pictures.
+    """A node, or several equal nodes in a row or beside each other. Its texts are made visible here, for all pictures.
 
     name        its name in its view; of copies, the first copy's
     path        the node's path, and its id in every picture; of copies, the first copy's

@@ -203,10 +203,10 @@ def make() -> SimpleNamespace:
 
 @pytest.fixture(scope="session")
 def view_of() -> Callable[[object], View]:
-    """The view of a spec, everything open; a name of the folder beside this file will do."""
+    """The view of a spec, everything open; a name of the folder beside this file will do, and a mapping too."""
 
     def found(source: object) -> View:
-        here = FOLDER / f"{source}.yaml"
-        return build_view(Sketch.of(composer.graph(here if here.exists() else source)))
+        here = None if isinstance(source, dict) else FOLDER / f"{source}.yaml"
+        return build_view(Sketch.of(composer.graph(here if here is not None and here.exists() else source)))
 
     return found

@@ -136,7 +136,7 @@ def test_copies_show_as_sheets_and_a_number():
     assert blocks.get("data-copies") == "blocks.0 … blocks.11"
     assert [rect.get("class") for rect in blocks.findall("{*}rect")] == ["box"] * 3
     assert "×12" in texts(root)
-    assert "so many copies in a row, drawn once" in texts(root)
+    assert "so many copies, drawn once" in texts(root)
 
 
 def test_the_picture_holds_all_its_boxes(cbam):

@@ -218,3 +218,35 @@ def test_names_and_counts_in_short():
         "1 M",
         "4.1 G",
     ]
+
+
+def paths(count):
+    """A network of equal blocks beside each other, which a sum takes together with what they take."""
+    nodes = {"stem": "relu"} | {f"path{index}": {"block": "path", "from": "stem"} for index in range(count)}
+    nodes["sum"] = {"op": "add", "from": ["stem", *(f"path{index}" for index in range(count))]}
+    block = {"nodes": {"conv": {"op": "conv2d", "out_channels": 8, "kernel_size": 1}, "act": "relu"}}
+    return {"name": "paths", "input": [8, 4, 4], "blocks": {"path": block}, "nodes": nodes}
+
+
+def test_more_than_eight_equal_siblings_are_one_box(view_of):
+    view = view_of(paths(12))
+    assert [(box.label, box.count) for box in view.boxes] == [("stem", 1), ("path0–11", 12), ("sum", 1)]
+    assert view.boxes[1].num_parameters == 12 * 8 * 8
+    assert [edge.source for edge in view.edges if edge.target == "sum"] == ["stem", "path0"]
+
+
+def test_fewer_siblings_or_different_ones_stay(view_of):
+    assert len(view_of(paths(8)).boxes) == 10
+    spec = paths(12)
+    spec["nodes"]["path3"] = {"op": "conv2d", "out_channels": 8, "kernel_size": 3, "from": "stem"}
+    assert [box.count for box in view_of(spec).boxes] == [1, 11, 1, 1]
+    # What something else takes too is no copy.
+    spec = paths(12)
+    spec["nodes"]["other"] = {"op": "add", "from": ["sum", "path0"]}
+    assert [(box.label, box.count) for box in view_of(spec).boxes][1:3] == [("path0", 1), ("path1–11", 11)]
+
+
+def test_an_input_that_is_taken_twice_stays_so(view_of):
+    nodes = {"act": "relu", "twice": {"op": "add", "from": ["act", "act"]}}
+    view = view_of({"name": "twice", "input": [8, 4, 4], "nodes": nodes})
+    assert [edge.source for edge in view.edges if edge.target == "twice"] == ["act", "act"]

@@ -1,7 +1,7 @@
 """Positions of boxes and wires. The arrangement (layers, and the order in each) depends on no size and comes first.
 
-`rank` and `order` make the arrangement, `straight` and `columns` find horizontal positions, `ways` and `tracks` the
-ways of wires, `route` combines them, and `layout` does this for a view and all open boxes in it.
+`rank` and `order` make the arrangement, `straight`, `packing` and `columns` find horizontal positions, `ways` and
+`tracks` the ways of wires, `route` combines them, and `layout` does this for a view and all open boxes in it.
 """
 
 from composer.draw.layout.layout import Known, lay_out

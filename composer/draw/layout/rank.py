@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,6 +10,8 @@ from typing import NamedTuple
 # A picture may have FREE_BENDS bends and this many per item; beyond that, its longest nets run in lanes beside it.
 BENDS_PER_ITEM = 4
 FREE_BENDS = 2000
+# A layer of more items than this may give some to the layers below.
+CROWDED = 3
 
 
 class Net(NamedTuple):
@@ -75,8 +78,35 @@ def rank(diagram: Diagram) -> Ranking:
         if net.source not in taken and net.source >= diagram.num_inputs:
             layer[net.source] = max(1, min(layer[target] for target, _ in net.targets) - 1)
     last = max(layer[: diagram.first_output], default=0) + 1
+    _balance(diagram, layer, last)
     layer[diagram.first_output :] = [last] * diagram.num_outputs
     return Ranking(tuple(layer), tuple(distance), _beside(diagram, layer))
+
+
+def _balance(diagram: Diagram, layer: list[int], last: int) -> None:
+    """Move items out of crowded layers, down to where fewer are, as far as what takes their outputs allows.
+
+    Only items with one input, or none, and at most one output, so that no further net passes a layer; and those whose
+    output nothing takes.
+    """
+    boxes = range(diagram.num_inputs, diagram.first_output)
+    count = Counter(layer[item] for item in boxes)
+    inputs, outputs = Counter[int](), Counter[int]()
+    for net in diagram.nets:
+        outputs[net.source] += 1
+        inputs.update({target for target, _ in net.targets})
+    targets: dict[int, list[int]] = {}
+    for net in diagram.nets:
+        targets.setdefault(net.source, []).extend(target for target, _ in net.targets if target < diagram.first_output)
+    for item in reversed(boxes):
+        if inputs[item] > 1 or outputs[item] > 1 or count[layer[item]] <= CROWDED:
+            continue
+        lowest = min([last - 1, *(layer[target] - 1 for target in targets.get(item, ()))])
+        best = min(range(layer[item], lowest + 1), key=lambda level: count[level], default=layer[item])
+        if count[layer[item]] > count[best] + 1:
+            count[layer[item]] -= 1
+            count[best] += 1
+            layer[item] = best
 
 
 def _beside(diagram: Diagram, layer: Sequence[int]) -> frozenset[int]:

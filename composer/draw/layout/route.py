@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from composer.draw.layout.columns import Pins, place_columns
+from composer.draw.layout.columns import place_columns
 from composer.draw.layout.metrics import SCREEN, Spacing
 from composer.draw.layout.order import Arrangement
+from composer.draw.layout.packing import Pins
 from composer.draw.layout.tracks import Tracks, find_tracks
 from composer.draw.layout.ways import End, find_ways
 

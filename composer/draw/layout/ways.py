@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from composer.draw.layout.columns import Pins
 from composer.draw.layout.order import Arrangement
+from composer.draw.layout.packing import Pins
 from composer.draw.layout.tracks import Run
 
 PIN_GAP = 14
