@@ -204,8 +204,10 @@ def test_a_file_that_goes_and_comes_back(reader: Reader, tmp_path: Path) -> None
 def test_the_command(tmp_path: Path, run) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(SPEC)
-    words = [sys.executable, "-m", "composer", "watch", str(path)]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # What starts the tests in the background makes them, and what they start, deaf to SIGINT.
+    heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; sys.argv = ['composer', 'watch', {str(path)!r}]; from composer.__main__ import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         said = map(str.strip, iter(process.stderr.readline, ""))
