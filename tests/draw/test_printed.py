@@ -163,3 +163,12 @@ def test_a_png_and_a_pdf_are_as_wide():
     pdf = render_figure(sketch, Wish(), read_width("8cm"), "pdf")
     box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+)", pdf)
     assert float(box[1]) == pytest.approx(8 * 72 / 2.54, abs=0.1)
+
+
+def test_what_fits_no_page_is_refused_at_once():
+    chain = {
+        f"n{index}": {"op": "conv2d", "out_channels": 8, "kernel_size": 1 + 2 * (index % 3)} for index in range(600)
+    }
+    sketch = Sketch.of(composer.graph({"name": "chain", "input": [8, 8, 8], "nodes": chain}))
+    with pytest.raises(InputError, match=r"fits no width: .* more than 500 boxes"):
+        render_printed(sketch, Wish(), read_width("17cm"))

@@ -22,7 +22,7 @@ from composer.draw.printed.width import POINTS, Width
 from composer.draw.printed.words import wrapped
 from composer.draw.selection import selected
 from composer.draw.text import PRINT_SIZE
-from composer.draw.view import Box, View, opened, without_shapes
+from composer.draw.view import Box, View, num_boxes, opened, without_shapes
 from composer.errors import Diagnostic, InputError
 
 # Text of this many pt is as many units as the layout measures it.
@@ -30,6 +30,8 @@ TEXT = 7
 UNITS = PRINT_SIZE / TEXT
 MOST_HEIGHT = int(22 * POINTS["cm"] * UNITS)
 MARGIN = 3
+# A page holds fewer; more would only take long to lay out.
+MOST_BOXES = 500
 GAP = 22
 # How much room a dashed line between boxes that share weights takes beside them.
 SHARING = 14
@@ -130,16 +132,20 @@ def fitted(sketch: Sketch, wish: Wish, width: Width, *, coloured: bool) -> Arran
 
 
 def _too_narrow(name: str, width: Width, wish: Wish, tried: Sequence[Arrangement]) -> Diagnostic:
-    help = "or draw less of it: `--depth 1`, `--no-insets` or `--select PLACE`"
+    less = "draw less of it: `--depth 1`, `--no-insets` or `--select PLACE`"
+    if wish.depth == 1:
+        less = "draw a part of it: `--select PLACE`"
     for least in width.steps():
         room = room_in(least)
         if any(one.fits(room) for one in tried):
             text = f"`{name}` does not fit {width}: at {TEXT} pt and at most 22 cm high it needs {least}"
-            return Diagnostic("width", text, label="the least width that does", help=(f"write `--width {least}`", help))
-    text = f"`{name}` fits no width: at {TEXT} pt a part of it is higher than 22 cm"
-    label = "a layer of boxes, with what is open in it, must fit a page"
-    few = wish.depth is None or wish.depth > 1
-    return Diagnostic("width", text, label=label, help=(help if few else "draw a part of it: `--select PLACE`",))
+            help = (f"write `--width {least}`", f"or {less}")
+            return Diagnostic("width", text, label="the least width that does", help=help)
+    if any(one.height(one.width) + 2 * MARGIN <= MOST_HEIGHT for one in tried):
+        text = f"`{name}` fits no width of a figure: at {TEXT} pt and at most 22 cm high it needs more than 2 m"
+        return Diagnostic("width", text, label="a smaller part of the network", help=(less,))
+    text = f"`{name}` fits no width: a part of it is higher than 22 cm, or it has more than {MOST_BOXES} boxes"
+    return Diagnostic("width", text, label="layers, with what is open in them, that fit a page", help=(less,))
 
 
 def _candidates(sketch: Sketch, wish: Wish, *, coloured: bool) -> Iterator[list[Arrangement]]:
@@ -154,6 +160,8 @@ def _candidates(sketch: Sketch, wish: Wish, *, coloured: bool) -> Iterator[list[
         readable_depth(whole, insets_too=wish.insets) if box is None else readable_depth(_inside(box)) for box in chosen
     )
     for depth in [deepest] if wish.depth else range(deepest, 0, -1):
+        if num_boxes(opened(view, depth)) > MOST_BOXES:
+            continue
         for metrics, families in _choices(insets_too=wish.insets):
             found = beside(view, depth) if families else insets(view, depth) if wish.insets else ()
             parts = list(_parts(view, chosen, depth, metrics, known, tuple(found)))
