@@ -123,6 +123,13 @@ def test_a_high_network_goes_on_in_further_columns():
         assert before.x + before.width < after.x
 
 
+def test_the_legend_tells_the_marks_of_frames_too():
+    sketch = Sketch.of(composer.graph("papers/cbam/resnet50"))
+    found = fitted(sketch, Wish(select="layer3.1"), read_width("8cm"), coloured=False)
+    assert [piece.part.frame.count for piece in found.pieces] == [5]
+    assert [entry.number for entry in found.legend] == ["1", "×N"]
+
+
 def test_every_wire_of_a_cut_goes_on():
     sketch = Sketch.of(composer.graph("segmentation/unet_resnet34"))
     found = fitted(sketch, Wish(depth=3), read_width("40cm"), coloured=False)

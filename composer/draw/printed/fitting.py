@@ -135,7 +135,7 @@ def _arranged(
     parts: Sequence[Part], rules: Sequence[Inserted], metrics: PrintMetrics, *, coloured: bool
 ) -> list[Arrangement]:
     """The parts in columns: those of the network beside each other, then the blocks below or beside the last one."""
-    boxes = [box for part in parts for box in part.view.walk()]
+    boxes = [box for part in parts for box in ([part.frame] if part.frame else []) + [*part.view.walk()]]
     shown = tuple(entries(rules, boxes, coloured=coloured))
     items = [(part, number) for part in parts for number in range(len(part.columns))]
     sizes = [_size(part, number) for part, number in items]
