@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from composer.weights import load_weights
 
 __version__ = "0.1.0"
+# Another package of this name has none, or its own: see composer/second_name.
+__distribution__ = "attention-composer"
 
 # Name -> module, imported on first use: importing torch takes seconds, and pydantic a part of a second.
 _LAZY = {

@@ -200,6 +200,8 @@ ABOVE = {
     "spec/libraries.py": {"composer.sources"},
     "dag/composition.py": {"composer.sources", "composer.hosts.edits.naming"},
     "compile/hosted.py": {"composer.sources", "composer.hosts.edits.realise"},
+    # It stands beside the package, whichever one it is.
+    "second_name/attention_composer.py": {"composer.__main__"},
 }
 
 

@@ -14,6 +14,7 @@ import typer
 
 from composer import __version__
 from composer.cli import problems, screen
+from composer.cli.as_json import AsJson, with_json
 from composer.cli.options import Invocation
 from composer.cli.stopping import Stopped, stopping
 from composer.errors import ComposerError, InputError
@@ -36,7 +37,7 @@ def app(verbs: Sequence[str] = VERBS) -> typer.Typer:
     )
     for verb in verbs:
         module = importlib.import_module(f"composer.cli.{verb}{'_' * keyword.iskeyword(verb)}")
-        made.command(verb)(screen.alone(module.command))
+        made.command(verb)(screen.alone(with_json(module.command)))
     made.callback(invoke_without_command=True)(composer)
     return made
 
@@ -54,18 +55,33 @@ def composer(
         bool, typer.Option("--verbose", "-v", help="With --version: extras, device, and what is in the way.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write which backbone and where which attention goes in YAML; get a plain PyTorch module."""
     context.obj.debug = debug
+    if as_json and not version:
+        raise typer.BadParameter(
+            "behind the verb, such as `composer list --json`; here with --version", param_hint="--json"
+        )
     if version:
-        if not verbose:
-            screen.out(f"composer {__version__}")
-            raise typer.Exit
-        from composer.cli.versions import report
-
-        for line in report():
-            screen.out(line)
+        _tell_version(verbose=verbose, as_json=as_json)
         raise typer.Exit
+
+
+def _tell_version(*, verbose: bool, as_json: bool) -> None:
+    if not verbose:
+        if as_json:
+            screen.print_json({"composer": __version__})
+        else:
+            screen.out(f"composer {__version__}")
+        return
+    from composer.cli.versions import found, report
+
+    if as_json:
+        screen.print_json(found())
+        return
+    for line in report():
+        screen.out(line)
 
 
 def main() -> NoReturn:

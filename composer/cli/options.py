@@ -55,7 +55,8 @@ AnyFormat = TypeVar("AnyFormat", bound=enum.StrEnum)
 
 def note_format(context: typer.Context, value: AnyFormat) -> AnyFormat:
     """Return the format, and remember it for errors too."""
-    context.find_root().obj.format = value.value
+    if not context.params.get("as_json"):
+        context.find_root().obj.format = value.value
     return value
 
 

@@ -12,6 +12,7 @@ import errno
 import functools
 import io
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -125,10 +126,19 @@ def print_lines(lines: Iterable[Line]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print data as JSON on stdout; letters that stdout cannot show are escaped."""
+    """Print data as JSON on stdout; letters that stdout cannot show are escaped, and what is no number is null."""
     unicode = (_stdout().encoding or "").lower().startswith("utf")
-    text = json.dumps(value, indent=2, ensure_ascii=not unicode)
+    text = json.dumps(_numbers(value), indent=2, ensure_ascii=not unicode, allow_nan=False)
     _write("\n".join(map(_escaped, text.split("\n"))) + "\n")
+
+
+def _numbers(value: Any) -> Any:
+    """The value with null in place of nan and infinity, which JSON has no words for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _numbers(one) for key, one in value.items()}
+    return [_numbers(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def words(text: str) -> None:

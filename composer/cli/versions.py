@@ -6,6 +6,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
+from typing import Any
 
 from composer import __version__
 
@@ -16,27 +17,41 @@ _PACKAGE = re.compile(r"[A-Za-z0-9._-]+")
 _UNSHOWN = ("test", "engines", "docs")
 
 
-def report() -> Iterator[str]:
-    """Lines on this installation; torch is imported for its device."""
+def found() -> dict[str, Any]:
+    """This installation as plain JSON values; torch is imported for its device.
+
+    Of each package its version, null where it is missing; `core`, `extras` and `conflicts` are null if composer is not
+    installed, because then they are not known.
+    """
     import torch
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    yield f"composer {__version__}, Python {platform.python_version()}, {platform.platform()}"
-    yield f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    facts = {"composer": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    told = {**facts, "torch": torch.__version__, "gpu": device, "threads": torch.get_num_threads()}
     try:
         required = metadata.requires(NAME) or []
     except metadata.PackageNotFoundError:
+        return {**told, "core": None, "extras": None, "conflicts": None}
+    core = {_name(line): _found(line) for line in required if not _EXTRA.search(line)}
+    extras = {
+        extra: {_name(line): _found(line) for line in lines} for extra, lines in sorted(_by_extra(required).items())
+    }
+    return {**told, "core": core, "extras": extras, "conflicts": list(conflicts(required))}
+
+
+def report() -> Iterator[str]:
+    """The same in lines."""
+    told = found()
+    yield f"composer {told['composer']}, Python {told['python']}, {told['platform']}"
+    yield f"torch {told['torch']}, {told['gpu'] or 'no GPU'}, {told['threads']} threads"
+    if told["core"] is None:
         yield "composer is not installed: extras and conflicts are not known"
         return
-    core = [line for line in required if not _EXTRA.search(line)]
-    yield f"core: {', '.join(_version(line) for line in core)}"
-    for extra, lines in sorted(_by_extra(required).items()):
-        missing = [_name(line) for line in lines if _found(line) is None]
-        if missing:
-            yield f"{extra}: not installed: {', '.join(missing)}"
-        else:
-            yield f"{extra}: {', '.join(_version(line) for line in lines)}"
-    yield from conflicts(required)
+    yield f"core: {_versions(told['core'])}"
+    for extra, packages in told["extras"].items():
+        missing = [name for name, version in packages.items() if version is None]
+        yield f"{extra}: not installed: {', '.join(missing)}" if missing else f"{extra}: {_versions(packages)}"
+    yield from told["conflicts"]
 
 
 def conflicts(required: Sequence[str]) -> Iterator[str]:
@@ -80,5 +95,5 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _version(line: str) -> str:
-    return f"{_name(line)} {_found(line) or 'missing'}"
+def _versions(packages: Mapping[str, str | None]) -> str:
+    return ", ".join(f"{name} {version or 'missing'}" for name, version in packages.items())
