@@ -138,6 +138,7 @@ CODES = {
     "format": "No such format can be written.",
     "export": "A format does not take a node, or the network.",
     "export-differs": "An exported file computes something else than its network.",
+    "port": "A port of this machine cannot be listened on.",
     "terminal": "What speaks with an editor was started in a terminal.",
     "stdout": "Standard output takes no data.",
     # Data to train on.

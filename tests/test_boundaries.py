@@ -127,7 +127,7 @@ ALLOWED = {
     # `lsp` speaks to editors, `preview` to browsers; the rest knows neither.
     "live": {
         *("pygls", "lsprotocol"),
-        *_rooms("amounts dag docstring errors index live network schema spec"),
+        *_rooms("amounts dag difference docstring draw errors html index live network page schema spec"),
         "composer.__version__",
     },
     "notebook.py": {"IPython", *_rooms("dag draw page")},

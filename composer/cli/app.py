@@ -26,7 +26,7 @@ _REPORT_IT = "this is a bug in composer or in a plugin; run `composer --debug â€
 VERBS = (
     *("build", "validate", "run", "list", "show", "sites", "summary", "graph", "look", "diff", "bench"),
     *("train", "resume", "test", "compare", "search", "scan", "plan", "check", "eject", "export", "import", "push"),
-    *("pull", "schema", "new", "lsp"),
+    *("pull", "schema", "new", "lsp", "watch"),
 )
 
 

@@ -23,3 +23,9 @@ def open_page(context: typer.Context, path: Path) -> None:
     """Open a file in the browser; without one, say where it is."""
     if not webbrowser.open(path.resolve().as_uri()):
         say(context, f"no browser could be started; open {path}")
+
+
+def open_address(context: typer.Context, address: str) -> None:
+    """Open an address in the browser; without one, say so."""
+    if not webbrowser.open(address):
+        say(context, "no browser could be started; open the address above")

@@ -90,7 +90,7 @@ def _row(one: Candidate, known: Candidates) -> dict[str, Any]:
 
 
 def _percent(part: int | None, whole: int | None) -> float | None:
-    return round(100 * part / whole, 2) if part is not None and whole else None
+    return 100 * part / whole if part is not None and whole else None
 
 
 def _cell(head: str, one: Candidate, known: Candidates) -> str:

@@ -38,5 +38,5 @@ def command(
     from composer.live.lsp import serve
     from composer.live.reading import Reader
 
-    serve(Reader(root, allow_code), sys.stdin.buffer, screen.raw())
+    serve(Reader(root, allow_code, bool(plugin)), sys.stdin.buffer, screen.raw())
     say(context, "the editor ended the session", 1)

@@ -218,4 +218,4 @@ def _check_training(file: ComparisonFile) -> None:
 
 
 def _percent(value: int | None, plain: int | None) -> float | None:
-    return round(100 * (value / plain - 1), 2) if value is not None and plain else None
+    return 100 * (value / plain - 1) if value is not None and plain else None

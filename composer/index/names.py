@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composer import finding
-from composer.errors import Diagnostic
+from composer.errors import MAX_FOUND, Diagnostic
 from composer.index.card import Card, composers_own
 from composer.index.options import options_of, properties
 from composer.options import ValidationError, validate_options
@@ -36,7 +36,7 @@ class Names:
     """The names of a spec and of the networks inside it, checked.
 
     plugins    whether plugins are in use, whose names the index does not know
-    problems   every mistake
+    problems   every mistake, or the first hundred
     unchecked  the names that only a plugin could have, in the order of the text
     """
 
@@ -63,6 +63,9 @@ class Names:
             self._spec(part.spec)
 
     def _node(self, spec: Spec, node: NodeSpec, origin: Origin) -> None:
+        if len(self.problems) >= MAX_FOUND:
+            # Each costs a search for the name that was meant.
+            return
         if node.block is not None:
             known = is_dynamic(node.block) or node.block in {*spec.blocks, *spec.parts}
             if not known and spec.is_sound(origin / "block"):
@@ -82,7 +85,7 @@ class Names:
                 )
 
     def _rule(self, spec: Spec, rule: Rule, origin: Origin) -> None:
-        if rule.use is None or not spec.is_sound(origin / "use"):
+        if rule.use is None or len(self.problems) >= MAX_FOUND or not spec.is_sound(origin / "use"):
             return
         block, card = spec.blocks.get(rule.use), composers_own().get(rule.use)
         here = spec.block_origins.get(rule.use)

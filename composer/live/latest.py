@@ -50,12 +50,13 @@ class Latest:
     texts: dict[str, Text] = field(default_factory=dict)
     _waiting: dict[str, None] = field(default_factory=dict)
     _change: threading.Condition = field(default_factory=threading.Condition)
+    _first: threading.Event = field(default_factory=threading.Event)
     _is_closed: bool = False
     _is_warm: bool = False
 
     def start(self) -> None:
         """Start to read. What composes networks is imported meanwhile, since that takes seconds."""
-        threading.Thread(target=_warm, name="composer.live.warm", daemon=True).start()
+        threading.Thread(target=self._warm, name="composer.live.warm", daemon=True).start()
         threading.Thread(target=self._run, name="composer.live", daemon=True).start()
 
     def put(self, key: str, text: str, version: int, path: Path | None = None, name: str = "") -> None:
@@ -107,7 +108,8 @@ class Latest:
     def _read(self, key: str, known: Text, text: str, version: int) -> None:
         found = self.reader.read(text, known.path, known.name)
         if not self._is_warm and found.spec is not None:
-            self.told(key, version, found)
+            self.told(key, version, self.reader.names(found))
+        self._first.set()
         found = self.reader.compose(found)
         if self._is_kept(key, known):
             self.told(key, version, found)
@@ -124,7 +126,8 @@ class Latest:
     def _is_kept(self, key: str, known: Text) -> bool:
         return self.texts.get(key) is known and not self._is_closed
 
-
-def _warm() -> None:
-    import composer.dag.checked
-    import composer.network  # noqa: F401
+    def _warm(self) -> None:
+        # The problems of the first text come first, if there is a text already.
+        self._first.wait(1)
+        import composer.dag.checked
+        import composer.network  # noqa: F401

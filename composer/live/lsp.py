@@ -6,116 +6,32 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, BinaryIO, TypeVar
 
 from lsprotocol import types
 from lsprotocol.types import Diagnostic as Shown
 from pygls.lsp.server import LanguageServer
-from pygls.uris import from_fs_path, to_fs_path
 
 from composer import __version__
-from composer.errors import Diagnostic, Location, Source
-from composer.live import telling
+from composer.errors import InputError, Location, Source
 from composer.live.completion import Completer, word_at
-from composer.live.cursor import Spot, readable, spot
-from composer.live.definition import Definition, file_of
+from composer.live.cursor import readable
+from composer.live.definition import Definition
 from composer.live.fixes import Fix, fixes
 from composer.live.grammar import Grammar
 from composer.live.hover import Hover
 from composer.live.inlays import inlays
-from composer.live.latest import Latest, Text
-from composer.live.reading import Reader, Reading, is_spec, names_schema
-from composer.live.units import ends_of, index_of
+from composer.live.reading import Reader, Reading, names_schema
+from composer.live.session import Session, location_of
+from composer.live.units import index_of
 
-# Seconds for which an answer waits until the newest text is read: the first one may wait for torch.
-PATIENCE = 60.0
 # The option with which an editor says whether yaml-language-server completes too.
 BESIDE = "besideYamlLanguageServer"
+# The command that opens the picture of a text, given its address, in the browser; its answer is the address there.
+PREVIEW = "composer.preview"
 
 Answer = TypeVar("Answer")
-
-
-@dataclass
-class Session:
-    """The texts of an editor, and what it is told of them.
-
-    beside  whether yaml-language-server completes what its schema knows; None: where a text names composer's schema
-    """
-
-    server: LanguageServer
-    grammar: Grammar
-    reader: Reader
-    beside: bool | None = None
-    loop: asyncio.AbstractEventLoop | None = None
-    latest: Latest = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.latest = Latest(self.reader, self._told)
-        self.latest.start()
-
-    @property
-    def encoding(self) -> str:
-        """How the editor counts columns."""
-        return str(getattr(self.server.workspace.position_encoding, "value", None) or "utf-16")
-
-    def put(self, uri: str, text: str, version: int) -> None:
-        """A text that the editor opened or changed."""
-        self.loop = asyncio.get_running_loop()
-        if not is_spec(text):
-            # Other YAML is none of ours; what was said while it was ours is taken back.
-            if uri in self.latest.texts:
-                self.drop(uri)
-            return
-        path = to_fs_path(uri)
-        self.latest.put(uri, text, version, Path(path) if path else None, uri)
-
-    def drop(self, uri: str) -> None:
-        """A text that the editor closed."""
-        self.latest.drop(uri)
-        self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri=uri, diagnostics=[]))
-
-    def again(self) -> None:
-        """A file was saved, which the texts may refer to."""
-        for uri, known in [*self.latest.texts.items()]:
-            self.latest.put(uri, known.text, known.version, known.path, known.name)
-
-    async def newest(self, uri: str) -> Text | None:
-        """The text, once its newest version is read."""
-        return await asyncio.to_thread(self.latest.wait, uri, PATIENCE)
-
-    def _told(self, uri: str, version: int, reading: Reading) -> None:
-        """Tell the problems of a text; called by the thread that reads."""
-        if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._publish, uri, version, reading)
-
-    def _publish(self, uri: str, version: int, reading: Reading) -> None:
-        known = self.latest.texts.get(uri)
-        if known is None or known.version != version:
-            # A newer text is being read.
-            return
-        found = [self.shown(reading, one) for one in reading.problems]
-        self.server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, version))
-
-    def shown(self, reading: Reading, problem: Diagnostic) -> Shown:
-        """A problem as the editor shows it."""
-        severity = types.DiagnosticSeverity[problem.severity.capitalize()]
-        where = self.range(telling.place(reading, problem))
-        return Shown(where, telling.text(reading, problem), severity, problem.code, source="composer")
-
-    def range(self, location: Location) -> types.Range:
-        """A stretch of a line as the editor counts."""
-        line, start, end = ends_of(location, self.encoding)
-        return types.Range(types.Position(line, start), types.Position(line, end))
-
-    def spot(self, text: str, position: types.Position) -> tuple[Spot, int] | None:
-        """What stands at a position of a text, and the column, from 1."""
-        source = Source("<text>", text)
-        document = readable(source)
-        line, column = source.position(index_of(source, position.line, position.character, self.encoding))
-        found = spot(document, line, column) if document is not None else None
-        return (found, column) if found is not None else None
 
 
 def serve(reader: Reader, stdin: BinaryIO, stdout: BinaryIO) -> None:
@@ -126,18 +42,22 @@ def serve(reader: Reader, stdin: BinaryIO, stdout: BinaryIO) -> None:
     # Its log would go to stderr, with tracebacks: what concerns people, the editor is told.
     logging.getLogger("pygls").addHandler(logging.NullHandler())
     logging.getLogger("pygls").propagate = False
-    server = made(reader)
-    server.start_io(stdin, stdout)
+    server, session = made(reader)
+    try:
+        server.start_io(stdin, stdout)
+    finally:
+        session.close()
 
 
-def made(reader: Reader) -> LanguageServer:
-    """The server, with all that it answers."""
+def made(reader: Reader) -> tuple[LanguageServer, Session]:
+    """The server, with all that it answers, and its session."""
     server = LanguageServer("composer", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full)
     session = Session(server, Grammar.of_registry(), reader)
     _texts(server, session)
     _answers(server, session)
     _changes(server, session)
-    return server
+    _commands(server, session)
+    return server, session
 
 
 def _texts(server: LanguageServer, session: Session) -> None:
@@ -158,7 +78,7 @@ def _texts(server: LanguageServer, session: Session) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     async def saved(params: types.DidSaveTextDocumentParams) -> None:
-        session.again()
+        session.saved(params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     async def closed(params: types.DidCloseTextDocumentParams) -> None:
@@ -186,7 +106,7 @@ def _answers(server: LanguageServer, session: Session) -> None:
         if known is None or known.best is None or found is None:
             return []
         locations = Definition(known.best).at(*found)
-        return [one for one in (_location(session, uri, known.best, place) for place in locations) if one]
+        return [one for one in (location_of(session, uri, known.best, place) for place in locations) if one]
 
     @server.feature(
         types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=[" ", ".", "/", "{", "$", ":"])
@@ -250,9 +170,21 @@ def _changes(server: LanguageServer, session: Session) -> None:
         for problem in reading.problems:
             shown = session.shown(reading, problem)
             if _meet(shown.range, params.range):
-                fixed = await asyncio.to_thread(fixes, reading, problem, Reader(session.reader.root))
+                fixed = await asyncio.to_thread(fixes, reading, problem, replace(session.reader))
                 found += [_action(session, uri, one, shown) for one in fixed]
         return found
+
+
+def _commands(server: LanguageServer, session: Session) -> None:
+    @server.command(PREVIEW)
+    async def preview(uri: str) -> str | None:
+        try:
+            address = session.preview(uri)
+        except InputError as error:
+            server.window_show_message(types.ShowMessageParams(types.MessageType.Error, str(error)))
+            return None
+        session.show(address, None, external=True)
+        return address
 
 
 def _action(session: Session, uri: str, fix: Fix, shown: Shown) -> types.CodeAction:
@@ -264,19 +196,6 @@ def _action(session: Session, uri: str, fix: Fix, shown: Shown) -> types.CodeAct
         is_preferred=True,
         edit=types.WorkspaceEdit(changes={uri: [edit]}),
     )
-
-
-def _location(session: Session, uri: str, reading: Reading, place: Location) -> types.Location | None:
-    if reading.is_here(place):
-        return types.Location(uri, session.range(place))
-    file = file_of(place)
-    found = from_fs_path(str(file)) if file is not None else None
-    if found is None:
-        return None
-    if place.source.text:
-        return types.Location(found, session.range(place))
-    start = types.Position(place.line - 1, 0)
-    return types.Location(found, types.Range(start, start))
 
 
 def _meet(one: types.Range, other: types.Range) -> bool:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from composer.errors import ComposerError, Diagnostic, Location, Source
 from composer.foreign import is_error, named
+from composer.index.card import has_plugins
+from composer.index.names import Names
 from composer.spec.document import Document, Keys
 from composer.spec.load import examine_document
 from composer.spec.spec import Spec
@@ -109,10 +111,12 @@ class Reader:
 
     root        the folder that references must not leave; by default that of each text
     allow_code  let a backbone `package.module:factory` run its code
+    plugins     whether plugins of files are in use, whose names the index does not know
     """
 
     root: Path | None = None
     allow_code: bool = False
+    plugins: bool = False
     _inference: Inference | None = field(default=None, repr=False)
 
     def read(self, text: str, path: Path | None = None, name: str = "") -> Reading:
@@ -134,6 +138,18 @@ class Reader:
         except BaseException as error:
             return replace(begun, problems=(_failure(error),))
         return replace(begun, spec=spec, problems=tuple(problems))
+
+    def names(self, reading: Reading) -> Reading:
+        """The reading with the problems of names and options, which need no torch, and no network yet."""
+        if reading.spec is None:
+            return reading
+        try:
+            found = Names.of(reading.spec, plugins=self.plugins or has_plugins()).problems
+        except BaseException as error:
+            # The network tells it, too.
+            _failure(error)
+            return reading
+        return replace(reading, problems=(*reading.problems, *found))
 
     def compose(self, reading: Reading) -> Reading:
         """The reading with its network, if it can be composed, and with all problems."""

@@ -101,5 +101,5 @@ def added(ground: Ground, row: Row) -> dict[str, Any]:
     for cost in COSTS:
         more, before = ground.added(row, cost), getattr(ground.plain, cost)
         found[cost] = more
-        found[f"{cost}_percent"] = None if more is None or not before else round(100 * more / before, 4)
+        found[f"{cost}_percent"] = None if more is None or not before else 100 * more / before
     return found

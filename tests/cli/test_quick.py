@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from composer import registry
-from composer.errors import GraphError
+from composer.errors import MAX_FOUND, GraphError
 from composer.index.card import composers_own
 from composer.index.names import Names
 from composer.index.options import options_of
@@ -138,6 +138,12 @@ def test_weights_are_not_looked_for(run, tmp_path: Path) -> None:
     assert run("validate", "--quick", spec).code == 0
     spec.write_text("backbone: resnet50\nweights: {source: gone.pt, emma: true}\n")
     assert "did you mean `ema`?" in run("validate", "--quick", spec).err
+
+
+def test_thousands_of_mistakes_are_not_all_searched(tmp_path: Path) -> None:
+    nodes = "".join(f"  n{number}: conw{number}\n" for number in range(5000))
+    (tmp_path / "net.yaml").write_text(f"input: [3, 8, 8]\nnodes:\n{nodes}")
+    assert len(_names(tmp_path / "net.yaml").problems) == MAX_FOUND
 
 
 def test_a_network_inside_is_no_unknown_block(run, tmp_path: Path) -> None:

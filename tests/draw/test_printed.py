@@ -123,6 +123,13 @@ def test_a_high_network_goes_on_in_further_columns():
         assert before.x + before.width < after.x
 
 
+def test_the_legend_tells_the_marks_of_frames_too():
+    sketch = Sketch.of(composer.graph("papers/cbam/resnet50"))
+    found = fitted(sketch, Wish(select="layer3.1"), read_width("8cm"), coloured=False)
+    assert [piece.part.frame.count for piece in found.pieces] == [5]
+    assert [entry.number for entry in found.legend] == ["1", "×N"]
+
+
 def test_every_wire_of_a_cut_goes_on():
     sketch = Sketch.of(composer.graph("segmentation/unet_resnet34"))
     found = fitted(sketch, Wish(depth=3), read_width("40cm"), coloured=False)
@@ -163,3 +170,12 @@ def test_a_png_and_a_pdf_are_as_wide():
     pdf = render_figure(sketch, Wish(), read_width("8cm"), "pdf")
     box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ([\d.]+)", pdf)
     assert float(box[1]) == pytest.approx(8 * 72 / 2.54, abs=0.1)
+
+
+def test_what_fits_no_page_is_refused_at_once():
+    chain = {
+        f"n{index}": {"op": "conv2d", "out_channels": 8, "kernel_size": 1 + 2 * (index % 3)} for index in range(600)
+    }
+    sketch = Sketch.of(composer.graph({"name": "chain", "input": [8, 8, 8], "nodes": chain}))
+    with pytest.raises(InputError, match=r"fits no width: .* more than 500 boxes"):
+        render_printed(sketch, Wish(), read_width("17cm"))

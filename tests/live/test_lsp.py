@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from composer.spec import zoo
 
 pytest.importorskip("pygls")
+from lsprotocol import types
+
 from tests.live.editor import Buffer, Connection, connected
 
 SPEC = """\
@@ -119,6 +126,42 @@ def test_of_texts_that_change_fast_the_last_is_told(buffer: Buffer, connection: 
     told = [one.version for one in connection.told if one.uri == buffer.uri]
     assert told == sorted(told)
     assert told[-1] == buffer.version
+
+
+def test_the_preview_follows_the_text_that_is_not_saved(buffer: Buffer, connection: Connection) -> None:
+    buffer.write(SPEC)
+    asked = types.ExecuteCommandParams("composer.preview", [buffer.uri])
+    address = connection.run(connection.client.workspace_execute_command_async(asked))
+    assert [one.uri for one in connection.shown if one.external] == [address]
+    parts = urlsplit(address)
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=90)) as browser:
+
+        def state() -> dict[str, Any]:
+            browser.request("GET", f"{parts.path}events")
+            answer = browser.getresponse()
+            found = json.loads(answer.readline().decode().removeprefix("data: "))
+            answer.close()
+            browser.close()
+            return found
+
+        before = state()
+        assert (before["name"], before["problems"]) == ("net.yaml", [])
+        buffer.write(SPEC.replace("cbam", "se"))
+        assert state()["picture"] == before["picture"] + 1
+        assert "se" in state()["changes"]
+        browser.request(
+            "POST", f"{parts.path}goto", json.dumps({"path": "layer1.0.se"}), {"Origin": f"http://{parts.netloc}"}
+        )
+        assert "use: se" in browser.getresponse().read().decode()
+    deadline = time.monotonic() + 30
+    while not (shown := [one for one in connection.shown if not one.external]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [(one.uri, one.selection.start.line) for one in shown if one.selection] == [(buffer.uri, 3)]
+
+
+def test_a_preview_of_no_spec_is_a_sentence(connection: Connection) -> None:
+    asked = types.ExecuteCommandParams("composer.preview", ["file:///nothing.yaml"])
+    assert connection.run(connection.client.workspace_execute_command_async(asked)) is None
 
 
 def test_an_editor_that_is_gone_ends_the_server() -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("3_a_backbone_from_nothing", "4_your_own_model")
+QUICK = ("4_your_own_model",)
 # Seconds of a processor, those of all processes together.
 MOST = 60
 

@@ -9,8 +9,8 @@ from itertools import pairwise
 from composer.draw.boxes import about, path, shared, sheets, tooltip, wires
 from composer.draw.layout import Layout, Placed
 from composer.draw.markup import element, moved, rectangle, text, title
+from composer.draw.printed.arrangement import Piece
 from composer.draw.printed.columns import connections
-from composer.draw.printed.fitting import Piece
 from composer.draw.printed.metrics import LINE, PrintMetrics
 from composer.draw.printed.words import BETWEEN, PAD, PILL_GAP, Line, bold, lines, pill_length
 from composer.draw.view import Box, View

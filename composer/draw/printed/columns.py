@@ -107,20 +107,21 @@ def _balanced(cuts: Sequence[_Cut], limit: int) -> list[_Cut] | None:
         return end.y - start.y + _room(len(start.wires)) + _room(len(end.wires))
 
     last = len(cuts) - 1
-    # Height of the highest column, and the cuts before it, for what ends at each cut.
+    # For what ends at each cut: the height of the highest column, and the cuts before it.
     best: list[tuple[int, list[int]] | None] = [(0, [0]), *([None] * last)]
     for _ in range(last):
-        best = [
-            min(
-                (
-                    (max(found[0], height(before, end)), [*found[1], end])
-                    for before, found in enumerate(best[:end])
-                    if found is not None and height(before, end) <= limit
-                ),
-                default=None,
-            )
-            for end in range(last + 1)
-        ]
+        longer: list[tuple[int, list[int]] | None] = [None] * (last + 1)
+        for end in range(1, last + 1):
+            for before in range(end - 1, -1, -1):
+                if cuts[end].y - cuts[before].y > limit:
+                    break
+                found, high = best[before], height(before, end)
+                if found is None or high > limit:
+                    continue
+                higher, known = max(found[0], high), longer[end]
+                if known is None or higher < known[0]:
+                    longer[end] = higher, [*found[1], end]
+        best = longer
         whole = best[last]
         if whole is not None:
             return [cuts[index] for index in whole[1]]

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 
 from composer.dag.sketch import Sketch
 from composer.draw.build import build_view
 from composer.draw.flow import flow
 from composer.draw.insets import Inset, beside, insets
 from composer.draw.layout import Known, lay_out
-from composer.draw.legend import Entry, entries
+from composer.draw.legend import entries
 from composer.draw.picture import Inserted, Wish, inserted_by, readable_depth
+from composer.draw.printed.arrangement import GAP, MARGIN, MOST_HEIGHT, TEXT, Arrangement, Part, Piece, room_in
 from composer.draw.printed.columns import Column, columns, gutter
 from composer.draw.printed.join import joined
-from composer.draw.printed.legend import height as legend_height
-from composer.draw.printed.legend import least_width
-from composer.draw.printed.metrics import LINE, PrintMetrics
-from composer.draw.printed.width import POINTS, Width
+from composer.draw.printed.metrics import PrintMetrics
+from composer.draw.printed.width import Width
 from composer.draw.printed.words import wrapped
 from composer.draw.selection import selected
-from composer.draw.text import PRINT_SIZE
-from composer.draw.view import Box, View, opened, without_shapes
+from composer.draw.view import Box, View, num_boxes, opened, without_shapes
 from composer.errors import Diagnostic, InputError
 
-# Text of this many pt is as many units as the layout measures it.
-TEXT = 7
-UNITS = PRINT_SIZE / TEXT
-MOST_HEIGHT = int(22 * POINTS["cm"] * UNITS)
-MARGIN = 3
-GAP = 22
+# A page holds fewer; more would only take long to lay out.
+MOST_BOXES = 500
 # How much room a dashed line between boxes that share weights takes beside them.
 SHARING = 14
 # From boxes with a line each to narrow boxes, the words of which are wrapped, and then without shapes at the wires.
@@ -39,77 +32,6 @@ METRICS = [
     *(PrintMetrics(most, uniform=False) for most in (160, 120, 90, 60)),
     *(PrintMetrics(most, uniform=False, shapes=False) for most in (160, 120, 90, 60)),
 ]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The network, as columns, or a block shown by itself, with the frame around it and words above."""
-
-    view: View
-    columns: tuple[Column, ...]
-    frame: Box | None = None
-    caption: tuple[str, ...] = ()
-
-    @property
-    def above(self) -> int:
-        """The height of the words above."""
-        return LINE * len(self.caption) + (3 if self.caption else 0)
-
-    @cached_property
-    def shares(self) -> bool:
-        """Whether dashed lines between boxes are beside it."""
-        return any(box.shares for box in self.view.boxes)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A column of a part in its place: its corner and its size."""
-
-    part: Part
-    number: int
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def column(self) -> Column:
-        """What it shows."""
-        return self.part.columns[self.number]
-
-
-@dataclass(frozen=True)
-class Arrangement:
-    """The pieces of a figure in their places, and the legend below them."""
-
-    metrics: PrintMetrics
-    pieces: tuple[Piece, ...]
-    legend: tuple[Entry, ...]
-    rules: tuple[Inserted, ...]
-
-    @cached_property
-    def width(self) -> int:
-        """The width that it needs."""
-        return max([least_width(self.legend), *(piece.x + piece.width for piece in self.pieces)])
-
-    @cached_property
-    def bottom(self) -> int:
-        """The height without the legend."""
-        return max(piece.y + piece.height for piece in self.pieces)
-
-    def height(self, room: int) -> int:
-        """The height with a legend of this width."""
-        below = legend_height(self.legend, room)
-        return self.bottom + (GAP // 2 + below if below else 0)
-
-    def fits(self, room: int) -> bool:
-        """Whether it is no wider than this, and no higher than a page, margins included."""
-        return self.width <= room and self.height(room) + 2 * MARGIN <= MOST_HEIGHT
-
-
-def room_in(width: Width) -> int:
-    """The units across a figure of this width, without its margins."""
-    return int(width.points * UNITS) - 2 * MARGIN
 
 
 def fitted(sketch: Sketch, wish: Wish, width: Width, *, coloured: bool) -> Arrangement:
@@ -130,16 +52,20 @@ def fitted(sketch: Sketch, wish: Wish, width: Width, *, coloured: bool) -> Arran
 
 
 def _too_narrow(name: str, width: Width, wish: Wish, tried: Sequence[Arrangement]) -> Diagnostic:
-    help = "or draw less of it: `--depth 1`, `--no-insets` or `--select PLACE`"
+    less = "draw less of it: `--depth 1`, `--no-insets` or `--select PLACE`"
+    if wish.depth == 1:
+        less = "draw a part of it: `--select PLACE`"
     for least in width.steps():
         room = room_in(least)
         if any(one.fits(room) for one in tried):
             text = f"`{name}` does not fit {width}: at {TEXT} pt and at most 22 cm high it needs {least}"
-            return Diagnostic("width", text, label="the least width that does", help=(f"write `--width {least}`", help))
-    text = f"`{name}` fits no width: at {TEXT} pt a part of it is higher than 22 cm"
-    label = "a layer of boxes, with what is open in it, must fit a page"
-    few = wish.depth is None or wish.depth > 1
-    return Diagnostic("width", text, label=label, help=(help if few else "draw a part of it: `--select PLACE`",))
+            help = (f"write `--width {least}`", f"or {less}")
+            return Diagnostic("width", text, label="the least width that does", help=help)
+    if any(one.height(one.width) + 2 * MARGIN <= MOST_HEIGHT for one in tried):
+        text = f"`{name}` fits no width of a figure: at {TEXT} pt and at most 22 cm high it needs more than 2 m"
+        return Diagnostic("width", text, label="a smaller part of the network", help=(less,))
+    text = f"`{name}` fits no width: a part of it is higher than 22 cm, or it has more than {MOST_BOXES} boxes"
+    return Diagnostic("width", text, label="layers, with what is open in them, that fit a page", help=(less,))
 
 
 def _candidates(sketch: Sketch, wish: Wish, *, coloured: bool) -> Iterator[list[Arrangement]]:
@@ -154,6 +80,8 @@ def _candidates(sketch: Sketch, wish: Wish, *, coloured: bool) -> Iterator[list[
         readable_depth(whole, insets_too=wish.insets) if box is None else readable_depth(_inside(box)) for box in chosen
     )
     for depth in [deepest] if wish.depth else range(deepest, 0, -1):
+        if num_boxes(opened(view, depth)) > MOST_BOXES:
+            continue
         for metrics, families in _choices(insets_too=wish.insets):
             found = beside(view, depth) if families else insets(view, depth) if wish.insets else ()
             parts = list(_parts(view, chosen, depth, metrics, known, tuple(found)))
@@ -207,7 +135,7 @@ def _arranged(
     parts: Sequence[Part], rules: Sequence[Inserted], metrics: PrintMetrics, *, coloured: bool
 ) -> list[Arrangement]:
     """The parts in columns: those of the network beside each other, then the blocks below or beside the last one."""
-    boxes = [box for part in parts for box in part.view.walk()]
+    boxes = [box for part in parts for box in ([part.frame] if part.frame else []) + [*part.view.walk()]]
     shown = tuple(entries(rules, boxes, coloured=coloured))
     items = [(part, number) for part in parts for number in range(len(part.columns))]
     sizes = [_size(part, number) for part, number in items]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from composer.dag.sketch import Sketch
 from composer.draw.markup import element, moved, title, words
 from composer.draw.picture import Figure, Picture, Wish
+from composer.draw.printed.arrangement import GAP, MARGIN, UNITS, Arrangement, room_in
 from composer.draw.printed.boxes import PrintedBoxes
-from composer.draw.printed.fitting import GAP, MARGIN, UNITS, Arrangement, fitted, room_in
+from composer.draw.printed.fitting import fitted
 from composer.draw.printed.legend import keys
 from composer.draw.printed.width import Width
 from composer.draw.svg import describe_picture
