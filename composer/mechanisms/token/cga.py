@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from composer.kernels import fused
+from composer.kernels.attention import attended_in_full, is_bfloat16
 from composer.layers.offsets import ByOffset
 from composer.mechanisms.kernel.bot import attend, weights_of_keys
 from composer.mechanisms.shared.conv_norm import conv_norm
@@ -69,6 +71,10 @@ class CascadedGroupAttention(nn.Module):
         self.attention_biases = nn.Parameter(torch.zeros(num_heads, height * width))
         self.spread = ByOffset(window=self.size, signed=False, dim=1)
 
+    @fused(attended_in_full, where=is_bfloat16, in_inference=True)
+    def _attended(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        return attend(q, k, v, bias)
+
     def _mixed(self, x: Tensor, weights: list[Tensor] | None = None) -> list[Tensor]:
         """What each head mixes, b n p; the weights of each, b 1 n n, are added to a list, if given."""
         parts = of_built_size(x, self.size, "cga:").chunk(len(self.qkvs), 1)
@@ -81,7 +87,7 @@ class CascadedGroupAttention(nn.Module):
             k, v = (_as_head(one) for one in _rest(every, self.head_dim))
             if weights is not None:
                 weights.append(weights_of_keys(q, k, biases[number]))
-            found.append(attend(q, k, v, biases[number].to(q.dtype)).squeeze(1))
+            found.append(self._attended(q, k, v, biases[number].to(q.dtype)).squeeze(1))
         return found
 
     def attention(self, x: Tensor) -> Tensor:
