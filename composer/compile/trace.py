@@ -14,7 +14,8 @@ from composer.dag.scope import Node, Scope
 def explain(error: BaseException, model: nn.Module, graph: Composition) -> None:
     """Add a note to an exception from a network's forward: which node ran, and where the spec writes it."""
     path = ran(error, model)
-    if path is None or any("in the network" in note for note in getattr(error, "__notes__", ())):
+    # The network itself was called wrongly: what Python says has its name.
+    if not path or any("in the network" in note for note in getattr(error, "__notes__", ())):
         return
     node = node_at(graph.root, path)
     where = node.origin.location(key=True) if node is not None else None

@@ -139,3 +139,10 @@ def test_no_node_has_the_name_of_something_that_a_network_has():
     assert {name for name in dir(composer.build("resnet10")) if not name.startswith("_")} - known == {
         node.name for node in composer.graph("resnet10").root.nodes.values()
     } - {"input"}
+
+
+def test_a_network_called_wrongly_has_no_empty_note():
+    model = composer.build("resnet18")
+    with pytest.raises(TypeError, match="resnet18") as caught:
+        model(y=torch.zeros(1, 3, 64, 64))
+    assert not getattr(caught.value, "__notes__", [])
