@@ -155,6 +155,20 @@ def cat() -> Path:
     return Path(skimage.__file__).parent / "data" / "chelsea.png"
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """120 small images of three classes, in a file of arrays."""
+    # Not above: numpy reads there how many threads it may start.
+    import numpy as np
+
+    path = tmp_path_factory.mktemp("data") / "small.npz"
+    draw = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    images = (draw.random((120, 16, 16, 3)) * 80 + 70 * labels[:, None, None, None]).astype(np.uint8)
+    np.savez(path, images=images, labels=labels)
+    return str(path)
+
+
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names registered in a test are gone after it, and plugin files are read anew."""

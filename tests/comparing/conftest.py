@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 NETWORK = """\
@@ -31,17 +30,6 @@ nodes:
   pool: global_avg_pool
   head: {op: linear, out_features: $num_classes, site: head}
 """
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """120 small images of three classes, in a file of arrays."""
-    path = tmp_path_factory.mktemp("data") / "small.npz"
-    draw = np.random.default_rng(0)
-    labels = np.arange(120) % 3
-    images = (draw.random((120, 16, 16, 3)) * 80 + 70 * labels[:, None, None, None]).astype(np.uint8)
-    np.savez(path, images=images, labels=labels)
-    return str(path)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 NETWORK = """\
@@ -39,14 +38,3 @@ def network(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.yaml"
     path.write_text(NETWORK)
     return path
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """120 small images of three classes, in a file of arrays."""
-    path = tmp_path_factory.mktemp("data") / "small.npz"
-    draw = np.random.default_rng(0)
-    labels = np.arange(120) % 3
-    images = (draw.random((120, 16, 16, 3)) * 80 + 70 * labels[:, None, None, None]).astype(np.uint8)
-    np.savez(path, images=images, labels=labels)
-    return str(path)

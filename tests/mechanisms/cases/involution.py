@@ -17,7 +17,7 @@ def letters(c, h, w, conv, options):
 
 CASE = Case(
     # Kernel and input are both rounded, and multiplied.
-    noise=0.3,
+    noise=0.25,
     starts=[
         (
             {"window": 3},
