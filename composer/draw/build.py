@@ -12,6 +12,7 @@ from composer.dag.nodes.unfinished import Missing
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.dag.sketch import Sketch
+from composer.draw.apart import Traits, told_apart, traits_of
 from composer.draw.describe import (
     describe,
     describe_repeat,
@@ -35,6 +36,7 @@ def build_view(sketch: Sketch) -> View:
 class _Builder:
     sketch: Sketch
     numbers: dict[Any, int] = field(default_factory=dict)
+    traits: dict[str, Traits] = field(default_factory=dict)
 
     def number(self, *structure: Any) -> int:
         """A number for a structure, equal for equal structures."""
@@ -63,6 +65,8 @@ class _Builder:
             given = {(part.box.name, output) for part in parts for output in part.box.shapes}
             ends = {key: end if end in given else (end[0], "") for key, end in ends.items()}
         parts, ends = fold(parts, ends)
+        boxes = told_apart([part.box for part in parts], self.traits)
+        parts = [replace(part, box=box) for part, box in zip(parts, boxes, strict=True)]
         return self.assemble(scope, parts, ends)
 
     def assemble(self, scope: Scope, parts: list[Part], ends: Mapping[str, Reference]) -> View:
@@ -153,6 +157,8 @@ class _Builder:
         children = [child for child in scope.nodes.values() if child.content is not None and child.place is None]
         if all(isinstance(child.content, Scope) and child.op != "repeat" for child in children):
             box = replace(box, detail=describe_repeat(child.op for child in children))
+        elif scope.path not in self.sketch.unfinished:
+            self.traits[box.path] = traits_of(scope)
         return Part(box, sources, key, form)
 
     def missing(self, scope: Scope, name: str, missing: Missing, sources: tuple[Reference, ...]) -> Part:

@@ -85,7 +85,7 @@ def test_mermaid_names_boxes_edges_and_attention():
     text = written("papers/se/resnet50", "mmd")
     assert "flowchart TB" in text
     assert 'subgraph p0f6 ["layer1  3 × bottleneck"]' in text
-    assert '["1–2  bottleneck  ×2<br/>1 · se ×2"]:::holds' in text
+    assert '["1–2  bottleneck, identity  ×2<br/>1 · se ×2"]:::holds' in text
     assert '-->|"256×56×56"|' in text
     assert "classDef holds" in text
     assert "%%" not in text

@@ -31,6 +31,37 @@ def test_a_stage_of_resnet50_is_its_first_block_and_the_others_once(view_of):
     assert "downsample" not in layer3.inner.boxes[1].inner.by_name
 
 
+def details(view):
+    return [box.detail for box in view.boxes if box.inner is not None]
+
+
+def test_blocks_say_what_tells_them_apart(view_of):
+    """As people say it: what their shortcut is and their stride, else the options that differ."""
+    resnet = view_of("resnet50")
+    assert details(resnet.by_name["layer1"].inner) == ["bottleneck, projection", "bottleneck, identity"]
+    assert details(resnet.by_name["layer2"].inner) == ["bottleneck, projection, stride 2", "bottleneck, identity"]
+    stages = view_of("mobilenetv2_100").by_name["blocks"].inner.by_name
+    assert details(stages["4"].inner) == ["inverted_residual, no shortcut", "inverted_residual, identity"]
+    branches = view_of("inception_v3").by_name["Mixed_6b"].inner.by_name
+    assert [branches[name].detail for name in ("branch7x7_2", "branch7x7_3")] == [
+        "unit, conv: 1×7 conv2d, 128",
+        "unit, conv: 7×1 conv2d, 192",
+    ]
+    swin = view_of("swin_tiny_patch4_window7_224").by_name["layers"].inner.by_name["0"].inner
+    assert details(swin) == ["transformer", "transformer, attn: shift 3"]
+
+
+def test_blocks_of_other_libraries_say_it_too(view_of):
+    layer2 = view_of({"backbone": {"timm": "resnet18"}}).by_name["layer2"].inner
+    assert details(layer2) == ["BasicBlock, projection, stride 2", "BasicBlock, identity"]
+
+
+def test_blocks_that_differ_by_what_was_inserted_do_not_say_it_twice():
+    spec = {"backbone": "resnet34", "attention": [{"use": "se", "after": "layer3.2.bn2"}]}
+    layer3 = picture_of(spec, depth=2).figures[0].view.by_name["layer3"].inner
+    assert [box.detail for box in layer3.boxes] == ["basic, projection, stride 2", *["basic, identity"] * 3]
+
+
 def test_copies_that_grow_are_copies_still(view_of):
     features = view_of("densenet121").by_name["features"].inner
     block = features.by_name["denseblock3"]
