@@ -12,7 +12,8 @@ from composer.dag.nodes.unfinished import Missing
 from composer.dag.operation import Operation
 from composer.dag.scope import Node, Scope
 from composer.dag.sketch import Sketch
-from composer.draw.apart import Traits, told_apart, traits_of
+from composer.dag.traits import Traits, traits_of
+from composer.draw.apart import told_apart
 from composer.draw.describe import (
     describe,
     describe_repeat,
