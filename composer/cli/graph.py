@@ -14,7 +14,7 @@ from composer.cli.progress import stage
 from composer.cli.screen import is_terminal
 from composer.cli.spread import spread
 from composer.cli.times import read_times
-from composer.draw.formats import OF_PRINT, PAGE, SUFFIXES, format_of
+from composer.draw.formats import IN_COLOURS, OF_PRINT, PAGE, SUFFIXES, format_of
 from composer.draw.printed.width import Width, read_width
 from composer.errors import GraphError, SpecError, one_of
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _STDOUT = Path("-")
 _BYTES = ("png", "pdf")
+KIND = "kind"
 
 
 class Theme(enum.StrEnum):
@@ -77,6 +78,13 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="On a page: colour by times that `composer bench --nodes -o FILE` wrote."),
     ] = None,
+    color_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Colour boxes by parameters, macs, memory, time or another number of each node; or by kind, as usual.",
+        ),
+    ] = None,
     theme: Annotated[Theme, typer.Option(help="`auto` is light or dark as the reader prefers.")] = Theme.AUTO,
     width: Annotated[
         str | None,
@@ -112,6 +120,9 @@ def command(
             raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint=hint)
     if time is not None and color is not None:
         raise typer.BadParameter("times are either measured, `--time`, or read, `--color`", param_hint="--color")
+    if color_by not in (None, KIND) and (width is not None or kind not in IN_COLOURS):
+        text = f"numbers colour a page or a picture: {one_of(IN_COLOURS)}, without `--width`"
+        raise typer.BadParameter(text, param_hint="--color-by")
     asked = None if width is None else _asked_width(width, kind, direction)
     try:
         loaded = reading.load(spec)
@@ -136,7 +147,7 @@ def command(
                 raise
             failure = error
             drawn = sketch(loaded, error.diagnostics, limits)
-    wish = Wish(depth, select, direction.value, insets)
+    wish = Wish(depth, select, direction.value, insets, color_by)
     seconds = None
     if network is not None and color is not None:
         seconds = read_times(color, spec, network)
@@ -192,7 +203,11 @@ def _rendered(
     from composer.draw.picture import draw
     from composer.draw.render import render
 
-    return render(draw(drawn, wish), kind, theme, network)
+    if wish.colour in (None, KIND):
+        return render(draw(drawn, wish), kind, theme, network)
+    from composer.page.pictures import coloured_picture
+
+    return render(coloured_picture(drawn, network, wish, seconds), kind, theme, network)
 
 
 def _failure(name: str, error: SpecError, kind: str, theme: str) -> bytes:

@@ -71,10 +71,12 @@ def closed(box: Box, placed: Placed) -> Iterator[str]:
     yield title(tooltip(box))
     yield from sheets(box, placed.width, placed.height - below_it)
     yield rectangle(0, 0, placed.width, placed.height - below_it, "box")
-    yield from _head(box, placed.width)
+    row, words = measure.second_row(box), None if box.tint is None else box.tint.words
+    yield from _head(box, placed.width, None if row else words)
     below = measure.ROW + 7
-    if row := measure.second_row(box):
-        yield text(row, measure.PAD, below, "faint")
+    if row:
+        told = row if words is None else fit(words, measure.DETAIL_SIZE, width(row, measure.DETAIL_SIZE))
+        yield text(told, measure.PAD, below, "faint")
         yield from _pills(box, placed.width, below)
         below += measure.SECOND_ROW
     for line in measure.problem_lines(box):
@@ -120,11 +122,12 @@ def tooltip(box: Box) -> str:
 def about(box: Box) -> dict[str, object]:
     """The attributes of a box's group: its style class and its nodes."""
     copies = f"{box.copies[0]} … {box.copies[-1]}" if box.copies else ""
-    return {"class": class_of(box), "data-path": box.path, "data-copies": copies}
+    look = f" {box.tint.look}" if box.tint and box.tint.look and box.inner is None else ""
+    return {"class": class_of(box) + look, "data-path": box.path, "data-copies": copies}
 
 
-def _head(box: Box, room: int) -> Iterator[str]:
-    """The name on the left; the number of copies and the kind of block on the right."""
+def _head(box: Box, room: int, told: str | None = None) -> Iterator[str]:
+    """The name on the left; the number of copies and the kind of block on the right, or what is told in its place."""
     left, right, y = measure.PAD, room - measure.PAD, measure.ROW // 2 + BASELINE
     if copies := measure.chip(box):
         yield text(copies, right, y, "name end")
@@ -134,6 +137,7 @@ def _head(box: Box, room: int) -> Iterator[str]:
     shown = fit(name, measure.NAME_SIZE, max(right - left - wanted - 10, (right - left) // 2), bold=True)
     yield text(shown, left, y, "name")
     left += width(shown, measure.NAME_SIZE, bold=True) + 10
+    detail = detail if told is None else told
     if detail and right - left > 20:
         yield text(fit(detail, measure.DETAIL_SIZE, right - left), right, y, "faint end")
 

@@ -19,6 +19,8 @@ SUFFIXES = {
     "pdf": (".pdf",),
     "tex": (".tex", ".tikz"),
 }
+# Formats that show numbers of nodes as colours.
+IN_COLOURS = (PAGE, "svg", "png", "pdf")
 # Formats of figures of a fixed width.
 OF_PRINT = ("svg", "png", "pdf", "tex")
 

@@ -13,6 +13,7 @@ from composer.draw.markup import element, moved, rectangle, text
 from composer.draw.picture import Inserted, Picture
 from composer.draw.text import width
 from composer.draw.theme import GROUP_OF, GROUPS, class_of_group
+from composer.draw.tint import Coloured
 from composer.draw.view import Box
 
 SWATCH = 22
@@ -36,12 +37,19 @@ class Entry:
 def legend(picture: Picture, room: int, *, coloured: bool) -> tuple[list[str], int, int]:
     """The legend's markup in the room that there is, its width and its height; colours only where kinds have some."""
     boxes = [box for figure in picture.figures for box in figure.view.walk()]
-    shown = entries(picture.rules, boxes, coloured=coloured)
+    scale = list(_scale(picture.coloured)) if picture.coloured is not None else []
+    shown = [*scale, *entries(picture.rules, boxes, coloured=coloured and not scale)]
     sizes = [(SWATCH + 14 + width(entry.words, measure.DETAIL_SIZE), ROW) for entry in shown]
     corners = flow(sizes, max(room, max((length for length, _ in sizes), default=0)), (18, 0), rows=True)
     drawn = [moved(x, y, _drawn(entry)) for entry, (x, y) in zip(shown, corners, strict=True)]
     right = max((x + length for (x, _), (length, _) in zip(corners, sizes, strict=True)), default=0)
     return drawn, right, max((y + ROW for _, y in corners), default=0)
+
+
+def _scale(coloured: Coloured) -> Iterator[Entry]:
+    yield Entry("", coloured.words)
+    for look, amount in coloured.swatches:
+        yield Entry(f"k-other {look}", amount)
 
 
 def entries(rules: Sequence[Inserted], boxes: Sequence[Box], *, coloured: bool) -> list[Entry]:

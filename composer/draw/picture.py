@@ -13,6 +13,8 @@ from composer.draw.insets import beside, insets
 from composer.draw.layout import Known, Layout, lay_out
 from composer.draw.layout.sizing import Direction
 from composer.draw.selection import selected
+from composer.draw.tint import Coloured, colouring, tinted
+from composer.draw.values import Scale, Values
 from composer.draw.view import Box, View, num_boxes, opened
 from composer.errors import Diagnostic
 from composer.visible import visible
@@ -29,12 +31,14 @@ class Wish:
     depth   levels of boxes; None for as many as stay readable
     select  a path, site or glob: draw only the blocks that it finds, or the blocks around what it finds
     insets  whether to show, open beside the network, blocks whose attention is hidden and a block of each family
+    colour  what boxes are coloured by: the key of a number of each node, or `kind`; None as the network has it
     """
 
     depth: int | None = None
     select: str | None = None
     direction: Direction = "TB"
     insets: bool = True
+    colour: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,13 @@ class Picture:
     rules: tuple[Inserted, ...]
     problems: tuple[Diagnostic, ...] = ()
     description: str = ""
+    coloured: Coloured | None = None
+
+
+def painted(picture: Picture, values: Values, scale: Scale | None) -> Picture:
+    """The picture with its boxes coloured by numbers of their nodes."""
+    figures = tuple(replace(figure, view=tinted(figure.view, values, scale)) for figure in picture.figures)
+    return replace(picture, figures=figures, coloured=colouring([figure.view for figure in figures], values, scale))
 
 
 def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> Picture:

@@ -49,7 +49,8 @@ def render_svg(picture: Picture, theme: str = "auto", *, styled: bool = True) ->
         *([moved(0, below + legend_height + LINE, lines, {"class": "problems"})] if lines else ()),
     ]
     height = below + legend_height + (LINE * (len(lines) + 2) if lines else 0)
-    sheet = style(theme) if styled else None
+    tones = picture.coloured.sheet(theme) if picture.coloured is not None else ""
+    sheet = style(theme) + tones if styled else None
     return _sheet(picture, sheet, parts, max(right, legend_width) + 2 * MARGIN, height + 2 * MARGIN)
 
 

@@ -15,6 +15,14 @@ Holds = tuple[tuple[int, str, int], ...]
 
 
 @dataclass(frozen=True)
+class Tint:
+    """What a number makes of a box: words in place of what the box is, and a class; empty for the one of its kind."""
+
+    words: str
+    look: str
+
+
+@dataclass(frozen=True)
 class Box:
     """A node, or several equal nodes in a row or beside each other. Its texts are made visible here, for all pictures.
 
@@ -32,6 +40,7 @@ class Box:
     holds       what attention rules inserted inside: rule, mechanism, number of places
     inner       the view of its content; None for an operation
     shares      paths of the nodes that own what it calls; in pictures, dashed lines lead to them
+    tint        how a number of its nodes colours it
     """
 
     name: str
@@ -52,6 +61,7 @@ class Box:
     problem: Diagnostic | None = None
     inner: View | None = None
     shares: tuple[str, ...] = ()
+    tint: Tint | None = None
 
     def __post_init__(self) -> None:
         for name in ("label", "detail"):

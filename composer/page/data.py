@@ -11,10 +11,13 @@ from composer.dag.sketch import Sketch
 from composer.draw.build import build_view
 from composer.draw.insets import beside
 from composer.draw.picture import Picture, Wish, readable_depth
+from composer.draw.ramp import RAMP
 from composer.draw.selection import selected
+from composer.draw.values import Values
 from composer.draw.view import View, opened
 from composer.errors import Diagnostic
 from composer.page.facts import Costs, facts_of
+from composer.page.modes import chosen_mode, modes_of
 from composer.page.schema import FactsData, NetworkData, PageData, ProblemData, RuleData
 from composer.page.sources import Files
 from composer.page.tables import Tables
@@ -25,13 +28,19 @@ from composer.visible import one_line
 
 @dataclass(frozen=True)
 class Network:
-    """A network on a page. `graph` is None for a network with mistakes; `seconds` are measured times, by path."""
+    """A network on a page.
+
+    graph    None for a network with mistakes
+    seconds  measured times, by path
+    values   numbers of its nodes that were measured, or that the user gave
+    """
 
     key: str
     label: str
     sketch: Sketch
     graph: Composition | None = None
     seconds: Mapping[str, float] | None = None
+    values: Sequence[Values] = ()
 
     @cached_property
     def view(self) -> View:
@@ -49,12 +58,17 @@ class _Page:
     traces: Traces = field(default_factory=Traces)
 
 
-def networks_of(sketch: Sketch, graph: Composition | None, seconds: Mapping[str, float] | None = None) -> list[Network]:
-    """The network; if it has rules, also the network without them."""
+def networks_of(
+    sketch: Sketch,
+    graph: Composition | None,
+    seconds: Mapping[str, float] | None = None,
+    values: Sequence[Values] = (),
+) -> list[Network]:
+    """The network; if it has rules, also the network without them. For `seconds` and `values` see `Network`."""
     if graph is None or graph.plain is graph:
-        return [Network("composed", sketch.spec.name, sketch, graph, seconds)]
+        return [Network("composed", sketch.spec.name, sketch, graph, seconds, values)]
     plain = Network("base", "without attention", Sketch.of(graph.plain), graph.plain)
-    return [Network("composed", "with attention", sketch, graph, seconds), plain]
+    return [Network("composed", "with attention", sketch, graph, seconds, values), plain]
 
 
 def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData:
@@ -66,9 +80,10 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
     shown = dict.fromkeys(_open(first, wish))
     files = Files.of_spec(*(network.sketch.spec for network in networks))
     page = _Page(files, Shared(wish.direction, shown))
-    written, facts = [], dict[str, dict[str, FactsData]]()
+    written, facts, every = [], dict[str, dict[str, FactsData]](), []
     for network in networks:
-        whole, found = facts_of(network.sketch, _costs(network, page), page.tables, page.files)
+        whole, found = facts_of(network.sketch, costs_of(network, page.traces), page.tables, page.files)
+        every.append(found)
         # Other networks have only the facts that differ from the first network's.
         known = facts.get(first.key, {})
         facts[network.key] = {path: one for path, one in found.items() if known.get(path) != one}
@@ -76,11 +91,15 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
         if known:
             written[-1]["absent"] = [path for path in known if path not in found]
     shared = page.shared.tables()
+    modes = modes_of([(network.view, found) for network, found in zip(networks, every, strict=True)], first.values)
     return {
         "name": first.sketch.spec.name,
         "direction": wish.direction,
         "networks": written,
         "open": list(shown),
+        "modes": modes,
+        "colour": chosen_mode(wish.colour, modes, first.sketch),
+        "ramp": list(RAMP),
         "rules": written[0]["rules"],
         "facts": facts,
         "tables": page.tables.to_json(),
@@ -120,6 +139,9 @@ def failure_data(picture: Picture) -> PageData:
         "direction": picture.direction,
         "networks": [network],
         "open": [],
+        "modes": [],
+        "colour": "kind",
+        "ramp": [],
         "rules": [],
         "facts": {"composed": facts},
         "tables": Tables().to_json(),
@@ -141,11 +163,12 @@ def problems_of(problems: Sequence[Diagnostic], files: Files) -> list[ProblemDat
     return found
 
 
-def _costs(network: Network, page: _Page) -> Costs:
+def costs_of(network: Network, traces: Traces) -> Costs:
+    """The cost of each operation of a network, as far as it is known."""
     if network.graph is None:
         return Costs(seconds=network.seconds)
     try:
-        memory = activation_memory(network.graph.root, page.traces, network.graph.spec.kernels)
+        memory = activation_memory(network.graph.root, traces, network.graph.spec.kernels)
     except Unknown:
         memory = None
     return Costs(network.graph.macs, memory, network.seconds)

@@ -15,9 +15,11 @@ from composer.dag.sketch import Sketch
 from composer.draw.chunks import in_chunks
 from composer.draw.picture import Picture, Wish, draw, readable_depth
 from composer.draw.svg import MARGIN, render_svg
+from composer.draw.values import Values
 from composer.draw.view import num_boxes, opened
 from composer.html import document, words
 from composer.page.data import Network, failure_data, networks_of, page_data
+from composer.page.modes import in_colours
 from composer.page.schema import BoxData, PageData, RuleData, ViewData
 from composer.page.theme import page_style
 
@@ -36,14 +38,19 @@ def render_page(
     wish: Wish | None = None,
     theme: str = "auto",
     seconds: Mapping[str, float] | None = None,
+    values: Sequence[Values] = (),
 ) -> str:
-    """The HTML page of a network, complete if `graph` is given, else as far as it goes. `seconds` are times by path.
+    """The HTML page of a network, complete if `graph` is given, else as far as it goes.
 
-    Raises InputError for a selection that finds nothing.
+    seconds  measured times, by path
+    values   further numbers of its nodes
+    Raises InputError for a selection that finds nothing, and for a colour that the page does not have.
     """
-    wish, networks = wish or Wish(), networks_of(sketch, graph, seconds)
+    wish, networks = wish or Wish(), networks_of(sketch, graph, seconds, values)
     with uncollected():
-        return write_page(static_picture(networks[0], wish), page_data(networks, wish), theme)
+        data = page_data(networks, wish)
+        picture, facts = static_picture(networks[0], wish), data["facts"][networks[0].key]
+        return write_page(in_colours(picture, data["colour"], data["modes"], facts, values), data, theme)
 
 
 @contextmanager
@@ -85,7 +92,8 @@ def write_page(picture: Picture, data: PageData, theme: str = "auto", without_sc
             f"<noscript>{''.join([*without_script, *_rules(data['rules'])])}</noscript>",
         ]
     )
-    styles = [page_style(theme), _read("client.css"), *_room_for_insets(data)]
+    tones = [picture.coloured.sheet("page")] if picture.coloured is not None else []
+    styles = [page_style(theme), *tones, _read("client.css"), *_room_for_insets(data)]
     return document(picture.name, body, styles=styles, scripts=[_read("client.js")], data=data)
 
 

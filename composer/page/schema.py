@@ -182,6 +182,28 @@ class TablesData(TypedDict):
     operations: dict[str, OperationData]
 
 
+class ModeData(TypedDict):
+    """A number per node that colours boxes, and its scale; for its fields see `draw.values.Values`.
+
+    least, most, log  ends of the scale, over all networks of the page
+    fact              the numbers are these facts of the nodes
+    numbers           or they are here: path in the first network -> number
+    """
+
+    key: str
+    name: str
+    words: str
+    written: str
+    unit: str
+    adds: bool
+    least: float
+    most: float
+    log: bool
+    fact: NotRequired[str]
+    numbers: NotRequired[dict[str, float | None]]
+    tones: NotRequired[dict[str, tuple[str, str]]]
+
+
 class ChangeData(TypedDict):
     """Equal changes on the page of a difference, with the paths of the nodes before and after."""
 
@@ -206,6 +228,8 @@ class PageData(SharedData):
     """The whole data of a page.
 
     open    paths of the containers that are open at the start
+    modes   what boxes can be coloured by; `colour` is the one at the start, or `kind`
+    ramp    colours from little to much: fill and ink on light paper, fill and ink on dark
     facts   key of the network -> path of the node -> facts; other networks have only facts that differ from the first
     totals  on the page of a difference: name of a total, and its values before and after
     """
@@ -214,6 +238,9 @@ class PageData(SharedData):
     direction: Literal["TB", "LR"]
     networks: list[NetworkData]
     open: list[str]
+    modes: list[ModeData]
+    colour: str
+    ramp: list[tuple[str, str, str, str]]
     rules: list[RuleData]
     facts: dict[str, dict[str, FactsData]]
     tables: TablesData

@@ -101,7 +101,7 @@ function start(canvas, data) {
   }
 
   function apply({ patch, look }) {
-    const plain = { network: data.networks[0].key, open: new Set(data.open), colour: "kind", onlyInserted: false };
+    const plain = { network: data.networks[0].key, open: new Set(data.open), colour: data.colour, onlyInserted: false };
     store.set({ ...plain, ...known(patch) });
     search.set(patch.query ?? "");
     if (look) viewport.setCentre(look);

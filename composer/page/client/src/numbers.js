@@ -52,4 +52,11 @@ export function share(part, whole) {
   return part !== 0 && Math.abs(percent) < 0.01 ? "< 0.01 %" : `${Number(percent.toFixed(percent < 1 ? 2 : 1))} %`;
 }
 
+/** Three figures. */
 const figures = (number) => String(Number(number.toPrecision(3)));
+
+/** A part of 1 in percent. */
+const part = (number) => (number > 0 && number < 1e-4 ? "< 0.01 %" : `${figures(100 * number)} %`);
+
+/** How the numbers of a mode are written; as composer/draw/written.py. */
+export const WRITTEN = { count: short, bytes, seconds: time, share: part, number: figures };

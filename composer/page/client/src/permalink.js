@@ -2,7 +2,6 @@
 
 /** @typedef {import("./types.js").PageData} PageData */
 
-const COLOURS = ["kind", "parameters", "macs", "time"];
 const PAUSE = 300;
 
 /** What a fragment says; what makes no sense is left out. @param {PageData} data */
@@ -15,7 +14,7 @@ export function readFragment(fragment, data) {
     if (key === "n" && data.networks.some((one) => one.key === value)) patch.network = value;
     else if (key === "o") patch.open = new Set(value.split(",").map(decoded).filter(Boolean));
     else if (key === "s" && decoded(value)) patch.selected = decoded(value);
-    else if (key === "c" && COLOURS.includes(value)) patch.colour = value;
+    else if (key === "c" && isMode(value, data)) patch.colour = value;
     else if (key === "i") patch.onlyInserted = true;
     else if (key === "q" && decoded(value)) patch.query = decoded(value);
     else if (key === "z") look = readLook(value);
@@ -31,12 +30,14 @@ export function writeFragment(state, data, look) {
   if (state.network !== data.networks[0].key) parts.push(`n=${state.network}`);
   if (!isSame(state.open, data.open)) parts.push(`o=${[...state.open].sort().map(encoded).join(",")}`);
   if (state.selected !== null) parts.push(`s=${encoded(state.selected)}`);
-  if (state.colour !== "kind") parts.push(`c=${state.colour}`);
+  if (state.colour !== data.colour) parts.push(`c=${state.colour}`);
   if (state.onlyInserted) parts.push("i");
   if (state.query.trim()) parts.push(`q=${encoded(state.query.trim())}`);
   if (look) parts.push(`z=${[look.scale.toFixed(3), Math.round(look.x), Math.round(look.y)].map(Number).join(",")}`);
   return parts.join("&");
 }
+
+const isMode = (key, data) => key === "kind" || data.modes.some((one) => one.key === key);
 
 function readLook(value) {
   const [scale, x, y] = value.split(",").map(Number);

@@ -2,21 +2,14 @@
 
 import { html } from "./dom.js";
 import { changedPaths } from "./changes.js";
-import { short, time } from "./numbers.js";
-import { rampAt } from "./ramp.js";
+import { WRITTEN } from "./numbers.js";
 
 /** @typedef {import("./types.js").BoxData} BoxData */
+/** @typedef {import("./types.js").ModeData} ModeData */
 /** @typedef {import("./store.js").Store} Store */
 
-const MODES = {
-  parameters: { words: "Parameters", written: short, unit: " parameters" },
-  macs: { words: "Multiply-accumulates", written: short, unit: " MACs" },
-  time: { words: "Measured time of each operation", written: time, unit: "", key: "seconds" },
-};
-const UNCOLOURED = { colours: () => null, words: () => null };
-// What is smaller than the largest by more than this is as pale as what is that small.
-const MOST_DECADES = 5;
 const STEPS = 24;
+const UNCOLOURED = { colours: () => null, words: () => null };
 
 /**
  * What boxes look like: the colours of their fill and words, and a quantity that they print in place of what they are.
@@ -26,85 +19,115 @@ const STEPS = 24;
  * @param {Store} store
  */
 export function colourScale(store) {
-  const mode = MODES[store.state.colour];
-  if (mode) return measured(store, mode, mode.key ?? store.state.colour);
+  const mode = store.data.modes.find((one) => one.key === store.state.colour);
+  if (mode) return measured(store, mode);
   return store.data.changes ? compared(store) : { ...UNCOLOURED, legend: null };
 }
 
-/** Logarithmic: equal ratios look equally far apart, on light and dark paper alike. @param {Store} store */
-function measured(store, mode, key) {
-  const values = new Map();
-  for (const { box } of store.network().entries.values()) values.set(box.path, valueIn(store, box, key));
-  let [smallest, most] = [Infinity, 0];
-  for (const value of values.values()) {
-    if (value > 0) [smallest, most] = [Math.min(smallest, value), Math.max(most, value)];
-  }
-  const words = (path, isBlock) => {
-    const value = values.get(path);
-    if (value === undefined) return null;
-    return value === null ? "unknown" : `${mode.written(value)}${isBlock ? mode.unit : ""}`;
+/** @param {Store} store @param {ModeData} mode */
+function measured(store, mode) {
+  const { ramp } = store.data;
+  const write = WRITTEN[mode.written];
+  const part = partOf(mode);
+  const colourAt = (share) => {
+    const [fill, ink, darkFill, darkInk] = ramp[Math.floor(share * (ramp.length - 1) + 0.5)];
+    return { fill: `light-dark(${fill}, ${darkFill})`, ink: `light-dark(${ink}, ${darkInk})` };
   };
-  const unknown = [...values.values()].filter((value) => value === null).length;
-  if (most === 0) return { ...UNCOLOURED, words, legend: null };
-  const least = Math.max(smallest, most / 10 ** MOST_DECADES);
-  const part = (value) => (most === least ? 1 : Math.max(0, Math.log(value / least) / Math.log(most / least)));
+  const values = new Map();
+  for (const { box } of store.network().entries.values()) {
+    const found = numbersOf(store, box, mode);
+    if (found !== undefined) values.set(box.path, found);
+  }
   return {
     colours(path) {
-      const value = values.get(path);
-      if (value === undefined || value === null) return null;
-      return value > 0 ? rampAt(part(value)) : { fill: "var(--paper)" };
+      const box = store.box(path);
+      const own = [...(box.copies ?? []), box.path].map((one) => mode.tones?.[one]).find(Boolean);
+      if (own) return { fill: own[0], ink: own[1] };
+      const numbers = values.get(path);
+      if (!numbers) return null;
+      if (mode.adds && numbers[0] <= 0) return { fill: "var(--paper)", ink: "var(--ink)" };
+      return colourAt(part(numbers.reduce((sum, one) => sum + one) / numbers.length));
     },
-    words,
-    legend: ramp(mode, least, most, part, unknown > 0),
+    words(path, isBlock) {
+      const numbers = values.get(path);
+      if (!numbers) return numbers === null ? "unknown" : null;
+      const ends = new Set([Math.min(...numbers), Math.max(...numbers)].map(write));
+      return `${[...ends].join(" … ")}${isBlock ? mode.unit : ""}`;
+    },
+    legend: legendOf(mode, part, colourAt, [...values.values()]),
   };
 }
 
+/** Where a number stands on the scale, in 0..1. @param {ModeData} mode */
+export function partOf({ least, most, log }) {
+  if (least === most) return () => 1;
+  if (!log) return (number) => clamp((number - least) / (most - least));
+  return (number) => (number > 0 ? clamp(Math.log(number / least) / Math.log(most / least)) : 0);
+}
+
+const clamp = (share) => Math.max(0, Math.min(1, share));
+
 /**
- * Of a box for several copies, what all of them have.
+ * The numbers of a box: their sum where they add up, else one for each copy. Null where they are not known, undefined
+ * where there is none.
  *
  * @param {Store} store
  * @param {BoxData} box
+ * @param {ModeData} mode
  */
-function valueIn(store, box, key) {
-  let sum = 0;
-  for (const path of box.copies ?? [box.path]) {
-    const value = store.facts(path)?.[key];
-    if (value === undefined || value === null) return null;
-    sum += value;
-  }
-  return sum;
+function numbersOf(store, box, mode) {
+  const every = (box.copies ?? [box.path]).map((path) => numberOf(store, path, mode));
+  const known = every.filter((one) => one !== null && one !== undefined);
+  const nothing = every.some((one) => one === null) ? null : undefined;
+  if (!mode.adds) return known.length ? known : nothing;
+  return known.length === every.length ? [known.reduce((sum, one) => sum + one)] : nothing;
 }
 
-function ramp(mode, least, most, part, hasUnknown) {
+/** The number of a node: only the first network was measured. @param {Store} store @param {ModeData} mode */
+export function numberOf(store, path, mode) {
+  if (mode.fact) return store.facts(path)?.[mode.fact];
+  return store.state.network === store.data.networks[0].key ? mode.numbers[path] : undefined;
+}
+
+function legendOf(mode, part, colourAt, found) {
+  const kind = mode.log ? "logarithmic" : "linear";
+  const notes = [
+    mode.tones ? "colours of the file" : kind,
+    mode.adds && "none: as the paper",
+    found.includes(null) && "unknown: in the colour of its kind",
+    found.length === 0 && "not known of this network",
+  ];
+  const words = html("p", {}, `${mode.words}, ${notes.filter(Boolean).join("; ")}`);
+  if (mode.tones) return html("div", { class: "scale" }, words);
   const bar = html("div", { class: "ramp", "aria-hidden": "true" });
   for (let step = 0; step < STEPS; step += 1) {
     const swatch = html("i");
-    swatch.style.background = rampAt(step / (STEPS - 1)).fill;
+    swatch.style.background = colourAt(step / (STEPS - 1)).fill;
     bar.append(swatch);
   }
   const ticks = html("div", { class: "ticks" });
-  for (const value of ticksBetween(least, most)) {
-    const tick = html("span", {}, mode.written(value));
+  for (const value of ticksOf(mode)) {
+    const tick = html("span", {}, WRITTEN[mode.written](value));
     tick.style.left = `${100 * part(value)}%`;
     ticks.append(tick);
   }
-  const rest = hasUnknown ? "none: as the paper; unknown: in the colour of its kind" : "none: as the paper";
-  return html("div", { class: "scale" }, html("p", {}, `${mode.words}, logarithmic; ${rest}`), bar, ticks);
+  return html("div", { class: "scale" }, words, bar, ticks);
 }
 
-/** The ends, and powers of ten that are not too near to another or to an end. */
-function ticksBetween(least, most) {
+/** @param {ModeData} mode */
+function ticksOf({ least, most, log, written }) {
+  if (log || least === most) return ticksBetween(least, most, written === "bytes" ? 2 : 10);
+  return [least, (least + most) / 2, most];
+}
+
+/** The ends, and powers of ten (of two for bytes) that are not too near to another or to an end. */
+function ticksBetween(least, most, base) {
   if (least === most) return [most];
-  const decades = Math.log10(most / least);
-  const every = Math.max(1, Math.ceil(decades / 3));
+  const span = Math.log(most / least) / Math.log(base);
+  const every = Math.max(1, Math.ceil(span / 3));
   const found = [least];
-  for (
-    let power = Math.ceil(Math.log10(least) + decades * 0.18);
-    power <= Math.log10(most) - decades * 0.18;
-    power += every
-  ) {
-    found.push(10 ** power);
-  }
+  const first = Math.log(least) / Math.log(base) + span * 0.18;
+  for (let power = Math.ceil(first); power <= first + span * 0.64; power += every) found.push(base ** power);
   return [...found, most];
 }
 

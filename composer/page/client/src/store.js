@@ -7,7 +7,7 @@ import { indexNetwork } from "./network.js";
  * @property {string} network  key of the network that is shown
  * @property {Set<string>} open  paths of the containers that are open
  * @property {string|null} selected  path of a node; it may be a copy, or a node that has no box of its own
- * @property {"kind"|"parameters"|"macs"|"time"} colour
+ * @property {string} colour  key of a mode, or `kind`
  * @property {boolean} onlyInserted
  * @property {"auto"|"light"|"dark"} theme
  * @property {string} query
@@ -37,7 +37,7 @@ export function createStore(data) {
       network: data.networks[0].key,
       open: new Set(data.open),
       selected: null,
-      colour: "kind",
+      colour: data.colour,
       onlyInserted: false,
       theme: "auto",
       query: "",

@@ -113,14 +113,8 @@ function networkSwitch(store, actions) {
 
 /** @param {Store} store */
 function colourMenu(store) {
-  const hasTimes = [...store.allFacts().values()].some((one) => one.seconds !== undefined);
-  const modes = [
-    ["kind", "kind"],
-    ["parameters", "parameters"],
-    ["macs", "MACs"],
-    ...(hasTimes ? [["time", "time"]] : []),
-  ];
-  const options = modes.map(([value, words]) => html("option", { value }, words));
+  const modes = [{ key: "kind", name: "kind" }, ...store.data.modes];
+  const options = modes.map(({ key, name }) => html("option", { value: key }, name));
   const select = html("select", {}, ...options);
   select.addEventListener("change", () => store.set({ colour: select.value }));
   return html("label", { class: "menu" }, html("span", {}, "Colour"), select);

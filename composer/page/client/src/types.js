@@ -137,6 +137,22 @@
  */
 
 /**
+ * @typedef {object} ModeData
+ * @property {string} key
+ * @property {string} name
+ * @property {string} words
+ * @property {string} written
+ * @property {string} unit
+ * @property {boolean} adds
+ * @property {number} least
+ * @property {number} most
+ * @property {boolean} log
+ * @property {string} [fact]
+ * @property {Record<string, number|null>} [numbers]
+ * @property {Record<string, [fill: string, ink: string]>} [tones]
+ */
+
+/**
  * @typedef {object} ChangeData
  * @property {string} kind
  * @property {string} nodes
@@ -154,6 +170,9 @@
  * @property {"TB"|"LR"} direction
  * @property {NetworkData[]} networks
  * @property {string[]} open
+ * @property {ModeData[]} modes
+ * @property {string} colour
+ * @property {[fill: string, ink: string, darkFill: string, darkInk: string][]} ramp
  * @property {RuleData[]} rules
  * @property {Record<string, Record<string, FactsData>>} facts
  * @property {TablesData} tables

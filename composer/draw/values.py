@@ -1,0 +1,108 @@
+"""A number per node that colours a picture, and the scale from numbers to colours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from composer.draw.ramp import RAMP
+from composer.draw.view import Box, View
+from composer.draw.written import WRITTEN
+
+# What is smaller than the largest by more than this is as pale as what is that small.
+MOST_DECADES = 5
+# Positive numbers that span more than this ratio have a logarithmic scale.
+WIDE = 100
+
+
+@dataclass(frozen=True)
+class Values:
+    """A number per node.
+
+    key      its name on the command line and in links
+    name     in a menu
+    words    what it is, in the legend
+    numbers  path -> number; None if it is not known, no entry where there is none
+    written  how numbers are written: `count`, `bytes`, `seconds`, `share` (parts of 1 in percent) or `number`
+    unit     what follows a block's number in its box
+    adds     whether copies and the nodes of a block add up; else a box for several copies shows their range
+    tones    path -> fill and ink that take the place of the ramp
+    fact     the name that it has among the facts of a page's nodes, if it is one
+    """
+
+    key: str
+    name: str
+    words: str
+    numbers: Mapping[str, float | None]
+    written: str = "number"
+    unit: str = ""
+    adds: bool = False
+    tones: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    fact: str = ""
+
+    def of(self, box: Box) -> Sequence[float]:
+        """The box's numbers: their sum if they add up, else one per copy. Empty if they are not known."""
+        found = [self.numbers.get(path) for path in box.copies or (box.path,)]
+        known = [one for one in found if one is not None and math.isfinite(one)]
+        if not self.adds:
+            return known
+        return [sum(known)] if len(known) == len(found) else ()
+
+    def told(self, box: Box) -> str | None:
+        """What the box prints; None where it has no number."""
+        found, write = self.of(box), WRITTEN[self.written]
+        if not found:
+            lacking = [self.numbers.get(path, 0.0) for path in box.copies or (box.path,)]
+            return "unknown" if None in lacking else None
+        ends = dict.fromkeys(write(one) for one in (min(found), max(found)))
+        return " … ".join(ends) + (self.unit if box.kind == "block" else "")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Numbers from `least` to `most` as colours. Logarithmic: equal ratios look equally far apart."""
+
+    least: float
+    most: float
+    log: bool
+
+    def part(self, number: float) -> float:
+        """Where a number stands on the scale, in 0..1."""
+        if self.least == self.most:
+            return 1.0
+        if self.log:
+            part = math.log(number / self.least) / math.log(self.most / self.least) if number > 0 else 0.0
+        else:
+            part = (number - self.least) / (self.most - self.least)
+        return min(1.0, max(0.0, part))
+
+    def step(self, number: float) -> int:
+        """The number of a colour of the ramp."""
+        return int(self.part(number) * (len(RAMP) - 1) + 0.5)
+
+
+def middle(numbers: Sequence[float]) -> float:
+    """The number by which a box for these numbers of copies is coloured: their mean."""
+    return math.fsum(numbers) / len(numbers)
+
+
+def scale_of(pairs: Iterable[tuple[Values, View]]) -> Scale | None:
+    """The scale of all boxes of these networks, with those inside; None if nothing has a number, or nothing some."""
+    found = list(_amounts(pairs))
+    numbers, adds = [number for number, _ in found], any(adds for _, adds in found)
+    positive = [one for one in numbers if one > 0]
+    if not numbers or (adds and not positive):
+        return None
+    if adds:
+        most = max(positive)
+        return Scale(max(min(positive), most / 10**MOST_DECADES), most, log=True)
+    least, most = min(numbers), max(numbers)
+    return Scale(least, most, log=least > 0 and most > WIDE * least)
+
+
+def _amounts(pairs: Iterable[tuple[Values, View]]) -> Iterator[tuple[float, bool]]:
+    for values, view in pairs:
+        for box in view.walk():
+            if found := values.of(box):
+                yield middle(found), values.adds

@@ -1,0 +1,76 @@
+"""Numbers of nodes on a page: its static picture, its boxes, its legend."""
+
+from __future__ import annotations
+
+import pytest
+
+from composer import graph
+from composer.dag.sketch import Sketch
+from composer.draw.picture import Wish
+from composer.draw.values import Values
+from composer.page.render import render_page
+
+# Fill, ink and words of every box of a picture.
+LOOKS = """root => Object.fromEntries([...document.querySelectorAll(`${root} g[data-path]`)]
+    .filter(group => !group.matches(".frame") && !group.dataset.path.includes(":"))
+    .map(group => {
+        const own = [...group.children];
+        const words = own.filter(one => one.matches("text"));
+        return [group.dataset.path, [
+            getComputedStyle(own.find(one => one.matches("rect.box"))).fill,
+            ...words.map(one => `${one.textContent} ${getComputedStyle(one).fill}`).sort()]];
+    }))"""
+
+
+@pytest.fixture
+def page_by(tmp_path, open_page):
+    def opened(source, colour, values=(), fragment="", **options):
+        network = graph(source)
+        file = tmp_path / "net.html"
+        wish = Wish(colour=colour, depth=2)
+        file.write_text(render_page(Sketch.of(network), network, wish, values=values), encoding="utf-8")
+        return open_page(file, fragment, reduced_motion="reduce", **options)
+
+    return opened
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("colour", ["macs", "memory", "mine"])
+def test_the_script_shows_what_was_drawn(page_by, scheme, colour):
+    numbers = {"conv1": -0.25, "layer1.0": 1.5, "layer1.1": 2.5, "layer1.2": 3.75, "fc": None, "layer2.0": 1e-9}
+    mine = [Values("mine", "mine", "My number", numbers)]
+    drawn = page_by("papers/cbam/resnet50", colour, mine, java_script_enabled=False, color_scheme=scheme)
+    shown = page_by("papers/cbam/resnet50", colour, mine, color_scheme=scheme)
+    before = drawn.page.evaluate(LOOKS, "#canvas > svg")
+    after = shown.page.evaluate(LOOKS, "#drawing")
+    assert len(before) > 12
+    assert before == after
+    shown.assert_quiet()
+
+
+def test_a_page_opens_as_it_is_asked_and_a_link_may_say_otherwise(page_by):
+    page = page_by("resnet18", "memory").page
+    assert page.locator("#toolbar select").input_value() == "memory"
+    assert "Bytes per example" in page.locator("#legend").inner_text()
+    assert "logarithmic" in page.locator("#legend").inner_text()
+    page = page_by("resnet18", "memory", fragment="c=kind").page
+    assert page.locator("#toolbar select").input_value() == "kind"
+    page.evaluate("composer.store.set({ colour: 'memory' })")
+    page.wait_for_timeout(600)
+    assert "c=" not in page.url
+
+
+def test_both_networks_have_one_scale(page_by):
+    page = page_by("papers/se/resnet50", "parameters").page
+    ticks = page.locator("#legend .ticks").inner_text()
+    page.evaluate("composer.store.set({ network: 'base' })")
+    assert page.locator("#legend .ticks").inner_text() == ticks
+
+
+def test_what_was_measured_is_of_the_first_network(page_by):
+    page = page_by("papers/se/resnet50", "mine", [Values("mine", "mine", "My number", {"conv1": 2.0, "fc": 3.0})]).page
+    words = page.locator('#drawing [data-path="conv1"] > text')
+    assert words.all_text_contents() == ["conv1", "2"]
+    page.evaluate("composer.store.set({ network: 'base' })")
+    assert words.all_text_contents() == ["conv1", "7×7 conv2d, 64, /2"]
+    assert "not known of this network" in page.locator("#legend").inner_text()
