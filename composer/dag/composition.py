@@ -138,7 +138,7 @@ class Composition:
     @cached_property
     def operations(self) -> list[tuple[Node, tuple[TensorSpec, ...]]]:
         """Every operation with its input tensors, in the order in which they run."""
-        return list(_operations(self.root))
+        return list(operations_in(self.root))
 
     @property
     def outputs(self) -> Mapping[str, TensorSpec]:
@@ -299,10 +299,11 @@ def _first_calls(scope: Scope) -> Iterator[Node]:
             yield from _first_calls(node.content)
 
 
-def _operations(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
+def operations_in(scope: Scope) -> Iterator[tuple[Node, tuple[TensorSpec, ...]]]:
+    """Every operation of a scope with its input tensors, in the order in which they run."""
     for node in scope.nodes.values():
         if isinstance(node.content, Scope):
-            yield from _operations(node.content)
+            yield from operations_in(node.content)
         elif node.content is not None:
             yield node, tuple(scope.tensor(reference) for reference in node.inputs)
 

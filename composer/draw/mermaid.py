@@ -111,7 +111,7 @@ def _class_of(box: Box, marks: Marks) -> str:
 
 def _class(name: str) -> str:
     fill, line = COLOURS.get(name) or colours(LIGHT)[name]
-    width = 2 if name in ("inserted", "failed", "holds", *COLOURS) else 1
+    width = 2 if name in ("inserted", "inserted-frame", "failed", "holds", *COLOURS) else 1
     return f"  classDef {name} fill:{fill},stroke:{line},stroke-width:{width}px,color:{LIGHT.ink}"
 
 

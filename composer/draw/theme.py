@@ -146,7 +146,8 @@ def _colours(theme: Theme) -> str:
             f".cg text{{fill:{theme.ink}}}.cg .faint,.cg .label{{fill:{theme.faint}}}",
             f".cg .wire{{stroke:{theme.wire}}}.cg .head{{fill:{theme.wire}}}",
             *rules,
-            f".cg .inserted>.box{{stroke-width:{theme.inserted_width}}}.cg .failed>.box{{stroke-width:1.8}}",
+            f".cg .inserted>.box,.cg .inserted-frame>.box{{stroke-width:{theme.inserted_width}}}",
+            ".cg .failed>.box{stroke-width:1.8}",
             ".cg .helper>.box,.cg .unreached>.box{stroke-dasharray:4 3}",
             f".cg .pill{{fill:{theme.inserted[1]}}}.cg .on{{fill:{theme.on_badge}}}",
             f".cg .alarm{{fill:{theme.failed[1]}}}",
@@ -166,7 +167,7 @@ def class_of(box: Box) -> str:
     if box.state == "failed" or box.problem is not None:
         return "failed"
     if box.rule is not None:
-        return "helper" if box.helper else "inserted"
+        return "helper" if box.helper else "inserted" if box.inner is None else "inserted-frame"
     if box.inner is not None:
         return "frame"
     return "holds" if box.holds else class_of_group(GROUP_OF.get(box.kind, "other"))
@@ -176,5 +177,9 @@ def colours(theme: Theme) -> dict[str, tuple[str, str]]:
     """Class -> fill and outline."""
     found = {class_of_group(group): pair for group, pair in theme.groups.items()}
     special = {"frame": theme.frame, "helper": theme.helper, "inserted": theme.inserted, "failed": theme.failed}
-    outlined = {"unreached": (theme.paper, theme.faint), "holds": (theme.groups["closed block"][0], theme.inserted[1])}
+    outlined = {
+        "unreached": (theme.paper, theme.faint),
+        "holds": (theme.groups["closed block"][0], theme.inserted[1]),
+        "inserted-frame": (theme.frame[0], theme.inserted[1]),
+    }
     return found | special | outlined

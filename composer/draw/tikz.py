@@ -123,7 +123,9 @@ class _Writer:
 
     def box(self, kind: str) -> str:
         """How a box of a class is filled and drawn."""
-        thick = {"inserted": self.theme.inserted_width, "failed": 1.8}.get(kind, 1.0)
+        thick = {**dict.fromkeys(("inserted", "inserted-frame"), self.theme.inserted_width), "failed": 1.8}.get(
+            kind, 1.0
+        )
         dashed = f",{self.dashes(4, 3)}" if kind in ("helper", "unreached") else ""
         return f"fill=cg-{kind}-fill,draw=cg-{kind}-line,line width={thick * self.unit:.3f}bp{dashed}"
 

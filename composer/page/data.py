@@ -17,6 +17,7 @@ from composer.draw.values import Values
 from composer.draw.view import View, opened
 from composer.errors import Diagnostic
 from composer.page.facts import Costs, facts_of
+from composer.page.insides import Insides
 from composer.page.modes import chosen_mode, modes_of
 from composer.page.schema import FactsData, NetworkData, PageData, ProblemData, RuleData
 from composer.page.sources import Files
@@ -54,7 +55,8 @@ class _Page:
 
     files: Files
     shared: Shared
-    tables: Tables = field(default_factory=Tables)
+    tables: Tables
+    insides: Insides
     traces: Traces = field(default_factory=Traces)
 
 
@@ -79,7 +81,8 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
     wish, first = wish or Wish(), networks[0]
     shown = dict.fromkeys(_open(first, wish))
     files = Files.of_spec(*(network.sketch.spec for network in networks))
-    page = _Page(files, Shared(wish.direction, shown))
+    tables = Tables()
+    page = _Page(files, Shared(wish.direction, shown), tables, Insides(tables, files))
     written, facts, every = [], dict[str, dict[str, FactsData]](), []
     for network in networks:
         whole, found = facts_of(network.sketch, costs_of(network, page.traces), page.tables, page.files)
@@ -102,6 +105,7 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
         "ramp": list(RAMP),
         "rules": written[0]["rules"],
         "facts": facts,
+        "insides": page.insides.rows,
         "tables": page.tables.to_json(),
         "problems": problems_of(first.sketch.problems, page.files),
         "files": page.files.to_json(),
@@ -144,6 +148,7 @@ def failure_data(picture: Picture) -> PageData:
         "ramp": [],
         "rules": [],
         "facts": {"composed": facts},
+        "insides": [],
         "tables": Tables().to_json(),
         "problems": problems,
         "files": files.to_json(),
@@ -177,6 +182,8 @@ def costs_of(network: Network, traces: Traces) -> Costs:
 def _network(network: Network, whole: FactsData, page: _Page, wish: Wish) -> NetworkData:
     view, about = network.view, network.sketch.spec.description
     insets = beside(view, wish.depth or readable_depth(view)) if wish.insets else []
+    if network.graph is not None:
+        page.shared.within = page.insides.finder(network.graph, page.shared)
     found: NetworkData = {
         "key": network.key,
         "label": network.label,

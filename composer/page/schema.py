@@ -47,6 +47,7 @@ class BoxData(TypedDict):
     look    its classes in the style sheet, when closed
     shapes  output -> shape
     row     text under its name; `lines`: its problem in short lines; `pills`: what rules inserted inside
+    inside  of an operation that is more than one step: its number in the table of insides
     """
 
     path: str
@@ -68,6 +69,7 @@ class BoxData(TypedDict):
     lines: NotRequired[list[str]]
     problem: NotRequired[str]
     inner: NotRequired["ViewData"]
+    inside: NotRequired[int]
 
 
 class ViewData(TypedDict):
@@ -101,6 +103,13 @@ class LayoutData(TypedDict):
     nets: list[tuple[int, int]]
     wires: list[list[int]]
     labels: list[tuple[int, int, int, int, int]]
+
+
+class InsideData(TypedDict):
+    """What an operation computes, step by step: the steps and their facts by path. Paths begin in the operation."""
+
+    view: ViewData
+    facts: dict[str, FactsData]
 
 
 class RuleData(TypedDict):
@@ -243,6 +252,7 @@ class PageData(SharedData):
     ramp: list[tuple[str, str, str, str]]
     rules: list[RuleData]
     facts: dict[str, dict[str, FactsData]]
+    insides: list[InsideData]
     tables: TablesData
     problems: list[ProblemData]
     files: list[FileData]

@@ -5,7 +5,7 @@ An opened box stretches its container; the page itself never computes a new layo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -25,12 +25,17 @@ from composer.visible import visible
 OWN_CHARACTERS = "0123456789+×·…\N{REPLACEMENT CHARACTER}"
 
 
+def _single(box: Box) -> None:
+    """No inside: the box is a single step."""
+
+
 @dataclass
 class Shared:
     """Data that the views of a page share: layouts, equal for containers of the same form, and widths of characters.
 
     open    paths of the containers that are open at the start
     known   arrangements and routes found before
+    within  box that is one operation -> number of its inside on the page; None without one
     """
 
     direction: Direction = "TB"
@@ -38,10 +43,18 @@ class Shared:
     layouts: Table = field(default_factory=Table)
     known: Known = field(default_factory=Known)
     characters: set[str] = field(default_factory=lambda: set(OWN_CHARACTERS))
+    within: Callable[[Box], int | None] = _single
 
     def view(self, view: View) -> ViewData:
         """The view of a whole network, with the views of all boxes in it, open or closed."""
         return self._view(view, None)
+
+    def inside(self, view: View, around: Box) -> ViewData:
+        """The view of what an operation computes, with all in it closed."""
+        within, self.within = self.within, _single
+        found = self._view(view, around)
+        self.within = within
+        return found
 
     def _view(self, view: View, around: Box | None) -> ViewData:
         for name, shape in view.inputs.items():
@@ -101,6 +114,8 @@ class Shared:
             found["rule"] = box.rule
         if box.inner is not None:
             found["inner"] = self._view(box.inner, box)
+        elif box.state == "made" and (number := self.within(box)) is not None:
+            found["inside"] = number
         return found
 
     def tables(self) -> SharedData:

@@ -7,12 +7,15 @@ import { closedBelow, hasClosed, openedBelow, toggled } from "./open.js";
 /** @param {Store} store */
 export function createActions(store, scene, say) {
   const actions = {
-    /** Opens or closes a container; it stays where it is on the screen. */
+    /** Opens or closes a container; it stays where it is on the screen. An operation opens down to its last step. */
     toggle(path) {
-      const entry = store.network().entry(path);
+      const network = store.network();
+      const entry = network.entry(path);
       if (!entry?.box.inner) return;
       scene.keep(path);
-      store.set({ open: toggled(store.state.open, path) });
+      const { open } = store.state;
+      const isWhole = entry.box.inside !== undefined && !open.has(path);
+      store.set({ open: isWhole ? openedBelow(network, open, path).open : toggled(open, path) });
       const isOpen = store.state.open.has(path);
       say(`${entry.box.label} ${isOpen ? `opened, ${entry.box.inner.boxes.length} boxes` : "closed"}`);
     },

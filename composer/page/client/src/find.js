@@ -22,7 +22,9 @@ export function findables(store) {
     const text = [path, op, detail, line].join("\n").toLowerCase();
     found.set(path, { path, op: detail || op, line, text, name: name.toLowerCase() });
   };
-  for (const [path, { box }] of network.entries) {
+  for (const [path, { box, within }] of network.entries) {
+    // Steps of an operation are no nodes of the network.
+    if (within) continue;
     const own = facts.get(path);
     add(path, box.op, box.detail ?? "", lineOf(store, own) || box.line || "");
     for (const copy of box.copies ?? []) if (!facts.has(copy)) add(copy, box.op, box.detail ?? "", box.line ?? "");

@@ -1,24 +1,33 @@
 // The boxes of a network by path: which one shows a node, and what is around it.
 
+import { withInsides } from "./insides.js";
+
+/** @typedef {import("./types.js").BoxData} BoxData */
+
 /**
  * @typedef {object} Entry
- * @property {import("./types.js").BoxData} box
+ * @property {BoxData} box
  * @property {import("./types.js").ViewData} view  the one that the box stands in
  * @property {string|null} parent  path of the box around it
  * @property {number} level  counted from 1
+ * @property {BoxData|null} within  the operation of which it is a step
  */
 
-/** @param {import("./types.js").ViewData} root  the view of a whole network */
-export function indexNetwork(root) {
+/**
+ * @param {import("./types.js").ViewData} view  of a whole network
+ * @param {import("./types.js").InsideData[]} insides
+ */
+export function indexNetwork(view, insides) {
+  const root = withInsides(view, insides);
   /** @type {Map<string, Entry>} */
   const entries = new Map();
-  const walk = (view, parent, level) => {
+  const walk = (view, parent, level, within) => {
     for (const box of view.boxes) {
-      entries.set(box.path, { box, view, parent, level });
-      if (box.inner) walk(box.inner, box.path, level + 1);
+      entries.set(box.path, { box, view, parent, level, within });
+      if (box.inner) walk(box.inner, box.path, level + 1, box.inside === undefined ? within : box);
     }
   };
-  walk(root, null, 1);
+  walk(root, null, 1, null);
   return {
     root,
     entries,

@@ -44,7 +44,7 @@ export function openedBelow(network, open, path, isWanted = () => true) {
   while (level.length) {
     const below = [];
     for (const box of level) {
-      if (!box.inner || !isWanted(box)) continue;
+      if (!box.inner || !isWanted(box) || (isOperation(box) && box !== start)) continue;
       if (!next.has(box.path)) {
         const more = countShown(box.inner, next);
         if (count + more > MOST_BOXES) {
@@ -79,5 +79,10 @@ export function closedBelow(network, open, path) {
 
 /** Whether anything in a container is closed. @param {ViewData} view */
 export function hasClosed(view, open) {
-  return view.boxes.some((box) => box.inner && (!open.has(box.path) || hasClosed(box.inner, open)));
+  return view.boxes.some(
+    (box) => box.inner && !isOperation(box) && (!open.has(box.path) || hasClosed(box.inner, open)),
+  );
 }
+
+/** Whether a box is a single operation, whose steps are shown only where somebody asks for them. */
+const isOperation = (box) => box.inside !== undefined;

@@ -25,7 +25,7 @@ import { indexNetwork } from "./network.js";
  * @param {import("./types.js").PageData} data
  */
 export function createStore(data) {
-  const networks = new Map(data.networks.map((one) => [one.key, indexNetwork(one.root)]));
+  const networks = new Map(data.networks.map((one) => [one.key, indexNetwork(one.root, data.insides)]));
   const facts = new Map(data.networks.map((one) => [one.key, data.facts?.[one.key] ?? {}]));
   const absent = new Map(data.networks.map((one) => [one.key, new Set(one.absent)]));
   const listeners = new Set();
@@ -89,7 +89,7 @@ export function createStore(data) {
       if (Object.hasOwn(own, path)) return own[path];
       if (absent.get(store.state.network).has(path)) return null;
       const first = facts.get(data.networks[0].key) ?? {};
-      return Object.hasOwn(first, path) ? first[path] : null;
+      return Object.hasOwn(first, path) ? first[path] : factsOfStep(path);
     },
     /** The facts of every node of the network that is shown, by path. */
     allFacts() {
@@ -104,4 +104,10 @@ export function createStore(data) {
     box: (path) => store.network().at(path),
   };
   return store;
+
+  /** The facts of a step of an operation. */
+  function factsOfStep(path) {
+    const { box, within } = store.network().entry(store.box(path)?.path) ?? {};
+    return within ? data.insides[within.inside].facts[box.path.slice(within.path.length + 1)] : null;
+  }
 }

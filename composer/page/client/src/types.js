@@ -46,6 +46,7 @@
  * @property {string[]} [lines]
  * @property {string} [problem]
  * @property {ViewData} [inner]
+ * @property {number} [inside]
  */
 
 /**
@@ -65,6 +66,12 @@
  * @property {[source: number, output: number][]} nets
  * @property {[net: number, target: number, input: number, ...points: number[]][]} wires
  * @property {[net: number, x: number, y: number, end: number, room: number][]} labels
+ */
+
+/**
+ * @typedef {object} InsideData
+ * @property {ViewData} view
+ * @property {Record<string, FactsData>} facts
  */
 
 /**
@@ -175,6 +182,7 @@
  * @property {[fill: string, ink: string, darkFill: string, darkInk: string][]} ramp
  * @property {RuleData[]} rules
  * @property {Record<string, Record<string, FactsData>>} facts
+ * @property {InsideData[]} insides
  * @property {TablesData} tables
  * @property {ProblemData[]} problems
  * @property {FileData[]} files

@@ -157,6 +157,7 @@ function insideGroup(parent) {
 /** The class of the style sheet that a box has. */
 function lookOf(box, isOpen) {
   if (!box) return "k-other";
+  if (isOpen && box.look === "inserted") return "inserted-frame";
   return isOpen && (box.look === "holds" || box.look.startsWith("k-")) ? "frame" : box.look;
 }
 
