@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from composer.dag.composition import Composition
-from composer.difference.change import Change
+from composer.difference.change import Change, NodePath
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Two networks and the changes from the first to the second. True if there are any."""
+    """Two networks and the changes from the first to the second. True if there are any.
+
+    pairs   path before -> path after, of every node that is in both; inputs of the networks by their names
+    """
 
     before: Composition
     after: Composition
     changes: tuple[Change, ...]
+    pairs: Mapping[NodePath, NodePath] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.changes)

@@ -24,4 +24,5 @@ class Difference(Comparison):
 def compare(before: Composition, after: Composition) -> Difference:
     """The differences between two networks; see `composer.diff`."""
     alike = Alike()
-    return Difference(before, after, tuple(changes(pair(read(before, alike), read(after, alike)))))
+    found = pair(read(before, alike), read(after, alike))
+    return Difference(before, after, tuple(changes(found)), found.pairs)

@@ -34,6 +34,7 @@ class Network:
     graph    None for a network with mistakes
     seconds  measured times, by path
     values   numbers of its nodes that were measured, or that the user gave
+    shown    what to show instead of its `view`
     """
 
     key: str
@@ -42,6 +43,7 @@ class Network:
     graph: Composition | None = None
     seconds: Mapping[str, float] | None = None
     values: Sequence[Values] = ()
+    shown: View | None = None
 
     @cached_property
     def view(self) -> View:
@@ -187,7 +189,7 @@ def _network(network: Network, whole: FactsData, page: _Page, wish: Wish) -> Net
     found: NetworkData = {
         "key": network.key,
         "label": network.label,
-        "root": page.shared.view(view),
+        "root": page.shared.view(network.shown or view),
         "parameters": whole["parameters"],
         "macs": whole["macs"],
         "takes": ", ".join(view.inputs.values()),

@@ -82,12 +82,12 @@ def render_failure(picture: Picture, theme: str = "auto") -> str:
 
 def write_page(picture: Picture, data: PageData, theme: str = "auto", without_script: Sequence[str] = ()) -> str:
     """The HTML of a page, from picture and data. `without_script` is markup for browsers that run no scripts."""
-    facts = " · ".join(_facts(picture))
+    facts, drawn = " · ".join(_facts(picture)), render_svg(picture, theme, styled=False)
     body = "\n".join(
         [
             '<div id="page">',
             f'<header id="head"><h1>{words(picture.name)}</h1><p>{words(facts)}</p></header>',
-            f'<main id="canvas" aria-label="The network">{render_svg(picture, theme, styled=False)}</main>',
+            f'<main id="canvas" class="canvas" aria-label="The network">{drawn}</main>',
             "</div>",
             f"<noscript>{''.join([*without_script, *_rules(data['rules'])])}</noscript>",
         ]
@@ -100,7 +100,7 @@ def write_page(picture: Picture, data: PageData, theme: str = "auto", without_sc
 def _room_for_insets(data: PageData) -> Iterator[str]:
     """Styles that leave the room in which the script shows blocks beside the network, so that nothing jumps then."""
     network = data["networks"][0]
-    boxes = {box["path"]: box for box in _boxes(network["root"])}
+    boxes = {box["path"]: box for box in boxes_in(network["root"])}
     if data["direction"] != "TB" or not network["insets"]:
         return
 
@@ -116,11 +116,12 @@ def _room_for_insets(data: PageData) -> Iterator[str]:
     yield "".join(rules)
 
 
-def _boxes(view: ViewData) -> Iterator[BoxData]:
+def boxes_in(view: ViewData) -> Iterator[BoxData]:
+    """Every box of a view, with the boxes inside others."""
     for box in view["boxes"]:
         yield box
         if "inner" in box:
-            yield from _boxes(box["inner"])
+            yield from boxes_in(box["inner"])
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -153,4 +154,4 @@ def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8").strip()
 
 
-__all__ = ["Network", "render_failure", "render_page", "table", "write_page"]
+__all__ = ["Network", "boxes_in", "render_failure", "render_page", "table", "write_page"]

@@ -241,6 +241,8 @@ class PageData(SharedData):
     ramp    colours from little to much: fill and ink on light paper, fill and ink on dark
     facts   key of the network -> path of the node -> facts; other networks have only facts that differ from the first
     totals  on the page of a difference: name of a total, and its values before and after
+    pairs   paths before and after of nodes that are in both networks; where a path is equal, or its block's pair and
+            its name tell it, it is left out
     """
 
     name: str
@@ -258,3 +260,4 @@ class PageData(SharedData):
     files: list[FileData]
     changes: NotRequired[list[ChangeData]]
     totals: NotRequired[list[Any]]
+    pairs: NotRequired[list[tuple[str, str]]]

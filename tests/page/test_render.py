@@ -76,7 +76,7 @@ def test_it_fetches_nothing(se):
 
 def test_it_can_be_read_without_its_script(se):
     static = se[: se.index('<script type="application/json"')]
-    assert re.search(r'<main id="canvas" aria-label="The network"><svg [^>]*class="cg"', static)
+    assert re.search(r'<main id="canvas" class="canvas" aria-label="The network"><svg [^>]*class="cg"', static)
     assert 'data-path="layer1.0"' in static
     assert "<style>" not in static[static.index("<body>") :]
     noscript = re.search(r"<noscript>(.*?)</noscript>", se, re.DOTALL)[1]

@@ -63,10 +63,11 @@ export function createActions(store, scene, say) {
       if (isStopped) say("Some containers with inserted attention stay closed: there are too many boxes", true);
     },
     setNetwork(network) {
-      const { selected } = store.state;
+      const { selected, network: here, two } = store.state;
       const box = selected === null ? null : store.box(selected);
-      if (box) scene.keep(box.path);
-      store.set({ network });
+      if (box && !two) scene.keep(box.path);
+      const isOther = store.pairs && selected !== null && network !== here;
+      store.set({ network, selected: (isOther ? store.pairs.counterpart(here, selected) : null) ?? selected });
     },
     copyLink() {
       navigator.clipboard?.writeText(location.href).then(

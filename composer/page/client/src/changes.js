@@ -14,14 +14,22 @@ export function changedPaths(store) {
   const found = new Map();
   const inside = new Map();
   for (const change of store.data.changes ?? []) {
-    for (const path of change[side]) {
+    const paths = new Set(change[side]);
+    for (const path of paths) {
       const box = network.at(path);
       if (box === null) continue;
-      found.set(box.path, change.kind);
-      if (change.kind === "added" || change.kind === "removed") spread(box, change.kind, inside);
+      // Of copies in one box, some may be as they were.
+      const isPart = box.copies?.includes(path) && !box.copies.every((one) => paths.has(one));
+      found.set(box.path, isPart ? "changed" : change.kind);
+      if (!isPart && ["added", "removed"].includes(change.kind)) spread(box, change.kind, inside);
       for (const around of network.around(box.path)) inside.set(around, inside.get(around) ?? "changed");
     }
   }
+  for (const { box } of side === "after" ? network.entries.values() : [])
+    if (box.look === "ghost") {
+      found.set(box.path, "removed");
+      for (const around of network.around(box.path)) inside.set(around, inside.get(around) ?? "changed");
+    }
   return new Map([...inside, ...found]);
 }
 

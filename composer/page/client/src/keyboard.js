@@ -15,15 +15,22 @@ export const KEYS = [
   ["+ − 0 f", "zoom in, zoom out, actual size, fit"],
   ["/", "search"],
   ["i", "only inserted attention"],
-  ["b", "base network and back"],
+  ["b", "base network and back; of a difference, before and after"],
   ["d", "details of the selected box"],
   ["y", "the spec it is written in"],
   ["Escape", "close what is open, then select nothing"],
   ["?", "this help"],
 ];
 
-export function listenToKeys({ store, scene, actions, search, help }) {
-  const { viewport, picture } = scene;
+export function listenToKeys({ store: whole, panes, search, help }) {
+  // What keys are meant for: the pane that they were pressed in, or that shows what is selected.
+  let { store, scene, actions } = panes[0];
+
+  function aim(target) {
+    const focused = panes.find((pane) => pane.scene.picture.contains(target));
+    const shown = panes.find((pane) => pane.store.state.network === whole.state.network && !pane.canvas.hidden);
+    ({ store, scene, actions } = focused ?? shown ?? panes[0]);
+  }
 
   /** The selected box as far as it is on the picture. */
   function current() {
@@ -74,17 +81,20 @@ export function listenToKeys({ store, scene, actions, search, help }) {
   };
 
   const anywhere = {
-    "+": () => viewport.zoom(1.25),
-    "=": () => viewport.zoom(1.25),
-    "-": () => viewport.zoom(0.8),
-    0: () => viewport.actual(),
-    f: () => viewport.fit(),
+    "+": () => scene.viewport.zoom(1.25),
+    "=": () => scene.viewport.zoom(1.25),
+    "-": () => scene.viewport.zoom(0.8),
+    0: () => scene.viewport.actual(),
+    f: () => scene.viewport.fit(),
     "/": () => search.focus(),
     "?": () => help.open(),
     i: () => actions.setOnlyInserted(!store.state.onlyInserted),
     b: () => {
-      const keys = store.data.networks.map((one) => one.key);
-      if (keys.length > 1) actions.setNetwork(keys[(keys.indexOf(store.state.network) + 1) % keys.length]);
+      const keys = whole.data.networks.map((one) => one.key);
+      if (keys.length > 1) actions.setNetwork(keys[(keys.indexOf(whole.state.network) + 1) % keys.length]);
+      if (!whole.state.two) return;
+      aim(null);
+      scene.picture.focus({ preventScroll: true });
     },
     d: () => store.set({ panel: !store.state.panel }),
     y: () => store.set({ source: !store.state.source }),
@@ -92,6 +102,7 @@ export function listenToKeys({ store, scene, actions, search, help }) {
       const { panel, source } = store.state;
       if (panel || source) store.set({ panel: false, source: false });
       else store.set({ selected: null });
+      const { picture } = scene;
       if (!picture.contains(document.activeElement)) picture.focus({ preventScroll: true });
     },
   };
@@ -100,7 +111,8 @@ export function listenToKeys({ store, scene, actions, search, help }) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = /** @type {Element} */ (event.target);
     if (target.closest("dialog") || (target.closest(FIELDS) && event.key !== "Escape")) return;
-    const isOnDrawing = picture.contains(target);
+    aim(target);
+    const isOnDrawing = scene.picture.contains(target);
     const isOnButton = target.closest("button, a, [role=button]") && [" ", "Enter"].includes(event.key);
     if (isOnButton && !isOnDrawing) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

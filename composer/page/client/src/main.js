@@ -1,17 +1,14 @@
 // The page: makes its parts and ties them together.
 
-import { createActions } from "./actions.js";
-import { listenToClicks } from "./clicks.js";
+import { createCompared, mainHalf } from "./compare.js";
 import { html } from "./dom.js";
-import { listenToGestures } from "./gestures.js";
 import { createHelp } from "./help.js";
 import { listenToKeys } from "./keyboard.js";
-import { createMarks } from "./marks.js";
 import { createMinimap } from "./minimap.js";
+import { createPane } from "./pane.js";
 import { mountPanel } from "./panel.js";
 import { keepFragment, readFragment } from "./permalink.js";
 import { listenToPrinting } from "./print.js";
-import { createScene } from "./scene.js";
 import { createSearch } from "./search.js";
 import { createSides, followSize } from "./sides.js";
 import { mountSource } from "./source.js";
@@ -33,16 +30,17 @@ function start(canvas, data) {
   useTheme(store.state.theme);
   sides.update(store.state);
 
-  const scene = createScene(canvas, store);
-  const { viewport } = scene;
   const status = createStatus();
-  const actions = createActions(store, scene, status.say);
+  const label = `Boxes of ${data.name}`;
+  const pane = createPane(canvas, mainHalf(store), { id: "drawing", label, say: status.say });
+  const { scene, actions, marks } = pane;
+  const { viewport } = scene;
   const search = createSearch(store);
   const help = createHelp();
-  const marks = createMarks(scene, store);
-  const minimap = createMinimap(scene, store);
+  const minimap = createMinimap(scene, pane.store);
   const legend = html("div", { id: "legend", class: "over" });
-  scene.picture.setAttribute("aria-label", `Boxes of ${data.name}`);
+  const compared = data.changes ? createCompared(store, pane, status.say) : null;
+  const panes = [pane, ...(compared ? [compared.pane] : [])];
   document.getElementById("head").append(createToolbar({ store, actions, search, help }));
   document.body.append(help.element);
 
@@ -51,26 +49,23 @@ function start(canvas, data) {
   let isMoved = first.look !== null;
   const save = keepFragment({ store, current: () => (isMoved ? viewport.centre() : null), apply });
   store.subscribe((state, previous) => {
-    if (state.open !== previous.open || state.network !== previous.network) scene.render();
     if (state.theme !== previous.theme) useTheme(state.theme);
     if (["colour", "network", "theme"].some((key) => state[key] !== previous[key])) showLegend();
     sides.update(state);
+    compared?.follow();
     save();
   });
   viewport.subscribe((_, isByHand) => {
     isMoved ||= isByHand;
     save();
   });
-  store.onReveal(scene.reveal);
-  followSize(canvas, { store, scene, onChange: changeSize });
-  listenToGestures(canvas, viewport);
+  followSize(canvas, { store: pane.store, scene, onChange: changeSize });
   listenToPrinting(scene);
-  listenToClicks({ store, scene, actions });
-  listenToKeys({ store, scene, actions, search, help });
+  listenToKeys({ store, panes, search, help });
   if (store.state.query) search.set(store.state.query);
   if (store.state.selected !== null) store.select(store.state.selected, { reveal: first.look === null });
   // For tests, and for the curious.
-  globalThis.composer = { store, scene };
+  globalThis.composer = { store, scene, panes };
 
   function changeSize() {
     scene.drawBeside();
@@ -83,14 +78,16 @@ function start(canvas, data) {
    */
   function takeOver() {
     const drawn = canvas.querySelector("svg");
-    const isAsDrawn = !["open", "network", "onlyInserted"].some((key) => key in first.patch);
+    const isAsDrawn = !store.state.two && !["open", "network", "onlyInserted"].some((key) => key in first.patch);
     const look = isAsDrawn ? lookOf(drawn, canvas) : null;
+    pane.listen();
     scene.render();
     drawn?.remove();
     canvas.append(scene.picture, legend, minimap.element, createZoom(viewport), status.element);
     document.documentElement.classList.add("ready");
     if (first.look) viewport.setCentre(first.look);
     else viewport.set(look && look.scale >= READABLE ? look : viewport.first(), false);
+    compared?.follow();
   }
 
   /** The state that a fragment asks for, as far as the network has it; what is selected is shown beside it. */

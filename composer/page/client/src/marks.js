@@ -47,7 +47,7 @@ export function createMarks(scene, store) {
   }
 
   function colour(one, path) {
-    const isCounted = path !== null && one.look !== "frame";
+    const isCounted = path !== null && one.look !== "frame" && one.look !== "ghost";
     const found = isCounted ? scale.colours(path) : null;
     for (const element of one.own) {
       if (element.matches("rect.box")) element.style.fill = found?.fill ?? "";

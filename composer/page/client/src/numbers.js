@@ -8,6 +8,9 @@ const LARGE = [
   [1e3, " k"],
 ];
 
+/** How many digits more than usual two numbers get that are almost equal. */
+const MORE = 4;
+
 /** All of a count: `28,088,024`; `unknown` of null. */
 export const exact = (number) => (number === null ? "unknown" : number.toLocaleString("en-US"));
 
@@ -19,6 +22,21 @@ export function short(number) {
     if (Math.abs(number) >= 0.9995 * limit) return `${figures(number / limit)}${letter}`;
   }
   return figures(number);
+}
+
+/** Counts in one unit with equal digits: three figures of the largest, and more where they would look the same. */
+export function alike(numbers) {
+  const known = numbers.filter((one) => one !== null);
+  const most = Math.max(0, ...known.map(Math.abs));
+  const [limit, letter] = LARGE.find(([limit]) => most >= 0.9995 * limit) ?? [1, ""];
+  const written = (digits) =>
+    numbers.map((one) => (one === null ? "unknown" : `${(one / limit).toFixed(digits)}${letter}`));
+  const least = limit === 1 ? 0 : 3 - String(Math.trunc(most / limit)).length;
+  for (let digits = least; digits < least + MORE; digits += 1) {
+    const found = written(digits);
+    if (limit === 1 || new Set(found).size === new Set(numbers).size) return found;
+  }
+  return written(least);
 }
 
 /** Bytes: `1.5 MiB`. */

@@ -6,6 +6,7 @@ import { python } from "./tokens.js";
 import { badge, link, long, rows, section } from "./sections.js";
 import { shortNames } from "./lines.js";
 import { showLine } from "./source.js";
+import { SIGNS, comparison } from "./twin.js";
 
 /** @typedef {import("./types.js").FactsData} FactsData */
 /** @typedef {import("./types.js").ProblemData} ProblemData */
@@ -37,7 +38,7 @@ export function networkSections(store) {
       data.problems.map((problem) => problemOf(store, problem)),
     ),
     network.takes ? section("Shapes", html("p", { class: "flow" }, `${network.takes} → ${network.gives}`)) : null,
-    section("Totals", totals(network)),
+    isCompared ? null : section("Totals", totals(network)),
     isCompared ? section("Differences", differences(store)) : section("Attention", attention(store)),
     ...(isCompared ? [] : (network.rules ?? []).map((rule, index) => ruleSection(store, rule, index))),
     codeOf(store, network.facts),
@@ -142,8 +143,6 @@ export function problemOf(store, problem) {
   );
 }
 
-const SIGNS = { added: "+", removed: "−", changed: "~", moved: "›" };
-
 /**
  * Changes of one sort are one row; choosing it goes to the first of its nodes, then on to the next.
  *
@@ -151,11 +150,9 @@ const SIGNS = { added: "+", removed: "−", changed: "~", moved: "›" };
  */
 function differences(store) {
   const { changes, networks, totals: lines } = store.data;
-  const found = lines.map(([name, before, after]) => [
+  const named = lines.map(([name, ...numbers]) => [
     name === "MACs" ? name : name[0].toUpperCase() + name.slice(1),
-    short(before),
-    short(after),
-    growth(after, before) === 0 ? "=" : signed(growth(after, before), short),
+    ...numbers,
   ]);
   const list = html("ul", { class: "changes" });
   for (const change of changes) {
@@ -182,7 +179,7 @@ function differences(store) {
     });
     list.append(html("li", {}, button));
   }
-  return [rows(found, { class: "numbers" }), changes.length ? list : html("p", {}, "The two compute the same.")];
+  return [comparison(named), changes.length ? list : html("p", {}, "The two compute the same.")];
 }
 
 /**

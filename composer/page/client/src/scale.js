@@ -3,6 +3,7 @@
 import { html } from "./dom.js";
 import { changedPaths } from "./changes.js";
 import { WRITTEN } from "./numbers.js";
+import { SIGNS } from "./twin.js";
 
 /** @typedef {import("./types.js").BoxData} BoxData */
 /** @typedef {import("./types.js").ModeData} ModeData */
@@ -10,6 +11,7 @@ import { WRITTEN } from "./numbers.js";
 
 const STEPS = 24;
 const UNCOLOURED = { colours: () => null, words: () => null };
+const WORDS = { changed: "changed, or holds changes" };
 
 /**
  * What boxes look like: the colours of their fill and words, and a quantity that they print in place of what they are.
@@ -131,8 +133,6 @@ function ticksBetween(least, most, base) {
   return [...found, most];
 }
 
-const SIGNS = { added: "+", removed: "−", changed: "~", moved: "›" };
-
 /** What a difference says of each box; of a closed one, what it says of those inside. @param {Store} store */
 function compared(store) {
   const marks = changedPaths(store);
@@ -140,12 +140,18 @@ function compared(store) {
     const kind = marks.get(path);
     return kind ? { fill: `var(--${kind}-fill)` } : null;
   };
-  const kinds = Object.keys(SIGNS).filter((kind) => store.data.changes.some((one) => one.kind === kind));
+  const told = new Set([...store.data.changes.map((one) => one.kind), ...marks.values()]);
+  const kinds = Object.keys(SIGNS).filter((kind) => told.has(kind));
   const entries = kinds.map((kind) => {
     const swatch = html("i", { class: "swatch", "aria-hidden": "true" }, SIGNS[kind]);
     swatch.style.background = `var(--${kind}-fill)`;
-    return html("span", { class: "entry" }, swatch, kind);
+    return html("span", { class: "entry" }, swatch, WORDS[kind] ?? kind);
   });
+  const hasGhosts = [...store.network().entries.values()].some(({ box }) => box.look === "ghost");
+  if (hasGhosts)
+    entries.push(
+      html("span", { class: "entry" }, html("i", { class: "swatch ghostly" }), "where something was removed"),
+    );
   return {
     ...UNCOLOURED,
     colours,

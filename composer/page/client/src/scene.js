@@ -20,13 +20,13 @@ const AROUND = 600;
 /** Words are left out that nobody could read. */
 const ILLEGIBLE = 0.3;
 
-/** @param {HTMLElement} canvas @param {Store} store */
-export function createScene(canvas, store) {
+/** @param {HTMLElement} canvas @param {Store} store @param {string} id  of the picture */
+export function createScene(canvas, store, id) {
   setCharacters(store.data.characters);
   const { direction } = store.data;
   const layouts = createLayouts(store.data);
   const world = svg("g", { class: "world", role: "presentation" });
-  const picture = svg("svg", { id: "drawing", class: "cg", role: "tree", tabindex: "0" }, world);
+  const picture = svg("svg", { id, class: "cg drawing", role: "tree", tabindex: "0" }, world);
   const motion = createMotion();
   const drawing = createDrawing(world, direction === "TB");
   const insets = createInsets(world, store, layouts.ofContainer);

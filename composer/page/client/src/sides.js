@@ -25,11 +25,15 @@ export function followSize(canvas, { store, scene, onChange }) {
     const now = canvas.getBoundingClientRect();
     const isWindow = innerWidth !== window[0] || innerHeight !== window[1];
     const { x, y, scale } = scene.viewport.get();
-    const right = isWindow ? (now.width - area.width) / 2 : area.left - now.left;
+    const right = isWindow || store.state.two ? (now.width - area.width) / 2 : area.left - now.left;
     [area, window] = [now, [innerWidth, innerHeight]];
     if (right) scene.viewport.set({ x: x + right, y, scale }, false);
     const box = store.state.selected === null ? null : store.box(store.state.selected);
-    if (box && !isWindow) scene.reveal(box.path);
+    if (box && !isWindow && isCut(scene.viewport.seen(), scene.areaOf(box.path))) scene.reveal(box.path);
     onChange();
   }).observe(canvas);
 }
+
+/** Whether something is not wholly in the part of the drawing that is seen. */
+const isCut = ({ left, top, right, bottom }, { x, y, width, height }) =>
+  x < left || y < top || x + width > right || y + height > bottom;

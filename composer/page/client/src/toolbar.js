@@ -77,6 +77,7 @@ export function createToolbar({ store, actions, search, help }) {
     panel.setAttribute("aria-pressed", String(state.panel));
     theme.replaceChildren(icon(state.theme));
     for (const name of ["aria-label", "title"]) theme.setAttribute(name, `Theme: ${state.theme}`);
+    if (networks) networks.hidden = state.two;
     inserted?.setAttribute("aria-pressed", String(state.onlyInserted));
     for (const one of networks?.querySelectorAll("input") ?? []) one.checked = one.value === state.network;
     const menu = /** @type {any} */ (element.querySelector("select"));

@@ -190,6 +190,7 @@
  * @property {Record<string, number>[]} characters
  * @property {ChangeData[]} [changes]
  * @property {any[]} [totals]
+ * @property {[before: string, after: string][]} [pairs]
  */
 
 export {};

@@ -14,6 +14,7 @@ export function tooltip(box) {
   if (parameters) lines.push(`${parameters.toLocaleString("en")} parameters`);
   if (box.rule !== undefined) lines.push(`put in by rule ${box.rule + 1}`);
   if (box.kind === "block") for (const [, name, count] of holds) lines.push(`${name} in ${count} places`);
+  if (box.look === "ghost") lines.push("was here, and was removed");
   if (box.problem) lines.push(box.problem);
   return lines.map(visible).join("\n");
 }
@@ -27,6 +28,7 @@ export function spoken(box) {
   if (box.row) parts.push(box.row);
   if (box.rule !== undefined) parts.push(`put in by rule ${box.rule + 1}`);
   if (box.kind === "block") for (const [, name, count] of box.holds ?? []) parts.push(`holds ${count} ${name}`);
+  if (box.look === "ghost") parts.push("removed");
   if (box.problem) parts.push(`mistake: ${box.problem}`);
   return visible([...new Set(parts)].join(", "));
 }

@@ -45,8 +45,9 @@ export function createWires(group) {
   }
 
   function create(layout, wire) {
-    const path = svg("path", { class: "wire" }, svg("title", {}, about(layout, wire)));
-    const head = wire.headed ? svg("path", { class: "head" }) : null;
+    const kind = isGhostly(layout.view, wire) ? "ghost-wire " : "";
+    const path = svg("path", { class: `${kind}wire` }, svg("title", {}, about(layout, wire)));
+    const head = wire.headed ? svg("path", { class: `${kind}head` }) : null;
     const { source, target, points } = wire;
     const one = { path, head, source, target, points };
     trace(one, points);
@@ -101,6 +102,10 @@ function isFar(clip, points) {
   }
   return left > clip.right || right < clip.left || top > clip.bottom || bottom < clip.top;
 }
+
+/** Whether it leads to what was removed, or from it. */
+const isGhostly = ({ inputs, boxes }, { source, target }) =>
+  [source, target].some((item) => boxes[item - inputs.length]?.look === "ghost");
 
 /** What a wire carries, from where to where. */
 function about({ view }, { net, source, target }) {
