@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
@@ -12,6 +12,9 @@ from composer.dag.flatten import flat_graph, flat_json
 from composer.dag.host import HostScope
 from composer.notebook import graph_html, show_graph
 from composer.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Graph(Composition):
@@ -49,9 +52,13 @@ class Graph(Composition):
         """The flat graph as plain JSON values."""
         return flat_json(self)
 
-    def show(self) -> None:
-        """Show the page of the network, in which blocks open, in the calling notebook, or else in the browser."""
-        show_graph(self)
+    def show(self, module: nn.Module | None = None) -> None:
+        """Show the page of the network, in which blocks open, in the calling notebook, or else in the browser.
+
+        module  the network with its weights, such as the one that `composer.view` was given: the page then shows how
+                the weights of each node are distributed
+        """
+        show_graph(self, module=module)
 
     def _repr_html_(self) -> str:
         return graph_html(self)

@@ -15,6 +15,8 @@ from composer.draw.picture import Wish, draw
 from composer.draw.svg import describe_picture, render_svg
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from composer.dag.composition import Composition
 
 CELL_HEIGHT = 640
@@ -32,11 +34,11 @@ def graph_html(graph: Composition, wish: Wish | None = None) -> str:
     return f'<img alt="{escape(describe_picture(picture))}" src="data:image/svg+xml;base64,{source}">'
 
 
-def show_graph(graph: Composition, wish: Wish | None = None) -> None:
-    """Show the page of a graph in the current notebook, or else in the browser."""
+def show_graph(graph: Composition, wish: Wish | None = None, module: nn.Module | None = None) -> None:
+    """Show the page of a graph, with the weights of its module if given, in the current notebook or the browser."""
     from composer.page.render import render_page
 
-    page = render_page(Sketch.of(graph), graph, wish)
+    page = render_page(Sketch.of(graph), graph, wish, module=module)
     interactive = sys.modules.get("IPython")
     if interactive is not None and interactive.get_ipython() is not None:
         from IPython.display import HTML, display

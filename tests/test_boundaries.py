@@ -78,6 +78,7 @@ ALLOWED = {
         "torch",
         *_rooms("compile dag difference docstring draw errors hosts html lines page registry spec summary"),
     },
+    "values": {"torch", "PIL", *_rooms("compile dag draw errors values")},
     "images.py": {"PIL", "numpy", "torch", *_rooms("compile errors spec")},
     "looking": {
         *("torch", "numpy", "PIL", "matplotlib", "pytorch_grad_cam"),
@@ -130,8 +131,8 @@ ALLOWED = {
         *_rooms("amounts dag difference docstring draw errors html index live network page schema spec"),
         "composer.__version__",
     },
-    "notebook.py": {"IPython", *_rooms("dag draw page")},
-    "network.py": {"networkx", *_rooms("dag notebook summary")},
+    "notebook.py": {"IPython", "torch", *_rooms("dag draw page")},
+    "network.py": {"networkx", "torch", *_rooms("dag notebook summary")},
 }
 
 

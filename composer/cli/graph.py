@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from composer.cli.browser import Open, open_page, page_to_open
-from composer.cli.options import Budget, Force, Reading, Saying, SpecName, check_output, measured, write
+from composer.cli.opening import Opening
+from composer.cli.options import Budget, Force, check_output, measured, write
 from composer.cli.progress import stage
 from composer.cli.screen import is_terminal
 from composer.cli.spread import spread
 from composer.cli.times import read_times
+from composer.cli.values import Measured, Measuring, measure_values
 from composer.draw.formats import IN_COLOURS, OF_PRINT, PAGE, SUFFIXES, format_of
 from composer.draw.printed.width import Width, read_width
 from composer.errors import GraphError, SpecError, one_of
@@ -51,7 +53,6 @@ class Direction(enum.StrEnum):
 def command(
     context: typer.Context,
     *,
-    spec: SpecName,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Its ending is the format; `-` is stdout.")
     ] = None,
@@ -73,18 +74,14 @@ def command(
             "of so many runs. Without it no network is ever run.",
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where time is measured: auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Where the network runs, if it does: auto, cpu, cuda or cuda:N.")
+    ] = "auto",
     color: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="On a page: colour by times that `composer bench --nodes -o FILE` wrote."),
     ] = None,
-    color_by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Colour boxes by parameters, macs, memory, time or another number of each node; or by kind, as usual.",
-        ),
-    ] = None,
+    measuring: Measuring,
     theme: Annotated[Theme, typer.Option(help="`auto` is light or dark as the reader prefers.")] = Theme.AUTO,
     width: Annotated[
         str | None,
@@ -98,16 +95,16 @@ def command(
     ] = True,
     open_it: Open = False,
     force: Force = False,
-    reading: Reading,
+    opening: Opening,
     budget: Budget,
-    saying: Saying,
 ) -> None:
     """Draw a network: repeats folded, inserted attention marked, shapes at the wires.
 
-    No Graphviz, no browser and no forward pass; PNG and PDF need the extra `draw`. HTML is a page in which blocks open,
-    with all that is known of each node: one file that asks for nothing. Of a spec with mistakes, what can be drawn is,
-    the failing nodes in red; the mistakes are printed, and the exit code is 1.
+    No Graphviz, no browser, and no forward pass unless you ask for numbers of one; PNG and PDF need the extra `draw`.
+    HTML is a page in which blocks open, with all that is known of each node: one file that asks for nothing. Of a spec
+    with mistakes, what can be drawn is, the failing nodes in red; the mistakes are printed, and the exit code is 1.
     """
+    spec, color_by = opening.spec, measuring.color_by
     if open_it and output is None and format is None:
         output = page_to_open(spec)
     if open_it and str(output or _STDOUT) == "-":
@@ -120,12 +117,14 @@ def command(
             raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint=hint)
     if time is not None and color is not None:
         raise typer.BadParameter("times are either measured, `--time`, or read, `--color`", param_hint="--color")
-    if color_by not in (None, KIND) and (width is not None or kind not in IN_COLOURS):
+    if kind != PAGE and opening.weights and not (measuring.image or measuring.against):
+        raise typer.BadParameter("only a page shows weights: `-o FILE.html`", param_hint="--weights")
+    if measuring.any and (width is not None or kind not in IN_COLOURS):
         text = f"numbers colour a page or a picture: {one_of(IN_COLOURS)}, without `--width`"
-        raise typer.BadParameter(text, param_hint="--color-by")
+        raise typer.BadParameter(text, param_hint=measuring.any)
     asked = None if width is None else _asked_width(width, kind, direction)
     try:
-        loaded = reading.load(spec)
+        loaded = opening.reading.load(spec, weights=opening.weights is None)
     except SpecError as error:
         # A requested file is written, with the mistakes of the text. An unknown name ends here, without torch.
         if asked is None and str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):
@@ -147,14 +146,17 @@ def command(
                 raise
             failure = error
             drawn = sketch(loaded, error.diagnostics, limits)
-    wish = Wish(depth, select, direction.value, insets, color_by)
     seconds = None
     if network is not None and color is not None:
         seconds = read_times(color, spec, network)
     elif network is not None and time is not None:
         seconds = measured(context, network, time, device)
+    found = Measured() if network is None else measure_values(context, opening, network, measuring, device)
+    # What was asked for is what is shown first.
+    first = color_by or next((one.key for one in found.values), None)
+    wish = Wish(depth, select, direction.value, insets, first)
     with stage(context, f"drawing {loaded.name}"):
-        content = _rendered(drawn, network, wish, kind, theme.value, seconds, asked)
+        content = _rendered(drawn, network, wish, kind, theme.value, seconds, found, asked)
     write(context, output, content, force=force)
     if open_it:
         open_page(context, output)
@@ -189,6 +191,7 @@ def _rendered(
     kind: str,
     theme: str,
     seconds: Mapping[str, float] | None,
+    found: Measured,
     width: Width | None,
 ) -> bytes:
     """A network as a file of this format."""
@@ -199,7 +202,7 @@ def _rendered(
     if kind == PAGE:
         from composer.page.render import render_page
 
-        return render_page(drawn, network, wish, theme, seconds).encode("utf-8", "replace")
+        return render_page(drawn, network, wish, theme, seconds, found.values, found.module).encode("utf-8", "replace")
     from composer.draw.picture import draw
     from composer.draw.render import render
 
@@ -207,7 +210,7 @@ def _rendered(
         return render(draw(drawn, wish), kind, theme, network)
     from composer.page.pictures import coloured_picture
 
-    return render(coloured_picture(drawn, network, wish, seconds), kind, theme, network)
+    return render(coloured_picture(drawn, network, wish, seconds, found.values), kind, theme, network)
 
 
 def _failure(name: str, error: SpecError, kind: str, theme: str) -> bytes:

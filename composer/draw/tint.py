@@ -68,7 +68,7 @@ def _look(box: Box, values: Values, scale: Scale | None) -> str:
 def colouring(views: list[View], values: Values, scale: Scale | None) -> Coloured:
     """The tones of tinted views, and what their legend says."""
     looks = {box.tint.look for view in views for box in view.walk() if box.tint is not None and box.tint.look}
-    swatches = tuple(_swatches(values, scale)) if scale is not None and not values.tones else ()
+    swatches = tuple(_swatches(values, scale)) if scale is not None and not values.is_own else ()
     tones = {look: _tone(look) for look in sorted(looks | {look for look, _ in swatches})}
     kind = "" if not swatches else ", logarithmic" if scale is not None and scale.log else ", linear"
     return Coloured(tones, f"{values.words}{kind}", swatches)

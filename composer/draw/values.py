@@ -41,6 +41,11 @@ class Values:
     tones: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     fact: str = ""
 
+    @property
+    def is_own(self) -> bool:
+        """Whether every known number has a tone of its own."""
+        return bool(self.tones) and all(path in self.tones for path, one in self.numbers.items() if one is not None)
+
     def of(self, box: Box) -> Sequence[float]:
         """The box's numbers: their sum if they add up, else one per copy. Empty if they are not known."""
         found = [self.numbers.get(path) for path in box.copies or (box.path,)]
@@ -88,21 +93,25 @@ def middle(numbers: Sequence[float]) -> float:
 
 
 def scale_of(pairs: Iterable[tuple[Values, View]]) -> Scale | None:
-    """The scale of all boxes of these networks, with those inside; None if nothing has a number, or nothing some."""
-    found = list(_amounts(pairs))
-    numbers, adds = [number for number, _ in found], any(adds for _, adds in found)
+    """The scale of all boxes of these networks, with those inside; None if nothing has a number, or nothing some.
+
+    Logarithmic for what adds up, and for other numbers that are not negative and wide apart; shares are linear.
+    """
+    several = list(pairs)
+    numbers, values = list(_amounts(several)), [one for one, _ in several]
+    adds, shares = any(one.adds for one in values), any(one.written == "share" for one in values)
     positive = [one for one in numbers if one > 0]
     if not numbers or (adds and not positive):
         return None
-    if adds:
+    is_wide = positive and max(positive) > WIDE * min(positive) and not shares
+    if adds or (is_wide and min(numbers) >= 0):
         most = max(positive)
         return Scale(max(min(positive), most / 10**MOST_DECADES), most, log=True)
-    least, most = min(numbers), max(numbers)
-    return Scale(least, most, log=least > 0 and most > WIDE * least)
+    return Scale(min(numbers), max(numbers), log=False)
 
 
-def _amounts(pairs: Iterable[tuple[Values, View]]) -> Iterator[tuple[float, bool]]:
+def _amounts(pairs: Iterable[tuple[Values, View]]) -> Iterator[float]:
     for values, view in pairs:
         for box in view.walk():
             if found := values.of(box):
-                yield middle(found), values.adds
+                yield middle(found)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from composer.compile.steps import evaluating, run_steps
+from composer.compile.steps import evaluating, frozen, run_steps
 from composer.errors import Diagnostic, InputError, UnavailableError
 from composer.looking.nodes import map_node
 
@@ -34,7 +32,7 @@ def grad_cam(model: ComposedModule, image: Tensor, path: str, class_index: int |
     node = map_node(model.graph, path).at_size((own[0], own[1]), (image.shape[2], image.shape[3]))
     cam_type, target_type = _package()
     stepped = _Stepped(model, node.path)
-    with evaluating(model), _frozen(model), torch.inference_mode(False), torch.enable_grad():
+    with evaluating(model), frozen(model), torch.inference_mode(False), torch.enable_grad():
         cam = cam_type(stepped, [stepped.watched], reshape_transform=node.as_map)
         targets = None if class_index is None else [target_type(class_index)]
         found = cam(image.detach().clone(), targets)
@@ -62,19 +60,6 @@ class _Stepped(nn.Module):
         # A leaf, so that nothing before it is differentiated. Activations may overwrite the copy that goes on.
         watched: Tensor = self.watched(value.detach().requires_grad_())
         return watched.clone()
-
-
-@contextlib.contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    """A context in which no weight takes a gradient, so that existing gradients stay unchanged."""
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    try:
-        for parameter in learning:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
 
 
 def _package() -> tuple[Any, Any]:

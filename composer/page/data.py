@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from torch import nn
+
 from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.draw.build import build_view
@@ -17,6 +19,7 @@ from composer.draw.values import Values
 from composer.draw.view import View, opened
 from composer.errors import Diagnostic
 from composer.page.facts import Costs, facts_of
+from composer.page.histograms import histograms
 from composer.page.insides import Insides
 from composer.page.modes import chosen_mode, modes_of
 from composer.page.schema import FactsData, NetworkData, PageData, ProblemData, RuleData
@@ -35,6 +38,7 @@ class Network:
     seconds  measured times, by path
     values   numbers of its nodes that were measured, or that the user gave
     shown    what to show instead of its `view`
+    module   the network with its weights, whose distributions the page shows
     """
 
     key: str
@@ -44,6 +48,7 @@ class Network:
     seconds: Mapping[str, float] | None = None
     values: Sequence[Values] = ()
     shown: View | None = None
+    module: nn.Module | None = None
 
     @cached_property
     def view(self) -> View:
@@ -67,12 +72,13 @@ def networks_of(
     graph: Composition | None,
     seconds: Mapping[str, float] | None = None,
     values: Sequence[Values] = (),
+    module: nn.Module | None = None,
 ) -> list[Network]:
-    """The network; if it has rules, also the network without them. For `seconds` and `values` see `Network`."""
+    """The network; if it has rules, also the network without them. For the other arguments see `Network`."""
     if graph is None or graph.plain is graph:
-        return [Network("composed", sketch.spec.name, sketch, graph, seconds, values)]
+        return [Network("composed", sketch.spec.name, sketch, graph, seconds, values, module=module)]
     plain = Network("base", "without attention", Sketch.of(graph.plain), graph.plain)
-    return [Network("composed", "with attention", sketch, graph, seconds, values), plain]
+    return [Network("composed", "with attention", sketch, graph, seconds, values, module=module), plain]
 
 
 def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData:
@@ -97,7 +103,7 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
             written[-1]["absent"] = [path for path in known if path not in found]
     shared = page.shared.tables()
     modes = modes_of([(network.view, found) for network, found in zip(networks, every, strict=True)], first.values)
-    return {
+    data: PageData = {
         "name": first.sketch.spec.name,
         "direction": wish.direction,
         "networks": written,
@@ -114,6 +120,9 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
         "layouts": shared["layouts"],
         "characters": shared["characters"],
     }
+    if first.module is not None:
+        data["histograms"] = histograms(first.module)
+    return data
 
 
 def failure_data(picture: Picture) -> PageData:

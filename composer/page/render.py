@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from composer.amounts import plural, three_figures
 from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
@@ -39,14 +41,16 @@ def render_page(
     theme: str = "auto",
     seconds: Mapping[str, float] | None = None,
     values: Sequence[Values] = (),
+    module: nn.Module | None = None,
 ) -> str:
     """The HTML page of a network, complete if `graph` is given, else as far as it goes.
 
     seconds  measured times, by path
     values   further numbers of its nodes
+    module   the network with its weights, whose distributions are shown
     Raises InputError for a selection that finds nothing, and for a colour that the page does not have.
     """
-    wish, networks = wish or Wish(), networks_of(sketch, graph, seconds, values)
+    wish, networks = wish or Wish(), networks_of(sketch, graph, seconds, values, module)
     with uncollected():
         data = page_data(networks, wish)
         picture, facts = static_picture(networks[0], wish), data["facts"][networks[0].key]

@@ -213,6 +213,21 @@ class ModeData(TypedDict):
     tones: NotRequired[dict[str, tuple[str, str]]]
 
 
+class HistogramData(TypedDict):
+    """The distribution of a tensor's numbers: 64 bins from `least` to `most`, each a byte of `bars` in base64.
+
+    bars  heights in parts of the highest, 255, and at least 1 for a bin that holds anything; empty if all are equal
+    lost  how many numbers are not finite; they count nowhere else
+    """
+
+    bars: str
+    least: float
+    most: float
+    mean: float
+    std: float
+    lost: int
+
+
 class ChangeData(TypedDict):
     """Equal changes on the page of a difference, with the paths of the nodes before and after."""
 
@@ -239,6 +254,7 @@ class PageData(SharedData):
     open    paths of the containers that are open at the start
     modes   what boxes can be coloured by; `colour` is the one at the start, or `kind`
     ramp    colours from little to much: fill and ink on light paper, fill and ink on dark
+    histograms  name of a parameter of the first network -> its distribution
     facts   key of the network -> path of the node -> facts; other networks have only facts that differ from the first
     totals  on the page of a difference: name of a total, and its values before and after
     pairs   paths before and after of nodes that are in both networks; where a path is equal, or its block's pair and
@@ -258,6 +274,7 @@ class PageData(SharedData):
     tables: TablesData
     problems: list[ProblemData]
     files: list[FileData]
+    histograms: NotRequired[dict[str, HistogramData]]
     changes: NotRequired[list[ChangeData]]
     totals: NotRequired[list[Any]]
     pairs: NotRequired[list[tuple[str, str]]]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from composer import graph
+from composer import build, graph
 from composer.dag.sketch import Sketch
 from composer.draw.picture import Wish
 from composer.draw.values import Values
+from composer.draw.written import figures
 from composer.page.render import render_page
 
 # Fill, ink and words of every box of a picture.
@@ -74,3 +75,22 @@ def test_what_was_measured_is_of_the_first_network(page_by):
     page.evaluate("composer.store.set({ network: 'base' })")
     assert words.all_text_contents() == ["conv1", "7×7 conv2d, 64, /2"]
     assert "not known of this network" in page.locator("#legend").inner_text()
+
+
+def test_the_panel_has_what_was_measured_and_how_weights_are_distributed(tmp_path, open_page):
+    network = graph("resnet18")
+    model = build("resnet18")
+    values = [Values("mine", "mine", "My number", {"conv1": 2.0}), Values("other", "other", "Other", {"fc": 2.0})]
+    file = tmp_path / "net.html"
+    file.write_text(render_page(Sketch.of(network), network, values=values, module=model), encoding="utf-8")
+    opened = open_page(file, "s=conv1")
+    panel = opened.page.locator("#panel")
+    section = panel.locator("section", has=opened.page.get_by_role("heading", name="Measured"))
+    assert section.locator("tr").all_inner_texts() == ["mine\t2"]
+    weight = model.state_dict()["conv1.weight"]
+    label = panel.locator(".histogram svg").get_attribute("aria-label")
+    least, most = (figures(float(one)) for one in weight.aminmax())
+    assert label.startswith(f"Distribution from {least} to {most}, mean ")
+    assert panel.locator(".histogram path").get_attribute("d").count("M") == 64
+    assert opened.grave() == []
+    opened.assert_quiet()

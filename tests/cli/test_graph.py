@@ -7,6 +7,10 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from PIL import Image
+
+import composer
+from composer.weights.save import save_tensors
 
 BAD_RULE = """\
 backbone: resnet18
@@ -248,3 +252,45 @@ def test_too_large_a_network_says_so_on_the_picture(run, tmp_path):
     result = run("graph", "resnet18", "--max-nodes", 10, "-o", tmp_path / "x.svg")
     assert result.code == 1
     assert "more than 10 nodes" in (tmp_path / "x.svg").read_text(encoding="utf-8")
+
+
+def test_numbers_of_nodes_colour_pictures(run, small, tmp_path):
+    target, values = tmp_path / "small.svg", tmp_path / "mine.json"
+    name = next(one for one in boxes(run("graph", small, "-o", "-").out) if ":" not in one)
+    values.write_text(json.dumps({"results": {name: {"value": 0.25}}}), encoding="utf-8")
+    assert run("graph", small, "-o", target, "--values", values).code == 0
+    assert " r" in boxes(target.read_text(encoding="utf-8"))[name]
+    assert ">0.25<" in target.read_text(encoding="utf-8")
+    values.write_text(json.dumps({"results": {f"{name}x": {"value": 0.25}}}), encoding="utf-8")
+    result = run("graph", small, "-o", target, "--values", values, "--force")
+    assert result.code == 1
+    assert f"did you mean `{name}`?" in result.err
+
+
+def test_what_cannot_be_coloured(run, small, tmp_path):
+    result = run("graph", small, "-o", tmp_path / "small.dot", "--color-by", "macs")
+    assert result.code == 2
+    assert "numbers colour a page or a picture" in " ".join(result.err.split())
+    result = run("graph", small, "-o", tmp_path / "small.svg", "--color-by", "mcas")
+    assert result.code == 1
+    assert "did you mean `macs`?" in result.err
+    result = run("graph", small, "-o", tmp_path / "small.svg", "--weights", "some.safetensors")
+    assert result.code == 2
+
+
+def test_a_page_of_photographs_and_weights(run, small, tmp_path):
+    photo, target, weights = tmp_path / "photo.png", tmp_path / "small.html", tmp_path / "weights.safetensors"
+    Image.new("RGB", (40, 40), "teal").save(photo)
+    save_tensors(composer.build(small, seed=1).state_dict(), weights)
+    options = ("--image", photo, "--weights", weights, "--against", "seed")
+    result = run("graph", small, "-o", target, *options)
+    assert result.code == 0, result.err
+    data = json.loads(target.read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0])
+    modes = {mode["key"]: mode for mode in data["modes"]}
+    assert {"distance", "mean", "std", "zeros", "dead"} <= set(modes)
+    assert data["colour"] == "distance"
+    assert set(modes["std"]["numbers"]) <= set(data["facts"]["composed"])
+    assert data["histograms"]
+    text = target.read_text(encoding="utf-8")
+    assert run("graph", small, "-o", target, *options, "--force").code == 0
+    assert target.read_text(encoding="utf-8") == text, "the same bytes each time"

@@ -2,6 +2,7 @@
 
 import { copiesAlong } from "./copies.js";
 import { html } from "./dom.js";
+import { histogramOf, measuredOf } from "./measured.js";
 import { bytes, exact, time } from "./numbers.js";
 import { codeOf, lineLink, problemOf } from "./overview.js";
 import { badge, bar, link, long, rows, section } from "./sections.js";
@@ -29,11 +30,12 @@ export function nodeSections(store, path) {
     section("Place", place(store, facts)),
     section("Shapes", tensors(tables, facts)),
     section("Cost", cost(store, facts)),
+    section("Measured", measuredOf(store, path)),
     section("Options", options(tables, facts)),
     section("Holds", contents(store, tables, path, facts)),
     section("Equation", equation(about)),
     section("Paper", paper(about)),
-    section("Weights", weights(tables, path, facts)),
+    section("Weights", weights(store, path, facts)),
     codeOf(store, facts),
   ];
 }
@@ -251,15 +253,18 @@ function paper(about) {
   ];
 }
 
-/** @param {TablesData} tables @param {FactsData} facts */
-function weights(tables, path, facts) {
+/** @param {Store} store @param {FactsData} facts */
+function weights(store, path, facts) {
   if (facts.weights === undefined)
     return facts.contents !== undefined && facts.parameters
       ? html("p", {}, "Keys begin with ", html("code", {}, `${path}.`))
       : null;
-  const lines = tables.weights[facts.weights].map(([key, shape, kind]) => [
-    html("code", {}, key ? `${path}.${key}` : path),
-    html("span", { class: kind ? "quiet" : "" }, kind ? `${shape} ${kind}` : shape),
-  ]);
+  const lines = store.data.tables.weights[facts.weights].map(([key, shape, kind]) => {
+    const name = key ? `${path}.${key}` : path;
+    return [
+      html("span", {}, html("code", {}, name), histogramOf(store, name)),
+      html("span", { class: kind ? "quiet" : "" }, kind ? `${shape} ${kind}` : shape),
+    ];
+  });
   return rows(lines, { class: "weights" });
 }

@@ -93,14 +93,15 @@ export function numberOf(store, path, mode) {
 
 function legendOf(mode, part, colourAt, found) {
   const kind = mode.log ? "logarithmic" : "linear";
+  const isOwn = mode.tones && Object.entries(mode.numbers).every(([path, one]) => one === null || mode.tones[path]);
   const notes = [
-    mode.tones ? "colours of the file" : kind,
+    isOwn ? "colours of the file" : kind,
     mode.adds && "none: as the paper",
     found.includes(null) && "unknown: in the colour of its kind",
     found.length === 0 && "not known of this network",
   ];
   const words = html("p", {}, `${mode.words}, ${notes.filter(Boolean).join("; ")}`);
-  if (mode.tones) return html("div", { class: "scale" }, words);
+  if (isOwn) return html("div", { class: "scale" }, words);
   const bar = html("div", { class: "ramp", "aria-hidden": "true" });
   for (let step = 0; step < STEPS; step += 1) {
     const swatch = html("i");

@@ -160,6 +160,16 @@
  */
 
 /**
+ * @typedef {object} HistogramData
+ * @property {string} bars
+ * @property {number} least
+ * @property {number} most
+ * @property {number} mean
+ * @property {number} std
+ * @property {number} lost
+ */
+
+/**
  * @typedef {object} ChangeData
  * @property {string} kind
  * @property {string} nodes
@@ -188,6 +198,7 @@
  * @property {FileData[]} files
  * @property {LayoutData[]} layouts
  * @property {Record<string, number>[]} characters
+ * @property {Record<string, HistogramData>} [histograms]
  * @property {ChangeData[]} [changes]
  * @property {any[]} [totals]
  * @property {[before: string, after: string][]} [pairs]
