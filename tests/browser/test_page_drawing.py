@@ -225,7 +225,7 @@ def test_only_inserted_opens_what_holds_it(se):
     se.get_by_role("button", name="Only inserted").click()
     still(se)
     assert se.locator("#drawing.only-inserted").count() == 1
-    assert se.locator(".inserted").count() == 8
+    assert se.locator("#drawing .inserted").count() == 8
     assert se.locator(".inserted.faded").count() == 0
     assert se.locator('[data-path="layer1.0.conv1"].faded').count() == 1
     se.keyboard.press("i")

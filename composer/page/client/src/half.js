@@ -23,7 +23,9 @@ export function halfOf(store, keyOf) {
     const [network, there] = [keyOf(state), state.network];
     if (network === there) return state;
     const selected = state.selected === null ? null : store.pairs.counterpart(there, state.selected);
-    return { ...state, network, selected, found: state.found && foundHere(state.found, there) };
+    const traced = state.trace && store.pairs.counterpart(there, state.trace.path);
+    const trace = traced ? { ...state.trace, path: traced } : null;
+    return { ...state, network, selected, trace, found: state.found && foundHere(state.found, there) };
   }
 
   function foundHere({ boxes, around }, there) {

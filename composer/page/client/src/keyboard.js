@@ -1,6 +1,7 @@
 // Keys: those of the drawing, and those that work anywhere but in fields.
 
 import { shownPath } from "./open.js";
+import { traceNext } from "./trace.js";
 
 /** Where keys are words, and not orders. */
 const FIELDS = 'input:not([type="radio"]), select, textarea, [contenteditable]';
@@ -15,14 +16,16 @@ export const KEYS = [
   ["+ − 0 f", "zoom in, zoom out, actual size, fit"],
   ["/", "search"],
   ["i", "only inserted attention"],
+  ["t", "trace the selected box: all before and behind it, only before, only behind, nothing"],
+  ["k", "kinds of boxes: what their colours mean, and switches that dim them"],
   ["b", "base network and back; of a difference, before and after"],
   ["d", "details of the selected box"],
   ["y", "the spec it is written in"],
-  ["Escape", "close what is open, then select nothing"],
+  ["Escape", "end a trace, then close what is open, then select nothing"],
   ["?", "this help"],
 ];
 
-export function listenToKeys({ store: whole, panes, search, help }) {
+export function listenToKeys({ store: whole, panes, search, help, kinds }) {
   // What keys are meant for: the pane that they were pressed in, or that shows what is selected.
   let { store, scene, actions } = panes[0];
 
@@ -89,6 +92,8 @@ export function listenToKeys({ store: whole, panes, search, help }) {
     "/": () => search.focus(),
     "?": () => help.open(),
     i: () => actions.setOnlyInserted(!store.state.onlyInserted),
+    t: () => traceNext(whole),
+    k: () => kinds.toggle(),
     b: () => {
       const keys = whole.data.networks.map((one) => one.key);
       if (keys.length > 1) actions.setNetwork(keys[(keys.indexOf(whole.state.network) + 1) % keys.length]);
@@ -99,8 +104,9 @@ export function listenToKeys({ store: whole, panes, search, help }) {
     d: () => store.set({ panel: !store.state.panel }),
     y: () => store.set({ source: !store.state.source }),
     Escape: () => {
-      const { panel, source } = store.state;
-      if (panel || source) store.set({ panel: false, source: false });
+      const { panel, source, trace } = whole.state;
+      if (trace) whole.set({ trace: null });
+      else if (panel || source) store.set({ panel: false, source: false });
       else store.set({ selected: null });
       const { picture } = scene;
       if (!picture.contains(document.activeElement)) picture.focus({ preventScroll: true });

@@ -4,6 +4,7 @@ import { createCompared, mainHalf } from "./compare.js";
 import { html } from "./dom.js";
 import { createHelp } from "./help.js";
 import { listenToKeys } from "./keyboard.js";
+import { createKinds } from "./kinds.js";
 import { createMinimap } from "./minimap.js";
 import { createPane } from "./pane.js";
 import { mountPanel } from "./panel.js";
@@ -16,6 +17,7 @@ import { createStatus } from "./status.js";
 import { createStore } from "./store.js";
 import { rememberedTheme, useTheme } from "./theme.js";
 import { createToolbar, createZoom } from "./toolbar.js";
+import { toldTrace } from "./trace.js";
 import { READABLE } from "./viewport.js";
 
 start(document.getElementById("canvas"), JSON.parse(document.getElementById("data").textContent));
@@ -38,6 +40,7 @@ function start(canvas, data) {
   const search = createSearch(store);
   const help = createHelp();
   const minimap = createMinimap(scene, pane.store);
+  const kinds = createKinds(store);
   const legend = html("div", { id: "legend", class: "over" });
   const compared = data.changes ? createCompared(store, pane, status.say) : null;
   const panes = [pane, ...(compared ? [compared.pane] : [])];
@@ -50,6 +53,7 @@ function start(canvas, data) {
   const save = keepFragment({ store, current: () => (isMoved ? viewport.centre() : null), apply });
   store.subscribe((state, previous) => {
     if (state.theme !== previous.theme) useTheme(state.theme);
+    if (state.trace !== previous.trace) status.say(toldTrace(store), true);
     if (["colour", "network", "theme"].some((key) => state[key] !== previous[key])) showLegend();
     sides.update(state);
     compared?.follow();
@@ -61,7 +65,7 @@ function start(canvas, data) {
   });
   followSize(canvas, { store: pane.store, scene, onChange: changeSize });
   listenToPrinting(scene);
-  listenToKeys({ store, panes, search, help });
+  listenToKeys({ store, panes, search, help, kinds });
   if (store.state.query) search.set(store.state.query);
   if (store.state.selected !== null) store.select(store.state.selected, { reveal: first.look === null });
   // For tests, and for the curious.
@@ -94,12 +98,13 @@ function start(canvas, data) {
   function known(patch) {
     const network = store.indexOf(patch.network ?? data.networks[0].key);
     const selected = patch.selected !== undefined && network.at(patch.selected) ? patch.selected : null;
-    return { ...patch, selected, panel: selected !== null };
+    const trace = patch.trace && network.at(patch.trace.path) ? patch.trace : null;
+    return { ...patch, selected, trace, panel: selected !== null };
   }
 
   function apply({ patch, look }) {
     const plain = { network: data.networks[0].key, open: new Set(data.open), colour: data.colour, onlyInserted: false };
-    store.set({ ...plain, ...known(patch) });
+    store.set({ ...plain, dimmed: new Set(), ...known(patch) });
     search.set(patch.query ?? "");
     if (look) viewport.setCentre(look);
     else if (store.state.selected !== null) store.select(store.state.selected, { reveal: true });
@@ -107,8 +112,8 @@ function start(canvas, data) {
 
   function showLegend() {
     const found = marks.legend();
-    legend.replaceChildren(...(found instanceof Node ? [found] : []));
-    legend.hidden = !legend.hasChildNodes();
+    legend.replaceChildren(...(found instanceof Node ? [found] : []), kinds.element);
+    legend.hidden = !(found instanceof Node) && kinds.element.hidden;
   }
 }
 

@@ -2,8 +2,10 @@
 
 import { assign } from "./dom.js";
 import { tell } from "./drawing/content.js";
+import { kindOf } from "./kinds.js";
 import { shownPath } from "./open.js";
 import { colourScale } from "./scale.js";
+import { traceOf } from "./trace.js";
 
 /** @typedef {import("./types.js").BoxData} BoxData */
 /** @typedef {import("./store.js").Store} Store */
@@ -13,6 +15,7 @@ export function createMarks(scene, store) {
   const { drawing, insets, picture } = scene;
   let scale = null;
   let lit = null;
+  let [traced, tracedAs, tracedIn] = [null, null, null];
 
   /** Goes over all boxes on the picture. */
   function mark() {
@@ -22,11 +25,14 @@ export function createMarks(scene, store) {
     const box = state.selected === null ? null : store.box(state.selected);
     const selected = box && shownPath(network, state.open, box.path);
     picture.classList.toggle("only-inserted", state.onlyInserted);
+    if (tracedAs !== state.trace || tracedIn !== network) traced = traceOf(store);
+    [tracedAs, tracedIn] = [state.trace, network];
+    picture.classList.toggle("traced", traced !== null);
     for (const one of drawing.all()) {
       const path = one.box?.path ?? null;
       const isSelected = path !== null && path === selected;
       const found = path === null ? "" : foundIn(path, state);
-      const classes = [one.look, isSelected && "selected", found, state.onlyInserted && fadeOf(one.box)];
+      const classes = [one.look, isSelected && "selected", found, fadeOf(one.box, one.group.dataset.path)];
       assign(one.group, {
         class: classes.filter(Boolean).join(" "),
         "aria-selected": path === null ? null : String(isSelected),
@@ -37,13 +43,22 @@ export function createMarks(scene, store) {
     }
     for (const one of insets.all()) {
       const { path } = one.box;
-      const classes = [one.look, path === box?.path && "selected", state.onlyInserted && fadeOf(one.box)];
+      const classes = [one.look, path === box?.path && "selected", fadeOf(one.box)];
       assign(one.group, { class: classes.filter(Boolean).join(" ") });
       colour(one, path);
     }
     const shown = selected ? drawing.shown(selected) : null;
     assign(picture, { "aria-activedescendant": shown ? shown.group.id : null });
     lightWires(shown, selected);
+    for (const { wires } of [drawing.holderOf(null), ...insidesOf(drawing), ...insidesOf(insets)]) wires.fade(traced);
+  }
+
+  /** Whether a box is dimmed: it is not traced, not inserted, or of a kind that is switched off. */
+  function fadeOf(box, path = box.path) {
+    const { onlyInserted, dimmed } = store.state;
+    if (traced && !traced.has(path)) return "faded";
+    if (box && dimmed.has(kindOf(box))) return "faded";
+    return onlyInserted && fadeOfOthers(box);
   }
 
   function colour(one, path) {
@@ -81,6 +96,7 @@ export function createMarks(scene, store) {
   });
   return {
     mark,
+    traced: () => traced,
     legend: () => {
       scale ??= colourScale(store);
       return scale.legend;
@@ -88,8 +104,11 @@ export function createMarks(scene, store) {
   };
 }
 
+/** What is inside the open boxes of a drawing. */
+const insidesOf = (drawing) => [...drawing.all()].map((one) => one.inside).filter(Boolean);
+
 /** Only what attention rules put in stays; what holds it is seen faintly. @param {BoxData} box */
-function fadeOf(box) {
+function fadeOfOthers(box) {
   if (!box) return "faded";
   if (box.rule !== undefined) return "";
   return box.holds?.length ? "around" : "faded";

@@ -7,6 +7,7 @@ import { bytes, exact, time } from "./numbers.js";
 import { codeOf, lineLink, problemOf } from "./overview.js";
 import { badge, bar, link, long, rows, section } from "./sections.js";
 import { twinSection } from "./twin.js";
+import { traceButtons } from "./trace.js";
 
 /** @typedef {import("./types.js").BoxData} BoxData */
 /** @typedef {import("./types.js").FactsData} FactsData */
@@ -25,6 +26,7 @@ export function nodeSections(store, path) {
   return [
     head(store, path, box, facts, about),
     copies(store, path),
+    traceButtons(store, path),
     twinSection(store, path),
     ...store.data.problems.filter((one) => one.path === path).map((one) => problemOf(store, one)),
     section("Place", place(store, facts)),

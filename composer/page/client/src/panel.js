@@ -3,6 +3,7 @@
 import { html } from "./dom.js";
 import { nodeSections } from "./node.js";
 import { networkSections } from "./overview.js";
+import { pressTrace } from "./trace.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
@@ -23,6 +24,7 @@ export function mountPanel(element, store) {
     isStale ||= keys.some((key) => state[key] !== previous[key]);
     // What nobody sees is not made: keys may run through hundreds of boxes.
     if (isStale && state.panel) update();
+    pressTrace(element, store);
   });
   // What is wrong or different is what such a page is opened for.
   if (store.data.problems.length || store.data.changes) queueMicrotask(() => store.set({ panel: true }));

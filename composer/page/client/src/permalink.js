@@ -1,5 +1,7 @@
 // The state in the fragment: `#n=base&o=layer1,layer1.0&s=layer1.0.se&c=macs&i&z=1.25,0,310`.
 
+import { WAYS } from "./trace.js";
+
 /** @typedef {import("./types.js").PageData} PageData */
 
 const PAUSE = 300;
@@ -16,6 +18,8 @@ export function readFragment(fragment, data) {
     else if (key === "s" && decoded(value)) patch.selected = decoded(value);
     else if (key === "c" && isMode(value, data)) patch.colour = value;
     else if (key === "i") patch.onlyInserted = true;
+    else if (key === "t") patch.trace = readTrace(value);
+    else if (key === "k") patch.dimmed = new Set(value.split(",").map(decoded).filter(Boolean));
     else if (key === "q" && decoded(value)) patch.query = decoded(value);
     else if (key === "z") look = readLook(value);
   }
@@ -32,9 +36,16 @@ export function writeFragment(state, data, look) {
   if (state.selected !== null) parts.push(`s=${encoded(state.selected)}`);
   if (state.colour !== data.colour) parts.push(`c=${state.colour}`);
   if (state.onlyInserted) parts.push("i");
+  if (state.trace) parts.push(`t=${state.trace.way},${encoded(state.trace.path)}`);
+  if (state.dimmed.size) parts.push(`k=${[...state.dimmed].sort().map(encoded).join(",")}`);
   if (state.query.trim()) parts.push(`q=${encoded(state.query.trim())}`);
   if (look) parts.push(`z=${[look.scale.toFixed(3), Math.round(look.x), Math.round(look.y)].map(Number).join(",")}`);
   return parts.join("&");
+}
+
+function readTrace(value) {
+  const [way, path] = value.split(",", 2).map(decoded);
+  return WAYS.includes(way) && path ? { way, path } : null;
 }
 
 const isMode = (key, data) => key === "kind" || data.modes.some((one) => one.key === key);

@@ -10,6 +10,8 @@ import { createPairs } from "./pairs.js";
  * @property {string|null} selected  path of a node; it may be a copy, or a node that has no box of its own
  * @property {string} colour  key of a mode, or `kind`
  * @property {boolean} onlyInserted
+ * @property {{path: string, way: "up"|"down"|"both"}|null} trace  what is kept: all before a node, behind it, or both
+ * @property {Set<string>} dimmed  kinds of boxes that are dimmed
  * @property {"auto"|"light"|"dark"} theme
  * @property {string} query
  * @property {{boxes: Set<string>, around: Set<string>}|null} found  boxes that the query finds, and those around them
@@ -42,6 +44,8 @@ export function createStore(data) {
       selected: null,
       colour: data.colour,
       onlyInserted: false,
+      trace: null,
+      dimmed: new Set(),
       theme: "auto",
       query: "",
       found: null,

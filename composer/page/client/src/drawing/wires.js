@@ -48,8 +48,8 @@ export function createWires(group) {
     const kind = isGhostly(layout.view, wire) ? "ghost-wire " : "";
     const path = svg("path", { class: `${kind}wire` }, svg("title", {}, about(layout, wire)));
     const head = wire.headed ? svg("path", { class: `${kind}head` }) : null;
-    const { source, target, points } = wire;
-    const one = { path, head, source, target, points };
+    const { net, source, target, input, points } = wire;
+    const one = { path, head, net, source, target, input, points };
     trace(one, points);
     group.append(...elementsOf(one));
     return one;
@@ -63,7 +63,15 @@ export function createWires(group) {
     }
   }
 
-  return { draw, light };
+  /** Dims the wires that are not traced; none if nothing is. @param {import("../flow.js").Traced|null} traced */
+  function fade(traced) {
+    for (const one of known.values()) {
+      const isOff = traced !== null && !traced.hasWire(drawn.view, one);
+      for (const element of elementsOf(one)) element.classList.toggle("off", isOff);
+    }
+  }
+
+  return { draw, light, fade };
 }
 
 const elementsOf = ({ path, head }) => (head ? [path, head] : [path]);
