@@ -52,7 +52,7 @@ def show_graph(graph: Composition, wish: Wish | None = None, module: nn.Module |
 
 def frame_of(page: str) -> str:
     """Markup of a frame that contains the whole page: it fetches nothing, and cannot reach the notebook around it."""
-    sandbox = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
+    sandbox = "allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox"
     # The `div`, because IPython warns about markup that is only a frame.
     return (
         f'<div><iframe sandbox="{sandbox}" srcdoc="{escape(page)}" width="100%" height="{CELL_HEIGHT}" '

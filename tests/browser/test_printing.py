@@ -8,48 +8,73 @@ import pytest
 import torch
 
 import composer
+from composer.dag.sketch import Sketch
+from composer.page.render import render_page
 
-# Boxes that are not wholly on the paper, while it is printed; and whether something of the screen is.
-OUTSIDE = """() => {
+# What is on the paper while it is printed: boxes, those that are not wholly on it, insets, words, and its colour.
+PRINTED = """() => {
     globalThis.printed = null;
     addEventListener("beforeprint", () => {
-        const area = document.getElementById("drawing").viewBox.baseVal;
-        const boxes = [...document.querySelectorAll("#drawing g[data-path] > rect.box")];
-        const inverse = document.getElementById("drawing").getScreenCTM().inverse();
-        const outside = boxes.filter(box => {
-            const { x, y, width, height } = box.getBBox();
-            const place = inverse.multiply(box.getScreenCTM());
-            const [left, top] = [place.e + x * place.a, place.f + y * place.d];
-            return left < area.x || top < area.y || left + width * place.a > area.x + area.width
-                || top + height * place.d > area.y + area.height;
-        });
-        globalThis.printed = { boxes: boxes.length, outside: outside.length, height: area.height };
+        const sheet = document.querySelector(".standalone");
+        const area = sheet.getBoundingClientRect();
+        const boxes = [...sheet.querySelectorAll("rect.box")];
+        const isOutside = ({ left, right, top, bottom }) =>
+            left < area.left || right > area.right || top < area.top || bottom > area.bottom;
+        globalThis.printed = {
+            boxes: boxes.length,
+            outside: boxes.filter(one => isOutside(one.getBoundingClientRect())).length,
+            insets: sheet.querySelectorAll(".insets rect.box").length,
+            words: sheet.querySelector(".legend").textContent,
+            paper: getComputedStyle(sheet.querySelector(".paper")).fill,
+        };
     });
 }"""
 
 
+def num_sheets(paper):
+    return len(re.findall(rb"/Type\s*/Page\b", paper))
+
+
 @pytest.mark.parametrize("scale", [0.5, 3])
-def test_the_whole_network_is_on_the_paper(open_page, page_of, tmp_path, scale):
-    opened = open_page(page_of("papers/se/resnet50"), viewport={"width": 900, "height": 500})
+@pytest.mark.parametrize("landscape", [False, True])
+def test_the_view_with_its_insets_and_legend_is_on_one_sheet(open_page, page_of, scale, landscape):
+    opened = open_page(page_of("papers/se/resnet50"), color_scheme="dark")
     page = opened.page
     page.evaluate(f"composer.scene.viewport.set({{ x: -900, y: -700, scale: {scale} }})")
     page.evaluate("composer.store.set({ panel: true, source: true })")
     # The panes that opened have moved the drawing when the next frame is drawn.
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate("composer.store.set({ panel: false, source: false, colour: 'parameters' })")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     before = page.evaluate("composer.scene.viewport.get()")
-    page.evaluate(OUTSIDE)
-    paper = page.pdf(format="A4")
+    page.evaluate(PRINTED)
+    paper = page.pdf(format="A4", landscape=landscape)
     printed = page.evaluate("printed")
-    assert printed["boxes"] > 10
+    assert printed["boxes"] > 20
     assert printed["outside"] == 0
-    # 1100 pixels are a sheet of A4.
-    assert len(re.findall(rb"/Type\s*/Page\b", paper)) >= printed["height"] / 1100
+    assert printed["insets"] > 5
+    assert "se: inserted after branch, 16 places" in printed["words"]
+    assert "Parameters, logarithmic" in printed["words"]
+    # Paper is light, whatever the screen is.
+    assert printed["paper"] == "rgb(255, 255, 255)"
+    assert num_sheets(paper) == 1
     # And afterwards the screen is as it was.
     assert page.evaluate("composer.scene.viewport.get()") == before
-    assert page.locator("#drawing").get_attribute("viewBox") is None
-    page.emulate_media(media="print")
-    for name in ("toolbar", "panel", "source", "zoom", "minimap"):
-        assert page.locator(f"#{name}").is_hidden()
+    assert page.locator(".standalone").count() == 0
+    assert page.evaluate("document.documentElement.dataset.theme") == "auto"
+    opened.assert_quiet()
+
+
+def test_what_would_be_too_small_to_read_goes_on_on_further_sheets(open_page, tmp_path):
+    nodes = {f"n{one}": "relu" if one % 2 else "gelu" for one in range(120)}
+    graph = composer.graph({"name": "long", "input": [3, 8, 8], "nodes": nodes})
+    file = tmp_path / "long.html"
+    file.write_text(render_page(Sketch.of(graph), graph), encoding="utf-8")
+    opened = open_page(file)
+    opened.page.evaluate(PRINTED)
+    paper = opened.page.pdf(format="A4")
+    assert opened.page.evaluate("printed")["boxes"] > 120
+    assert num_sheets(paper) > 2
     opened.assert_quiet()
 
 

@@ -21,11 +21,12 @@ export const KEYS = [
   ["b", "base network and back; of a difference, before and after"],
   ["d", "details of the selected box"],
   ["y", "the spec it is written in"],
+  ["s p", "save what is shown as SVG, or as PNG"],
   ["Escape", "end a trace, then close what is open, then select nothing"],
   ["?", "this help"],
 ];
 
-export function listenToKeys({ store: whole, panes, search, help, kinds }) {
+export function listenToKeys({ store: whole, panes, search, help, kinds, save }) {
   // What keys are meant for: the pane that they were pressed in, or that shows what is selected.
   let { store, scene, actions } = panes[0];
 
@@ -103,6 +104,8 @@ export function listenToKeys({ store: whole, panes, search, help, kinds }) {
     },
     d: () => store.set({ panel: !store.state.panel }),
     y: () => store.set({ source: !store.state.source }),
+    s: () => save("svg"),
+    p: () => save("png"),
     Escape: () => {
       const { panel, source, trace } = whole.state;
       if (trace) whole.set({ trace: null });

@@ -10,6 +10,7 @@ import { createPane } from "./pane.js";
 import { mountPanel } from "./panel.js";
 import { keepFragment, readFragment } from "./permalink.js";
 import { listenToPrinting } from "./print.js";
+import { createSaver } from "./sheet/save.js";
 import { createSearch } from "./search.js";
 import { createSides, followSize } from "./sides.js";
 import { mountSource } from "./source.js";
@@ -44,7 +45,8 @@ function start(canvas, data) {
   const legend = html("div", { id: "legend", class: "over" });
   const compared = data.changes ? createCompared(store, pane, status.say) : null;
   const panes = [pane, ...(compared ? [compared.pane] : [])];
-  document.getElementById("head").append(createToolbar({ store, actions, search, help }));
+  const saveAs = createSaver({ panes, legend, name: data.name, say: status.say });
+  document.getElementById("head").append(createToolbar({ store, actions, search, help, save: saveAs }));
   document.body.append(help.element);
 
   takeOver();
@@ -64,8 +66,8 @@ function start(canvas, data) {
     save();
   });
   followSize(canvas, { store: pane.store, scene, onChange: changeSize });
-  listenToPrinting(scene);
-  listenToKeys({ store, panes, search, help, kinds });
+  listenToPrinting(panes, legend, () => store.state);
+  listenToKeys({ store, panes, search, help, kinds, save: saveAs });
   if (store.state.query) search.set(store.state.query);
   if (store.state.selected !== null) store.select(store.state.selected, { reveal: first.look === null });
   // For tests, and for the curious.

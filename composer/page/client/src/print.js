@@ -1,18 +1,31 @@
-// A printed page shows all of the drawing, whatever part of it is looked at.
+// A printed page shows all of the drawing with what stands beside it and the legend, whatever part of it is looked at.
 
-import { assign } from "./dom.js";
+import { createSheet } from "./sheet/sheet.js";
 
-const MARGIN = 8;
+/** What is left of A4, in pixels, by the shorter and the longer side. */
+const [SHORT, LONG] = [700, 1020];
+/** A sheet that would be smaller than this goes on, on further paper. */
+const LEGIBLE = 0.45;
 
-export function listenToPrinting(scene) {
+/** @param {any[]} panes @param {HTMLElement} legend @param {() => {theme: string}} current  the state */
+export function listenToPrinting(panes, legend, current) {
+  const { dataset, classList } = document.documentElement;
+  let sheet = null;
+
   addEventListener("beforeprint", () => {
-    const { width, height } = scene.drawWhole();
-    const [wide, high] = [width + 2 * MARGIN, height + 2 * MARGIN];
-    assign(scene.picture, { viewBox: `${-MARGIN} ${-MARGIN} ${wide} ${high}`, width: wide, height: high });
-    assign(scene.world, { transform: null });
+    sheet?.remove();
+    // Paper is light.
+    dataset.theme = "light";
+    classList.add("printing");
+    sheet = createSheet(panes, legend);
+    const { element, width, height } = sheet;
+    element.classList.toggle("upright", Math.min(SHORT / width, LONG / height) >= LEGIBLE);
+    element.classList.toggle("across", Math.min(LONG / width, SHORT / height) >= LEGIBLE);
   });
   addEventListener("afterprint", () => {
-    assign(scene.picture, { viewBox: null, width: null, height: null });
-    scene.drawSeen();
+    sheet?.remove();
+    sheet = null;
+    classList.remove("printing");
+    dataset.theme = current().theme;
   });
 }

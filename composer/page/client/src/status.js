@@ -2,7 +2,8 @@
 
 import { html } from "./dom.js";
 
-const SHOWN = 4000;
+const SHOWN = 3000;
+const PER_LETTER = 30;
 
 export function createStatus() {
   const element = html("div", { id: "status", class: "over", role: "status" });
@@ -12,7 +13,7 @@ export function createStatus() {
     element.textContent = words;
     element.classList.toggle("shown", isShown);
     clearTimeout(timer);
-    timer = setTimeout(() => element.classList.remove("shown"), SHOWN);
+    timer = setTimeout(() => element.classList.remove("shown"), SHOWN + PER_LETTER * words.length);
   }
 
   return { element, say };

@@ -1,6 +1,7 @@
 // The buttons above and on the canvas.
 
 import { html, svg } from "./dom.js";
+import { createSaveMenu } from "./sheet/menu.js";
 import { THEMES } from "./theme.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -12,6 +13,7 @@ const ICONS = {
   light:
     "M8 5a3 3 0 100 6 3 3 0 000-6zM8 1v1.6M8 13.4V15M1 8h1.6M13.4 8H15M3 3l1.1 1.1M11.9 11.9L13 13M3 13l1.1-1.1M11.9 4.1L13 3",
   dark: "M13 9.6A5.6 5.6 0 016.4 3 5.6 5.6 0 1013 9.6z",
+  save: "M8 2v8M5 7l3 3 3-3M2.5 11v2.5h11V11",
   help: "M6 6a2 2 0 113 1.7c-.7.4-1 .8-1 1.6M8 12v.2",
   source: "M5 4L1.5 8 5 12M11 4l3.5 4-3.5 4",
   panel: "M2 3h12v10H2zM10 3v10",
@@ -38,7 +40,7 @@ function button(name, label, action, attributes = {}) {
   return element;
 }
 
-export function createToolbar({ store, actions, search, help }) {
+export function createToolbar({ store, actions, search, help, save }) {
   const { data } = store;
   const everything = button("expand", "Open everything, or close it (Shift Enter)", () => actions.toggleBelow(null));
   const source = button("source", "Spec (y)", () => store.set({ source: !store.state.source }), {
@@ -64,6 +66,10 @@ export function createToolbar({ store, actions, search, help }) {
       { class: "icons" },
       everything,
       button("link", "Copy a link to this view", actions.copyLink),
+      createSaveMenu(
+        button("save", "Save this view", () => {}),
+        save,
+      ),
       theme,
       button("help", "Keys (?)", help.open),
       data.files?.length ? source : null,

@@ -1,0 +1,5 @@
+import { svg } from "../dom.js";
+import { visible } from "../text.js";
+
+/** Words as wide as the font makes them: characters of the page's own words were not measured. */
+export const plain = (words, x, y, kind = null) => svg("text", { x, y, class: kind }, visible(words));
