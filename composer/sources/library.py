@@ -20,6 +20,7 @@ _FILES = {
     "transformers": "from_transformers",
     "smp": "from_smp",
     "python": "from_python",
+    "file": "from_file",
 }
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from composer.errors import ComposerError, GraphError
+from composer.errors import ComposerError, Diagnostic, GraphError
 from composer.foreign import is_error, named
 from composer.sources.drawn import seeded
 from composer.sources.library import Library, image_shape, library_of
 from composer.sources.offline import offline
-from composer.spec.model_source import CLASSES, PYTHON, ModelSource
+from composer.spec.model_source import CLASSES, FILE, PYTHON, ModelSource
 
 # What constructors raise that read values which tensors on meta do not have.
 _NO_VALUES = RuntimeError
@@ -30,6 +30,8 @@ def make(source: ModelSource, *, seed: int | None = None) -> nn.Module:
     Raises GraphError with what the factory says, at the line of the argument that it names; UnavailableError if the
     library is not installed.
     """
+    if source.library == FILE and seed is not None:
+        raise GraphError(_graph_alone(source))
     library = library_of(source)
     given = arguments(source)
     training = seed is not None
@@ -45,6 +47,15 @@ def make(source: ModelSource, *, seed: int | None = None) -> nn.Module:
             if not isinstance(error.__cause__, _NO_VALUES):
                 raise
         return _made(source, library, given).to("meta").train(training)
+
+
+def _graph_alone(source: ModelSource) -> Diagnostic:
+    text = f"{source.words} is the graph of a network, and there is no module that could run"
+    help = (
+        "`graph`, `summary`, `sites` and `diff` read such a file; to run or to change the network, name the model "
+        "that it was exported from",
+    )
+    return source.name_origin.problem("file", text, "a model, not a file of its graph", help)
 
 
 def arguments(source: ModelSource) -> dict[str, Any]:

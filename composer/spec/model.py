@@ -259,7 +259,7 @@ class Published(BaseModel):
 
 
 # What may make a model that is not composer's, as a spec names it.
-LIBRARIES = ("timm", "torchvision", "transformers", "smp", "python")
+LIBRARIES = ("timm", "torchvision", "transformers", "smp", "python", "file")
 
 
 class SourceSpec(BaseModel):
@@ -269,6 +269,7 @@ class SourceSpec(BaseModel):
     transformers       the model's configuration, with `model_type`; or the model type alone
     smp                an architecture of segmentation_models_pytorch, such as `Unet`
     python             `package.module:factory`, which runs code of this machine
+    file               a graph to look at, not to run: `.onnx`, or `.pt2` of torch.export; its path from this file
     class              of transformers, the class that is made; by default what `AutoModel` makes
     args               arguments of the factory: plain values, which may be expressions of the spec's vars
     """
@@ -280,6 +281,7 @@ class SourceSpec(BaseModel):
     transformers: Annotated[str, Field(min_length=1)] | dict[str, Any] | None = None
     smp: Annotated[str, Field(min_length=1)] | None = None
     python: Annotated[str, Field(min_length=1)] | None = None
+    file: Annotated[str, Field(min_length=1)] | None = None
     class_name: Annotated[str, Field(min_length=1)] | None = Field(None, alias="class")
     args: dict[str, Any] = {}
 

@@ -10,10 +10,12 @@ from typing import Any
 from composer.spec.model import LIBRARIES, InputSpec, SourceSpec
 from composer.spec.origin import Origin
 
-PYTHON = "python"
+PYTHON, FILE = "python", "file"
+# Files that hold the graph of a network.
+GRAPH_FILES = (".onnx", ".pt2")
 # The var whose value goes to the model's factory, whatever it is called there.
 CLASSES = "num_classes"
-_OF_LIBRARY = re.compile(rf"({'|'.join(one for one in LIBRARIES if one != PYTHON)}):(.+)")
+_OF_LIBRARY = re.compile(rf"({'|'.join(one for one in LIBRARIES if one not in (PYTHON, FILE))}):(.+)")
 _WORD = r"[A-Za-z_]\w*"
 _OF_CODE = re.compile(rf"{_WORD}(\.{_WORD})*:{_WORD}(\.{_WORD})*")
 
@@ -44,12 +46,12 @@ class ModelSource:
     own_inputs: Mapping[str, InputSpec] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return self.name if self.library == PYTHON else f"{self.library}:{self.name}"
+        return self.name if self.library in (PYTHON, FILE) else f"{self.library}:{self.name}"
 
     @property
     def words(self) -> str:
         """The model, in a message."""
-        return f"`{self.name}`" if self.library == PYTHON else f"`{self.name}` of {self.library}"
+        return f"`{self.name}`" if self.library in (PYTHON, FILE) else f"`{self.name}` of {self.library}"
 
     @property
     def name_origin(self) -> Origin:
@@ -75,14 +77,21 @@ class ModelSource:
 
 
 def short_form(text: str) -> SourceSpec | None:
-    """The model that a short form names: `timm:resnet50`, or `package.module:factory`; None for any other text.
+    """The model that a short form names: `timm:resnet50`, `package.module:factory`, or a file; None for any other text.
 
     >>> short_form("timm:resnet50").to_mapping(), short_form("mine.nets:make").to_mapping()
     ({'timm': 'resnet50'}, {'python': 'mine.nets:make'})
     """
+    if is_graph_file(text):
+        return SourceSpec.model_validate({FILE: text})
     if found := _OF_LIBRARY.fullmatch(text):
         return SourceSpec.model_validate({found[1]: found[2]})
     return SourceSpec.model_validate({PYTHON: text}) if is_code(text) else None
+
+
+def is_graph_file(text: str) -> bool:
+    """Whether a text is the path of a file that holds a graph."""
+    return text.lower().endswith(GRAPH_FILES)
 
 
 def is_code(text: str) -> bool:

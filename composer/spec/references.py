@@ -15,7 +15,7 @@ from composer.spec.document import Document
 from composer.spec.form import check_model
 from composer.spec.hub import hub_of
 from composer.spec.model import SourceSpec, SpecFile, WeightsSpec
-from composer.spec.model_source import ModelSource, short_form
+from composer.spec.model_source import FILE, ModelSource, is_graph_file, short_form
 from composer.spec.origin import Origin
 from composer.spec.sources import wrong_source
 from composer.spec.structure import validate
@@ -50,6 +50,8 @@ def open_source(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path 
     if not isinstance(source, str | Path):
         raise SpecError(wrong_source(source))
     text = str(source)
+    if is_graph_file(text):
+        return Document.from_mapping({"backbone": {FILE: Path(text).name}}, text), Path(text)
     if isinstance(source, str) and (named := _short_form(text)) is not None:
         return Document.from_mapping({"backbone": named.to_mapping()}, text), None
     if "\n" in text:
@@ -125,7 +127,7 @@ def follow(file: LoadedFile) -> tuple[LoadedFile, ...]:
         source = _short_form(reference) if isinstance(reference, str) else reference
         if source is not None:
             SpecError.check(check_model(source, origin))
-            chain.append(_source_file(source, chain[-1]))
+            chain.append(_source_file(_with_path(source, chain[-1], origin), chain[-1]))
             break
         assert isinstance(reference, str), "what is no model is a name or a path"
         path, root = _resolve(reference, chain[-1], origin)
@@ -145,8 +147,20 @@ def _source_file(source: SourceSpec, file: LoadedFile) -> LoadedFile:
     """A file that stands for a model of another library. What the library knows of the model is filled in later."""
     model = ModelSource.of(source, file.origin)
     name = model.name.rpartition(":")[2].rpartition(".")[2] if model.library == "python" else model.name
+    name = Path(name).stem if model.library == FILE else name
     document = Document.from_mapping({"name": name, "backbone": source.to_mapping()}, str(model))
     return LoadedFile(validate(document), Origin(document), None, file.root)
+
+
+def _with_path(source: SourceSpec, file: LoadedFile, origin: Origin) -> SourceSpec:
+    """The model with the whole path of its file, if it is one. Raises SpecError."""
+    if source.file is None:
+        return source
+    path = _inside(source.file, file, origin)
+    if path is None:
+        label = "a file, its path relative to this one's" if file.path else "a file below the working folder"
+        raise SpecError(origin.problem("unknown-file", f"there is no file `{source.file}`", label))
+    return source.model_copy(update={FILE: str(path)})
 
 
 def _resolve(reference: str, file: LoadedFile, origin: Origin) -> tuple[Path, Path]:

@@ -186,7 +186,8 @@ class Tree:
             shapes = tuple((name, tuple(one.shape)) for name, one in step.run.state_dict(keep_vars=True).items())
             called = step.given and (repr((step.given.args, step.given.kwargs)), step.given.item, step.counted)
             return type(step.run), repr(step.run), tuple(map(_settings, step.run.modules())), shapes, called
-        return repr(step.run)
+        # Two functions of a file may be called alike, and give what the file says of each.
+        return repr(step.run), getattr(step.run.func, "key", None)
 
     def layer(
         self, written: Written, taken: Sequence[TensorSpec], given: TensorSpec, module: nn.Module | None
