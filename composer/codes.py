@@ -46,6 +46,7 @@ CODES = {
     "model": "A model of another library cannot be made.",
     "lock": "What a lock names is not there, or is not what it was when the lock was written.",
     "source-code": "A spec names code to run, and nobody allowed it.",
+    "graph-file": "A file cannot be read as the graph of a network, or it holds a graph and a network must run.",
     "source-weights": "An argument of a model is about weights, files or code from elsewhere.",
     "outside-root": "A reference leaves the folder that it must stay in.",
     "cycle": "Nodes, blocks or specs refer back to themselves.",

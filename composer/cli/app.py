@@ -15,6 +15,7 @@ import typer
 from composer import __version__
 from composer.cli import problems, screen
 from composer.cli.as_json import AsJson, with_json
+from composer.cli.graph_files import refusing
 from composer.cli.options import Invocation
 from composer.cli.stopping import Stopped, stopping
 from composer.errors import ComposerError, InputError
@@ -37,7 +38,7 @@ def app(verbs: Sequence[str] = VERBS) -> typer.Typer:
     )
     for verb in verbs:
         module = importlib.import_module(f"composer.cli.{verb}{'_' * keyword.iskeyword(verb)}")
-        made.command(verb)(screen.alone(with_json(module.command)))
+        made.command(verb)(refusing(verb, screen.alone(with_json(module.command))))
     made.callback(invoke_without_command=True)(composer)
     return made
 

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from composer.errors import Diagnostic
 from composer.sources.files.graph import FileGraph, FileProblem, Value
-from composer.sources.files.module import module_of, word_of_input
+from composer.sources.files.module import module_of
+from composer.sources.files.places import word_of_input
 from composer.sources.library import Keywords, nothing_more
 from composer.spec.model import InputSpec
 from composer.spec.model_source import ModelSource
@@ -26,12 +27,14 @@ def check(source: ModelSource) -> Iterator[Diagnostic]:
     try:
         graph = _read(source)
     except FileProblem as error:
-        yield source.name_origin.problem("file", f"cannot read `{source.name}`: {error}", "the graph of a network")
+        yield source.name_origin.problem(
+            "graph-file", f"cannot read `{source.name}`: {error}", "the graph of a network"
+        )
         return
     for name in graph.inputs:
         if not 1 <= len(graph.values[name].shape) - 1 <= 4:
             text = f"input `{name}` of `{source.name}` has the shape {list(graph.values[name].shape)}"
-            yield source.name_origin.problem("file", text, "a batch, and 1 to 4 axes behind it")
+            yield source.name_origin.problem("graph-file", text, "a batch, and 1 to 4 axes behind it")
 
 
 def num_classes(source: ModelSource) -> None:

@@ -55,7 +55,7 @@ def _graph_alone(source: ModelSource) -> Diagnostic:
         "`graph`, `summary`, `sites` and `diff` read such a file; to run or to change the network, name the model "
         "that it was exported from",
     )
-    return source.name_origin.problem("file", text, "a model, not a file of its graph", help)
+    return source.name_origin.problem("graph-file", text, "a model, not a file of its graph", help)
 
 
 def arguments(source: ModelSource) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def open_source(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path 
 def _short_form(text: str) -> SourceSpec | None:
     """The model of another library that a text names; None for a name of the zoo or a path."""
     is_path = text.endswith((".yaml", ".yml")) or os.path.exists(text)
-    return None if is_path else short_form(text)
+    return None if is_path and not is_graph_file(text) else short_form(text)
 
 
 def _find(text: str) -> Path:
@@ -159,7 +159,7 @@ def _with_path(source: SourceSpec, file: LoadedFile, origin: Origin) -> SourceSp
     path = _inside(source.file, file, origin)
     if path is None:
         label = "a file, its path relative to this one's" if file.path else "a file below the working folder"
-        raise SpecError(origin.problem("unknown-file", f"there is no file `{source.file}`", label))
+        raise SpecError(origin.problem("graph-file", f"there is no file `{source.file}`", label))
     return source.model_copy(update={FILE: str(path)})
 
 

@@ -97,10 +97,6 @@ class HostFunction(FunctionEntry):
         """What the function gives for these tensors."""
         return made(*made.cast(tensors))
 
-    def may_hide_cost(self, made: Replay) -> bool:
-        """Whether it is a function of a file of which nobody knows what it multiplies."""
-        return bool(getattr(made.func, "hides_cost", False))
-
 
 def module_entry(module: nn.Module, given: Replay | None = None, *, counted: bool = True) -> HostEntry:
     """The entry of a module's class, for a call with these arguments."""

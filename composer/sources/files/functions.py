@@ -12,35 +12,37 @@ from torch.overrides import handle_torch_function
 
 from composer.foreign import is_error
 from composer.hosts.recording.nested import tensors_in
-from composer.sources.files.graph import Value
+from composer.sources.files.graph import Value, words
 
 # Functions that are run to find what they give and what they cost. All others give what the file says.
-_RUN = frozenset(
+_RUN = words(
     """
-    conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d conv_transpose3d linear matmul mm bmm addmm baddbmm
-    einsum scaled_dot_product_attention batch_norm layer_norm native_layer_norm group_norm instance_norm rms_norm
-    _native_batch_norm_legit_no_training native_group_norm
-    relu relu6 silu gelu hardswish hardsigmoid hardtanh sigmoid tanh leaky_relu elu mish softplus prelu softmax
-    _softmax log_softmax
-    add sub mul div pow sqrt rsqrt exp log neg abs erf clamp clamp_min clamp_max maximum minimum where reciprocal floor
-    rsub square sin cos
+    conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d conv_transpose3d linear matmul mm bmm addmm
+    baddbmm einsum scaled_dot_product_attention batch_norm layer_norm native_layer_norm group_norm instance_norm
+    rms_norm _native_batch_norm_legit_no_training native_group_norm relu relu6 silu gelu hardswish hardsigmoid
+    hardtanh sigmoid tanh leaky_relu elu mish softplus prelu softmax _softmax log_softmax add sub mul div pow sqrt
+    rsqrt exp log neg abs erf clamp clamp_min clamp_max maximum minimum where reciprocal floor rsub square sin cos
     flatten view reshape _unsafe_view permute transpose t unsqueeze squeeze expand expand_as cat stack split
     split_with_sizes chunk unbind select slice index gather roll pad constant_pad_nd repeat contiguous clone
-    unflatten movedim numpy_T
-    flip index_select narrow unfold im2col to _to_copy dropout feature_dropout alias detach
-    mean sum amax amin max_pool2d max_pool1d avg_pool2d avg_pool1d adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d
-    adaptive_max_pool2d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d pixel_shuffle pixel_unshuffle
-    linalg_vector_norm var normalize channel_shuffle embedding
-    zeros ones full arange zeros_like ones_like full_like scalar_tensor empty new_zeros new_ones new_full linspace
-    """.split()
-)
-_COSTLY = frozenset(
+    unflatten movedim numpy_T flip index_select narrow unfold im2col to _to_copy dropout feature_dropout alias
+    detach mean sum amax amin max_pool2d max_pool1d avg_pool2d avg_pool1d adaptive_avg_pool1d adaptive_avg_pool2d
+    _adaptive_avg_pool2d adaptive_max_pool2d upsample_nearest2d upsample_bilinear2d upsample_bicubic2d pixel_shuffle
+    pixel_unshuffle linalg_vector_norm var normalize channel_shuffle embedding zeros ones full arange zeros_like
+    ones_like full_like scalar_tensor empty new_zeros new_ones new_full linspace
     """
-    conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d conv_transpose3d linear matmul mm bmm addmm baddbmm
-    einsum scaled_dot_product_attention
-    """.split()
+)
+_COSTLY = words(
+    """
+    conv1d conv2d conv3d convolution conv_transpose1d conv_transpose2d conv_transpose3d linear matmul mm bmm addmm
+    baddbmm einsum scaled_dot_product_attention
+    """
 )
 _SIZED = frozenset({"view", "reshape", "_unsafe_view", "expand", "flatten", "unflatten"})
+# As the functions are called that people write, which say what they do with axes.
+_NAMES = {
+    **{"constant_pad_nd": "pad", "_unsafe_view": "view", "native_layer_norm": "layer_norm", "resize": "interpolate"},
+    **{f"upsample_{word}": "interpolate" for word in ("nearest1d", "nearest2d", "bilinear2d", "bicubic2d")},
+}
 _JOINING = frozenset({"cat", "stack"})
 
 
@@ -52,9 +54,16 @@ class FileFunction:
     """
 
     def __init__(
-        self, name: str, op: str, overload: str, package: str, taken: Sequence[Value], given: Sequence[Value], costs: bool
+        self,
+        op: str,
+        overload: str,
+        package: str,
+        taken: Sequence[Value],
+        given: Sequence[Value],
+        *,
+        costs: bool,
     ) -> None:
-        self.__name__, self.__module__ = name, package
+        self.__name__, self.__module__ = _NAMES.get(op, op.strip("_")), package
         self.op, self.overload = op, overload
         self.taken, self.given, self.costs = tuple(taken), tuple(given), costs
         self.several = len(self.given) > 1
@@ -66,7 +75,7 @@ class FileFunction:
 
     @property
     def hides_cost(self) -> bool:
-        """Whether a count of no multiplications says nothing of it."""
+        """Whether what it multiplies is not known where torch's function is not run."""
         return self.op in _COSTLY if self.runs else self.costs
 
     @property
@@ -84,7 +93,7 @@ class FileFunction:
         return tuple(results) if self.several else results[0]
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor]) -> list[Tensor] | None:
-        """What torch's function gives; None if it does not take these tensors, or gives something else than the file."""
+        """What torch's function gives; None if it does not take these tensors, or gives other axes than the file."""
         target = getattr(getattr(torch.ops.aten, self.op), self.overload)
         try:
             if self.op in _SIZED and tensors:
@@ -106,6 +115,9 @@ class FileFunction:
 
     def _told(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Tensors of the shapes in the file, at the number of examples that arrived."""
+        if self.hides_cost:
+            # A product for which counters have no formula tells them that something here is not known.
+            torch.dot(torch.empty(1, device="meta"), torch.empty(1, device="meta"))
         learned = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
         if learned and self.hides_cost:
             raise RuntimeError(f"what `{self.__name__}` keeps for a backward pass is not known")

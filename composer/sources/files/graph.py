@@ -83,6 +83,11 @@ class FileGraph:
     steps: tuple[Step, ...] = field(repr=False)
 
 
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as names of functions."""
+    return frozenset(text.split())
+
+
 def refs_in(value: Any) -> Iterator[Ref]:
     """The tensors in nested arguments."""
     if isinstance(value, Ref):

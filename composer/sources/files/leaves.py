@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from composer.sources.files.graph import Step
 
-Shape = tuple[int, ...]
 # Makes a layer of the arguments behind the first, tensors given by their shapes; None if no layer does this.
 _Maker = Callable[[Sequence[Any]], nn.Module | None]
 
 
-def layer_of_step(step: Step, shapes: Mapping[str, Shape], args: Sequence[Any]) -> nn.Module | None:
+def layer_of_step(step: Step, args: Sequence[Any]) -> nn.Module | None:
     """The layer of torch that a step is, its parameters still its own; None if torch has none that is the same.
 
     args  those of the call behind the first, with the shape where a tensor stands
@@ -30,9 +29,9 @@ def layer_of_step(step: Step, shapes: Mapping[str, Shape], args: Sequence[Any]) 
         return None
 
 
-def with_tensors(layer: nn.Module, tensors: Sequence[Tensor | None], names: Sequence[str] = ("weight", "bias")) -> None:
-    """Give a layer the network's own tensors."""
-    for name, tensor in zip((*names, "running_mean", "running_var"), tensors, strict=False):
+def with_tensors(layer: nn.Module, tensors: Sequence[Tensor | None]) -> None:
+    """Give a layer the network's own tensors, in the order in which torch's functions take them."""
+    for name, tensor in zip(("weight", "bias", "running_mean", "running_var"), tensors, strict=False):
         if tensor is None or not hasattr(layer, name):
             continue
         if isinstance(tensor, nn.Parameter):

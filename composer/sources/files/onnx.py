@@ -38,7 +38,7 @@ def read_onnx(path: Path) -> FileGraph:
         raise UnavailableError(Diagnostic("extra", text, label="an extra of composer", help=help)) from error
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise FileProblem("it is larger than 2 GiB, which no ONNX file can be: its weights belong into a file beside it")
+        raise FileProblem("it is larger than 2 GiB, which no ONNX file may be: put its weights into a file beside it")
     try:
         model = onnx.load(path, load_external_data=False)
         if not model.graph.node:

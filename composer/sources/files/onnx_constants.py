@@ -1,17 +1,20 @@
-"""Lengths that an ONNX file computes while it runs, such as `x.shape[2] // 7`, computed beforehand where shapes are known."""
+"""Lengths that an ONNX file computes while it runs, such as `x.shape[2] // 7`: computed here where shapes are known."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
+
+from composer.sources.files.graph import words
 
 MAX_NUMBERS = 4096
 MAX_ROUNDS = 200
-_FOLDED = frozenset(
+_FOLDED = words(
     """
     Shape Gather Unsqueeze Squeeze Concat Add Sub Mul Div Mod Neg Cast Slice Equal Greater Less Where Not And Or
     ConstantOfShape Reshape Floor Ceil Identity Min Max ReduceProd Expand Transpose Constant
-    """.split()
+    """
 )
 
 
@@ -37,12 +40,14 @@ def _fold(model: Any) -> bool:
     known = {one.name: numpy_helper.to_array(one) for one in graph.initializer if _is_small(one)}
     known = {name: one for name, one in known.items() if one.dtype.kind in "iub"}
     shapes = {one.name: _shape(one) for one in (*graph.value_info, *graph.input, *graph.output)}
-    missing = any(name and shapes.get(name) is None and name not in known for node in graph.node for name in node.output)
+    missing = any(
+        name and shapes.get(name) is None and name not in known for node in graph.node for name in node.output
+    )
     if not missing:
         return False
     kept, folded = [], 0
     for node in graph.node:
-        found = None
+        found: Any = None
         if node.domain in ("", "ai.onnx") and node.op_type in _FOLDED and len(node.output) == 1:
             if node.op_type == "Constant" and any(one.name == "value" and _is_float(one.t) for one in node.attribute):
                 pass
@@ -50,12 +55,12 @@ def _fold(model: Any) -> bool:
                 shape = shapes.get(node.input[0])
                 found = None if shape is None else numpy_helper.to_array(helper.make_tensor("", 7, [len(shape)], shape))
                 attributes = {one.name: one.i for one in node.attribute}
-                found = None if found is None else found[attributes.get("start", 0) : attributes.get("end", None)]
+                found = None if found is None else found[attributes.get("start", 0) : attributes.get("end")]
             elif all(name in known for name in node.input if name) and _fits(node, known):
-                given = {name: known[name] for name in node.input if name}
+                taken = {name: known[name] for name in node.input if name}
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    (found,) = ReferenceEvaluator(_of_node(node, given, model)).run(None, given)
+                    (found,) = ReferenceEvaluator(_of_node(node, taken, model)).run(None, taken)
         if found is None or found.size > MAX_NUMBERS:
             kept.append(node)
             continue
@@ -69,7 +74,7 @@ def _fold(model: Any) -> bool:
     return folded > 0
 
 
-def _of_node(node: Any, given: Any, model: Any) -> Any:
+def _of_node(node: Any, given: Mapping[str, Any], model: Any) -> Any:
     """A model of one node."""
     from onnx import helper
 
@@ -82,7 +87,7 @@ def _of_node(node: Any, given: Any, model: Any) -> Any:
     return helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=min(model.ir_version, 10))
 
 
-def _fits(node: Any, known: Any) -> bool:
+def _fits(node: Any, known: Mapping[str, Any]) -> bool:
     """Whether what a node makes of constants stays small."""
     if node.op_type in ("ConstantOfShape", "Expand"):
         sizes = known[node.input[-1]].reshape(-1).tolist()

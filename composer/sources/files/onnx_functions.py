@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from composer.sources.files.graph import Owned, Ref, Step, Value
+from composer.sources.files.graph import Owned, Ref, Step, Value, words
 
 # Operators that multiply nothing with a weight: they move, compare, round or resize.
-_FREE = frozenset(
+_FREE = words(
     """
-    Slice Pad Squeeze Unsqueeze Cast Resize Upsample Gather GatherElements GatherND Scatter ScatterND ScatterElements Tile
-    DepthToSpace SpaceToDepth Expand Where Equal Greater Less GreaterOrEqual LessOrEqual Not And Or Max Min Sum Mean Range
-    ArgMax ArgMin TopK NonZero OneHot Trilu Sign Ceil Round Floor Mod Clip Selu ThresholdedRelu PRelu GlobalMaxPool
-    ReduceL2 ReduceMin ReduceProd NonMaxSuppression Reshape Split Flatten Concat Transpose MaxPool AveragePool
-    Pow Div Sub Reciprocal Log Exp CumSum ReverseSequence IsNaN LogSoftmax Hardmax Softsign Shrink Celu BitShift
-    Add Mul Softmax ReduceMean ReduceSum ReduceMax Erf Sqrt RoiAlign MaxRoiPool LpPool GridSample CastLike
-    QuantizeLinear DequantizeLinear DynamicQuantizeLinear
-    """.split()
+    Slice Pad Squeeze Unsqueeze Cast Resize Upsample Gather GatherElements GatherND Scatter ScatterND
+    ScatterElements Tile DepthToSpace SpaceToDepth Expand Where Equal Greater Less GreaterOrEqual LessOrEqual Not
+    And Or Max Min Sum Mean Range ArgMax ArgMin TopK NonZero OneHot Trilu Sign Ceil Round Floor Mod Clip Selu
+    ThresholdedRelu PRelu GlobalMaxPool ReduceL2 ReduceMin ReduceProd NonMaxSuppression Reshape Split Flatten Concat
+    Transpose MaxPool AveragePool Pow Div Sub Reciprocal Log Exp CumSum ReverseSequence IsNaN LogSoftmax Hardmax
+    Softsign Shrink Celu BitShift Add Mul Softmax ReduceMean ReduceSum ReduceMax Erf Sqrt RoiAlign MaxRoiPool LpPool
+    GridSample CastLike QuantizeLinear DequantizeLinear DynamicQuantizeLinear
+    """
 )
 _UNARY = {
     **{name: name.lower() for name in ("Relu", "Sigmoid", "Tanh", "Erf", "Sqrt", "Exp", "Log", "Neg", "Abs", "Floor")},
@@ -69,11 +69,12 @@ def function_of(call: Reader, name: str) -> Iterator[Step]:
     found = rule(call) if rule is not None else None
     if found is None:
         word = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", call.op).lower()
-        args = tuple(Ref(one) for one in call.taken if one and (one in call.values) and one not in call.constants)
+        taken = tuple(Ref(one) for one in call.taken if one and (one in call.values) and one not in call.constants)
         free = call.op in _FREE and call.domain in ("", "ai.onnx")
-        yield Step(name, word, "", args, {}, tuple(call.given), costs=not free)
+        yield Step(name, word, "", taken, {}, tuple(call.given), costs=not free)
         return
-    op, overload, *args = found
+    op, overload, *rest = found
+    args: list[Any] = list(rest)
     if op.startswith("conv") and isinstance(args[4], _Padded):
         sides = args[4]
         padded = f"{call.given[0]}|padded"
@@ -148,16 +149,22 @@ def _gemm(call: Reader) -> _Found:
 def _batch_norm(call: Reader) -> _Found:
     if len(call.given) > 1:
         return None
-    tensors = [call.ref(number) for number in range(5)]
-    return "batch_norm", "default", *tensors, False, 0.1, call.attributes.get("epsilon", 1e-5), False
+    taken = [call.ref(number) for number in range(5)]
+    return "batch_norm", "default", *taken, False, 0.1, call.attributes.get("epsilon", 1e-5), False
 
 
 def _layer_norm(call: Reader) -> _Found:
     if len(call.given) > 1:
         return None
     axis, shape = call.attributes.get("axis", -1), list(call.shape())
-    return "layer_norm", "default", call.ref(0), shape[axis:], call.ref(1), call.ref(2), call.attributes.get(
-        "epsilon", 1e-5
+    return (
+        "layer_norm",
+        "default",
+        call.ref(0),
+        shape[axis:],
+        call.ref(1),
+        call.ref(2),
+        call.attributes.get("epsilon", 1e-5),
     )
 
 
@@ -263,7 +270,16 @@ def _pool(op: str) -> Callable[[Reader], _Found]:
         last = dilations if op == "max_pool2d" else None
         if last is not None:
             return op, "default", call.ref(0), kernel, strides, padding, last, ceil
-        return op, "default", call.ref(0), kernel, strides, padding, ceil, bool(call.attributes.get("count_include_pad"))
+        return (
+            op,
+            "default",
+            call.ref(0),
+            kernel,
+            strides,
+            padding,
+            ceil,
+            bool(call.attributes.get("count_include_pad")),
+        )
 
     return rule
 

@@ -1,4 +1,4 @@
-"""Reads a file of `torch.export.save`: the JSON inside the archive, and nothing else. No weight is read or unpickled."""
+"""Reads a file of `torch.export.save`: the JSON inside the archive. No weight is read or unpickled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from composer.sources.files.graph import FileGraph, FileProblem, Owned, Ref, Step, Value, checked
+from composer.sources.files.graph import FileGraph, FileProblem, Owned, Ref, Step, Value, checked, words
 
 MAX_JSON = 200_000_000
 # Major versions of the schema that this can read: torch 2.5 to 2.14 and later ones that keep it.
@@ -23,12 +23,13 @@ _DTYPES = {
     **{12: torch.bool, 13: torch.bfloat16, 28: torch.uint16, 29: torch.float8_e4m3fn, 30: torch.float8_e5m2},
 }
 # Functions that only move, compare or choose numbers.
-_FREE = frozenset(
+_FREE = words(
     """
     max_pool2d_with_indices grid_sampler argmax argmin topk sort scatter index_put eq ne lt gt le ge logical_not
     logical_and logical_or bitwise_not bitwise_and bitwise_or masked_fill tril triu cumsum sign round ceil remainder
-    upsample_nearest1d upsample_nearest3d upsample_trilinear3d nonzero one_hot max min any all isnan type_as lift_fresh_copy
-    """.split()
+    upsample_nearest1d upsample_nearest3d upsample_trilinear3d nonzero one_hot max min any all isnan type_as
+    lift_fresh_copy
+    """
 )
 _TARGET = re.compile(r"torch\.ops\.aten\.(\w+)\.(\w+)")
 
