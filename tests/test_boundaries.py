@@ -68,7 +68,7 @@ ALLOWED = {
     "timing.py": {"torch", *_rooms("compile dag")},
     "alike.py": {"composer.dag"},
     "extraction.py": _rooms("dag errors spec"),
-    "sources": {"torch", "numpy", *_rooms("dag errors hosts siblings spec sources")},
+    "sources": {"torch", "numpy", "onnx", *_rooms("dag errors hosts siblings spec sources")},
     # What a recorded model keeps for the backward pass is seen when it is recorded at two batch sizes.
     "summary": {"torch", *_rooms("alike compile dag errors hosts kernels lines spec summary torch_private")},
     "difference": _rooms("alike dag difference lines summary"),

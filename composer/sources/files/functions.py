@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import handle_torch_function
+from torch.overrides import handle_torch_function, has_torch_function
 
 from composer.foreign import is_error
 from composer.hosts.recording.nested import tensors_in
@@ -86,7 +86,8 @@ class FileFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The results, without numbers. Under a mode that notes functions, this one is noted, not those inside it."""
         tensors = [tensor for _, tensor in tensors_in((args, kwargs))]
-        if torch._C._is_torch_function_mode_enabled():
+        # True of anything where a mode is on.
+        if has_torch_function((None, *tensors)):
             return handle_torch_function(self, tensors, *args, **kwargs)
         found = self._run(args, kwargs, tensors) if self.runs else None
         results = found if found is not None else self._told(tensors)

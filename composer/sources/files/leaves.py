@@ -34,11 +34,10 @@ def with_tensors(layer: nn.Module, tensors: Sequence[Tensor | None]) -> None:
     for name, tensor in zip(("weight", "bias", "running_mean", "running_var"), tensors, strict=False):
         if tensor is None or not hasattr(layer, name):
             continue
+        delattr(layer, name)
         if isinstance(tensor, nn.Parameter):
-            layer._buffers.pop(name, None)
             layer.register_parameter(name, tensor)
         else:
-            layer._parameters.pop(name, None)
             layer.register_buffer(name, tensor)
 
 
