@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
@@ -52,7 +53,7 @@ def document(
 
     body     markup, already escaped; scripts and `style` and `on…` attributes in it would not work
     styles   style sheets; scripts: classic scripts, which run after the body, in this order
-    data     plain JSON values, which scripts read from the element `data`
+    data     plain JSON values, which scripts read from the element `data`: JSON, by DEFLATE, in base64
 
     Its content policy forbids all else: connections, frames, other scripts and styles; images only as `data:`.
     """
@@ -79,7 +80,7 @@ def document(
         *(f"<style>{style}</style>" for style in styles),
         "</head>",
         f"<body>{body}",
-        *([] if data is None else [f'<script type="application/json" id="data">{_json(data)}</script>']),
+        *([] if data is None else [f'<script type="application/octet-stream" id="data">{_packed(data)}</script>']),
         *(f"<script>{script}</script>" for script in scripts),
         "</body></html>",
     ]
@@ -108,10 +109,11 @@ def words(text: str) -> str:
     return escape(visible(text))
 
 
-def _json(data: Any) -> str:
-    """JSON without characters that could end its element or start a comment in it."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+def _packed(data: Any) -> str:
+    """JSON in a seventh of its length, of letters that cannot end its element; `client/src/inflate.js` reads it."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    return base64.b64encode(packer.compress(text) + packer.flush()).decode()
 
 
 def _hashes(sources: Sequence[str]) -> str:

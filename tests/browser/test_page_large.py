@@ -11,8 +11,9 @@ from draw.conftest import a_box, a_view
 import composer
 from composer.dag.sketch import Sketch
 from composer.draw.picture import draw
+from composer.page.comparison import render_difference
 from composer.page.data import Network, page_data
-from composer.page.render import write_page
+from composer.page.render import render_page, write_page
 from composer.page.views import Shared
 
 
@@ -86,4 +87,72 @@ def test_flat(open_page, large):
     assert selected.get_attribute("data-path") == "n9999"
     assert page.locator("#drawing").get_attribute("aria-activedescendant") == selected.get_attribute("id")
     assert 0 < selected.bounding_box()["y"] < 800
+    opened.assert_quiet()
+
+
+ELEMENTS = "document.querySelectorAll('*').length"
+
+
+def spec(tmp_path, name, nodes):
+    """A spec file with a node a line, whose text is as long as it is."""
+    file = tmp_path / f"{name}.yaml"
+    lines = [f"  {node}: {op}" for node, op in nodes.items()]
+    file.write_text("\n".join(["input: [3, 8, 8]", "nodes:", *lines, ""]), encoding="utf-8")
+    return composer.graph(file)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A network of 10,000 nodes, and the same without a hundredth of them."""
+    folder = tmp_path_factory.mktemp("written")
+    nodes = {f"n{one}": "relu" if one % 2 else "gelu" for one in range(10_000)}
+    return spec(folder, "all", nodes), spec(
+        folder, "fewer", {name: op for name, op in nodes.items() if name[-2:] != "50"}
+    )
+
+
+def test_what_nobody_sees_has_no_elements(open_page, written, tmp_path):
+    graph, _ = written
+    file = tmp_path / "page.html"
+    file.write_text(render_page(Sketch.of(graph), graph), encoding="utf-8")
+    opened = open_page(file)
+    page = opened.page
+    assert page.evaluate(ELEMENTS) <= 3000
+    page.evaluate("composer.store.set({ panel: true })")
+    page.keyboard.press("y")
+    page.locator("#source .line").first.wait_for()
+    assert page.evaluate(ELEMENTS) <= 3000
+    # A line far away is there when it is wanted.
+    page.evaluate("composer.store.select('n9000', { reveal: true })")
+    line = page.locator("#source .line.current")
+    assert line.inner_text().split() == ["9003", "n9000:", "gelu"]
+    area, pane = line.bounding_box(), page.locator("#source .lines").bounding_box()
+    assert pane["y"] <= area["y"] <= pane["y"] + pane["height"]
+    assert page.evaluate(ELEMENTS) <= 3000
+    line.click()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent.includes('n9001')")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    assert page.evaluate("composer.store.state.selected") == "n9999"
+    page.locator("#source .lines").evaluate("one => { one.scrollTop = 0; }")
+    page.locator("#source .line", has_text="n12:").wait_for()
+    # The focus was on a line that is gone, and is still in the list.
+    assert page.evaluate("document.activeElement.closest('#source') !== null")
+    opened.assert_quiet()
+
+
+def test_two_panes_have_as_little(open_page, written, tmp_path):
+    file = tmp_path / "difference.html"
+    file.write_text(render_difference(composer.diff(*written)), encoding="utf-8")
+    opened = open_page(file, viewport={"width": 1440, "height": 900})
+    page = opened.page
+    assert page.locator("#drawing-before [data-path]").count() > 10
+    assert page.evaluate(ELEMENTS) <= 6000
+    page.evaluate("composer.panes[1].store.select('n9060', { reveal: true })")
+    page.wait_for_timeout(350)
+    before, after = (
+        page.locator(f'{one} [data-path="n9060"]').bounding_box() for one in ("#drawing-before", "#drawing")
+    )
+    assert abs(before["y"] - after["y"]) <= 1
     opened.assert_quiet()

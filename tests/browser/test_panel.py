@@ -152,7 +152,7 @@ def test_colours_by_how_much(open_page, se, mode, words):
     # What has none of it is as the paper.
     assert fills["act1"] == opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
     opened.page.evaluate("composer.store.set({ colour: 'kind' })")
-    assert legend.is_hidden()
+    assert words not in legend.inner_text()
     opened.assert_quiet()
 
 

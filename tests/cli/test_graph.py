@@ -7,6 +7,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from page.conftest import data_in
 from PIL import Image
 
 import composer
@@ -157,7 +158,7 @@ def test_a_page_is_written_whole_or_not_at_all(run, small, tmp_path):
 def test_options_change_the_page(run, small):
     def data(*words):
         page = run("graph", small, "--format", "html", *words).out
-        return json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+        return data_in(page)
 
     assert data("--direction", "LR")["direction"] == "LR"
     assert data("--set", "vars.width=16")["facts"]["composed"]["stem"]["parameters"] == 3 * 16 * 9
@@ -169,7 +170,7 @@ def test_a_page_shows_measured_time_where_it_is_asked_for(run, small, tmp_path):
     result = run("graph", small, "--time", 1, "--device", "cpu", "-o", target)
     assert (result.code, "measuring 1 run of `small` on cpu" in result.err) == (0, True)
     page = target.read_text(encoding="utf-8")
-    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    data = data_in(page)
     assert all(facts["seconds"] > 0 for facts in data["facts"]["composed"].values())
     assert data["networks"][0]["facts"]["seconds"] > 0
     result = run("graph", small, "--time", 1, "-o", tmp_path / "small.svg")
@@ -285,7 +286,7 @@ def test_a_page_of_photographs_and_weights(run, small, tmp_path):
     options = ("--image", photo, "--weights", weights, "--against", "seed")
     result = run("graph", small, "-o", target, *options)
     assert result.code == 0, result.err
-    data = json.loads(target.read_text(encoding="utf-8").partition('id="data">')[2].partition("</script>")[0])
+    data = data_in(target.read_text(encoding="utf-8"))
     modes = {mode["key"]: mode for mode in data["modes"]}
     assert {"distance", "mean", "std", "zeros", "dead"} <= set(modes)
     assert data["colour"] == "distance"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from html.parser import HTMLParser
 
 import pytest
+from page.conftest import data_in
 
 import composer
 from composer import diff
@@ -18,16 +18,12 @@ from composer.page.render import MOST_STATIC, render_page
 from composer.page.theme import page_style
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&<!--"
-MOST_BYTES = 300_000
+MOST_BYTES = 180_000
 
 
 def page_of(source, theme="auto"):
     graph = composer.graph(source)
     return render_page(Sketch.of(graph), graph, theme=theme)
-
-
-def data_in(page):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
 
 
 class Elements(HTMLParser):
@@ -75,7 +71,7 @@ def test_it_fetches_nothing(se):
 
 
 def test_it_can_be_read_without_its_script(se):
-    static = se[: se.index('<script type="application/json"')]
+    static = se[: se.index('<script type="application/octet-stream"')]
     assert re.search(r'<main id="canvas" class="canvas" aria-label="The network"><svg [^>]*class="cg"', static)
     assert 'data-path="layer1.0"' in static
     assert "<style>" not in static[static.index("<body>") :]
@@ -114,7 +110,7 @@ def test_the_same_network_gives_the_same_page(se):
 def test_a_large_picture_shows_runs_of_boxes_as_one():
     nodes = {f"a{index}": "relu" if index % 2 else "gelu" for index in range(MOST_STATIC + 10)}
     page = page_of({"input": [3, 8, 8], "nodes": nodes})
-    static = page[: page.index('<script type="application/json"')]
+    static = page[: page.index('<script type="application/octet-stream"')]
     assert 100 < static.count('class="frame"') + static.count("data-path") < 400
     assert len(data_in(page)["networks"][0]["root"]["boxes"]) == MOST_STATIC + 10
 

@@ -3,6 +3,7 @@
 import { createCompared, mainHalf } from "./compare.js";
 import { html } from "./dom.js";
 import { createHelp } from "./help.js";
+import { unpacked } from "./inflate.js";
 import { listenToKeys } from "./keyboard.js";
 import { createKinds } from "./kinds.js";
 import { createMinimap } from "./minimap.js";
@@ -21,7 +22,7 @@ import { createToolbar, createZoom } from "./toolbar.js";
 import { toldTrace } from "./trace.js";
 import { READABLE } from "./viewport.js";
 
-start(document.getElementById("canvas"), JSON.parse(document.getElementById("data").textContent));
+start(document.getElementById("canvas"), JSON.parse(unpacked(document.getElementById("data").textContent)));
 
 function start(canvas, data) {
   const store = createStore(data);

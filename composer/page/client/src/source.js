@@ -3,6 +3,7 @@
 import { html } from "./dom.js";
 import { indexLines, shortNames } from "./lines.js";
 import { yaml } from "./tokens.js";
+import { createWindow } from "./window.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
@@ -14,9 +15,13 @@ export function mountSource(element, store) {
   const tabs = html("div", { class: "tabs", role: "tablist", "aria-label": "Files" });
   const list = html("div", { class: "lines", role: "tabpanel", id: "source-lines", tabindex: "-1" });
   const status = html("p", { class: "made", role: "status" });
+  const shown = createWindow(list, row, mark);
   let file = 0;
-  let stretches = indexLines(store);
-  let rows = [];
+  let stretches = null;
+  let texts = [];
+  let wrong = new Set();
+  let roving = 0;
+  let isStale = true;
   let isClicked = false;
 
   names.forEach((name, number) => {
@@ -40,35 +45,42 @@ export function mountSource(element, store) {
     tabs.children[next].focus();
   }
 
-  /** Shows a file; the lines are made anew only where it is another, or the network is. */
+  /** Shows a file; its lines are made once somebody looks. */
   function show(number) {
     file = number;
+    isStale = true;
     [...tabs.children].forEach((tab, index) => {
       tab.setAttribute("aria-selected", String(index === file));
       tab.setAttribute("tabindex", index === file ? "0" : "-1");
     });
     list.setAttribute("aria-labelledby", `source-tab-${file}`);
-    const wrong = new Set(problems.filter((one) => one.file === file).map((one) => one.line));
-    rows = files[file].text
-      .replace(/\n$/, "")
-      .split(/\r\n|\r|\n/)
-      .map((text, index) => row(text, index + 1, wrong));
-    const first = rows.find((one) => one.matches("button"));
-    first?.setAttribute("tabindex", "0");
-    // Without a line to reach, the pane itself is, so that keys can scroll it.
-    list.setAttribute("tabindex", first ? "-1" : "0");
-    list.replaceChildren(...rows);
-    mark(false);
+    if (store.state.source) fill();
   }
 
-  function row(text, line, wrong) {
+  function fill() {
+    if (!isStale) return;
+    isStale = false;
+    stretches ??= indexLines(store);
+    wrong = new Set(problems.filter((one) => one.file === file).map((one) => one.line));
+    texts = files[file].text.replace(/\n$/, "").split(/\r\n|\r|\n/);
+    roving = made()[0] ?? 0;
+    // Without a line to reach, the pane itself is, so that keys can scroll it.
+    list.setAttribute("tabindex", roving ? "-1" : "0");
+    shown.show(texts.length);
+  }
+
+  /** The numbers of the lines that make something. */
+  const made = () => texts.map((_, index) => index + 1).filter((line) => stretches[file].byLine[line]);
+
+  function row(line) {
     const stretch = stretches[file].byLine[line];
     const isFirstOfMany = stretch?.start === line && stretch.paths.length > 1;
     const count = html("span", { class: "count" }, isFirstOfMany ? `×${stretch.paths.length}` : "");
-    const parts = [html("span", { class: "number" }, String(line)), count, html("code", {}, ...yaml(text))];
+    const words = html("code", {}, ...yaml(texts[line - 1]));
+    const parts = [html("span", { class: "number" }, String(line)), count, words];
     const classes = ["line", stretch && "makes", wrong.has(line) && "wrong"].filter(Boolean).join(" ");
     if (!stretch) return html("div", { class: classes }, ...parts);
-    const button = html("button", { type: "button", class: classes, tabindex: "-1" }, ...parts);
+    const button = html("button", { type: "button", class: classes, tabindex: line === roving ? "0" : "-1" }, ...parts);
     button.addEventListener("click", () => choose(stretch));
     return button;
   }
@@ -79,75 +91,70 @@ export function mountSource(element, store) {
     isClicked = true;
     store.select(stretch.paths[(at + 1) % stretch.paths.length], { reveal: true });
     isClicked = false;
-    mark(false);
+    mark();
   }
 
   /** Marks the lines of what is selected. */
-  function mark(isMoved) {
+  function mark() {
     const at = lineOf(store);
-    const selected = store.state.selected;
+    const { selected } = store.state;
     const stretch = at && at[0] === file ? stretches[file].byLine[at[1]] : null;
     const wanted = selected !== null && stretch?.paths.includes(selected) ? stretch : null;
-    rows.forEach((one, index) => {
-      const line = index + 1;
+    for (const [line, one] of shown.rows) {
       const isCurrent = wanted
         ? line >= wanted.start && line <= wanted.end
         : at !== null && at[0] === file && line === at[1];
       one.classList.toggle("current", isCurrent);
       if (one.matches("button")) one.setAttribute("aria-pressed", String(isCurrent));
-    });
+    }
     status.textContent =
       wanted && wanted.paths.length > 1
         ? `${wanted.paths.indexOf(selected) + 1} of ${wanted.paths.length}: ${selected}`
         : "";
-    if (isMoved && at && at[0] === file) inView(at[1]);
   }
 
-  /** Scrolls inside the pane alone: `scrollIntoView` would move the page as well. */
-  function inView(line) {
-    const one = rows[line - 1];
-    if (!one || element.hidden) return;
-    rove(one);
-    const [top, bottom] = [one.offsetTop - list.offsetTop, one.offsetTop - list.offsetTop + one.offsetHeight];
-    if (top < list.scrollTop + 20 || bottom > list.scrollTop + list.clientHeight - 20) {
-      list.scrollTop = top - list.clientHeight / 3;
-    }
-  }
-
-  function rove(one) {
-    if (!one.matches("button")) return;
-    for (const other of rows) if (other.getAttribute("tabindex") === "0") other.setAttribute("tabindex", "-1");
-    one.setAttribute("tabindex", "0");
+  /** Makes a line the one that Tab comes to. */
+  function rove(line) {
+    if (!stretches[file].byLine[line]) return;
+    shown.rows.get(roving)?.setAttribute("tabindex", "-1");
+    roving = line;
+    shown.rows.get(line)?.setAttribute("tabindex", "0");
   }
 
   list.addEventListener("keydown", (event) => {
-    const at = rows.indexOf(document.activeElement);
-    const made = rows.filter((one) => one.matches("button"));
-    const here = made.indexOf(rows[at]);
-    const next = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: made.length - 1 }[event.key];
-    if (at < 0 || next === undefined) return;
+    const at = [...shown.rows].find(([, one]) => one === document.activeElement)?.[0];
+    const lines = made();
+    const here = lines.indexOf(at);
+    const next = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: lines.length - 1 }[event.key];
+    if (at === undefined || next === undefined) return;
     event.preventDefault();
-    const one = made[Math.max(0, Math.min(next, made.length - 1))];
-    rove(one);
-    one.focus();
+    const line = lines[Math.max(0, Math.min(next, lines.length - 1))];
+    rove(line);
+    shown.reveal(line);
+    shown.rows.get(line).focus();
   });
 
-  function follow(isMoved) {
+  function follow() {
     const at = lineOf(store);
     if (at && at[0] !== file && !isClicked) show(at[0]);
-    mark(isMoved && !isClicked);
+    fill();
+    mark();
+    if (isClicked || !at || at[0] !== file || element.hidden) return;
+    rove(at[1]);
+    shown.reveal(at[1]);
   }
 
   store.subscribe((state, previous) => {
     if (state.network !== previous.network) {
-      stretches = indexLines(store);
+      stretches = null;
       show(file);
     }
     // A line that was asked for counts until something else is selected.
     if (state.selected !== previous.selected && state.line && state.line === previous.line) store.set({ line: null });
-    else if (state.selected !== previous.selected || state.line !== previous.line) follow(true);
+    else if (!state.source) return;
     // It is laid out once it is shown.
-    else if (state.source && !previous.source) queueMicrotask(() => follow(true));
+    else if (!previous.source) queueMicrotask(follow);
+    else if (state.selected !== previous.selected || state.line !== previous.line) follow();
   });
   show(0);
 }
