@@ -9,11 +9,12 @@ from functools import cached_property
 from torch import nn
 
 from composer.dag.composition import Composition
+from composer.dag.rules.places import Places
+from composer.dag.scope import Scope
 from composer.dag.sketch import Sketch
 from composer.draw.build import build_view
 from composer.draw.insets import beside
 from composer.draw.picture import Picture, Wish, readable_depth
-from composer.draw.ramp import RAMP
 from composer.draw.selection import selected
 from composer.draw.values import Values
 from composer.draw.view import View, opened
@@ -21,7 +22,7 @@ from composer.errors import Diagnostic
 from composer.page.facts import Costs, facts_of
 from composer.page.histograms import histograms
 from composer.page.insides import Insides
-from composer.page.modes import chosen_mode, modes_of
+from composer.page.modes import chosen_mode, modes_of, ramp_data
 from composer.page.schema import FactsData, NetworkData, PageData, ProblemData, RuleData
 from composer.page.sources import Files
 from composer.page.tables import Tables
@@ -110,7 +111,7 @@ def page_data(networks: Sequence[Network], wish: Wish | None = None) -> PageData
         "open": list(shown),
         "modes": modes,
         "colour": chosen_mode(wish.colour, modes, first.sketch),
-        "ramp": list(RAMP),
+        "ramp": ramp_data(),
         "rules": written[0]["rules"],
         "facts": facts,
         "insides": page.insides.rows,
@@ -156,7 +157,7 @@ def failure_data(picture: Picture) -> PageData:
         "open": [],
         "modes": [],
         "colour": "kind",
-        "ramp": [],
+        "ramp": ramp_data(),
         "rules": [],
         "facts": {"composed": facts},
         "insides": [],
@@ -209,7 +210,22 @@ def _network(network: Network, whole: FactsData, page: _Page, wish: Wish) -> Net
     }
     if about:
         found["description"] = about
+    if network.graph is not None:
+        found["places"] = list(_places(network.graph.root))
     return found
+
+
+def _places(root: Scope) -> Iterator[tuple[str, int | None, int | None]]:
+    """Nodes whose stage or block differs from that of what is around them."""
+    known: dict[str, tuple[int | None, int | None]] = {"": (None, None)}
+    for place in Places.of(root):
+        around = place.node.path
+        while around not in known:
+            around = around.rpartition(".")[0]
+        own = (place.stage, place.block)
+        if own != known[around]:
+            known[place.node.path] = own
+            yield place.node.path, *own
 
 
 def _open(network: Network, wish: Wish) -> Iterator[str]:

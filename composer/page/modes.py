@@ -8,10 +8,11 @@ from typing import Any
 from composer.dag.host import HostScope
 from composer.dag.sketch import Sketch
 from composer.draw.picture import Picture, painted
+from composer.draw.ramp import RAMP
 from composer.draw.values import Scale, Values, scale_of
 from composer.draw.view import View
 from composer.errors import Diagnostic, InputError, did_you_mean, one_of
-from composer.page.schema import FactsData, ModeData
+from composer.page.schema import FactsData, ModeData, RampData
 
 KIND = "kind"
 # Facts of nodes: key, name, words, how they are written, unit, and their name among the facts.
@@ -70,6 +71,13 @@ def _mode(values: Values, scale: Scale | None) -> ModeData | None:
 def _short(number: float | None) -> float | None:
     """Five figures, which is more than anybody is shown."""
     return None if number is None else float(f"{number:.5g}")
+
+
+def ramp_data() -> RampData:
+    """The ramp, in a few hundred bytes."""
+    light, light_inks, dark, dark_inks = zip(*RAMP, strict=True)
+    fills = ("".join(light).replace("#", ""), "".join(dark).replace("#", ""))
+    return {"fills": fills, "turns": (light_inks.index("#ffffff"), dark_inks.index("#000000"))}
 
 
 def chosen_mode(wanted: str | None, modes: Sequence[ModeData], sketch: Sketch) -> str:

@@ -133,6 +133,7 @@ class NetworkData(TypedDict):
 
     insets  closed blocks to show open beside it: path, and what the block stands for
     absent  paths of nodes that only the first network has
+    places  path, number of its stage and of its block in the stage, where they differ from those of what is around
     """
 
     key: str
@@ -147,6 +148,7 @@ class NetworkData(TypedDict):
     insets: list[tuple[str, str]]
     description: NotRequired[str]
     absent: NotRequired[list[str]]
+    places: NotRequired[list[tuple[str, int | None, int | None]]]
 
 
 class ProblemData(TypedDict):
@@ -213,6 +215,17 @@ class ModeData(TypedDict):
     tones: NotRequired[dict[str, tuple[str, str]]]
 
 
+class RampData(TypedDict):
+    """Colours from little to much, on light paper and on dark.
+
+    fills  six hexadecimal digits per step
+    turns  the first step with the other ink: white on light paper, black on dark
+    """
+
+    fills: tuple[str, str]
+    turns: tuple[int, int]
+
+
 class HistogramData(TypedDict):
     """The distribution of a tensor's numbers: 64 bins from `least` to `most`, each a byte of `bars` in base64.
 
@@ -253,7 +266,7 @@ class PageData(SharedData):
 
     open    paths of the containers that are open at the start
     modes   what boxes can be coloured by; `colour` is the one at the start, or `kind`
-    ramp    colours from little to much: fill and ink on light paper, fill and ink on dark
+    ramp    colours from little to much
     histograms  name of a parameter of the first network -> its distribution
     facts   key of the network -> path of the node -> facts; other networks have only facts that differ from the first
     totals  on the page of a difference: name of a total, and its values before and after
@@ -267,7 +280,7 @@ class PageData(SharedData):
     open: list[str]
     modes: list[ModeData]
     colour: str
-    ramp: list[tuple[str, str, str, str]]
+    ramp: RampData
     rules: list[RuleData]
     facts: dict[str, dict[str, FactsData]]
     insides: list[InsideData]

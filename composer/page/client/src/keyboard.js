@@ -14,7 +14,7 @@ export const KEYS = [
   ["Enter", "open or close the selected container"],
   ["Shift Enter", "open or close everything in it"],
   ["+ − 0 f", "zoom in, zoom out, actual size, fit"],
-  ["/", "search"],
+  ["/", "search: words, or a condition such as stage >= 2 and kernel_size == 3"],
   ["i", "only inserted attention"],
   ["t", "trace the selected box: all before and behind it, only before, only behind, nothing"],
   ["k", "kinds of boxes: what their colours mean, and switches that dim them"],

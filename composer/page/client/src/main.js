@@ -2,11 +2,13 @@
 
 import { createCompared, mainHalf } from "./compare.js";
 import { html } from "./dom.js";
+import { holds } from "./evaluate.js";
 import { createHelp } from "./help.js";
 import { unpacked } from "./inflate.js";
 import { listenToKeys } from "./keyboard.js";
 import { createKinds } from "./kinds.js";
 import { createMinimap } from "./minimap.js";
+import { namedFacts } from "./names.js";
 import { createPane } from "./pane.js";
 import { mountPanel } from "./panel.js";
 import { keepFragment, readFragment } from "./permalink.js";
@@ -21,6 +23,7 @@ import { rememberedTheme, useTheme } from "./theme.js";
 import { createToolbar, createZoom } from "./toolbar.js";
 import { toldTrace } from "./trace.js";
 import { READABLE } from "./viewport.js";
+import { parse } from "./where.js";
 
 start(document.getElementById("canvas"), JSON.parse(unpacked(document.getElementById("data").textContent)));
 
@@ -72,7 +75,7 @@ function start(canvas, data) {
   if (store.state.query) search.set(store.state.query);
   if (store.state.selected !== null) store.select(store.state.selected, { reveal: first.look === null });
   // For tests, and for the curious.
-  globalThis.composer = { store, scene, panes };
+  globalThis.composer = { store, scene, panes, named: () => ({ ...namedFacts(store), parse, holds }) };
 
   function changeSize() {
     scene.drawBeside();

@@ -10,6 +10,7 @@ import { SIGNS } from "./twin.js";
 /** @typedef {import("./store.js").Store} Store */
 
 const STEPS = 24;
+const DIGITS = 6;
 const UNCOLOURED = { colours: () => null, words: () => null };
 const WORDS = { changed: "changed, or holds changes" };
 
@@ -28,13 +29,9 @@ export function colourScale(store) {
 
 /** @param {Store} store @param {ModeData} mode */
 function measured(store, mode) {
-  const { ramp } = store.data;
   const write = WRITTEN[mode.written];
   const part = partOf(mode);
-  const colourAt = (share) => {
-    const [fill, ink, darkFill, darkInk] = ramp[Math.floor(share * (ramp.length - 1) + 0.5)];
-    return { fill: `light-dark(${fill}, ${darkFill})`, ink: `light-dark(${ink}, ${darkInk})` };
-  };
+  const colourAt = (share) => colourOf(store.data.ramp, share);
   const values = new Map();
   for (const { box } of store.network().entries.values()) {
     const found = numbersOf(store, box, mode);
@@ -58,6 +55,14 @@ function measured(store, mode) {
     },
     legend: legendOf(mode, part, colourAt, [...values.values()]),
   };
+}
+
+/** Fill and ink at a part of the ramp in 0..1, for light and dark paper. @param {import("./types.js").RampData} ramp */
+function colourOf({ fills, turns }, share) {
+  const step = Math.floor(share * (fills[0].length / DIGITS - 1) + 0.5);
+  const [light, dark] = fills.map((one) => `#${one.slice(step * DIGITS, (step + 1) * DIGITS)}`);
+  const [ink, darkInk] = [step < turns[0] ? "#000" : "#fff", step < turns[1] ? "#fff" : "#000"];
+  return { fill: `light-dark(${light}, ${dark})`, ink: `light-dark(${ink}, ${darkInk})` };
 }
 
 /** Where a number stands on the scale, in 0..1. @param {ModeData} mode */

@@ -1,8 +1,10 @@
 // The search field and its list of results.
 
 import { html } from "./dom.js";
+import { filtered } from "./filter.js";
 import { find, findables } from "./find.js";
 import { visible } from "./text.js";
+import { isCondition, WhereError } from "./where.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
@@ -17,7 +19,8 @@ export function createSearch(store) {
     autocomplete: "off",
     spellcheck: "false",
     role: "combobox",
-    "aria-label": "Search nodes by path, operation or line",
+    "aria-label": "Search nodes by path, operation, line, or a condition",
+    title: "Words, or a condition such as: stage >= 2 and kernel_size == 3",
     "aria-autocomplete": "list",
     "aria-controls": "results",
     "aria-expanded": "false",
@@ -40,9 +43,10 @@ export function createSearch(store) {
   function search() {
     const query = input.value;
     if (allOf !== store.state.network) [all, allOf] = [findables(store), store.state.network];
-    found = find(all, query);
+    const wrong = filter(query);
     active = found.length ? 0 : -1;
     list.replaceChildren(...found.slice(0, MOST_SHOWN).map(option));
+    if (wrong) list.append(wrong);
     if (found.length > MOST_SHOWN)
       list.append(html("li", { class: "more", role: "presentation" }, `${found.length - MOST_SHOWN} more`));
     count.textContent = query.trim()
@@ -51,7 +55,26 @@ export function createSearch(store) {
         : `${found.length.toLocaleString("en")} nodes`
       : "";
     store.set({ query, found: query.trim() ? boxesOf(store, found) : null });
-    show(query.trim() !== "" && found.length > 0);
+    show(query.trim() !== "" && (found.length > 0 || wrong !== null));
+  }
+
+  /** Finds what the words or the condition ask for; what is wrong with the condition, or null. */
+  function filter(query) {
+    if (!isCondition(query)) {
+      found = find(all, query);
+      return null;
+    }
+    try {
+      const known = new Map(all.map((one) => [one.path, one]));
+      found = filtered(store, query)
+        .map((path) => known.get(path))
+        .filter(Boolean);
+      return null;
+    } catch (error) {
+      if (!(error instanceof WhereError)) throw error;
+      found = [];
+      return wrongOf(query, error);
+    }
   }
 
   function option({ path, op, line }, index) {
@@ -86,6 +109,8 @@ export function createSearch(store) {
     active = index;
     point();
     store.select(found[index].path, { reveal: true });
+    // The words stay; an arrow key brings the list back.
+    show(false);
   }
 
   function move(by) {
@@ -97,11 +122,11 @@ export function createSearch(store) {
   }
 
   input.addEventListener("input", search);
-  input.addEventListener("focus", () => input.value.trim() && show(found.length > 0));
+  input.addEventListener("focus", () => input.value.trim() && show(list.childElementCount > 0));
   element.addEventListener("focusout", (event) => {
     if (!element.contains(event.relatedTarget)) show(false);
   });
-  // Keeps the focus in the field, so that the list stays open.
+  // Keeps the focus in the field.
   list.addEventListener("mousedown", (event) => event.preventDefault());
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") move(1);
@@ -137,6 +162,17 @@ export function createSearch(store) {
       show(false);
     },
   };
+}
+
+/** A condition with its mistake marked, and what it is. */
+function wrongOf(query, { message, offset, length }) {
+  const mark = html("mark", {}, query.slice(offset, offset + length) || " ");
+  return html(
+    "li",
+    { class: "wrong", role: "presentation" },
+    html("code", {}, query.slice(0, offset), mark, query.slice(offset + length)),
+    html("span", {}, message),
+  );
 }
 
 /** The boxes that show some nodes, and the closed or open ones around them. @param {Store} store */

@@ -103,6 +103,7 @@
  * @property {[string, string][]} insets
  * @property {string} [description]
  * @property {string[]} [absent]
+ * @property {[path: string, stage: number|null, block: number|null][]} [places]
  */
 
 /**
@@ -160,6 +161,12 @@
  */
 
 /**
+ * @typedef {object} RampData
+ * @property {[light: string, dark: string]} fills
+ * @property {[light: number, dark: number]} turns
+ */
+
+/**
  * @typedef {object} HistogramData
  * @property {string} bars
  * @property {number} least
@@ -189,7 +196,7 @@
  * @property {string[]} open
  * @property {ModeData[]} modes
  * @property {string} colour
- * @property {[fill: string, ink: string, darkFill: string, darkInk: string][]} ramp
+ * @property {RampData} ramp
  * @property {RuleData[]} rules
  * @property {Record<string, Record<string, FactsData>>} facts
  * @property {InsideData[]} insides

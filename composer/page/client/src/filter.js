@@ -1,0 +1,51 @@
+// Nodes for which a condition holds.
+
+import { holds } from "./evaluate.js";
+import { namedFacts } from "./names.js";
+import { parse, WhereError } from "./where.js";
+
+/** @typedef {import("./store.js").Store} Store */
+
+/**
+ * Paths of the nodes for which a condition holds, in running order. A node for which it makes no sense, because it
+ * compares a number with words, is none of them.
+ *
+ * @param {Store} store
+ * @returns {string[]}
+ */
+export function filtered(store, text) {
+  const tree = parse(text);
+  const { names, nodes } = namedFacts(store);
+  const unknown = namesIn(tree).find(({ text: name }) => !names.has(name));
+  if (unknown)
+    throw new WhereError(
+      `no node has a ${unknown.text}${nearest(unknown.text, names)}`,
+      unknown.offset,
+      unknown.length,
+    );
+  const found = [];
+  let [wrong, judged] = [null, 0];
+  for (const [path, values] of nodes) {
+    const ask = (name) => (Object.hasOwn(values, name) ? values[name] : names.has(name) ? null : undefined);
+    try {
+      if (holds(tree, ask)) found.push(path);
+      judged += 1;
+    } catch (error) {
+      if (!(error instanceof WhereError)) throw error;
+      wrong ??= error;
+    }
+  }
+  if (wrong && !judged) throw wrong;
+  return found;
+}
+
+/** The words of a condition that are names. @param {import("./where.js").Tree} tree */
+function namesIn({ kind, word, children }) {
+  return kind === "name" ? [word] : children.flatMap(namesIn);
+}
+
+/** For a name that there is not, those that begin alike. */
+function nearest(word, names) {
+  const near = [...names].filter((name) => name.startsWith(word.slice(0, 3).toLowerCase())).sort();
+  return `; there is ${near.length ? near.slice(0, 4).join(", ") : "op, kind, name, stage, channels …"}`;
+}
