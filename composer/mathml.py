@@ -28,8 +28,8 @@ _GAP = "\u2003"
 _PAIRS = {"(": ")", "[": "]", "{": "}", "|": "|"}
 _TOKEN = re.compile(
     r"(?P<code>`[^`]+`)"
-    # The head's, dot_product.
-    r"|(?P<word>[A-Za-z]+'s\b|(?!softmax)[a-z]{2,}_[a-z]{4,})"
+    # The head's, every k-th, dot_product.
+    r"|(?P<word>[A-Za-z]+'s\b|[A-Za-z]+-(?:th\b|θ)|(?!softmax)[a-z]{2,}_[a-z]{4,})"
     r"|(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?)"
     r"|(?P<name>[a-z]+\d+x\d+|[A-Za-zα-ωΑ-Ω]\u0304?[A-Za-zα-ωΑ-Ω]*[0-9]*'*)"
     r"|(?P<sub>_(?:\([^)]*\)|[A-Za-z0-9]+(?:[+\-×,][A-Za-z0-9]+)*))"

@@ -76,7 +76,7 @@ ALLOWED = {
     "ejecting": {"torch", "networkx", *_rooms("__version__ amounts compile dag ejecting errors registry spec")},
     "page": {
         "torch",
-        *_rooms("compile dag difference docstring draw errors hosts html lines page registry spec summary"),
+        *_rooms("compile dag difference docstring draw errors hosts html lines mathml page registry spec summary"),
     },
     "values": {"torch", "PIL", *_rooms("compile dag draw errors values")},
     "images.py": {"PIL", "numpy", "torch", *_rooms("compile errors spec")},

@@ -87,5 +87,10 @@ def test_words_stay_words():
     )
 
 
+def test_a_hyphen_is_no_minus():
+    assert text_of("begin at every k-th row, as in GE-θ") == "begin at every k-th row, as in GE-θ"
+    assert text_of("h - t") == "h−t"
+
+
 def test_markup_in_an_equation_is_no_markup():
     assert "<b>" not in mathml("y = <b>x</b> & `<i>`")

@@ -19,6 +19,7 @@ from composer.dag.scope import Node, Scope
 from composer.dag.sketch import Sketch
 from composer.dag.tensor import TensorSpec
 from composer.docstring import link, sections
+from composer.mathml import lines
 from composer.page.code import is_one_for_all, operation_code, scope_code, scope_form
 from composer.page.schema import FactsData, OperationData
 from composer.page.sources import Files
@@ -246,7 +247,7 @@ def _documentation(entry: Entry) -> OperationData:
         "summary": entry.summary,
         "mechanism": entry.category == "mechanism",
         "kind": entry.kind,
-        "math": parts.get("Math"),
+        "math": lines(parts.get("Math", "")),
         "source": parts.get("Source"),
         "departs": parts.get("Departs"),
         "link": link(parts.get("Source", "")),

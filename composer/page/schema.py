@@ -170,12 +170,12 @@ class FileData(TypedDict):
 
 
 class OperationData(TypedDict, total=False):
-    """Facts about an operation from its docstring and its entry."""
+    """Facts about an operation from its docstring and its entry; its equations as trees of `mathml.lines`."""
 
     summary: str
     mechanism: bool
     kind: str
-    math: str
+    math: list[Any]
     source: str
     departs: str
     link: str

@@ -57,7 +57,7 @@ def test_an_inserted_mechanism(open_page, se):
     cost = section(panel, "Cost").inner_text()
     assert "33,312" in cost
     assert "0.12 %" in cost
-    assert "y = x * sigmoid(W2 relu(W1 mean_hw(x)))" in section(panel, "Equation").inner_text()
+    assert "y=x⊙sigmoid(W2\u2009relu(W1\u2009meanhw(x)))" in section(panel, "Equation").text_content()
     assert "layer2.1.se.fc1.weight" in section(panel, "Weights").inner_text()
     assert "return x * self.attention(x)" in section(panel, "Code").inner_text()
     opened.assert_quiet()

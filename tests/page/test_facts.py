@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 import composer
+from composer import registry
 from composer.dag.sketch import Sketch
+from composer.docstring import sections
+from composer.mathml import lines
 from composer.network import Graph
 from composer.page.facts import Costs, facts_of
 from composer.page.sources import Files
@@ -76,7 +79,7 @@ def test_an_inserted_mechanism(se):
 
 def test_a_mechanism_is_documented_once(se):
     about = se.tables.operations["se"]
-    assert about["math"].startswith("y = x * sigmoid(W2 relu(W1 mean_hw(x)))")
+    assert about["math"] == lines(sections(registry.get("se").doc)["Math"])
     assert about["link"] == "https://arxiv.org/abs/1709.01507"
     assert about["departs"].startswith("biases are on")
     assert about["summary"] == "Rescale each channel by a gate computed from the globally pooled input."

@@ -2,6 +2,7 @@
 
 import { copiesAlong } from "./copies.js";
 import { html } from "./dom.js";
+import { equationLines } from "./equation.js";
 import { histogramOf, measuredOf } from "./measured.js";
 import { bytes, exact, time } from "./numbers.js";
 import { codeOf, lineLink, problemOf } from "./overview.js";
@@ -35,7 +36,7 @@ export function nodeSections(store, path) {
     section("Measured", measuredOf(store, path)),
     section("Options", options(tables, facts)),
     section("Holds", contents(store, tables, path, facts)),
-    section("Equation", equation(about)),
+    section("Equation", about.math ? equationLines(about.math) : null),
     section("Paper", paper(about)),
     section("Weights", weights(store, path, facts)),
     codeOf(store, facts),
@@ -226,17 +227,6 @@ function contents(store, tables, path, facts) {
     );
   });
   return [html("p", {}, counts), inside.length ? list : null];
-}
-
-/** Each line of maths, and beside or below it what its letters are. @param {OperationData} about */
-function equation(about) {
-  return (about.math ?? "")
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => {
-      const [formula, ...where] = line.split(/ {3,}/);
-      return html("p", { class: "equation" }, html("code", {}, formula), ...where.map((one) => html("small", {}, one)));
-    });
 }
 
 /** @param {OperationData} about */

@@ -127,7 +127,7 @@
  * @property {string} [summary]
  * @property {boolean} [mechanism]
  * @property {string} [kind]
- * @property {string} [math]
+ * @property {any[]} [math]
  * @property {string} [source]
  * @property {string} [departs]
  * @property {string} [link]
