@@ -18,7 +18,7 @@ INSTEAD = {
     "train": ("it has nothing to train", _SOURCE),
     "scan": (
         "mechanisms are not trained in it",
-        f"{_SOURCE}; `composer list mechanisms --on FILE` says what each would cost there",
+        f"{_SOURCE}; without --data, `composer scan` says what each place would cost",
     ),
     "plan": ("what is planned is a training, which it cannot have", _SOURCE),
     "eject": ("it has no source to write", f"{_SOURCE}; `composer graph FILE -o FILE.html` shows its operations"),
@@ -37,7 +37,9 @@ def refusing(verb: str, command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def called(**values: Any) -> None:
-        for name in _ARGUMENTS:
+        # Without data, `scan` only says what each place would cost.
+        names = () if verb == "scan" and values.get("data") is None else _ARGUMENTS
+        for name in names:
             given = values.get(name)
             for one in given if isinstance(given, list | tuple) else (given,):
                 if isinstance(one, str):
