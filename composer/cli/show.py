@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,7 +74,8 @@ def command(
 def _show_network(context: typer.Context, name: str, format: Format, *, allow_code: bool) -> None:
     from composer.spec.model_source import short_form
 
-    if not zoo.find(name) and short_form(name) is None:
+    is_file = name.endswith((".yaml", ".yml")) and Path(name).is_file()
+    if not zoo.find(name) and short_form(name) is None and not is_file:
         every = cards()
         mechanisms = [one for one in every if one.category == "mechanism"]
         known = [*(one.name for one in every), *zoo.names(), *MEANINGS]

@@ -232,7 +232,7 @@ class _Reader:
         """Where a node of an unfinished scope is written; for a copy, where the repeat is written."""
         spec = self.sketch.spec
         if not scope.path:
-            return spec.node_origins[name]
+            return spec.node_origins.get(name, spec.writer.origin)
         if scope.block == "repeat":
             outer, _, own = scope.path.rpartition(".")
             around = self.sketch.unfinished.get(outer)

@@ -9,7 +9,7 @@ from composer.sources.calls import example
 from composer.sources.check import arguments_of, problems, shape_problems, var_problem
 from composer.sources.identity import check_lock, identity
 from composer.sources.make import make
-from composer.sources.recorded import recorded
+from composer.sources.recorded import recorded, recorded_so_far
 
 __all__ = [
     "arguments_of",
@@ -22,6 +22,7 @@ __all__ = [
     "own_inputs",
     "problems",
     "recorded",
+    "recorded_so_far",
     "shape_problems",
     "var_problem",
 ]

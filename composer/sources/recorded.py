@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from composer.dag.host import HostScope
 from composer.dag.infer import Inference
-from composer.errors import Diagnostic, GraphError, InputError
+from composer.dag.nodes.unfinished import Unfinished
+from composer.errors import Diagnostic, GraphError, InputError, UnavailableError
 from composer.foreign import is_error, named
 from composer.hosts.recognised.sites import recognised
-from composer.hosts.recording.record import record
+from composer.hosts.recording.record import record, record_so_far
 from composer.sources.calls import example
 from composer.sources.identity import check_lock
 from composer.sources.make import make, quiet
@@ -45,6 +47,29 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
         raise GraphError(error.diagnostics) from error
     own = frozenset(scope.nodes)
     return replace(scope, library=source, findings=findings.lines, twin=model, own=own, given=scope.outputs)
+
+
+def recorded_so_far(spec: Spec) -> Mapping[str, Unfinished]:
+    """Path -> incomplete scope, of a spec whose model fails while it is recorded; "" alone, whole, if it does not.
+
+    Empty if the model cannot even be made.
+    """
+    source = spec.source
+    assert source is not None, "the spec begins with a model"
+    try:
+        whole = recorded(spec)
+        return {"": Unfinished(whole, {})}
+    except (GraphError, UnavailableError) as error:
+        problem = error.diagnostics[0]
+    try:
+        model = make(source)
+        args, kwargs = example(source)
+        with quiet(), offline():
+            return record_so_far(model, args, kwargs, spec.name, spec.files[-1].origin, problem)
+    except BaseException as error:
+        if not is_error(error):
+            raise
+        return {}
 
 
 def _failed(spec: Spec, source: ModelSource, error: BaseException) -> Diagnostic:

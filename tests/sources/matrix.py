@@ -66,7 +66,7 @@ FILES = {
     "seeds: 2\ntrain: {{epochs: 1, batch: 4}}\n",
 }
 SLOW = ("look", "bench", "train", "compare", "search", "scan", "push", "watch", "import", "export")
-NETS = '''
+NETS = """
 from torch import nn
 
 
@@ -93,7 +93,7 @@ class Net(nn.Module):
 
 def make(num_classes=10):
     return Net(num_classes)
-'''
+"""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,16 @@ from composer.torch_private import version_of
 _SILENT = frozenset({"size", "dim", "numel", "stride", "is_contiguous", "requires_grad_", "__hash__", "__repr__"})
 
 
+@dataclass(eq=False)
+class Failure:
+    """The call that raised: the frame that made it, its name there, what it calls, and what it takes."""
+
+    frame: Frame
+    name: str
+    op: str
+    inputs: list[str]
+
+
 @dataclass
 class Tracer:
     """Notes what a model does while `running`.
@@ -39,6 +49,8 @@ class Tracer:
     made: dict[int, Origin] = field(default_factory=dict)
     # Keeps every tensor, so that no number of an object is used twice.
     alive: list[Tensor] = field(default_factory=list)
+    # What raised last, if nothing was noted since: a forward may catch it and go on.
+    failure: Failure | None = None
 
     def __post_init__(self) -> None:
         self.paths: dict[int, str] = {}
@@ -74,8 +86,13 @@ class Tracer:
         taken = [tensor for _, tensor in tensors_in((args, kwargs))]
         inputs = [self.reference(tensor, frame) for tensor in taken]
         before = {id(tensor): version_of(tensor) for tensor in taken}
-        with self.silent():
-            result = original(*args, **kwargs)
+        try:
+            with self.silent():
+                result = original(*args, **kwargs)
+        except BaseException:
+            word = path.removeprefix(f"{frame.path}.").replace(".", "_")
+            self.failure = Failure(frame, f"{word}_2" if word in frame.steps else word, type(module).__name__, inputs)
+            raise
         if isinstance(result, Tensor) and before.get(id(result)) == version_of(result):
             # The same object back: another one tells its users apart from those of the input.
             with self.silent():
@@ -121,6 +138,9 @@ class Tracer:
         self.frame = frame
         try:
             result = original(*args, **kwargs)
+        except BaseException:
+            self.failure = self.failure or Failure(frame, frame.free("raises"), "raise", list(frame.steps)[-1:])
+            raise
         finally:
             self.frame = parent
         return self.leave(frame, parent, step, result)
@@ -181,8 +201,18 @@ class Tracer:
             self.add(frame, Step(name, path, call, replay.of(item), inputs, {"": tensor}, function=func))
             self.note(tensor, Origin(frame, name))
 
+    def failed(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """A function on tensors that raised, noted."""
+        frame, word = self.frame, function_name(func)
+        assert frame is not None
+        # A forward may catch it and go on, so nothing is noted of the tensors.
+        origins = [self.made.get(id(tensor)) for _, tensor in tensors_in((args, kwargs))]
+        inputs = [origin.reference for origin in origins if origin is not None and origin.frame is frame]
+        self.failure = Failure(frame, frame.free(word), word, inputs)
+
     def add(self, frame: Frame, step: Step) -> None:
         """A step at the end of a frame."""
+        self.failure = None
         frame.steps[step.name] = step
 
     def note(self, tensor: Tensor, origin: Origin) -> None:
@@ -300,7 +330,11 @@ class _Functions(TorchFunctionMode):
         tracer = self.tracer
         if tracer.muted or tracer.frame is None or getattr(func, "__name__", "") in _SILENT:
             return func(*args, **given)
-        result = func(*args, **given)
+        try:
+            result = func(*args, **given)
+        except BaseException:
+            tracer.failed(func, args, given)
+            raise
         tracer.function(func, args, given, result)
         return result
 
