@@ -200,6 +200,7 @@ def by_name(source: str) -> set[str]:
 ABOVE = {
     "spec/libraries.py": {"composer.sources"},
     "dag/composition.py": {"composer.sources", "composer.hosts.edits.naming"},
+    "dag/sketch.py": {"composer.sources"},
     "compile/hosted.py": {"composer.sources", "composer.hosts.edits.realise"},
     # It stands beside the package, whichever one it is.
     "second_name/attention_composer.py": {"composer.__main__"},

@@ -11,7 +11,8 @@ from composer.dag.nodes.unfinished import Unfinished
 from composer.errors import Diagnostic, GraphError, InputError, UnavailableError
 from composer.foreign import is_error, named
 from composer.hosts.recognised.sites import recognised
-from composer.hosts.recording.record import record, record_so_far
+from composer.hosts.recording.record import record
+from composer.hosts.recording.so_far import record_so_far
 from composer.sources.calls import example
 from composer.sources.identity import check_lock
 from composer.sources.make import make, quiet

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,15 +13,12 @@ from torch.overrides import TorchFunctionMode
 
 from composer.dag.host import HostScope
 from composer.dag.infer import Inference
-from composer.dag.nodes.unfinished import Missing, Unfinished
 from composer.dag.operation import Operation
 from composer.dag.tensor import BATCH
-from composer.errors import Diagnostic, Source
-from composer.hosts.recording.layouts import of_input, shape_of
+from composer.errors import Source
 from composer.hosts.recording.trace import Tracer
 from composer.hosts.recording.tree import Tree
 from composer.spec.document import Document, Value
-from composer.spec.model import NodeSpec
 from composer.spec.origin import Origin
 from composer.torch_private import AnyBatchNorm
 
@@ -75,12 +69,12 @@ def record(
     """
     model = model if real else on_meta(model)
     tracer = Tracer(model, whole)
-    _traced(tracer, args, kwargs or {}, batch)
+    traced(tracer, args, kwargs or {}, batch)
     here = origin or Origin(Document(Source(type(model).__name__), Value({})))
     return Tree(here, inference or Inference()).root(tracer.root, name or type(model).__name__)
 
 
-def _traced(tracer: Tracer, args: Sequence[Any], kwargs: Mapping[str, Any], batch: int = BATCH) -> None:
+def traced(tracer: Tracer, args: Sequence[Any], kwargs: Mapping[str, Any], batch: int = BATCH) -> None:
     """Run a tracer's model in evaluation mode, on its own device. Raises what the model raises."""
     model = tracer.model
     device = device_of(model)
@@ -93,38 +87,6 @@ def _traced(tracer: Tracer, args: Sequence[Any], kwargs: Mapping[str, Any], batc
     finally:
         for module, training in modes.items():
             module.training = training
-
-
-def record_so_far(
-    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], name: str, origin: Origin, problem: Diagnostic
-) -> Mapping[str, Unfinished]:
-    """Path -> incomplete scope, of a call that fails: what ran before it, and the call that raised, with its problem.
-
-    Arguments as for `record`; the model is on meta.
-    """
-    tracer = Tracer(model, is_whole)
-    with contextlib.suppress(Exception):
-        _traced(tracer, args, kwargs)
-    failure, tree = tracer.failure, Tree(origin)
-    if failure is None:
-        return {}
-    chain = [*failure.frame.around()][::-1]
-    inside = dict(pairwise(chain))
-    found: dict[str, Unfinished] = {}
-    path, inputs = "", {one: of_input(shape_of(tensor)) for one, tensor in tracer.root.inputs.items()}
-    for frame in chain:
-        inner = inside.get(frame)
-        step = frame.steps.pop(inner.name) if inner is not None else None
-        block = type(frame.module).__name__ if path else name
-        scope = replace(tree.scope(frame, block, inputs), path=path, outputs={})
-        if inner is not None and step is not None:
-            called, op, taken, problems = inner.name, type(inner.module).__name__, tuple(step.inputs), ()
-            inputs = dict(zip(inner.inputs, (scope.tensor(one) for one in taken), strict=False))
-        else:
-            called, op, taken, problems = failure.name, failure.op, tuple(failure.inputs), (problem,)
-        found[path] = Unfinished(scope, {called: Missing(NodeSpec(op=op), taken, failed=True, problems=problems)})
-        path = f"{path}.{called}" if path else called
-    return found
 
 
 def on_meta(model: nn.Module) -> nn.Module:
