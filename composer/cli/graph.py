@@ -153,7 +153,8 @@ def command(
         seconds = measured(context, network, time, device)
     found = Measured() if network is None else measure_values(context, opening, network, measuring, device)
     # What was asked for is what is shown first.
-    first = color_by or next((one.key for one in found.values), None)
+    asked_for = [*(one.key for one in found.values), *(["time"] if seconds else [])]
+    first = (color_by or next(iter(asked_for), None)) if network is not None else None
     wish = Wish(depth, select, direction.value, insets, first)
     with stage(context, f"drawing {loaded.name}"):
         content = _rendered(drawn, network, wish, kind, theme.value, seconds, found, asked)

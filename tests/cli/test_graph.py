@@ -295,3 +295,12 @@ def test_a_page_of_photographs_and_weights(run, small, tmp_path):
     text = target.read_text(encoding="utf-8")
     assert run("graph", small, "-o", target, *options, "--force").code == 0
     assert target.read_text(encoding="utf-8") == text, "the same bytes each time"
+
+
+def test_of_a_network_with_mistakes_there_is_a_picture_in_its_usual_colours(run, tmp_path):
+    spec, target = tmp_path / "bad.yaml", tmp_path / "bad.svg"
+    spec.write_text(BAD_NODE)
+    result = run("graph", spec, "-o", target, "--color-by", "macs")
+    assert result.code == 1
+    assert "groups" in result.err
+    assert boxes(target.read_text(encoding="utf-8"))["wrong"] == "failed"

@@ -10,6 +10,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+import torch
+from page.conftest import data_in
+from torch import nn
+
 import composer
 
 KEPT = {"a", "b", "br", "code", "div", "em", "img", "p", "pre", "span", "table", "tbody", "td", "th", "thead", "tr"}
@@ -103,3 +108,15 @@ def test_show_in_a_notebook_displays_the_page_in_a_frame(monkeypatch):
     assert frame.startswith("<div><iframe sandbox=")
     assert "allow-same-origin" not in frame
     assert "<title>resnet18</title>" in unescape(frame.partition('srcdoc="')[2].partition('"')[0])
+
+
+def test_a_live_module_shows_its_weights(monkeypatch, tmp_path):
+    pages = []
+    monkeypatch.setattr("webbrowser.open", pages.append)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+    composer.view(module, torch.zeros(1, 3, 9, 9)).show(module)
+    (page,) = pages
+    data = data_in(Path(page.removeprefix("file://")).read_text(encoding="utf-8"))
+    assert data["histograms"].keys() == {"0.weight", "0.bias"}
+    assert data["histograms"]["0.bias"]["least"] == pytest.approx(float(module[0].bias.detach().min()), rel=1e-4)

@@ -51,7 +51,7 @@ function drawn({ bars, least, most, mean, std, lost }) {
       "small",
       { "aria-hidden": "true" },
       html("span", {}, write(least)),
-      html("span", {}, words),
+      html("span", { title: words }, `${write(mean)} ± ${write(std)}`),
       html("span", {}, write(most)),
     ),
   );
