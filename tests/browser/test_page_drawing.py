@@ -23,8 +23,18 @@ def place(page, path):
 
 
 def still(page):
-    """Waits until nothing moves."""
-    page.wait_for_timeout(350)
+    """Waits until nothing moves: two looks, a tenth of a second apart, see the same."""
+    page.evaluate("globalThis.seen = null")
+    page.wait_for_function(
+        """() => {
+            const moved = [...document.querySelectorAll("#drawing g[transform]")];
+            const now = moved.map(one => one.getAttribute("transform")).join();
+            const before = globalThis.seen;
+            globalThis.seen = now;
+            return now === before;
+        }""",
+        polling=100,
+    )
 
 
 def toggle(page, path):
