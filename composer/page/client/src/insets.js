@@ -26,6 +26,7 @@ export function createInsets(world, store, layOut) {
   group.append(captions);
   world.append(group);
   const drawing = createDrawing(group, isDown, "inset");
+  let placed = [];
   const insets = new Map(store.data.networks.map(({ key, insets }) => [key, insets]));
 
   /** Draws what fits on a canvas of this size beside a network, or below it if data runs to the right: the size of both. */
@@ -50,6 +51,7 @@ export function createInsets(world, store, layOut) {
       width = Math.max(width, x + inside.width);
       height = Math.max(height, y + inside.height);
     }
+    placed = boxes;
     drawing.draw({ boxes, wires: [], labels: [] }, null)(1);
     // Opened and closed is the network itself.
     for (const one of group.querySelectorAll(".toggle")) one.remove();
@@ -57,5 +59,5 @@ export function createInsets(world, store, layOut) {
     return { width, height };
   }
 
-  return { draw, all: drawing.all };
+  return { draw, all: drawing.all, placed: () => placed };
 }

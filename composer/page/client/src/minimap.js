@@ -17,18 +17,18 @@ export function createMinimap(scene, store) {
   const seen = svg("rect", { class: "seen", rx: 2 });
   const element = svg("svg", { id: "minimap", class: "over cg", "aria-hidden": "true" }, boxes, seen);
   let scale = 1;
-  let drawn = null;
+  let [drawn, besides] = [null, null];
 
   function draw() {
     const layout = scene.layout();
     if (!layout) return;
-    if (layout !== drawn) {
-      drawn = layout;
-      scale = Math.min(WIDE / layout.width, HIGH / layout.height);
-      assign(element, { width: Math.max(LEAST, layout.width * scale), height: Math.max(LEAST, layout.height * scale) });
-      boxes.replaceChildren(...miniatures(layout, 0, 0));
+    const [{ width, height }, beside] = [viewport.content(), scene.insets.placed()];
+    if (layout !== drawn || beside !== besides) {
+      [drawn, besides] = [layout, beside];
+      scale = Math.min(WIDE / width, HIGH / height);
+      assign(element, { width: Math.max(LEAST, width * scale), height: Math.max(LEAST, height * scale) });
+      boxes.replaceChildren(...miniatures(layout, 0, 0), ...miniatures({ boxes: beside }, 0, 0));
     }
-    const { width, height } = layout;
     const { left, top, right, bottom } = viewport.seen();
     const isWhole = left <= 1 && top <= 1 && right >= width - 1 && bottom >= height - 1;
     element.classList.toggle("gone", isWhole);

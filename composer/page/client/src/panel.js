@@ -1,5 +1,6 @@
 // The side panel: all that is known of what is selected, or of the whole network.
 
+import { createHandle } from "./bottom.js";
 import { html } from "./dom.js";
 import { nodeSections } from "./node.js";
 import { networkSections } from "./overview.js";
@@ -9,13 +10,14 @@ import { pressTrace } from "./trace.js";
 
 /** @param {HTMLElement} element @param {Store} store */
 export function mountPanel(element, store) {
+  const handle = createHandle(element, store);
   let isStale = true;
 
   function update() {
     isStale = false;
     const { selected } = store.state;
     const sections = selected === null ? networkSections(store) : nodeSections(store, selected);
-    element.replaceChildren(closer(store), ...sections.filter(Boolean));
+    element.replaceChildren(handle, closer(store), ...sections.filter(Boolean));
     element.scrollTop = 0;
   }
 

@@ -1,5 +1,6 @@
 // The panes beside the canvas: what they leave of it, the drawing makes do with.
 
+import { isNarrow } from "./bottom.js";
 import { html } from "./dom.js";
 
 /** @param {HTMLElement} canvas */
@@ -29,9 +30,17 @@ export function followSize(canvas, { store, scene, onChange }) {
     [area, window] = [now, [innerWidth, innerHeight]];
     if (right) scene.viewport.set({ x: x + right, y, scale }, false);
     const box = store.state.selected === null ? null : store.box(store.state.selected);
-    if (box && !isWindow && isCut(scene.viewport.seen(), scene.areaOf(box.path))) scene.reveal(box.path);
+    const space = box && scene.areaOf(box.path);
+    if (space && isNarrow() && store.state.panel) scene.viewport.centreOn(space);
+    else if (space && !isWindow && isCut(scene.viewport.seen(), space)) scene.reveal(box.path);
     onChange();
   }).observe(canvas);
+  // The panel leaves little of a narrow window: what is chosen is in the middle of it.
+  store.subscribe((state, previous) => {
+    if (state.selected === previous.selected || state.selected === null || !state.panel || !isNarrow()) return;
+    const space = scene.areaOf(store.box(state.selected)?.path);
+    if (space) scene.viewport.centreOn(space);
+  });
 }
 
 /** Whether something is not wholly in the part of the drawing that is seen. */

@@ -122,7 +122,7 @@ function networkSwitch(store, actions) {
 function colourMenu(store) {
   const modes = [{ key: "kind", name: "kind" }, ...store.data.modes];
   const options = modes.map(({ key, name }) => html("option", { value: key }, name));
-  const select = html("select", {}, ...options);
+  const select = html("select", { "aria-label": "Colour" }, ...options);
   select.addEventListener("change", () => store.set({ colour: select.value }));
   return html("label", { class: "menu" }, html("span", {}, "Colour"), select);
 }

@@ -95,6 +95,14 @@ export function createViewport(canvas, world, motion) {
     };
   }
 
+  /** The look at which an area is in the middle; of one that is larger, its beginning. */
+  function lookInMiddle({ x, y, width, height }) {
+    const { width: wide, height: high } = room();
+    const scale = look.scale < 0.45 ? 0.8 : look.scale;
+    const along = (start, length, space) => space / 2 - (start + Math.min(length, (0.6 * space) / scale) / 2) * scale;
+    return { x: along(x, width, wide), y: along(y, height, high), scale };
+  }
+
   return {
     set,
     zoom,
@@ -121,6 +129,7 @@ export function createViewport(canvas, world, motion) {
     fit: () => glide(whole()),
     actual: () => zoomTo(1),
     reveal: (area) => glide(lookAt(area)),
+    centreOn: (area) => glide(lookInMiddle(area)),
     subscribe: (listener) => listeners.add(listener),
   };
 
