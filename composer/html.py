@@ -33,6 +33,10 @@ th, td { padding: .2rem .75rem .2rem 0; text-align: left; vertical-align: top; w
 th { border-bottom: 1px solid var(--line); font-weight: 600 } .right { text-align: right }
 .words td { white-space: normal } .wide td:first-child, code { font-family: ui-monospace, monospace; font-size: .95em }
 li { margin: .15rem 0 }
+details { border-top: 1px solid var(--line) } summary { cursor: pointer; padding: .6rem 0 }
+summary h2 { display: inline; border: 0; margin: 0; padding: 0; font-size: 1.05rem }
+summary small { margin-left: .5rem }
+.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 0 1.5rem }
 @media print {
   body { max-width: none; padding: 0 } .wide, .words { overflow: visible } th, td { white-space: normal }
   figure, tr { break-inside: avoid }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,6 +51,9 @@ def command(
     target: Annotated[
         str | None, typer.Option("--class", metavar="CLASS", help="Grad-CAM of it, by number or name (the likeliest).")
     ] = None,
+    versus: Annotated[
+        str | None, typer.Option("--vs", metavar="SPEC", help="Another network or run, beside it on the page.")
+    ] = None,
     open_it: Open = False,
     force: Force = False,
     device: Device = "auto",
@@ -72,18 +76,28 @@ def command(
     require_matplotlib()
     if output is not None:
         check_target(output / INDEX, force=force)
-    model, classes = opening.opened(context, graph, weights, images=True)
-    with stage(context, f"looking at {graph.spec.name}"):
-        found = look_at(model.to(device_found), image, nodes=node or (), patch=place, target=target, classes=classes)
+    looks = []
+    second = None if versus is None else replace(opening, spec=versus, weights=None)
+    for one in [opening, *([second] if second is not None else [])]:
+        network, theirs = (graph, weights) if one is opening else one.compose(context)
+        model, classes = one.opened(context, network, theirs, images=True)
+        with stage(context, f"looking at {network.spec.name}"):
+            model = model.to(device_found)
+            looks.append(look_at(model, image, nodes=node or (), patch=place, target=target, classes=classes))
+    found, *others = looks
     written = []
     if output is not None:
         with stage(context, f"writing {output}"):
-            written = found.write(output, force=force)
+            written = found.beside(others[0], output, force=force) if others else found.write(output, force=force)
     if format is Format.JSON:
-        findings = [finding.to_json() for finding in found.findings]
-        print_json({"name": found.network, "findings": findings, "files": list(map(str, written))})
+        told = [{"name": look.network, "findings": [one.to_json() for one in look.findings]} for look in looks]
+        more = {"vs": told[1]} if others else {}
+        print_json({**told[0], **more, "files": list(map(str, written))})
     else:
-        _print(found)
+        for each in looks:
+            if others:
+                out(f"{each.network}:")
+            _print(each)
     if written:
         say(context, f"wrote {written[0]} and {plural(len(written) - 1, 'figure')} beside it")
         if open_it:

@@ -57,6 +57,11 @@ def command(
         # Its library says whether it has the model.
         load_spec(backbone)
     elif zoo.find(backbone) is None:
+        if model is not None or backbone.endswith((".yaml", ".yml")):
+            what = "code of yours" if model is not None else "a spec already"
+            help = (f"write a spec that begins with `backbone: {backbone}`, as those that `composer new` writes do",)
+            text = f"`{backbone}` is {what}, from which `new` does not start"
+            raise InputError(Diagnostic("unknown-backbone", text, label="a name of the zoo, or timm:NAME", help=help))
         hint = did_you_mean(backbone, zoo.backbones(), "`composer list backbones` shows all")
         raise InputError(Diagnostic("unknown-backbone", f"unknown backbone `{backbone}`", help=hint))
     to_stdout = str(output) == "-"

@@ -7,6 +7,7 @@ from pathlib import Path
 from composer.errors import Diagnostic, InputError
 from composer.importing.imported import Imported
 from composer.importing.ultralytics import import_model
+from composer.spec import zoo
 from composer.spec.model_source import short_form
 
 
@@ -25,6 +26,9 @@ def import_source(source: str, *, scale: str | None = None, allow_code: bool = F
         from composer.importing.recorded.source import import_named
 
         return import_named(source, allow_code=allow_code)
+    if zoo.find(source) is not None:
+        help = (f"a spec starts from it with `backbone: {source}`; `composer show {source}` explains it",)
+        raise InputError(Diagnostic("import-source", f"`{source}` is a spec of composer's zoo already", help=help))
     text = f"cannot tell what `{source}` is"
     label = "a model file of ultralytics, such as yolov8n.yaml, or a model of a library, such as timm:resnet50"
     raise InputError(Diagnostic("import-source", text, label=label))

@@ -112,13 +112,29 @@ def picture(place: Axes, pixels: Any, title: str = "", **options: Any) -> None:
         place.set_title(title, fontsize=TINY, y=1.0, pad=2.5)
 
 
-def scale(place: Axes, low: float, high: float, colours: str = SEQUENTIAL, middle: float | None = None) -> None:
-    """Draw a thin colour bar below axes, with the values at its ends, and at its middle if that is not halfway."""
+def scale(
+    place: Axes,
+    low: float,
+    high: float,
+    colours: str = SEQUENTIAL,
+    middle: float | None = None,
+    marked: tuple[float, float] | None = None,
+) -> None:
+    """Draw a thin colour bar below axes, with the values at its ends, and at its middle if that is not halfway.
+
+    marked  a part of it that is framed
+    """
     import numpy as np
 
     place.set_autoscale_on(False)
     bar, below = np.linspace(0, 1, 128)[None], place.transAxes
     place.imshow(bar, aspect="auto", cmap=colours, extent=(0, 1, -0.075, -0.03), transform=below, clip_on=False)
+    if marked is not None and high > low:
+        first, last = (min(max((one - low) / (high - low), 0.0), 1.0) for one in marked)
+        across = (first, last, last, first, first)
+        place.plot(
+            across, (-0.09, -0.09, -0.015, -0.015, -0.09), color="#d55e00", lw=0.8, transform=below, clip_on=False
+        )
     narrow = place.bbox.width < NARROW
     halfway = [] if middle is None else [(0.5, middle, "center")]
     for x, number, side in ((0.0, low, "left"), *halfway, (1.0, high, "right")):

@@ -85,6 +85,7 @@ def class_section(gathered: Gathered, classes: Sequence[Class] | None) -> Sectio
                 f"Grad-CAM at {path}, then the maps of attention nearest to it. Each map has its own range of colours.",
                 f"Grad-CAM of {one} over the photograph {photo.name}, beside maps of attention.",
                 partial(_beside, gathered, number, maps[number]),
+                is_map=True,
             )
             for number, (photo, _, one) in enumerate(shown)
         ],

@@ -84,15 +84,27 @@ def gates_section(gathered: Gathered, mechanism: str) -> Section | None:
         return None
     part = found[0].gates.part
     title = f"{mechanism}: channel gates" + (f" ({part} half)" if part else "")
+    differing = [one for one in found if _findings(one)]
     return Section(
         title,
+        f"{_sentence(found, differing)} "
         f"Gates are means over {_images(gathered)} unless said otherwise. A gate is saturated below {CLOSED} or above "
         f"{OPEN}" + (" of what is added to 1" if found[0].gates.offset else "") + f". Whether it listens to its input "
         f"is {judged(gathered)}.",
-        _plates(found, mechanism),
-        _table(found),
+        _plates(differing or found, mechanism),
+        _table(differing or found),
         [finding for one in found for finding in _findings(one)],
     )
+
+
+def _sentence(found: Sequence[GateFacts], differing: Sequence[GateFacts]) -> str:
+    """What the gates of all sites are, and of how many nothing more is to be said."""
+    low, high = min(one.mean for one in found), max(one.mean for one in found)
+    means = f"{low:.2f}" if f"{low:.2f}" == f"{high:.2f}" else f"{low:.2f} to {high:.2f}"
+    quiet = sum(one.verdict == "ignores its input" for one in found)
+    heard = f"{quiet} of {plural(len(found), 'site')} ignore their input, the mean gate of a site is {means}"
+    alike = len(found) - len(differing)
+    return f"{heard}" + (f"; of {alike} nothing differs, and they are left out." if 0 < alike < len(found) else ".")
 
 
 def _images(gathered: Gathered) -> str:

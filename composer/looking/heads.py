@@ -53,6 +53,7 @@ def head_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks], chos
                     f"that deviates by less than {EVEN_MAP:.0%} of its size is called even.",
                     f"Maps of where {chosen} looks, for {plural(len(part), 'site')}.",
                     partial(_heads, part, photo, number, chosen),
+                    is_map=True,
                 )
             )
     if rest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -44,16 +45,61 @@ def is_even(values: Tensor) -> bool:
     return differs < EVEN * most and float(values.max() - values.min()) < EVEN_RANGE * most
 
 
-def laid(place: Axes, photo: Photo, values: Tensor, title: str, colours: Range, *, even: bool | None = None) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """A map to be drawn. One that an untrained network explains is drawn flat, at its mean.
+
+    marked  the least and the largest value that an untrained network has at the same site; None if not known
+    """
+
+    title: str
+    values: Tensor
+    by_chance: bool = False
+    marked: Range | None = None
+
+
+def laid(
+    place: Axes,
+    photo: Photo,
+    values: Tensor,
+    title: str,
+    colours: Range,
+    *,
+    even: bool | None = None,
+    by_chance: bool = False,
+    marked: Range | None = None,
+) -> None:
     """Draw a map over a photograph in axes, with its range of colours below. The title says if it is even.
 
-    even  whether it is even; by default the map decides
+    even       whether it is even; by default the map decides
+    by_chance  whether it is not above chance: then it is drawn flat, and the title says so
+    marked     the values that an untrained network has, framed in the range of colours
     """
+    if by_chance:
+        values = values.mean().expand_as(values)
+        shown = photo.within(2 * round(max(place.bbox.width, place.bbox.height)))
+        picture(place, overlay(shown, values, *colours, SEQUENTIAL), label(title, 26))
+        place.text(0.5, 0.04, "not above chance", transform=place.transAxes, fontsize=5, color="white", ha="center")
+        scale(place, *colours, marked=marked)
+        return
     # Twice the size of the axes, in case the figure is saved larger.
     shown = photo.within(2 * round(max(place.bbox.width, place.bbox.height)))
     title = f"{label(title, 18)}: even" if (is_even(values) if even is None else even) else label(title, 26)
     picture(place, overlay(shown, values, *colours, SEQUENTIAL), title)
-    scale(place, *colours)
+    scale(place, *colours, marked=marked)
+
+
+def against_chance(photo: Photo, maps: Sequence[Shown], colours: Range) -> Figure:
+    """A figure of a photograph, then of maps over it in one range of colours, on which those of chance are framed."""
+    columns = min(COLUMNS, len(maps) + 1)
+    made, grid = panels(rows_of([photo, *maps], columns), columns, aspect=photo.size[0] / photo.size[1])
+    places = iter([place for line in grid for place in line])
+    picture(next(places), photo.pixels, label(photo.name, 26))
+    for one in maps:
+        laid(next(places), photo, one.values, one.title, colours, by_chance=one.by_chance, marked=one.marked)
+    for place in places:
+        place.remove()
+    return made
 
 
 def over_photo(photo: Photo, maps: Sequence[tuple[str, Tensor]], *, apart: bool = False) -> Figure:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from composer.amounts import plural
 from composer.html import STYLE, document, table, words
-from composer.looking.plates import Finding, Plate, Section, Table, grouped
+from composer.looking.plates import Finding, Group, Plate, Section, Table, grouped
 
 
 def page(
@@ -36,6 +38,65 @@ def page(
         ]
     )
     return document(title, body, styles=[STYLE], scripts=scripts)
+
+
+@dataclass(frozen=True)
+class Side:
+    """A network on a page: its name, what is said of it, its sections, and the PNG of each plate by its name."""
+
+    name: str
+    lead: Sequence[str]
+    sections: Sequence[Section]
+    images: Mapping[str, bytes]
+
+    @property
+    def opening(self) -> Plate | None:
+        """The first maps over a photograph; None without any."""
+        return next((plate for one in self.sections for plate in one.plates if plate.is_map), None)
+
+
+def folded(title: str, sides: Sequence[Side]) -> str:
+    """The HTML of a page that begins with maps over the photograph and a line for each finding; the rest is folded."""
+    several = len(sides) > 1
+    tops = [_top(side, several=several) for side in sides]
+    body = "\n".join(
+        [
+            f"<main><h1>{words(title)}</h1>",
+            *([f'<div class="sides">{"".join(tops)}</div>'] if several else tops),
+            *(_fold(side, section, several=several) for side in sides for section in side.sections),
+            "</main>",
+        ]
+    )
+    return document(title, body, styles=[STYLE])
+
+
+def _top(side: Side, *, several: bool) -> str:
+    plate = side.opening
+    parts = [f"<section><h2>{words(side.name)}</h2>"] if several else ["<section>"]
+    groups = grouped(one for section in side.sections for one in section.findings if one.notable)
+    lines = "".join(f"<li>{_line(group)}</li>" for group in groups)
+    parts.append(f"<ul>{lines}</ul>" if lines else "<p>Nothing notable.</p>")
+    if plate is not None:
+        parts.append(_figure(plate, side.images[plate.name]))
+    parts += [f"<p><small>{_prose(text)}</small></p>" for text in side.lead]
+    return "".join([*parts, "</section>"])
+
+
+def _line(group: Group) -> str:
+    first = group.findings[0]
+    detail = f" ({words(first.detail)})" if first.detail and len(group.findings) == 1 else ""
+    return f"{words(group.what)}{detail}: {plural(len(group.findings), 'site')}, <code>{words(group.places())}</code>"
+
+
+def _fold(side: Side, section: Section, *, several: bool) -> str:
+    parts = [f"<p>{_prose(section.text)}</p>"]
+    parts += [_plate(plate, side.images[plate.name]) for plate in section.plates if plate is not side.opening]
+    if section.findings:
+        parts.append(f"<h3>What was found</h3>{_list(section.findings)}")
+    if section.table is not None:
+        parts.append(f"<h3>Numbers</h3>{_table(section.table, f'Numbers: {section.title}, {side.name}')}")
+    of = f"<small>{words(side.name)}</small>" if several else ""
+    return f"<details><summary><h2>{words(section.title)}</h2>{of}</summary>{''.join(parts)}</details>"
 
 
 def cell(title: str, lead: Sequence[str], sections: Sequence[Section], images: Mapping[str, bytes]) -> str:
@@ -84,8 +145,12 @@ def _section(anchor: str, section: Section, images: Mapping[str, bytes]) -> str:
 
 
 def _plate(plate: Plate, image: bytes) -> str:
+    return f"<h3>{words(plate.title)}</h3>{_figure(plate, image)}"
+
+
+def _figure(plate: Plate, image: bytes) -> str:
     return (
-        f"<h3>{words(plate.title)}</h3><figure>{_image(plate, image, 'width', 'height')}"
+        f"<figure>{_image(plate, image, 'width', 'height')}"
         f"<figcaption>{words(plate.caption)} <code>{words(plate.name)}.png</code></figcaption></figure>"
     )
 

@@ -68,6 +68,7 @@ class Plate:
     caption      what it shows and how to read it
     alternative  a description for readers who cannot see it
     draw         draws it; slow, and needs matplotlib
+    is_map       whether it is maps over a photograph, with which a page begins
     """
 
     name: str
@@ -75,6 +76,7 @@ class Plate:
     caption: str
     alternative: str
     draw: Callable[[], Figure]
+    is_map: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ from composer.errors import Diagnostic, InputError
 from composer.files import staged
 from composer.looking.branches import branches_section
 from composer.looking.canvas import png, styled
+from composer.looking.chance import Chance, chance_of
 from composer.looking.chosen import Chosen, choose
 from composer.looking.classes import choose_classes, class_section
 from composer.looking.fields import check_nodes, fields_section
 from composer.looking.gates import gates_section
 from composer.looking.gather import Gathered, gather
 from composer.looking.other import other_section
-from composer.looking.page import cell, page
+from composer.looking.page import Side, cell, folded
 from composer.looking.plates import Finding, Section
 from composer.looking.prepared import Images
 from composer.looking.queries import Patch
@@ -80,7 +81,22 @@ class Look:
             return {plate.name: png(plate.draw()) for section in self.sections for plate in section.plates}
 
     def _page(self, images: dict[str, bytes]) -> str:
-        return page(self._title, self.lead, self.sections, images)
+        return folded(self._title, [Side(self.network, self.lead, self.sections, images)])
+
+    def beside(self, other: Look, folder: Path | str, *, force: bool = False) -> list[Path]:
+        """Write one page with this look and another, side by side, and a PNG per figure; arguments as for `write`.
+
+        The figures of the other are called `other-…`.
+        """
+        images, theirs = self._images(), other._images()
+        named = {**images, **{f"other-{name}": image for name, image in theirs.items()}}
+        targets = [Path(folder) / INDEX, *(Path(folder) / f"{name}.png" for name in named)]
+        sides = [Side(one.network, one.lead, one.sections, own) for one, own in ((self, images), (other, theirs))]
+        with staged(targets, force=force) as (index, *files):
+            index.write_text(folded(f"Attention of {self.network} and {other.network}", sides), encoding="utf-8")
+            for file, image in zip(files, named.values(), strict=True):
+                file.write_bytes(image)
+        return targets
 
     @property
     def _title(self) -> str:
@@ -107,7 +123,8 @@ def look_at(
     gathered = gather(model, images)
     if not gathered.seen and not nodes:
         raise _nothing(model, "has attention, but none of it says what its values are")
-    sections = tuple(_sections(gathered, paths, patch, target, classes or model.spec.classes))
+    chance = chance_of(model, gathered, images)
+    sections = tuple(_sections(gathered, chance, paths, patch, target, classes or model.spec.classes))
     return Look(model.spec.name, _lead(model, gathered), sections)
 
 
@@ -137,6 +154,7 @@ def _nothing(model: ComposedModule, what: str) -> InputError:
 
 def _sections(
     gathered: Gathered,
+    chance: Chance,
     paths: Sequence[str],
     patch: Patch | None,
     target: int | str | None,
@@ -145,19 +163,19 @@ def _sections(
     # All requests are checked before slow work begins.
     chosen = choose(gathered, patch)
     wanted = choose_classes(None if target is None else str(target), gathered, classes)
-    found: list[Section | None] = list(_of_attention(gathered, chosen))
+    found: list[Section | None] = list(_of_attention(gathered, chosen, chance))
     found += [class_section(gathered, wanted), fields_section(gathered.model, paths)]
     return [section for section in found if section is not None]
 
 
-def _of_attention(gathered: Gathered, chosen: Chosen | None) -> list[Section]:
+def _of_attention(gathered: Gathered, chosen: Chosen | None, chance: Chance | None = None) -> list[Section]:
     mechanisms = dict.fromkeys(one.form.site.mechanism for one in gathered.seen)
     found: list[Section | None] = [sites_section(gathered)]
     for name in mechanisms:
         found += [
             gates_section(gathered, name),
-            spatial_section(gathered, name),
-            elements_section(gathered, name),
+            spatial_section(gathered, name, chance),
+            elements_section(gathered, name, chance),
             branches_section(gathered, name),
             routing_section(gathered, name),
             tokens_section(gathered, name, chosen),

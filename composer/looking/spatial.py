@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+from torch import Tensor, tensor
 
 from composer.amounts import plural
 from composer.looking.canvas import label, panels, picture
+from composer.looking.chance import SEED, Chance, reach
 from composer.looking.forms import ElementMaps, SpatialMaps
 from composer.looking.gather import Gathered
-from composer.looking.overlays import EVEN, laid, over_photo, shared_range
+from composer.looking.overlays import EVEN, Shown, against_chance, laid, shared_range
 from composer.looking.photograph import Photo
 from composer.looking.plates import Finding, Plate, Section, Table
 from composer.looking.variation import STILL, variation
@@ -25,8 +26,12 @@ CHANNELS = 4
 SITES_A_PLATE = 6
 
 
-def spatial_section(gathered: Gathered, mechanism: str) -> Section | None:
-    """The spatial maps of a mechanism; None if there are none."""
+def spatial_section(gathered: Gathered, mechanism: str, chance: Chance | None = None) -> Section | None:
+    """The spatial maps of a mechanism; None if there are none.
+
+    chance  the maps of the untrained network
+    """
+    chance = chance or Chance()
     found = [one for one in gathered.of(SpatialMaps) if one.site.mechanism == mechanism]
     if not found:
         return None
@@ -36,9 +41,11 @@ def spatial_section(gathered: Gathered, mechanism: str) -> Section | None:
             f"{mechanism}-maps-{number + 1}",
             f"Maps over {photo.name}",
             "Maps of all sites, in the order they run, bilinearly enlarged to the photograph. All have one range of "
-            f"colours, from 0, below each; one that deviates by less than {EVEN:.0%} of its size is called even.",
+            f"colours, from 0, below each; one that deviates by less than {EVEN:.0%} of its size is called even."
+            + _of_chance(chance),
             f"{plural(len(found), 'map')} over the photograph {photo.name}; the table says where each is highest.",
-            partial(_maps, found, photo, number),
+            partial(_maps, found, photo, number, chance),
+            is_map=True,
         )
         for number, photo in enumerate(gathered.photos)
     ]
@@ -53,7 +60,31 @@ def spatial_section(gathered: Gathered, mechanism: str) -> Section | None:
             Finding(one.site.path, "its map is flat", f"it differs by {_flatness(one.values[0]):.2%}", True)
             for one in found
             if _flatness(one.values[0]) < STILL and one.values[0].numel() > 1
-        ],
+        ]
+        + not_above_chance(found, chance),
+    )
+
+
+def not_above_chance(found: Sequence[SpatialMaps | ElementMaps], chance: Chance) -> list[Finding]:
+    """The maps over the first image that reach no further than those of the untrained network."""
+    return [
+        Finding(
+            one.site.path,
+            "its map is not above chance",
+            f"it reaches over {reach(one.values[0]):.3g}, untrained over {chance.reaches(one, 0):.3g}",
+            True,
+        )
+        for one in found
+        if chance.explains(one, 0)
+    ]
+
+
+def _of_chance(chance: Chance) -> str:
+    if not chance.maps:
+        return ""
+    return (
+        f" Framed in its range: the values at the same site of the network at seed {SEED} on the same images; a map "
+        "that reaches no further than there is drawn flat, and called not above chance."
     )
 
 
@@ -83,12 +114,21 @@ def _table(found: Sequence[SpatialMaps], photo: Photo) -> Table:
     return Table(heads, tuple(rows), heads[2:6])
 
 
-def _maps(found: Sequence[SpatialMaps], photo: Photo, number: int) -> Figure:
-    return over_photo(photo, [(one.site.path, one.values[number]) for one in found])
+def _maps(found: Sequence[SpatialMaps], photo: Photo, number: int, chance: Chance) -> Figure:
+    shown = [
+        Shown(one.site.path, one.values[number], chance.explains(one, number), chance.ends(one, number))
+        for one in found
+    ]
+    reached = [tensor(one.marked) for one in shown if one.marked is not None]
+    return against_chance(photo, shown, shared_range([*(one.values for one in shown), *reached]))
 
 
-def elements_section(gathered: Gathered, mechanism: str) -> Section | None:
-    """Maps with a number per element: their means over channels, and the channels that vary most; or None."""
+def elements_section(gathered: Gathered, mechanism: str, chance: Chance | None = None) -> Section | None:
+    """Maps with a number per element: their means over channels, and the channels that vary most; or None.
+
+    chance  the maps of the untrained network
+    """
+    chance = chance or Chance()
     halves = {one.site.path for one in gathered.of(SpatialMaps) if one.part}
     found = [one for one in gathered.of(ElementMaps) if one.site.mechanism == mechanism and one.site.path not in halves]
     if not found:
@@ -99,9 +139,10 @@ def elements_section(gathered: Gathered, mechanism: str) -> Section | None:
             f"{mechanism}-elements-{number + 1}" + (f"-{count + 1}" if len(parts) > 1 else ""),
             f"Maps over {photo.name}" + (f", part {count + 1} of {len(parts)}" if len(parts) > 1 else ""),
             f"A row for each site: the mean over channels, then the {CHANNELS} channels whose numbers vary most over "
-            "positions. The maps of a row have one range of colours, from 0.",
+            "positions. All have one range of colours, from 0." + _of_chance(chance),
             f"Maps of {plural(len(part), 'site')} over the photograph {photo.name}.",
-            partial(_elements, part, photo, number),
+            partial(_elements, part, photo, number, chance, found),
+            is_map=True,
         )
         for number, photo in enumerate(gathered.photos)
         for count, part in enumerate(parts)
@@ -112,6 +153,7 @@ def elements_section(gathered: Gathered, mechanism: str) -> Section | None:
         + ("." if len(gathered.names) == 1 else "; the table is of the first image."),
         plates,
         _elements_table(found),
+        not_above_chance(found, chance),
     )
 
 
@@ -121,15 +163,18 @@ def most_varying(values: Tensor, count: int) -> list[int]:
     return order
 
 
-def _elements(found: Sequence[ElementMaps], photo: Photo, number: int) -> Figure:
+def _elements(
+    found: Sequence[ElementMaps], photo: Photo, number: int, chance: Chance, every: Sequence[ElementMaps]
+) -> Figure:
+    """The maps of some sites, in the range of colours of all of them."""
     made, grid = panels(len(found), 2 + CHANNELS, aspect=photo.size[0] / photo.size[1])
+    colours = shared_range([one.values[number][most_varying(one.values[number], CHANNELS)] for one in every])
     for one, line in zip(found, grid, strict=True):
         values = one.values[number]
         picture(line[0], photo.pixels, label(one.site.path, 26))
         channels = most_varying(values, CHANNELS)
-        mean = values.mean(0)
-        colours = shared_range([mean, *values[channels]])
-        laid(line[1], photo, mean, "mean over channels", colours)
+        by_chance = chance.explains(one, number)
+        laid(line[1], photo, values.mean(0), "mean over channels", colours, by_chance=by_chance)
         for channel, place in zip(channels, line[2:], strict=False):
             laid(place, photo, values[channel], f"channel {channel}", colours)
         for place in line[2 + len(channels) :]:

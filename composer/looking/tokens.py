@@ -74,6 +74,7 @@ def _class_plates(gathered: Gathered, mechanism: str, found: Sequence[Looks]) ->
             "range of colours.",
             f"Maps of {plural(len(having), 'site')} over the photograph {photo.name}.",
             partial(_class_tokens, having, photo, number),
+            is_map=True,
         )
         for number, photo in enumerate(gathered.photos)
         if having

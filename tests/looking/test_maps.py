@@ -9,6 +9,7 @@ import torch
 import composer
 from composer.looking import overlays
 from composer.looking.canvas import styled
+from composer.looking.chance import chance_of
 from composer.looking.overlays import is_even, shared_range
 from composer.looking.photograph import Photo
 from composer.looking.spatial import elements_section, most_varying, peak, spatial_section
@@ -108,3 +109,43 @@ def test_maps_of_a_figure_share_their_range(monkeypatch):
     drawn.clear()
     overlays.over_photo(photo, maps, apart=True)
     assert drawn == [(0, 1), pytest.approx((0, 0.21))]
+
+
+def trained(model, path, factor):
+    """The network with other weights, whose maps reach further, or less far."""
+    own = model.get_submodule(path)
+    plain = own.attention
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.001)
+    own.attention = lambda x: (plain(x) - 0.5) * factor + 0.5
+    return model
+
+
+@pytest.mark.parametrize(("factor", "explained"), [(0.1, True), (1.9, False)])
+def test_a_map_that_reaches_no_further_than_an_untrained_one_is_not_above_chance(network, images, factor, explained):
+    model = trained(network("cbam_spatial"), "cbam_spatial", factor)
+    found = composer.look(model, images)
+    said = [one.detail for one in found.findings if one.what == "its map is not above chance"]
+    assert bool(said) is explained
+    with styled():
+        (plate,) = [plate for one in found.sections for plate in one.plates if plate.name == "cbam_spatial-maps-1"]
+        texts = [text.get_text() for place in plate.draw().axes for text in place.texts]
+    assert ("not above chance" in texts) is explained
+    assert plate.is_map
+
+
+def test_a_network_that_nothing_has_trained_is_compared_with_nothing(network, images, seen):
+    model = network("cbam_spatial")
+    assert chance_of(model, seen(model), images).maps == {}
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    assert list(chance_of(model, seen(model), images).maps) == [("cbam_spatial", "")]
+
+
+def test_all_maps_of_elements_have_one_range(network, images, seen):
+    gathered = seen(network("ge_minus", extent=4))
+    with styled():
+        (plate, *_) = elements_section(gathered, "ge_minus").plates
+        ends = [[text.get_text() for text in place.texts] for place in plate.draw().axes if place.texts]
+    assert ends
+    assert all(one == ends[0] for one in ends)

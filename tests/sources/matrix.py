@@ -46,8 +46,8 @@ COMMANDS = {
     "graph": "{net} -o {out}.html",
     "look": "{net} --image {cat} -o {out}",
     "diff": "{net} resnet10",
-    "bench": "{net} --runs 1 --warmup 0 --device cpu",
-    "train": "{net} --data {data} --epochs 1 --size 32 --task classes -o {out}",
+    "bench": "{net} --runs 1 --size 64 --device cpu",
+    "train": "{net} --data {data} --epochs 1 --size 32 --batch 4 --task classes -o {out}",
     "compare": "{out}.yaml --data {data} -o {out}",
     "search": "{out}.yaml --data {data} -o {out}",
     "scan": "{net} --use se --after block",
@@ -60,9 +60,9 @@ COMMANDS = {
     "watch": "{net}",
 }
 FILES = {
-    "compare": "backbone: {net}\nvars: {{num_classes: 2}}\nvariants: {{se: {{use: se, after: block}}}}\nseeds: 2\n"
+    "compare": 'backbones: ["{net}"]\nvars: {{num_classes: 2}}\nvariants: {{se: {{use: se, after: block}}}}\nseeds: 2\n'
     "train: {{epochs: 1, batch: 4}}\n",
-    "search": "backbone: {net}\nvars: {{num_classes: 2}}\nvariants: {{se: {{use: se, after: block}}}}\ntrials: 2\n"
+    "search": 'backbones: ["{net}"]\nvars: {{num_classes: 2}}\nvariants: {{se: {{use: se, after: block}}}}\ntrials: 2\n'
     "seeds: 2\ntrain: {{epochs: 1, batch: 4}}\n",
 }
 SLOW = ("look", "bench", "train", "compare", "search", "scan", "push", "watch", "import", "export")
