@@ -48,9 +48,13 @@ def _content(box: Box, group: Sequence[Box]) -> Iterator[str]:
                 yield f"with {child.label}"
                 return
             continue
-        details = [other.detail.split(", ") for other in others if other is not None]
+        details = [_words(other) for other in others if other is not None]
         if any(words != details[0] for words in details):
-            own = [word for word in child.detail.split(", ") if not all(word in words for words in details)]
+            own = [word for word in _words(child) if not all(word in words for words in details)]
             if own:
                 yield f"{child.label}: {', '.join(own)}"
             return
+
+
+def _words(box: Box) -> list[str]:
+    return [*box.detail.split(", "), *([f"×{box.count}"] if box.count > 1 else [])]

@@ -25,6 +25,7 @@ from composer.draw.fold import Part, fold, sum_holds
 from composer.draw.view import Box, Edge, Holds, State, View
 
 Reference = tuple[str, str]
+_CONTAINERS = ("Sequential", "ModuleList")
 
 
 def build_view(sketch: Sketch) -> View:
@@ -156,7 +157,9 @@ class _Builder:
         if _is_one_box(view) and box.problem is None:
             return Part(_merged(box, view.boxes[0]), sources, key, form)
         children = [child for child in scope.nodes.values() if child.content is not None and child.place is None]
-        if all(isinstance(child.content, Scope) and child.op != "repeat" for child in children):
+        # The class of a foreign module says more than those of its parts, unless it only holds them.
+        is_named = scope.is_recorded and scope.block not in _CONTAINERS
+        if not is_named and all(isinstance(child.content, Scope) and child.op != "repeat" for child in children):
             box = replace(box, detail=describe_repeat(child.op for child in children))
         elif scope.path not in self.sketch.unfinished:
             self.traits[box.path] = traits_of(scope)

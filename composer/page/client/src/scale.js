@@ -101,7 +101,7 @@ function legendOf(mode, part, colourAt, found) {
   const isOwn = mode.tones && Object.entries(mode.numbers).every(([path, one]) => one === null || mode.tones[path]);
   const notes = [
     isOwn ? "colours of the file" : kind,
-    mode.adds && "none: as the paper",
+    mode.adds && "0 has no colour",
     found.includes(null) && "unknown: in the colour of its kind",
     found.length === 0 && "not known of this network",
   ];
