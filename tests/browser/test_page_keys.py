@@ -109,7 +109,7 @@ def test_the_focus_is_never_caught(se):
     list(round_trip())
     stops = list(round_trip())
     assert stops.count("drawing") == 1
-    assert {"query", "select", "Zoom in (+)", "Keys (?)"} <= set(stops)
+    assert {"query", "Colour", "Save this view", "Zoom in (+)", "Keys (?)"} <= set(stops)
 
 
 def test_keys_work_anywhere_but_in_fields(se):
