@@ -71,12 +71,10 @@ def command(
             min=1,
             metavar="RUNS",
             help="On a page: run the network on one random image, and colour by the time of each operation, the median "
-            "of so many runs. Without it no network is ever run.",
+            "of so many runs.",
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="Where the network runs, if it does: auto, cpu, cuda or cuda:N.")
-    ] = "auto",
+    device: Annotated[str, typer.Option(help="Where the network runs, if so: auto, cpu, cuda or cuda:N.")] = "auto",
     color: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="On a page: colour by times that `composer bench --nodes -o FILE` wrote."),

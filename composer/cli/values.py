@@ -84,6 +84,10 @@ def measure_values(
     found = list(_from_files(network, measuring))
     if not (opening.weights or measuring.image or measuring.against):
         return Measured(found)
+    if measuring.image and measuring.color_by == GRADIENT:
+        from composer.values.gradients import check_logits
+
+        check_logits(network)
     model, filled = opening.build(context, network, opening.chosen(network.spec))
     say(context, f"no weights: the network is random (seed {opening.seed})" if filled is None else filled.lines())
     if measuring.against is not None:
@@ -130,10 +134,8 @@ def _on_images(context: typer.Context, model: ComposedModule, measuring: Measuri
         images: list[Tensor] = list(batches)
         found = activations(model, images)
         try:
-            check_logits(model)
+            check_logits(model.graph)
         except InputError as error:
-            if measuring.color_by == GRADIENT:
-                raise
             say(context, f"no gradients: {error.diagnostics[0].message}")
         else:
             found.append(gradients(model, images))

@@ -15,6 +15,7 @@ from composer.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
+    from composer.dag.composition import Composition
     from composer.dag.scope import Node
 
 WORDS = (
@@ -32,7 +33,7 @@ def gradients(model: ComposedModule, batches: Iterable[Tensor]) -> Values:
     does not depend, by way of the images, has none. Raises InputError for a network that does not give one vector of
     logits.
     """
-    check_logits(model)
+    check_logits(model.graph)
     sums: dict[str, float] = {}
     count = 0
 
@@ -54,11 +55,11 @@ def gradients(model: ComposedModule, batches: Iterable[Tensor]) -> Values:
     return Values("gradient", "gradient", WORDS, numbers)
 
 
-def check_logits(model: ComposedModule) -> None:
+def check_logits(graph: Composition) -> None:
     """Raises InputError for a network that does not give one vector of logits."""
-    outputs = model.graph.outputs
+    outputs = graph.outputs
     if [one.layout for one in outputs.values()] != ["b c"]:
-        text = f"`{model.spec.name}` gives {', '.join(f'{name} {tensor}' for name, tensor in outputs.items())}"
+        text = f"`{graph.spec.name}` gives {', '.join(f'{name} {tensor}' for name, tensor in outputs.items())}"
         label = "gradients need one vector of logits"
         raise InputError(Diagnostic("gradient", text, label=label))
 

@@ -6,6 +6,9 @@ import { parse, WhereError } from "./where.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
+// Facts by name of a network: the same at every key that is typed.
+const known = new WeakMap();
+
 /**
  * Paths of the nodes for which a condition holds, in running order. A node for which it makes no sense, because it
  * compares a number with words, is none of them.
@@ -15,7 +18,9 @@ import { parse, WhereError } from "./where.js";
  */
 export function filtered(store, text) {
   const tree = parse(text);
-  const { names, nodes } = namedFacts(store);
+  const network = store.network();
+  if (!known.has(network)) known.set(network, namedFacts(store));
+  const { names, nodes } = known.get(network);
   const unknown = namesIn(tree).find(({ text: name }) => !names.has(name));
   if (unknown)
     throw new WhereError(
