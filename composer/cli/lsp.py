@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 
 import typer
 
@@ -35,6 +36,8 @@ def command(
             "docs/editors.md has the few lines that an editor needs; `composer watch SPEC` shows a spec without one",
         )
         raise InputError(Diagnostic("terminal", "the language server speaks with an editor, not a terminal", help=help))
+    # What composes networks imports torch: it begins while the packages of the protocol are imported.
+    threading.Thread(target=importlib.import_module, args=("composer.network",), daemon=True).start()
     from composer.live.lsp import serve
     from composer.live.reading import Reader
 

@@ -50,7 +50,6 @@ class Latest:
     texts: dict[str, Text] = field(default_factory=dict)
     _waiting: dict[str, None] = field(default_factory=dict)
     _change: threading.Condition = field(default_factory=threading.Condition)
-    _first: threading.Event = field(default_factory=threading.Event)
     _is_closed: bool = False
     _is_warm: bool = False
 
@@ -109,7 +108,6 @@ class Latest:
         found = self.reader.read(text, known.path, known.name)
         if not self._is_warm and found.spec is not None:
             self.told(key, version, self.reader.names(found))
-        self._first.set()
         found = self.reader.compose(found)
         if self._is_kept(key, known):
             self.told(key, version, found)
@@ -127,7 +125,7 @@ class Latest:
         return self.texts.get(key) is known and not self._is_closed
 
     def _warm(self) -> None:
-        # The problems of the first text come first, if there is a text already.
-        self._first.wait(1)
+        # Not after the first text: its own problems take hundredths of a second, and torch seconds, of which an editor
+        # that has just started leaves one or more.
         import composer.dag.checked
         import composer.network  # noqa: F401
