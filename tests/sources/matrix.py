@@ -216,7 +216,7 @@ def table(cells: Mapping[tuple[str, str], str]) -> str:
             "# Sources",
             "",
             "What each verb does with each kind of network: `✓`, or the sentence below the table. Made by",
-            "`python -m tests.sources.matrix`, which runs each command on a small network; only `net.yaml` has attention.",
+            "`python -m tests.sources.matrix`, which runs each command on a small network. Only `net.yaml` has\nattention.",
             "",
             f"| | {' | '.join(HEADS)} |",
             f"|---|{'---|' * len(HEADS)}",
