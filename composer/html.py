@@ -71,6 +71,7 @@ def document(
             "form-action 'none'",
         ]
     )
+    text = "" if data is None else packed(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
     parts = [
         "<!doctype html>",
         f'<html lang="{escape(language)}">',
@@ -84,7 +85,7 @@ def document(
         *(f"<style>{style}</style>" for style in styles),
         "</head>",
         f"<body>{body}",
-        *([] if data is None else [f'<script type="application/octet-stream" id="data">{_packed(data)}</script>']),
+        *([] if data is None else [f'<script type="application/octet-stream" id="data">{text}</script>']),
         *(f"<script>{script}</script>" for script in scripts),
         "</body></html>",
     ]
@@ -113,11 +114,10 @@ def words(text: str) -> str:
     return escape(visible(text))
 
 
-def _packed(data: Any) -> str:
-    """JSON in a seventh of its length, of letters that cannot end its element; `client/src/inflate.js` reads it."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+def packed(text: str) -> str:
+    """Text in a seventh of its length, of letters that cannot end an element; `page/client/src/inflate.js` reads it."""
     packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-    return base64.b64encode(packer.compress(text) + packer.flush()).decode()
+    return base64.b64encode(packer.compress(text.encode("utf-8", "replace")) + packer.flush()).decode()
 
 
 def _hashes(sources: Sequence[str]) -> str:
@@ -130,4 +130,4 @@ def _hashes(sources: Sequence[str]) -> str:
     return " ".join(found) or "'none'"
 
 
-__all__ = ["STYLE", "document", "table", "words"]
+__all__ = ["STYLE", "document", "packed", "table", "words"]

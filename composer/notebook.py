@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from composer.dag.sketch import Sketch
 from composer.draw.picture import Wish, draw
 from composer.draw.svg import describe_picture, render_svg
+from composer.html import packed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,10 +52,18 @@ def show_graph(graph: Composition, wish: Wish | None = None, module: nn.Module |
 
 
 def frame_of(page: str) -> str:
-    """Markup of a frame that contains the whole page: it fetches nothing, and cannot reach the notebook around it."""
+    """Markup of a frame that contains the whole page: it fetches nothing, and cannot reach the notebook around it.
+
+    The page is packed, because the notebook's file stores it: a frame takes half of the page's bytes.
+    """
     sandbox = "allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox"
+    boot = (Path(__file__).parent / "page/boot.js").read_text(encoding="utf-8").strip()
+    inside = (
+        '<!doctype html><meta charset="utf-8">'
+        f'<script type="application/octet-stream" id="packed">{packed(page)}</script><script>{boot}</script>'
+    )
     # The `div`, because IPython warns about markup that is only a frame.
     return (
-        f'<div><iframe sandbox="{sandbox}" srcdoc="{escape(page)}" width="100%" height="{CELL_HEIGHT}" '
+        f'<div><iframe sandbox="{sandbox}" srcdoc="{escape(inside)}" width="100%" height="{CELL_HEIGHT}" '
         'title="The network" style="border:0"></iframe></div>'
     )

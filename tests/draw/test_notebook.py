@@ -12,10 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from page.conftest import data_in
+from page.conftest import data_in, unpacked
 from torch import nn
 
 import composer
+from composer.dag.sketch import Sketch
+from composer.notebook import frame_of
+from composer.page.render import render_page
 
 KEPT = {"a", "b", "br", "code", "div", "em", "img", "p", "pre", "span", "table", "tbody", "td", "th", "thead", "tr"}
 ATTRIBUTES = {"alt", "height", "href", "src", "title", "width"}
@@ -107,7 +110,15 @@ def test_show_in_a_notebook_displays_the_page_in_a_frame(monkeypatch):
     (frame,) = shown
     assert frame.startswith("<div><iframe sandbox=")
     assert "allow-same-origin" not in frame
-    assert "<title>resnet18</title>" in unescape(frame.partition('srcdoc="')[2].partition('"')[0])
+    inside = unescape(frame.partition('srcdoc="')[2].partition('"')[0])
+    assert "<title>resnet18</title>" in unpacked(inside, "packed")
+
+
+def test_a_cell_saves_little():
+    graph = composer.graph("papers/cbam/resnet50")
+    assert len(graph._repr_html_().encode()) <= 60_000
+    page = render_page(Sketch.of(graph), graph)
+    assert len(frame_of(page).encode()) <= 0.6 * len(page.encode())
 
 
 def test_a_live_module_shows_its_weights(monkeypatch, tmp_path):

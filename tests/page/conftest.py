@@ -10,11 +10,16 @@ from typing import Any
 
 from draw.conftest import make, view_of
 
-__all__ = ["data_in", "make", "view_of"]
+__all__ = ["data_in", "make", "unpacked", "view_of"]
 
 
 def data_in(page: str) -> Any:
     """The data that the script of a page reads."""
-    packed = re.search(r'<script type="application/octet-stream" id="data">([A-Za-z0-9+/=]*)</script>', page)
-    assert packed is not None
-    return json.loads(zlib.decompress(base64.b64decode(packed[1]), wbits=-zlib.MAX_WBITS))
+    return json.loads(unpacked(page, "data"))
+
+
+def unpacked(page: str, name: str) -> str:
+    """What an element of a page holds packed."""
+    found = re.search(rf'<script type="application/octet-stream" id="{name}">([A-Za-z0-9+/=]*)</script>', page)
+    assert found is not None
+    return zlib.decompress(base64.b64decode(found[1]), wbits=-zlib.MAX_WBITS).decode()

@@ -1,4 +1,4 @@
-// Builds client.js and client.css beside this folder: `npm ci && npm run build`.
+// Builds client.js, client.css and boot.js beside this folder: `npm ci && npm run build`.
 
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
@@ -54,4 +54,5 @@ function write(name, body) {
 }
 
 write("client.js", await bundle("main.js", { format: "iife", target: "es2020" }));
+write("boot.js", await bundle("boot.js", { format: "iife", target: "es2020" }));
 write("client.css", await bundle("style.css", { target: ["chrome111", "firefox113", "safari16.2"] }));
