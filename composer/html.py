@@ -115,7 +115,7 @@ def words(text: str) -> str:
 
 
 def packed(text: str) -> str:
-    """Text in a seventh of its length, of letters that cannot end an element; `page/client/src/inflate.js` reads it."""
+    """Text in a seventh of its length, of letters that cannot end an element; `page/client/src/unpack.js` reads it."""
     packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     return base64.b64encode(packer.compress(text.encode("utf-8", "replace")) + packer.flush()).decode()
 

@@ -17,6 +17,8 @@ __all__ = ["browser", "make", "open_page", "page_of", "view_of"]
 # Serious means: someone cannot use the page.
 GRAVE = ("serious", "critical")
 LOUD = ("error", "warning")
+# The script of a network's page has taken over; other pages are whole when they are loaded.
+READY = "() => !document.getElementById('data') || document.documentElement.classList.contains('ready')"
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +77,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
             page.on("pageerror", lambda error: opened.complaints.append(str(error)))
             page.on("dialog", lambda dialog: (opened.complaints.append(dialog.message), dialog.dismiss()))
             page.goto(own + (f"#{fragment}" if fragment else ""))
+            if options.get("java_script_enabled", True):
+                page.wait_for_function(READY)
             return opened
 
         yield opener

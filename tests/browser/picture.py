@@ -30,6 +30,7 @@ def main() -> None:
         file.write_text(render_page(Sketch.of(graph), graph), encoding="utf-8")
         page = browser.new_context(viewport=SIZE, offline=True).new_page()
         page.goto(f"{file.as_uri()}#o=layer1,layer1.0")
+        page.wait_for_selector("html.ready")
         page.evaluate("composer.store.set({ source: true, panel: true })")
         page.evaluate(f"composer.store.select({SHOWN!r})")
         # Boxes glide to their places.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
+from browser.conftest import READY
 
 import composer
 from composer.dag.sketch import Sketch
@@ -263,6 +264,7 @@ def test_the_theme_is_the_readers(open_page, page_of):
     page.get_by_role("button", name="Theme: light").click()
     assert page.evaluate(paper) != light
     page.reload()
+    page.wait_for_function(READY)
     assert page.get_by_role("button", name="Theme: dark").count() == 1
     assert page.evaluate(paper) != light
 

@@ -1,8 +1,9 @@
 // A page that was packed whole, for the frame in a notebook's cell: it takes the place of this document.
 
-import { unpacked } from "./inflate.js";
+import { unpacked } from "./unpack.js";
 
-const page = unpacked(document.getElementById("packed").textContent);
-document.open();
-document.write(page);
-document.close();
+unpacked(document.getElementById("packed").textContent).then((page) => {
+  document.open();
+  document.write(page);
+  document.close();
+});

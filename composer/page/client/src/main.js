@@ -4,7 +4,6 @@ import { createCompared, mainHalf } from "./compare.js";
 import { html } from "./dom.js";
 import { holds } from "./evaluate.js";
 import { createHelp } from "./help.js";
-import { unpacked } from "./inflate.js";
 import { listenToKeys } from "./keyboard.js";
 import { createKinds } from "./kinds.js";
 import { createMinimap } from "./minimap.js";
@@ -22,10 +21,14 @@ import { createStore } from "./store.js";
 import { rememberedTheme, useTheme } from "./theme.js";
 import { createToolbar, createZoom } from "./toolbar.js";
 import { toldTrace } from "./trace.js";
+import { unpacked } from "./unpack.js";
 import { READABLE } from "./viewport.js";
 import { parse } from "./where.js";
 
-start(document.getElementById("canvas"), JSON.parse(unpacked(document.getElementById("data").textContent)));
+// Until then, what Python drew is seen.
+unpacked(document.getElementById("data").textContent).then((text) =>
+  start(document.getElementById("canvas"), JSON.parse(text)),
+);
 
 function start(canvas, data) {
   const store = createStore(data);
