@@ -102,4 +102,4 @@ def command(
             )
     run = Run(folder)
     with leaving(context, run) as (speak, tell):
-        go_on(run, found, where=resources.where, say=speak, tell=tell)
+        go_on(run, found, where=resources.where, say=speak, tell=tell, allow_code=spec.allow_code)

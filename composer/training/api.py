@@ -70,7 +70,7 @@ def train(
     if exists:
         raise run_exists(Run(folder), spec, opened, training, weights=chosen, size=size)
     run = begin(spec, opened, training, folder, weights=chosen, size=size, opening=options, say=say)
-    return go_on(run, opened, where=where, say=say, tell=tell)
+    return go_on(run, opened, where=where, say=say, tell=tell, allow_code=allow_code)
 
 
 def resume(

@@ -36,6 +36,7 @@ def go_on(
     enough: Enough = lambda rows: False,
     say: Tell = print,
     tell: Tell = lambda text: None,
+    allow_code: bool = False,
 ) -> Run:
     """Train from a run's last checkpoint to its end, then test it, once.
 
@@ -45,6 +46,7 @@ def go_on(
     enough  the rows of history, after each epoch -> whether that was enough, before the end of the recipe
     say    is told sentences for the user
     tell   is told how far it is
+    allow_code  let a backbone `package.module:factory` run its code
     Raises InputError if the data is another, the loss is not finite, or memory or disk are full; the last checkpoint
     stays.
     """
@@ -54,7 +56,7 @@ def go_on(
         if record["state"] == "done":
             say(f"{run} is trained to its end")
             return run
-        _trained(run, data, where, enough, say, tell)
+        _trained(run, data, where, enough, say, tell, allow_code=allow_code)
         return run
 
 
@@ -70,14 +72,14 @@ def _check_data(run: Run, record: Mapping[str, Any], data: Data) -> None:
     raise InputError(Diagnostic("run-data", text, help=help))
 
 
-def _trained(run: Run, data: Data, where: Where, enough: Enough, say: Tell, tell: Tell) -> None:
+def _trained(run: Run, data: Data, where: Where, enough: Enough, say: Tell, tell: Tell, *, allow_code: bool) -> None:
     from composer.training.data import Loader, evaluation_transform, training_transform
     from composer.training.keeping import Keeper, stopping_after_step
     from composer.training.learner import Learner, Part, steps_of
 
     training = run.training
     recipe = training.recipe
-    model = opened(run)
+    model = opened(run, allow_code=allow_code)
     kept = checkpoint.load(run)
     assert kept is not None, "a run begins with a checkpoint"
     progress, weights, state = kept
@@ -148,7 +150,7 @@ def _trained(run: Run, data: Data, where: Where, enough: Enough, say: Tell, tell
         from composer.training.evaluating import conclude
 
         # A share of a network cannot be tested by one process.
-        conclude(run, opened(run) if learner.is_sharded else model, data, say, tell)
+        conclude(run, opened(run, allow_code=allow_code) if learner.is_sharded else model, data, say, tell)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 TABLE, CAT = EXAMPLES / "tables/sources.md", EXAMPLES / "cat.jpg"
 # Verbs without a network among their arguments.
 WITHOUT = {
+    "search": "a file such as `compare` reads",
     "check": "mechanisms",
     "schema": "nothing",
     "lsp": "an editor",
@@ -48,7 +49,6 @@ COMMANDS = {
     "bench": "{net} --runs 1 --size 64 --device cpu",
     "train": "{net} --data {data} --epochs 1 --size 32 --batch 4 --task classes -o {out}",
     "compare": "{out}.yaml --data {data} -o {out}",
-    "search": "{out}.yaml --data {data} -o {out}",
     "scan": "{net} --use se --after block",
     "plan": "{net} --batch 8 --gpus 1 --per-machine 1",
     "eject": "{net} -o {out}.py",
@@ -61,10 +61,8 @@ COMMANDS = {
 FILES = {
     "compare": 'backbones: ["{net}"]\nvars: {{num_classes: 2}}\nvariants: {{se: {{use: se, after: block}}}}\nseeds: 2\n'
     "train: {{epochs: 1, batch: 4}}\n",
-    "search": 'backbones: ["{net}"]\nvars: {{num_classes: 2}}\nvariants: {{se: {{use: se, after: block}}}}\ntrials: 2\n'
-    "seeds: 2\ntrain: {{epochs: 1, batch: 4}}\n",
 }
-SLOW = ("look", "bench", "train", "compare", "search", "scan", "push", "watch", "import", "export")
+SLOW = ("look", "bench", "train", "compare", "scan", "push", "watch", "import", "export")
 NETS = """
 from torch import nn
 
