@@ -99,6 +99,9 @@ CODES = {
     "extra": "A package is not installed that this needs.",
     "font": "No font of this machine has the letters of a picture.",
     "width": "A text is no width of a figure, or the network does not fit one so wide.",
+    "colour": "A page or picture has no number of its nodes by this name.",
+    "gradient": "The network has no logits, of which the cross entropy could be taken.",
+    "node-data": "A file of numbers of nodes has another form, or names nodes that do not exist.",
     "eject": "The network cannot be written as one file.",
     "script": "TorchScript does not take composed networks.",
     # Weights.

@@ -1,4 +1,4 @@
-"""The Python of docs/any_model.md: each section runs as it stands, in one namespace, and trains its step."""
+"""The Python of examples/guides/any_model.md: each section runs as it stands, in one namespace, and trains its step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = (Path(__file__).parents[1] / "docs" / "any_model.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "examples/guides" / "any_model.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SECTIONS = {
     section.partition("\n")[0]: found for section in PAGE.split("\n## ")[1:] if (found := FENCE.findall(section))

@@ -131,7 +131,7 @@ ALLOWED = {
         *_rooms("amounts dag difference docstring draw errors html index live network page schema spec"),
         "composer.__version__",
     },
-    "notebook.py": {"IPython", "torch", *_rooms("dag draw page")},
+    "notebook.py": {"IPython", "torch", *_rooms("dag draw html page")},
     "network.py": {"networkx", "torch", *_rooms("dag notebook summary")},
 }
 

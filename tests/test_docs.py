@@ -1,4 +1,4 @@
-"""The pages under docs/: every whole spec on them composes, runs and trains a step."""
+"""The guides: every whole spec on them composes, runs and trains a step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 import composer
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "examples/guides"
 FENCE = re.compile(r"(?:<!-- beside: (\S+) -->\n)?^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FOUND = [
     (page.name, index, beside, text)

@@ -56,7 +56,7 @@ def test_the_version_is_that_of_the_package(installed):
     assert found.metadata["Author"] == "The composer authors"
     assert "Typing :: Typed" in found.metadata.get_all("Classifier")
     assert "version" not in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert f"## {composer.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {composer.__version__}" in (ROOT / "examples/guides/changes.md").read_text(encoding="utf-8")
 
 
 def test_the_main_job_of_the_readme_outside_the_checkout(installed, tmp_path):

@@ -15,7 +15,7 @@ from composer.planning.network import sizes_of
 from composer.summary.memory import activation_memory
 
 BF16 = {"amp": "bfloat16"}
-SCALE = Path(__file__).parents[1] / "docs" / "scale.md"
+SCALE = Path(__file__).parents[1] / "examples/guides" / "scale.md"
 
 
 def row(found, strategy, checkpoint=False):

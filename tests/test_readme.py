@@ -17,6 +17,7 @@ import composer
 from composer import registry
 
 ROOT = Path(__file__).parent.parent
+GUIDES = ROOT / "examples/guides"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TESTS_OF_ENGINES = [path.read_text(encoding="utf-8") for path in (ROOT / "tests/engines").glob("test_*.py")]
 # A comparison trains for the better part of a minute.
@@ -110,7 +111,7 @@ def test_its_counts():
     assert len(composer.list_papers()) > int(rows)
 
 
-@pytest.mark.parametrize("name", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("name", ["README.md", *(f"examples/guides/{path.name}" for path in GUIDES.glob("*.md"))])
 def test_every_link_leads_to_a_file(name):
     for target in re.findall(r"\]\((?!http|#)(.*?)(?:#.*?)?\)", page(name)):
         assert ((ROOT / name).parent / target).exists(), target
@@ -142,12 +143,12 @@ def test_the_table_of_engines_has_every_test():
 
 @pytest.mark.parametrize("word", sorted(registry.TENSOR_FACTS + registry.CONV_FACTS))
 def test_every_fact_is_on_the_plugin_page(word):
-    assert re.search(rf"\b{word}\b", page("docs/plugins.md"))
+    assert re.search(rf"\b{word}\b", page("examples/guides/plugins.md"))
 
 
 def test_the_plugin_of_the_plugin_page(run, tmp_path):
     path = tmp_path / "pixel_gate.py"
-    path.write_text(fence(page("docs/plugins.md"), "python"))
+    path.write_text(fence(page("examples/guides/plugins.md"), "python"))
     spec = tmp_path / "net.yaml"
     spec.write_text("backbone: resnet18\nattention:\n  - {use: pixel_gate, after: branch, with: {kernel_size: 3}}\n")
     result = run("build", spec, "--plugin", path, "--format", "json")
@@ -164,7 +165,7 @@ def test_the_python_page(tmp_path, monkeypatch, capsys):
     plain = composer.build("resnet50", vars={"num_classes": 10})
     save_file(plain.state_dict(), "resnet50_10.safetensors")
     names: dict[str, object] = {}
-    exec(fence(page("docs/models.md"), "python"), names)
+    exec(fence(page("examples/guides/models.md"), "python"), names)
     assert "self.layer1" in capsys.readouterr().out
     assert not names["report"].missing
     assert all(".cbam." in name for name in names["report"].inserted)
@@ -172,7 +173,7 @@ def test_the_python_page(tmp_path, monkeypatch, capsys):
 
 def test_the_features_of_the_python_page():
     names = {"composer": composer, "images": torch.randn(1, 3, 64, 64)}
-    exec(fence(page("docs/models.md"), "python", 1), names)
+    exec(fence(page("examples/guides/models.md"), "python", 1), names)
     assert {name: tuple(value.shape[1:]) for name, value in names["pyramid"](names["images"]).items()} == {
         "c3": (512, 8, 8),
         "c5": (2048, 2, 2),
@@ -183,18 +184,18 @@ def test_the_features_of_the_python_page():
 def test_the_attention_of_the_python_page():
     model = composer.build({"backbone": "resnet18", "attention": [{"use": "dynconv", "replace": "layer4.1.conv2"}]})
     names = {"composer": composer, "model": model.eval(), "images": torch.randn(1, 3, 64, 64)}
-    exec(fence(page("docs/models.md"), "python", 2), names)
+    exec(fence(page("examples/guides/models.md"), "python", 2), names)
     assert list(names["values"]) == ["layer4.1.conv2"]
 
 
 def test_the_table_of_the_page_of_summaries(run):
     printed = run("summary", "papers/cbam/resnet50", "--columns", "op,count,output,parameters,macs,memory").out
-    lines = fence(page("docs/summary.md"), "").splitlines()
+    lines = fence(page("examples/guides/summary.md"), "").splitlines()
     assert all(line in printed.splitlines() for line in lines if line != "…")
 
 
 def test_the_costs_of_the_papers(run):
-    line = fence(page("docs/summary.md"), "sh")
+    line = fence(page("examples/guides/summary.md"), "sh")
     assert (
         "papers/eca/resnet50_se_var1,3.1,ResNet-50,SE-Var-1,25557032,4089184256,76.0,"
         in run(*shlex.split(line, comments=True)[1:]).out
@@ -203,7 +204,7 @@ def test_the_costs_of_the_papers(run):
 
 def test_the_spec_of_the_weights_page(run, tmp_path):
     save_file(composer.build("resnet50").state_dict(), tmp_path / "resnet50.safetensors")
-    (tmp_path / "net.yaml").write_text(fence(page("docs/weights.md"), "yml"))
+    (tmp_path / "net.yaml").write_text(fence(page("examples/guides/weights.md"), "yml"))
     result = run("build", tmp_path / "net.yaml", "--set", "input=[3, 64, 64]")
     assert result.code == 0, result.err
     assert "loaded 320 tensors" in result.out
@@ -216,7 +217,7 @@ def test_the_commands_of_looking(run, tmp_path, monkeypatch, weights, cat):
     monkeypatch.setattr("webbrowser.open", lambda uri: True)
     shutil.copy(cat, "cat.png")
     shutil.copy(weights, "mobilenet_v2.pth")
-    for line in fence(page("docs/look.md"), "sh").splitlines():
+    for line in fence(page("examples/guides/look.md"), "sh").splitlines():
         result = run(*shlex.split(line, comments=True)[1:])
         assert result.code == 0, (line, result.err)
         assert "effective receptive field covers" in result.out

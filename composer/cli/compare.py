@@ -61,7 +61,7 @@ def command(
     FILE has a network (`base`, or `backbones`), `variants` by name, each a rule or a list of rules, or a `sweep`, a
     rule whose lists are axes; and if you like a `budget`, a `control` of plain networks that cost as much, and `seeds`.
     A variant that does not compose is a row with its reason. With --data all are trained, on the same seeds; the same
-    command goes on after an interruption. docs/compare.md has all of it.
+    command goes on after an interruption. examples/guides/compare.md has all of it.
     """
     from composer.comparing.file import read_comparison
 

@@ -25,16 +25,14 @@ def command(
 ) -> None:
     """Answer an editor about specs: mistakes at their lines, shapes, costs, completion, definitions, quick fixes.
 
-    An editor starts it and speaks to it on stdin and stdout; `docs/editors.md` says how. Needs the extra `lsp`. It
-    writes no file: an editor applies the changes that it proposes.
+    An editor starts it and speaks to it on stdin and stdout; `examples/guides/editors.md` says how. Needs the
+    extra `lsp`. It writes no file: an editor applies the changes that it proposes.
     """
     if importlib.util.find_spec("pygls") is None:
         text, help = "the language server needs the package `pygls`", ("pip install 'attention-composer[lsp]'",)
         raise UnavailableError(Diagnostic("extra", text, label="an extra of composer", help=help))
     if sys.stdin is None or sys.stdin.isatty():
-        help = (
-            "docs/editors.md has the few lines that an editor needs; `composer watch SPEC` shows a spec without one",
-        )
+        help = ("examples/guides/editors.md has the lines that an editor needs; `composer watch SPEC` needs no editor",)
         raise InputError(Diagnostic("terminal", "the language server speaks with an editor, not a terminal", help=help))
     # What composes networks imports torch: it begins while the packages of the protocol are imported.
     threading.Thread(target=importlib.import_module, args=("composer.network",), daemon=True).start()

@@ -41,8 +41,8 @@ def command(
     """What training on many GPUs takes: memory of each by strategy, traffic, and the time that is left for computing.
 
     Nothing is built or run: it is arithmetic on the network's parameters, multiply-accumulates and what autograd keeps.
-    The recipe says batch, optimizer, amp and accumulate; --set train.amp=bfloat16 changes it. docs/scale.md has the
-    formulas.
+    The recipe says batch, optimizer, amp and accumulate; --set train.amp=bfloat16 changes it. The formulas are in
+    examples/guides/scale.md.
     """
     from composer.spec.settings import read_settings
     from composer.spec.training import settle_training

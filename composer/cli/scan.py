@@ -88,8 +88,8 @@ def command(
 
     A place where it does not fit is a row with the reason. With --data each place is trained beside the plain network
     on the same seeds, ranked by its gain on the validation split for its cost, and the best go together while the gain
-    grows; what was chosen is then compared on fresh seeds. The same command goes on after an interruption. docs/scan.md
-    has all of it.
+    grows; what was chosen is then compared on fresh seeds. The same command goes on after an interruption. All of it
+    is in examples/guides/scan.md.
     """
     from composer.scanning.api import cost_of, scan_costs
 

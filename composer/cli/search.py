@@ -35,7 +35,8 @@ def command(
     FILE is that of `composer compare`, with `search: {trials: N, ranges: {train.optimizer.lr: {from: …, to: …}}}`.
     Trainings that are behind end early. What is chosen, by validation, is trained again on seeds that the search did
     not have, beside a plain network of the same cost whose recipe was searched by as many trainings. The test images
-    are read in this comparison alone. The same command goes on after an interruption. docs/compare.md has all of it.
+    are read in this comparison alone. The same command goes on after an interruption. All of it is in
+    examples/guides/compare.md.
     """
     from composer.comparing.file import read_comparison
 

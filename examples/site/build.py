@@ -1,6 +1,6 @@
 """Builds the site: python examples/site/build.py -o FOLDER, then open FOLDER/index.html. Needs the extra `docs`.
 
-It is made of the README, the tutorials, the pages under docs/ and what the code says of itself. It asks for nothing
+It is made of the README, the tutorials, the guides and what the code says of itself. It asks for nothing
 from any network, and reads from a disk as from a server.
 """
 

@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 # Folders of Markdown, where their pages stand in the site, and their entry of the navigation.
 _FOLDERS = (
     ("examples/tutorials", "tutorials", "Tutorials"),
-    ("docs", "guides", "Guides"),
+    ("examples/guides", "guides", "Guides"),
     ("examples/tables", "measured", "Measured"),
 )
 _LINK = re.compile(r'(?P<head><(?:a|img)\b[^>]*?\b(?:href|src)=")(?P<target>[^"]*)"')
@@ -39,7 +39,6 @@ _TEXTS = {
 def _written() -> Iterator[tuple[str, tuple[str, str]]]:
     """Every file that is a page of its own, with its path in the site and its entry of the navigation."""
     yield "README.md", ("index.html", "Start")
-    yield "CHANGELOG.md", ("changes.html", "Start")
     for folder, place, room in _FOLDERS:
         paths = (REPOSITORY / folder).glob("*.md")
         for path in sorted(paths, key=lambda path: (path.stem != "README", path.name)):

@@ -1,4 +1,4 @@
-"""The page docs/compare.md does what it says."""
+"""The page examples/guides/compare.md does what it says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from composer.comparing.file import read_comparison
 from composer.comparing.plan import make_plan
 from composer.comparing.statistics import fewest_pairs
 
-PAGE = (Path(__file__).parents[2] / "docs/compare.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "examples/guides/compare.md").read_text(encoding="utf-8")
 
 
 def test_its_file_is_a_comparison(tmp_path):

@@ -1,4 +1,4 @@
-"""What docs/importing.md shows: a model file, lines of its spec, and a spec with attention that starts from it."""
+"""The guide to importing: a model file, lines of its spec, and a spec with attention that starts from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import composer
 
-PAGE = (Path(__file__).parents[2] / "docs" / "importing.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "examples/guides" / "importing.md").read_text(encoding="utf-8")
 SHOWN = dict(re.findall(r"<!-- (\S+) -->\n```yml\n(.*?)```", PAGE, re.DOTALL))
 
 

@@ -68,5 +68,5 @@ def test_the_extension_starts_the_server_and_opens_the_preview(has_yaml: bool, o
 
 def test_the_docs_have_the_lines_of_neovim() -> None:
     lines = (EDITORS / "nvim.lua").read_text().splitlines()
-    docs = (Path(__file__).parents[2] / "docs" / "editors.md").read_text()
+    docs = (Path(__file__).parents[2] / "examples/guides" / "editors.md").read_text()
     assert "\n".join(lines[1:4]) in docs

@@ -16,4 +16,4 @@ def test_the_table_is_what_its_command_makes() -> None:
 
 
 def test_the_page_of_plugins_counts_the_checks() -> None:
-    assert f"runs the {len(contract.CHECKS)} checks" in (HERE / "docs/plugins.md").read_text()
+    assert f"runs the {len(contract.CHECKS)} checks" in (HERE / "examples/guides/plugins.md").read_text()

@@ -1,11 +1,11 @@
-"""The page docs/scan.md does what it says."""
+"""The page examples/guides/scan.md does what it says."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-PAGE = (Path(__file__).parents[2] / "docs/scan.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "examples/guides/scan.md").read_text(encoding="utf-8")
 
 
 def test_its_python_runs(capsys):

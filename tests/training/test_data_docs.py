@@ -1,4 +1,4 @@
-"""docs/data.md: every source on it is opened, and is what the page says; its alterations are read."""
+"""examples/guides/data.md: every source on it is opened, and is what the page says; its alterations are read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from composer.spec.augment import Augment
 from composer.training.data import open_data
 from composer.training.data.tars import _expanded
 
-PAGE = (Path(__file__).parents[2] / "docs/data.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "examples/guides/data.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"^<!-- data: (\S+) -> (\w+), (\d+) -->\n```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FOUND = EXAMPLE.findall(PAGE)
 

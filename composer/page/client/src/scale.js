@@ -144,7 +144,8 @@ function compared(store) {
   const marks = changedPaths(store);
   const colours = (path) => {
     const kind = marks.get(path);
-    return kind ? { fill: `var(--${kind}-fill)` } : null;
+    // The colours of kinds would be taken for those of differences.
+    return { fill: kind ? `var(--${kind}-fill)` : "var(--paper)" };
   };
   const told = new Set([...store.data.changes.map((one) => one.kind), ...marks.values()]);
   const kinds = Object.keys(SIGNS).filter((kind) => told.has(kind));

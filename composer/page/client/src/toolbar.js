@@ -120,7 +120,7 @@ function networkSwitch(store, actions) {
 
 /** @param {Store} store */
 function colourMenu(store) {
-  const modes = [{ key: "kind", name: "kind" }, ...store.data.modes];
+  const modes = [{ key: "kind", name: store.data.changes ? "differences" : "kind" }, ...store.data.modes];
   const options = modes.map(({ key, name }) => html("option", { value: key }, name));
   const select = html("select", { "aria-label": "Colour" }, ...options);
   select.addEventListener("change", () => store.set({ colour: select.value }));
