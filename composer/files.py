@@ -73,8 +73,12 @@ def check_target(target: Path, *, force: bool = False) -> None:
     """
     try:
         mode = target.lstat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        file = next(one for one in target.parents if one.exists())
+        help = ("name a folder; it is made if it does not exist",)
+        raise InputError(Diagnostic("output", f"`{file}` is a file", label="a folder", help=help)) from error
     except PATH_ERRORS as error:
         raise _unwritable(target, error) from error
     if stat.S_ISDIR(mode):

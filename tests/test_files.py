@@ -65,8 +65,8 @@ def test_folders_and_impossible_places(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         write_text(tmp_path, "x")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="cannot write"):
-        write_text(tmp_path / "file" / "below", "x")
+    with pytest.raises(InputError, match="file` is a file"):
+        write_text(tmp_path / "file" / "new" / "below", "x")
 
 
 def test_moves_are_undone_when_one_of_them_fails(tmp_path, monkeypatch):

@@ -151,6 +151,9 @@ def _report(error: ComposerError, invocation: Invocation) -> int:
 def _unexpected(error: Any, invocation: Invocation) -> int:
     # Typer has its own copy of click, so a usage error is recognised by its attributes.
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        if type(error).__name__ == "NoArgsIsHelpError":
+            screen.words(error.format_message())
+            return USAGE
         context = getattr(error, "ctx", None)
         if context is not None:
             screen.words(f"{context.get_usage()}\ntry `{context.command_path} --help`\n")

@@ -19,6 +19,7 @@ from composer.spec.model_source import FILE, ModelSource, is_graph_file, short_f
 from composer.spec.origin import Origin
 from composer.spec.sources import wrong_source
 from composer.spec.structure import validate
+from composer.spec.wrong_files import near, no_spec
 from composer.spec.yaml import MAX_BYTES, decode, read
 
 MAX_REFERENCES = 16
@@ -58,6 +59,8 @@ def open_source(source: str | Path | Mapping[str, Any]) -> tuple[Document, Path 
         help = ("write it to a file",)
         raise SpecError(Diagnostic("source", "a spec is given by path or name, not as text", help=help))
     path = _find(text) if isinstance(source, str) else Path(source)
+    if os.path.isfile(path) and (problem := no_spec(path)):
+        raise SpecError(problem)
     return read_file(path), path
 
 
@@ -102,7 +105,8 @@ def _read_bytes(path: Path) -> bytes:
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except PATH_ERRORS as error:
-        raise SpecError(Diagnostic("unreadable", f"cannot read `{path}`: {reason(error)}")) from error
+        help = near(path) if isinstance(error, FileNotFoundError) else ()
+        raise SpecError(Diagnostic("unreadable", f"cannot read `{path}`: {reason(error)}", help=help)) from error
 
 
 def home(path: Path | None, root: str | Path | None) -> Path:

@@ -30,12 +30,17 @@ def _words(given: object) -> str:
     return f"the class `{given.__name__}`" if isinstance(given, type) else f"an object of type `{type(given).__name__}`"
 
 
+def wrapped(given: object) -> str:
+    """Which of PyTorch's wrappers a value is; empty for any other value."""
+    names = [one.__name__ for one in type(given).__mro__]
+    return next((wrapper for wrapper in _WRAPPERS if wrapper in names), "")
+
+
 def _advice(given: object) -> tuple[str, ...]:
     """What to pass instead of a value. Does not import torch."""
+    if wrapper := wrapped(given):
+        return (f"`{wrapper}` holds a network: give that, its `.{_WRAPPERS[wrapper]}`",)
     names = [one.__name__ for one in type(given).__mro__]
-    for wrapper, attribute in _WRAPPERS.items():
-        if wrapper in names:
-            return (f"`{wrapper}` holds a network: give that, its `.{attribute}`",)
     if "ComposedModule" in names and not isinstance(given, type):
         return ("it is composed already: its spec is `model.spec`, its graph `model.graph`",)
     if hasattr(given, "spec") and hasattr(given, "root"):

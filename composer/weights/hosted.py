@@ -1,4 +1,4 @@
-"""Weights for a model that composer did not write, after insertions: everything but what was inserted is filled."""
+"""Weights for a model that composer did not write: everything is filled but what was inserted, if anything was."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from composer.hosts.journal import journals
+from composer.spec.sources import wrapped
 from composer.spec.spec import Spec
 from composer.weights.names import Shapes
 from composer.weights.wanted import Wanted
@@ -54,9 +55,9 @@ class WantedOfHost(Wanted):
 
 
 def wanted_of(model: nn.Module) -> WantedOfHost | None:
-    """What a model with insertions can take from a file; None for a model without any."""
+    """What a model can take from a file; None for a wrapper without insertions, whose names are not those of files."""
     found = journals(model)
-    if not found:
+    if not found and wrapped(model):
         return None
     state = model.state_dict(keep_vars=True)
     own = {name: tuple(tensor.shape) for name, tensor in state.items()}

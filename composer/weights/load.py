@@ -1,4 +1,4 @@
-"""Copies weights into a composed network: every tensor that fits, or nothing."""
+"""Copies weights into a network: every tensor that fits, or nothing."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def load_weights(
     entry: str | None = None,
     prefix: str | None = None,
 ) -> LoadReport:
-    """Copy weights into a composed network and return a report of what became of every tensor.
+    """Copy weights into a network and return a report of what became of every tensor.
 
-    model    the network to fill, on any device but meta; or a model of any library into which `composer.insert` put
-             something, for which a file of the plain model is whole
+    model    the network to fill, on any device but meta; or a model of any library, before `composer.insert` or after
+             it: a file of the plain model is whole for both
     source   a .safetensors, .pt, .pth, .bin, .ckpt or .tar file, a hub reference (`timm:…`, `torchvision:…`, `hf:…`), a
              mapping name -> tensor (wrapped or not), or the result of `read_checkpoint`
     require  `backbone`: the source must fit, except for what attention rules inserted or removed, what `outputs` leaves
@@ -112,7 +112,7 @@ def _into_host(
     keys: Keys | None,
     prefix: str | None,
 ) -> LoadReport:
-    """Copy tensors into a model with insertions; its own names are those of the file unless a key map is given."""
+    """Copy tensors into a model of another library; its own names are those of the file unless a key map is given."""
     own = model.state_dict()
     WeightsError.check(_no_room(own))
     choice = Choice(AS_THEY_ARE if keys is None else read_key_map(keys), prefix)

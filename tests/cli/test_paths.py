@@ -84,3 +84,22 @@ def test_a_path_that_cannot_be_used(option, kind, run, small, tmp_path):
     assert result.code == 1, result.err
     assert result.err.splitlines()[0].startswith(("error[", "no weights: "))
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_file_that_is_no_spec_is_called_by_its_name(run, small, tmp_path):
+    for name, word in (("net.pth", "--weights"), ("fig.svg", "from which it was drawn")):
+        (tmp_path / name).write_text("×")
+        result = run("build", tmp_path / name)
+        assert result.code == 1
+        assert word in result.err
+        assert "multiplication" not in result.err
+    near = small.with_name(small.name[1:])
+    assert f"did you mean `{small}`" in run("build", near).err
+    assert "`resnet18` of the zoo" in run("build", tmp_path / "rsnet18.yaml").err
+    assert "there is no folder" in run("build", tmp_path / "nowhere" / "x.yaml").err
+
+
+def test_nothing_asked_is_answered_with_the_help_alone(run):
+    result = run()
+    assert (result.code, result.err.count("Usage")) == (2, 1)
+    assert "error" not in result.err

@@ -69,5 +69,13 @@ def test_what_does_not_fit_is_refused_and_nothing_is_loaded() -> None:
     with pytest.raises(WeightsError, match=r"do not fit `Net`; nothing was loaded"):
         composer.load_weights(model, wrong)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    with pytest.raises(WeightsError, match="is no composed network"):
-        composer.load_weights(Net(), Net().state_dict())
+
+
+def test_a_model_without_insertions_takes_its_own_file() -> None:
+    model, source = Net(), Net()
+    report = composer.load_weights(model, source.state_dict())
+    assert len(report.loaded) == len(source.state_dict())
+    assert not report.missing + report.inserted
+    assert all(torch.equal(tensor, source.state_dict()[name]) for name, tensor in model.state_dict().items())
+    with pytest.raises(WeightsError, match="`DataParallel` holds a network"):
+        composer.load_weights(torch.nn.DataParallel(model), source.state_dict())
