@@ -52,7 +52,7 @@ class Candidates:
 
     source  a name or path, as for `composer.build`
     place   the keys of a rule that say where: a position with its selector, and `where`; without them, each mechanism
-            goes where it does by default
+            goes to its usual place
     Raises SpecError or GraphError if the network alone is wrong.
     """
 
@@ -66,6 +66,11 @@ class Candidates:
         """A row for each mechanism."""
         for entry in entries:
             yield self._candidate(entry)
+
+    def check_place(self) -> None:
+        """Raises SpecError or GraphError if there is no such place in the network, whatever goes there."""
+        if self.place:
+            self._matched({"use": "identity", **self.place})
 
     def _candidate(self, entry: ModuleEntry) -> Candidate:
         place = self.place or default_place(entry, self.plain.graph.places.sites)

@@ -272,6 +272,13 @@ def suggest(word: object, candidates: Iterable[str]) -> str | None:
     return known[close[0]] if close else None
 
 
+def nearest(word: object, candidates: Iterable[str], limit: int = 6) -> list[str]:
+    """A few of the candidates, those most like `word` first, near or not; of equally near ones the earlier first."""
+    text = str(word)[:80].lower()
+    likely = heapq.nlargest(50, islice(candidates, 1000), key=lambda name: _shared_letters(text, name[:80].lower()))
+    return heapq.nsmallest(limit, likely, key=lambda name: _slips(text, name[:80].lower()))
+
+
 def _is_near(word: str, candidate: str) -> bool:
     """Whether one word may be a misspelling of the other: equal beginning or end, or few wrong letters."""
     short, long = sorted((word, candidate), key=len)

@@ -45,6 +45,13 @@ def test_places_that_do_not_fit_are_left_out_and_the_reason_is_said() -> None:
     assert (found.fitted, found.asked, found.reason) == (0, 0, "no place is called `spatial_conv`")
 
 
+def test_a_place_that_is_none_is_one_error(run) -> None:
+    found = run("list", "mechanisms", "--on", "resnet18", "--after", "brunch")
+    assert (found.code, found.out) == (1, "")
+    assert found.err.count("no place is called `brunch`") == 1
+    assert "did you mean `branch`?" in found.err
+
+
 def test_a_block_of_a_plugin_is_a_candidate_too(run) -> None:
     words = ("list", "mechanisms", "large_kernel", "--plugin", "examples/large_kernel.yaml", "--on", "resnet18")
     (row,) = run(*words, "--format", "json").json

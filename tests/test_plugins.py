@@ -73,6 +73,8 @@ def test_a_plugin_is_shown_checked_and_recorded_like_a_mechanism_of_composer(run
     assert shown.code == 0, shown.err
     for part in ("y = x * sigmoid(W * x)", "kernel_size", "3,137 parameters", "{use: pixel_gate, after: branch}"):
         assert part in shown.out
+    assert "usual place: after: branch" in shown.out
+    assert "from pixel_gate import PixelGate" in shown.out
     subject = contract.Subject(registry.get("pixel_gate"), {"kernel_size": 3})
     quick = [name for name in contract.checks_of(subject.entry) if name != "ONNX" and not name.startswith("torch")]
     found = {name: contract.verdict(subject, name, contract.CHECKS[name]) for name in quick}

@@ -42,13 +42,15 @@ def print_candidates(
     *,
     allow_code: bool,
 ) -> None:
-    """Print a row for each mechanism. Raises SpecError or GraphError if the network alone is wrong."""
+    """Print a row for each mechanism. Raises SpecError or GraphError if the network or the place is wrong."""
     with stage(context, f"composing {network}") as tell:
         from composer import registry
         from composer.candidates import Candidates
         from composer.contract.block import mechanism_of
 
         known = Candidates(network, place, allow_code=allow_code)
+        # Told once, in place of once a mechanism.
+        known.check_place()
         entries = [entry for one in cards if (entry := registry.get(one.name)) is not None]
         asked = counted(map(mechanism_of, entries), tell, f"{len(entries)} mechanisms")
         found = _sorted(known.of(asked), sort)

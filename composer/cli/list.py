@@ -48,7 +48,7 @@ PRINTED = ("printed_parameters", "printed_macs", "counter", "deviates")
 MEASURED = ("description", "top1", "images_per_second", "note", *PRINTED)
 NUMBERS = ("parameters", "macs", "printed_parameters", "printed_macs", "top1", "images_per_second")
 ROW = "Papers only: rows of a results table"
-AT = "With --on: the places, a site or a glob; without one, where each mechanism goes by default."
+AT = "With --on: the places, a site or a glob; without one, each mechanism's usual place."
 # Columns that only JSON and CSV have.
 UNSEEN = ("kind", "paper", "aliases")
 

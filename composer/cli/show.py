@@ -137,7 +137,7 @@ def _print_entry(found: Mapping[str, Any]) -> None:
         out(f"stands in for: {found['replaces']}")
     if found["places"]:
         places = (", ".join(f"{key}: {text}" for key, text in place.items()) for place in found["places"])
-        out(f"goes by default: {'; else '.join(places)}")
+        out(f"usual place: {'; else '.join(places)}")
     if found["prefix"]:
         out("at tokens: prefix tokens take part")
     if found["applied"]:

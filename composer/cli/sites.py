@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from composer.amounts import plural
 from composer.cli.options import Format, FormatOption, Reading, Saying, SpecName, say
-from composer.cli.screen import print_json
+from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_table
-from composer.errors import Diagnostic, InputError
+from composer.errors import Diagnostic, GraphError, InputError
 from composer.spec.sites import MEANINGS
+
+if TYPE_CHECKING:
+    from composer.network import Graph
+
+# As many paths of a network without sites are listed.
+_FIRST = 12
 
 
 @spread
@@ -26,8 +33,8 @@ def command(
     saying: Saying,
 ) -> None:
     """List a network's sites with their places; of one site or glob, each place with its path and shape."""
-    graph = reading.compose(context, spec)
-    from composer.dag.rules.match import unknown_place
+    graph = _composed(context, reading, spec)
+    from composer.dag.rules.match import NO_SITES, unknown_place
     from composer.dag.rules.places import Place
 
     def row(place: Place) -> dict[str, Any]:
@@ -50,6 +57,13 @@ def command(
     if format is Format.JSON:
         print_json(found)
         return
+    if not found:
+        out(f"{NO_SITES}:")
+        for path in graph.places.paths[:_FIRST]:
+            out(f"  {path}")
+        if len(graph.places) > _FIRST:
+            say(context, f"\nall {len(graph.places)}: composer sites SPEC '**'")
+        return
     heads = ("site", "places", "first", "last", "shapes")
     print_table(heads, [_summary(name, rows) for name, rows in found.items()], ("places",))
     say(context, "")
@@ -59,6 +73,22 @@ def command(
     if graph.findings:
         say(context, '\nmend what is wrong in a spec: `sites: {block: "stages.*.blocks.*"}`')
     say(context, "\nevery place of one: composer sites SPEC SITE; any node's path or a glob is a place too")
+
+
+def _composed(context: typer.Context, reading: Reading, source: str) -> Graph:
+    """The network; without its rules if one of them is wrong, as its place may be what is looked for."""
+    try:
+        return reading.compose(context, source)
+    except GraphError as error:
+        spec = reading.load(source)
+        if not spec.rules:
+            raise
+        from composer.api import compose
+
+        # Raises what is wrong elsewhere.
+        graph = compose(replace(spec, rules=()))
+        say(context, f"the places without the spec's rules, as one is wrong: {error.diagnostics[0].message}\n")
+        return graph
 
 
 def _summary(name: str, rows: list[dict[str, Any]]) -> tuple[str, ...]:

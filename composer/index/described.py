@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from composer import registry
@@ -111,7 +112,12 @@ def python_snippet(entry: ModuleEntry) -> str:
     arguments = ", ".join(f"{name}={value}" for name, value in known.items())
     x = "torch.randn(2, 196, 256)" if entry.works_on == "b n c" else "torch.randn(2, 256, 14, 14)"
     name, given = entry.factory.__name__, ", ".join([x] * entry.inputs[0])
-    return f"from {entry.factory.__module__} import {name}\n\ny = {name}({arguments})({given})"
+    return f"from {_module(entry)} import {name}\n\ny = {name}({arguments})({given})"
+
+
+def _module(entry: ModuleEntry) -> str:
+    """The module to import a mechanism from; of a plugin file, which is loaded under a name of its own, its stem."""
+    return Path(entry.file).stem if entry.plugin.sha256 else entry.factory.__module__
 
 
 def cost(entry: ModuleEntry, channels: int, height: int, width: int) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import keyword
 import re
 from collections.abc import Iterator
@@ -218,7 +219,8 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
     if len(rule.positions) != 1:
         found = " and ".join(f"`{name}`" for name in rule.positions) or "no place"
         label = f"exactly one of {one_of(POSITIONS)}"
-        yield origin.problem("rule-position", f"the rule has {found}", label)
+        help = () if rule.positions or rule.use is None else (_usual(rule.use),)
+        yield origin.problem("rule-position", f"the rule has {found}", label, help)
         return
     if rule.position == "remove":
         yield from _remove(rule, origin)
@@ -244,6 +246,16 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
             parse_condition(rule.where)
         except ExpressionError as error:
             yield (origin / "where").expression_problem(error)
+
+
+def _usual(name: str) -> str:
+    """Advice on where to put what a rule uses."""
+    known = importlib.import_module("composer.index.card").composers_own().get(name)
+    places = known.shown["entry"]["places"] if known else None
+    if not places:
+        return "say where it goes, such as `after: branch`"
+    others = [", ".join(f"{key}: {text}" for key, text in place.items()) for place in places]
+    return f"write {' or '.join(f'`{one}`' for one in others)}, where {name} usually goes"
 
 
 def _remove(rule: Rule, origin: Origin) -> Problems:

@@ -141,6 +141,17 @@ def test_sites(run):
     assert "did you mean `spatial_conv`?" in nothing.err
 
 
+def test_sites_of_a_network_without_any_and_with_a_wrong_rule(run, tmp_path):
+    file = tmp_path / "plain.yaml"
+    nodes = "input: [3, 32, 32]\nnodes: {conv1: {op: conv2d, out_channels: 8, kernel_size: 3}, act1: relu}\n"
+    file.write_text(nodes)
+    assert run("sites", str(file)).out.split("\n  ")[1:] == ["conv1", "act1\n"]
+    file.write_text(nodes + "attention: [{use: cbam, after: brunch}]\n")
+    found = run("sites", str(file))
+    assert found.out.startswith("this network has no sites")
+    assert "no place is called `brunch`" in found.err
+
+
 def test_schema_accepts_every_spec_and_refuses_mistakes(run, tmp_path):
     schema = run("schema").json
     jsonschema.Draft7Validator.check_schema(schema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections import OrderedDict
 from typing import Any
 
 import pytest
@@ -646,3 +647,13 @@ def test_a_second_report_tells_of_what_is_new() -> None:
     assert report.places == ("blocks.0.out_se",)
     assert all(key.startswith("blocks.0.out_se") for key in report.keys)
     assert report.parameters == sum(one.numel() for one in model.blocks[0].out_se.parameters()) + 1
+
+
+def test_an_unknown_place_of_a_model_in_memory_names_near_paths_and_what_lists_them():
+    model = nn.Sequential(OrderedDict(u1=nn.Conv2d(3, 8, 3), act=nn.ReLU()))
+    with pytest.raises(composer.GraphError) as caught:
+        composer.insert(model, {"use": "se", "after": "u3"}, torch.zeros(1, 3, 8, 8))
+    help = " ".join(caught.value.diagnostics[0].help)
+    assert "the nearest paths are `u1`, `act`" in help
+    assert "`composer.view(model, example)`" in help
+    assert "composer sites" not in help

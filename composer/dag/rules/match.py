@@ -7,16 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from composer.amounts import plural
+from composer.dag.host import HostScope
 from composer.dag.rules.places import Place, Places
 from composer.dag.rules.results import chosen
 from composer.dag.scope import Scope
 from composer.dag.tensor import TensorSpec
-from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean
+from composer.errors import Diagnostic, GraphError, Mistakes, did_you_mean, nearest
 from composer.spec.expression import parse_condition
 from composer.spec.model import Rule
 from composer.spec.origin import Origin, evaluate_condition
 
 Candidate = tuple[Place, dict[str, Any]]
+
+NO_SITES = "this network has no sites: tag nodes with `site:`, or write a path"
+_SITES = "`composer sites` lists every place with its path"
+# No command sees a model in memory.
+_VIEW = "`composer.view(model, example)` shows the model's graph with all paths, its `.findings` the sites"
 
 
 def match(rule: Rule, origin: Origin, root: Scope, vars: Mapping[str, Any]) -> list[Candidate]:
@@ -59,7 +65,8 @@ def selected(rule: Rule, origin: Origin, root: Scope) -> Places:
         here = (origin / rule.position / index).written
         some = found.select(selector)
         if not some:
-            text, help = unknown_place(selector, Places.of(root))
+            is_live = isinstance(root, HostScope) and root.library is None
+            text, help = unknown_place(selector, Places.of(root), _VIEW if is_live else _SITES)
             if (owner := _owner(root, selector)) is not None:
                 text, help = f"`{selector}` calls the module of `{owner}`", (f"a rule reaches it there: `{owner}`",)
             problems.append(here.problem("no-match", text, "a site, or a glob over paths", help))
@@ -97,9 +104,11 @@ def _holds(rule: Rule, origin: Origin, candidate: Candidate) -> bool:
         raise GraphError(error.diagnostics) from error
 
 
-def unknown_place(selector: str, found: Places) -> tuple[str, tuple[str, ...]]:
-    """The message, and help, for a selector that selects none of the places."""
-    listed = ", ".join(f"{name} ({count})" for name, count in found.sites.items()) or "none"
+def unknown_place(selector: str, found: Places, listing: str = _SITES) -> tuple[str, tuple[str, ...]]:
+    """The message, and help, for a selector that selects none of the places.
+
+    listing  how to see them all
+    """
     inside = f"**.{selector}"
     help = [*did_you_mean(selector, [*found.sites, *found.paths])]
     if selector.isidentifier() and (within := len(found.select(inside))):
@@ -107,8 +116,14 @@ def unknown_place(selector: str, found: Places) -> tuple[str, tuple[str, ...]]:
     wider = re.sub(r"\*+", "**", selector)
     if reached := len(found.select(wider)):
         help = [f"`*` stays within one name: `{wider}` has {plural(reached, 'place')}"]
-    help += [f"the sites here are {listed}", "`composer sites` lists every place with its path"]
-    return f"no place is called `{selector}`", tuple(help)
+    paths = f"{', '.join(f'`{one}`' for one in nearest(selector, found.paths))}{', …' * (len(found) > 6)}"
+    if not found.sites:
+        help.append(f"{NO_SITES}: {paths}")
+    else:
+        if not help:
+            help.append(f"the nearest paths are {paths}")
+        help.append(f"the sites here are {', '.join(f'{name} ({count})' for name, count in found.sites.items())}")
+    return f"no place is called `{selector}`", (*help, listing)
 
 
 def _none_left(rule: Rule, origin: Origin, candidates: Sequence[Candidate]) -> Diagnostic:
