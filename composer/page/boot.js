@@ -1,2 +1,2 @@
-/* sources 57a9bee02aee3ae0415ee46bf93a76fb14a86c03d807b2cfc880c487f2f10d0d body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
+/* sources 0a4f5d354e9085fc77942ca2507e1542a3401220912208073241744f560d4c1e body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
 (()=>{async function t(e){let n=Uint8Array.from(atob(e),r=>r.charCodeAt(0)),o=new Blob([n]).stream().pipeThrough(new DecompressionStream("deflate-raw"));return await new Response(o).text()}t(document.getElementById("packed").textContent).then(e=>{document.open(),document.write(e),document.close()});})();

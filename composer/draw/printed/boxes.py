@@ -102,7 +102,7 @@ def _line(line: Line, room: int, y: int) -> Iterator[str]:
     if line.words:
         yield text(line.words, x, y, "print faint")
     if line.copies:
-        yield text(line.copies, room - PAD, y, "name end")
+        yield text(line.copies, room - PAD - line.free, y, "name end")
 
 
 def _end(placed: Placed, shape: str) -> str:

@@ -14,16 +14,22 @@ PAD = 6
 BETWEEN = 8
 PILL_GAP = 4
 PILL_PAD = 12
+# So far a badge reaches into the room of a box's first line.
+BADGE_ROOM = 6
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a box: a name in bold, words behind it, the number of copies at the right end; or pills."""
+    """A line of a box: a name in bold, words behind it, the number of copies at the right end; or pills.
+
+    free  room that stays empty at the right end, below a badge
+    """
 
     name: str = ""
     words: str = ""
     copies: str = ""
     pills: tuple[str, ...] = ()
+    free: int = 0
 
     @property
     def width(self) -> int:
@@ -31,7 +37,7 @@ class Line:
         parts = [bold(part) for part in (self.name, self.copies) if part]
         parts += [plain(self.words)] if self.words else []
         pills = sum(map(pill_length, self.pills)) + PILL_GAP * max(0, len(self.pills) - 1)
-        return 2 * PAD + sum(parts) + BETWEEN * max(0, len(parts) - 1) + pills
+        return 2 * PAD + self.free + sum(parts) + BETWEEN * max(0, len(parts) - 1) + pills
 
 
 def plain(words: str) -> int:
@@ -51,10 +57,11 @@ def pill_length(words: str) -> int:
 
 def lines(box: Box, most: int) -> list[Line]:
     """The lines of a closed box, wrapped at a width where words allow it."""
-    head = Line(box.label, measure.detail(box), measure.chip(box))
+    free = 0 if box.rule is None else BADGE_ROOM
+    head = Line(box.label, measure.detail(box), measure.chip(box), free=free)
     found = [head]
     if head.width > most and head.words:
-        found = [Line(head.name, copies=head.copies)]
+        found = [Line(head.name, copies=head.copies, free=free)]
         found += [Line(words=line) for line in wrapped(head.words, most - 2 * PAD)]
     pills = [measure.pill(*held) for held in box.holds] if box.kind == "block" else []
     return found + [Line(pills=row) for row in _rows(pills, most)]
