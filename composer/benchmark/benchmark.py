@@ -34,6 +34,7 @@ def benchmark(
     memory: bool = True,
     nodes: bool = False,
     tell: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Benchmark:
     """Times, and memory at the peak, of networks that run in turn.
 
@@ -45,6 +46,7 @@ def benchmark(
     memory    whether memory is measured, on the CPU by a process for each network and pass
     nodes     whether each operation of composed networks is measured by itself too
     tell      told what is being done
+    say       told, once a pass, how long its runs will take
     Raises InputError if a network needs more memory than is free, gives nothing to learn from, or cannot be compiled.
     """
     graphs = {name: one for name, one in networks.items() if isinstance(one, Composition)}
@@ -55,7 +57,7 @@ def benchmark(
         found = [_contestant(name, one, example, settings, tell) for name, one in networks.items()]
         rows: list[Row] = []
         for kind in passes:
-            rows += _rows(_ready(found, kind, settings, tell), versus, kind, settings, memory, tell)
+            rows += _rows(_ready(found, kind, settings, tell), versus, kind, settings, memory, tell, say)
         single = {one.name: _nodes(one, settings, tell) for one in found if nodes and one.graph is not None}
     return Benchmark(settings, versus, rows, {one.name: one.words for one in found}, single)
 
@@ -109,8 +111,10 @@ def _rows(
     settings: Settings,
     memory: bool,
     tell: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> list[Row]:
-    seconds = dict(zip((one.name for one in contestants), times(contestants, kind, settings, tell), strict=True))
+    measured = times(contestants, kind, settings, tell, say)
+    seconds = dict(zip((one.name for one in contestants), measured, strict=True))
     rows = []
     for one in contestants:
         if memory:

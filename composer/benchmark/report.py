@@ -8,7 +8,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from composer.amounts import duration, size
-from composer.benchmark.interval import Ratio
+from composer.benchmark.interval import FEWEST, Ratio
 from composer.benchmark.settings import Pass, Settings
 from composer.lines import Part, plain, table
 
@@ -52,7 +52,7 @@ class Row:
         """The row as text."""
         speed = [duration(self.latency), str(self.ratio or "1"), f"{self.batch / self.latency:.3g}"]
         memory = "–" if self.memory is None else size(self.memory)
-        return [self.network, *speed, memory, f"{100 * self.spread:.0f} %"]
+        return [self.network, *speed, memory, f"{100 * self.spread:.0f} %" if len(self.times) > 1 else "–"]
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain JSON values: seconds, examples per second, bytes."""
@@ -90,8 +90,17 @@ class Benchmark:
     @property
     def head(self) -> str:
         """How the networks ran, in a line."""
-        shapes = dict.fromkeys(self.inputs.values())
-        return ", ".join([*self.settings.words(), *shapes, f"{self.settings.runs} runs in turn"])
+        inputs = [text.split(", ") for text in dict.fromkeys(self.inputs.values())]
+        shared = [part for part in inputs[0] if all(part in one for one in inputs)] if inputs else []
+        own = [", ".join(part for part in one if part not in shared) for one in inputs]
+        words = [*self.settings.words(), *shared, " and ".join(filter(None, own)), f"{self.settings.runs} runs in turn"]
+        return ", ".join(filter(None, words))
+
+    @property
+    def lacking(self) -> str:
+        """What to do to see differences, where there were too few runs to show any; empty otherwise."""
+        few = len(self.inputs) > 1 and self.settings.runs < FEWEST
+        return f"fewer than {FEWEST} runs can show no difference: `runs` of {FEWEST} at least, better 20" if few else ""
 
     def tables(self) -> dict[Pass, list[list[str]]]:
         """Pass -> its rows as text, in the columns of HEADS."""
@@ -105,7 +114,7 @@ class Benchmark:
         for kind, rows in self.tables().items():
             cells = [[(Part(cell),) for cell in row] for row in rows]
             parts += ["", TITLES[kind], plain(table(HEADS, cells, [head in RIGHT for head in HEADS]))]
-        return "\n".join(parts)
+        return "\n".join([*parts, *(["", self.lacking] if self.lacking else [])])
 
     def to_json(self) -> dict[str, Any]:
         """All that was found, as plain JSON values."""

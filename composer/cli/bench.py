@@ -24,6 +24,7 @@ from composer.cli.options import (
     complete_spec,
     find_device,
     find_dtype,
+    say,
     write,
 )
 from composer.cli.progress import stage
@@ -122,15 +123,19 @@ def command(
         compile=compiled,
         threads=threads,
     )
+    passes = PASSES if kind is Passes.BOTH else [one for one in PASSES if one == kind.value]
+    also = ", then memory" if memory else ""
+    say(context, f"measuring {', '.join(names)}: {' and '.join(passes)}, {runs} runs of each and 3 to warm up{also}")
     with stage(context, "measuring") as tell:
         found = benchmark(
             graphs,
             versus if versus is not None else names[0],
             settings,
-            passes=PASSES if kind is Passes.BOTH else [one for one in PASSES if one == kind.value],
+            passes=passes,
             memory=memory,
             nodes=nodes,
             tell=tell,
+            say=lambda text: say(context, text),
         )
     if output is not None:
         write(context, output, f"{json.dumps(found.to_json(), indent=1)}\n".encode(), force=force)
@@ -138,6 +143,8 @@ def command(
         print_json(found.to_json())
     else:
         _print(found)
+        if found.lacking:
+            say(context, f"\n{found.lacking}")
 
 
 def _composed(context: typer.Context, reading: Reading, budget: Budget, name: str, sides: list[int] | None) -> Graph:

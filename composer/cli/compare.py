@@ -19,7 +19,7 @@ from composer.cli.options import (
     say,
 )
 from composer.cli.progress import stage
-from composer.cli.screen import print_json
+from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
 from composer.cli.training import ManyTrainings, Threads, going_on, where_of
@@ -112,7 +112,7 @@ def _train(
 
 def print_results(context: typer.Context, results: Results, format: TableFormat) -> None:
     """Print what the runs of a comparison show."""
-    from composer.comparing.findings import VERDICT_HEADS, VERDICT_RIGHT, verdict_cells
+    from composer.comparing.findings import SCORE_HEADS, SCORE_RIGHT, VERDICT_RIGHT, score_cells, verdict_table
 
     if format is TableFormat.JSON:
         print_json(results.to_json())
@@ -120,7 +120,9 @@ def print_results(context: typer.Context, results: Results, format: TableFormat)
         print_csv(results.comparisons())
     else:
         shown = print_markdown if format is TableFormat.MD else print_table
-        shown(VERDICT_HEADS, verdict_cells(results), VERDICT_RIGHT)
+        shown(SCORE_HEADS, score_cells(results), SCORE_RIGHT)
+        out()
+        shown(*verdict_table(results), VERDICT_RIGHT)
         if format is TableFormat.TEXT:
             words = [f"{results.name(pair)}: {one}" for pair, one in results.verdicts]
             say(context, "\n".join(["", *words, *results.sentences()]))

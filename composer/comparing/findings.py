@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from statistics import mean
 
 from composer.amounts import duration, plural, three_figures
@@ -15,6 +14,8 @@ from composer.html import table
 from composer.spec.dump import flow
 from composer.spec.training import settle_training
 
+SCORE_HEADS = ("network", "runs", "test score", "lowest", "highest")
+SCORE_RIGHT = SCORE_HEADS[1:]
 VERDICT_HEADS = ("#", "comparison", "pairs", "difference", "these images", "new images", "p", "verdict")
 VERDICT_RIGHT = ("#", "pairs", "difference", "p")
 
@@ -22,6 +23,23 @@ VERDICT_RIGHT = ("#", "pairs", "difference", "p")
 def findings(results: Results) -> list[str]:
     """The sections of the report, as markup: verdicts, every run, how they were made."""
     return [_verdicts(results), _accuracy(results), _runs(results), _how(results)]
+
+
+def score_cells(results: Results) -> list[list[str]]:
+    """The cells of a table of the networks that were trained, in the columns of SCORE_HEADS: means over seeds."""
+    rows = []
+    for row in results.plan.running:
+        scores = [100 * one.score for one in results.done(*row.arm.key)]
+        ends = [f"{value:.2f} %" for value in (mean(scores), min(scores), max(scores))] if scores else ["", "", ""]
+        rows.append([results.plan.label(*row.arm.key), str(len(scores)), *ends])
+    return rows
+
+
+def verdict_table(results: Results) -> tuple[list[str], list[list[str]]]:
+    """The columns and cells of a table of the declared comparisons, without columns that would be empty."""
+    cells = verdict_cells(results)
+    filled = [index for index in range(len(VERDICT_HEADS)) if any(row[index] for row in cells)]
+    return [VERDICT_HEADS[index] for index in filled], [[row[index] for index in filled] for row in cells]
 
 
 def verdict_cells(results: Results) -> list[list[str]]:
@@ -63,7 +81,7 @@ def _verdicts(results: Results) -> str:
         *(f"<p>{prose(full(one))}</p>" for one in results.sentences()),
         f"<p>{prose(text)}</p>",
         figure(forest(lines, "difference in points"), caption),
-        table(VERDICT_HEADS, verdict_cells(results), VERDICT_RIGHT, "Declared comparisons", "wide"),
+        table(*verdict_table(results), VERDICT_RIGHT, "Declared comparisons", "wide"),
         "<h3>In words</h3>",
         table(("#", "verdict"), sentences, ("#",), "Verdicts in words", "words"),
     )
@@ -93,7 +111,8 @@ def _accuracy(results: Results) -> str:
                 "variant beats in both. Numbers are those of the table of costs.",
             )
         )
-    return section("Scores and costs", *plots) if any(plots) else ""
+    means = table(SCORE_HEADS, score_cells(results), SCORE_RIGHT, "Test scores, means over seeds", "wide")
+    return section("Scores and costs", means, *plots)
 
 
 def _runs(results: Results) -> str:
@@ -107,7 +126,7 @@ def _runs(results: Results) -> str:
                 str(one["seed"]),
                 "" if one["score"] is None else f"{100 * one['score']:.2f} %",
                 _of(one["best_epoch"], one["epochs"]),
-                "" if one["validation"] is None else f"{one['validation']:.4g}",
+                "" if one["validation"] is None else f"{100 * one['validation']:.2f} %",
                 "" if one["seconds"] is None else duration(one["seconds"]),
                 failed if one["status"] == "failed" else "",
             ]
@@ -142,13 +161,6 @@ def _how(results: Results) -> str:
         "<p>Runs of one seed share the data's order and how each image is altered, and all first weights that both "
         "networks have; a wider network has others.</p>",
     )
-
-
-def _digits(values: Sequence[float]) -> Callable[[float], str]:
-    """Three figures where these tell numbers apart, else all."""
-    if values and max(values) - min(values) < 0.05 * max(values):
-        return lambda one: f"{one:,.0f}"
-    return lambda one: three_figures(round(one))
 
 
 def _points(value: float) -> str:

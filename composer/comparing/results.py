@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from composer.amounts import plural
 from composer.comparing.control import Pair
+from composer.comparing.costs import Row
 from composer.comparing.plan import Plan
 from composer.comparing.trials import Trial
 from composer.comparing.verdict import Verdict, verdicts
@@ -67,6 +69,20 @@ class Results:
         """The trials that failed."""
         return [(key, one) for key, one in self.trials.items() if one.status == "failed"]
 
+    @property
+    def guessing(self) -> list[str]:
+        """The classifiers whose mean score is within what guessing reaches on as many images in 97.5 cases of 100."""
+        found = []
+        for row in self.plan.running:
+            done, classes = self.done(*row.arm.key), _classes(row)
+            if not done or classes < 2 or any(one not in (0, 1) for trial in done for one in trial.scores):
+                continue
+            chance = 1 / classes
+            most = chance + 1.96 * math.sqrt(chance * (1 - chance) / len(done[0].scores))
+            if mean(one.score for one in done) <= most:
+                found.append(self.plan.label(*row.arm.key))
+        return found
+
     def sentences(self) -> list[str]:
         """What was run, and what came of it."""
         found = [f"{plural(len(self.trials), 'run')}, {len(self.failed)} failed"]
@@ -75,6 +91,8 @@ class Results:
         found += [f"and {plural(len(errors) - _ERRORS, 'other reason')}"] if len(errors) > _ERRORS else []
         images = {len(one.scores) for one in self.trials.values() if one.status == "done"}
         found += [f"each network was tested once on {plural(number, 'image', ',')}" for number in images]
+        if guessing := self.guessing:
+            found.append(f"no better than guessing: {', '.join(guessing)}; train longer before you compare them")
         for word, sign in (("better", 1), ("worse", -1)):
             names = [
                 self.name(pair) for pair, one in self.verdicts if one.shown and one.seeds and sign * one.seeds.mean > 0
@@ -147,3 +165,9 @@ class Results:
             "verdict": one.word,
             "sentence": str(one),
         }
+
+
+def _classes(row: Row) -> int:
+    """The number of classes of a classifier; 0 for another network."""
+    outputs = [] if row.graph is None else [*row.graph.outputs.values()]
+    return int(outputs[0].without_batch[0]) if len(outputs) == 1 and outputs[0].layout == "b c" else 0

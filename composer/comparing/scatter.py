@@ -133,20 +133,26 @@ def _heights(points: Sequence[Point]) -> list[float]:
 
 def _axes(over: Scale, up: Scale, x: Axis, y: Axis) -> list[str]:
     found = []
-    for tick in up.ticks:
+    for tick, text in zip(up.ticks, _texts(up.ticks, y), strict=True):
         at = up(tick)
         found.append(f'<path class="grid" d="M{_LEFT} {at}H{WIDTH - _RIGHT}"/>')
-        found.append(f'<text class="tick" x="{_LEFT - 8}" y="{at + 4}" text-anchor="end">{words(y.text(tick))}</text>')
-    for tick in over.ticks:
+        found.append(f'<text class="tick" x="{_LEFT - 8}" y="{at + 4}" text-anchor="end">{words(text)}</text>')
+    for tick, text in zip(over.ticks, _texts(over.ticks, x), strict=True):
         at = over(tick)
         found.append(f'<path class="grid" d="M{at} {_TOP}V{HEIGHT - _BOTTOM}"/>')
         below = HEIGHT - _BOTTOM + 17
-        found.append(f'<text class="tick" x="{at}" y="{below}" text-anchor="middle">{words(x.text(tick))}</text>')
+        found.append(f'<text class="tick" x="{at}" y="{below}" text-anchor="middle">{words(text)}</text>')
     middle = (_LEFT + WIDTH - _RIGHT) / 2
     found.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{words(x.title)}</text>')
     at = (_TOP + HEIGHT - _BOTTOM) / 2
     found.append(f'<text transform="translate(14 {at}) rotate(-90)" text-anchor="middle">{words(y.title)}</text>')
     return found
+
+
+def _texts(ticks: Sequence[float], axis: Axis) -> list[str]:
+    """The ticks in the axis's words, or with all digits where these do not tell them apart."""
+    found = [axis.text(one) for one in ticks]
+    return found if len({*found}) == len(found) else [f"{one:,.15g}" for one in ticks]
 
 
 def _line(points: Sequence[tuple[float, float]]) -> list[str]:

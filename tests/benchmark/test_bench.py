@@ -41,6 +41,10 @@ def test_times_and_their_ratio() -> None:
     assert slow.ratio is not None
     assert slow.ratio.value > 1
     assert "Waits (2)" in str(found)
+    # Five runs show no difference, however large.
+    assert str(found).endswith(found.lacking)
+    assert "6 at least" in found.lacking
+    assert found.head.count("float32") == 1
 
 
 def test_a_module_is_left_as_it_is() -> None:

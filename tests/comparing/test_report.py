@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from composer.amounts import three_figures
 from composer.comparing import scatter
 from composer.comparing.file import read_comparison
 from composer.comparing.plan import make_plan
@@ -62,3 +63,10 @@ def test_points_lie_within_the_plot_and_in_order():
 def test_any_numbers_make_an_axis(values):
     points = [Point(n, "", "variant", one, one) for n, one in enumerate(values)]
     assert scatter.scatter(points, Axis("x", str), Axis("y", str), upward=False).endswith("</svg>")
+
+
+def test_ticks_have_the_digits_that_tell_them_apart():
+    points = [Point(1, "a", "plain", 543_000, 1), Point(2, "b", "variant", 543_009, 2)]
+    ticks = scatter.scatter(points, Axis("x", lambda one: three_figures(round(one))), Axis("y", str), upward=True)
+    assert "543,002" in ticks
+    assert "543 k</text>" not in ticks

@@ -11,6 +11,7 @@ import pytest
 
 import composer
 from composer.comparing.file import read_comparison
+from composer.comparing.findings import score_cells
 from composer.comparing.plan import make_plan
 from composer.comparing.results import Results
 from composer.comparing.runner import declare, run_trials, trial_folder
@@ -202,3 +203,12 @@ def test_the_folder_has_every_run(plan, tmp_path):
     assert "no effect" not in (folder / "report.html").read_text()
     # Again, over what is there.
     write_results(results, folder)
+
+
+def test_a_network_that_guesses_is_named(plan, tmp_path):
+    results = ran(plan, tmp_path / "out", Learner(by=-0.55))
+    assert results.guessing == ["good"]
+    assert any(one.startswith("no better than guessing: good;") for one in results.sentences())
+    names = [row[0] for row in score_cells(results)]
+    assert names == ["plain", "good", "same"]
+    assert float(score_cells(results)[1][2].removesuffix(" %")) < 10
