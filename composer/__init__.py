@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from composer.network import Graph
     from composer.options import NonNegativeInt, OddInt, PositiveFloat, PositiveInt, Probability
     from composer.recording import record
-    from composer.registry import layer, mechanism
+    from composer.registry import layer, load_plugin, mechanism
     from composer.scanning.api import scan
     from composer.scanning.scan import Scan
     from composer.sharing import from_folder
@@ -88,6 +88,7 @@ _LAZY = {
     "list_mechanisms": "composer.api",
     "list_papers": "composer.api",
     "load": "composer.api",
+    "load_plugin": "composer.registry",
     "load_spec": "composer.api",
     "load_weights": "composer.weights",
     "look": "composer.api",
@@ -173,6 +174,7 @@ __all__ = [
     "list_mechanisms",
     "list_papers",
     "load",
+    "load_plugin",
     "load_spec",
     "load_weights",
     "look",

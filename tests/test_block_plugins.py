@@ -47,7 +47,7 @@ def spec(**rule: Any) -> dict[str, Any]:
 
 
 def test_lka_in_resnet50_is_the_plain_network_forward_and_gradients():
-    registry.load_plugin_file(LKA)
+    registry.load_plugin(LKA)
     model = composer.build(spec()).train()
     plain: Any = timm.create_model("resnet50", zero_init_last=False)
     for block in plain.layer4:
@@ -85,7 +85,7 @@ def test_it_is_shown_listed_and_checked_like_a_mechanism(run):
 
 
 def test_the_schema_knows_its_name_and_arguments():
-    registry.load_plugin_file(LKA)
+    registry.load_plugin(LKA)
     whole = schema()
     assert "large_kernel" in json.dumps(whole["definitions"]["usable"])
     by_use = {json.dumps(one["if"]): one["then"] for one in whole["definitions"]["Rule"]["allOf"]}
@@ -94,7 +94,7 @@ def test_the_schema_knows_its_name_and_arguments():
 
 
 def test_its_attention_is_recorded_also_where_it_is_an_op():
-    registry.load_plugin_file(LKA)
+    registry.load_plugin(LKA)
     nodes = {
         "conv": {"op": "conv2d", "out_channels": 8, "kernel_size": 3},
         "gate": "large_kernel",
@@ -135,7 +135,7 @@ blocks:
 
 def test_a_file_is_a_namespace_of_its_own(tmp_path):
     (tmp_path / "square.yaml").write_text(SQUARE)
-    registry.load_plugin_file(tmp_path / "square.yaml")
+    registry.load_plugin(tmp_path / "square.yaml")
     mine = {"nodes": {"act": "relu"}}
     written = {
         **{"input": [3, 8, 8], "vars": {"power": 7}, "blocks": {"gate": mine}},
@@ -166,7 +166,7 @@ def test_mistakes_of_the_file_are_at_its_lines_and_nothing_is_registered(tmp_pat
     path.write_text(text)
     before = dict(registry._state.entries)
     with pytest.raises(composer.PluginError) as caught:
-        registry.load_plugin_file(path)
+        registry.load_plugin(path)
     problem = caught.value.diagnostics[0]
     assert said in problem.message
     assert (problem.location.source.name, problem.location.line) == (str(path), line)
@@ -177,7 +177,7 @@ def test_a_mistake_that_a_place_shows_is_at_the_line_of_the_file(tmp_path):
     path = tmp_path / "halved.yaml"
     conv = "{op: conv2d, out_channels: 8, kernel_size: 1, groups: 5}"
     path.write_text(f"blocks:\n  halved:\n    nodes:\n      conv: {conv}\n")
-    registry.load_plugin_file(path)
+    registry.load_plugin(path)
     with pytest.raises(composer.GraphError) as caught:
         composer.compose(spec(use="halved", after="branch"))
     problem = caught.value.diagnostics[0]
@@ -189,7 +189,7 @@ def test_a_mistake_that_a_place_shows_is_at_the_line_of_the_file(tmp_path):
 
 
 def test_a_block_of_the_same_file_comes_before_what_is_registered():
-    registry.load_plugin_file(LKA)
+    registry.load_plugin(LKA)
     blocks = {"large_kernel": {"nodes": {"act": "relu"}}, "se": {"nodes": {"act": "sigmoid"}}}
     rules = {"attention": [{"use": name, "after": "branch"} for name in blocks]}
     found = composer.compose({**spec(use="large_kernel", after="branch"), **rules, "blocks": blocks})
@@ -197,7 +197,7 @@ def test_a_block_of_the_same_file_comes_before_what_is_registered():
 
 
 def test_the_lock_names_the_file_and_a_pickle_the_plugin_that_is_missing(tmp_path):
-    registry.load_plugin_file(LKA)
+    registry.load_plugin(LKA)
     model = composer.build(spec(use="large_kernel", after="layer4.2.conv2", name="gate"))
     record = lock(model.graph, 0)["lock"]["plugins"]
     assert record == {str(LKA): {"version": "", "sha256": registry.get("large_kernel").plugin.sha256}}
@@ -247,3 +247,22 @@ def test_pages_have_its_description_and_its_line(run, tmp_path):
     svg = run("graph", tmp_path / "net.yaml", "--plugin", LKA, "-o", tmp_path / "net.svg", "--select", "layer4.1")
     assert svg.code == 0, svg.err
     assert "layer4.1.large_kernel.conv_spatial" in (tmp_path / "net.svg").read_text(encoding="utf-8")
+
+
+def test_a_mistake_in_a_block_is_told_once_by_check_at_its_line_and_how_to_mend_it(run, tmp_path):
+    file = tmp_path / "mine.yaml"
+    nodes = "{pool: global_avg_pool, gate: sigmoid, out: {op: mul, from: [input, gate], broadcast: true}}"
+    file.write_text(f"blocks:\n  gate_of_mine:\n    kind: channel\n    nodes: {nodes}\n")
+    found = run("check", file)
+    assert (found.code, found.out) == (1, "")
+    assert found.err.count("cannot broadcast") == 1
+    assert "mine.yaml:4:" in found.err
+    assert "`pool` drops the axes that it pools: write `keepdim: true` there" in found.err
+
+
+def test_an_unknown_mechanism_names_what_loads_a_plugin():
+    with pytest.raises(composer.GraphError) as caught:
+        composer.graph({"backbone": "resnet18", "attention": [{"use": "gate_of_yours", "after": "branch"}]})
+    help = " ".join(caught.value.diagnostics[0].help)
+    assert "--plugin FILE" in help
+    assert "composer.load_plugin(FILE)" in help

@@ -59,7 +59,7 @@ def plugin(tmp_path):
 
 
 def test_what_cannot_run_on_meta_tensors_has_a_declared_shape(plugin) -> None:
-    registry.load_plugin_file(plugin)
+    registry.load_plugin(plugin)
     graph = composer.graph(SPEC)
     assert graph.outputs["output"].shape == (2, 12, 5, 5)
     assert graph.num_parameters == 36

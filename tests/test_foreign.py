@@ -97,7 +97,7 @@ def test_a_forward_that_fails_on_real_data_alone(run, plugin, network, wrong):
 
 
 def test_parameters_on_the_meta_device(plugin, network):
-    registry.load_plugin_file(plugin(init="self.a = nn.Parameter(torch.empty(1, device='meta'))"))
+    registry.load_plugin(plugin(init="self.a = nn.Parameter(torch.empty(1, device='meta'))"))
     with pytest.raises(composer.GraphError, match="makes `a` on the meta device") as caught:
         composer.build(network)
     assert caught.value.diagnostics[0].path == "stem_test_gate"

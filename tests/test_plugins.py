@@ -45,7 +45,7 @@ def plugin(tmp_path):
 
 def failure(path: Path) -> composer.Diagnostic:
     with pytest.raises(composer.PluginError) as caught:
-        registry.load_plugin_file(path)
+        registry.load_plugin(path)
     return caught.value.diagnostics[0]
 
 
@@ -54,8 +54,8 @@ def spec(name: str) -> dict[str, object]:
 
 
 def test_the_example_in_one_file():
-    registry.load_plugin_file(EXAMPLES / "pixel_gate.py")
-    registry.load_plugin_file(EXAMPLES / "pixel_gate.py")
+    registry.load_plugin(EXAMPLES / "pixel_gate.py")
+    registry.load_plugin(EXAMPLES / "pixel_gate.py")
     entry = registry.get("pixel_gate")
     assert entry.plugin.name.endswith("pixel_gate.py")
     assert len(entry.plugin.sha256) == 64
@@ -87,9 +87,16 @@ def test_a_plugin_is_shown_checked_and_recorded_like_a_mechanism_of_composer(run
     assert values["layer1.0.pixel_gate"].shape == (2, 1, 16, 16)
 
 
+def test_the_guide_has_the_example_word_for_word_and_the_number_of_checks():
+    guide = (EXAMPLES / "guides/plugins.md").read_text(encoding="utf-8")
+    assert f"```python\n{(EXAMPLES / 'pixel_gate.py').read_text(encoding='utf-8')}```" in guide
+    for text in (guide, (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")):
+        assert f"the {len(contract.CHECKS)} checks" in text
+
+
 def test_two_files_of_one_name(plugin):
-    registry.load_plugin_file(plugin(GATE.format(name="test_one"), "a/gate.py"))
-    registry.load_plugin_file(plugin(GATE.format(name="test_two"), "b/gate.py"))
+    registry.load_plugin(plugin(GATE.format(name="test_one"), "a/gate.py"))
+    registry.load_plugin(plugin(GATE.format(name="test_two"), "b/gate.py"))
     assert composer.list_mechanisms("test_*") == ["test_one", "test_two"]
     assert "the name is taken by" in failure(plugin(GATE.format(name="test_one") + "\n", "c/gate.py")).message
 
@@ -121,7 +128,7 @@ def test_files_that_are_no_plugins(tmp_path):
 
 def test_who_interrupts_the_import_of_a_plugin_is_obeyed(plugin):
     with pytest.raises(KeyboardInterrupt):
-        registry.load_plugin_file(plugin("raise KeyboardInterrupt\n"))
+        registry.load_plugin(plugin("raise KeyboardInterrupt\n"))
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +183,7 @@ def test_a_plugin_imports_the_files_beside_it(tmp_path, monkeypatch):
             f"@composer.mechanism('beside_{number}', kind='channel')\nclass Beside(nn.Module):\n"
             "    number = gates_beside.NUMBER\n\n    def forward(self, x):\n        return x\n"
         )
-        registry.load_plugin_file(folder / "plugin.py")
+        registry.load_plugin(folder / "plugin.py")
         assert registry.get(f"beside_{number}").factory.number == number
         assert sys.path == path
     assert sys.modules["gates_beside"].NUMBER == 1
@@ -240,7 +247,7 @@ class Made(nn.Module):
 def test_what_a_plugin_does_not_ask_for_is_said_of_the_plugin(plugin, name, facts, more, rule, said):
     channels = facts.partition(":")[0]
     file = plugin(TAKES.format(name=name, facts=facts, more=more, channels=channels))
-    registry.load_plugin_file(file)
+    registry.load_plugin(file)
     spec = {"backbone": "resnet18", "attention": [{"use": name, **rule}]}
     if said is None:
         composer.graph(spec)

@@ -29,7 +29,7 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 def main() -> None:
     """Read the work, do it and print the bytes."""
     for path in sys.argv[1:]:
-        registry.load_plugin_file(path)
+        registry.load_plugin(path)
     spec, kind, settings = pickle.loads(base64.b64decode(sys.stdin.read()))
     print(grown(spec, kind, settings))
 

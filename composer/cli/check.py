@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from composer.cli.options import Format, FormatOption, Plugins, Saying
+from composer.cli.options import Format, FormatOption, Plugins, Saying, say
 from composer.cli.progress import counted, stage
 from composer.cli.screen import print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_table
-from composer.errors import Diagnostic, InputError, did_you_mean, one_of
+from composer.errors import Diagnostic, InputError, PluginError, did_you_mean, one_of
 
 if TYPE_CHECKING:
     from composer.contract import Verdict
@@ -39,6 +39,10 @@ def command(
     """
     wanted = [(entry, _options(entry, options or [])) for entry in _entries(names or [])]
     from composer import contract
+    from composer.contract.block import mistakes
+
+    # Each check would only tell it again.
+    PluginError.check(one for entry, values in wanted for one in mistakes(contract.Subject(entry, values)))
 
     results = {}
     for entry, values in wanted:
@@ -50,6 +54,8 @@ def command(
     elif len(results) == 1:
         (found,) = results.values()
         print_table(("check", "result", "why"), [(one.check, one.status, one.detail) for one in found])
+        if len(found) < len(contract.CHECKS):
+            say(context, f"\n{len(found)} of {len(contract.CHECKS)} checks: there is no `reference=` to compare with")
     else:
         print_table(("mechanism", "ok", "otherwise"), [_row(name, found) for name, found in results.items()], ("ok",))
     if any(one.status == "failed" for found in results.values() for one in found):
@@ -88,7 +94,7 @@ def _entries(names: list[str]) -> list[ModuleEntry]:
     found: list[Entry] = []
     for name in names:
         if name.endswith((".py", ".yaml", ".yml")):
-            registry.load_plugin_file(name)
+            registry.load_plugin(name)
             file = Path(name).resolve()
             inside = [one for one in registry.entries("mechanism") if Path(one.file).resolve() == file]
             if not inside:

@@ -66,7 +66,7 @@ def _load_plugins(context: typer.Context, values: list[Path] | None) -> list[Pat
         from composer import registry
 
         for path in values:
-            screen.alone(registry.load_plugin_file)(path)
+            screen.alone(registry.load_plugin)(path)
     return values
 
 

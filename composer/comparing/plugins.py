@@ -28,7 +28,7 @@ def plugins_of(graphs: Iterable[Composition]) -> tuple[str, ...]:
         module = entry.factory.__module__
         if module in ("__main__", "__mp_main__"):
             text = f"this script itself registers {entry.words}, which its other processes do not know"
-            help = ("put it into a file, and load that: composer.registry.load_plugin_file(FILE)",)
+            help = ("put it into a file, and load that: composer.load_plugin(FILE)",)
             raise PluginError(Diagnostic("plugin", text, label="the mechanism of a module, or of a file", help=help))
         found[module] = None
     return tuple(found)
@@ -39,7 +39,7 @@ def load_all(names: Sequence[str]) -> None:
     registry.load_plugins()
     for name in names:
         if name.endswith(_FILES):
-            registry.load_plugin_file(name)
+            registry.load_plugin(name)
         else:
             # A mechanism that is missing is said where it is used, with its line.
             with contextlib.suppress(ImportError):

@@ -25,12 +25,14 @@ NEEDS_TWO = "needs a batch of at least 2"
 def documented(subject: Subject) -> None:
     """The docstring has its parts in order, and its example passes."""
     doc = subject.entry.doc
+    is_python = isinstance(subject.entry.factory, type)
+    what = "docstring" if is_python else "`description`"
     heads = [f"{section}:" for section in SECTIONS]
     positions = [doc.find(head) for head in heads]
     missing = [head for head, position in zip(heads, positions, strict=True) if position < 0]
-    require(not missing, f"the docstring lacks {', '.join(missing)}")
-    require(positions == sorted(positions), f"the docstring has its parts in another order than {', '.join(heads)}")
-    if not isinstance(subject.entry.factory, type):
+    require(not missing, f"the {what} lacks {', '.join(missing)}; `composer show se` prints one that has all")
+    require(positions == sorted(positions), f"the {what} has its parts in another order than {', '.join(heads)}")
+    if not is_python:
         # The description of a block in YAML holds no Python.
         return
     require(re.search(r">>> sum\(p\.numel\(\)", doc), "the docstring has no doctest of the number of parameters")

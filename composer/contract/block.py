@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from composer.compile.emit import make
+from composer.contract.subject import SIDES, Refusal, Subject
 from composer.dag.infer import Inference
 from composer.dag.limits import Limits
 from composer.dag.nodes.block import with_attention
@@ -16,7 +17,7 @@ from composer.dag.nodes.elaborate import block_scope
 from composer.dag.nodes.step import Step, Taken
 from composer.dag.scope import Node
 from composer.dag.tensor import BATCH, TensorSpec
-from composer.errors import Mistakes
+from composer.errors import Diagnostic, Mistakes
 from composer.options import options_model
 from composer.registry import CONV_FACTS, BlockEntry, Entry, ModuleEntry
 
@@ -59,6 +60,20 @@ def as_mechanism(entry: BlockEntry) -> ModuleEntry:
         replaces="conv" if entry.replaces_conv else None,
         group=entry.group,
     )
+
+
+def mistakes(subject: Subject) -> tuple[Diagnostic, ...]:
+    """The problems of a block that no size of a place mends, at their lines; none for what a check can run."""
+    found: tuple[Diagnostic, ...] = ()
+    for side in SIDES:
+        try:
+            subject.build(side, side)
+        except Refusal as refusal:
+            stopped = refusal.__cause__.__cause__ if refusal.__cause__ else None
+            found = stopped.diagnostics if isinstance(stopped, Mistakes) else ()
+        else:
+            return ()
+    return found
 
 
 def _factory(entry: BlockEntry, layout: str) -> Callable[..., nn.Module]:

@@ -83,9 +83,7 @@ def proof_of(
     spec = f"HERE / {literal(_relative(Path(source), test))}" if is_file else literal(source)
     shapes = ", ".join(literal(tuple(one.shape)) for one in network.spec.inputs.values())
     constants = [*laid_out(f"SPEC = {spec}", 0), *laid_out(f"SHAPES = [{shapes}]", 0)]
-    loading = "".join(
-        f"composer.registry.load_plugin_file(HERE / {literal(_relative(one, test))})\n    " for one in plugins
-    )
+    loading = "".join(f"composer.registry.load_plugin(HERE / {literal(_relative(one, test))})\n    " for one in plugins)
     text = _TEXT.format(
         file=told(output.name),
         source=told(source),

@@ -42,7 +42,7 @@ from composer.registry.lookup import (
     plugin_versions,
 )
 from composer.registry.lookup import again as _again  # pickled networks may refer to this name
-from composer.registry.plugins import load_plugin_file, load_plugins
+from composer.registry.plugins import load_plugin, load_plugins
 from composer.registry.register import layer, mechanism
 from composer.registry.rules import declared_macs, declared_shape
 from composer.registry.search import called, find_mechanisms, hint, paper
@@ -94,7 +94,7 @@ __all__ = [
     "hint",
     "layer",
     "layouts_of",
-    "load_plugin_file",
+    "load_plugin",
     "load_plugins",
     "mechanism",
     "mechanisms",

@@ -45,7 +45,7 @@ def load_plugins() -> None:
                 state.failures.append(_failure(f"plugin `{point.name}` ({point.value})", error))
 
 
-def load_plugin_file(path: str | Path) -> None:
+def load_plugin(path: str | Path) -> None:
     """Import a plugin file of Python, or register the blocks of one of YAML.
 
     Raises PluginError with the file's name if the file cannot be read, its code fails, or its blocks have mistakes.

@@ -138,7 +138,7 @@ def _plugins(model: ComposedModule) -> _Plugins:
 def _check_package(plugin: Plugin) -> None:
     if plugin.name in ("__main__", "__mp_main__", "builtins"):
         text = "the network uses operations that this script itself registers"
-        help = ("move them into a file, and load it: `composer.registry.load_plugin_file`, `--plugin FILE`",)
+        help = ("move them into a file, and load it: `composer.load_plugin`, `--plugin FILE`",)
         raise PluginError(Diagnostic("plugin", text, label="a file that can go along", help=help))
 
 

@@ -134,7 +134,7 @@ def load_plugins(folder: Path, manifest: Manifest, *, allow_code: bool) -> None:
     PluginError.check(problems)
     for name in manifest.plugins:
         if name in manifest.files and name.endswith((CODE, *BLOCKS)) and manifest.files[name] not in loaded:
-            registry.load_plugin_file(folder / name)
+            registry.load_plugin(folder / name)
 
 
 def _check_graph(graph: Composition, folder: Path, manifest: Manifest) -> None:

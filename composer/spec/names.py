@@ -25,7 +25,8 @@ def unknown_block(name: Any, known: Sequence[str], origin: Origin, path: str) ->
 
 def unknown_mechanism(name: str, known: Iterable[str], hint: tuple[str, ...], origin: Origin) -> Diagnostic:
     """The problem of what a rule uses; `hint` says what people mean by it, if they use it for a mechanism."""
-    help = hint or did_you_mean(name, known, "`composer list` shows all")
+    plugin = "one of a plugin file needs `--plugin FILE`, in Python `composer.load_plugin(FILE)`"
+    help = hint or (*did_you_mean(name, known, "`composer list` shows all"), plugin)
     return origin.problem("unknown-mechanism", f"unknown mechanism `{name}`", "not in the registry", help)
 
 

@@ -151,7 +151,7 @@ def test_other_processes_load_what_registers_the_mechanisms_of_networks(tmp_path
         '    """A gate."""\n\n    def __init__(self, channels: int) -> None:\n        super().__init__()\n\n'
         "    def forward(self, x):\n        return x.sigmoid()\n"
     )
-    registry.load_plugin_file(file)
+    registry.load_plugin(file)
     graph = composer.compose({"backbone": "resnet18", "attention": [{"use": "gate_for_others", "after": "branch"}]})
     found = plugins_of([graph])
     assert str(file) in found

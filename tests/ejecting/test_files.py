@@ -149,7 +149,7 @@ def test_a_model_of_another_library_is_refused(run, tmp_path):
 def test_a_plugin_is_copied(tmp_path):
     path = tmp_path / "gate_plugin.py"
     path.write_text(PLUGIN.replace("{name}", "gate").replace("{call}", "halved(x * gate)"), encoding="utf-8")
-    registry.load_plugin_file(path)
+    registry.load_plugin(path)
     source = {
         "input": [3, 32, 32],
         "nodes": {"conv": {"op": "conv2d", "out_channels": 8, "kernel_size": 3}, "gate": "ejected_gate"},
@@ -166,7 +166,7 @@ def test_a_plugin_that_does_not_stand_by_itself_is_refused_by_name(tmp_path):
     odd = PLUGIN.replace("{name}", "odd").replace("{call}", "HALVED(x * gate)")
     odd = odd.replace("@composer", "if SCALE:\n    HALVED = halved\n\n\n@composer")
     path.write_text(odd, encoding="utf-8")
-    registry.load_plugin_file(path)
+    registry.load_plugin(path)
     source = {"input": [3, 32, 32], "nodes": {"gate": "ejected_odd"}}
     with pytest.raises(
         InputError, match=r"`EjectedGate` needs `HALVED`, which `.*odd_plugin.py` does not simply define"

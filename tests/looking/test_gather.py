@@ -177,7 +177,7 @@ class Odd(nn.Module):
 def test_values_of_plugins_that_fit_no_form_are_listed(tmp_path, what, images):
     path = tmp_path / "odd.py"
     path.write_text(PLUGIN)
-    composer.registry.load_plugin_file(path)
+    composer.registry.load_plugin(path)
     spec = {"input": [3, 32, 32], "nodes": {"a": "relu", "odd": {"op": "odd", "what": what}, "pool": "global_avg_pool"}}
     spec["nodes"]["fc"] = {"op": "linear", "out_features": 2}
     look = composer.look(composer.build(spec), images)

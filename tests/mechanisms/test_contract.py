@@ -282,7 +282,7 @@ def test_checks_fail_without_assertions_too(tmp_path):
     )
     code = (
         "from composer import contract, registry\n"
-        f"registry.load_plugin_file({str(plugin)!r})\n"
+        f"registry.load_plugin({str(plugin)!r})\n"
         "subject = contract.Subject(registry.get('bad_in_test'))\n"
         "for name in ('documented', 'keeps the shape', 'empty batch', 'meta device', 'trains on one image'):\n"
         "    print(contract.verdict(subject, name, contract.CHECKS[name]).status)\n"

@@ -269,7 +269,7 @@ def test_plugin_files_go_along_with_what_they_import_and_run_only_if_allowed(tmp
 import composer, sys
 from composer.sharing import write_folder, from_folder
 if sys.argv[1] == "write":
-    composer.registry.load_plugin_file({str(home / "gate.py")!r})
+    composer.registry.load_plugin({str(home / "gate.py")!r})
     model = composer.build({{**{SPEC!r}, "attention": [{{"use": "shared_gate", "after": "branch"}}]}})
     write_folder(model, {str(tmp_path / "net")!r})
 else:
@@ -300,7 +300,7 @@ else:
 
 def test_blocks_of_a_plugin_in_yaml_are_data(tmp_path: Path) -> None:
     plugin = Path(composer.__file__).parents[1] / "examples" / "large_kernel.yaml"
-    composer.registry.load_plugin_file(plugin)
+    composer.registry.load_plugin(plugin)
     model = composer.build({**SPEC, "attention": [{"use": "large_kernel", "after": "branch", "where": "stage == 1"}]})
     write_folder(model, tmp_path / "net")
     assert (tmp_path / "net" / "plugins" / "large_kernel.yaml").exists()

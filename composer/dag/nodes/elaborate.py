@@ -212,7 +212,7 @@ class _Elaboration(Reader):
         copies = tuple(
             tuple(self.taken(making, references, origin / "from", path)) for references in making.sources[name].copies
         )
-        return Step(name, path, origin, copies, making.body.names, making.body.depth)
+        return Step(name, path, origin, copies, making.body.names, making.body.depth, making.nodes)
 
     def is_own(self, begun: Scope, name: str) -> bool:
         """Whether a model of another library has an attribute of this name."""

@@ -12,6 +12,7 @@ from composer.dag.grids import told
 from composer.dag.infer import Inference, Misfit
 from composer.dag.limits import Limits
 from composer.dag.names import can_name_node
+from composer.dag.nodes.feeding import advice
 from composer.dag.nodes.sharing import calling, does_not_fit
 from composer.dag.nodes.step import Step, Stop
 from composer.dag.nodes.unfinished import Unfinished
@@ -129,7 +130,8 @@ class Reader:
         except Mistakes as problem:
             raise self.note(*problem.diagnostics) from problem
         except Misfit as misfit:
-            raise self.note(step.problem("misfit", str(misfit))) from misfit
+            help = advice(step, entry, broadcasts=options.get("broadcast") is True)
+            raise self.note(step.problem("misfit", str(misfit), help=help)) from misfit
         self.spend(step, parameters=inferred.operation.num_parameters)
         return inferred.operation, told(inferred.output, inputs, step.path)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from composer.dag.nodes.unfinished import Missing
-from composer.dag.scope import Scope
+from composer.dag.scope import Node, Scope
 from composer.dag.tensor import TensorSpec
 from composer.errors import Diagnostic, Mistakes
 from composer.spec.model import NodeSpec
@@ -41,6 +41,7 @@ class Step:
     """A node about to be made: its inputs, where it is written, and the names that its expressions may read.
 
     `copies` is what each copy of a repeat takes, or one entry for all; `references` and `tensors` are the first entry.
+    `nodes` are those of its scope that are made already, for advice.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Step:
     copies: tuple[tuple[Taken, ...], ...]
     names: Mapping[str, Any]
     depth: int
+    nodes: Mapping[str, Node] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def references(self) -> tuple[str, ...]:
