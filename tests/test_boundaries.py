@@ -198,8 +198,8 @@ def by_name(source: str) -> set[str]:
 
 # Rooms above their own: what makes and edits models of other libraries is imported when there is such a model.
 ABOVE = {
-    # Of a rule without a place, the index knows the usual one.
-    "spec/form.py": {"composer.index.card"},
+    # Of what a rule uses, the index knows the usual place and the options.
+    "spec/known.py": {"composer.index.card"},
     "spec/libraries.py": {"composer.sources"},
     "dag/composition.py": {"composer.sources", "composer.hosts.edits.naming"},
     "dag/sketch.py": {"composer.sources"},

@@ -18,6 +18,7 @@ from composer.cli.as_json import AsJson, with_json
 from composer.cli.graph_files import refusing
 from composer.cli.options import Invocation
 from composer.cli.stopping import Stopped, stopping
+from composer.cli.usage import reworded
 from composer.errors import ComposerError, InputError
 from composer.foreign import is_error, named
 
@@ -157,7 +158,7 @@ def _unexpected(error: Any, invocation: Invocation) -> int:
         context = getattr(error, "ctx", None)
         if context is not None:
             screen.words(f"{context.get_usage()}\ntry `{context.command_path} --help`\n")
-        screen.words(f"error: {error.format_message()}")
+        screen.words(f"error: {reworded(error.format_message())}")
         return USAGE
     if invocation.debug:
         screen.words(traceback.format_exc())

@@ -8,7 +8,7 @@ from typing import Any
 from composer import registry
 from composer.dag.infer import missing
 from composer.dag.tensor import TensorSpec
-from composer.errors import Diagnostic, Mistakes
+from composer.errors import Diagnostic, Mistakes, suggest
 from composer.options import ValidationError, validate_options
 from composer.registry import Entry, ModuleEntry
 from composer.spec.names import missing_option, unknown_option, wrong_option
@@ -58,12 +58,19 @@ def complete(
         try:
             arguments.update(validate_options(model, {**{one: facts[one] for one in names if one in facts}, **mine}))
         except ValidationError as error:
-            problems += [_translate(entry, record, origin, path) for record in error.errors()]
+            problems += [_translate(entry, record, origin, path) for record in _once(error.errors(), entry)]
         except (TypeError, ValueError) as error:
             problems.append(origin.problem("option", f"options of `{entry.name}`: {error}", path=path))
     if problems:
         raise Mistakes(*problems)
     return arguments
+
+
+def _once(records: Sequence[Any], entry: Entry) -> Iterator[Any]:
+    """Records of pydantic, without that of a missing option that is there and misspelt."""
+    given = [str(one["loc"][0]) for one in records if one["type"] == "extra_forbidden"]
+    meant = {suggest(name, entry.known_options) for name in given}
+    return (one for one in records if one["type"] != "missing" or one["loc"][0] not in meant)
 
 
 def unknown_options(entry: Entry, written: Mapping[str, Any], origin: Origin) -> Iterator[Diagnostic]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import keyword
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from composer.errors import Diagnostic, did_you_mean, one_of
 from composer.spec.expression import is_dynamic, parse_condition
 from composer.spec.hub import example, hub_of, parse_reference
 from composer.spec.kind import check_declaration
+from composer.spec.known import usual_place
 from composer.spec.model import (
     LIBRARIES,
     NODE_KEYS,
@@ -219,7 +219,7 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
     if len(rule.positions) != 1:
         found = " and ".join(f"`{name}`" for name in rule.positions) or "no place"
         label = f"exactly one of {one_of(POSITIONS)}"
-        help = () if rule.positions or rule.use is None else (_usual(rule.use),)
+        help = () if rule.positions or rule.use is None else (usual_place(rule.use),)
         yield origin.problem("rule-position", f"the rule has {found}", label, help)
         return
     if rule.position == "remove":
@@ -246,16 +246,6 @@ def _rule(rule: Rule, origin: Origin) -> Problems:
             parse_condition(rule.where)
         except ExpressionError as error:
             yield (origin / "where").expression_problem(error)
-
-
-def _usual(name: str) -> str:
-    """Advice on where to put what a rule uses."""
-    known = importlib.import_module("composer.index.card").composers_own().get(name)
-    places = known.shown["entry"]["places"] if known else None
-    if not places:
-        return "say where it goes, such as `after: branch`"
-    others = [", ".join(f"{key}: {text}" for key, text in place.items()) for place in places]
-    return f"write {' or '.join(f'`{one}`' for one in others)}, where {name} usually goes"
 
 
 def _remove(rule: Rule, origin: Origin) -> Problems:

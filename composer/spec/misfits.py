@@ -8,10 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from composer.errors import Diagnostic, did_you_mean, one_of
+from composer.spec import zoo
 from composer.spec.document import Keys
 from composer.spec.kind import boolean_advice, found
+from composer.spec.known import options_of
 from composer.spec.model import POSITIONS
 from composer.spec.origin import Origin
+from composer.spec.yaml import decode, read
 
 # The path of a mapping, and its place -> the keys that it may have.
 KeysAt = Callable[[Keys, Origin], Iterable[str]]
@@ -88,7 +91,36 @@ def misfits(error: ValidationError, origin: Origin, keys_at: KeysAt) -> Iterator
 def _unknown_key(here: Origin, keys_at: KeysAt) -> Diagnostic:
     known = keys_at(here.path[:-1], here)
     hint = did_you_mean(here.path[-1], known, f"the keys here are {one_of(known, 24)}")
+    hint = _moved_option(here) or _moved_var(here) or hint
     return here.problem("unknown-key", f"unknown key `{here.path[-1]}`", "not a key of this place", hint, key=True)
+
+
+def _moved_option(here: Origin) -> tuple[str, ...]:
+    """Advice for an option of a mechanism that is written as a key of its rule; nothing for what is none."""
+    *around, name = here.path
+    if around[-2:-1] != ["attention"]:
+        return ()
+    rule = here.document.nearest(tuple(around)).plain()
+    use = rule.get("use")
+    if not isinstance(use, str) or name not in options_of(use):
+        return ()
+    return (f"`{name}` is an option of {use}: `with: {{{name}: {rule[name]}}}`",)
+
+
+def _moved_var(here: Origin) -> tuple[str, ...]:
+    """Advice for a var that is written as a key of the spec; nothing for what the spec does not declare."""
+    name, plain = here.path[0], here.document.plain()
+    if len(here.path) > 1 or name not in _vars(plain):
+        return ()
+    return (f"`{name}` is a var: `vars.{name}` on the command line, in the file `vars: {{{name}: …}}`",)
+
+
+def _vars(plain: Any) -> set[str]:
+    """The vars of a spec, and of the networks of the zoo that it builds on."""
+    vars, backbone = plain.get("vars"), plain.get("backbone")
+    path = zoo.find(backbone) if isinstance(backbone, str) else None
+    below = _vars(read(decode(path.read_bytes(), path.name)).plain()) if path else set()
+    return {*vars, *below} if isinstance(vars, dict) else below
 
 
 def without(value: Any, steps: list[str]) -> Any:
@@ -140,6 +172,8 @@ def _advice(name: Any, value: Any, expected: str) -> tuple[str, ...]:
         return ("without the quotes it is a number",)
     if "true or false" in expected:
         return boolean_advice(value)
+    if name == "attention" and isinstance(value, str):
+        return (f"write rules, such as `attention: [{{use: {value}, after: branch}}]`",)
     if isinstance(value, list) and name in _EXAMPLES:
         return (f"each has its name for a key, such as {_EXAMPLES[name]}",)
     return ("start each item with `- `",) if isinstance(value, dict) and expected == "a list" else ()

@@ -261,6 +261,15 @@ def test_the_snippets_of_show_work(run, tmp_path, entry):
     assert cost
 
 
+def test_a_wrong_argument_is_told_in_our_words(run):
+    found = run("list", "mechanism").err
+    assert "`mechanism` is not one of `all`, `mechanisms`" in found
+    assert "did you mean `mechanisms`?" in found
+    found = run("bench", "resnet18", "--runs", "x").err
+    assert "expected a whole number" in found
+    assert "Input should" not in found
+
+
 def test_check_a_mechanism_and_a_plugin_file(run, tmp_path):
     result = run("check", "se_var1", "--format", "json")
     assert result.code == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import composer
 from composer.errors import Diagnostic, SpecError
 from composer.spec.check import PLACE
 from composer.spec.document import Document
@@ -253,3 +254,23 @@ def test_blocks_that_contain_themselves_through_others(problems: Any) -> None:
 def test_a_block_used_twice_is_no_cycle(read: Any) -> None:
     blocks = "  a: {nodes: {x: {block: c}, y: {block: b}}}\n  b: {nodes: {x: {block: c}}}\n  c: {nodes: {x: relu}}\n"
     assert list(read(f"{HEAD}blocks:\n{blocks}nodes: {{a: {{block: a}}}}\n").blocks) == ["a", "b", "c"]
+
+
+def test_what_is_at_a_wrong_place_is_told_where_it_belongs():
+    for spec, said in (
+        ({"attention": [{"use": "cbam", "after": "branch", "reduction": 8}]}, "with: {reduction: 8}"),
+        ({"num_classes": 3}, "vars.num_classes"),
+        ({"attention": "cbam"}, "`attention: [{use: cbam, after: branch}]`"),
+        ({"attention": [{"use": "cbam"}]}, "write `after: branch`, where cbam usually goes"),
+    ):
+        with pytest.raises(composer.SpecError) as caught:
+            composer.load_spec({"backbone": "resnet18", **spec})
+        assert said in " ".join(caught.value.diagnostics[0].help)
+
+
+def test_a_misspelt_option_that_is_needed_is_one_mistake():
+    node = {"op": "conv2d", "out_channels": 8, "kernal_size": 3}
+    with pytest.raises(composer.GraphError) as caught:
+        composer.graph({"input": [3, 8, 8], "nodes": {"conv": node}})
+    (found,) = caught.value.diagnostics
+    assert found.message == "`conv2d` has no option `kernal_size`"
