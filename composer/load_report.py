@@ -104,8 +104,8 @@ class LoadReport:
             return "\n".join(f"{path}: {report}" for path, report in self.parts.items())
         parts = [f"loaded {plural(len(self.loaded), 'tensor')}{self._from()}"]
         for label, names in (
-            ("missing, inserted by attention", self.inserted),
-            ("missing, of nodes on the backbone", self.added),
+            ("new, inserted by attention", self.inserted),
+            ("new, of nodes on the backbone", self.added),
             ("missing", self.missing),
             ("unexpected", self.unexpected),
             ("left out, of the plain backbone and not of this network", self.left_out),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import networkx as nx
 
@@ -11,6 +12,7 @@ from composer.dag.composition import Composition
 from composer.dag.flatten import flat_graph, flat_json
 from composer.dag.host import HostScope
 from composer.notebook import graph_html, show_graph
+from composer.saving import save_graph
 from composer.summary import Summary, summarise
 
 if TYPE_CHECKING:
@@ -59,6 +61,32 @@ class Graph(Composition):
                 the weights of each node are distributed
         """
         show_graph(self, module=module)
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        depth: int | None = None,
+        select: str | None = None,
+        direction: Literal["TB", "LR"] = "TB",
+        theme: str = "auto",
+        width: str | None = None,
+        module: nn.Module | None = None,
+        force: bool = False,
+    ) -> None:
+        """Write a picture or the page of the network, as `composer graph` does; the ending of the path is the format.
+
+        path       .svg, .html, .png, .pdf, .tex, .dot, .mmd or .json; PNG and PDF need the extra `draw`
+        depth      levels of boxes that are open; None for as many as stay readable
+        select     a path, site or glob: only the blocks that it finds
+        direction  TB, down, or LR, to the right
+        theme      `auto`, `light`, `dark` or `paper`
+        width      of a figure for a paper, such as `8cm`: an .svg, .png, .pdf or .tex that runs down
+        module     for a page: the network with its weights, as for `show`
+        force      replace a file that exists
+        Raises InputError for another ending, a path that cannot be written, or a place that nothing is called.
+        """
+        save_graph(self, Path(path), depth, select, direction, theme, width, module, force=force)
 
     def _repr_html_(self) -> str:
         return graph_html(self)

@@ -132,7 +132,8 @@ ALLOWED = {
         "composer.__version__",
     },
     "notebook.py": {"IPython", "torch", *_rooms("dag draw html page")},
-    "network.py": {"networkx", "torch", *_rooms("dag notebook summary")},
+    "network.py": {"networkx", "torch", *_rooms("dag notebook saving summary")},
+    "saving.py": {"torch", *_rooms("dag draw errors files page")},
 }
 
 

@@ -147,7 +147,7 @@ def test_the_command_line_does_the_same(run, cat, weights) -> None:
     assert result.code == 0
     assert "Egyptian cat" in result.out.splitlines()[2]
     assert "names by the key map `torchvision_mobilenet_v2`" in result.err
-    assert "missing, inserted by attention" in result.err
+    assert "new, inserted by attention" in result.err
     *_, change, preparation = result.err.splitlines()
     assert change == "largest change of a logit against the plain network: 0"
     assert preparation.startswith("images are prepared with mean 0.485 0.456 0.406")

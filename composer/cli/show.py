@@ -106,11 +106,23 @@ def _show_errors(format: Format, code: str | None) -> None:
 
 def _show_site(name: str, format: Format) -> None:
     written = f"attention:\n  - {{use: cbam, after: {name}}}"
+    from composer.spec.references import with_site
+
+    networks = with_site(name)
     if format is Format.JSON:
-        print_json({"name": name, "category": "site", "doc": MEANINGS[name], "yaml": written})
+        print_json({"name": name, "category": "site", "doc": MEANINGS[name], "yaml": written, "networks": networks})
         return
     out(f"{name}  (site)\n\nA place where rules put things: {MEANINGS[name]}.\n\nYAML:\n{_indented(written)}\n")
-    out("`composer sites NETWORK` lists the places of a network, its own sites too.")
+    every = zoo.backbones()
+    others = [one for one in every if one not in networks]
+    if others:
+        few = len(others) < len(networks)
+        head = f"all {len(every)} networks of the zoo but" if few else f"of the zoo's {len(every)} networks,"
+        print_table(("", ""), [(head, ", ".join(others if few else networks))])
+    else:
+        out(f"all {len(every)} networks of the zoo have it")
+    out()
+    out("`composer sites NETWORK` lists the places of a network, its own sites too; some have a site only by a var.")
 
 
 def _print_entry(found: Mapping[str, Any]) -> None:

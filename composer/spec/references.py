@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,20 @@ def family(name: str) -> str:
         if "nodes" in content:
             return name
         name = content["backbone"]
+
+
+def with_site(site: str) -> list[str]:
+    """Names of composer's backbones whose files give nodes this site, by the text of the file that writes the nodes."""
+    texts: dict[str, bool] = {}
+    written = re.compile(rf"\bsite: .*\b{re.escape(site)}\b")
+    for name in zoo.backbones():
+        first = family(name)
+        if first not in texts:
+            texts[first] = bool(
+                written.search((zoo.folder() / "backbones" / f"{first}.yaml").read_text(encoding="utf-8"))
+            )
+        texts[name] = texts[first]
+    return [name for name in zoo.backbones() if texts[name]]
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -39,12 +39,42 @@ def fetch(reference: str, *, ema: bool = False) -> Checkpoint:
     if parts is None:
         text = f"cannot read the reference `{reference}`"
         raise WeightsError(Diagnostic("weights-hub", text, label=f"such as `{example(hub)}`"))
-    with _explained(reference):
+    with _explained(reference), _cache_alone_if_unreachable(hub):
         if hub == "timm":
             return _timm(reference, parts[0], ema)
         if hub == "torchvision":
             return _torchvision(reference, parts[0], ema)
         return _hugging_face(parts["repo"], parts["file"], parts["revision"], ema)
+
+
+@contextmanager
+def _cache_alone_if_unreachable(hub: str) -> Iterator[None]:
+    """Lets Hugging Face's library look only into its cache if its hub does not answer.
+
+    Else it tries each file six times, for half a minute and with a line each.
+    """
+    try:
+        constants: Any = None if hub == "torchvision" else importlib.import_module("huggingface_hub.constants")
+    except ImportError:
+        constants = None
+    if constants is None or constants.HF_HUB_OFFLINE:
+        yield
+        return
+    constants.HF_HUB_OFFLINE = not _answers(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = False
+
+
+def _answers(address: str) -> bool:
+    """Whether the hub answers at all, by the library's own way to it, in five seconds."""
+    try:
+        importlib.import_module("huggingface_hub.utils").get_session().head(address, timeout=5)
+    except Exception:
+        # Of many kinds, by the version of the library and of what it asks with.
+        return False
+    return True
 
 
 def _timm(reference: str, name: str, ema: bool) -> Checkpoint:
@@ -146,6 +176,8 @@ def _explained(reference: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        if type(error).__name__ == "LocalEntryNotFoundError":
+            reason = "it is not in the cache, and the hub was not reached"
         if _is_network(error):
             text = f"cannot fetch `{reference}`: {reason}"
             help = ("check the connection, or fetch it elsewhere and give the file to --weights",)

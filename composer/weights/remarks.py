@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # The largest number of departures in a report.
 _MOST = 8
-_SILENT = "eps, momentum, strides, padding, pools and activations"
+_SILENT = "which eps, strides and activations it had"
 
 
 def with_remarks(
@@ -90,10 +90,10 @@ def _unusual(graph: Composition, source: str, told: Container[str]) -> Iterator[
 def _assumed(graph: Composition, checkpoint: Checkpoint) -> str:
     """What the source does not say, and what is assumed instead."""
     image, facts = image_of(graph), checkpoint.facts
-    silent = [] if facts.input or image is None else ["mean, std, size, crop and interpolation of its images"]
+    silent = [] if facts.input or image is None else ["how its images were prepared"]
     silent += [] if facts.uses else [_SILENT]
     if not silent:
         return ""
     taken = [] if facts.input or image is None else [describe(image)]
     taken += [] if facts.uses else [f"what `{graph.spec.name}` has"]
-    return f"{checkpoint.name} says nothing about {', or '.join(silent)}; assumed: {', and '.join(taken)}"
+    return f"{checkpoint.name} does not say {', or '.join(silent)}; assumed: {', and '.join(taken)}"

@@ -94,6 +94,10 @@ def test_every_backbone_says_how_it_starts():
 
 def test_show_explains_a_site_and_a_code(run):
     assert "residual add" in run("show", "branch").out
+    gated = run("show", "gate", "--format", "json").json["networks"]
+    assert "se_resnet50" in gated or "efficientnet_b0" in gated
+    assert "vgg16" not in gated
+    assert ", ".join(gated[:2]) in run("show", "gate").out
     assert run("show", "errors", "no-match", "--format", "json").json == {"no-match": CODES["no-match"]}
     wrong = run("show", "errors", "no-mtch")
     assert wrong.code == 1

@@ -27,7 +27,7 @@ def test_build_says_what_it_loaded(run, trained, tmp_path):
     assert result.code == 0, result.err
     lines = result.out.splitlines()
     assert f"loaded 8 tensors from `{tmp_path / 'plain.pt'}`" in lines
-    assert any(line.startswith("5 missing, inserted by attention") for line in lines)
+    assert any(line.startswith("5 new, inserted by attention") for line in lines)
     assert lines[-1] == f"{CHANGE}0"
     found = run("build", trained, "--format", "json").json["weights"]
     assert found["loaded"] == 8

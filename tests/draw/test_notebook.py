@@ -17,6 +17,7 @@ from torch import nn
 
 import composer
 from composer.dag.sketch import Sketch
+from composer.errors import InputError
 from composer.notebook import frame_of
 from composer.page.render import render_page
 
@@ -131,3 +132,16 @@ def test_a_live_module_shows_its_weights(monkeypatch, tmp_path):
     data = data_in(Path(page.removeprefix("file://")).read_text(encoding="utf-8"))
     assert data["histograms"].keys() == {"0.weight", "0.bias"}
     assert data["histograms"]["0.bias"]["least"] == pytest.approx(float(module[0].bias.detach().min()), rel=1e-4)
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "tex", "dot", "mmd", "json"])
+def test_a_graph_is_saved_as_the_command_draws_it(run, small, tmp_path, ending):
+    graph = composer.graph(small)
+    ours, theirs = tmp_path / f"ours.{ending}", tmp_path / f"theirs.{ending}"
+    graph.save(ours)
+    assert run("graph", small, "-o", theirs).code == 0
+    assert ours.read_bytes() == theirs.read_bytes()
+    with pytest.raises(InputError, match="exists"):
+        graph.save(ours)
+    with pytest.raises(InputError, match="ends in no format"):
+        graph.save(tmp_path / "x.txt")

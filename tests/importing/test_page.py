@@ -26,5 +26,5 @@ def test_the_page(run, tmp_path):
     plain, model = composer.build(spec), composer.build(tmp_path / "pets_eca.yaml")
     report = composer.load_weights(model, plain.state_dict())
     assert f"loaded {len(plain.state_dict())} tensors" in PAGE
-    assert f"{len(report.inserted)} missing, inserted by attention: `{report.inserted[0]}`, " in PAGE
+    assert f"{len(report.inserted)} new, inserted by attention: `{report.inserted[0]}`, " in PAGE
     assert (report.missing, report.unexpected) == ((), ())

@@ -197,9 +197,9 @@ def test_a_bare_file_is_said_to_be_one(tmp_path):
     torch.save(model.state_dict(), tmp_path / "w.pth")
     report = load_weights(model, tmp_path / "w.pth")
     assert str(report).splitlines()[-1] == (
-        f"`{tmp_path}/w.pth` says nothing about mean, std, size, crop and interpolation of its images, or eps, "
-        "momentum, strides, padding, pools and activations; assumed: mean 0.485 0.456 0.406, std 0.229 0.224 0.225, "
-        "224×224 pixels, crop 0.95, bicubic, and what `resnet18` has"
+        f"`{tmp_path}/w.pth` does not say how its images were prepared, or which eps, strides and activations it had; "
+        "assumed: mean 0.485 0.456 0.406, std 0.229 0.224 0.225, 224×224 pixels, crop 0.95, bicubic, and what "
+        "`resnet18` has"
     )
     assert report.to_json()["assumed"] == report.assumed
     assert report.to_json()["image"]["mean"] == [0.485, 0.456, 0.406]

@@ -13,6 +13,7 @@ import torchvision
 from safetensors.torch import save_file
 
 import composer
+from composer.errors import UnavailableError
 from composer.spec.hub import hub_of, parse_reference
 from composer.weights.hub import fetch
 
@@ -34,6 +35,21 @@ def hf_cache(tmp_path, monkeypatch):
         (folder / "refs" / revision).write_text(COMMIT)
 
     return put
+
+
+def test_a_hub_that_does_not_answer_is_not_asked_again(hf_cache, monkeypatch):
+    asked = []
+
+    def session():
+        asked.append("hub")
+        raise OSError("no route")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.utils.get_session", session)
+    with pytest.raises(UnavailableError, match="not in the cache, and the hub was not reached"):
+        fetch("hf:someone/resnet")
+    assert asked == ["hub"]
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_missing_is_exactly_what_was_inserted(plain, refused, tmp_path, ending):
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(model(x), plain(x))
-    assert "missing, inserted by attention" in str(report)
+    assert "new, inserted by attention" in str(report)
     assert "tensors that are not in it" in refused(composer.build(WITH_SE), path, require="all")
 
 
