@@ -174,6 +174,9 @@ def _print(rows: Sequence[dict[str, Any]], format: TableFormat) -> None:
     heads = [head for head in rows[0] if head == "macs" or any(row[head] is not None for row in rows)]
     if "group" in heads:
         heads = [head for head in heads if head not in UNSEEN]
+    if format is TableFormat.TEXT and all(row.get("from") == "composer" for row in rows):
+        # What is all composer's own needs no column that says so.
+        heads = [head for head in heads if head != "from"]
     cells = [[_cell(head, row[head]) for head in heads] for row in rows]
     (print_markdown if format is TableFormat.MD else print_table)(heads, cells, NUMBERS)
 

@@ -37,6 +37,7 @@ def test_validate_reports_every_file(run, small, tmp_path):
 
 def test_list(run):
     assert {"se", "cbam"} <= {row["name"] for row in run("list", "mechanisms", "--format", "json").json}
+    assert run("list", "mechanisms", "cbam").out.split()[:3] == ["name", "group", "summary"]
     assert [row["name"] for row in run("list", "backbones", "resnet[15]?", "--format", "json").json] == [
         "resnet10",
         "resnet18",
