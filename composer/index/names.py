@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from composer import finding
-from composer.errors import MAX_FOUND, Diagnostic
+from composer.errors import MAX_FOUND, Diagnostic, suggest
 from composer.index.card import Card, composers_own
 from composer.index.options import options_of, properties
 from composer.options import ValidationError, validate_options
@@ -78,10 +78,13 @@ class Names:
                 return
             self.problems += _options(spec, card, node.options, origin, origin.dotted)
             if spec.is_sound(origin):
+                options = properties(card.name)
+                # What is there and misspelt is told above.
+                meant = {suggest(name, options) for name in node.options if name not in options}
                 self.problems += (
                     missing_option(card.name, name, origin, origin.dotted)
-                    for name, part in properties(card.name).items()
-                    if "default" not in part and name not in node.options
+                    for name, part in options.items()
+                    if "default" not in part and name not in node.options and name not in meant
                 )
 
     def _rule(self, spec: Spec, rule: Rule, origin: Origin) -> None:
