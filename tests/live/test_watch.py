@@ -217,6 +217,7 @@ def test_the_command(tmp_path: Path, run) -> None:
         assert next(said) == "error[unknown-mechanism]: unknown mechanism `cbma`"
         assert any("did you mean `cbam`?" in line for line in said)
         path.unlink()
+        assert "--plugin FILE" in next(said)
         assert next(said) == f"{path} is gone; what is shown is the last of it, until it is back"
         path.write_text(SPEC)
         assert [next(said), next(said)] == [f"{path} is back", f"{path}: fine, 11,779,384 parameters"]
