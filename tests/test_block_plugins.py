@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import timm
 import torch
+from page.conftest import data_in
 from torch import Tensor, nn
 
 import composer
@@ -243,7 +244,8 @@ def test_pages_have_its_description_and_its_line(run, tmp_path):
     (tmp_path / "net.yaml").write_text("backbone: resnet18\nattention:\n  - {use: large_kernel, after: branch}\n")
     drawn = run("graph", tmp_path / "net.yaml", "--plugin", LKA, "-o", tmp_path / "net.html")
     assert drawn.code == 0, drawn.err
-    assert "sees 21×21 positions" in (tmp_path / "net.html").read_text(encoding="utf-8")
+    data = data_in((tmp_path / "net.html").read_text(encoding="utf-8"))
+    assert "sees 21×21 positions" in json.dumps(data, ensure_ascii=False)
     svg = run("graph", tmp_path / "net.yaml", "--plugin", LKA, "-o", tmp_path / "net.svg", "--select", "layer4.1")
     assert svg.code == 0, svg.err
     assert "layer4.1.large_kernel.conv_spatial" in (tmp_path / "net.svg").read_text(encoding="utf-8")

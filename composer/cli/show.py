@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +13,9 @@ from composer import finding
 from composer.amounts import thousands
 from composer.cli.options import AllowCode, Format, FormatOption, Plugins, Saying, complete_spec
 from composer.cli.progress import stage
-from composer.cli.screen import columns, out, print_json
+from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
-from composer.cli.tables import print_table
+from composer.cli.tables import fitted, print_table
 from composer.errors import Diagnostic, InputError, did_you_mean
 from composer.index.card import SIZE, card, cards, failures, shown
 from composer.spec import zoo
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 
 # No registered name equals this word.
 ERRORS = "errors"
-# What stands before the text of a line: a section's name, or the indent under it.
-_LABEL = re.compile(r"(?:\w+:)?\s+")
 
 
 @spread
@@ -132,7 +128,7 @@ def _show_site(name: str, format: Format) -> None:
 def _print_entry(found: Mapping[str, Any]) -> None:
     is_mechanism = found["category"] == "mechanism"
     out(f"{found['name']}  ({found['kind']} {found['category']})\n")
-    out("\n".join(_fitted(found["doc"])) or "No description.")
+    out("\n".join(fitted(found["doc"])) or "No description.")
     out()
     if found["options"]:
         rows = [
@@ -167,18 +163,6 @@ def _print_entry(found: Mapping[str, Any]) -> None:
     out(f"\nYAML:\n{_indented(found['yaml'])}")
     if found["python"]:
         out(f"\nPython:\n{_indented(found['python'])}")
-
-
-def _fitted(doc: str) -> Iterator[str]:
-    """The lines of a docstring, wrapped at words where a terminal is narrower; what goes on is indented as its text."""
-    room = columns()
-    for line in doc.splitlines():
-        if room is None or len(line) <= room:
-            yield line
-            continue
-        label = _LABEL.match(line)
-        indent = " " * (label.end() if label else 0)
-        yield from textwrap.wrap(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _indented(text: str) -> str:

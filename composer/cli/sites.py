@@ -11,7 +11,7 @@ from composer.amounts import plural
 from composer.cli.options import Format, FormatOption, Reading, Saying, SpecName, say
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
-from composer.cli.tables import print_table
+from composer.cli.tables import fitted, print_table
 from composer.errors import Diagnostic, GraphError, InputError
 from composer.spec.sites import MEANINGS
 
@@ -69,7 +69,7 @@ def command(
     say(context, "")
     # Of a model of another library, what was recognised and why; a spec corrects it.
     for line in graph.findings or [f"{name}: {MEANINGS[name]}" for name in found if name in MEANINGS]:
-        say(context, line)
+        say(context, "\n".join(fitted(line)))
     if graph.findings:
         say(context, '\nmend what is wrong in a spec: `sites: {block: "stages.*.blocks.*"}`')
     say(context, "\nevery place of one: composer sites SPEC SITE; any node's path or a glob is a place too")

@@ -1,12 +1,17 @@
-"""Prints tables, aligned on a terminal and in a pipe."""
+"""Prints tables, aligned on a terminal and in a pipe, and texts that fit it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from composer.cli.screen import columns, out, print_lines, words
 from composer.lines import Part, csv_text, fitting, markdown_table, table
+
+# What stands before the text of a line: a section's name, or the indent under it.
+_LABEL = re.compile(r"(?:\w+:)?\s+")
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> None:
@@ -38,3 +43,15 @@ def print_markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], right: S
 def print_csv(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows with equal keys on stdout as comma-separated values, after a line of keys."""
     out(csv_text([*rows[0]], [row.values() for row in rows]))
+
+
+def fitted(text: str) -> Iterator[str]:
+    """The lines of a text, wrapped at words where a terminal is narrower; what goes on is indented as its text."""
+    room = columns()
+    for line in text.splitlines():
+        if room is None or len(line) <= room:
+            yield line
+            continue
+        label = _LABEL.match(line)
+        indent = " " * (label.end() if label else 0)
+        yield from textwrap.wrap(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
