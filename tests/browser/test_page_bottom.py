@@ -105,7 +105,7 @@ def test_a_finger_scrolls_what_is_in_it(opened):
     before = page.evaluate("composer.scene.viewport.get()")
     x, y = panel["x"] + 150, panel["y"] + panel["height"] - 30
     Fingers(page).move(((x, y), (x, y - 200)), steps=12)
-    page.wait_for_function("document.getElementById('panel').scrollTop > 40")
+    page.wait_for_function("() => document.getElementById('panel').scrollTop > 40")
     assert page.evaluate("composer.scene.viewport.get()") == before
     # Its handle and its button stay in sight.
     for selector in ("#panel .handle", "#panel .close"):
@@ -141,4 +141,4 @@ def test_the_small_map_has_the_blocks_beside_the_network(open_page, page_of):
         "document.querySelectorAll('#drawing > .world > .inside rect.box:not(.sheet)').length"
     )
     page.set_viewport_size({"width": 420, "height": 900})
-    page.wait_for_function(f"{boxes} < {with_inset}")
+    page.wait_for_function(f"() => {boxes} < {with_inset}")

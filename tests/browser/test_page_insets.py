@@ -42,7 +42,7 @@ def test_it_goes_where_its_block_is_open_or_there_is_no_room(open_page, page_of)
     page.evaluate("composer.store.set({ open: new Set(composer.store.data.open) })")
     assert len(page.evaluate(INSETS)) == 1
     page.set_viewport_size({"width": 400, "height": 900})
-    page.wait_for_function(f"!({INSETS})().length")
+    page.wait_for_function(f"() => !({INSETS})().length")
     opened.assert_quiet()
 
 

@@ -54,11 +54,11 @@ def test_an_address_that_changes_changes_the_page(open_page, page_of):
     opened = open_page(page_of(SE))
     page = opened.page
     page.evaluate("location.hash = 'o=layer4&s=layer4.0&c=parameters'")
-    page.wait_for_function("composer.store.state.selected === 'layer4.0'")
+    page.wait_for_function("() => composer.store.state.selected === 'layer4.0'")
     assert page.locator('#drawing [data-path="layer4"]').get_attribute("aria-expanded") == "true"
     assert page.locator('#drawing [data-path="layer1"]').get_attribute("aria-expanded") == "false"
     page.evaluate("location.hash = ''")
-    page.wait_for_function("composer.store.state.selected === null")
+    page.wait_for_function("() => composer.store.state.selected === null")
     assert page.locator('#drawing [data-path="layer1"]').get_attribute("aria-expanded") == "true"
     opened.assert_quiet()
 

@@ -29,7 +29,7 @@ def test_the_wheel_zooms_about_the_pointer(se):
     before = place(se)
     se.mouse.move(x, y)
     se.mouse.wheel(0, -300)
-    se.wait_for_function(f"{LOOK}.scale > 1.1")
+    se.wait_for_function(f"() => {LOOK}.scale > 1.1")
     assert place(se)["width"] > 1.1 * before["width"]
     assert middle(place(se)) == pytest.approx((x, y), abs=2)
 

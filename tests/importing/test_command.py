@@ -58,7 +58,14 @@ def test_a_network_that_does_not_compose_is_blamed_on_its_row(run, tmp_path, row
     assert f"at: {place}" in done.err
 
 
-@pytest.mark.parametrize("source", ["resnet50", "timm", "yolo.pt"])
+def test_a_network_of_the_zoo_is_a_spec_already(run):
+    done = run("import", "resnet50")
+    assert done.code == 1
+    assert "`resnet50` is a spec of composer's zoo already" in done.err
+    assert "`backbone: resnet50`" in done.err
+
+
+@pytest.mark.parametrize("source", ["timm", "yolo.pt"])
 def test_a_source_of_no_known_kind(run, source):
     done = run("import", source)
     assert done.code == 1
