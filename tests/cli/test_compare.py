@@ -58,7 +58,7 @@ def test_what_exists_is_kept_without_force(run, file, tmp_path):
     assert "exists" in again.err
     assert run("compare", file, "-o", tmp_path / "out", "--force").code == 0
     (tmp_path / "taken").write_text("")
-    assert "cannot write" in run("compare", file, "-o", tmp_path / "taken").err
+    assert "taken` is a file" in run("compare", file, "-o", tmp_path / "taken").err
     result = run("compare", file, "-o", "-")
     assert result.code == 2
     assert "`-` is stdout" in result.err
