@@ -9,16 +9,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from browser.conftest import browser, open_page
 
 from composer.cli.app import VERBS
 from composer.codes import CODES
 from composer.index.card import cards
 from composer.spec.sites import MEANINGS
 
-__all__ = ["browser", "open_page"]
-
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 NETWORKS = ["resnet18", "vit_tiny_patch16_224"]
 # What a browser loads by itself, as opposed to a link that a reader may follow.
 LOADED = {("img", "src"), ("script", "src"), ("link", "href")}
