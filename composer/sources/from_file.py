@@ -67,7 +67,13 @@ def sized(source: ModelSource) -> dict[str, Any]:
 
 
 def misfit(source: ModelSource) -> str:
-    """A file has the shapes with which it was written."""
+    """A file has the shapes with which it was written, but for the axes that it leaves open; empty if they fit."""
+    try:
+        taken = [value.shape[1:] for value in _values(source).values()]
+    except FileProblem as error:
+        return f"`{source.name}` cannot be read at this size: {error}"
+    if taken == list(source.shapes.values()):
+        return ""
     return f"`{source.name}` was written for one size: export the network again with another one"
 
 
@@ -93,15 +99,15 @@ def _read(source: ModelSource) -> FileGraph:
         state = path.stat()
     except OSError as error:
         raise FileProblem(error.strerror or "it is not there") from error
-    return _read_at(path, state.st_mtime_ns, state.st_size)
+    return _read_at(path, state.st_mtime_ns, state.st_size, tuple(source.shapes.values()))
 
 
 @lru_cache(maxsize=4)
-def _read_at(path: Path, changed: int, size: int) -> FileGraph:
+def _read_at(path: Path, changed: int, size: int, shapes: tuple[tuple[int, ...], ...]) -> FileGraph:
     if path.suffix.lower() == ".onnx":
         from composer.sources.files.onnx import read_onnx
 
-        return read_onnx(path)
+        return read_onnx(path, shapes)
     from composer.sources.files.pt2 import read_pt2
 
     return read_pt2(path)

@@ -284,11 +284,26 @@ def test_onnx_that_is_none(tmp_path):
     info = onnx.helper.make_tensor_value_info
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
     graph = onnx.helper.make_graph(
-        [node], "g", [info("x", 1, ["batch", 3, "height", 8])], [info("y", 1, ["batch", 3, "height", 8])]
+        [node], "g", [info("x", 1, ["batch", "length", 8])], [info("y", 1, ["batch", "length", 8])]
     )
     onnx.save(onnx.helper.make_model(graph), path)
-    with pytest.raises(SpecError, match="axis 2 of its input `x` has no length"):
+    with pytest.raises(SpecError, match="axis 1 of its input `x` has no length"):
         compose(str(path))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "papers/cbam/resnet50"])
+def test_what_composer_exports_is_read_at_every_size(run, name, tmp_path):
+    """Its exports leave batch, height and width open."""
+    file = tmp_path / "net.onnx"
+    assert run("export", name, "--to", "onnx", "-o", file).code == 0
+    for size in (None, [3, 128, 96]):
+        graph = composer.graph(name) if size is None else compose(load_spec(name, sets=[f"input={size}"]))
+        found = compose(load_spec(str(file), sets=[f"input={size}"] if size else []))
+        assert found.num_macs == graph.num_macs
+        assert [one.shape[1:] for one in found.outputs.values()] == [(1000,)]
+    told = run("summary", file, "--set", "input=[4,128,96]")
+    assert told.code == 1
+    assert "was written for one size" in told.err
 
 
 def test_an_onnx_batch_may_be_open(tmp_path):

@@ -104,8 +104,6 @@ def test_what_cannot_be_made_has_nothing_to_draw(failing):
 @pytest.mark.parametrize("ending", ["svg", "html", "png"])
 def test_a_picture_of_it(run, failing, tmp_path, ending):
     file = tmp_path / f"net.{ending}"
-    if ending == "png":
-        pytest.importorskip("resvg_py")
     result = run("graph", "failing_nets:fifth", "--allow-code", "-o", file)
     assert result.code == 1
     assert "ValueError: not ready" in result.err

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,16 @@ _DTYPES = {
 }
 _KIND = "pkg.torch.export.graph_signature.InputSpec.kind"
 _BATCH = 1
+# Of an image whose height or width is open, as wherever a model does not say its size.
+_SIDE = 224
 
 
-def read_onnx(path: Path) -> FileGraph:
-    """The graph of an `.onnx` file. Raises FileProblem; UnavailableError without the package `onnx`."""
+def read_onnx(path: Path, shapes: Sequence[tuple[int, ...]] = ()) -> FileGraph:
+    """The graph of an `.onnx` file. Raises FileProblem; UnavailableError without the package `onnx`.
+
+    shapes  of the inputs in order, without the batch: lengths of the axes that the file leaves open; without them an
+            image whose height or width is open has 224
+    """
     try:
         import onnx
     except ImportError as error:
@@ -47,7 +54,7 @@ def read_onnx(path: Path) -> FileGraph:
             from onnx.inliner import inline_local_functions
 
             model = inline_local_functions(model)
-        _prepare(model)
+        _prepare(model, shapes)
         model = with_lengths(model)
         return checked(_Graph(model, onnx.numpy_helper.to_array).read())
     except FileProblem:
@@ -58,8 +65,8 @@ def read_onnx(path: Path) -> FileGraph:
         raise FileProblem(f"onnx cannot read it ({named(error).splitlines()[0][:300]}): write it again") from error
 
 
-def _prepare(model: Any) -> None:
-    """Leave out weights, and give the batch a length where it has none."""
+def _prepare(model: Any, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Leave out weights, and give the batch, and the sides of images, a length where they have none."""
     for one in model.graph.initializer:
         if len(one.raw_data) > MAX_CONSTANT:
             one.ClearField("raw_data")
@@ -67,9 +74,9 @@ def _prepare(model: Any) -> None:
             one.ClearField("float_data")
     held = {one.name for one in model.graph.initializer}
     symbol = None
-    for one in model.graph.input:
-        dims = one.type.tensor_type.shape.dim
-        if one.name in held or not dims:
+    for one, given in zip_longest([one for one in model.graph.input if one.name not in held], shapes):
+        dims = one.type.tensor_type.shape.dim if one is not None else ()
+        if not dims:
             continue
         if dims[0].dim_param or not dims[0].dim_value:
             symbol = symbol or dims[0].dim_param
@@ -79,8 +86,13 @@ def _prepare(model: Any) -> None:
                 if symbol and dim.dim_param == symbol:
                     dim.dim_value = _BATCH
                     continue
-                text = f"axis {number} of its input `{one.name}` has no length (`{dim.dim_param or '?'}`)"
-                raise FileProblem(f"{text}: write it with fixed sizes; the batch alone may be open")
+                if number >= 1 and given is not None and len(given) == len(dims) - 1:
+                    dim.dim_value = given[number - 1]
+                elif len(dims) == 4 and number >= 2:
+                    dim.dim_value = _SIDE
+                else:
+                    text = f"axis {number} of its input `{one.name}` has no length (`{dim.dim_param or '?'}`)"
+                    raise FileProblem(f"{text}: write it with fixed sizes; open may be the batch, height and width")
     # What was inferred for an open batch would contradict.
     for one in (*model.graph.value_info, *model.graph.output):
         dims = one.type.tensor_type.shape.dim

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def _json_of(path: Path) -> Any:
             info = archive.getinfo(names[0])
             with archive.open(info) as stream:
                 content = stream.read(MAX_JSON + 1)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib_error()) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
         raise FileProblem(f"it is no whole zip archive ({error}): it may have been cut off; write it again") from error
     if len(content) > MAX_JSON:
         raise FileProblem(f"its graph is more than {MAX_JSON // 1_000_000} MB of JSON, which no network needs")
@@ -65,13 +66,6 @@ def _json_of(path: Path) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise FileProblem(f"its graph is no JSON ({error}): write it again with torch.export.save") from error
-
-
-def zlib_error() -> type[Exception]:
-    """What a broken compressed entry raises."""
-    import zlib
-
-    return zlib.error
 
 
 def _graph(program: Any) -> FileGraph:

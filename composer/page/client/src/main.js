@@ -1,13 +1,13 @@
 // The page: makes its parts and ties them together.
 
-import { createCompared, mainHalf } from "./compare.js";
+import { createCompared, mainHalf } from "./compare/compare.js";
 import { html } from "./dom.js";
-import { holds } from "./evaluate.js";
+import { holds } from "./condition/evaluate.js";
 import { createHelp } from "./help.js";
 import { listenToKeys } from "./keyboard.js";
 import { createKinds } from "./kinds.js";
 import { createMinimap } from "./minimap.js";
-import { namedFacts } from "./names.js";
+import { namedFacts } from "./condition/names.js";
 import { createPane } from "./pane.js";
 import { mountPanel } from "./panel.js";
 import { keepFragment, readFragment } from "./permalink.js";
@@ -23,7 +23,7 @@ import { createToolbar, createZoom } from "./toolbar.js";
 import { toldTrace } from "./trace.js";
 import { unpacked } from "./unpack.js";
 import { READABLE } from "./viewport.js";
-import { parse } from "./where.js";
+import { parse } from "./condition/where.js";
 
 // Until then, what Python drew is seen.
 unpacked(document.getElementById("data").textContent).then((text) =>

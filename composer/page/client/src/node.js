@@ -7,7 +7,7 @@ import { histogramOf, measuredOf } from "./measured.js";
 import { bytes, exact, time } from "./numbers.js";
 import { codeOf, lineLink, problemOf } from "./overview.js";
 import { badge, bar, link, long, rows, section } from "./sections.js";
-import { twinSection } from "./twin.js";
+import { twinSection } from "./compare/twin.js";
 import { traceButtons } from "./trace.js";
 
 /** @typedef {import("./types.js").BoxData} BoxData */

@@ -6,7 +6,7 @@ import { python } from "./tokens.js";
 import { badge, link, long, rows, section } from "./sections.js";
 import { shortNames } from "./lines.js";
 import { showLine } from "./source.js";
-import { SIGNS, comparison } from "./twin.js";
+import { SIGNS, comparison } from "./compare/twin.js";
 
 /** @typedef {import("./types.js").FactsData} FactsData */
 /** @typedef {import("./types.js").ProblemData} ProblemData */

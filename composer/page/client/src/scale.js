@@ -1,9 +1,9 @@
 // Fills of boxes: by how much of something they hold, or by what a difference says of them; and what fills mean.
 
 import { html } from "./dom.js";
-import { changedPaths } from "./changes.js";
+import { changedPaths } from "./compare/changes.js";
 import { WRITTEN } from "./numbers.js";
-import { SIGNS } from "./twin.js";
+import { SIGNS } from "./compare/twin.js";
 
 /** @typedef {import("./types.js").BoxData} BoxData */
 /** @typedef {import("./types.js").ModeData} ModeData */

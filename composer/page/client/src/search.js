@@ -1,10 +1,10 @@
 // The search field and its list of results.
 
 import { html } from "./dom.js";
-import { filtered } from "./filter.js";
+import { filtered } from "./condition/filter.js";
 import { find, findables } from "./find.js";
 import { visible } from "./text.js";
-import { isCondition, WhereError } from "./where.js";
+import { isCondition, WhereError } from "./condition/where.js";
 
 /** @typedef {import("./store.js").Store} Store */
 

@@ -1,7 +1,7 @@
 // What the page knows and shows. Everything that changes goes through `set`; everything that draws subscribes.
 
 import { indexNetwork } from "./network.js";
-import { createPairs } from "./pairs.js";
+import { createPairs } from "./compare/pairs.js";
 
 /**
  * @typedef {object} State

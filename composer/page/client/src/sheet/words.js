@@ -1,3 +1,5 @@
+// Words of a sheet that are not of its drawing.
+
 import { svg } from "../dom.js";
 import { visible } from "../text.js";
 

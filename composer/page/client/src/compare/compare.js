@@ -1,12 +1,12 @@
 // A difference in two panes where the window is wide: before at the left, after at the right, looked at together.
 
-import { html } from "./dom.js";
+import { html } from "../dom.js";
 import { halfOf } from "./half.js";
 import { linkViews } from "./level.js";
-import { alike } from "./numbers.js";
-import { createPane } from "./pane.js";
+import { alike } from "../numbers.js";
+import { createPane } from "../pane.js";
 
-/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("../store.js").Store} Store */
 
 const WIDE = "(min-width: 1200px)";
 

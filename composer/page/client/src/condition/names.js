@@ -1,7 +1,7 @@
 // What a condition may ask of a node: its facts by name.
 
-/** @typedef {import("./store.js").Store} Store */
-/** @typedef {import("./types.js").FactsData} FactsData */
+/** @typedef {import("../store.js").Store} Store */
+/** @typedef {import("../types.js").FactsData} FactsData */
 
 const AXES = { c: "channels", h: "height", w: "width", n: "tokens", l: "length", t: "frames" };
 

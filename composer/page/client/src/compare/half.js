@@ -1,7 +1,7 @@
 // The store as one pane sees it that shows one of two networks; the other pane shows the other.
 
-/** @typedef {import("./store.js").State} State */
-/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("../store.js").State} State */
+/** @typedef {import("../store.js").Store} Store */
 
 /**
  * What is selected or found in the other network is, for this one, its counterpart.

@@ -1,10 +1,10 @@
 // What a difference says of one node: what became of it, and what it costs before and after.
 
-import { html } from "./dom.js";
-import { alike, growth, short, signed } from "./numbers.js";
-import { rows, section } from "./sections.js";
+import { html } from "../dom.js";
+import { alike, growth, short, signed } from "../numbers.js";
+import { rows, section } from "../sections.js";
 
-/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("../store.js").Store} Store */
 
 export const SIGNS = { added: "+", removed: "−", changed: "~", moved: "›" };
 

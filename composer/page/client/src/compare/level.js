@@ -1,6 +1,6 @@
 // Two drawings that are looked at together: what is in both is level, at the selection or in the middle.
 
-/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("../store.js").Store} Store */
 
 /**
  * @param {{scene: any, store: Store}} one
@@ -30,13 +30,13 @@ export function linkViews(one, other, store) {
     const [mine, room, theirs] = [pane.scene.viewport.get(), pane.scene.viewport.room(), its.scene.viewport.room()];
     const { scale } = mine;
     const [start, end] = [pane, its].map(({ scene }) => startOf(scene.layout(), isDown));
-    const across = (isDown ? mine.x : mine.y) + (start - end) * scale + across2(room, theirs) / 2;
+    const across = (isDown ? mine.x : mine.y) + (start - end) * scale + apart(room, theirs) / 2;
     const at = anchor(pane, mine, isDown ? room.height : room.width);
     const along = at - wayTo(pane, its)((at - (isDown ? mine.y : mine.x)) / scale) * scale;
     return isDown ? { x: across, y: along, scale } : { x: along, y: across, scale };
   }
 
-  const across2 = (room, theirs) => (isDown ? theirs.width - room.width : theirs.height - room.height);
+  const apart = (room, theirs) => (isDown ? theirs.width - room.width : theirs.height - room.height);
 
   /** The place on the canvas where both are level: the selection, or where it left the view; without one the middle. */
   function anchor({ scene, store: its }, look, length) {

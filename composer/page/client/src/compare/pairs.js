@@ -1,6 +1,6 @@
 // Two networks of a difference: which node of one is which of the other.
 
-/** @typedef {import("./types.js").PageData} PageData */
+/** @typedef {import("../types.js").PageData} PageData */
 
 /** @typedef {ReturnType<typeof createPairs>} Pairs */
 
@@ -8,7 +8,7 @@
  * The first network is the one after the change, as on every page of a difference.
  *
  * @param {PageData} data
- * @param {Map<string, ReturnType<typeof import("./network.js").indexNetwork>>} networks
+ * @param {Map<string, ReturnType<typeof import("../network.js").indexNetwork>>} networks
  * @param {(key: string, path: string) => boolean} has  whether a network has a node
  */
 export function createPairs(data, networks, has) {

@@ -1,7 +1,7 @@
 // What a difference says of the boxes of the network that is shown.
 
-/** @typedef {import("./types.js").BoxData} BoxData */
-/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("../types.js").BoxData} BoxData */
+/** @typedef {import("../store.js").Store} Store */
 
 /**
  * The kind of change of each box that has one; a box around changes that has none itself is changed.

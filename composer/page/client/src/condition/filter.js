@@ -4,7 +4,7 @@ import { holds } from "./evaluate.js";
 import { namedFacts } from "./names.js";
 import { parse, WhereError } from "./where.js";
 
-/** @typedef {import("./store.js").Store} Store */
+/** @typedef {import("../store.js").Store} Store */
 
 // Facts by name of a network: the same at every key that is typed.
 const known = new WeakMap();
