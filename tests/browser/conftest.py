@@ -21,6 +21,16 @@ LOUD = ("error", "warning")
 READY = "() => !document.getElementById('data') || document.documentElement.classList.contains('ready')"
 
 
+def pause(page: Any, milliseconds: int) -> None:
+    """Waits by the page's own clock and for two more frames: what the page had due by then has happened, however busy
+    the machine is. A pause by the test's clock may end before the page has had its turn."""
+    page.evaluate(
+        """milliseconds => new Promise(done => setTimeout(
+            () => requestAnimationFrame(() => requestAnimationFrame(done)), milliseconds))""",
+        milliseconds,
+    )
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """One Chromium for all tests of a process; where there is none they are skipped, and the summary says so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser.conftest import pause
 
 from composer import diff
 from composer.page.comparison import render_difference
@@ -50,7 +51,7 @@ def middle(locator):
 
 def choose(page, pane, path):
     page.evaluate(f"composer.panes[{pane}].store.select('{path}', {{ reveal: true, panel: false }})")
-    page.wait_for_timeout(50)
+    pause(page, 50)
 
 
 def test_both_are_shown_and_marked(opened):
@@ -193,11 +194,11 @@ def test_a_link_shows_the_same_again(opened, open_page, file):
     page = opened.page
     choose(page, 1, "layer2.0.bn1")
     page.keyboard.press("+")
-    page.wait_for_timeout(500)
+    pause(page, 500)
     fragment = page.evaluate("location.hash")[1:]
     again = open_page(file, fragment, viewport=WIDE, reduced_motion="reduce").page
     # As the panel has opened by then.
-    again.wait_for_timeout(200)
+    pause(again, 200)
     for path in ("layer2.0.bn1", "layer2.0.conv1"):
         for find in (box, before):
             assert find(again, path).bounding_box() == pytest.approx(find(page, path).bounding_box(), abs=3)

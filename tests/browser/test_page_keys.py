@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser.conftest import pause
 
 SE = "papers/se/resnet50"
 
@@ -76,7 +77,7 @@ def test_enter_opens_and_closes(se):
 
 def test_the_selected_box_is_moved_into_view(se):
     press(se, "Home End")
-    se.wait_for_timeout(350)
+    pause(se, 350)
     place = se.locator('#drawing [data-path="fc"]').bounding_box()
     canvas = se.locator("#canvas").bounding_box()
     assert canvas["y"] <= place["y"]
@@ -126,10 +127,10 @@ def test_keys_work_anywhere_but_in_fields(se):
     press(se, "Escape Escape")
     assert se.evaluate("document.activeElement.id") == "drawing"
     press(se, "0")
-    se.wait_for_timeout(350)
+    pause(se, 350)
     assert se.evaluate(scale) == pytest.approx(1)
     press(se, "f")
-    se.wait_for_timeout(350)
+    pause(se, 350)
     assert se.evaluate(scale) < 1
 
 

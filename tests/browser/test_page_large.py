@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from browser.conftest import pause
 from draw.conftest import a_box, a_view
 
 import composer
@@ -69,7 +70,7 @@ def test_nested(open_page, large):
     page.keyboard.press("/")
     page.keyboard.type("s20.b7.n9")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(350)
+    pause(page, 350)
     box = page.locator('#drawing [data-path="s20.b7.n9"]').bounding_box()
     assert 0 < box["y"] < 800
     assert num_drawn(page) < 300
@@ -82,7 +83,7 @@ def test_flat(open_page, large):
     assert 10 < num_drawn(page) < 300
     page.locator("#drawing").focus()
     page.keyboard.press("End")
-    page.wait_for_timeout(350)
+    pause(page, 350)
     selected = page.locator('#drawing [aria-selected="true"]')
     assert selected.get_attribute("data-path") == "n9999"
     assert page.locator("#drawing").get_attribute("aria-activedescendant") == selected.get_attribute("id")
@@ -150,7 +151,7 @@ def test_two_panes_have_as_little(open_page, written, tmp_path):
     assert page.locator("#drawing-before [data-path]").count() > 10
     assert page.evaluate(ELEMENTS) <= 6000
     page.evaluate("composer.panes[1].store.select('n9060', { reveal: true })")
-    page.wait_for_timeout(350)
+    pause(page, 350)
     before, after = (
         page.locator(f'{one} [data-path="n9060"]').bounding_box() for one in ("#drawing-before", "#drawing")
     )

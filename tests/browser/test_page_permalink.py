@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser.conftest import pause
 
 SE = "papers/se/resnet50"
 STATE = """(({ network, open, selected, colour, onlyInserted, query }) =>
@@ -10,7 +11,7 @@ STATE = """(({ network, open, selected, colour, onlyInserted, query }) =>
 
 
 def address(page):
-    page.wait_for_timeout(700)
+    pause(page, 700)
     return page.evaluate("location.hash")
 
 
@@ -44,7 +45,7 @@ def test_what_is_only_inserted_and_searched(open_page, page_of):
 
 def test_a_link_to_something_deep_opens_what_is_around(open_page, page_of):
     page = open_page(page_of(SE), fragment="s=layer4.2.se").page
-    page.wait_for_timeout(400)
+    pause(page, 400)
     assert page.locator('#drawing [data-path="layer4.1.se"].selected').count() == 1
     box = page.locator('#drawing [data-path="layer4.1.se"]').bounding_box()
     assert 0 < box["y"] < 800

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser.conftest import pause
 
 SE = "papers/se/resnet50"
 
@@ -28,7 +29,7 @@ def test_a_copy_inside_a_folded_box(se):
     assert options(se) == ["layer3.4.se"]
     assert se.locator(".search .count").text_content() == "1 node"
     se.keyboard.press("Enter")
-    se.wait_for_timeout(350)
+    pause(se, 350)
     assert se.evaluate("composer.store.state.selected") == "layer3.4.se"
     # The box that stands for it, in the block that stands for its block.
     assert se.locator('#drawing [aria-selected="true"]').get_attribute("data-path") == "layer3.1.se"

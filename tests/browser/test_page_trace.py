@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 import pytest
+from browser.conftest import pause
 
 import composer
 
@@ -71,7 +72,7 @@ def test_keys_buttons_and_links(page_of, open_page):
     assert "upstream of layer1.0.conv2" in page.locator("#status").inner_text()
     assert page.locator("#drawing .wire.off").count() > 5
     assert opened.grave() == []
-    page.wait_for_timeout(600)
+    pause(page, 600)
     assert "t=up,layer1.0.conv2" in page.evaluate("decodeURIComponent(location.hash)")
     again = open_page(file, page.evaluate("location.hash").removeprefix("#")).page
     assert set(again.evaluate(FADED)) == set(faded)
@@ -91,7 +92,7 @@ def test_kinds_are_dimmed(page_of, open_page):
     assert "bn1" in page.evaluate(FADED)
     assert "conv1" not in page.evaluate(FADED)
     assert opened.grave() == []
-    page.wait_for_timeout(600)
+    pause(page, 600)
     assert "k=k-normalisation" in page.evaluate("location.hash")
     page.keyboard.press("Enter")
     assert page.evaluate(FADED) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser.conftest import pause
 
 from composer import build, graph
 from composer.dag.sketch import Sketch
@@ -57,7 +58,7 @@ def test_a_page_opens_as_it_is_asked_and_a_link_may_say_otherwise(page_by):
     page = page_by("resnet18", "memory", fragment="c=kind").page
     assert page.locator("#toolbar select").input_value() == "kind"
     page.evaluate("composer.store.set({ colour: 'memory' })")
-    page.wait_for_timeout(600)
+    pause(page, 600)
     assert "c=" not in page.url
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser.conftest import pause
 from browser.fingers import Fingers
 
 SE = "papers/se/resnet50"
@@ -68,7 +69,7 @@ def test_one_finger_drags_a_box(phone):
     phone.evaluate("window.clicks = 0; addEventListener('click', () => { clicks += 1; }, { capture: true })")
     for _ in range(20):
         phone.touchscreen.tap(*middle(place(phone)))
-        phone.wait_for_timeout(200)
+        pause(phone, 200)
         if phone.evaluate("clicks"):
             break
     phone.locator('#drawing .selected[data-path="conv1"]').wait_for()
@@ -109,14 +110,14 @@ def test_buttons(se):
     se.get_by_role("button", name="Zoom out (−)").click()
     assert se.evaluate(f"{LOOK}.scale") == pytest.approx(1)
     se.get_by_role("button", name="Fit (f)").click()
-    se.wait_for_timeout(350)
+    pause(se, 350)
     canvas = se.locator("#canvas").bounding_box()
     for end in ("in:input", "out:output"):
         box = place(se, end)
         assert canvas["y"] <= box["y"] <= canvas["y"] + canvas["height"]
     assert se.locator("#minimap.gone").count() == 1
     se.get_by_role("button", name="Actual size").click()
-    se.wait_for_timeout(350)
+    pause(se, 350)
     assert se.evaluate(f"{LOOK}.scale") == pytest.approx(1)
 
 
@@ -137,7 +138,7 @@ def test_the_small_map_shows_and_moves_what_is_seen(se):
 def test_a_pane_that_opens_leaves_the_drawing_where_it_is(se):
     before = place(se)
     se.keyboard.press("y")
-    se.wait_for_timeout(350)
+    pause(se, 350)
     assert place(se)["x"] == pytest.approx(before["x"], abs=1)
 
 
@@ -147,6 +148,6 @@ def test_what_is_selected_is_not_hidden_by_a_pane(se):
     se.evaluate(f"composer.scene.viewport.set({{ ...{LOOK}, x: {right} - 300 }})")
     se.locator('#drawing [data-path="conv1"]').click(position={"x": 10, "y": 10})
     se.locator("#panel").wait_for()
-    se.wait_for_timeout(400)
+    pause(se, 400)
     box, canvas = place(se), se.locator("#canvas").bounding_box()
     assert box["x"] + box["width"] <= canvas["x"] + canvas["width"]

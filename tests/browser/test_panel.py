@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser.conftest import pause
 
 import composer
 from composer import diff
@@ -221,7 +222,7 @@ def test_a_notebook_holds_the_page_in_a_frame(open_page, tmp_path):
     frame = opened.page.frame_locator("iframe")
     frame.locator('[data-path="conv1"] > .name').click()
     assert "conv1" in frame.locator("#panel .trail").inner_text()
-    opened.page.wait_for_timeout(500)
+    pause(opened.page, 500)
     opened.assert_quiet()
 
 

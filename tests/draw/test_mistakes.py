@@ -15,9 +15,9 @@ FOLDER = Path(__file__).parent.parent / "dag" / "messages"
 # Mistakes that are no node's own: of the network as a whole, or of a rule that finds no place.
 NOWHERE = {
     *("budget_nodes", "budget_of_rules", "budget_parameters", "expect", "input_shape", "layer_as_mechanism"),
-    *("layout_of_the_input", "output_not_named", "unknown_mechanism", "unknown_path", "unknown_site", "unreachable"),
-    *("where_leaves_none", "bare_name_of_a_node_inside", "channels_last", "input_beyond_any_memory"),
-    *("input_larger_than_the_budget", "rule_with_two_mistakes", "unknown_option"),
+    *("layout_of_the_input", "network_without_sites", "output_not_named", "unknown_mechanism", "unknown_path"),
+    *("unknown_site", "unreachable", "where_leaves_none", "bare_name_of_a_node_inside", "channels_last"),
+    *("input_beyond_any_memory", "input_larger_than_the_budget", "rule_with_two_mistakes", "unknown_option"),
     *("block_like_a_mechanism", "block_mistake_inside", "block_on_maps_at_tokens", "grid_larger_than_the_tokens"),
 }
 
