@@ -36,6 +36,7 @@ li { margin: .15rem 0 }
 details { border-top: 1px solid var(--line) } summary { cursor: pointer; padding: .6rem 0 }
 summary h2 { display: inline; border: 0; margin: 0; padding: 0; font-size: 1.05rem }
 summary small { margin-left: .5rem }
+body:has(.sides) { max-width: 100rem }
 .sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 0 1.5rem }
 @media print {
   body { max-width: none; padding: 0 } .wide, .words { overflow: visible } th, td { white-space: normal }

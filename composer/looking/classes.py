@@ -14,7 +14,7 @@ from composer.errors import Diagnostic, InputError, did_you_mean
 from composer.looking.class_activation import grad_cam
 from composer.looking.forms import ElementMaps, Form, SpatialMaps, TokenMaps
 from composer.looking.gather import Gathered
-from composer.looking.overlays import over_photo
+from composer.looking.overlays import Shown, over_photo
 from composer.looking.plates import Plate, Section, Table
 from composer.looking.sites import class_node
 from composer.looking.tokens import class_map
@@ -106,7 +106,8 @@ def _beside(gathered: Gathered, number: int, map_of_class: Tensor) -> Figure:
         # Of a site's several maps, take the last: CBAM's spatial half, not the product of both.
         if (values := attention_map(one.form, number)) is not None:
             found[one.form.site.path] = values
-    return over_photo(gathered.photos[number], [("Grad-CAM", map_of_class), *list(found.items())[-MAPS:]], apart=True)
+    maps = [("Grad-CAM", map_of_class), *list(found.items())[-MAPS:]]
+    return over_photo(gathered.photos[number], [Shown(title, values) for title, values in maps])
 
 
 def attention_map(form: Form, image: int) -> Tensor | None:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# The least and the largest value that colours stand for.
+Range = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -67,16 +70,25 @@ class Plate:
     name         name of its file, without `.png`
     caption      what it shows and how to read it
     alternative  a description for readers who cannot see it
-    draw         draws it; slow, and needs matplotlib
+    make         draws it, with `colours` as its keyword argument if it has them; slow, and needs matplotlib
     is_map       whether it is maps over a photograph, with which a page begins
+    colours      the least and the largest value of the range of colours that all its maps have
     """
 
     name: str
     title: str
     caption: str
     alternative: str
-    draw: Callable[[], Figure]
+    make: Callable[..., Figure]
     is_map: bool = False
+    colours: Range | None = None
+
+    def draw(self, beside: Plate | None = None) -> Figure:
+        """The figure. `beside` is the same plate of another network: both are drawn in one range of colours."""
+        if self.colours is None:
+            return self.make()
+        other = self.colours if beside is None or beside.colours is None else beside.colours
+        return self.make(colours=(min(self.colours[0], other[0]), max(self.colours[1], other[1])))
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,15 @@ def looks_from(one: Looks, image: int, patch: Patch) -> Tensor | None:
     return one.values[image, :, one.prefix + number, one.prefix :].unflatten(1, one.keys)
 
 
+def even_shares(one: Looks, image: int, patch: Patch) -> Tensor | None:
+    """Where a patch looks, as `looks_from`, in multiples of the even share: 1 at every position if it looks at all that
+    it can alike. So attention among few tokens and among many can be compared."""
+    found = looks_from(one, image, patch)
+    if found is None:
+        return None
+    return found * (int(_window(one, patch)[2].sum()) if isinstance(one, WindowMaps) else one.values.shape[-1])
+
+
 def attended(one: WindowMaps) -> Tensor:
     """Row and column of the position that each weight refers to, h w n 2: outside the map, or nan, for no position.
 

@@ -20,7 +20,7 @@ from composer.looking.gates import gates_section
 from composer.looking.gather import Gathered, gather
 from composer.looking.other import other_section
 from composer.looking.page import Side, cell, folded
-from composer.looking.plates import Finding, Section
+from composer.looking.plates import Finding, Plate, Section
 from composer.looking.prepared import Images
 from composer.looking.queries import Patch
 from composer.looking.routing import routing_section
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from composer.compile.module import ComposedModule
 
 INDEX = "index.html"
+_SHARED = "Maps of the same mechanism have one range of colours on both sides."
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,15 @@ class Look:
         """All findings, in the order of the sections."""
         return tuple(finding for section in self.sections for finding in section.findings)
 
+    @property
+    def plates(self) -> dict[str, Plate]:
+        """Name -> plate, in the order of the sections."""
+        return {plate.name: plate for section in self.sections for plate in section.plates}
+
     def figures(self) -> dict[str, Figure]:
         """Name -> figure, drawn anew. Raises UnavailableError without the extra `look`."""
         with styled():
-            return {plate.name: plate.draw() for section in self.sections for plate in section.plates}
+            return {name: plate.draw() for name, plate in self.plates.items()}
 
     def write(self, folder: Path | str, *, force: bool = False) -> list[Path]:
         """Write index.html and a PNG per figure into a folder, all or none, and return their paths.
@@ -75,10 +81,11 @@ class Look:
                 file.write_bytes(image)
         return targets
 
-    def _images(self) -> dict[str, bytes]:
+    def _images(self, beside: Look | None = None) -> dict[str, bytes]:
+        others = beside.plates if beside is not None else {}
         # Matplotlib lays out text when it saves a figure, so the style must hold until then.
         with styled():
-            return {plate.name: png(plate.draw()) for section in self.sections for plate in section.plates}
+            return {name: png(plate.draw(others.get(name))) for name, plate in self.plates.items()}
 
     def _page(self, images: dict[str, bytes]) -> str:
         return folded(self._title, [Side(self.network, self.lead, self.sections, images)])
@@ -86,12 +93,15 @@ class Look:
     def beside(self, other: Look, folder: Path | str, *, force: bool = False) -> list[Path]:
         """Write one page with this look and another, side by side, and a PNG per figure; arguments as for `write`.
 
-        The figures of the other are called `other-…`.
+        The figures of the other are called `other-…`. Maps of the same mechanism have one range of colours.
         """
-        images, theirs = self._images(), other._images()
+        images, theirs = self._images(other), other._images(self)
         named = {**images, **{f"other-{name}": image for name, image in theirs.items()}}
         targets = [Path(folder) / INDEX, *(Path(folder) / f"{name}.png" for name in named)]
-        sides = [Side(one.network, one.lead, one.sections, own) for one, own in ((self, images), (other, theirs))]
+        shared = [_SHARED] if any(plate.colours and name in other.plates for name, plate in self.plates.items()) else []
+        sides = [
+            Side(one.network, [*shared, *one.lead], one.sections, own) for one, own in ((self, images), (other, theirs))
+        ]
         with staged(targets, force=force) as (index, *files):
             index.write_text(folded(f"Attention of {self.network} and {other.network}", sides), encoding="utf-8")
             for file, image in zip(files, named.values(), strict=True):
@@ -178,9 +188,9 @@ def _of_attention(gathered: Gathered, chosen: Chosen | None, chance: Chance | No
             elements_section(gathered, name, chance),
             branches_section(gathered, name),
             routing_section(gathered, name),
-            tokens_section(gathered, name, chosen),
+            tokens_section(gathered, name, chosen, chance),
         ]
-    found += [rollout_section(gathered, chosen), other_section(gathered)]
+    found += [rollout_section(gathered, chosen, chance), other_section(gathered)]
     return [section for section in found if section is not None]
 
 

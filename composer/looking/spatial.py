@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from torch import Tensor, tensor
+from torch import Tensor
 
 from composer.amounts import plural
 from composer.looking.canvas import label, panels, picture
-from composer.looking.chance import SEED, Chance, reach
+from composer.looking.chance import Chance
 from composer.looking.forms import ElementMaps, SpatialMaps
 from composer.looking.gather import Gathered
-from composer.looking.overlays import EVEN, Shown, against_chance, laid, shared_range
+from composer.looking.overlays import EVEN, Shown, laid, not_above_chance, of_chance, over_photo, range_of
 from composer.looking.photograph import Photo
-from composer.looking.plates import Finding, Plate, Section, Table
+from composer.looking.plates import Finding, Plate, Range, Section, Table
 from composer.looking.variation import STILL, variation
 
 if TYPE_CHECKING:
@@ -31,23 +32,25 @@ def spatial_section(gathered: Gathered, mechanism: str, chance: Chance | None = 
 
     chance  the maps of the untrained network
     """
-    chance = chance or Chance()
     found = [one for one in gathered.of(SpatialMaps) if one.site.mechanism == mechanism]
     if not found:
         return None
-    part = found[0].part
+    part, chance = found[0].part, chance or Chance()
+    shown = [[_shown(one, number, chance) for one in found] for number, _ in enumerate(gathered.photos)]
+    colours = range_of(one for maps in shown for one in maps)
     plates = [
         Plate(
-            f"{mechanism}-maps-{number + 1}",
+            f"{mechanism}-maps-{number}",
             f"Maps over {photo.name}",
             "Maps of all sites, in the order they run, bilinearly enlarged to the photograph. All have one range of "
             f"colours, from 0, below each; one that deviates by less than {EVEN:.0%} of its size is called even."
-            + _of_chance(chance),
+            + of_chance(maps),
             f"{plural(len(found), 'map')} over the photograph {photo.name}; the table says where each is highest.",
-            partial(_maps, found, photo, number, chance),
+            partial(over_photo, photo, maps),
             is_map=True,
+            colours=colours,
         )
-        for number, photo in enumerate(gathered.photos)
+        for number, (photo, maps) in enumerate(zip(gathered.photos, shown, strict=True), 1)
     ]
     return Section(
         f"{mechanism}: spatial maps" + (f" ({part} half)" if part else ""),
@@ -61,31 +64,18 @@ def spatial_section(gathered: Gathered, mechanism: str, chance: Chance | None = 
             for one in found
             if _flatness(one.values[0]) < STILL and one.values[0].numel() > 1
         ]
-        + not_above_chance(found, chance),
+        + not_above_chance(shown[0]),
     )
 
 
-def not_above_chance(found: Sequence[SpatialMaps | ElementMaps], chance: Chance) -> list[Finding]:
-    """The maps over the first image that reach no further than those of the untrained network."""
-    return [
-        Finding(
-            one.site.path,
-            "its map is not above chance",
-            f"it reaches over {reach(one.values[0]):.3g}, untrained over {chance.reaches(one, 0):.3g}",
-            True,
-        )
-        for one in found
-        if chance.explains(one, 0)
-    ]
+def _shown(one: SpatialMaps | ElementMaps, number: int, chance: Chance) -> Shown:
+    """The map of a site over an image, mean over channels if each has a map of its own, titled by the site."""
+    untrained = chance.twin(one)
+    return Shown(one.site.path, _flat(one, number), None if untrained is None else _flat(untrained, number))
 
 
-def _of_chance(chance: Chance) -> str:
-    if not chance.maps:
-        return ""
-    return (
-        f" Framed in its range: the values at the same site of the network at seed {SEED} on the same images; a map "
-        "that reaches no further than there is drawn flat, and called not above chance."
-    )
+def _flat(one: SpatialMaps | ElementMaps, number: int) -> Tensor:
+    return one.values[number] if isinstance(one, SpatialMaps) else one.values[number].mean(0)
 
 
 def _flatness(values: Tensor) -> float:
@@ -114,38 +104,32 @@ def _table(found: Sequence[SpatialMaps], photo: Photo) -> Table:
     return Table(heads, tuple(rows), heads[2:6])
 
 
-def _maps(found: Sequence[SpatialMaps], photo: Photo, number: int, chance: Chance) -> Figure:
-    shown = [
-        Shown(one.site.path, one.values[number], chance.explains(one, number), chance.ends(one, number))
-        for one in found
-    ]
-    reached = [tensor(one.marked) for one in shown if one.marked is not None]
-    return against_chance(photo, shown, shared_range([*(one.values for one in shown), *reached]))
-
-
 def elements_section(gathered: Gathered, mechanism: str, chance: Chance | None = None) -> Section | None:
     """Maps with a number per element: their means over channels, and the channels that vary most; or None.
 
     chance  the maps of the untrained network
     """
-    chance = chance or Chance()
     halves = {one.site.path for one in gathered.of(SpatialMaps) if one.part}
     found = [one for one in gathered.of(ElementMaps) if one.site.mechanism == mechanism and one.site.path not in halves]
     if not found:
         return None
-    parts = [found[start : start + SITES_A_PLATE] for start in range(0, len(found), SITES_A_PLATE)]
+    chance = chance or Chance()
+    rows = [[_row(one, number, chance) for one in found] for number, _ in enumerate(gathered.photos)]
+    colours = range_of(one for of_photo in rows for row in of_photo for one in row)
+    starts = range(0, len(found), SITES_A_PLATE)
     plates = [
         Plate(
-            f"{mechanism}-elements-{number + 1}" + (f"-{count + 1}" if len(parts) > 1 else ""),
-            f"Maps over {photo.name}" + (f", part {count + 1} of {len(parts)}" if len(parts) > 1 else ""),
+            f"{mechanism}-elements-{number}" + (f"-{count}" if len(starts) > 1 else ""),
+            f"Maps over {photo.name}" + (f", part {count} of {len(starts)}" if len(starts) > 1 else ""),
             f"A row for each site: the mean over channels, then the {CHANNELS} channels whose numbers vary most over "
-            "positions. All have one range of colours, from 0." + _of_chance(chance),
-            f"Maps of {plural(len(part), 'site')} over the photograph {photo.name}.",
-            partial(_elements, part, photo, number, chance, found),
+            "positions. All have one range of colours, from 0." + of_chance(row[0] for row in of_photo),
+            f"Maps of {plural(len(found[start : start + SITES_A_PLATE]), 'site')} over the photograph {photo.name}.",
+            partial(_elements, photo, of_photo[start : start + SITES_A_PLATE]),
             is_map=True,
+            colours=colours,
         )
-        for number, photo in enumerate(gathered.photos)
-        for count, part in enumerate(parts)
+        for number, (photo, of_photo) in enumerate(zip(gathered.photos, rows, strict=True), 1)
+        for count, start in enumerate(starts, 1)
     ]
     return Section(
         f"{mechanism}: a number for each element",
@@ -153,7 +137,7 @@ def elements_section(gathered: Gathered, mechanism: str, chance: Chance | None =
         + ("." if len(gathered.names) == 1 else "; the table is of the first image."),
         plates,
         _elements_table(found),
-        not_above_chance(found, chance),
+        not_above_chance([row[0] for row in rows[0]]),
     )
 
 
@@ -163,20 +147,19 @@ def most_varying(values: Tensor, count: int) -> list[int]:
     return order
 
 
-def _elements(
-    found: Sequence[ElementMaps], photo: Photo, number: int, chance: Chance, every: Sequence[ElementMaps]
-) -> Figure:
-    """The maps of some sites, in the range of colours of all of them."""
-    made, grid = panels(len(found), 2 + CHANNELS, aspect=photo.size[0] / photo.size[1])
-    colours = shared_range([one.values[number][most_varying(one.values[number], CHANNELS)] for one in every])
-    for one, line in zip(found, grid, strict=True):
-        values = one.values[number]
-        picture(line[0], photo.pixels, label(one.site.path, 26))
-        channels = most_varying(values, CHANNELS)
-        by_chance = chance.explains(one, number)
-        laid(line[1], photo, values.mean(0), "mean over channels", colours, by_chance=by_chance)
-        for channel, place in zip(channels, line[2:], strict=False):
-            laid(place, photo, values[channel], f"channel {channel}", colours)
+def _row(one: ElementMaps, number: int, chance: Chance) -> list[Shown]:
+    """The maps of a site over an image: the mean over channels, titled by the site, and channels that vary most."""
+    values = one.values[number]
+    channels = [Shown(f"channel {channel}", values[channel]) for channel in most_varying(values, CHANNELS)]
+    return [_shown(one, number, chance), *channels]
+
+
+def _elements(photo: Photo, rows: Sequence[Sequence[Shown]], *, colours: Range) -> Figure:
+    made, grid = panels(len(rows), 2 + CHANNELS, aspect=photo.size[0] / photo.size[1])
+    for (mean, *channels), line in zip(rows, grid, strict=True):
+        picture(line[0], photo.pixels, label(mean.title, 26))
+        for place, one in zip(line[1:], (replace(mean, title="mean over channels"), *channels), strict=False):
+            laid(place, photo, one, colours)
         for place in line[2 + len(channels) :]:
             place.remove()
     return made

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # More figures take longer than seconds: fewer images are looked at then, if there are several.
 FIGURES = 7
-_ROWS = "Above, with the first weights; below, with those of the best epoch."
+_ROWS = "Above, with the first weights; below, with those of the best epoch. Their maps have one range of colours."
 _GAP = 24
 
 
@@ -115,7 +115,7 @@ def _written(run: Run, model: ComposedModule, data: Data, wanted: bool | Sequenc
 
 
 def _figures(look: Look) -> int:
-    return sum(len(section.plates) for section in look.sections)
+    return len(look.plates)
 
 
 def _batch(model: ComposedModule, data: Data, chosen: Sequence[int]) -> Tensor:
@@ -140,14 +140,15 @@ def _shown(data: Data, chosen: Sequence[int]) -> Section:
 
 def _paired(before: Look, after: Look) -> tuple[list[Section], dict[str, bytes]]:
     """The sections of the best epoch, each figure under that of the first weights; and these figures."""
-    earlier = {plate.name: plate for section in before.sections for plate in section.plates}
-    sections, figures = [], {}
+    earlier, figures = before.plates, {}
+    sections = []
     with styled():
         for section in after.sections:
             plates = []
             for plate in section.plates:
-                other, found = earlier.get(plate.name), png(plate.draw())
-                figures[plate.name] = found if other is None else _joined(png(other.draw()), found)
+                other = earlier.get(plate.name)
+                found = png(plate.draw(other))
+                figures[plate.name] = found if other is None else _joined(png(other.draw(plate)), found)
                 plates.append(plate if other is None else replace(plate, caption=f"{_ROWS} {plate.caption}"))
             sections.append(replace(section, plates=plates))
     return sections, figures

@@ -10,7 +10,8 @@ import composer
 from composer.looking import overlays
 from composer.looking.canvas import styled
 from composer.looking.chance import chance_of
-from composer.looking.overlays import is_even, shared_range
+from composer.looking.forms import SpatialMaps
+from composer.looking.overlays import Shown, is_even, shared_range
 from composer.looking.photograph import Photo
 from composer.looking.spatial import elements_section, most_varying, peak, spatial_section
 
@@ -102,12 +103,12 @@ def test_maps_of_a_figure_share_their_range(monkeypatch):
 
     monkeypatch.setattr(overlays, "overlay", overlay)
     photo = Photo("photo", torch.rand(8, 8, 3).numpy())
-    maps = [("one", torch.eye(4)), ("two", 0.2 + 0.01 * torch.eye(4))]
-    made = overlays.over_photo(photo, maps)
+    maps = [Shown("one", torch.eye(4)), Shown("two", 0.2 + 0.01 * torch.eye(4))]
+    made = overlays.over_photo(photo, maps, overlays.range_of(maps))
     assert drawn == [(0, 1), (0, 1)]
     assert [place.get_title() for place in made.axes] == ["photo", "one", "two: even"]
     drawn.clear()
-    overlays.over_photo(photo, maps, apart=True)
+    overlays.over_photo(photo, maps)
     assert drawn == [(0, 1), pytest.approx((0, 0.21))]
 
 
@@ -136,10 +137,10 @@ def test_a_map_that_reaches_no_further_than_an_untrained_one_is_not_above_chance
 
 def test_a_network_that_nothing_has_trained_is_compared_with_nothing(network, images, seen):
     model = network("cbam_spatial")
-    assert chance_of(model, seen(model), images).maps == {}
+    assert chance_of(model, seen(model), images).forms == {}
     with torch.no_grad():
         next(model.parameters()).add_(1)
-    assert list(chance_of(model, seen(model), images).maps) == [("cbam_spatial", "")]
+    assert list(chance_of(model, seen(model), images).forms) == [(SpatialMaps, "cbam_spatial", "")]
 
 
 def test_all_maps_of_elements_have_one_range(network, images, seen):
@@ -149,3 +150,17 @@ def test_all_maps_of_elements_have_one_range(network, images, seen):
         ends = [[text.get_text() for text in place.texts] for place in plate.draw().axes if place.texts]
     assert ends
     assert all(one == ends[0] for one in ends)
+
+
+def test_maps_of_two_networks_have_one_range(network, images):
+    """Beside one another, and before and after a training."""
+    mine, theirs = (composer.look(trained(network("cbam_spatial"), "cbam_spatial", one), images) for one in (0.5, 1.9))
+    name = "cbam_spatial-maps-1"
+    with styled():
+        pairs = [(mine, None), (theirs, None), (mine, theirs), (theirs, mine)]
+        ends = [
+            [text.get_text() for text in one.plates[name].draw(other and other.plates[name]).axes[1].texts][-1]
+            for one, other in pairs
+        ]
+    assert ends[0] != ends[1]
+    assert ends[2] == ends[3] == max(ends[:2], key=float)

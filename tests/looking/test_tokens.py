@@ -7,9 +7,12 @@ import torch
 
 import composer
 from composer.errors import InputError
-from composer.looking.chosen import choose
+from composer.looking.canvas import styled
+from composer.looking.chance import Chance
+from composer.looking.chosen import Chosen, choose
 from composer.looking.forms import TokenMaps, WindowMaps
 from composer.looking.gather import gather
+from composer.looking.heads import rows_from
 from composer.looking.queries import evenness, finest, in_grid, looks_from, reach
 from composer.looking.sites import Site
 from composer.looking.tokens import rolled, rollout_section, tokens_section
@@ -128,3 +131,43 @@ def test_windows_of_swin_and_what_replaces_them():
     gathered = gather(composer.build({**swin, "attention": [rule]}), torch.randn(1, 3, 32, 32))
     assert [(one.site.grid, one.keys) for one in gathered.of(TokenMaps)] == [((4, 4), (4, 4)), ((2, 2), (2, 2))]
     assert [tuple(one.values.shape) for one in gathered.of(WindowMaps)] == [(1, 1, 16, 16, 16), (1, 2, 8, 8, 16)]
+
+
+def sharpened(model, factor):
+    """The network with other weights, which look more or less sharply."""
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            weight.mul_(factor if "qkv" in name else 1.001)
+    return model
+
+
+@pytest.mark.parametrize(("factor", "explained"), [(0.3, True), (5, False)])
+@pytest.mark.parametrize("backbone", ["vit", "swin"])
+def test_where_a_patch_looks_is_held_against_an_untrained_network(backbone, factor, explained, images):
+    own = {"vit": {"depth": 2, "num_heads": 2}, "swin": {"depths": [1] * 4, "heads": [2] * 4, "window": 4}}[backbone]
+    own |= {"patch": 4, "dim": 12, "num_classes": 4}
+    model = composer.build({"backbone": backbone, "input": {"shape": [3, 32, 32]}, "vars": own})
+    found = composer.look(sharpened(model, factor), images)
+    what = "where its patch looks is not above chance"
+    assert any(one.what == what for one in found.findings) is explained, found.findings
+    heads = [plate for name, plate in found.plates.items() if "-heads-1" in name]
+    with styled():
+        places = [place for plate in heads for place in plate.draw().axes]
+    texts = [text.get_text() for place in places for text in place.texts]
+    assert ("not above chance" in texts) is explained
+    # Of all sites and heads, one range: its ends are the only numbers.
+    assert len({text for text in texts if text != "not above chance"}) == 2
+
+
+def test_a_window_is_compared_with_a_window():
+    """What lies outside it is 0 in both, and says nothing."""
+    grid = site((4, 4))
+    sharp, even = torch.zeros(2, 1, 1, 4, 4, 9)
+    sharp[0, 0, 1, 1] = torch.tensor([0.1] * 8 + [0.2])
+    even[0, 0, 1, 1] = 1 / 9
+    chance = Chance({(WindowMaps, "a", ""): WindowMaps(grid, even)})
+    (row,) = rows_from([WindowMaps(grid, sharp)], 0, Chosen((1, 1), (4, 4)), chance)
+    (shown,) = row.maps
+    assert not shown.by_chance
+    assert shown.values[2, 2] == pytest.approx(1.8)
+    assert shown.telling_untrained.tolist() == [[pytest.approx(1)] * 3] * 3

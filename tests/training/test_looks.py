@@ -11,6 +11,7 @@ from PIL import Image
 
 import composer
 from composer.errors import Diagnostic, InputError, UnavailableError
+from composer.looking.report import Look
 from composer.training import looks
 from composer.training.data import open_data
 from tests.training.small import SMALL, equal, kept
@@ -65,10 +66,7 @@ def test_the_first_weights_are_those_before_training(run, monkeypatch):
     def attention_on(model, images):
         seen.append({name: one.clone() for name, one in model.state_dict().items()})
 
-        class Found:
-            network, sections = "small", ()
-
-        return Found
+        return Look("small", (), ())
 
     monkeypatch.setattr(looks, "attention_on", attention_on)
     from composer.training.checkpoint import read_weights
