@@ -12,6 +12,8 @@ from composer.page.comparison import render_difference
 from composer.page.render import render_page
 
 WIDTHS = range(320, 1921, 20)
+# Where the page's layout changes, and some between.
+TELLING = (320, 340, 420, 560, 700, 820, 840, 980, 1000, 1100, 1120, 1360, 1640, 1920)
 HEIGHTS = (568, 900)
 
 # Of each control the part that is seen: panes scroll. Radio buttons are as large as what is written on them.
@@ -94,7 +96,10 @@ def file_of(tmp_path_factory):
 
 @pytest.mark.parametrize("panes", ["closed", "panel", "source", "kinds"])
 @pytest.mark.parametrize("page", ["plain", "compared", "broken"])
-def test_every_control_is_in_the_window_at_every_width(open_page, file_of, page, panes):
+@pytest.mark.parametrize(
+    "widths", [pytest.param(TELLING, id="some"), pytest.param(WIDTHS, id="all", marks=pytest.mark.slow)]
+)
+def test_every_control_is_in_the_window_at_every_width(open_page, file_of, page, panes, widths):
     opened = open_page(file_of(page), reduced_motion="reduce")
     opened.page.evaluate(FRAME)
     opened.page.evaluate(f"composer.store.set({{ panel: {str(panes == 'panel').lower()} }})")
@@ -103,7 +108,7 @@ def test_every_control_is_in_the_window_at_every_width(open_page, file_of, page,
         opened.page.evaluate("document.querySelector('#legend details').open = true")
     faults = {}
     for height in HEIGHTS:
-        for width in WIDTHS:
+        for width in widths:
             opened.page.set_viewport_size({"width": width, "height": height})
             opened.page.evaluate(FRAME)
             faults[width, height] = opened.page.evaluate(FAULTS)

@@ -88,6 +88,7 @@ def test_files_are_formatted_and_clean(texts):
     assert printed("ruff", "check", "--select", "E,F,I,UP,B,SIM,PIE,RET", *options) == ""
 
 
+@pytest.mark.slow
 def test_types_are_right(texts):
     assert printed(sys.executable, "-m", "mypy", "--config-file=", *sorted(texts.iterdir())) == ""
 

@@ -274,6 +274,7 @@ def test_a_mechanism_may_say_that_its_values_decide():
     assert (found.status, found.detail) == ("refused", "it cannot be traced")
 
 
+@pytest.mark.slow
 def test_checks_fail_without_assertions_too(tmp_path):
     plugin = tmp_path / "bad.py"
     plugin.write_text(

@@ -291,7 +291,7 @@ def test_onnx_that_is_none(tmp_path):
         compose(str(path))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "papers/cbam/resnet50"])
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("papers/cbam/resnet50", marks=pytest.mark.slow)])
 def test_what_composer_exports_is_read_at_every_size(run, name, tmp_path):
     """Its exports leave batch, height and width open."""
     file = tmp_path / "net.onnx"

@@ -118,7 +118,18 @@ def test_options_of_a_recipe(tmp_path, more):
 
 
 def test_outputs_that_only_training_has_count(tmp_path):
-    network = {"backbone": "googlenet", "vars": {"aux_logits": True}, "input": [1, 64, 64]}
+    network = {
+        "name": "aided",
+        "input": [1, 8, 8],
+        "nodes": {
+            "conv": {"op": "conv2d", "out_channels": 8, "kernel_size": 3},
+            "aux": {"op": "global_avg_pool", "from": "conv"},
+            "aux_fc": {"op": "linear", "out_features": 10},
+            "pool": {"op": "global_avg_pool", "from": "conv"},
+            "fc": {"op": "linear", "out_features": 10},
+        },
+        "outputs": {"logits": "fc", "aux": {"from": "aux_fc", "only": "training"}},
+    }
     run = composer.train(
         network, "digits", out=tmp_path / "run", recipe={"steps": 1, "batch": 4}, say=lambda text: None
     )
