@@ -50,7 +50,7 @@ def se(open_page, page_of):
     opened.assert_quiet()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_it_is_quiet_and_accessible(open_page, page_of, scheme):
     opened = open_page(page_of(SE), color_scheme=scheme)
     page = opened.page
@@ -173,7 +173,10 @@ SEEN = """() => [...document.querySelectorAll("#drawing .inside")].map(inside =>
 HEADER, ARROW, SHEETS = 24, 7, 6
 
 
-@pytest.mark.parametrize("name", [SE, "densenet121", "googlenet", "vit_tiny_patch16_224"])
+@pytest.mark.parametrize(
+    "name",
+    [SE, "vit_tiny_patch16_224", *(pytest.param(one, marks=pytest.mark.slow) for one in ("densenet121", "googlenet"))],
+)
 def test_no_boxes_overlap_and_every_wire_ends_on_its_boxes(open_page, page_of, name):
     page = open_page(page_of(name), reduced_motion="reduce").page
     page.evaluate("() => composer.scene.viewport.set({ x: 0, y: 0, scale: 1 }, false)")

@@ -228,7 +228,7 @@ def test_nor_have_wires_that_go_beside_or_turn_twice(client, make, monkeypatch, 
     assert_without_faults(client, direction, [at_random(view, seed, 3) for seed, view in enumerate(beside)])
 
 
-@pytest.mark.parametrize("direction", ["TB", "LR"])
+@pytest.mark.parametrize("direction", ["TB", pytest.param("LR", marks=pytest.mark.slow)])
 def test_networks_with_mistakes_have_no_faults_either(client, direction, monkeypatch):
     monkeypatch.chdir(MISTAKES)
     views = []

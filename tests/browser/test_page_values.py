@@ -36,8 +36,16 @@ def page_by(tmp_path, open_page):
     return opened
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("colour", ["macs", "memory", "mine"])
+@pytest.mark.parametrize(
+    ("colour", "scheme"),
+    [
+        *(("macs", "dark"), ("memory", "light"), ("mine", "dark")),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (("macs", "light"), ("memory", "dark"), ("mine", "light"))
+        ),
+    ],
+)
 def test_the_script_shows_what_was_drawn(page_by, scheme, colour):
     numbers = {"conv1": -0.25, "layer1.0": 1.5, "layer1.1": 2.5, "layer1.2": 3.75, "fc": None, "layer2.0": 1e-9}
     mine = [Values("mine", "mine", "My number", numbers)]

@@ -188,7 +188,7 @@ def test_words_are_legible_on_every_colour(open_page, se, scheme):
     assert [one for one in found if one[2] < 4.5] == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_nothing_keeps_people_from_using_it(open_page, se, scheme):
     opened = open_page(se, color_scheme=scheme)
     opened.page.evaluate("composer.store.set({ source: true, colour: 'macs' })")

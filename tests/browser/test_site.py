@@ -91,7 +91,7 @@ def test_a_folder_that_holds_something_is_left_alone(site):
 
 
 @pytest.mark.parametrize("name", ["index", "mechanisms/index", "mechanisms/cbam", "language/keys", "commands/graph"])
-@pytest.mark.parametrize("viewport", [(1280, 800), (360, 640)])
+@pytest.mark.parametrize("viewport", [pytest.param((1280, 800), marks=pytest.mark.slow), (360, 640)])
 def test_a_browser_shows_it_from_the_disk(site, open_page, name, viewport):
     width, height = viewport
     opened = open_page(site / f"{name}.html", viewport={"width": width, "height": height})

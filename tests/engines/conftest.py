@@ -11,6 +11,7 @@ LONG = {
     "test_onnx": ("resnet18",),
     "test_pt2e_quantises_as_many_nodes_as_in_timms": ("resnet18",),
     "test_ddp_gives_the_gradients_of_the_whole_batch_and_timms": ("vit_tiny_patch16_224",),
+    "test_fsdp2_shards_trains_and_gives_the_whole_state_back": ("resnet18",),
     "test_lightning": ("vit_tiny_patch16_224",),
     "test_accelerate": ("vit_tiny_patch16_224",),
     "test_transformers_trainer": ("vit_tiny_patch16_224",),

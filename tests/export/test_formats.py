@@ -48,7 +48,12 @@ def run(name, file, x):
 
 # On CPUs with units for bfloat16, OpenVINO computes in it.
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
-ENGINES = [name for name in FORMATS if name not in ("safetensors", "coreml")]
+# Converters that take five seconds and more run in the slow sample.
+ENGINES = [
+    pytest.param(name, marks=pytest.mark.slow if name in ("executorch", "openvino") else ())
+    for name in FORMATS
+    if name not in ("safetensors", "coreml")
+]
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ NAMES = (
     "test_vit",
     "swin_tiny_patch4_window7_224",
 )
+SLOW = ("levit_128s", "mvitv2_tiny")
 VALUED = {"fasterrcnn", "maskrcnn", "keypointrcnn", "retinanet", "fcos", "ssd300", "ssdlite320", "detr"}
 
 
@@ -40,7 +41,7 @@ def kept_by(model: nn.Module, images: Tensor) -> int:
     return sum(one.nbytes() for key, one in saved.items() if key not in own)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in NAMES])
 def test_counts_are_what_pytorch_counts(name: str) -> None:
     graph = composer.graph({"backbone": {"timm": name}})
     (shape,) = (tensor.shape for tensor in graph.root.inputs.values())

@@ -17,7 +17,6 @@ QUICK = {
     ("resnet18", "bam_spatial after stage"),
     ("mobilenetv3_small_100", "condconv for spatial_conv"),
     ("vit_tiny_patch16_224", "se after block"),
-    ("swin_tiny_patch4_window7_224", "cbam after branch"),
     ("convnext_tiny", "se after mlp"),
     ("mixer_s32_224", "eca after mixer"),
     ("regnetx_002", "bam_spatial after stage"),

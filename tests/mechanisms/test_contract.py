@@ -30,6 +30,8 @@ FIRST = {
 # A tenth of a second and more: with options they are slow, and test_every_option.py traces each option. In place of a
 # convolution in groups all are slow, and test_every_option.py takes such places.
 LENGTHY = {"symbolic_trace", "keeps the shape", "scales 1e-4 to 1e4", "jit.trace", "gradients are right"}
+# Large kernels and windows, which take seconds in bfloat16 on a CPU.
+LONG = {"outlook", "relu_linear"}
 
 
 def is_quick(name, check, options, groups):
@@ -109,7 +111,10 @@ def test_softmax_over_tokens_is_fused(name, layout):
             module(x.requires_grad_()).sum().backward()
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize(
+    "entry",
+    [pytest.param(one, id=one.name, marks=pytest.mark.slow if one.name in LONG else ()) for one in ENTRIES],
+)
 def test_statistics_in_bfloat16_are_exact_enough(entry):
     """A sum kept in bf16 stops growing at 256; a mean over 40 × 40 shows it."""
     subject = Subject(entry)

@@ -41,7 +41,12 @@ def numbered(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+SLOW = ("swin_tiny_patch4_window7_224",)
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in NETWORKS]
+)
 def network(request, tmp_path_factory):
     """A network's name, its module, the graph recorded from it, and its program as a file."""
     timm = pytest.importorskip("timm")

@@ -12,7 +12,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "examples" / "trainers"
 NAMES = ["plain", "timm_utilities", "transformers_trainer", "fastai_learner"]
-SLOW = {"transformers_trainer", "fastai_learner"}
+SLOW = {"timm_utilities", "transformers_trainer", "fastai_learner"}
 
 
 @pytest.mark.parametrize(
