@@ -108,6 +108,11 @@ def _fold(cell: Line, most: int) -> list[Line]:
     return [*lines]
 
 
+def wrapped(text: str, most: int) -> list[str]:
+    """A text in lines of whole words, each at most `most` columns wide unless a word is wider."""
+    return [plain([line]) for line in _fold((Part(text),), most)]
+
+
 def _words(cell: Line) -> list[list[Part]]:
     """The words of a cell, with their styles; a single empty word for an empty cell."""
     words: list[list[Part]] = [[]]

@@ -86,7 +86,7 @@ def summary(graph: Graph) -> dict[str, Any]:
 def print_summary(graph: Graph) -> None:
     """Print the totals of a network and a table of its rules."""
     from composer.amounts import share, thousands
-    from composer.cli.tables import print_table
+    from composer.cli.tables import print_table, prose
     from composer.dag.macs import growth
     from composer.dag.notes import notes
 
@@ -94,14 +94,14 @@ def print_summary(graph: Graph) -> None:
     parameters, macs = graph.num_parameters, graph.num_macs
     inputs = ", ".join(str(tensor) for tensor in graph.root.inputs.values())
     outputs = ", ".join(f"{name} {tensor}" for name, tensor in graph.outputs.items())
-    out(f"{graph.spec.name}: {inputs} -> {outputs}")
+    prose(f"{graph.spec.name}: {inputs} -> {outputs}")
     for label, total, base in (("parameters", parameters, plain.num_parameters), ("MACs", macs, plain.num_macs)):
         grown = growth(total, base)
         text = "unknown" if grown is None else f"{grown:+,}, {share(grown, base)},"
         by_attention = f"  ({text} by attention)" if graph.added else ""
-        out(f"{label:<11} {thousands(total)}{by_attention}")
+        prose(f"{label:<11} {thousands(total)}{by_attention}")
     for note in notes(graph):
-        out(note)
+        prose(note)
     if graph.added:
         out()
         rows = [

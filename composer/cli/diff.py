@@ -113,6 +113,10 @@ def _rendered(difference: Difference, kind: str) -> str:
 
 def _print(difference: Difference) -> None:
     from composer.cli.screen import columns, print_lines
-    from composer.difference.render import styled
+    from composer.cli.tables import tell_left_out
+    from composer.difference.render import HEADS, heads_within, styled
 
-    print_lines(styled(difference, columns()))
+    limit = columns()
+    print_lines(styled(difference, limit))
+    if left_out := HEADS[len(heads_within(difference, limit)) :]:
+        tell_left_out(left_out)

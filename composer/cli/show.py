@@ -15,7 +15,7 @@ from composer.cli.options import AllowCode, Format, FormatOption, Plugins, Sayin
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
-from composer.cli.tables import fitted, print_table
+from composer.cli.tables import print_table, prose
 from composer.errors import Diagnostic, InputError, did_you_mean
 from composer.index.card import SIZE, card, cards, failures, shown
 from composer.spec import zoo
@@ -112,7 +112,8 @@ def _show_site(name: str, format: Format) -> None:
     if format is Format.JSON:
         print_json({"name": name, "category": "site", "doc": MEANINGS[name], "yaml": written, "networks": networks})
         return
-    out(f"{name}  (site)\n\nA place where rules put things: {MEANINGS[name]}.\n\nYAML:\n{_indented(written)}\n")
+    prose(f"{name}  (site)\n\nA place where rules put things: {MEANINGS[name]}.")
+    out(f"\nYAML:\n{_indented(written)}\n")
     every = zoo.backbones()
     others = [one for one in every if one not in networks]
     if others:
@@ -122,13 +123,13 @@ def _show_site(name: str, format: Format) -> None:
     else:
         out(f"all {len(every)} networks of the zoo have it")
     out()
-    out("`composer sites NETWORK` lists the places of a network, its own sites too; some have a site only by a var.")
+    prose("`composer sites NETWORK` lists the places of a network, its own sites too; some have a site only by a var.")
 
 
 def _print_entry(found: Mapping[str, Any]) -> None:
     is_mechanism = found["category"] == "mechanism"
     out(f"{found['name']}  ({found['kind']} {found['category']})\n")
-    out("\n".join(fitted(found["doc"])) or "No description.")
+    prose(found["doc"] or "No description.")
     out()
     if found["options"]:
         rows = [
@@ -138,28 +139,28 @@ def _print_entry(found: Mapping[str, Any]) -> None:
         print_table(("option", "type", "default"), rows)
         out()
     if is_mechanism and len(found["tensors"]) > 1:
-        out(f"takes the tensors: {', '.join(found['tensors'])}")
+        prose(f"takes the tensors: {', '.join(found['tensors'])}")
     if found["aliases"]:
-        out(f"also called: {', '.join(found['aliases'])}")
+        prose(f"also called: {', '.join(found['aliases'])}")
     if found["facts"]:
-        out(f"filled in from the place: {', '.join(found['facts'])}")
+        prose(f"filled in from the place: {', '.join(found['facts'])}")
     if found["layouts"]:
-        out(f"works on: {', '.join(map(str, found['layouts']))}")
+        prose(f"works on: {', '.join(map(str, found['layouts']))}")
     if found["replaces"]:
-        out(f"stands in for: {found['replaces']}")
+        prose(f"stands in for: {found['replaces']}")
     if found["places"]:
         places = (", ".join(f"{key}: {text}" for key, text in place.items()) for place in found["places"])
-        out(f"usual place: {'; else '.join(places)}")
+        prose(f"usual place: {'; else '.join(places)}")
     if found["prefix"]:
-        out("at tokens: prefix tokens take part")
+        prose("at tokens: prefix tokens take part")
     if found["applied"]:
-        out(f"its attention values are applied as: {found['applied']}")
+        prose(f"its attention values are applied as: {found['applied']}")
     if found["declares"]:
-        out(f"declares its own: {', '.join(found['declares'])}")
+        prose(f"declares its own: {', '.join(found['declares'])}")
     if found["cost"]:
         at, *numbers = found["cost"].values()
-        out("cost at {}: {} parameters, {} MACs".format(at, *map(thousands, numbers)))
-    out(f"from: {found['plugin']} ({found['source']})")
+        prose("cost at {}: {} parameters, {} MACs".format(at, *map(thousands, numbers)))
+    prose(f"from: {found['plugin']} ({found['source']})")
     out(f"\nYAML:\n{_indented(found['yaml'])}")
     if found["python"]:
         out(f"\nPython:\n{_indented(found['python'])}")

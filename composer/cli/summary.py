@@ -92,11 +92,12 @@ def _print(view: View, *, chosen: bool) -> None:
     """Print the tree; on a terminal, without the columns that do not fit."""
     from composer.cli.screen import columns, draws, print_lines
     from composer.cli.tables import tell_left_out
-    from composer.summary.render import ASCII, DRAWN, fitting, styled
+    from composer.summary.render import ASCII, DRAWN, RULE_HEADS, fitting, rule_heads_within, styled
 
     limit = columns()
     guides = DRAWN if limit is not None and draws("├") else ASCII
     shown = view if limit is None or chosen else fitting(view, guides, limit)
     print_lines(styled(shown, guides, limit))
-    if left_out := view.columns[len(shown.columns) :]:
+    added = RULE_HEADS[len(rule_heads_within(view, limit)) :] if view.summary.rules else ()
+    if left_out := [*view.columns[len(shown.columns) :], *(f"{head} by attention" for head in added)]:
         tell_left_out(left_out)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from composer.cli.screen import columns, out, print_lines, words
-from composer.lines import Part, csv_text, fitting, markdown_table, table
+from composer.lines import Part, csv_text, fitting, markdown_table, table, width, wrapped
 
 # What stands before the text of a line: a section's name, or the indent under it.
 _LABEL = re.compile(r"(?:\w+:)?\s+")
@@ -49,9 +48,16 @@ def fitted(text: str) -> Iterator[str]:
     """The lines of a text, wrapped at words where a terminal is narrower; what goes on is indented as its text."""
     room = columns()
     for line in text.splitlines():
-        if room is None or len(line) <= room:
+        if room is None or width([Part(line)]) <= room:
             yield line
             continue
         label = _LABEL.match(line)
-        indent = " " * (label.end() if label else 0)
-        yield from textwrap.wrap(line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        head = label[0] if label else ""
+        first, *others = wrapped(line[len(head) :], room - len(head))
+        yield head + first
+        yield from (" " * len(head) + other for other in others)
+
+
+def prose(text: str) -> None:
+    """Print sentences on stdout, wrapped at words where a terminal is narrower."""
+    out("\n".join(fitted(text)))

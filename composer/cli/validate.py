@@ -10,8 +10,9 @@ from composer.amounts import plural
 from composer.cli import problems
 from composer.cli.options import Format, FormatOption, Reading, Saying, complete_spec, say
 from composer.cli.progress import stage
-from composer.cli.screen import out, print_json
+from composer.cli.screen import print_json
 from composer.cli.spread import spread
+from composer.cli.tables import prose
 from composer.errors import ComposerError, Diagnostic, GraphError, InputError, SpecError
 
 if TYPE_CHECKING:
@@ -62,13 +63,13 @@ def command(
 
 def _tell(source: str, result: dict[str, Any]) -> None:
     if "parameters" in result:
-        out(f"{source}: fine, {plural(result['parameters'], 'parameter', ',')}")
+        prose(f"{source}: fine, {plural(result['parameters'], 'parameter', ',')}")
         for note in result["notes"]:
-            out(f"  {note}")
+            prose(f"  {note}")
         return
-    out(f"{source}: text and names are fine")
+    prose(f"{source}: text and names are fine")
     for more in result["unchecked"][len(UNCHECKED) :]:
-        out(f"  not checked: {more}")
+        prose(f"  not checked: {more}")
 
 
 def _wholly(context: typer.Context, source: str, reading: Reading) -> dict[str, Any]:

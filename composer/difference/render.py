@@ -14,11 +14,13 @@ from composer.dag.macs import growth, total
 from composer.difference.change import Change, Kind, NodePath
 from composer.difference.comparison import Comparison
 from composer.difference.labels import label
-from composer.lines import Line, Part, table
+from composer.lines import Line, Part, fitting, table
 from composer.visible import visible
 
 SIGNS = {"removed": ("-", "red"), "added": ("+", "green"), "moved": (">", "blue"), "changed": ("~", "yellow")}
 MAX_NAMED = 3
+HEADS = ("", "nodes", "operation", "×", "what", "parameters", "MACs")
+RIGHT = (False, False, False, True, False, True, True)
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,19 @@ def styled(difference: Comparison, limit: int | None = None) -> Iterator[Line]:
     names = f"{difference.before.spec.name} -> {difference.after.spec.name}"
     yield (Part(visible(names), "bold"),)
     yield ()
-    heads = ("", "nodes", "operation", "×", "what", "parameters", "MACs")
-    rows = [_row(one) for one in told(difference)]
-    yield from table(heads, rows, [False, False, False, True, False, True, True], limit)
+    rows, count = _rows(difference), len(heads_within(difference, limit))
+    yield from table(HEADS[:count], [row[:count] for row in rows], RIGHT[:count], limit)
     yield ()
-    yield from _totals(difference)
+    yield from _totals(difference, limit)
+
+
+def heads_within(difference: Comparison, limit: int | None) -> Sequence[str]:
+    """The first columns of the changes, as many as fit a terminal of this width."""
+    return HEADS if limit is None else HEADS[: fitting(HEADS, _rows(difference), RIGHT, limit)]
+
+
+def _rows(difference: Comparison) -> list[list[Line]]:
+    return [_row(one) for one in told(difference)]
 
 
 def _sorts(changes: Iterable[Change]) -> Iterable[list[Change]]:
@@ -150,10 +160,13 @@ def _signed(number: int | None) -> str:
     return "" if number == 0 else thousands(number, signed=True)
 
 
-def _totals(difference: Comparison) -> Iterator[Line]:
+def _totals(difference: Comparison, limit: int | None) -> Iterator[Line]:
     rows = []
     for name, before, after in difference.totals:
         grown = growth(after, before)
         cells = (name, thousands(before), thousands(after), _signed(grown), share(grown, before) if grown else "")
         rows.append([(Part(cell),) for cell in cells])
-    return table(("", "before", "after", "", ""), rows, [False, True, True, True, True])
+    heads, right = ("", "before", "after", "", ""), (False, True, True, True, True)
+    # Where it does not fit, the share is left out: the numbers say it.
+    count = len(heads) if limit is None else fitting(heads, rows, right, limit)
+    return table(heads[:count], [row[:count] for row in rows], right[:count], limit)

@@ -47,9 +47,10 @@ class Row:
 
 def rows_from(found: Sequence[Looks], image: int, chosen: Chosen | None, chance: Chance) -> list[Row]:
     """Where the chosen patch of an image looks, at each site whose tokens are positions."""
+    if chosen is None:
+        return []
     rows = []
-    for one in found if chosen is not None else ():
-        assert chosen is not None
+    for one in found:
         patch, twin = chosen.within(one.site.grid), chance.twin(one)
         maps = even_shares(one, image, patch)
         if maps is not None:

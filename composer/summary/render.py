@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from composer import lines
 from composer.amounts import duration, share, size, thousands
 from composer.lines import Line, Part, csv_text, markdown_table, table, width
 from composer.summary.breakdown import RuleCost
@@ -39,7 +40,7 @@ def styled(view: View, guides: Guides, limit: int | None = None) -> Iterator[Lin
     yield ()
     yield from _rows(view, guides)
     yield ()
-    yield from _totals(view)
+    yield from _totals(view, limit)
     if view.summary.rules:
         yield ()
         yield from _rules(view, limit)
@@ -96,23 +97,36 @@ def _cells(line: Shown, names: Sequence[str]) -> Iterator[Line]:
         yield (Part(visible(column.text(column.value(line.row))), styles.get(name, "")),)
 
 
-def _totals(view: View) -> Iterator[Line]:
+def _totals(view: View, limit: int | None) -> Iterator[Line]:
     cost, plain = view.summary.cost, view.summary.plain
-    totals = list(zip(("parameters", "MACs", "memory"), _texts(cost), strict=True))
-    widest = max(len(text) for _, text in totals)
-    for (head, text), added in zip(totals, _growth(cost - plain, plain), strict=True):
-        by_attention = f"  ({added} by attention)" if view.summary.rules else ""
-        yield (Part(f"{head:<10}  {text:>{widest}}{by_attention}"),)
+    heads, added = ("parameters", "MACs", "memory"), _growth(cost - plain, plain)
+    rows = [
+        (head, text, f"({growth} by attention)" if view.summary.rules else "")
+        for head, text, growth in zip(heads, _texts(cost), added, strict=True)
+    ]
     if view.summary.root.time is not None:
-        yield (Part(f"{'time':<10}  {duration(view.summary.root.time):>{widest}}"),)
+        rows.append(("time", duration(view.summary.root.time), ""))
+    return table(("", "", ""), [[(Part(text),) for text in row] for row in rows], (False, True, False), limit)
 
 
 def _rules(view: View, limit: int | None) -> Iterator[Line]:
-    rows = [[(Part(text),) for text in (rule.use, visible(rule.at), *numbers)] for rule, numbers in _added(view)]
-    return table(_RULE_HEADS, rows, [False, False, True, True, True, True], limit)
+    rows, count = _rule_rows(view), len(rule_heads_within(view, limit))
+    return table(RULE_HEADS[:count], [row[:count] for row in rows], _RULE_RIGHT[:count], limit)
 
 
-_RULE_HEADS = ("attention", "at", "places", "parameters", "MACs", "memory")
+def rule_heads_within(view: View, limit: int | None) -> Sequence[str]:
+    """The first columns of what attention added, as many as fit a terminal of this width."""
+    if limit is None:
+        return RULE_HEADS
+    return RULE_HEADS[: lines.fitting(RULE_HEADS, _rule_rows(view), _RULE_RIGHT, limit)]
+
+
+def _rule_rows(view: View) -> list[list[Line]]:
+    return [[(Part(text),) for text in (rule.use, visible(rule.at), *numbers)] for rule, numbers in _added(view)]
+
+
+RULE_HEADS = ("attention", "at", "places", "parameters", "MACs", "memory")
+_RULE_RIGHT = (False, False, True, True, True, True)
 
 
 def _added(view: View) -> Iterator[tuple[RuleCost, tuple[str, ...]]]:
@@ -141,7 +155,7 @@ def markdown(view: View) -> str:
     if not view.summary.rules:
         return text
     rules = [[_code(rule.use), _code(rule.at), *numbers] for rule, numbers in _added(view)]
-    return f"{text}\n\n{markdown_table(_RULE_HEADS, rules, [False, False, True, True, True, True])}"
+    return f"{text}\n\n{markdown_table(RULE_HEADS, rules, _RULE_RIGHT)}"
 
 
 def _markdown_cell(column: Column, row: Row) -> str:

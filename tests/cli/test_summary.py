@@ -38,7 +38,7 @@ def test_a_terminal_gets_colour_and_only_columns_that_fit(run, small, monkeypatc
     assert f"{small}:" in wide.out
     monkeypatch.setenv("COLUMNS", "60")
     narrow = run("summary", small)
-    assert "2 columns are left out, memory, source:" in narrow.err
+    assert "3 columns are left out, memory, source, memory by attention:" in narrow.err
     assert "MACs" in narrow.out
     assert f"{small}:" not in narrow.out
     chosen = run("summary", small, "--columns", "source,options,output")

@@ -104,8 +104,8 @@ VERBS = {
 }
 
 
-# Their lines are sentences or source text, which a terminal wraps by itself.
-PROSE = ("show", "show network", "validate", "build", "run", "summary", "new", "schema", "diff")
+# Their lines are source text, or names of files, which a terminal wraps by itself.
+PROSE = ("show", "show network", "validate", "run", "new", "schema")
 
 
 @pytest.fixture
