@@ -77,13 +77,14 @@ def _tell_version(*, verbose: bool, as_json: bool) -> None:
         else:
             screen.out(f"composer {__version__}")
         return
+    from composer.cli.tables import prose
     from composer.cli.versions import found, report
 
     if as_json:
         screen.print_json(found())
         return
     for line in report():
-        screen.out(line)
+        prose(line)
 
 
 def main() -> NoReturn:
