@@ -101,6 +101,7 @@ def command(
     No Graphviz, no browser, and no forward pass unless you ask for numbers of one; PNG and PDF need the extra `draw`.
     HTML is a page in which blocks open, with all that is known of each node: one file that asks for nothing. Of a spec
     with mistakes, what can be drawn is, the failing nodes in red; the mistakes are printed, and the exit code is 1.
+    Where nothing can be drawn, the file shows the mistakes alone, and replaces none.
     """
     spec, color_by = opening.spec, measuring.color_by
     if open_it and output is None and format is None:
@@ -124,9 +125,8 @@ def command(
     try:
         loaded = opening.reading.load(spec, weights=opening.weights is None)
     except SpecError as error:
-        # A requested file is written, with the mistakes of the text. An unknown name ends here, without torch.
-        if asked is None and str(output) != "-" and any(problem.location is not None for problem in error.diagnostics):
-            write(context, output, _failure(Path(spec).stem, error, kind, theme.value), force=force)
+        if asked is None:
+            _write_failure(context, output, Path(spec).stem, error, kind, theme.value)
         raise
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.dag.sketch import Sketch, sketch
@@ -144,6 +144,9 @@ def command(
                 raise
             failure = error
             drawn = sketch(loaded, error.diagnostics, limits)
+            if drawn.is_empty:
+                _write_failure(context, output, loaded.name, error, kind, theme.value)
+                raise
     seconds = None
     if network is not None and color is not None:
         seconds = read_times(color, spec, network)
@@ -212,7 +215,16 @@ def _rendered(
     return render(coloured_picture(drawn, network, wish, seconds, found.values), kind, theme, network)
 
 
-def _failure(name: str, error: SpecError, kind: str, theme: str) -> bytes:
+def _write_failure(
+    context: typer.Context, output: Path, name: str, error: SpecError | GraphError, kind: str, theme: str
+) -> None:
+    """Write the mistakes of a text that makes no network. They replace no picture, and are no answer to a wrong name."""
+    is_of_a_text = any(problem.location is not None for problem in error.diagnostics)
+    if is_of_a_text and str(output) != "-" and not output.exists():
+        write(context, output, _failure(name, error, kind, theme), force=False)
+
+
+def _failure(name: str, error: SpecError | GraphError, kind: str, theme: str) -> bytes:
     """The mistakes of a text that makes no network, as a file of this format."""
     from composer.draw.picture import draw_problems
 

@@ -40,6 +40,11 @@ class Sketch:
         """Path -> its first problem."""
         return {problem.path: problem for problem in reversed(self.problems)}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no node to draw."""
+        return not self.root.nodes and not any(one.missing for one in self.unfinished.values())
+
 
 def sketch(spec: Spec, problems: Sequence[Diagnostic], limits: Limits | None = None) -> Sketch:
     """The part of a spec with problems that can be composed: its scopes, and the rules that apply."""
@@ -50,7 +55,8 @@ def sketch(spec: Spec, problems: Sequence[Diagnostic], limits: Limits | None = N
     else:
         unfinished = attempt(spec, limits, inference, lambda part: Composition.of(part, limits, inference).root)
     if "" not in unfinished:
-        return Sketch(spec, Scope(spec.name, "", {}, {}, {}), {}, tuple(problems))
+        nothing = Scope(spec.name, "", {}, {}, {})
+        return Sketch(spec, nothing, {"": Unfinished(nothing, {})}, tuple(problems))
     root = unfinished[""].scope
     if set(unfinished) == {""} and not unfinished[""].missing:
         backbone = root

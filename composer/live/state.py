@@ -143,4 +143,5 @@ def _drawn(name: str, reading: Reading | None, good: Graph | None) -> str:
         return render_page(Sketch.of(good), good)
     if reading is None or reading.spec is None:
         return render_failure(draw_problems(name, reading.problems if reading is not None else ()))
-    return render_page(sketch(reading.spec, reading.problems))
+    drawn = sketch(reading.spec, reading.problems)
+    return render_failure(draw_problems(name, reading.problems)) if drawn.is_empty else render_page(drawn)

@@ -249,6 +249,43 @@ def test_without_a_file_such_a_text_is_only_an_error(run, tmp_path):
     assert not (tmp_path / "gone.svg").exists()
 
 
+@pytest.mark.parametrize("ending", [".svg", ".dot", ".mmd", ".json", ".tex", ".html"])
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("composer_made_nothing:boom", "RuntimeError: boom inside"),
+        ("composer_made_nothing:number", "an object of type `int`"),
+        ({"backbone": {"python": "composer_made_nothing:boom"}}, "RuntimeError: boom inside"),
+        ({"nodes": {"act": "relu"}}, "the network has no `input`"),
+    ],
+)
+def test_where_nothing_can_be_drawn_a_picture_stays(run, tmp_path, monkeypatch, spec, said, ending):
+    (tmp_path / "composer_made_nothing.py").write_text(
+        "def boom(): raise RuntimeError('boom inside')\n\n\ndef number(): return 7\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if isinstance(spec, dict):
+        (tmp_path / "none.yaml").write_text(json.dumps(spec))
+        spec = tmp_path / "none.yaml"
+    target = tmp_path / f"good{ending}"
+    target.write_text("the old one")
+    result = run("graph", spec, "--allow-code", "-o", target, "--force")
+    assert (result.code, result.out) == (1, "")
+    assert said in result.err
+    assert "wrote" not in result.err
+    assert target.read_text() == "the old one"
+
+
+def test_the_mistake_of_a_model_that_cannot_be_made_is_drawn_in_a_new_file(run, tmp_path):
+    spec = tmp_path / "none.yaml"
+    spec.write_text("backbone: {python: 'collections:namedtuple'}\n")
+    for ending in ("svg", "html"):
+        target = tmp_path / f"none.{ending}"
+        result = run("graph", spec, "--allow-code", "-o", target)
+        assert (result.code, "cannot be made" in result.err) == (1, True)
+        assert "cannot be made" in target.read_text(encoding="utf-8")
+
+
 def test_too_large_a_network_says_so_on_the_picture(run, tmp_path):
     result = run("graph", "resnet18", "--max-nodes", 10, "-o", tmp_path / "x.svg")
     assert result.code == 1

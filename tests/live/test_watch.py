@@ -104,6 +104,16 @@ def test_before_there_is_a_good_one_what_can_be_drawn_is(reader: Reader) -> None
         assert "mistake" in page
 
 
+def test_where_nothing_can_be_drawn_its_mistake_is(tmp_path: Path) -> None:
+    """As of a model that cannot be made."""
+    reader = Reader(allow_code=True)
+    state = State("net.yaml")
+    state.show(reader.compose(reader.read("backbone: {python: 'collections:namedtuple'}\n", tmp_path / "net.yaml")))
+    page = state.page().decode()
+    assert "cannot be made" in page
+    assert "could not be drawn" not in page
+
+
 def test_a_click_goes_to_the_line(reader: Reader) -> None:
     state, went = State("net.yaml"), list[Location]()
     text = "input: [3, 8, 8]\nnodes:\n  first: relu\n  second: sigmoid\n"
