@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from composer.cli.options import Force, Plugins, Saying, say
+from composer.cli.options import Force, Plugins, Saying, check_output, say
 from composer.cli.progress import stage
 from composer.cli.screen import out
 from composer.cli.spread import spread
@@ -48,7 +48,10 @@ def command(
     plugin: Plugins = None,
     saying: Saying,
 ) -> None:
-    """Write a commented spec, and beside it the schema with which editors complete and check it."""
+    """Write a commented spec, and beside it the schema with which editors complete and check it.
+
+    A schema that composer wrote there before is renewed; any other file is replaced only with `--force`.
+    """
     from composer.spec.load import load_spec
     from composer.spec.model_source import short_form
 
@@ -66,6 +69,11 @@ def command(
         raise InputError(Diagnostic("unknown-backbone", f"unknown backbone `{backbone}`", help=hint))
     to_stdout = str(output) == "-"
     stem = "my_net" if to_stdout else output.stem
+    beside = output.parent / SCHEMA
+    if not to_stdout:
+        check_output(output, force=force)
+        # A schema is generated and depends on the installed plugins, so a new one replaces an older one.
+        check_output(beside, force=force or _is_schema(beside))
     with stage(context, f"finding what fits {backbone}"):
         text = _starter(stem, backbone)
     if to_stdout:
@@ -77,9 +85,19 @@ def command(
         path.write_text(text, encoding="utf-8")
         from composer.schema import schema
 
-        # The schema is generated and depends on the installed plugins, so a new schema may replace it.
-        write_text(output.parent / SCHEMA, json.dumps(schema(), indent=1) + "\n", force=True)
-    say(context, f"wrote {output} and {output.parent / SCHEMA}")
+        write_text(beside, json.dumps(schema(), indent=1) + "\n", force=force or _is_schema(beside))
+    say(context, f"wrote {output} and {beside}")
+
+
+def _is_schema(file: Path) -> bool:
+    """Whether a file is a schema that composer wrote, of any version."""
+    from composer.schema import TITLE
+
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("title") == TITLE
 
 
 def _starter(stem: str, backbone: str) -> str:

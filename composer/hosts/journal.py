@@ -28,6 +28,7 @@ class Edited:
     emptied  name -> the value of an attribute that gave its name to a module
     order    names of the children that it had
     around   whether it knows the module around it, which owns what it runs
+    training  its mode when modules were taken out; None in models that were pickled before this was noted
     """
 
     path: str
@@ -37,6 +38,7 @@ class Edited:
     emptied: dict[str, Any] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     around: bool = False
+    training: bool | None = None
 
 
 @dataclass

@@ -15,6 +15,9 @@ from composer.spec.load import load_spec
 from composer.spec.model import SpecFile, WeightsSpec
 from composer.spec.references import family
 
+# By it a schema that composer wrote is known again, of any version: never change it.
+TITLE = "composer spec"
+
 
 def schema() -> dict[str, Any]:
     """The JSON Schema with which editors that use yaml-language-server check and complete specs."""
@@ -47,7 +50,7 @@ def schema() -> dict[str, Any]:
     whole["anyOf"] = [{"required": ["nodes"]}, {"required": ["backbone"]}]
     # Only nodes and rules use blocks.
     whole["dependencies"] = {"blocks": {"anyOf": [{"required": ["nodes"]}, {"required": ["attention"]}]}}
-    return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "title": "composer spec"}
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **whole, "title": TITLE}
 
 
 def _networks() -> list[dict[str, Any]]:

@@ -206,6 +206,26 @@ def test_new_writes_a_spec_that_builds_and_fits_its_schema(run, tmp_path, backbo
     assert "--force" in result.err
 
 
+@pytest.mark.parametrize("other", ['{"title": "somebody\'s"}', "[1]", "no JSON", b"\xff"])
+def test_new_replaces_no_schema_of_somebody_else(run, tmp_path, other):
+    spec, schema = tmp_path / "net.yaml", tmp_path / "composer.schema.json"
+    other = other if isinstance(other, bytes) else other.encode()
+    schema.write_bytes(other)
+    words = ["new", "-o", spec, "--backbone", "resnet10"]
+    result = run(*words)
+    assert (result.code, schema.read_bytes(), spec.exists()) == (1, other, False)
+    assert "composer.schema.json` exists" in result.err
+    assert "--force" in result.err
+    assert run(*words, "--force").code == 0
+    written = schema.read_bytes()
+    # One of its own is renewed, as it is or of an older version.
+    for own in (written, b'{"title": "composer spec"}'):
+        schema.write_bytes(own)
+        spec.unlink()
+        assert run(*words).code == 0
+        assert schema.read_bytes() == written
+
+
 def test_new_on_stdout_and_with_an_unknown_backbone(run):
     assert "backbone: resnet18" in run("new", "--backbone", "resnet18").out
     assert "did you mean `resnet18`?" in run("new", "--backbone", "resnet1").err

@@ -112,3 +112,44 @@ def test_a_channel_gate_needs_no_grid_of_tokens() -> None:
     torch.testing.assert_close(model(tokens), gate(columns).squeeze(-1).transpose(1, 2))
     with pytest.raises(composer.GraphError, match="the grid of the tokens here"):
         composer.insert(model, {"use": "cbam_spatial", "after": "1"}, tokens)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"remove": "blocks.*.bn1"},
+        {"use": "eca", "replace": "blocks.*.bn2"},
+        {"use": "eca", "replace": "blocks.1"},
+        {"use": "eca", "replace": "blocks.*.bn2", "start": "identity"},
+    ],
+)
+def test_what_comes_back_has_the_mode_it_had(rules: dict[str, Any]) -> None:
+    """A frozen BatchNorm that would come back in training would drift."""
+
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn1, self.bn2 = nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8), nn.BatchNorm2d(8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x + self.bn2(self.bn1(self.conv(x))))
+
+    model = nn.Sequential()
+    model.blocks = nn.Sequential(Block(), Block())
+    images = torch.zeros(1, 8, 6, 6)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    before = {path: module.training for path, module in model.named_modules()}
+    assert set(before.values()) == {True, False}
+    composer.insert(model, rules, images)
+    # Which takes out and puts in again what is there.
+    composer.insert(model, {"use": "se", "after": "blocks.0.conv"}, images)
+    composer.remove(model, "se")
+    composer.remove(model)
+    assert {path: module.training for path, module in model.named_modules()} == before
+    # Where the mode of the model was changed meanwhile, what comes back follows it.
+    composer.insert(model, rules, images)
+    model.eval()
+    composer.remove(model)
+    assert not any(module.training for module in model.modules())

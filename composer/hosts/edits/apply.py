@@ -86,7 +86,7 @@ def apply(model: nn.Module, edits: Sequence[ModuleEdit], made: Mapping[str, Any]
 
 def _edit(module: nn.Module, edit: ModuleEdit, made: Mapping[str, Any], done: Edited) -> None:
     own = children(module)
-    done.order = tuple(own)
+    done.order, done.training = tuple(own), module.training
     for name in (*edit.drop, *edit.add):
         if own.get(name) is not None and name not in done.gone:
             done.gone[name] = own[name]  # type: ignore[assignment]
@@ -125,7 +125,7 @@ def undo(model: nn.Module, edited: Iterable[Edited]) -> None:
         for name, value in one.emptied.items():
             module.__dict__[name] = value
         if one.gone:
-            now = {**own, **{name: _beside(old, module) for name, old in one.gone.items()}}
+            now = {**own, **{name: _beside(old, module, one.training) for name, old in one.gone.items()}}
             names = dict.fromkeys([*(name for name in one.order if name in now), *now])
             own.clear()
             own.update((name, now[name]) for name in names)
@@ -145,12 +145,13 @@ def _found(model: nn.Module, one: Edited) -> nn.Module:
     return module
 
 
-def _beside(old: nn.Module, host: nn.Module) -> nn.Module:
-    """A module that comes back, where its host is now."""
+def _beside(old: nn.Module, host: nn.Module, was: bool | None) -> nn.Module:
+    """A module that comes back, where its host is now; `was`: the mode that the host had with it."""
     device, dtype = whereabouts(host)
     if whereabouts(old) not in ((device, dtype), (None, None)):
         old = old.to(device=device, dtype=dtype)
-    return old if old.training == host.training else old.train(host.training)
+    # In an unchanged host it keeps modes of its own, such as those of a frozen BatchNorm.
+    return old if host.training in (was, old.training) else old.train(host.training)
 
 
 def whereabouts(*modules: nn.Module) -> tuple[torch.device | None, torch.dtype | None]:
