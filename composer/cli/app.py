@@ -14,7 +14,7 @@ import typer
 
 from composer import __version__
 from composer.cli import problems, screen
-from composer.cli.as_json import AsJson, with_json
+from composer.cli.as_json import note_json, with_json
 from composer.cli.graph_files import refusing
 from composer.cli.options import Invocation
 from composer.cli.stopping import Stopped, stopping
@@ -57,7 +57,9 @@ def composer(
         bool, typer.Option("--verbose", "-v", help="With --version: extras, device, and what is in the way.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    as_json: AsJson = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", callback=note_json, help="With --version: as JSON. Of a verb: behind it.")
+    ] = False,
 ) -> None:
     """Write which backbone and where which attention goes in YAML; get a plain PyTorch module."""
     context.obj.debug = debug

@@ -56,7 +56,7 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Its ending is the format; `-` is stdout.")
     ] = None,
-    format: Annotated[str | None, typer.Option("--format", help=f"{', '.join(SUFFIXES)}.")] = None,
+    format: Annotated[str | None, typer.Option("--format", help=f"{', '.join(SUFFIXES)}; also mermaid, tikz.")] = None,
     depth: Annotated[
         int | None, typer.Option(min=1, help="Levels of blocks to open; as many as stay readable if not given.")
     ] = None,
@@ -218,7 +218,7 @@ def _rendered(
 def _write_failure(
     context: typer.Context, output: Path, name: str, error: SpecError | GraphError, kind: str, theme: str
 ) -> None:
-    """Write the mistakes of a text that makes no network. They replace no picture, and are no answer to a wrong name."""
+    """Write the mistakes of a text that makes no network. They replace nothing; a wrong name is none."""
     is_of_a_text = any(problem.location is not None for problem in error.diagnostics)
     if is_of_a_text and str(output) != "-" and not output.exists():
         write(context, output, _failure(name, error, kind, theme), force=False)

@@ -13,13 +13,14 @@ import typer
 
 from composer import finding
 from composer.amounts import millions
+from composer.cli import problems
 from composer.cli.candidates import Sort, print_candidates
 from composer.cli.options import AllowCode, Plugins, Saying, TableFormat, TableFormatOption, say
 from composer.cli.progress import stage
 from composer.cli.screen import out, print_json
 from composer.cli.spread import spread
 from composer.cli.tables import print_csv, print_markdown, print_table
-from composer.errors import one_of
+from composer.errors import Diagnostic, InputError, did_you_mean, one_of
 from composer.finding import GROUPS
 from composer.index.card import Card, cards, failures
 from composer.index.networks import description, papers
@@ -107,22 +108,38 @@ def command(
         found = {one.value: _rows(one, pattern, filters, with_cost) for one in wanted}
     if format is TableFormat.JSON:
         print_json(found if what is What.ALL else found[what.value])
-        return
-    for index, (name, rows) in enumerate(found.items()):
-        if what is What.ALL:
-            out(("\n" if index else "") + name)
-        if rows:
-            _print(rows, format)
-    if not any(found.values()):
-        say(context, f"nothing is called `{pattern}`" if pattern != "*" else "there are none")
-        layers = finding.find(cards("layer"), pattern) if what is What.MECHANISMS else ()
-        if layers:
-            say(
-                context, f"among layers there is {one_of(one.name for one in layers)}; `composer list layers` shows all"
-            )
+    else:
+        _print_all({name: rows for name, rows in found.items() if rows}, format, headed=what is What.ALL)
     if any(one in wanted for one in (What.MECHANISMS, What.LAYERS)):
         for problem in failures():
             say(context, str(problem))
+    if any(found.values()):
+        return
+    if pattern == "*":
+        say(context, "there are none")
+        return
+    # What is printed is a document, if an empty one.
+    problems.show(_nothing(what, wanted, pattern, filters))
+    raise typer.Exit(InputError.exit_code)
+
+
+def _nothing(what: What, wanted: Sequence[What], pattern: str, filters: dict[str, str | None]) -> InputError:
+    """The error of a pattern that finds nothing, with names that are near."""
+    every = [row for one in wanted for row in _rows(one, "*", filters, False)]
+    known = [name for row in every for name in (row["name"], *row.get("aliases", ()))]
+    verb = "composer list" if what is What.ALL else f"composer list {what.value}"
+    help = did_you_mean(pattern.strip("*?"), known, f"`{verb}` shows all")
+    if what is What.MECHANISMS and (layers := finding.find(cards("layer"), pattern)):
+        names = one_of(one.name for one in layers)
+        help = (f"among layers there is {names}; `composer list layers` shows all", *help)
+    return InputError(Diagnostic("unknown-name", f"nothing is called `{pattern}`", help=help))
+
+
+def _print_all(found: Mapping[str, Sequence[dict[str, Any]]], format: TableFormat, *, headed: bool) -> None:
+    for index, (name, rows) in enumerate(found.items()):
+        if headed:
+            out(("\n" if index else "") + name)
+        _print(rows, format)
 
 
 def _rows(what: What, pattern: str, filters: dict[str, str | None], cost: bool) -> Sequence[dict[str, Any]]:

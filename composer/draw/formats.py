@@ -28,20 +28,21 @@ OF_PRINT = ("svg", "png", "pdf", "tex")
 def format_of(
     output: Path, asked: str | None, known: Mapping[str, tuple[str, ...]] = SUFFIXES, on_stdout: str = "svg"
 ) -> str:
-    """The requested format, or the format of a file's suffix. Raises InputError."""
+    """The format that is asked for, by its name or a suffix, or that of a file's suffix. Raises InputError."""
+    of_suffix = {suffix: name for name, suffixes in known.items() for suffix in suffixes}
     if asked is not None:
-        if asked not in known:
-            raise InputError(_unknown(f"unknown format `{asked}`", did_you_mean(asked, known), known))
-        return asked
+        if asked in known:
+            return asked
+        if (found := of_suffix.get(f".{asked.lower()}")) is not None:
+            return found
+        raise InputError(_unknown(f"unknown format `{asked}`", did_you_mean(asked, known), known))
     if str(output) == "-":
         return on_stdout
     suffix = output.suffix.lower()
-    for name, suffixes in known.items():
-        if suffix in suffixes:
-            return name
+    if suffix in of_suffix:
+        return of_suffix[suffix]
     text = f"`{output}` ends in no format that is known" if suffix else f"`{output}` names no format"
-    endings = one_of(ending for suffixes in known.values() for ending in suffixes)
-    raise InputError(_unknown(text, (f"end it in {endings}, or say `--format`",), known))
+    raise InputError(_unknown(text, (f"end it in {one_of(of_suffix)}, or say `--format`",), known))
 
 
 def _unknown(text: str, help: tuple[str, ...], known: Mapping[str, tuple[str, ...]]) -> Diagnostic:
