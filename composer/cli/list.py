@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -95,7 +95,12 @@ def command(
             raise typer.BadParameter("`--on` is for `composer list mechanisms`")
         if place and sum(word in place for word in position) != 1:
             raise typer.BadParameter("give one of --after, --before and --replace")
-        print_candidates(context, on, place, _mechanisms(pattern), sort, format, allow_code=allow_code)
+        mechanisms = _mechanisms(pattern)
+        if not mechanisms and format is TableFormat.JSON:
+            print_json([])
+        if not mechanisms:
+            _tell_nothing(What.MECHANISMS, [What.MECHANISMS], pattern, filters)
+        print_candidates(context, on, place, mechanisms, sort, format, allow_code=allow_code)
         return
     if place:
         raise typer.BadParameter("a place is for `composer list mechanisms --on SPEC`")
@@ -118,21 +123,22 @@ def command(
     if pattern == "*":
         say(context, "there are none")
         return
-    # What is printed is a document, if an empty one.
-    problems.show(_nothing(what, wanted, pattern, filters))
-    raise typer.Exit(InputError.exit_code)
+    _tell_nothing(what, wanted, pattern, filters)
 
 
-def _nothing(what: What, wanted: Sequence[What], pattern: str, filters: dict[str, str | None]) -> InputError:
-    """The error of a pattern that finds nothing, with names that are near."""
+def _tell_nothing(what: What, wanted: Sequence[What], pattern: str, filters: dict[str, str | None]) -> NoReturn:
+    """Tell that a pattern finds nothing, with names that are near, and exit; the empty document is printed already."""
     every = [row for one in wanted for row in _rows(one, "*", filters, False)]
     known = [name for row in every for name in (row["name"], *row.get("aliases", ()))]
-    verb = "composer list" if what is What.ALL else f"composer list {what.value}"
-    help = did_you_mean(pattern.strip("*?"), known, f"`{verb}` shows all")
+    word, verb = pattern.strip("*?"), "composer list" if what is What.ALL else f"composer list {what.value}"
+    help = did_you_mean(word, known, f"`{verb}` shows all")
     if what is What.MECHANISMS and (layers := finding.find(cards("layer"), pattern)):
         names = one_of(one.name for one in layers)
         help = (f"among layers there is {names}; `composer list layers` shows all", *help)
-    return InputError(Diagnostic("unknown-name", f"nothing is called `{pattern}`", help=help))
+    if within := [name for name in known if word in name]:
+        help = (f"`{verb} '*{word}*'` finds {one_of(within, 3)}",)
+    problems.show(InputError(Diagnostic("unknown-name", f"nothing is called `{pattern}`", help=help)))
+    raise typer.Exit(InputError.exit_code)
 
 
 def _print_all(found: Mapping[str, Sequence[dict[str, Any]]], format: TableFormat, *, headed: bool) -> None:

@@ -143,6 +143,11 @@ def test_an_unknown_format_names_the_known_ones(run, small, tmp_path, monkeypatc
     assert not (tmp_path / "x").exists()
 
 
+def test_a_format_may_be_asked_for_by_any_of_its_endings(run, small):
+    for other, word in (("tikz", "tex"), ("mermaid", "mmd"), ("gv", "dot"), ("htm", "html"), ("SVG", "svg")):
+        assert run("graph", small, "--format", other, "-o", "-").out == run("graph", small, "--format", word).out
+
+
 def test_a_page_is_written_whole_or_not_at_all(run, small, tmp_path):
     target = tmp_path / "small.html"
     target.write_text("mine")

@@ -51,10 +51,36 @@ def test_list(run):
     assert "torchvision_vit" in run("list", "keys", "torch*").out
     everything = run("list")
     assert all(line == line.rstrip() for line in everything.out.splitlines())
-    assert "nothing is called" in run("list", "layers", "zzz*").err
     assert run("list", "nonsense").code == 2
     assert run("list", "backbones", "--table", "3.3").code == 2
     assert run("list", "mechanisms", "--cost").code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["backbones", "resent18"], "did you mean `resnet18`?  `composer list backbones` shows all"),
+        (["backbones", "resent18*"], "did you mean `resnet18`?"),
+        (["mechanisms", "zzz"], "`composer list mechanisms` shows all"),
+        (["mechanisms", "sqeeze-excitation", "--on", "resnet10"], "did you mean `squeeze-and-excitation`?"),
+        (["mechanisms", "batch_nor"], "among layers there is `batch_norm`"),
+        (["layers", "conv9d"], "did you mean `conv"),
+        (["layers", "zzz*"], "`composer list layers` shows all"),
+        (["papers", "cbam"], "`composer list papers '*cbam*'` finds `papers/cbam/"),
+        (["keys", "torchvision_vot"], "did you mean `torchvision_vit`?"),
+        (["all", "resent18"], "did you mean `resnet18`?  `composer list` shows all"),
+    ],
+)
+def test_what_nothing_is_called_is_an_error_with_what_is_near(run, words, near):
+    text = run("list", *words)
+    assert (text.code, text.out) == (1, "")
+    assert "nothing is called" in text.err
+    assert near in text.err
+    as_json = run("list", *words, "--json")
+    assert (as_json.code, as_json.err) == (1, text.err)
+    assert not any(as_json.json.values() if words[0] == "all" else as_json.json)
+    as_csv = run("list", *words, "--format", "csv")
+    assert (as_csv.code, as_csv.out, as_csv.err) == (1, "", text.err)
 
 
 def test_formats_of_a_list(run):
@@ -248,6 +274,13 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert "AssertionError" not in done.stderr
     assert done.returncode == (1 if "bad.yaml" in words else 0)
+
+
+def test_json_before_the_verb_is_for_the_version(run):
+    (line,) = [line for line in run("--help").out.splitlines() if "--json" in line]
+    assert "With --version" in line
+    assert run("--version", "--json").json == run("--json", "--version").json
+    assert "behind the verb" in run("--json", "list").err
 
 
 @pytest.mark.parametrize("verb", ["", *sorted(VERBS)])
