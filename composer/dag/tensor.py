@@ -77,20 +77,29 @@ class TensorSpec:
         tokens = self.axes[names.index("n")] if self.axes and "n" in names else ()
         return bool(tokens) and all(one.name in ("h", "w") for one in tokens)
 
+    @cached_property
+    def batch_axis(self) -> int | None:
+        """The number of the axis that is the batch: by its name, or else one that was followed and is nothing else.
+        None for a tensor without one (a parameter)."""
+        if self.layout is not None:
+            axes = self.layout.split()
+            return axes.index("b") if "b" in axes else None
+        followed = enumerate(self.axes or ())
+        return next((at for at, parts in followed if parts and all(one.name == "b" for one in parts)), None)
+
     @property
     def without_batch(self) -> tuple[int, ...]:
         """The shape per example; the whole shape for a tensor without a batch axis (a parameter).
 
         A batch that holds several windows of each example has their number in front.
         """
-        axes = (self.layout or "").split()
         windows = (self.windows,) if self.windows > 1 else ()
-        return windows + tuple(n for i, n in enumerate(self.shape) if axes[i : i + 1] != ["b"])
+        return windows + tuple(length for at, length in enumerate(self.shape) if at != self.batch_axis)
 
     @property
     def windows(self) -> int:
         """How many entries of the batch each example has: 1, or more where a map was split into windows."""
-        return (self.axis("b") or BATCH) // BATCH
+        return 1 if self.batch_axis is None else self.shape[self.batch_axis] // BATCH
 
     @cached_property
     def facts(self) -> Mapping[str, int]:
@@ -117,8 +126,10 @@ class TensorSpec:
         return None if "c" not in axes or "n" in axes else sum(axis in _POSITIONS for axis in axes)
 
     def __str__(self) -> str:
-        axes = (self.layout or "").split()
-        if "b" not in axes:
-            return "×".join(map(str, self.shape)) or "a scalar"
-        batch = f"{self.windows}b" if self.windows > 1 else "b"
-        return "×".join(batch if axis == "b" else str(length) for axis, length in zip(axes, self.shape, strict=True))
+        return self.written("b") or "a scalar"
+
+    def written(self, batch: str) -> str:
+        """Its lengths, with a word for the batch: `b×3×224×224`, or `64b×49×96` where it holds 64 windows of each
+        example."""
+        word = f"{self.windows}{batch}" if self.windows > 1 else batch
+        return "×".join(word if at == self.batch_axis else str(length) for at, length in enumerate(self.shape))

@@ -61,7 +61,7 @@ def frame(box: Box, view: View, layout: Layout) -> Iterator[str]:
     yield title(tooltip(box))
     yield from sheets(box, layout.width, layout.height)
     yield rectangle(0, 0, layout.width, layout.height, "box", 6)
-    yield from _head(box, layout.width)
+    yield from _head(box, layout.width, None if box.tint is None else box.tint.words)
     yield from container(view, layout)
 
 

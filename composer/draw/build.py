@@ -28,15 +28,19 @@ Reference = tuple[str, str]
 _CONTAINERS = ("Sequential", "ModuleList")
 
 
-def build_view(sketch: Sketch) -> View:
-    """The view of a whole network with every block open."""
-    builder = _Builder(sketch)
-    return builder.view(sketch.root)
+def build_view(sketch: Sketch, words: Mapping[str, str] | None = None) -> View:
+    """The view of a whole network with every block open.
+
+    words  path of a node -> a word; equal nodes with different words, or with and without one, are no copies of each
+           other
+    """
+    return _Builder(sketch, words or {}).view(sketch.root)
 
 
 @dataclass
 class _Builder:
     sketch: Sketch
+    words: Mapping[str, str]
     numbers: dict[Any, int] = field(default_factory=dict)
     traits: dict[str, Traits] = field(default_factory=dict)
 
@@ -125,6 +129,8 @@ class _Builder:
         if node.name in scope.held:
             # Only other nodes call it, so it is no place of its own.
             found = replace(found, box=replace(found.box, detail=node.op, holds=()))
+        if (word := self.words.get(node.path)) is not None:
+            found = replace(found, key=self.number("told apart", word, found.key))
         return self.sharing(found, node) if node.told_shares else found
 
     def sharing(self, part: Part, node: Node) -> Part:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from composer.draw.ramp import RAMP, Tone
 from composer.draw.theme import DARK, LIGHT
-from composer.draw.values import Scale, Values, middle
+from composer.draw.values import Scale, Stacks, Values, middle, within
 from composer.draw.view import Box, Tint, View
 from composer.draw.written import WRITTEN
 
@@ -41,25 +41,28 @@ class Coloured:
         )
 
 
-def tinted(view: View, values: Values, scale: Scale | None) -> View:
-    """The view with a tint for each of its boxes that has a number."""
+def tinted(view: View, values: Values, scale: Scale | None, around: Stacks = ()) -> View:
+    """The view with a tint for each of its boxes that has a number.
+
+    around  the stacks that the view is in
+    """
 
     def tint(box: Box) -> Box:
-        inner = box.inner and tinted(box.inner, values, scale)
-        words = values.told(box)
+        inner = box.inner and tinted(box.inner, values, scale, within(box, around))
+        words = values.told(box, around)
         if words is None:
             return replace(box, inner=inner)
-        return replace(box, inner=inner, tint=Tint(words, _look(box, values, scale)))
+        return replace(box, inner=inner, tint=Tint(words, _look(box, values, scale, around)))
 
     return replace(view, boxes=tuple(map(tint, view.boxes)))
 
 
-def _look(box: Box, values: Values, scale: Scale | None) -> str:
+def _look(box: Box, values: Values, scale: Scale | None, around: Stacks) -> str:
     """The class of a box; empty for a box in the colours of its kind."""
-    own = next((path for path in box.copies or (box.path,) if path in values.tones), None)
+    own = next((path for path in values.paths(box, around) if path in values.tones), None)
     if own is not None:
         return "c" + "-".join(one.removeprefix("#") for one in values.tones[own])
-    numbers = values.of(box)
+    numbers = values.of(box, around)
     if not numbers or scale is None:
         return ""
     return "r-none" if values.adds and numbers[0] <= 0 else f"r{scale.step(middle(numbers))}"

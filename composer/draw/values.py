@@ -16,6 +16,23 @@ MOST_DECADES = 5
 WIDE = 100
 
 
+# The copies of each stack around a box, the outermost first; in a stack, boxes have the paths of its first copy.
+Stacks = tuple[tuple[str, ...], ...]
+
+
+def stacks(view: View, around: Stacks = ()) -> Iterator[tuple[Box, Stacks]]:
+    """All boxes of a view, with those inside them, and the stacks around each."""
+    for box in view.boxes:
+        yield box, around
+        if box.inner is not None:
+            yield from stacks(box.inner, within(box, around))
+
+
+def within(box: Box, around: Stacks) -> Stacks:
+    """The stacks around what is in a box."""
+    return (*around, box.copies) if box.count > 1 else around
+
+
 @dataclass(frozen=True)
 class Values:
     """A number per node.
@@ -46,19 +63,29 @@ class Values:
         """Whether every known number has a tone of its own."""
         return bool(self.tones) and all(path in self.tones for path, one in self.numbers.items() if one is not None)
 
-    def of(self, box: Box) -> Sequence[float]:
-        """The box's numbers: their sum if they add up, else one per copy. Empty if they are not known."""
-        found = [self.numbers.get(path) for path in box.copies or (box.path,)]
+    def paths(self, box: Box, around: Stacks) -> Sequence[str]:
+        """The nodes that a box stands for, in every copy of the stacks around it. A block that is drawn as its copies
+        stands for itself if it has a number."""
+        found = box.copies or (box.path,)
+        if box.path not in found and box.path in self.numbers:
+            found = (box.path,)
+        for copies in reversed(around):
+            found = tuple(copy + path.removeprefix(copies[0]) for copy in copies for path in found)
+        return found
+
+    def of(self, box: Box, around: Stacks = ()) -> Sequence[float]:
+        """The numbers of the nodes of a box: their sum if they add up, else each. Empty if they are not known."""
+        found = [self.numbers.get(path) for path in self.paths(box, around)]
         known = [one for one in found if one is not None and math.isfinite(one)]
         if not self.adds:
             return known
         return [sum(known)] if len(known) == len(found) else ()
 
-    def told(self, box: Box) -> str | None:
+    def told(self, box: Box, around: Stacks = ()) -> str | None:
         """What the box prints; None where it has no number."""
-        found, write = self.of(box), WRITTEN[self.written]
+        found, write = self.of(box, around), WRITTEN[self.written]
         if not found:
-            lacking = [self.numbers.get(path, 0.0) for path in box.copies or (box.path,)]
+            lacking = [self.numbers.get(path, 0.0) for path in self.paths(box, around)]
             return "unknown" if None in lacking else None
         ends = dict.fromkeys(write(one) for one in (min(found), max(found)))
         return " … ".join(ends) + (self.unit if box.kind == "block" else "")
@@ -112,6 +139,6 @@ def scale_of(pairs: Iterable[tuple[Values, View]]) -> Scale | None:
 
 def _amounts(pairs: Iterable[tuple[Values, View]]) -> Iterator[float]:
     for values, view in pairs:
-        for box in view.walk():
-            if found := values.of(box):
+        for box, around in stacks(view):
+            if found := values.of(box, around):
                 yield middle(found)

@@ -1,2 +1,2 @@
-/* sources 16c805d90bb4f02f6f3d55eb9400e5f15980952c3a1922a8dc1e255c3f1953a5 body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
+/* sources ae557470257432bc3a10e29fbfeadef5640261ae419b34e66dc8f4a8f3394d38 body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
 (()=>{async function t(e){let n=Uint8Array.from(atob(e),r=>r.charCodeAt(0)),o=new Blob([n]).stream().pipeThrough(new DecompressionStream("deflate-raw"));return await new Response(o).text()}t(document.getElementById("packed").textContent).then(e=>{document.open(),document.write(e),document.close()});})();

@@ -52,12 +52,20 @@ def _renamed(pairs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _networks(difference: Difference) -> list[Network]:
-    """The network after, then the network before: a page shows its first network at the start."""
-    return [_network("composed", "after", difference.after), _network("base", "before", difference.before)]
+    """The network after, then the network before: a page shows its first network at the start.
+
+    What changed is no copy of what did not: an added block stands beside its equals.
+    """
+    after = {one.after: one.kind for one in difference.changes if one.after is not None}
+    before = {one.before: one.kind for one in difference.changes if one.before is not None}
+    return [
+        _network("composed", "after", difference.after, after),
+        _network("base", "before", difference.before, before),
+    ]
 
 
-def _network(key: str, label: str, graph: Composition) -> Network:
-    return Network(key, f"{label}: {graph.spec.name}", Sketch.of(graph), graph)
+def _network(key: str, label: str, graph: Composition, words: Mapping[str, str]) -> Network:
+    return Network(key, f"{label}: {graph.spec.name}", Sketch.of(graph), graph, words=words)
 
 
 def _change(one: Told) -> ChangeData:

@@ -40,6 +40,7 @@ class Network:
     values   numbers of its nodes that were measured, or that the user gave
     shown    what to show instead of its `view`
     module   the network with its weights, whose distributions the page shows
+    words    as for `build_view`
     """
 
     key: str
@@ -50,11 +51,12 @@ class Network:
     values: Sequence[Values] = ()
     shown: View | None = None
     module: nn.Module | None = None
+    words: Mapping[str, str] | None = None
 
     @cached_property
     def view(self) -> View:
         """The view of the network with every block open."""
-        return build_view(self.sketch)
+        return build_view(self.sketch, self.words)
 
 
 @dataclass

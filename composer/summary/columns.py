@@ -27,11 +27,7 @@ def shape(output: Output) -> str:
     """A tensor's shape with its batch as N; of several tensors, each with its name."""
     if not isinstance(output, TensorSpec):
         return ", ".join(f"{name} {shape(tensor)}" for name, tensor in output.items())
-    axes = (output.layout or "").split()
-    if "b" not in axes:
-        return str(output)
-    batch = f"{output.windows}N" if output.windows > 1 else "N"
-    return "×".join(batch if axis == "b" else str(length) for axis, length in zip(axes, output.shape, strict=True))
+    return output.written("N") or str(output)
 
 
 def _operation(row: Row) -> str:

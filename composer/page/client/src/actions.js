@@ -1,5 +1,6 @@
 // What buttons, keys and the pointer do.
 
+import { isInFrame } from "./dom.js";
 import { closedBelow, hasClosed, openedBelow, toggled } from "./open.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -70,6 +71,10 @@ export function createActions(store, scene, say) {
       store.set({ network, selected: (isOther ? store.pairs.counterpart(here, selected) : null) ?? selected });
     },
     copyLink() {
+      if (isInFrame()) {
+        say("In a frame the page has no address of its own: save it as a file, whose links can be copied", true);
+        return;
+      }
       navigator.clipboard?.writeText(location.href).then(
         () => say("Link copied", true),
         () => say("The link is in the address bar", true),

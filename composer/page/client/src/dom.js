@@ -26,3 +26,6 @@ function filled(element, attributes, children) {
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
 }
+
+/** Whether the page stands in another, such as a notebook. */
+export const isInFrame = () => globalThis.top !== globalThis.self;

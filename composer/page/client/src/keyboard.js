@@ -109,8 +109,7 @@ export function listenToKeys({ store: whole, panes, search, help, kinds, save })
     Escape: () => {
       const { panel, source, trace } = whole.state;
       if (trace) whole.set({ trace: null });
-      else if (panel || source) store.set({ panel: false, source: false });
-      else store.set({ selected: null });
+      else if (!kinds.close()) store.set(panel || source ? { panel: false, source: false } : { selected: null });
       const { picture } = scene;
       if (!picture.contains(document.activeElement)) picture.focus({ preventScroll: true });
     },
@@ -121,12 +120,14 @@ export function listenToKeys({ store: whole, panes, search, help, kinds, save })
     const target = /** @type {Element} */ (event.target);
     if (target.closest("dialog") || (target.closest(FIELDS) && event.key !== "Escape")) return;
     aim(target);
-    const isOnDrawing = scene.picture.contains(target);
+    // Where nothing has the focus, keys are meant for the drawing.
+    const isOnDrawing = scene.picture.contains(target) || target === document.body;
     const isOnButton = target.closest("button, a, [role=button]") && [" ", "Enter"].includes(event.key);
     if (isOnButton && !isOnDrawing) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const action = (isOnDrawing && inDrawing[event.key]) || anywhere[key];
     if (!action) return;
+    if (target === document.body && event.key in inDrawing) scene.picture.focus({ preventScroll: true });
     event.preventDefault();
     action(event);
   });

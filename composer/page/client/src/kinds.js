@@ -59,6 +59,12 @@ export function createKinds(store) {
   store.subscribe(update);
   return {
     element,
+    /** Closes the list; whether it was open. */
+    close() {
+      const { open } = element;
+      element.open = false;
+      return open;
+    },
     /** Opens the list and goes to its first switch, or closes it. */
     toggle() {
       element.open = !element.open;

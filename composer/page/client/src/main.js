@@ -9,6 +9,7 @@ import { createKinds } from "./kinds.js";
 import { createMinimap } from "./minimap.js";
 import { namedFacts } from "./condition/names.js";
 import { createPane } from "./pane.js";
+import { short } from "./numbers.js";
 import { mountPanel } from "./panel.js";
 import { keepFragment, readFragment } from "./permalink.js";
 import { listenToPrinting } from "./print.js";
@@ -58,13 +59,16 @@ function start(canvas, data) {
 
   takeOver();
   showLegend();
+  tellNetwork();
   let isMoved = first.look !== null;
   const save = keepFragment({ store, current: () => (isMoved ? viewport.centre() : null), apply });
   store.subscribe((state, previous) => {
     if (state.theme !== previous.theme) useTheme(state.theme);
     if (state.trace !== previous.trace) status.say(toldTrace(store), true);
     if (["colour", "network", "theme"].some((key) => state[key] !== previous[key])) showLegend();
-    sides.update(state);
+    // What had the focus in a pane that closes hands it to the drawing.
+    if (sides.update(state)) pane.scene.picture.focus({ preventScroll: true });
+    if (state.network !== previous.network) tellNetwork();
     compared?.follow();
     save();
   });
@@ -117,6 +121,16 @@ function start(canvas, data) {
     search.set(patch.query ?? "");
     if (look) viewport.setCentre(look);
     else if (store.state.selected !== null) store.select(store.state.selected, { reveal: true });
+  }
+
+  /** Which network is shown, and what it costs, where a page has two; a difference says it above its panes. */
+  function tellNetwork() {
+    const [first, ...others] = data.networks;
+    if (!others.length || data.changes) return;
+    const shown = [first, ...others].find(({ key }) => key === store.state.network) ?? first;
+    const { parameters, takes, gives } = shown;
+    const facts = [`${short(parameters)} parameters`, takes && gives && `${takes} → ${gives}`];
+    document.querySelector("#head p").textContent = facts.filter(Boolean).join(" · ");
   }
 
   function showLegend() {

@@ -34,13 +34,17 @@ function measured(store, mode) {
   const colourAt = (share) => colourOf(store.data.ramp, share);
   const values = new Map();
   for (const { box } of store.network().entries.values()) {
-    const found = numbersOf(store, box, mode);
+    const found = numbersOf(store, pathsOf(store, box, mode), mode);
     if (found !== undefined) values.set(box.path, found);
   }
   return {
     colours(path) {
       const box = store.box(path);
-      const own = [...(box.copies ?? []), box.path].map((one) => mode.tones?.[one]).find(Boolean);
+      const own =
+        mode.tones &&
+        pathsOf(store, box, mode)
+          .map((one) => mode.tones[one])
+          .find(Boolean);
       if (own) return { fill: own[0], ink: own[1] };
       const numbers = values.get(path);
       if (!numbers) return null;
@@ -75,15 +79,36 @@ export function partOf({ least, most, log }) {
 const clamp = (share) => Math.max(0, Math.min(1, share));
 
 /**
- * The numbers of a box: their sum where they add up, else one for each copy. Null where they are not known, undefined
- * where there is none.
+ * The nodes that a box stands for, in every copy of the stacks around it; as composer/draw/values.py. A block that is
+ * drawn as its copies stands for itself if it has a number.
  *
  * @param {Store} store
  * @param {BoxData} box
  * @param {ModeData} mode
  */
-function numbersOf(store, box, mode) {
-  const every = (box.copies ?? [box.path]).map((path) => numberOf(store, path, mode));
+function pathsOf(store, box, mode) {
+  const network = store.network();
+  let found = box.copies ?? [box.path];
+  if (!found.includes(box.path) && numberOf(store, box.path, mode) !== undefined) found = [box.path];
+  for (const around of network.around(box.path).reverse()) {
+    const { copies } = network.entry(around).box;
+    if (!copies) continue;
+    const inside = (path) => (path.startsWith(copies[0]) ? path.slice(copies[0].length) : path);
+    found = copies.flatMap((copy) => found.map((path) => copy + inside(path)));
+  }
+  return found;
+}
+
+/**
+ * The numbers of nodes: their sum where they add up, else each. Null where they are not known, undefined where there is
+ * none.
+ *
+ * @param {Store} store
+ * @param {string[]} paths
+ * @param {ModeData} mode
+ */
+function numbersOf(store, paths, mode) {
+  const every = paths.map((path) => numberOf(store, path, mode));
   const known = every.filter((one) => one !== null && one !== undefined);
   const nothing = every.some((one) => one === null) ? null : undefined;
   if (!mode.adds) return known.length ? known : nothing;

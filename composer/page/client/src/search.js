@@ -148,7 +148,10 @@ export function createSearch(store) {
   }
 
   store.subscribe((state, previous) => {
-    if (state.network !== previous.network && input.value) search();
+    if (state.network === previous.network || !input.value) return;
+    const isShown = !list.hidden;
+    search();
+    if (!isShown) show(false);
   });
   return {
     element,

@@ -10,9 +10,12 @@ export function createSides(canvas) {
   canvas.before(source);
   canvas.after(panel);
 
+  /** Shows and hides both; whether one that is hidden now had the focus. */
   function update(state) {
+    const focused = document.activeElement;
     panel.hidden = !state.panel;
     source.hidden = !state.source;
+    return [panel, source].some((pane) => pane.hidden && pane.contains(focused));
   }
 
   return { panel, source, update };

@@ -6,6 +6,8 @@ import { parse, WhereError } from "./where.js";
 
 /** @typedef {import("../store.js").Store} Store */
 
+/** More words than these are not listed. */
+const MOST_NAMED = 30;
 // Facts by name of a network: the same at every key that is typed.
 const known = new WeakMap();
 
@@ -41,7 +43,25 @@ export function filtered(store, text) {
     }
   }
   if (wrong && !judged) throw wrong;
+  if (!found.length) lookForUnknown(tree, [...nodes.values()]);
   return found;
+}
+
+/** Of a word that no node has under a name, as in kind == "convolution", says which words there are. */
+function lookForUnknown(tree, nodes) {
+  for (const child of tree.children) lookForUnknown(child, nodes);
+  if (tree.kind !== "compare" || tree.words.length !== 1 || tree.words[0].text !== "==") return;
+  const name = tree.children.find(({ kind }) => kind === "name");
+  const string = tree.children.find(({ kind, value }) => kind === "constant" && typeof value === "string");
+  if (!name || !string) return;
+  const known = [...new Set(nodes.map((values) => values[name.word.text]))].filter((one) => typeof one === "string");
+  if (!known.length || known.length > MOST_NAMED || known.includes(string.value)) return;
+  const { text, offset, length } = string.word;
+  throw new WhereError(
+    `no node has the ${name.word.text} ${text}; there is ${known.sort().join(", ")}`,
+    offset,
+    length,
+  );
 }
 
 /** The words of a condition that are names. @param {import("./where.js").Tree} tree */

@@ -34,8 +34,9 @@ export class WhereError extends Error {
   }
 }
 
-/** Whether words are meant as a condition: something is compared. */
-export const isCondition = (text) => /^\s*[\w('"[.+-].*?(?:[<>=]|!=|\bin\s*[[("'])/.test(text);
+/** Whether words are meant as a condition: something is compared, or a string is looked for in something. */
+export const isCondition = (text) =>
+  /^\s*[\w('"[.+-].*?(?:[<>=]|!=|\bin\s*[[("']|['"\])]\s*(?:not\s+)?in\b)/.test(text);
 
 /**
  * @typedef {{kind: string, text: string, offset: number, length: number}} Token

@@ -41,7 +41,7 @@ export function rectangle(x, y, wide, high, kind, radius = 4) {
 /** The frame and head of an open block; what is inside is drawn by itself. */
 export function openContent(box, wide, high, isDown) {
   const frame = rectangle(0, 0, wide, high, "box", 6);
-  return [...sheets(box, wide, high), frame, ...head(box, wide), toggle(box, true, isDown)];
+  return [...sheets(box, wide, high), frame, ...head(box, wide, true), toggle(box, true, isDown)];
 }
 
 /** An operation, or a block that shows nothing of what it holds. */

@@ -1,5 +1,6 @@
 // The view as a file: SVG, or PNG at twice the size of the screen.
 
+import { isInFrame } from "../dom.js";
 import { inlined } from "./inline.js";
 import { createSheet } from "./sheet.js";
 
@@ -26,7 +27,9 @@ export function createSaver({ panes, legend, name, say }) {
       const sheet = textOf();
       const body = kind === "svg" ? new Blob([sheet.text], { type: "image/svg+xml" }) : await pixels(sheet);
       download(body, file);
-      say(`${file}: ${sheet.width} × ${sheet.height} pixels${kind === "png" ? ", each drawn as 2 × 2" : ""}`, true);
+      const told = `${file}: ${sheet.width} × ${sheet.height} pixels${kind === "png" ? ", each drawn as 2 × 2" : ""}`;
+      // Whether a frame lets its page save, no page can know.
+      say(isInFrame() ? `${told}; it is saved if the frame around the page allows it` : told, true);
     } catch (error) {
       say(`No picture was made. ${error.message}`, true);
     } finally {

@@ -44,7 +44,7 @@ export function createSheet(panes, legend) {
   right -= APART;
   const drawn = drawnLegend(element, shown, legend, right);
   assign(drawn.group, { transform: `translate(0 ${bottom + MARGIN})` });
-  const facts = document.querySelector("#head p")?.textContent ?? "";
+  const facts = [document.querySelector("#head p")?.textContent, besideFirst(store)].filter(Boolean).join(" · ");
   const heading = [plain(store.data.name, 0, 15, "title"), plain(facts, 0, 33, "faint")];
   element.append(...heading);
   const least = Math.max(right, drawn.width, ...heading.map((one) => one.getComputedTextLength()));
@@ -53,6 +53,12 @@ export function createSheet(panes, legend) {
   element.prepend(svg("title", {}, visible(store.data.name)), paper);
   assign(element, { viewBox: `${-MARGIN} ${-MARGIN} ${width} ${height}`, width, height });
   return { element, width, height, remove: () => element.remove() };
+}
+
+/** What a network is called that is not the first of its page. @param {import("../store.js").Store} store */
+function besideFirst({ data, state }) {
+  const at = data.networks.findIndex(({ key }) => key === state.network);
+  return data.changes || at <= 0 ? "" : data.networks[at].label;
 }
 
 /** A copy of all that a pane has, with what is out of its sight. */
