@@ -203,3 +203,22 @@ def test_a_link_shows_the_same_again(opened, open_page, file):
         for find in (box, before):
             assert find(again, path).bounding_box() == pytest.approx(find(page, path).bounding_box(), abs=3)
     assert "selected" in before(again, "layer2.0.bn1").get_attribute("class")
+
+
+def test_added_copies_stand_beside_their_equals(open_page, tmp_path):
+    file = tmp_path / "deeper.html"
+    file.write_text(render_difference(diff("resnet18", "resnet34")), encoding="utf-8")
+    opened = open_page(file, viewport=WIDE, reduced_motion="reduce")
+    page = opened.page
+    page.locator("#drawing").focus()
+    page.keyboard.press("Shift+Enter")
+    fill = "one => getComputedStyle(one.querySelector('rect.box')).fill"
+    added, plain = (box(page, f"layer1.{at}.conv1").evaluate(fill) for at in (2, 0))
+    assert added != plain
+    assert before(page, "layer1.0.conv1").evaluate(fill) == plain
+    # Nothing before is its counterpart.
+    page.evaluate("composer.panes[0].store.select('layer1.2.conv1')")
+    assert page.locator("#drawing-before .selected").count() == 0
+    page.evaluate("composer.panes[0].store.select('layer1.0.conv1')")
+    assert page.locator("#drawing-before .selected").count() == 1
+    opened.assert_quiet()

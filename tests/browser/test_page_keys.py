@@ -162,3 +162,38 @@ def test_screen_readers_hear_what_a_box_is(se):
     assert box.count() == 1
     assert box.get_attribute("aria-level") == "1"
     assert se.get_by_role("treeitem", name="bottleneck, identity, 3 copies").count() == 1
+
+
+def test_what_closes_hands_the_focus_to_the_drawing(se):
+    press(se, "ArrowDown d")
+    se.locator("#panel .close").focus()
+    press(se, "Enter")
+    assert se.evaluate("document.activeElement.id") == "drawing"
+    press(se, "y")
+    se.locator("#source [role=tab]").first.focus()
+    press(se, "y")
+    assert se.evaluate("document.activeElement.id") == "drawing"
+
+
+def test_without_a_focus_arrows_are_meant_for_the_drawing(open_page, page_of):
+    page = open_page(page_of(SE)).page
+    press(page, "ArrowDown ArrowDown")
+    assert selected(page) == "bn1"
+    assert page.evaluate("document.activeElement.id") == "drawing"
+
+
+def test_escape_closes_the_kinds_before_it_selects_nothing(se):
+    press(se, "ArrowDown k")
+    assert se.locator("#legend details[open]").count() == 1
+    press(se, "Escape")
+    assert se.locator("#legend details[open]").count() == 0
+    assert selected(se) == "conv1"
+
+
+def test_the_header_tells_of_the_network_that_is_shown(se):
+    before = se.locator("#head p").inner_text()
+    press(se, "b")
+    assert before.startswith("28.1 M parameters")
+    assert se.locator("#head p").inner_text() == before.replace("28.1 M", "25.6 M")
+    press(se, "b")
+    assert se.locator("#head p").inner_text() == before

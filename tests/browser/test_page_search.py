@@ -104,3 +104,35 @@ def test_the_base_network_has_no_attention_to_find(se):
     assert options(se) == ["layer1.0.se"]
     se.get_by_role("radio", name="without attention").check(force=True)
     assert se.locator(".search .count").text_content() == "0 nodes"
+
+
+@pytest.mark.parametrize(
+    ("words", "count"), [('"branch" in sites', 16), ('"conv" in op', 53), ('not ("se" in path) and kind == "conv"', 53)]
+)
+def test_a_string_that_is_looked_for_makes_a_condition(se, words, count):
+    search(se, words)
+    assert se.locator(".search .count").text_content() == f"{count} nodes"
+
+
+def test_words_that_no_node_has_are_told_with_those_there_are(se):
+    search(se, 'kind == "convolution"')
+    wrong = se.locator("#results .wrong").inner_text()
+    assert 'no node has the kind "convolution"; there is' in wrong
+    assert ", conv, " in wrong
+
+
+def test_paths_are_whole(se):
+    search(se, "channels >= 256")
+    cut = "[...document.querySelectorAll('#results .path')].filter(one => one.scrollWidth > one.clientWidth).length"
+    assert se.evaluate(cut) == 0
+    assert len(options(se)) > 20
+
+
+def test_a_list_that_was_left_stays_away(se):
+    search(se, "bn")
+    se.keyboard.press("Enter")
+    assert not se.locator("#results").is_visible()
+    se.locator("#drawing").focus()
+    se.keyboard.press("b")
+    assert not se.locator("#results").is_visible()
+    assert se.evaluate("document.activeElement.id") == "drawing"

@@ -103,3 +103,15 @@ def test_the_panel_has_what_was_measured_and_how_weights_are_distributed(tmp_pat
     assert panel.locator(".histogram path").get_attribute("d").count("M") == 64
     assert opened.grave() == []
     opened.assert_quiet()
+
+
+def test_a_box_in_a_stack_tells_of_all_copies_and_an_open_block_of_itself(page_by, tmp_path):
+    numbers = {"layer1": 0.91, "layer1.0.conv1": 0.0, "layer1.1.conv1": 0.5, "layer2.0.conv1": 0.4}
+    mine = [Values("mine", "mine", "Mine", numbers)]
+    page = page_by("resnet18", "mine", mine).page
+    words = "path => [...document.querySelector(`#drawing [data-path='${path}']`).children].map(one => one.textContent)"
+    assert "0 … 0.5" in page.evaluate(words, "layer1.0.conv1")
+    assert "0.91" in page.evaluate(words, "layer1")
+    assert page.locator("#legend .ticks span").all_inner_texts()[-1] == "0.91"
+    page.evaluate("composer.store.set({ open: new Set() })")
+    assert "0.91" in page.evaluate(words, "layer1")

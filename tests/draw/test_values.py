@@ -97,3 +97,19 @@ def test_numbers_are_written_in_three_figures():
     assert WRITTEN["bytes"](1536) == "1.5 KiB"
     assert WRITTEN["seconds"](0.00123) == "1.23 ms"
     assert [WRITTEN["share"](one) for one in (0.0, 1e-6, 0.5)] == ["0 %", "< 0.01 %", "50 %"]
+
+
+def test_boxes_in_a_stack_tell_of_every_copy(view):
+    numbers = {"layer1.0.conv1": 0.0, "layer1.1.conv1": 0.5, "layer1": 0.91}
+    found = {box.path: box.tint for box in tinted(view, values(numbers), Scale(0, 1, log=False)).walk()}
+    assert found["layer1.0.conv1"].words == "0 … 0.5"
+    assert found["layer1.0.conv1"].look == f"r{Scale(0, 1, log=False).step(0.25)}"
+    assert found["layer1"].words == "0.91"
+    found = {box.path: box.tint for box in tinted(view, values(numbers, adds=True), None).walk()}
+    assert found["layer1.0.conv1"].words == "0.5"
+    assert scale_of([(values(numbers), view)]) == Scale(0.25, 0.91, log=False)
+
+
+def test_an_open_block_says_its_number(view):
+    picture = painted(draw(Sketch.of(graph("resnet18")), Wish(depth=2)), values({"layer1": 0.91}), None)
+    assert ">0.91</text>" in render_svg(picture)

@@ -62,8 +62,8 @@ export function createMarks(scene, store) {
   }
 
   function colour(one, path) {
-    const isCounted = path !== null && one.look !== "frame" && one.look !== "ghost";
-    const found = isCounted ? scale.colours(path) : null;
+    const isCounted = path !== null && one.look !== "ghost";
+    const found = isCounted && one.look !== "frame" ? scale.colours(path) : null;
     for (const element of one.own) {
       if (element.matches("rect.box")) element.style.fill = found?.fill ?? "";
       if (element.matches("text:not(.badge)")) element.style.fill = found?.ink ?? "";

@@ -1,7 +1,7 @@
 // What a difference says of one node: what became of it, and what it costs before and after.
 
 import { html } from "../dom.js";
-import { alike, growth } from "../numbers.js";
+import { alike, growth, signed } from "../numbers.js";
 import { rows, section } from "../sections.js";
 
 /** @typedef {import("../store.js").Store} Store */
@@ -48,9 +48,7 @@ export const comparison = (lines) =>
   rows(
     lines.map(([name, before, after]) => {
       const change = growth(after, before);
-      if (change === null || change === 0) return [name, ...alike([before, after]), change === 0 ? "=" : "unknown"];
-      const [one, other, more] = alike([before, after, Math.abs(change)]);
-      return [name, one, other, `${change < 0 ? "−" : "+"}${more}`];
+      return [name, ...alike([before, after]), change === 0 ? "=" : signed(change, (one) => alike([one])[0])];
     }),
     { class: "numbers" },
   );
