@@ -25,7 +25,12 @@ FAULTS = """() => {
         const area = one.getBoundingClientRect();
         let [left, top, right, bottom] = [area.left, area.top, area.right, area.bottom];
         if (!one.checkVisibility({ checkVisibilityCSS: true })) continue;
-        const pane = one.closest("#source .lines, .tabs, #panel, #results");
+        const legend = one.closest("#dock > #legend, #page > #legend .kinds");
+        if (legend) {
+            const its = legend.getBoundingClientRect();
+            if (left < its.left || right > its.right) found.push(`${nameOf(one)} leaves the legend`);
+        }
+        const pane = one.closest("#source .lines, .tabs, #panel, #results") || legend;
         if (pane) {
             const around = pane.getBoundingClientRect();
             [top, bottom] = [Math.max(top, around.top), Math.min(bottom, around.bottom)];
@@ -94,7 +99,7 @@ def file_of(tmp_path_factory):
     return made
 
 
-@pytest.mark.parametrize("panes", ["closed", "panel", "source", "kinds"])
+@pytest.mark.parametrize("panes", ["closed", "panel", "source", "kinds", "panel source", "panel source kinds"])
 @pytest.mark.parametrize("page", ["plain", "compared", "broken"])
 @pytest.mark.parametrize(
     "widths", [pytest.param(TELLING, id="some"), pytest.param(WIDTHS, id="all", marks=pytest.mark.slow)]
@@ -102,18 +107,28 @@ def file_of(tmp_path_factory):
 def test_every_control_is_in_the_window_at_every_width(open_page, file_of, page, panes, widths):
     opened = open_page(file_of(page), reduced_motion="reduce")
     opened.page.evaluate(FRAME)
-    opened.page.evaluate(f"composer.store.set({{ panel: {str(panes == 'panel').lower()} }})")
-    opened.page.evaluate(f"composer.store.set({{ source: {str(panes == 'source').lower()} }})")
-    if panes == "kinds":
+    shown = [f"composer.store.set({{ {one}: {str(one in panes).lower()} }})" for one in ("panel", "source")]
+    if "kinds" in panes:
         opened.page.evaluate("document.querySelector('#legend details').open = true")
     faults = {}
     for height in HEIGHTS:
         for width in widths:
             opened.page.set_viewport_size({"width": width, "height": height})
+            # Where there is room for one, the other closes.
+            for one in shown:
+                opened.page.evaluate(one)
             opened.page.evaluate(FRAME)
             faults[width, height] = opened.page.evaluate(FAULTS)
     assert {size: found for size, found in faults.items() if found} == {}
     opened.assert_quiet()
+
+
+def test_a_window_that_becomes_narrow_keeps_one_pane(open_page, file_of):
+    page = open_page(file_of("plain")).page
+    page.evaluate("composer.store.set({ panel: true, source: true })")
+    page.set_viewport_size({"width": 900, "height": 800})
+    page.locator("#source").wait_for(state="hidden")
+    assert page.locator("#panel").is_visible()
 
 
 def test_the_test_finds_what_is_wrong(open_page, file_of):
@@ -124,3 +139,7 @@ def test_the_test_finds_what_is_wrong(open_page, file_of):
     page.evaluate("document.querySelector('#zoom').style.right = '0'")
     page.evaluate("document.querySelector('#query').style.width = '1000px'")
     assert any("overlap" in fault for fault in page.evaluate(FAULTS))
+    page.evaluate("document.querySelector('#legend details').open = true")
+    assert not any("the legend" in fault for fault in page.evaluate(FAULTS))
+    page.evaluate("document.querySelector('#legend').style.width = '50px'")
+    assert any("leaves the legend" in fault for fault in page.evaluate(FAULTS))

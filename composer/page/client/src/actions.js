@@ -8,13 +8,13 @@ import { closedBelow, hasClosed, openedBelow, toggled } from "./open.js";
 /** @param {Store} store */
 export function createActions(store, scene, say) {
   const actions = {
-    /** Opens or closes a container; it stays where it is on the screen. An operation opens down to its last step. */
+    /** Opens or closes a container; it stays where it is on the screen, if all of it is seen there. An operation opens down to its last step. */
     toggle(path) {
       const network = store.network();
       const entry = network.entry(path);
       if (!entry?.box.inner) return;
-      scene.keep(path);
       const { open } = store.state;
+      scene.keep(path, !open.has(path));
       const isWhole = entry.box.inside !== undefined && !open.has(path);
       store.set({ open: isWhole ? openedBelow(network, open, path).open : toggled(open, path) });
       const isOpen = store.state.open.has(path);
@@ -36,7 +36,7 @@ export function createActions(store, scene, say) {
     },
     openBelow(path) {
       const { open, count, isStopped } = openedBelow(store.network(), store.state.open, path);
-      if (path) scene.keep(path);
+      if (path) scene.keep(path, true);
       store.set({ open });
       say(
         isStopped ? `Stopped at ${count} boxes: some containers stay closed` : `Everything is open: ${count} boxes`,

@@ -71,6 +71,9 @@ export function createHandle(panel, store) {
     if (state.panel && state.source && !(previous.panel && previous.source))
       store.set(previous.panel ? { panel: false } : { source: false });
   });
+  matchMedia(NARROW).addEventListener("change", ({ matches }) => {
+    if (matches && store.state.panel) store.set({ source: false });
+  });
   setFull(false);
   return handle;
 }

@@ -1,6 +1,7 @@
 // The page: makes its parts and ties them together.
 
 import { createCompared, mainHalf } from "./compare/compare.js";
+import { createDock } from "./dock.js";
 import { html } from "./dom.js";
 import { holds } from "./condition/evaluate.js";
 import { createHelp } from "./help.js";
@@ -25,6 +26,9 @@ import { toldTrace } from "./trace.js";
 import { unpacked } from "./unpack.js";
 import { READABLE } from "./viewport.js";
 import { parse } from "./condition/where.js";
+
+/** On a canvas lower than this, what Python drew leaves too little to be seen. */
+const LOW = 300;
 
 // Until then, what Python drew is seen.
 unpacked(document.getElementById("data").textContent).then((text) =>
@@ -51,14 +55,17 @@ function start(canvas, data) {
   const minimap = createMinimap(scene, pane.store);
   const kinds = createKinds(store);
   const legend = html("div", { id: "legend", class: "over" });
+  const dock = createDock(canvas, { minimap: minimap.element, legend, zoom: createZoom(viewport) });
+  viewport.setCovers(dock.covers);
   const compared = data.changes ? createCompared(store, pane, status.say) : null;
   const panes = [pane, ...(compared ? [compared.pane] : [])];
+  dock.update(store.state);
   const saveAs = createSaver({ panes, legend, name: data.name, say: status.say });
   document.getElementById("head").append(createToolbar({ store, actions, search, help, save: saveAs }));
   document.body.append(help.element);
 
-  takeOver();
   showLegend();
+  takeOver();
   tellNetwork();
   let isMoved = first.look !== null;
   const save = keepFragment({ store, current: () => (isMoved ? viewport.centre() : null), apply });
@@ -69,6 +76,7 @@ function start(canvas, data) {
     // What had the focus in a pane that closes hands it to the drawing.
     if (sides.update(state)) pane.scene.picture.focus({ preventScroll: true });
     if (state.network !== previous.network) tellNetwork();
+    dock.update(state);
     compared?.follow();
     save();
   });
@@ -100,11 +108,18 @@ function start(canvas, data) {
     pane.listen();
     scene.render();
     drawn?.remove();
-    canvas.append(scene.picture, legend, minimap.element, createZoom(viewport), status.element);
+    canvas.append(scene.picture, dock.element, status.element);
     document.documentElement.classList.add("ready");
     if (first.look) viewport.setCentre(first.look);
-    else viewport.set(look && look.scale >= READABLE ? look : viewport.first(), false);
+    else begin(look);
     compared?.follow();
+  }
+
+  /** Shows the network's beginning, as Python drew it where that can be, with as little over it as can be. */
+  function begin(look) {
+    const isKept = look && look.scale >= READABLE && viewport.room().height >= LOW;
+    viewport.set(isKept ? look : viewport.first(), false);
+    viewport.set(viewport.clear(viewport.get(), scene.areas()), false);
   }
 
   /** The state that a fragment asks for, as far as the network has it; what is selected is shown beside it. */
@@ -112,7 +127,9 @@ function start(canvas, data) {
     const network = store.indexOf(patch.network ?? data.networks[0].key);
     const selected = patch.selected !== undefined && network.at(patch.selected) ? patch.selected : null;
     const trace = patch.trace && network.at(patch.trace.path) ? patch.trace : null;
-    return { ...patch, selected, trace, panel: selected !== null };
+    // What is wrong or different is what such a page is opened for.
+    const isAsked = selected !== null || data.problems.length > 0 || Boolean(data.changes);
+    return { ...patch, selected, trace, panel: isAsked };
   }
 
   function apply({ patch, look }) {

@@ -28,8 +28,6 @@ export function mountPanel(element, store) {
     if (isStale && state.panel) update();
     pressTrace(element, store);
   });
-  // What is wrong or different is what such a page is opened for.
-  if (store.data.problems.length || store.data.changes) queueMicrotask(() => store.set({ panel: true }));
 }
 
 /** @param {Store} store */

@@ -7,7 +7,7 @@ import { createInsets } from "./insets.js";
 import { createLayouts } from "./layout/layout.js";
 import { countShown, shownPath } from "./open.js";
 import { setCharacters } from "./text.js";
-import { createViewport } from "./viewport.js";
+import { createViewport, lookBetween } from "./viewport.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
@@ -17,6 +17,8 @@ const MANY = 1500;
 const MOST_MOVES = 1200;
 /** Beyond what is seen, in pixels of the screen. */
 const AROUND = 600;
+/** As high as the words above what is in an open box. */
+const HEAD = 24;
 /** Words are left out that nobody could read. */
 const ILLEGIBLE = 0.3;
 
@@ -36,6 +38,7 @@ export function createScene(canvas, store, id) {
   let clip = null;
   let isClipped = false;
   let still = null;
+  let isOpened = false;
 
   /** Draws the store's state. */
   function render() {
@@ -48,14 +51,14 @@ export function createScene(canvas, store, id) {
     isClipped = countShown(store.network().root, open) > MANY;
     const after = before && areaOf(still);
     still = null;
-    const shift = before && after ? shiftOf(before, after) : [0, 0];
-    const { x, y, scale } = viewport.get();
-    clip = isClipped ? clipAt(x - shift[0] * scale, y - shift[1] * scale) : null;
+    const now = viewport.get();
+    const next = before && after ? lookAfter(now, before, after) : now;
+    clip = isClipped ? clipAt(next) : null;
     const step = drawing.draw(layout, clip);
     for (const listener of listeners) listener();
     const move = (share) => {
       step(share);
-      if (before) viewport.set({ x: x - shift[0] * scale * share, y: y - shift[1] * scale * share, scale }, false);
+      if (before) viewport.set(lookBetween(now, next, share), false);
     };
     motion.run(move, !isFirst && !isClipped && step.size < MOST_MOVES);
   }
@@ -65,14 +68,22 @@ export function createScene(canvas, store, id) {
     viewport.setContent(width, height, startOf(layout));
   }
 
-  /** How far a box moves: its upper left corner, at which its button is. */
-  const shiftOf = (before, after) => [after.x - before.x, after.y - before.y];
+  /** The look after a box has moved: its upper left corner, at which its button is, stays; what was opened is seen. */
+  function lookAfter(now, before, after) {
+    const { scale } = now;
+    const look = { x: now.x + (before.x - after.x) * scale, y: now.y + (before.y - after.y) * scale, scale };
+    return isOpened ? viewport.lookAt(after, { from: look, isWhole: true }) : look;
+  }
 
-  function clipAt(x, y) {
-    const now = viewport.get();
-    const seen = viewport.seen(AROUND);
-    const [right, down] = [(now.x - x) / now.scale, (now.y - y) / now.scale];
-    return { left: seen.left + right, top: seen.top + down, right: seen.right + right, bottom: seen.bottom + down };
+  function clipAt({ x, y, scale }) {
+    const { width, height } = viewport.room();
+    const at = (place, origin) => (place - origin) / scale;
+    return {
+      left: at(-AROUND, x),
+      top: at(-AROUND, y),
+      right: at(width + AROUND, x),
+      bottom: at(height + AROUND, y),
+    };
   }
 
   /** Draws what comes into sight when only a part of the picture has elements. */
@@ -123,9 +134,19 @@ export function createScene(canvas, store, id) {
     return found;
   }
 
+  /** Where boxes are, of open ones their heads, and what stands beside the network; what data comes to is the first. */
+  function areas() {
+    const around = ({ x, y, width, height, inside }, left, top) => [
+      { x: left + x, y: top + y, width, height: inside ? Math.min(HEAD, height) : height },
+      ...(inside?.boxes ?? []).flatMap((one) => around(one, left + x, top + y)),
+    ];
+    return [...layout.boxes, ...insets.placed()].flatMap((one) => around(one, 0, 0));
+  }
+
   return {
     picture,
     world,
+    areas,
     viewport,
     drawing,
     insets,
@@ -137,8 +158,10 @@ export function createScene(canvas, store, id) {
     },
     drawWhole,
     drawSeen,
-    /** When it draws next, this box stays where it is on the screen. */
-    keep: (path) => (still = path),
+    /** When it draws next, this box stays where it is on the screen; or, as it opens, moves as far as it must to be seen. */
+    keep(path, isOpening = false) {
+      [still, isOpened] = [path, isOpening];
+    },
     areaOf,
     layout: () => layout,
     /** Moves a box into view. */

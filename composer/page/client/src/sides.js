@@ -27,6 +27,7 @@ export function followSize(canvas, { store, scene, onChange }) {
 
   new ResizeObserver(() => {
     const now = canvas.getBoundingClientRect();
+    const isResized = now.width !== area.width || now.height !== area.height;
     const isWindow = innerWidth !== window[0] || innerHeight !== window[1];
     const { x, y, scale } = scene.viewport.get();
     const right = isWindow || store.state.two ? (now.width - area.width) / 2 : area.left - now.left;
@@ -35,7 +36,7 @@ export function followSize(canvas, { store, scene, onChange }) {
     const box = store.state.selected === null ? null : store.box(store.state.selected);
     const space = box && scene.areaOf(box.path);
     if (space && isNarrow() && store.state.panel) scene.viewport.centreOn(space);
-    else if (space && !isWindow && isCut(scene.viewport.seen(), space)) scene.reveal(box.path);
+    else if (space && isResized && !isWindow && !scene.viewport.isClear(space)) scene.reveal(box.path);
     onChange();
   }).observe(canvas);
   // The panel leaves little of a narrow window: what is chosen is in the middle of it.
@@ -45,7 +46,3 @@ export function followSize(canvas, { store, scene, onChange }) {
     if (space) scene.viewport.centreOn(space);
   });
 }
-
-/** Whether something is not wholly in the part of the drawing that is seen. */
-const isCut = ({ left, top, right, bottom }, { x, y, width, height }) =>
-  x < left || y < top || x + width > right || y + height > bottom;

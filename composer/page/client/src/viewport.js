@@ -1,10 +1,13 @@
 // Which part of the drawing is looked at: moved by hand, wheel, fingers and buttons.
 
 import { between } from "./drawing/motion.js";
+import { clearest, isClear, nearest } from "./free.js";
 
 const LEAST = 0.02;
 const MOST = 4;
 const MARGIN = 24;
+/** What is looked at from further away than this is brought as near as that. */
+const [FAR, NEAR] = [0.45, 0.8];
 /** No picture is shown so small at first that its words cannot be read. */
 export const READABLE = 0.72;
 
@@ -19,6 +22,8 @@ export function createViewport(canvas, world, motion) {
   /** @type {Look} */
   let look = { x: 0, y: 0, scale: 1 };
   let content = { width: 0, height: 0, start: { x: 0, y: 0 } };
+  /** @type {() => import("./free.js").Area[]} */
+  let covers = () => [];
   const listeners = new Set();
 
   const room = () => ({ width: canvas.clientWidth, height: canvas.clientHeight });
@@ -45,16 +50,7 @@ export function createViewport(canvas, world, motion) {
   /** Glides to another look. */
   function glide(next, isByHand = true) {
     const from = look;
-    motion.run((share) =>
-      set(
-        {
-          x: between(from.x, next.x, share),
-          y: between(from.y, next.y, share),
-          scale: between(from.scale, next.scale, share),
-        },
-        isByHand,
-      ),
-    );
+    motion.run((share) => set(lookBetween(from, next, share), isByHand));
   }
 
   /** The look at which everything is seen, no larger than it is drawn; where that is too small, its beginning. */
@@ -78,27 +74,32 @@ export function createViewport(canvas, world, motion) {
     };
   }
 
-  /** The nearest look at which an area of the drawing is seen, as far as it has room. */
-  function lookAt({ x, y, width, height }) {
-    const { width: wide, height: high } = room();
-    const scale = look.scale < 0.45 ? 0.8 : look.scale;
-    const centred = {
-      x: wide / 2 - (x + width / 2) * scale,
-      y: high / 2 - (y + Math.min(height, 200) / 2) * scale,
-      scale,
-    };
-    if (scale !== look.scale) return centred;
-    return {
-      x: nudge(look.x, x * scale, (x + width) * scale, wide),
-      y: nudge(look.y, y * scale, (y + height) * scale, high),
-      scale,
-    };
+  /** The nearest look at which an area of the drawing is seen, with nothing over it, as far as it has room. */
+  function lookAt(area, { from = look, isWhole = false } = {}) {
+    if (from.scale >= FAR) return nearest(from, area, room(), covers(), isWhole);
+    const { width, height } = room();
+    const { x, y } = area;
+    const [right, down] = [area.width / 2, Math.min(area.height, 200) / 2];
+    const centred = { x: width / 2 - (x + right) * NEAR, y: height / 2 - (y + down) * NEAR, scale: NEAR };
+    return nearest(centred, area, room(), covers(), isWhole);
+  }
+
+  /** The look, near to another, at which the beginning and as many areas as can be are seen, with nothing over them. */
+  function clear(from, areas) {
+    const { width, height } = room();
+    const ranges = [
+      rangeOf(content.width * from.scale, content.start.x * from.scale, from.x, width),
+      rangeOf(content.height * from.scale, content.start.y * from.scale, from.y, height),
+    ];
+    const [right, bottom] = [(2 * width) / from.scale, (2 * height) / from.scale];
+    const near = areas.filter((one, at) => at === 0 || (one.x < right && one.y < bottom));
+    return clearest(from, near, ranges, room(), covers());
   }
 
   /** The look at which an area is in the middle; of one that is larger, its beginning. */
   function lookInMiddle({ x, y, width, height }) {
     const { width: wide, height: high } = room();
-    const scale = look.scale < 0.45 ? 0.8 : look.scale;
+    const scale = look.scale < FAR ? NEAR : look.scale;
     const along = (start, length, space) => space / 2 - (start + Math.min(length, (0.6 * space) / scale) / 2) * scale;
     return { x: along(x, width, wide), y: along(y, height, high), scale };
   }
@@ -128,7 +129,13 @@ export function createViewport(canvas, world, motion) {
     restart: () => glide(whole(READABLE)),
     fit: () => glide(whole()),
     actual: () => zoomTo(1),
+    lookAt,
+    clear,
     reveal: (area) => glide(lookAt(area)),
+    /** Whether an area is seen whole, with nothing over it. */
+    isClear: (area) => isClear(look, area, room(), covers()),
+    /** @param {() => import("./free.js").Area[]} find  what of the canvas is covered */
+    setCovers: (find) => (covers = find),
     centreOn: (area) => glide(lookInMiddle(area)),
     subscribe: (listener) => listeners.add(listener),
   };
@@ -140,13 +147,11 @@ export function createViewport(canvas, world, motion) {
   }
 }
 
-/** Where an axis' origin must be for a stretch to be within the room; its start where it is longer. */
-function nudge(origin, start, end, room) {
-  const margin = Math.min(MARGIN * 2, room / 6);
-  if (end - start > room - 2 * margin || start + origin < margin) {
-    return start + origin >= margin && start + origin < room / 2 ? origin : margin - start;
-  }
-  return end + origin > room - margin ? room - margin - end : origin;
+/** Where an axis' origin may be at first, for a length of which the start is seen. */
+function rangeOf(length, start, origin, room) {
+  const ends = [MARGIN, room - MARGIN - length];
+  const isBeginning = ends[1] < MARGIN && start < room / 2;
+  return /** @type {[number, number]} */ (isBeginning ? [origin, origin] : ends.sort((one, other) => one - other));
 }
 
 /** Where an axis' origin is for a length to be in the middle of the room; where it is too long, for its start to be seen. */
@@ -154,6 +159,13 @@ function placed(length, start, room) {
   if (length <= room - 2 * MARGIN) return (room - length) / 2;
   return clamp(room / 2 - start, room - MARGIN - length, MARGIN);
 }
+
+/** @param {Look} from @param {Look} to @returns {Look} */
+export const lookBetween = (from, to, share) => ({
+  x: between(from.x, to.x, share),
+  y: between(from.y, to.y, share),
+  scale: between(from.scale, to.scale, share),
+});
 
 const clamp = (value, least, most) => Math.max(least, Math.min(most, value));
 
