@@ -59,6 +59,11 @@ class Gathered:
     logits: Tensor | None
     seen: tuple[Seen, ...]
 
+    @property
+    def unfed(self) -> frozenset[str]:
+        """The paths of the sites to which nothing but zeros came, whatever the input."""
+        return frozenset(one.form.site.path for one in self.seen if one.fed is not None and not one.fed.any())
+
     def of(self, kind: type[Any]) -> list[Any]:
         """The forms of a kind, in running order."""
         return [one.form for one in self.seen if isinstance(one.form, kind)]

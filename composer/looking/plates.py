@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -100,3 +100,7 @@ class Section:
     plates: Sequence[Plate] = ()
     table: Table | None = None
     findings: Sequence[Finding] = ()
+
+    def without(self, paths: Container[str]) -> Section:
+        """The section without what was found at some nodes."""
+        return replace(self, findings=[one for one in self.findings if one.where not in paths])

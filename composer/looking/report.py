@@ -180,7 +180,7 @@ def _sections(
 
 def _of_attention(gathered: Gathered, chosen: Chosen | None, chance: Chance | None = None) -> list[Section]:
     mechanisms = dict.fromkeys(one.form.site.mechanism for one in gathered.seen)
-    found: list[Section | None] = [sites_section(gathered)]
+    found: list[Section | None] = []
     for name in mechanisms:
         found += [
             gates_section(gathered, name),
@@ -191,7 +191,10 @@ def _of_attention(gathered: Gathered, chosen: Chosen | None, chance: Chance | No
             tokens_section(gathered, name, chosen, chance),
         ]
     found += [rollout_section(gathered, chosen, chance), other_section(gathered)]
-    return [section for section in found if section is not None]
+    # Of attention to which only zeros come, nothing else is said.
+    told = [section.without(gathered.unfed) for section in found if section is not None]
+    sites = sites_section(gathered)
+    return told if sites is None else [sites, *told]
 
 
 def _lead(model: ComposedModule, gathered: Gathered) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from composer.looking.gather import Gathered
 from composer.looking.plates import Finding, Section, Table
 from composer.looking.sites import Site, sites_of
 
+_UNFED = "a norm before it starts at 0 (`zero_init_last`), or its units are dead"
+
 
 def sites_section(gathered: Gathered) -> Section | None:
     """Where attention is, and what put it there; None for a network without attention."""
@@ -32,6 +34,9 @@ def sites_section(gathered: Gathered) -> Section | None:
             Finding(site.path, "its attention is computed, and not used", "γ = 0", True)
             for site in sites
             if site.gamma == 0
+        ]
+        + [
+            Finding(site.path, "only zeros arrive at it", _UNFED, True) for site in sites if site.path in gathered.unfed
         ],
     )
 

@@ -102,3 +102,11 @@ def test_variation_by_hand():
     assert variation(values) == pytest.approx(math.sqrt(5) / math.sqrt(10))
     assert variation(torch.zeros(3, 4)) == 0
     assert variation(torch.tensor([[0.5], [0.5 + 1e-9]])) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["se", "cbam", "bam"])
+def test_attention_to_which_only_zeros_come_is_said_to_be_and_nothing_else(network, images, name):
+    model = network(name)
+    torch.nn.init.zeros_(model.bn.weight)
+    told = [one for one in composer.look(model, images).findings if one.where == name]
+    assert [one.what for one in told] == ["only zeros arrive at it"]
