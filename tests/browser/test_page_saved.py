@@ -140,3 +140,20 @@ def test_a_browser_that_cannot_draw_it_is_told_of(open_page, page_of):
     # It can be tried again at once.
     assert saved(page, "s")[0] == "cbam_resnet50.svg"
     opened.assert_quiet()
+
+
+def test_what_a_trace_fades_is_faded_in_the_file_and_the_other_network_is_named(open_page, page_of):
+    opened = open_page(page_of(CBAM), viewport=WIDE, reduced_motion="reduce")
+    page = opened.page
+
+    def faded():
+        return [one for one in drawn(saved(page, "s")[1])[0].iter(f"{SVG}text") if one.get("opacity")]
+
+    assert faded() == []
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("t")
+    assert {"64×112×112", "256×56×56"} <= {one.text for one in faded()}
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    assert "25.6 M parameters · 3×224×224 → 1000 · without attention" in drawn(saved(page, "s")[1])[1]
+    opened.assert_quiet()

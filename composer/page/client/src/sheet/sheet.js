@@ -68,6 +68,7 @@ function wholeOf({ scene, store }) {
   const drawing = scene.world.cloneNode(true);
   scene.drawSeen();
   drawing.classList.toggle("only-inserted", store.state.onlyInserted);
+  drawing.classList.toggle("traced", store.state.trace !== null);
   for (const one of drawing.querySelectorAll(".toggle")) one.remove();
   for (const one of [drawing, ...drawing.querySelectorAll("*")])
     for (const name of one.getAttributeNames())
