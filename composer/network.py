@@ -78,7 +78,7 @@ class Graph(Composition):
 
         path       .svg, .html, .png, .pdf, .tex, .dot, .mmd or .json; PNG and PDF need the extra `draw`
         depth      levels of boxes that are open; None for as many as stay readable
-        select     a path, site or glob: only the blocks that it finds
+        select     a path, site or glob: only the blocks that it finds, and nodes that are in no block
         direction  TB, down, or LR, to the right
         theme      `auto`, `light`, `dark` or `paper`
         width      of a figure for a paper, such as `8cm`: an .svg, .png, .pdf or .tex that runs down

@@ -62,7 +62,9 @@ def command(
     ] = None,
     select: Annotated[
         str | None,
-        typer.Option(metavar="PLACE", help="Only these blocks: a site, or a glob over paths. A page opens them."),
+        typer.Option(
+            metavar="PLACE", help="Only these blocks and nodes: a site, or a glob over paths. A page opens the blocks."
+        ),
     ] = None,
     direction: Annotated[Direction, typer.Option(help="Down, or to the right.")] = Direction.TB,
     time: Annotated[

@@ -29,7 +29,8 @@ class Wish:
     """What to draw.
 
     depth   levels of boxes; None for as many as stay readable
-    select  a path, site or glob: draw only the blocks that it finds, or the blocks around what it finds
+    select  a path, site or glob: draw only the blocks that it finds, or the blocks around what it finds; operations in
+            no block alone
     insets  whether to show, open beside the network, blocks whose attention is hidden and a block of each family
     colour  what boxes are coloured by: the key of a number of each node, or `kind`; None as the network has it
     """
@@ -92,8 +93,8 @@ def draw(sketch: Sketch, wish: Wish | None = None, view: View | None = None) -> 
     view = view or build_view(sketch)
     known = Known()
     figures: list[Figure] = []
-    for box in [None] if wish.select is None else selected(sketch, view, wish.select):
-        figures += _network(view, wish, known) if box is None else [_block(box, wish, known)]
+    for one in [view] if wish.select is None else selected(sketch, view, wish.select):
+        figures += _network(one, wish, known) if isinstance(one, View) else [_block(one, wish, known)]
     return Picture(
         name=visible(sketch.spec.name),
         num_parameters=sketch.root.num_parameters,
@@ -137,10 +138,11 @@ def inserted_by(sketch: Sketch, view: View) -> tuple[Inserted, ...]:
 
 
 def _network(view: View, wish: Wish, known: Known) -> Iterator[Figure]:
-    depth = wish.depth or readable_depth(view, insets_too=wish.insets)
+    insets_too = wish.insets and wish.select is None
+    depth = wish.depth or readable_depth(view, insets_too=insets_too)
     shown = opened(view, depth)
     yield Figure(shown, lay_out(shown, wish.direction, known, role="whole"))
-    if wish.insets:
+    if insets_too:
         for inset in beside(view, depth):
             layout = lay_out(inset.view, wish.direction, known, role="alone", head=measure.header_width(inset.box))
             yield Figure(inset.view, layout, inset.box, inset.caption)

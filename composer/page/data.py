@@ -17,7 +17,7 @@ from composer.draw.insets import beside
 from composer.draw.picture import Picture, Wish, readable_depth
 from composer.draw.selection import selected
 from composer.draw.values import Values
-from composer.draw.view import View, opened
+from composer.draw.view import Box, View, opened
 from composer.errors import Diagnostic
 from composer.page.facts import Costs, facts_of
 from composer.page.histograms import histograms
@@ -236,7 +236,7 @@ def _open(network: Network, wish: Wish) -> Iterator[str]:
     shown = opened(view, wish.depth or readable_depth(view))
     found = dict.fromkeys(box.path for box in shown.walk() if box.inner is not None)
     if wish.select is not None:
-        wanted = {box.path for box in selected(network.sketch, view, wish.select) if box is not None}
+        wanted = {one.path for one in selected(network.sketch, view, wish.select) if isinstance(one, Box)}
         found |= dict.fromkeys(box.path for box in view.walk() if _leads_to(box.path, wanted))
     yield from found
 

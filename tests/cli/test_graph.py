@@ -108,6 +108,8 @@ def test_options_change_the_picture(run, tmp_path):
     assert "layer1.1.se" not in boxes(drawn("--no-insets"))
     assert "layer3.1.se" in boxes(drawn("--depth", 3))
     assert next(iter(boxes(drawn("--select", "layer3.0", "--depth", 1)))) == "layer3.0"
+    assert list(boxes(drawn("--select", "conv1"))) == ["in:input", "conv1", "out:bn1"]
+    assert list(boxes(drawn("--select", "conv1", "--width", "8cm"))) == ["in:input", "conv1", "out:bn1"]
     assert "@media" not in drawn("--theme", "dark")
     tall, wide = (ElementTree.fromstring(drawn("--direction", way)) for way in ("TB", "LR"))
     assert int(wide.get("width")) > int(tall.get("width"))

@@ -130,6 +130,14 @@ def test_the_legend_tells_the_marks_of_frames_too():
     assert [entry.number for entry in found.legend] == ["1", "×N"]
 
 
+def test_operations_in_no_block_fill_a_figure_alone():
+    sketch = Sketch.of(composer.graph("resnet18"))
+    for place, detail in (("bn1", "batch_norm"), ("?[on]*1", "7×7 conv2d, 64, /2 + batch_norm")):
+        (piece,) = fitted(sketch, Wish(select=place), read_width("8cm"), coloured=False).pieces
+        (box,) = piece.part.view.boxes
+        assert (piece.part.frame, box.detail) == (None, detail)
+
+
 def test_every_wire_of_a_cut_goes_on():
     sketch = Sketch.of(composer.graph("segmentation/unet_resnet34"))
     found = fitted(sketch, Wish(depth=3), read_width("40cm"), coloured=False)

@@ -221,9 +221,44 @@ def test_a_selection_is_drawn_alone(selector, labels):
     assert [figure.frame.label for figure in picture_of("resnet50", select=selector).figures] == labels
 
 
-def test_an_operation_of_the_network_itself_selects_the_network():
-    figure, *_ = picture_of("resnet50", select="conv1").figures
+@pytest.mark.parametrize(
+    ("selector", "boxes", "ends"),
+    [
+        ("conv1", ["conv1"], (["input"], ["bn1"])),
+        ("stem", ["conv1"], (["input"], ["bn1"])),
+        ("fc", ["fc"], (["global_pool"], ["output"])),
+        ("[bc]*1", ["conv1", "bn1"], (["input"], ["act1"])),
+    ],
+)
+def test_operations_in_no_block_are_drawn_alone(selector, boxes, ends):
+    (figure,) = picture_of("resnet50", select=selector).figures
     assert figure.frame is None
+    assert [box.path for box in figure.view.boxes] == boxes
+    assert (list(figure.view.inputs), list(figure.view.outputs)) == ends
+
+
+def test_selected_operations_and_blocks_are_drawn_beside_each_other():
+    first, *others = picture_of("resnet18", select="*").figures
+    assert [box.path for box in first.view.boxes] == ["conv1", "bn1", "act1", "maxpool", "global_pool", "fc"]
+    assert [figure.frame.label for figure in others] == ["layer1", "layer2", "layer3", "layer4"]
+
+
+def test_what_leads_to_and_from_selected_operations_has_a_name_each():
+    conv = {"op": "conv2d", "out_channels": 3, "kernel_size": 3}
+    nodes = {"a": conv, "b": "relu", "c": {"op": "add", "from": ["a", "b"]}, "d": {"op": "add", "from": ["c", "a"]}}
+    (figure,) = picture_of({"input": [3, 8, 8], "nodes": nodes}, select="[ac]").figures
+    view = figure.view
+    assert (dict(view.inputs), list(view.outputs)) == ({"input": "3×8×8", "b": "3×8×8"}, ["b", "d", "d'"])
+    wires = [("in:input", "a"), ("a", "c"), ("in:b", "c"), ("a", "out:b"), ("c", "out:d"), ("a", "out:d'")]
+    assert sorted((edge.source, edge.target) for edge in view.edges) == sorted(wires)
+
+
+def test_a_block_of_one_operation_is_selected_by_the_operation_too():
+    block = {"nodes": {"act": "relu"}}
+    spec = {"input": [3, 8, 8], "blocks": {"one": block}, "nodes": {"a": "relu", "b": {"block": "one"}}}
+    for selector in ("b", "b.act"):
+        (figure,) = picture_of(spec, select=selector).figures
+        assert [box.path for box in figure.view.boxes] == ["b"]
 
 
 def test_a_selection_inside_copies_of_copies():

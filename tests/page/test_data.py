@@ -78,6 +78,7 @@ def test_what_is_open_is_what_the_picture_opens(se):
     assert se["open"] == ["layer1", "layer2", "layer3", "layer4"]
     assert "layer3.1" in data_of("papers/se/resnet50", depth=3)["open"]
     assert data_of("resnet18", select="layer4.1.conv2", depth=1)["open"] == ["layer4", "layer4.1"]
+    assert data_of("resnet18", select="conv1", depth=1)["open"] == []
     with pytest.raises(InputError, match="finds nothing"):
         data_of("resnet18", select="layer9")
 

@@ -74,17 +74,20 @@ def _candidates(sketch: Sketch, wish: Wish, *, coloured: bool) -> Iterator[list[
     view = joined(whole)
     rules = inserted_by(sketch, view)
     known = Known()
-    chosen = [None] if wish.select is None else selected(sketch, view, wish.select)
+    chosen = [whole] if wish.select is None else selected(sketch, whole, wish.select)
+    insets_too = wish.insets and wish.select is None
     # As deep as a picture of any width is drawn.
     deepest = wish.depth or max(
-        readable_depth(whole, insets_too=wish.insets) if box is None else readable_depth(_inside(box)) for box in chosen
+        readable_depth(one, insets_too=insets_too) if isinstance(one, View) else readable_depth(_inside(one))
+        for one in chosen
     )
+    chosen = [joined(one) if isinstance(one, View) else replace(one, inner=joined(_inside(one))) for one in chosen]
     for depth in [deepest] if wish.depth else range(deepest, 0, -1):
         if num_boxes(opened(view, depth)) > MOST_BOXES:
             continue
-        for metrics, families in _choices(insets_too=wish.insets):
-            found = beside(view, depth) if families else insets(view, depth) if wish.insets else ()
-            parts = list(_parts(view, chosen, depth, metrics, known, tuple(found)))
+        for metrics, families in _choices(insets_too=insets_too):
+            found = beside(view, depth) if families else insets(view, depth) if insets_too else ()
+            parts = list(_parts(chosen, depth, metrics, known, tuple(found)))
             if all(part is not None for part in parts):
                 yield _arranged([part for part in parts if part is not None], rules, metrics, coloured=coloured)
 
@@ -97,19 +100,18 @@ def _choices(*, insets_too: bool) -> Iterator[tuple[PrintMetrics, bool]]:
 
 
 def _parts(
-    view: View,
-    chosen: Sequence[Box | None],
+    chosen: Sequence[View | Box],
     depth: int,
     metrics: PrintMetrics,
     known: Known,
     shown_beside: Sequence[Inset],
 ) -> Iterator[Part | None]:
     """The network with the blocks beside it, or the chosen blocks; None for what is too high."""
-    for box in chosen:
-        if box is not None:
-            yield _framed(replace(box, label=box.path), opened(_inside(box), depth), "", metrics, known)
+    for one in chosen:
+        if isinstance(one, Box):
+            yield _framed(replace(one, label=one.path), opened(_inside(one), depth), "", metrics, known)
             continue
-        shown = _shown(opened(view, depth), metrics)
+        shown = _shown(opened(one, depth), metrics)
         found = columns(lay_out(shown, "TB", known, role="whole", metrics=metrics), MOST_HEIGHT - 2 * MARGIN)
         yield None if found is None else Part(shown, tuple(found))
         for inset in shown_beside:
