@@ -72,14 +72,14 @@ def command(
         typer.Option(
             min=1,
             metavar="RUNS",
-            help="On a page: run the network on one random image, and colour by the time of each operation, the median "
-            "of so many runs.",
+            help="Run the network on one random image, and colour by the time of each operation, the median of so many "
+            "runs.",
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the network runs, if so: auto, cpu, cuda or cuda:N.")] = "auto",
     color: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="On a page: colour by times that `composer bench --nodes -o FILE` wrote."),
+        typer.Option(metavar="FILE", help="Colour by times that `composer bench --nodes -o FILE` wrote."),
     ] = None,
     measuring: Measuring,
     theme: Annotated[Theme, typer.Option(help="`auto` is light or dark as the reader prefers.")] = Theme.AUTO,
@@ -113,16 +113,14 @@ def command(
     kind = format_of(output or _STDOUT, format)
     output = _destination(output, format, kind)
     check_output(output, force=force)
-    for given, hint in ((time, "--time"), (color, "--color")):
-        if given is not None and kind != PAGE:
-            raise typer.BadParameter("only a page shows times: `-o FILE.html`", param_hint=hint)
     if time is not None and color is not None:
         raise typer.BadParameter("times are either measured, `--time`, or read, `--color`", param_hint="--color")
     if kind != PAGE and opening.weights and not (measuring.image or measuring.against):
         raise typer.BadParameter("only a page shows weights: `-o FILE.html`", param_hint="--weights")
-    if measuring.any and (width is not None or kind not in IN_COLOURS):
+    asks = "--time" if time is not None else "--color" if color is not None else measuring.any
+    if asks and (width is not None or kind not in IN_COLOURS):
         text = f"numbers colour a page or a picture: {one_of(IN_COLOURS)}, without `--width`"
-        raise typer.BadParameter(text, param_hint=measuring.any)
+        raise typer.BadParameter(text, param_hint=asks)
     asked = None if width is None else _asked_width(width, kind, direction)
     try:
         loaded = opening.reading.load(spec, weights=opening.weights is None)

@@ -15,6 +15,12 @@ from composer.errors import Diagnostic, InputError, did_you_mean, one_of
 from composer.page.schema import FactsData, ModeData, RampData
 
 KIND = "kind"
+# Numbers that must be asked for -> the options that do.
+_ASKED_FOR = {
+    "time": "`--time RUNS` measures it, `--color FILE` reads it from what `composer bench --nodes` wrote",
+    **dict.fromkeys(("mean", "std", "zeros", "dead", "gradient"), "`--image PATH` measures it on photographs"),
+    "distance": "`--against SOURCE` says from which weights",
+}
 # Facts of nodes: key, name, words, how they are written, unit, and their name among the facts.
 _FACTS = (
     ("parameters", "parameters", "Parameters", "count", " parameters", "parameters"),
@@ -90,7 +96,8 @@ def chosen_mode(wanted: str | None, modes: Sequence[ModeData], sketch: Sketch) -
         return "macs" if isinstance(sketch.root, HostScope) and "macs" in keys else KIND
     if wanted not in keys:
         text = f"nothing here can be coloured by `{wanted}`"
-        raise InputError(Diagnostic("colour", text, label=one_of(keys), help=did_you_mean(wanted, keys)))
+        help = (_ASKED_FOR[wanted],) if wanted in _ASKED_FOR else did_you_mean(wanted, [*keys, *_ASKED_FOR])
+        raise InputError(Diagnostic("colour", text, label=one_of(keys), help=help))
     return wanted
 
 

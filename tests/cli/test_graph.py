@@ -180,9 +180,24 @@ def test_a_page_shows_measured_time_where_it_is_asked_for(run, small, tmp_path):
     data = data_in(page)
     assert all(facts["seconds"] > 0 for facts in data["facts"]["composed"].values())
     assert data["networks"][0]["facts"]["seconds"] > 0
-    result = run("graph", small, "--time", 1, "-o", tmp_path / "small.svg")
-    assert result.code == 2
-    assert "only a page shows times" in result.err
+
+
+def test_a_picture_is_coloured_by_time(run, small, tmp_path):
+    """Measured, or read from a file; asked for by nothing but its name, it is told how to get it."""
+    times = {"nodes": {"small": dict.fromkeys(("stem", "bn", "pool", "fc"), 0.002) | {"stem": 0.5}}}
+    (tmp_path / "times.json").write_text(json.dumps(times))
+    for words in (["--time", 1, "--device", "cpu"], ["--color", tmp_path / "times.json", "--color-by", "time"]):
+        result = run("graph", small, *words, "-o", "-")
+        assert result.code == 0
+        assert boxes(result.out)["stem"].startswith("k-convolution r")
+        assert "Measured time of each operation, logarithmic" in result.out
+    assert ">500 ms<" in result.out
+    for number, option in (("time", "--time RUNS"), ("mean", "--image PATH"), ("distance", "--against SOURCE")):
+        result = run("graph", small, "--color-by", number, "-o", tmp_path / "small.svg")
+        assert (result.code, option in result.err) == (1, True)
+    for words in (["--format", "dot"], ["-o", tmp_path / "x.svg", "--width", "8cm"]):
+        result = run("graph", small, "--time", 1, *words)
+        assert (result.code, "numbers colour a page or a picture" in " ".join(result.err.split())) == (2, True)
 
 
 def test_wrong_words_are_usage_errors(run, small):
