@@ -34,8 +34,8 @@ class Measuring:
         str | None,
         typer.Option(
             metavar="NUMBER",
-            help="Colour boxes by parameters, macs, memory, or a number that an option adds: time; mean, std, zeros, dead, "
-            "gradient; distance; the name of a file. `kind`: as usual.",
+            help="Colour boxes by parameters, macs, memory, or a number that an option adds: time; mean, std, zeros, "
+            "dead, gradient; distance; the name of a file. `kind`: as usual.",
         ),
     ] = None
     image: Annotated[

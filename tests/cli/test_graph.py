@@ -184,12 +184,12 @@ def test_a_page_shows_measured_time_where_it_is_asked_for(run, small, tmp_path):
 
 def test_a_picture_is_coloured_by_time(run, small, tmp_path):
     """Measured, or read from a file; asked for by nothing but its name, it is told how to get it."""
-    times = {"nodes": {"small": dict.fromkeys(("stem", "bn", "pool", "fc"), 0.002) | {"stem": 0.5}}}
+    times = {"nodes": {"small": dict.fromkeys(("bn", "se", "pool", "fc"), 0.002) | {"stem": 0.5}}}
     (tmp_path / "times.json").write_text(json.dumps(times))
     for words in (["--time", 1, "--device", "cpu"], ["--color", tmp_path / "times.json", "--color-by", "time"]):
         result = run("graph", small, *words, "-o", "-")
         assert result.code == 0
-        assert boxes(result.out)["stem"].startswith("k-convolution r")
+        assert " r" in boxes(result.out)["stem"]
         assert "Measured time of each operation, logarithmic" in result.out
     assert ">500 ms<" in result.out
     for number, option in (("time", "--time RUNS"), ("mean", "--image PATH"), ("distance", "--against SOURCE")):
