@@ -157,3 +157,47 @@ def test_two_panes_have_as_little(open_page, written, tmp_path):
     )
     assert abs(before["y"] - after["y"]) <= 1
     opened.assert_quiet()
+
+
+@pytest.fixture
+def chained(open_page, tmp_path):
+    """The page of a chain of 3,000 nodes."""
+    convolution = {"op": "conv2d", "out_channels": 8, "kernel_size": 3, "padding": 1}
+    nodes = {f"n{one}": "relu" if one % 2 else convolution for one in range(3000)}
+    graph = composer.graph({"name": "chain", "input": [3, 8, 8], "nodes": nodes})
+    file = tmp_path / "chain.html"
+    file.write_text(render_page(Sketch.of(graph), graph), encoding="utf-8")
+    opened = open_page(file, reduced_motion="reduce")
+    yield opened.page
+    opened.assert_quiet()
+
+
+def test_the_small_map_shows_thousands_of_boxes(chained):
+    assert chained.evaluate(ELEMENTS) <= 3000
+    whole = chained.locator("#minimap").bounding_box()
+    shape = chained.evaluate("document.querySelector('#minimap g').getBBox().height")
+    assert shape > 0.9 * whole["height"]
+    assert chained.locator("#minimap path.box").count() == 3
+    assert chained.evaluate("document.querySelector('#minimap path.box').getBBox().width") > 8
+    # Where it is pressed, the drawing is looked at.
+    chained.mouse.click(whole["x"] + whole["width"] / 2, whole["y"] + whole["height"] / 2)
+    assert chained.locator('#drawing [data-path="n1500"]').count() == 1
+    assert chained.evaluate(ELEMENTS) <= 3000
+
+
+def test_all_of_thousands_of_boxes_fits(chained):
+    chained.keyboard.press("f")
+    canvas, shape = (chained.locator(one).bounding_box() for one in ("#canvas", "#drawing .crowd"))
+    assert canvas["y"] <= shape["y"]
+    assert shape["y"] + shape["height"] <= canvas["y"] + canvas["height"]
+    assert shape["height"] > 0.9 * canvas["height"]
+    assert num_drawn(chained) == 0
+    assert chained.evaluate(ELEMENTS) <= 3000
+    assert chained.locator("#zoom .scale").inner_text() == "0.5%"
+    assert chained.locator("#minimap.gone").count() == 1
+    # Nearer, boxes are boxes again.
+    while chained.evaluate("composer.scene.viewport.get().scale") < 0.5:
+        chained.keyboard.press("+")
+        assert chained.evaluate(ELEMENTS) <= 6000
+    assert 5 < num_drawn(chained) <= 600
+    assert chained.locator("#drawing .crowd path").count() == 0

@@ -110,3 +110,49 @@ def test_a_legend_lies_over_neither_of_two_panes(page_in):
     page.set_viewport_size({"width": 1100, "height": 900})
     page.locator("#dock > #legend").wait_for()
     assert "removed" in page.locator("#legend").inner_text()
+
+
+def opened_by_key(page, path):
+    """Selects a box, and opens it with Enter."""
+    page.evaluate(f"composer.store.select('{path}', {{ reveal: true }})")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.locator("#drawing").focus()
+    page.keyboard.press("Enter")
+    return page.locator(f'#drawing [data-path="{path}"]')
+
+
+def frame(box):
+    return box.locator("> rect.box").first.bounding_box()
+
+
+def test_what_opens_moves_to_where_all_of_it_is_seen(page_in):
+    page = page_in("vit_tiny_patch16_224", 1440, 900)
+    path = "blocks.0.attn"
+    steps = opened_by_key(page, path).locator("[data-path]")
+    whole, _ = page.evaluate(SEEN)
+    inside = steps.evaluate_all("all => all.map(one => one.dataset.path)")
+    assert len(inside) > 10
+    assert set(inside) <= set(whole)
+    page.keyboard.press("ArrowRight")
+    for _ in inside:
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate("composer.store.state.selected") in page.evaluate(SEEN)[0]
+
+
+def test_what_opens_and_is_longer_than_the_canvas_begins_in_it(page_in):
+    page = page_in("papers/cbam/resnet50", 1440, 900)
+    area, canvas = frame(opened_by_key(page, "layer1.0.cbam")), page.locator("#canvas").bounding_box()
+    assert area["height"] > canvas["height"]
+    assert canvas["y"] <= area["y"] <= canvas["y"] + 50
+    assert canvas["x"] <= area["x"]
+    assert area["x"] + area["width"] <= page.locator("#minimap").bounding_box()["x"]
+
+
+def test_what_opens_in_sight_stays_where_it_is(page_in):
+    page = page_in("papers/cbam/resnet50", 1440, 900)
+    page.evaluate("composer.scene.viewport.set({ x: 500, y: -250, scale: 1 })")
+    box = page.locator('#drawing [data-path="layer1.0"]')
+    before = box.locator("> .toggle").bounding_box()
+    box.locator("> .toggle").click()
+    assert frame(box)["height"] > 300
+    assert box.locator("> .toggle").bounding_box() == pytest.approx(before, abs=1)

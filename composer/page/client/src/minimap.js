@@ -1,5 +1,6 @@
 // The whole picture small, with what is seen of it; hidden where all of it is seen.
 
+import { lookOf, membersOf, shapesOf } from "./crowd.js";
 import { assign, svg } from "./dom.js";
 
 /** @typedef {import("./store.js").Store} Store */
@@ -7,7 +8,7 @@ import { assign, svg } from "./dom.js";
 const WIDE = 180;
 const HIGH = 190;
 const LEAST = 18;
-/** Boxes smaller than this would only be grey. */
+/** Boxes smaller than this are shown together. */
 const SMALLEST = 0.8;
 
 /** @param {any} scene @param {Store} store */
@@ -16,7 +17,8 @@ export function createMinimap(scene, store) {
   const boxes = svg("g");
   const seen = svg("rect", { class: "seen", rx: 2 });
   const element = svg("svg", { id: "minimap", class: "over cg", "aria-hidden": "true" }, boxes, seen);
-  let scale = 1;
+  /** Across and down: what is very long is shown wider than it is, so that it is more than a line. */
+  let [wide, high] = [1, 1];
   let [drawn, besides] = [null, null];
 
   function draw() {
@@ -25,30 +27,44 @@ export function createMinimap(scene, store) {
     const [{ width, height }, beside] = [viewport.content(), scene.insets.placed()];
     if (layout !== drawn || beside !== besides) {
       [drawn, besides] = [layout, beside];
-      scale = Math.min(WIDE / width, HIGH / height);
-      assign(element, { width: Math.max(LEAST, width * scale), height: Math.max(LEAST, height * scale) });
-      boxes.replaceChildren(...miniatures(layout, 0, 0), ...miniatures({ boxes: beside }, 0, 0));
+      const scale = Math.min(WIDE / width, HIGH / height);
+      [wide, high] = [Math.max(scale, LEAST / width), Math.max(scale, LEAST / height)];
+      assign(element, { width: width * wide, height: height * high });
+      const small = membersOf(layout).map(shrunk).filter(isSmall);
+      boxes.replaceChildren(
+        ...shapesOf(small, SMALLEST),
+        ...miniatures(layout, 0, 0),
+        ...miniatures({ boxes: beside }, 0, 0),
+      );
     }
     const { left, top, right, bottom } = viewport.seen();
     const isWhole = left <= 1 && top <= 1 && right >= width - 1 && bottom >= height - 1;
     element.classList.toggle("gone", isWhole);
     const [x, y] = [Math.max(0, left), Math.max(0, top)];
     assign(seen, {
-      x: x * scale,
-      y: y * scale,
-      width: Math.max(4, (Math.min(width, right) - x) * scale),
-      height: Math.max(4, (Math.min(height, bottom) - y) * scale),
+      x: x * wide,
+      y: y * high,
+      width: Math.max(4, (Math.min(width, right) - x) * wide),
+      height: Math.max(4, (Math.min(height, bottom) - y) * high),
     });
   }
 
-  function miniatures(layout, x, y) {
+  const shrunk = (area) => ({
+    ...area,
+    x: area.x * wide,
+    y: area.y * high,
+    width: area.width * wide,
+    height: area.height * high,
+  });
+  const isSmall = ({ width, height }) => width < SMALLEST || height < SMALLEST;
+
+  function miniatures(layout, left, top) {
     return layout.boxes.flatMap((placed) => {
-      const [left, top] = [x + placed.x, y + placed.y];
-      if (placed.height * scale < SMALLEST || placed.width * scale < SMALLEST) return [];
-      const look = placed.inside ? "frame" : (placed.box?.look ?? "k-other");
-      const place = { x: left * scale, y: top * scale, width: placed.width * scale, height: placed.height * scale };
-      const own = svg("g", { class: look }, svg("rect", { class: "box", ...place, rx: 1 }));
-      return placed.inside ? [own, ...miniatures(placed.inside, left, top)] : [own];
+      const { x, y, width, height } = shrunk({ ...placed, x: left + placed.x, y: top + placed.y });
+      if (isSmall({ width, height })) return [];
+      const look = placed.inside ? "frame" : lookOf(placed);
+      const own = svg("g", { class: look }, svg("rect", { class: "box", x, y, width, height, rx: 1 }));
+      return placed.inside ? [own, ...miniatures(placed.inside, left + placed.x, top + placed.y)] : [own];
     });
   }
 
@@ -56,7 +72,7 @@ export function createMinimap(scene, store) {
     const area = element.getBoundingClientRect();
     const look = viewport.get();
     const { width, height } = viewport.room();
-    const [x, y] = [(event.clientX - area.left) / scale, (event.clientY - area.top) / scale];
+    const [x, y] = [(event.clientX - area.left) / wide, (event.clientY - area.top) / high];
     viewport.pan(width / 2 - x * look.scale - look.x, height / 2 - y * look.scale - look.y);
   }
 

@@ -1,5 +1,6 @@
 // The drawing on its canvas: what the store says, laid out, drawn and moved into view.
 
+import { membersOf, shapesOf } from "./crowd.js";
 import { createDrawing } from "./drawing/drawing.js";
 import { createMotion } from "./drawing/motion.js";
 import { svg } from "./dom.js";
@@ -19,6 +20,9 @@ const MOST_MOVES = 1200;
 const AROUND = 600;
 /** As high as the words above what is in an open box. */
 const HEAD = 24;
+/** When more boxes than this are near to what is seen, they are shown together; they are a few pixels large then. */
+const CROWD = 600;
+const NOWHERE = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
 /** Words are left out that nobody could read. */
 const ILLEGIBLE = 0.3;
 
@@ -30,6 +34,8 @@ export function createScene(canvas, store, id) {
   const world = svg("g", { class: "world", role: "presentation" });
   const picture = svg("svg", { id, class: "cg drawing", role: "tree", tabindex: "0" }, world);
   const motion = createMotion();
+  const crowd = svg("g", { class: "crowd", "aria-hidden": "true" });
+  world.append(crowd);
   const drawing = createDrawing(world, direction === "TB");
   const insets = createInsets(world, store, layouts.ofContainer);
   const viewport = createViewport(canvas, world, motion);
@@ -37,6 +43,7 @@ export function createScene(canvas, store, id) {
   let layout = null;
   let clip = null;
   let isClipped = false;
+  let crowdOf = null;
   let still = null;
   let isOpened = false;
 
@@ -54,7 +61,7 @@ export function createScene(canvas, store, id) {
     const now = viewport.get();
     const next = before && after ? lookAfter(now, before, after) : now;
     clip = isClipped ? clipAt(next) : null;
-    const step = drawing.draw(layout, clip);
+    const step = drawPart();
     for (const listener of listeners) listener();
     const move = (share) => {
       step(share);
@@ -86,22 +93,35 @@ export function createScene(canvas, store, id) {
     };
   }
 
+  /** Draws what is within the clip: box by box, or all together where they are too many. */
+  function drawPart() {
+    const isCrowd = clip !== null && viewport.get().scale < ILLEGIBLE && countWithin(layout, clip) > CROWD;
+    if (crowdOf !== (isCrowd ? layout : null)) {
+      crowdOf = isCrowd ? layout : null;
+      crowd.replaceChildren(...(isCrowd ? shapesOf(membersOf(layout)) : []));
+    }
+    return drawing.draw(layout, isCrowd ? NOWHERE : clip);
+  }
+
   /** Draws what comes into sight when only a part of the picture has elements. */
   function refill() {
     if (!isClipped || clip === null) return;
     const seen = viewport.seen(AROUND / 4);
     const isCovered =
       seen.left >= clip.left && seen.top >= clip.top && seen.right <= clip.right && seen.bottom <= clip.bottom;
-    if (isCovered) return;
-    clip = viewport.seen(AROUND);
-    drawing.draw(layout, clip)(1);
+    const next = viewport.seen(AROUND);
+    const isApart = crowdOf !== null && countWithin(layout, next) <= CROWD;
+    if (isCovered && !isApart) return;
+    clip = next;
+    drawPart()(1);
     for (const listener of listeners) listener();
   }
 
   /** Draws what is out of sight too; the size of it all. */
   function drawWhole() {
     motion.finish();
-    drawing.draw(layout, null)(1);
+    clip = null;
+    drawPart()(1);
     for (const listener of listeners) listener();
     return layout;
   }
@@ -109,7 +129,7 @@ export function createScene(canvas, store, id) {
   /** Draws what is looked at, after the whole was drawn. */
   function drawSeen() {
     clip = isClipped ? viewport.seen(AROUND) : null;
-    drawing.draw(layout, clip)(1);
+    drawPart()(1);
     for (const listener of listeners) listener();
     viewport.set(viewport.get(), false);
   }
@@ -178,4 +198,13 @@ export function createScene(canvas, store, id) {
 function startOf({ boxes }) {
   const [first] = boxes;
   return first ? { x: first.x + first.width / 2, y: first.y + first.height / 2 } : { x: 0, y: 0 };
+}
+
+/** How many boxes of a layout are within a part of the drawing. */
+function countWithin({ boxes }, { left, top, right, bottom }) {
+  return boxes.reduce((sum, { x, y, width, height, inside }) => {
+    if (x > right || y > bottom || x + width < left || y + height < top) return sum;
+    const shifted = { left: left - x, top: top - y, right: right - x, bottom: bottom - y };
+    return sum + 1 + (inside ? countWithin(inside, shifted) : 0);
+  }, 0);
 }

@@ -132,7 +132,7 @@ export function createZoom(viewport) {
   const scale = html("button", { type: "button", class: "tool scale", title: "Actual size (0)" }, "100%");
   scale.addEventListener("click", () => viewport.actual());
   viewport.subscribe((look) => {
-    scale.textContent = `${Math.round(look.scale * 100)}%`;
+    scale.textContent = `${look.scale < 0.01 ? (look.scale * 100).toFixed(1) : Math.round(look.scale * 100)}%`;
     scale.setAttribute("aria-label", `Actual size; now ${scale.textContent}`);
   });
   return html(

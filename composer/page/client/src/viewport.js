@@ -3,6 +3,7 @@
 import { between } from "./drawing/motion.js";
 import { clearest, isClear, nearest } from "./free.js";
 
+/** No smaller than this, but for a network that fits the canvas only then. */
 const LEAST = 0.02;
 const MOST = 4;
 const MARGIN = 24;
@@ -29,15 +30,15 @@ export function createViewport(canvas, world, motion) {
   const room = () => ({ width: canvas.clientWidth, height: canvas.clientHeight });
 
   function set(next, isByHand = true) {
-    look = { ...next, scale: clamp(next.scale, LEAST, MOST) };
-    world.setAttribute("transform", `translate(${round(look.x)} ${round(look.y)}) scale(${round(look.scale)})`);
+    look = { ...next, scale: clamp(next.scale, least(), MOST) };
+    world.setAttribute("transform", `translate(${round(look.x)} ${round(look.y)}) scale(${round(look.scale, 7)})`);
     for (const listener of listeners) listener(look, isByHand);
   }
 
   /** Zooms; what is under a point of the canvas stays there. */
   function zoom(factor, x = room().width / 2, y = room().height / 2) {
     motion.finish();
-    const scale = clamp(look.scale * factor, LEAST, MOST);
+    const scale = clamp(look.scale * factor, least(), MOST);
     const ratio = scale / look.scale;
     set({ x: x - (x - look.x) * ratio, y: y - (y - look.y) * ratio, scale });
   }
@@ -53,11 +54,19 @@ export function createViewport(canvas, world, motion) {
     motion.run((share) => set(lookBetween(from, next, share), isByHand));
   }
 
-  /** The look at which everything is seen, no larger than it is drawn; where that is too small, its beginning. */
-  function whole(least = LEAST) {
+  /** The scale at which everything is seen, no larger than it is drawn. */
+  function fitting() {
     const { width, height } = room();
-    const fitting = Math.min((width - 2 * MARGIN) / content.width, (height - 2 * MARGIN) / content.height, 1);
-    const scale = clamp(fitting, least, 1);
+    const [wide, high] = [width, height].map((one) => Math.max(1, one - 2 * MARGIN));
+    return Math.min(wide / content.width, high / content.height, 1);
+  }
+
+  const least = () => Math.min(LEAST, fitting());
+
+  /** The look at which everything is seen, no larger than it is drawn; where that is too small, its beginning. */
+  function whole(smallest = 0) {
+    const { width, height } = room();
+    const scale = Math.max(fitting(), smallest);
     const x = placed(content.width * scale, content.start.x * scale, width);
     return { x, y: placed(content.height * scale, content.start.y * scale, height), scale };
   }
@@ -169,4 +178,4 @@ export const lookBetween = (from, to, share) => ({
 
 const clamp = (value, least, most) => Math.max(least, Math.min(most, value));
 
-const round = (value) => Math.round(value * 1000) / 1000;
+const round = (value, digits = 3) => Number(value.toFixed(digits));
