@@ -26,10 +26,16 @@ export function createPairs(data, networks, has) {
 
   const otherOf = (key) => (key === before ? after : before);
 
-  /** The box of the other network that shows the same as a box; null if there is none. */
+  /**
+   * The box of the other network that shows the same as a box; null if there is none. A block that is drawn as its
+   * copies shows what a copy holds, and not what the block does.
+   */
   function boxOf(key, path) {
-    const found = networks.get(key).entry(path) ? counterpart(key, path) : null;
-    return found === null ? null : networks.get(otherOf(key)).at(found);
+    const own = networks.get(key).entry(path)?.box;
+    if (!own) return null;
+    const found = counterpart(key, isCopies(own) ? own.copies[0] : path);
+    const box = found === null ? null : networks.get(otherOf(key)).at(found);
+    return box && isCopies(box) && box.path === found ? null : box;
   }
 
   /** Open containers, with those of both networks: what opened or closed in one does in the other. */
@@ -48,6 +54,9 @@ export function createPairs(data, networks, has) {
 
   return { after, before, otherOf, counterpart, boxOf, together };
 }
+
+/** Whether a block is drawn as its copies, without a frame around them. @param {import("../types.js").BoxData} box */
+const isCopies = ({ copies, path }) => copies !== undefined && !copies.includes(path);
 
 /** A path by the pairs of the nodes around it, the innermost first. */
 function along(pairs, path) {
