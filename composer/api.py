@@ -9,13 +9,14 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
-from composer import registry
+from composer import given, registry
 from composer.errors import Diagnostic, InputError, UnavailableError
 from composer.spec import zoo
 from composer.spec.catalogue import experiments
 from composer.spec.load import check_source, load_spec, with_kernels
 from composer.spec.sized import ImageSize, sized
 from composer.spec.spec import Spec
+from composer.visible import visible
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +61,9 @@ def compose(
     from composer.dag.limits import MAX_NODES, MAX_PARAMETERS, Limits
     from composer.network import Graph
 
-    limits = Limits(max_nodes or MAX_NODES, max_parameters or MAX_PARAMETERS)
+    nodes = MAX_NODES if max_nodes is None else given.whole("max_nodes", max_nodes)
+    parameters = MAX_PARAMETERS if max_parameters is None else given.whole("max_parameters", max_parameters)
+    limits = Limits(nodes, parameters)
     spec = load_spec(source, vars=vars, allow_code=allow_code)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
     graph = Graph.of(spec, limits)
@@ -81,7 +84,7 @@ def build(
     in_chans: int | None = None,
     img_size: ImageSize | None = None,
     device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: str | torch.dtype | None = None,
     seed: int = 0,
     weights: str | Path | Mapping[str, Any] | None = None,
     download: bool = False,
@@ -97,7 +100,7 @@ def build(
     is drawn or allocated unless weights are loaded.
 
     source, vars, num_classes, in_chans, img_size, allow_code, max_nodes, max_parameters  as for `compose`
-    device, dtype  device (`auto`: CUDA if available) and dtype of the network
+    device, dtype  device (`auto`: CUDA if available) and dtype of the network, such as `float16` or torch.float16
     seed           the seed of drawn weights
     weights        in place of the spec's `weights`: a path, a hub reference (`timm:resnet50`), a mapping, or `none`
     download       allow a download that the spec file asks for; a reference in `weights` may always download
@@ -109,7 +112,7 @@ def build(
     from composer.weights.choose import choose, fill
     from composer.weights.parts import choose_parts, fill_parts
 
-    target = check_device(device)
+    target, precision, seed = check_device(device), check_dtype(dtype), given.whole("seed", seed, None)
     spec = load_spec(source, vars=vars, weights=weights is None, allow_code=allow_code)
     spec = sized(spec, num_classes=num_classes, in_chans=in_chans, img_size=img_size, besides=vars or ())
     spec = spec if kernels is None else with_kernels(spec, kernels)
@@ -122,7 +125,7 @@ def build(
     if report is not None:
         for note in (*report.adapted, *report.heads, *report.notes):
             warnings.warn(f"{spec.name}: {note}", stacklevel=2)
-    return model if target is None and dtype is None else model.to(device=target, dtype=dtype)
+    return model if target is None and precision is None else model.to(device=target, dtype=precision)
 
 
 def bench(
@@ -134,7 +137,7 @@ def bench(
     batch: int = 8,
     runs: int = 20,
     device: str | torch.device | None = "auto",
-    dtype: torch.dtype | None = None,
+    dtype: str | torch.dtype | None = None,
     amp: bool = False,
     channels_last: bool = False,
     compile: bool = False,
@@ -171,8 +174,10 @@ def bench(
     from composer.benchmark.settings import PASSES
 
     target = check_device(device) or torch.device("cpu")
-    settings = Settings(batch, runs, target, dtype, amp, channels_last, compile, threads)
-    wanted = [passes] if isinstance(passes, str) else passes
+    batch, runs = given.whole("batch", batch, None), given.whole("runs", runs, None)
+    threads = None if threads is None else given.whole("threads", threads, None)
+    settings = Settings(batch, runs, target, check_dtype(dtype), amp, channels_last, compile, threads)
+    wanted = given.several("passes", passes, "`forward`, `step` or both")
     kinds = [one for one in PASSES if one in wanted]
     if other := next((one for one in wanted if one not in PASSES), None):
         raise InputError(Diagnostic("keyword", f"`{other}` is no pass", label="`forward`, `step` or both"))
@@ -270,13 +275,21 @@ def look(
     Raises InputError for a network without attention (unless `nodes` are given), an unknown node, patch or class;
     UnavailableError without the extra `look`.
     """
+    import torch
+    from torch import Tensor
+
     from composer.compile.module import ComposedModule
     from composer.looking.report import look_at
 
-    if not isinstance(model, ComposedModule):
-        check_source(model, "a composed network")
-        model = build(model)
-    return look_at(model, images, nodes=nodes, patch=patch, target=target, classes=classes)
+    if not isinstance(images, Tensor):
+        images = [given.path("images", one) for one in ([images] if not isinstance(images, Sequence | set) else images)]
+    nodes = given.several("nodes", nodes, "paths of nodes")
+    # Grad-CAM needs gradients, which inference mode forbids.
+    with torch.inference_mode(False):
+        if not isinstance(model, ComposedModule):
+            check_source(model, "a composed network")
+            model = build(model)
+        return look_at(model, images, nodes=nodes, patch=patch, target=target, classes=classes)
 
 
 def eject(source: Source | Composition, *, timm: bool = False) -> str:
@@ -342,7 +355,7 @@ def check_device(device: str | torch.device | None) -> torch.device | None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         problem = Diagnostic("device", f"unknown device `{device}`", label="`auto`, `cpu` or `cuda`")
         raise UnavailableError(problem) from error
     if found.type == "cuda" and not torch.cuda.is_available():
@@ -351,14 +364,27 @@ def check_device(device: str | torch.device | None) -> torch.device | None:
     return found
 
 
+def check_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    """The floating-point dtype with this name; None for None. Raises InputError for any other value."""
+    from composer.compile.module import dtype_of
+
+    if dtype is None:
+        return None
+    found = dtype_of(str(dtype).removeprefix("torch."))
+    if found is None:
+        label = "float32, bfloat16, float16 or float64"
+        raise InputError(Diagnostic("dtype", visible(f"unknown dtype `{dtype}`"), label=label))
+    return found
+
+
 def list_mechanisms(pattern: str = "*") -> list[str]:
     """Names of the registered mechanisms that match the pattern (`*`, `?`), sorted."""
-    return [entry.name for entry in registry.mechanisms(pattern)]
+    return [entry.name for entry in registry.mechanisms(given.text("pattern", pattern))]
 
 
 def list_backbones(pattern: str = "*") -> list[str]:
     """Names of the zoo's backbones that match the pattern (`*`, `?`), sorted."""
-    return zoo.backbones(pattern)
+    return zoo.backbones(given.text("pattern", pattern))
 
 
 def list_papers(
@@ -369,13 +395,18 @@ def list_papers(
     table, architecture, mechanism  patterns for the network's row in a results table: `3.3`, `ResNet-50`, `GE-*`;
     `composer.load_spec(name).published` is the row. Raises InputError if no row matches.
     """
-    found = experiments(pattern, table=table, architecture=architecture, mechanism=mechanism)
+    filters = {"table": table, "architecture": architecture, "mechanism": mechanism}
+    for name, one in {"pattern": pattern, **filters}.items():
+        if one is not None:
+            given.text(name, one, "a text, in which `*` and `?` stand for any letters")
+    found = experiments(pattern, **filters)
     return [experiment.name for experiment in found]
 
 
 __all__ = [
     "build",
     "check_device",
+    "check_dtype",
     "compose",
     "diff",
     "features",

@@ -8,6 +8,7 @@ from composer.dag.composition import Composition
 from composer.dag.levels import names_of_levels
 from composer.dag.scope import Scope
 from composer.errors import Diagnostic, InputError, one_of
+from composer.given import several
 from composer.spec.load import with_outputs
 
 Outputs = Mapping[str, str] | Iterable[str]
@@ -31,6 +32,7 @@ def _paths(whole: Composition, outputs: Outputs | None) -> dict[str, str]:
             text = f"`{whole.spec.name}` has neither stages nor blocks to take features from"
             raise InputError(Diagnostic("features", text, help=("name the outputs: {'c3': 'layer2'}",)))
         return dict(found)
-    if isinstance(outputs, str):
-        outputs = [outputs]
-    return dict(outputs) if isinstance(outputs, Mapping) else {path.replace(".", "_"): path for path in outputs}
+    if isinstance(outputs, Mapping):
+        return dict(outputs)
+    paths = several("outputs", outputs, "paths of nodes, or a mapping name -> path")
+    return {path.replace(".", "_"): path for path in paths}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import networkx as nx
 
+from composer import given
 from composer.dag.composition import Composition
 from composer.dag.flatten import flat_graph, flat_json
 from composer.dag.host import HostScope
@@ -84,9 +85,10 @@ class Graph(Composition):
         width      of a figure for a paper, such as `8cm`: an .svg, .png, .pdf or .tex that runs down
         module     for a page: the network with its weights, as for `show`
         force      replace a file that exists
-        Raises InputError for another ending, a path that cannot be written, or a place that nothing is called.
+        Raises InputError for another ending, a path that cannot be written, a place that nothing is called, or a value
+        that a keyword cannot have.
         """
-        save_graph(self, Path(path), depth, select, direction, theme, width, module, force=force)
+        save_graph(self, given.path("path", path), depth, select, direction, theme, width, module, force=force)
 
     def _repr_html_(self) -> str:
         return graph_html(self)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from composer import given
 from composer.dag.composition import Composition
 from composer.dag.sketch import Sketch
 from composer.draw.formats import OF_PRINT, PAGE, format_of
 from composer.draw.layout.sizing import Direction
 from composer.draw.picture import Wish, draw
+from composer.draw.theme import FIXED
 from composer.errors import Diagnostic, InputError, one_of
 from composer.files import staged
 
@@ -31,6 +33,14 @@ def save_graph(
 ) -> None:
     """Write a graph into a file in the format of its ending. Arguments and errors are those of `Graph.save`."""
     kind = format_of(path, None)
+    depth = None if depth is None else given.whole("depth", depth)
+    select = None if select is None else given.text("select", select, "a site, or a glob over paths")
+    given.choice("direction", direction, get_args(Direction))
+    given.choice("theme", theme, ("auto", *FIXED))
+    if width is not None:
+        given.text("width", width, "a text with a unit, such as `8cm`: cm, mm, in or pt")
+    if module is not None and not hasattr(module, "named_parameters"):
+        raise given.wrong("module", module, "the network with its weights, an nn.Module")
     with staged([path], force=force) as (file,):
         file.write_bytes(_file(graph, kind, Wish(depth, select, direction), theme, width, module))
 

@@ -18,7 +18,7 @@ ALIASES = {"load", "graph", "NonNegativeInt", "OddInt", "PositiveFloat", "Positi
 PACKAGE = Path(composer.__file__).parent
 HEAVY = {"torch", "networkx", "einops", "numpy", "PIL", "safetensors"}
 # Text that people read, paths that they give, errors of code that is not ours: they are everywhere, and import little.
-ANYWHERE = {"composer.amounts", "composer.visible", "composer.paths", "composer.foreign"}
+ANYWHERE = {"composer.amounts", "composer.visible", "composer.paths", "composer.foreign", "composer.given"}
 
 
 def _rooms(names: str) -> set[str]:
@@ -36,6 +36,7 @@ ALLOWED = {
     "html.py": set(),
     "errors.py": set(),
     "foreign.py": {"composer.errors"},
+    "given.py": {"composer.errors"},
     "torch_private.py": {"torch"},
     "options.py": {"pydantic"},
     "lines.py": {"rich"},

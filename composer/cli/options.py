@@ -14,7 +14,6 @@ import typer
 from composer.amounts import plural
 from composer.cli import screen
 from composer.cli.progress import stage
-from composer.errors import Diagnostic, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,12 +172,10 @@ def find_device(name: str) -> torch.device:
 
 def find_dtype(name: str) -> torch.dtype:
     """The dtype with this name. Raises InputError."""
-    from composer.compile.module import dtype_of
+    from composer.api import check_dtype
 
-    dtype = dtype_of(name)
-    if dtype is None:
-        text = f"unknown dtype `{name}`"
-        raise InputError(Diagnostic("dtype", text, label="float32, bfloat16, float16 or float64"))
+    dtype = check_dtype(name)
+    assert dtype is not None
     return dtype
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
+from composer import given
 from composer.errors import Diagnostic, SpecError
 from composer.spec.document import Document, Keys
 from composer.spec.kind import found
@@ -215,8 +216,11 @@ def read_comparison(source: str | Path | Mapping[str, Any], sets: Iterable[str] 
     source  a path or a mapping
     sets    `dotted.path=value` settings, applied before it is checked
     """
-    path = None if isinstance(source, Mapping) else Path(source)
-    document = Document.from_mapping(source, "<comparison>") if isinstance(source, Mapping) else read_file(Path(source))
+    if isinstance(source, Mapping):
+        path, document = None, Document.from_mapping(source, "<comparison>")
+    else:
+        path = given.path("source", source)
+        document = read_file(path)
     return check_comparison(_with_settings(document, sets), path)
 
 

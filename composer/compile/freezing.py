@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from torch import nn
 
+from composer import given
 from composer.compile.module import ComposedModule
 from composer.dag.frozen import Frozen
 from composer.errors import Diagnostic, InputError
@@ -28,7 +29,7 @@ def freeze(model: ComposedModule, at: Selectors | None = None, *, all_but: Selec
     words = at if at is not None else all_but
     if words is None or (at is not None and all_but is not None):
         raise InputError(Diagnostic("keyword", "`freeze` takes `at` or `all_but`", label="exactly one of the two"))
-    several = [words] if isinstance(words, str) else list(words)
+    several = given.several("at" if at is not None else "all_but", words, "a site, a glob over paths, or several")
     return freeze_where(model, Frozen(model.composed.graph, several, but=at is None))
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from composer.compile.host_classes import text_of
 from composer.errors import Diagnostic, InputError
+from composer.given import whole, wrong
 from composer.hosts.journal import journal_of, journals, required_journal
 from composer.hosts.rebuild import rebuilt
 from composer.hosts.refusal import refused
@@ -43,7 +44,8 @@ def insert(
     if journal is not None:
         spec = joined(spec_of_journal(journal), spec)
     args, kwargs = called(example)
-    sites = checked_sites({**(journal.sites if journal else {}), **sites_of_rules(rules), **(sites or {})})
+    sites = checked_sites({**(journal.sites if journal else {}), **sites_of_rules(rules), **given_sites(sites)})
+    seed = whole("seed", seed, None)
     return rebuilt(model, spec, args, kwargs, sites, journal.seed if journal else seed)
 
 
@@ -95,8 +97,15 @@ def rules_of(model: nn.Module) -> str:
     return text
 
 
+def given_sites(sites: Any) -> Mapping[str, Any]:
+    """The sites that a keyword gives. Raises InputError for what is no mapping."""
+    if sites is not None and not isinstance(sites, Mapping):
+        raise wrong("sites", sites, 'a mapping site -> globs of paths, such as {"block": "stages.*.blocks.*"}')
+    return sites or {}
+
+
 def checked_sites(sites: Mapping[str, Any]) -> dict[str, Any]:
-    """The sites. Raises InputError for what is no glob or list of globs."""
+    """The sites. Raises InputError for what is no mapping to globs or lists of globs."""
     for name, globs in sites.items():
         if not isinstance(globs, str) and not (
             isinstance(globs, list | tuple) and all(isinstance(one, str) for one in globs)

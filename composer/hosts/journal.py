@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from composer.errors import Diagnostic, InputError
+from composer.hosts.refusal import not_a_module
 
 # The key in the `__dict__` of the module that was given to `insert`.
 KEY = "composer_insertions"
@@ -85,13 +86,15 @@ def journal_of(model: nn.Module) -> Journal | None:
 
 
 def journals(model: nn.Module) -> Mapping[str, Journal]:
-    """Path -> journal of each module that was given to `insert`, here or further inside."""
+    """Path -> journal of each module that was given to `insert`, here or further inside. Raises InputError."""
+    InputError.check(not_a_module(model))
     found = {path: journal_of(module) for path, module in model.named_modules()}
     return {path: one for path, one in found.items() if one is not None}
 
 
 def required_journal(model: nn.Module) -> Journal:
-    """The journal of a model. Raises InputError if nothing was inserted into it."""
+    """The journal of a model. Raises InputError if nothing was inserted into it, or it is no module."""
+    InputError.check(not_a_module(model))
     journal = journal_of(model)
     if journal is None:
         inside = [path for path, _ in journals(model).items()]

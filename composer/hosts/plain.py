@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from composer.dag.host import HostScope
@@ -19,6 +20,8 @@ from composer.hosts.recognised.sites import recognised
 from composer.hosts.recording.record import device_of, in_float32, mapped, on_meta, record
 
 
+# Tensors of inference mode keep no versions, by which recording sees what is changed in place.
+@torch.inference_mode(False)
 def recorded_plain(
     model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], sites: Mapping[str, Any]
 ) -> tuple[nn.Module, HostScope, tuple[tuple[Any, ...], dict[str, Any]]]:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from composer.dag.host import HostScope
@@ -28,6 +29,8 @@ from composer.hosts.rules import spec_of_journal, written
 from composer.spec.spec import Spec
 
 
+# What is made in inference mode could never be trained.
+@torch.inference_mode(False)
 def rebuilt(
     model: nn.Module,
     spec: Spec,

@@ -13,7 +13,7 @@ from composer.dag.limits import Limits
 from composer.dag.rules.placing import place
 from composer.dag.scope import Scope
 from composer.errors import InputError
-from composer.hosts.insert import Example, called, checked_sites
+from composer.hosts.insert import Example, called, checked_sites, given_sites
 from composer.hosts.journal import journal_of
 from composer.hosts.plain import recorded_plain
 from composer.hosts.refusal import not_a_module
@@ -29,7 +29,7 @@ def viewed(model: nn.Module, example: Example, sites: Mapping[str, Any] | None) 
     InputError.check(not_a_module(model))
     journal = journal_of(model)
     args, kwargs = called(example)
-    known = checked_sites({**(journal.sites if journal else {}), **(sites or {})})
+    known = checked_sites({**(journal.sites if journal else {}), **given_sites(sites)})
     _, scope, _ = recorded_plain(model, args, kwargs, known)
     spec = spec_of_rules([]) if journal is None else spec_of_journal(journal)
     spec = replace(spec, name=type(model).__name__, nodes={}, outputs=None)

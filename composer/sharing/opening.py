@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from composer import __version__, registry
+from composer import __version__, given, registry
 from composer.errors import Diagnostic, InputError, PluginError
 from composer.paths import PATH_ERRORS, reason, sha256
 from composer.sharing.manifest import BLOCKS, CODE, GRAPH, PICTURE, PLUGINS, WEIGHTS, Manifest, find_lock
@@ -25,7 +25,7 @@ def from_folder(
     *,
     lock: str | None = None,
     device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: str | torch.dtype | None = None,
     allow_code: bool = False,
 ) -> ComposedModule:
     """The network of a folder with its weights, in training mode.
@@ -40,13 +40,13 @@ def from_folder(
     makes another network of it; PluginError for a plugin that is missing or may not run; WeightsError for weights that
     do not fill the network, or more than it; and what `composer.build` raises.
     """
-    from composer.api import check_device, compose
+    from composer.api import check_device, check_dtype, compose
     from composer.compile.graph import compile_graph
     from composer.spec.load import load_spec
     from composer.weights import load_weights
 
-    target = check_device(device)
-    path = find_lock(Path(folder), lock)
+    target, precision = check_device(device), check_dtype(dtype)
+    path = find_lock(given.path("folder", folder), lock)
     manifest = Manifest.read(path)
     check_files(path.parent, manifest)
     manifest.check_spec()
@@ -56,7 +56,7 @@ def from_folder(
     seed = manifest.record.get("seed")
     model = compile_graph(graph, seed if isinstance(seed, int) else 0)
     load_weights(model, path.parent / manifest.one(WEIGHTS), require="all")
-    return model if target is None and dtype is None else model.to(device=target, dtype=dtype)
+    return model if target is None and precision is None else model.to(device=target, dtype=precision)
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:

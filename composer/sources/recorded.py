@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import torch
+
 from composer.dag.host import HostScope
 from composer.dag.infer import Inference
 from composer.dag.nodes.unfinished import Unfinished
@@ -21,6 +23,8 @@ from composer.spec.model_source import ModelSource
 from composer.spec.spec import Spec
 
 
+# Tensors of inference mode keep no versions, by which recording sees what is changed in place.
+@torch.inference_mode(False)
 def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
     """The graph of the model that a spec begins with, for the spec's inputs.
 
@@ -50,6 +54,7 @@ def recorded(spec: Spec, inference: Inference | None = None) -> HostScope:
     return replace(scope, library=source, findings=findings.lines, twin=model, own=own, given=scope.outputs)
 
 
+@torch.inference_mode(False)
 def recorded_so_far(spec: Spec) -> Mapping[str, Unfinished]:
     """Path -> incomplete scope, of a spec whose model fails while it is recorded; "" alone, whole, if it does not.
 

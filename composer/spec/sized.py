@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from composer.errors import Diagnostic, InputError, one_of
+from composer.given import whole
 from composer.spec.document import Document
 from composer.spec.evaluate import show
 from composer.spec.load import assemble, load_spec
@@ -15,7 +15,6 @@ from composer.spec.origin import Origin
 from composer.spec.references import LoadedFile
 from composer.spec.spec import Spec
 from composer.spec.structure import validate
-from composer.visible import visible
 
 ImageSize = int | Sequence[int]
 
@@ -37,7 +36,7 @@ def sized(
     Raises InputError if the spec has no such var or input, or it is already set; SpecError for a wrong value.
     """
     if in_chans is not None:
-        in_chans = _size("in_chans", in_chans)
+        in_chans = whole("in_chans", in_chans)
     sides = [] if img_size is None else _sides(img_size)
     vars: dict[str, Any] = {}
     if num_classes is not None:
@@ -65,19 +64,7 @@ def _sides(given: Any) -> list[int]:
     if len(several) != 2:
         text = f"`img_size` is {show(given)}"
         raise InputError(Diagnostic("keyword", text, label="one number, or a height and a width"))
-    return [_size("img_size", one) for one in several]
-
-
-def _size(keyword: str, given: Any) -> int:
-    """A whole number from 1 on, also one of numpy's or torch's. Raises InputError for anything else."""
-    try:
-        number = 0 if isinstance(given, bool) else operator.index(given)
-    except TypeError:
-        number = 0
-    if number < 1:
-        text = f"`{keyword}` is {given!r}"
-        raise InputError(Diagnostic("keyword", visible(text), label="a whole number from 1 on"))
-    return number
+    return [whole("img_size", one) for one in several]
 
 
 def _shape(spec: Spec, wanted: dict[str, tuple[str, int]], vars: dict[str, Any]) -> list[int | str] | None:

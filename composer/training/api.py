@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from composer import given
 from composer.api import Source
 from composer.spec.document import Document
 from composer.spec.load import load_spec
@@ -61,7 +62,7 @@ def train(
     spec = load_spec(source, vars=vars, weights=weights is None, allow_code=allow_code)
     training = settle_training(spec.files, recipe, _settings(settings or {}))
     chosen = choose(spec, weights, download=download)
-    folder = Path(out)
+    folder = given.path("out", out)
     exists = is_run(folder)
     if not exists:
         Run.check_new(folder)
@@ -90,7 +91,7 @@ def resume(
     Raises InputError if the data is another, or the folder is no run.
     """
     require()
-    run = Run(Path(folder))
+    run = Run(given.path("folder", folder))
     return go_on(run, data_of(run, data, tell), where=where, say=say, tell=tell)
 
 
@@ -112,7 +113,7 @@ def evaluate(
     from composer.api import check_device
 
     require()
-    run = Run(Path(folder))
+    run = Run(given.path("folder", folder))
     target = check_device(device)
     assert target is not None
     return again(run, data_of(run, data, tell), target, tell)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from composer import given
 from composer.compile.freezing import Selectors, norms
 from composer.compile.module import ComposedModule
 from composer.dag.frozen import Frozen
@@ -19,7 +20,7 @@ def parameters_at(model: ComposedModule, selectors: Selectors) -> list[str]:
     selectors  a site, a glob over paths, `inserted` (what attention rules put in), `backbone` (the rest); or several
     Raises InputError for a word that selects nothing.
     """
-    several = [selectors] if isinstance(selectors, str) else list(selectors)
+    several = given.several("selectors", selectors, "a site, a glob over paths, or several")
     is_at = Frozen(model.composed.graph, several)
     return [name for name, _ in model.named_parameters() if is_at(name)]
 

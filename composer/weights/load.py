@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from composer import given
 from composer.compile.module import ComposedModule
 from composer.errors import Diagnostic, WeightsError, did_you_mean, one_of
 from composer.load_report import Adapted, LoadReport
@@ -147,7 +148,7 @@ def _open(source: str | Path | Mapping[str, Any] | Checkpoint, ema: bool) -> Che
         return fetch(source, ema=ema)
     if isinstance(source, Mapping):
         return unwrap(source, "the mapping", ema=ema)
-    return read_checkpoint(source, ema=ema)
+    return read_checkpoint(given.path("source", source), ema=ema)
 
 
 def _wrong_options(require: str, match: str, keys: Keys | None) -> Iterator[Diagnostic]:

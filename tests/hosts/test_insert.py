@@ -657,3 +657,29 @@ def test_an_unknown_place_of_a_model_in_memory_names_near_paths_and_what_lists_t
     assert "the nearest paths are `u1`, `act`" in help
     assert "`composer.view(model, example)`" in help
     assert "composer sites" not in help
+
+
+class Reading(Net):
+    """Reads values of its input, so that no meta device can stand in for it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x if float(x.sum()) < 1e9 else -x)
+
+
+@pytest.mark.parametrize("made", [Net, Reading])
+def test_in_inference_mode_it_works_too(made: type[nn.Module]) -> None:
+    """And what was inserted there can be trained."""
+    model = made()
+    with torch.inference_mode():
+        images = IMAGES.clone()
+        assert composer.view(model, images).num_parameters == sum(one.numel() for one in model.parameters())
+        composer.insert(model, {"use": "eca", "after": "blocks.0"}, images)
+        composer.insert(model, {"use": "se", "after": "blocks.1", "with": {"reduction": 2}}, images)
+        composer.remove(model, "eca")
+        assert composer.view(made(), images)
+        assert composer.compose("timm:resnet10t")
+        assert torch.is_inference_mode_enabled()
+    new = composer.inserted(model)
+    assert new
+    model(IMAGES).sum().backward()
+    assert all(one.grad is not None for one in new)
