@@ -1,2 +1,2 @@
-/* sources 8af16ffa6535d9cc61ef9671885d67b160ec103b7f0c3c93cea81a8ea0d7a304 body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
+/* sources 56f79d497450d3840264ce6d2cc8744d9e4a89ae81e7c8f9a10da001ad4f02ed body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
 (()=>{async function t(e){let n=Uint8Array.from(atob(e),r=>r.charCodeAt(0)),o=new Blob([n]).stream().pipeThrough(new DecompressionStream("deflate-raw"));return await new Response(o).text()}t(document.getElementById("packed").textContent).then(e=>{document.open(),document.write(e),document.close()});})();

@@ -156,3 +156,21 @@ def test_what_opens_in_sight_stays_where_it_is(page_in):
     box.locator("> .toggle").click()
     assert frame(box)["height"] > 300
     assert box.locator("> .toggle").bounding_box() == pytest.approx(before, abs=1)
+
+
+def test_on_a_phone_what_opens_keeps_its_button_in_sight(page_in):
+    page = page_in("papers/cbam/resnet50", 390, 844)
+    toggle = opened_by_key(page, "layer1.0.cbam").locator("> .toggle .disc").bounding_box()
+    canvas = page.locator("#canvas").bounding_box()
+    assert canvas["x"] <= toggle["x"]
+    assert canvas["y"] <= toggle["y"]
+    assert toggle["y"] + toggle["height"] <= canvas["y"] + canvas["height"]
+
+
+def test_the_small_map_takes_a_small_part_of_a_canvas(page_in):
+    page = page_in("vit_tiny_patch16_224", 390, 844)
+    for size in ({"width": 390, "height": 844}, {"width": 1440, "height": 900}):
+        page.set_viewport_size(size)
+        page.wait_for_function("width => document.querySelector('#canvas').clientWidth === width", arg=size["width"])
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert 18 <= page.locator("#minimap").bounding_box()["width"] <= size["width"] / 6 + 2

@@ -4,7 +4,7 @@
 /** @typedef {import("./viewport.js").Look} Look */
 
 /** Between an area and the edge of what it is moved into: what is best, and the least. */
-const [MARGIN, NARROWEST] = [48, 8];
+const [MARGIN, NARROWEST] = [48, 12];
 /** How many places are tried along an axis. */
 const TRIED = 16;
 

@@ -5,8 +5,9 @@ import { assign, svg } from "./dom.js";
 
 /** @typedef {import("./store.js").Store} Store */
 
-const WIDE = 180;
-const HIGH = 190;
+/** No larger than this, nor than a part of the canvas. */
+const [WIDE, HIGH] = [180, 190];
+const [PART_WIDE, PART_HIGH] = [1 / 6, 1 / 3];
 const LEAST = 18;
 /** Boxes smaller than this are shown together. */
 const SMALLEST = 0.8;
@@ -19,24 +20,34 @@ export function createMinimap(scene, store) {
   const element = svg("svg", { id: "minimap", class: "over cg", "aria-hidden": "true" }, boxes, seen);
   /** Across and down: what is very long is shown wider than it is, so that it is more than a line. */
   let [wide, high] = [1, 1];
-  let [drawn, besides] = [null, null];
+  let [drawn, besides, most] = [null, null, [0, 0]];
 
   function draw() {
     const layout = scene.layout();
     if (!layout) return;
-    const [{ width, height }, beside] = [viewport.content(), scene.insets.placed()];
-    if (layout !== drawn || beside !== besides) {
-      [drawn, besides] = [layout, beside];
-      const scale = Math.min(WIDE / width, HIGH / height);
-      [wide, high] = [Math.max(scale, LEAST / width), Math.max(scale, LEAST / height)];
-      assign(element, { width: width * wide, height: height * high });
-      const small = membersOf(layout).map(shrunk).filter(isSmall);
-      boxes.replaceChildren(
-        ...shapesOf(small, SMALLEST),
-        ...miniatures(layout, 0, 0),
-        ...miniatures({ boxes: beside }, 0, 0),
-      );
+    const beside = scene.insets.placed();
+    const room = viewport.room();
+    const now = [Math.min(WIDE, room.width * PART_WIDE), Math.min(HIGH, room.height * PART_HIGH)];
+    if (layout !== drawn || beside !== besides || now.some((one, at) => one !== most[at])) {
+      [drawn, besides, most] = [layout, beside, now];
+      fill();
     }
+    follow();
+  }
+
+  function fill() {
+    const { width, height } = viewport.content();
+    const scale = Math.min(most[0] / width, most[1] / height);
+    [wide, high] = [Math.max(scale, LEAST / width), Math.max(scale, LEAST / height)];
+    assign(element, { width: width * wide, height: height * high });
+    const small = membersOf(drawn).map(shrunk).filter(isSmall);
+    const large = [...miniatures(drawn, 0, 0), ...miniatures({ boxes: besides }, 0, 0)];
+    boxes.replaceChildren(...shapesOf(small, SMALLEST), ...large);
+  }
+
+  /** Shows what of it is seen. */
+  function follow() {
+    const { width, height } = viewport.content();
     const { left, top, right, bottom } = viewport.seen();
     const isWhole = left <= 1 && top <= 1 && right >= width - 1 && bottom >= height - 1;
     element.classList.toggle("gone", isWhole);
