@@ -8,7 +8,8 @@ from typing import TypeVar
 from composer.dag.composition import Composition
 from composer.dag.frozen import check_frozen
 from composer.dag.infer import Inference
-from composer.errors import Diagnostic, GraphError
+from composer.errors import Diagnostic, GraphError, meant
+from composer.spec.sites import MEANINGS
 from composer.spec.spec import Spec
 
 # Codes of problems that do not depend on the values of vars.
@@ -33,6 +34,15 @@ def checked(
         check_frozen(found)
     except GraphError as error:
         # Vars with wrong values have their defaults: problems of shapes and places may come from that.
-        more = [one for one in error.diagnostics if not spec.misses or one.code in WHATEVER_THE_VARS]
+        more = [one for one in error.diagnostics if not spec.misses or _is_certain(one)]
         return None, [*problems, *more] if problems else [*error.diagnostics]
     return found, list(problems)
+
+
+def _is_certain(problem: Diagnostic) -> bool:
+    """Whether a problem stays whatever the values of vars: also of a misspelt site, which no network has.
+
+    A name with a number may be that of a node that there is with other values.
+    """
+    is_misspelt_site = problem.code == "no-match" and meant(problem) in MEANINGS
+    return problem.code in WHATEVER_THE_VARS or (is_misspelt_site and not any(map(str.isdigit, problem.message)))

@@ -31,12 +31,20 @@ HEAD = "input: [3, 8, 8]\n"
         (HEAD + "blocks: {unit: 3}\nnodes: {a: {block: unit}}\n", ["2:16"]),
         ("backbone: resnet50\nvars: {num_classes: -1, depths: 3}\nfoo: 1\n", ["2:21", "2:33", "3:1"]),
         (
-            # A rule's mechanism and options are known without the vars, its places are not.
+            # A rule's mechanism and options are known without the vars, its places are not, but for a misspelt site.
             "backbone: resnet50\nvars: {depth: 3, groups: [1]}\nattention:\n"
             "  - {use: cbamm, after: branch}\n"
             "  - {use: se, after: branch, expect: 3, with: {reducton: 4}}\n"
             "  - {use: eca, after: brnch}\n",
-            ["2:8", "2:26", "4:11", "5:48"],
+            ["2:8", "2:26", "4:11", "5:48", "6:23"],
+        ),
+        (
+            # With other vars there might be such places.
+            "backbone: resnet18\nvars: {dephts: [2, 2, 2, 2, 2]}\nattention:\n"
+            "  - {use: se, after: layer5}\n"
+            "  - {use: se, after: stage5}\n"
+            "  - {use: se, after: layer1.4.bn2, expect: many}\n",
+            ["2:8", "6:44"],
         ),
         (
             # What an operation is called is known without what arrives there.
