@@ -1,2 +1,2 @@
-/* sources 56f79d497450d3840264ce6d2cc8744d9e4a89ae81e7c8f9a10da001ad4f02ed body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
+/* sources 24d7f3d1970628d06efdd90a3e3ea667c30daa9050b6bc6f4c67cf4c00370105 body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
 (()=>{async function t(e){let n=Uint8Array.from(atob(e),r=>r.charCodeAt(0)),o=new Blob([n]).stream().pipeThrough(new DecompressionStream("deflate-raw"));return await new Response(o).text()}t(document.getElementById("packed").textContent).then(e=>{document.open(),document.write(e),document.close()});})();

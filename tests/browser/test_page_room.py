@@ -112,6 +112,22 @@ def test_a_legend_lies_over_neither_of_two_panes(page_in):
     assert "removed" in page.locator("#legend").inner_text()
 
 
+def test_what_stands_beside_the_network_before_is_seen_too(page_in):
+    page = page_in("dense", 1440, 900)
+    canvas = page.locator("#before").bounding_box()
+    for box in page.locator("#drawing-before [data-inset] > rect.box").all():
+        area = box.bounding_box()
+        assert area["x"] + area["width"] <= canvas["x"] + canvas["width"]
+    aside = [
+        page.locator(f'#{one} [data-path="in:input"]').bounding_box()["x"] for one in ("drawing-before", "drawing")
+    ]
+    page.evaluate("composer.scene.viewport.pan(-30, 0)")
+    moved = [
+        page.locator(f'#{one} [data-path="in:input"]').bounding_box()["x"] for one in ("drawing-before", "drawing")
+    ]
+    assert moved == pytest.approx([one - 30 for one in aside], abs=1)
+
+
 def opened_by_key(page, path):
     """Selects a box, and opens it with Enter."""
     page.evaluate(f"composer.store.select('{path}', {{ reveal: true }})")

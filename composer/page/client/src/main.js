@@ -110,9 +110,8 @@ function start(canvas, data) {
     drawn?.remove();
     canvas.append(scene.picture, dock.element, status.element);
     document.documentElement.classList.add("ready");
+    begin(look);
     if (first.look) viewport.setCentre(first.look);
-    else begin(look);
-    compared?.follow();
   }
 
   /** Shows the network's beginning, as Python drew it where that can be, with as little over it as can be. */
@@ -120,6 +119,7 @@ function start(canvas, data) {
     const isKept = look && look.scale >= READABLE && viewport.room().height >= LOW;
     viewport.set(isKept ? look : viewport.first(), false);
     viewport.set(viewport.clear(viewport.get(), scene.areas()), false);
+    compared?.settle();
   }
 
   /** The state that a fragment asks for, as far as the network has it; what is selected is shown beside it. */

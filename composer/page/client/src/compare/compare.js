@@ -60,7 +60,7 @@ export function createCompared(store, main, say) {
   query.addEventListener("change", () => store.set({ two: query.matches }));
   store.subscribe(update);
   store.set({ two: query.matches });
-  return { pane, follow: link.follow };
+  return { pane, follow: link.follow, settle: link.settle };
 }
 
 /** What each pane shows, after and before: numbers in equal digits. */

@@ -11,6 +11,8 @@ export function linkViews(one, other, store) {
   const isDown = store.data.direction === "TB";
   const ways = new Map([one, other].map((pane) => [pane, null]));
   let isFollowing = false;
+  /** How far the other drawing stands beside where it would be level across, so that more of it is seen. */
+  let aside = 0;
 
   for (const [pane, its] of [
     [one, other],
@@ -30,7 +32,8 @@ export function linkViews(one, other, store) {
     const [mine, room, theirs] = [pane.scene.viewport.get(), pane.scene.viewport.room(), its.scene.viewport.room()];
     const { scale } = mine;
     const [start, end] = [pane, its].map(({ scene }) => startOf(scene.layout(), isDown));
-    const across = (isDown ? mine.x : mine.y) + (start - end) * scale + apart(room, theirs) / 2;
+    const level = (isDown ? mine.x : mine.y) + (start - end) * scale + apart(room, theirs) / 2;
+    const across = level + (pane === one ? aside : -aside);
     const at = anchor(pane, mine, isDown ? room.height : room.width);
     const along = at - wayTo(pane, its)((at - (isDown ? mine.y : mine.x)) / scale) * scale;
     return isDown ? { x: across, y: along, scale } : { x: along, y: across, scale };
@@ -57,7 +60,17 @@ export function linkViews(one, other, store) {
     return way;
   }
 
-  return { follow: () => follow(one, other, false) };
+  /** Moves the other drawing across to where most of it is seen; it stays so far aside. */
+  function settle() {
+    if (!store.state.two || !one.scene.layout() || !other.scene.layout()) return;
+    aside = 0;
+    const look = lookFrom(one, other);
+    const clear = other.scene.viewport.clear(look, other.scene.areas());
+    aside = isDown ? clear.x - look.x : clear.y - look.y;
+    follow(one, other, false);
+  }
+
+  return { follow: () => follow(one, other, false), settle };
 }
 
 /** Edges of boxes that are in both layouts, here and there. @returns {[number, number][]} */
