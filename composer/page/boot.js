@@ -1,2 +1,2 @@
-/* sources 24d7f3d1970628d06efdd90a3e3ea667c30daa9050b6bc6f4c67cf4c00370105 body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
+/* sources fef8c8f6de99e05b605d7810d6bb06e91e548180fe7e7e34298b99de3ff68d88 body be0692d76cddbe4f44d560bdf6b37e673a8dd1f2e0df22d2500fa7275f66df10 */
 (()=>{async function t(e){let n=Uint8Array.from(atob(e),r=>r.charCodeAt(0)),o=new Blob([n]).stream().pipeThrough(new DecompressionStream("deflate-raw"));return await new Response(o).text()}t(document.getElementById("packed").textContent).then(e=>{document.open(),document.write(e),document.close()});})();

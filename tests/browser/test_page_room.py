@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import pytest
 
@@ -190,3 +191,14 @@ def test_the_small_map_takes_a_small_part_of_a_canvas(page_in):
         page.wait_for_function("width => document.querySelector('#canvas').clientWidth === width", arg=size["width"])
         page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert 18 <= page.locator("#minimap").bounding_box()["width"] <= size["width"] / 6 + 2
+
+
+@pytest.mark.parametrize("width", [1100, 1440])
+def test_what_is_saved_has_the_legend_in_one_row(page_in, width):
+    page = page_in("dense", width, 900)
+    # So it is measured when it is saved.
+    page.evaluate("document.querySelector('#legend').classList.add('wide')")
+    areas = [one.bounding_box() for one in page.locator("#legend .entry").all()]
+    assert len(areas) == 5
+    for one, following in pairwise(areas):
+        assert following["x"] >= one["x"] + one["width"] + 10
