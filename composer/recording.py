@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer import registry
+from composer import given, registry
 from composer.shared import Shared
 from composer.torch_private import is_compiled
 
@@ -24,7 +24,7 @@ def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     Yields a dict path -> values: batch first, in the shape that the mechanism documents; several passes are joined
     along the batch. The values are computed beside the forward pass, without gradients: outputs stay the same bit for
     bit, as do batch statistics and random numbers, and softmax attention stays fused. Compiled code may run no hooks;
-    if none ran, leaving the block raises ValueError.
+    if none ran, leaving the block raises ValueError. Raises InputError for what is no module.
 
     >>> from composer.mechanisms.channel.se import SqueezeExcitation
     >>> model = nn.Sequential(SqueezeExcitation(8))
@@ -33,6 +33,8 @@ def record(model: nn.Module) -> Iterator[dict[str, Tensor]]:
     >>> {path: tuple(value.shape) for path, value in values.items()}
     {'0': (2, 8, 1, 1)}
     """
+    if not isinstance(model, nn.Module):
+        raise given.wrong("model", model, "an nn.Module")
     values: dict[str, Tensor] = {}
     found = _mechanisms(model)
     handles = [module.register_forward_pre_hook(_recorder(path, values)) for path, module in found]

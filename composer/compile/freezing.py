@@ -10,6 +10,7 @@ from composer import given
 from composer.compile.module import ComposedModule
 from composer.dag.frozen import Frozen
 from composer.errors import Diagnostic, InputError
+from composer.spec.sources import wrong_network
 from composer.torch_private import AnyBatchNorm
 
 # One word, or several: a site, a glob over paths, `inserted`, `backbone`.
@@ -24,8 +25,10 @@ def freeze(model: ComposedModule, at: Selectors | None = None, *, all_but: Selec
     all_but  everywhere else; exactly one of the two
 
     Batch norms there keep their statistics, also after `model.train()`. Raises InputError for a place that does not
-    exist.
+    exist, and for another model.
     """
+    if not isinstance(model, ComposedModule):
+        raise InputError(wrong_network(model))
     words = at if at is not None else all_but
     if words is None or (at is not None and all_but is not None):
         raise InputError(Diagnostic("keyword", "`freeze` takes `at` or `all_but`", label="exactly one of the two"))

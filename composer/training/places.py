@@ -10,7 +10,9 @@ from composer import given
 from composer.compile.freezing import Selectors, norms
 from composer.compile.module import ComposedModule
 from composer.dag.frozen import Frozen
+from composer.errors import InputError
 from composer.spec.recipe import GroupSpec
+from composer.spec.sources import wrong_network
 
 
 def parameters_at(model: ComposedModule, selectors: Selectors) -> list[str]:
@@ -18,8 +20,10 @@ def parameters_at(model: ComposedModule, selectors: Selectors) -> list[str]:
 
     model      a composed network
     selectors  a site, a glob over paths, `inserted` (what attention rules put in), `backbone` (the rest); or several
-    Raises InputError for a word that selects nothing.
+    Raises InputError for a word that selects nothing, and for another model.
     """
+    if not isinstance(model, ComposedModule):
+        raise InputError(wrong_network(model))
     several = given.several("selectors", selectors, "a site, a glob over paths, or several")
     is_at = Frozen(model.composed.graph, several)
     return [name for name, _ in model.named_parameters() if is_at(name)]
