@@ -55,8 +55,8 @@ def test_it_is_quiet_and_accessible(open_page, page_of, scheme):
     opened = open_page(page_of(SE), color_scheme=scheme)
     page = opened.page
     assert opened.grave() == []
-    page.locator('[data-path="layer2.0"] > .toggle').click()
     page.locator('[data-path="conv1"]').click()
+    page.locator('[data-path="layer2.0"] > .toggle').click()
     still(page)
     assert opened.grave() == []
     page.keyboard.press("i")
@@ -87,6 +87,8 @@ def test_without_a_script_the_picture_is_there(open_page, page_of):
 
 
 def test_a_container_opens_in_place(se):
+    # With room for all of it below.
+    se.evaluate("composer.scene.viewport.pan(0, -500)")
     before = place(se, "layer2.0")
     toggle(se, "layer2.0")
     group = se.locator('[data-path="layer2.0"]')
