@@ -282,7 +282,8 @@ def look(
     from composer.looking.report import look_at
 
     if not isinstance(images, Tensor):
-        images = [given.path("images", one) for one in ([images] if not isinstance(images, Sequence | set) else images)]
+        several = images if isinstance(images, Sequence | set) and not isinstance(images, str | bytes) else [images]
+        images = [given.path("images", one) for one in several]
     nodes = given.several("nodes", nodes, "paths of nodes")
     # Grad-CAM needs gradients, which inference mode forbids.
     with torch.inference_mode(False):
