@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 from composer import given, registry
-from composer.errors import Diagnostic, InputError, UnavailableError
+from composer.devices import check_device, check_dtype
+from composer.errors import Diagnostic, InputError
 from composer.spec import zoo
 from composer.spec.catalogue import experiments
 from composer.spec.load import check_source, load_spec, with_kernels
 from composer.spec.sized import ImageSize, sized
 from composer.spec.spec import Spec
-from composer.visible import visible
 
 if TYPE_CHECKING:
     import torch
@@ -346,38 +346,6 @@ def _is_meta(device: torch.device | None) -> TypeGuard[torch.device]:
     return device is not None and device.type == "meta"
 
 
-def check_device(device: str | torch.device | None) -> torch.device | None:
-    """The torch.device with this name (`auto`: CUDA if available, else CPU); None for None. Raises UnavailableError."""
-    import torch
-
-    if device is None:
-        return None
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        problem = Diagnostic("device", f"unknown device `{device}`", label="`auto`, `cpu` or `cuda`")
-        raise UnavailableError(problem) from error
-    if found.type == "cuda" and not torch.cuda.is_available():
-        problem = Diagnostic("device", "this machine has no CUDA device", help=("use `--device cpu`",))
-        raise UnavailableError(problem)
-    return found
-
-
-def check_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
-    """The floating-point dtype with this name; None for None. Raises InputError for any other value."""
-    from composer.compile.module import dtype_of
-
-    if dtype is None:
-        return None
-    found = dtype_of(str(dtype).removeprefix("torch."))
-    if found is None:
-        label = "float32, bfloat16, float16 or float64"
-        raise InputError(Diagnostic("dtype", visible(f"unknown dtype `{dtype}`"), label=label))
-    return found
-
-
 def list_mechanisms(pattern: str = "*") -> list[str]:
     """Names of the registered mechanisms that match the pattern (`*`, `?`), sorted."""
     return [entry.name for entry in registry.mechanisms(given.text("pattern", pattern))]
@@ -406,8 +374,6 @@ def list_papers(
 
 __all__ = [
     "build",
-    "check_device",
-    "check_dtype",
     "compose",
     "diff",
     "features",

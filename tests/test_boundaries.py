@@ -112,7 +112,8 @@ ALLOWED = {
     "sharing": {
         *("torch", "huggingface_hub"),
         *_rooms(
-            "api artefacts compile dag draw errors files finding lines registry sharing siblings spec summary weights"
+            "api artefacts compile dag devices draw errors files finding lines registry sharing siblings spec summary"
+            " weights"
         ),
         "composer.__version__",
     },
@@ -121,8 +122,8 @@ ALLOWED = {
     "training": {
         *("torch", "numpy", "PIL", "pydantic", "lightning", "safetensors", "torchmetrics", "matplotlib"),
         *_rooms(
-            "__version__ annealing api artefacts benchmark compile dag errors files foreign images looking network"
-            " seeds spec summary torch_private training weights"
+            "__version__ annealing api artefacts benchmark compile dag devices errors files foreign images looking"
+            " network seeds spec summary torch_private training weights"
         ),
     },
     "candidates.py": _rooms("dag errors registry spec summary"),

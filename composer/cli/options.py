@@ -163,7 +163,7 @@ class Reading:
 
 def find_device(name: str) -> torch.device:
     """The device with this name. Raises UnavailableError."""
-    from composer.api import check_device
+    from composer.devices import check_device
 
     device = check_device(name)
     assert device is not None
@@ -172,7 +172,7 @@ def find_device(name: str) -> torch.device:
 
 def find_dtype(name: str) -> torch.dtype:
     """The dtype with this name. Raises InputError."""
-    from composer.api import check_dtype
+    from composer.devices import check_dtype
 
     dtype = check_dtype(name)
     assert dtype is not None

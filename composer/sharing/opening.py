@@ -40,8 +40,9 @@ def from_folder(
     makes another network of it; PluginError for a plugin that is missing or may not run; WeightsError for weights that
     do not fill the network, or more than it; and what `composer.build` raises.
     """
-    from composer.api import check_device, check_dtype, compose
+    from composer.api import compose
     from composer.compile.graph import compile_graph
+    from composer.devices import check_device, check_dtype
     from composer.spec.load import load_spec
     from composer.weights import load_weights
 

@@ -110,7 +110,7 @@ def evaluate(
     tell    is told how far it is
     Raises InputError for data of another task or of other classes.
     """
-    from composer.api import check_device
+    from composer.devices import check_device
 
     require()
     run = Run(given.path("folder", folder))
