@@ -48,6 +48,9 @@ def rule_for(name: str) -> dict[str, Any]:
     if entry.kind == "fusion":
         # Blocks whose input has the size of their branch.
         where = {"where": "height <= 7 and block > 1"}
+    if name == "fpa":
+        # Its pyramid halves the map three times.
+        where = {"where": "height == 14 and block > 1"}
     return {"use": name, **place, **where, **options, **default_sources(entry, place), "start": "identity"}
 
 
